@@ -1,0 +1,6 @@
+//! Losses: the plugin table is the only way in.
+
+#[allow(clippy::module_inception)] // The file is named after its noun, like every other.
+pub mod loss;
+
+pub use loss::{Batch, Bounds, Caps, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};

@@ -1,0 +1,96 @@
+//! Barcodes: what every road to one (paths, grids, graphs) ends in, and what everything after it reads.
+
+use crate::search::{Evidence, PassKind};
+use serde::{Deserialize, Serialize};
+
+/// What ended a bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeathKind {
+    #[serde(rename = "verified saddle")]
+    VerifiedSaddle,
+    #[serde(rename = "path maximum")]
+    PathMaximum,
+    #[serde(rename = "cell")]
+    Cell,
+}
+
+impl From<PassKind> for DeathKind {
+    fn from(kind: PassKind) -> DeathKind {
+        match kind {
+            PassKind::VerifiedSaddle => DeathKind::VerifiedSaddle,
+            PassKind::PathMaximum => DeathKind::PathMaximum,
+        }
+    }
+}
+
+/// One bar `[birth, death)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bar {
+    pub degree: u32,
+    pub birth: f64,
+    /// `None` for a half-line.
+    pub death: Option<f64>,
+    /// How far the death may lie above the number given; 0 when exact, `None` for a half-line.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub death_error: Option<f64>,
+    pub birth_cell: u64,
+    pub death_cell: Option<u64>,
+    /// The birth cell of the component that swallows this one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub elder: Option<u64>,
+    /// The path whose top is the death.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub path: Option<u64>,
+    pub death_kind: Option<DeathKind>,
+    /// Shorter than what the loss values can resolve.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub below_noise: Option<bool>,
+    /// The birth is not a converged minimum.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unconverged: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub evidence: Option<Evidence>,
+}
+
+impl Bar {
+    /// death - birth, the escape height of a degree-0 bar; `None` for a half-line.
+    pub fn length(&self) -> Option<f64> {
+        self.death.map(|death| death - self.birth)
+    }
+}
+
+/// What a cell of the complex is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CellKind {
+    #[serde(rename = "minimum")]
+    Minimum,
+    #[serde(rename = "saddle")]
+    Saddle,
+    #[serde(rename = "path maximum")]
+    PathMaximum,
+    #[serde(rename = "vertex")]
+    Vertex,
+}
+
+/// A cell that a bar names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    pub id: u64,
+    pub degree: u32,
+    pub value: f64,
+    pub kind: CellKind,
+}
+
+/// The bars of one function, sorted by degree, then birth, then birth cell, with the cells they name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Barcode {
+    pub bars: Vec<Bar>,
+    pub cells: Vec<Cell>,
+}
+
+impl Barcode {
+    /// The bars of one degree.
+    pub fn degree(&self, degree: u32) -> impl Iterator<Item = &Bar> {
+        self.bars.iter().filter(move |bar| bar.degree == degree)
+    }
+}

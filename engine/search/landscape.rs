@@ -1,0 +1,196 @@
+//! What a search has found: minima, paths between them, and on each path its pass.
+//!
+//! Every minimum and every pass is a cell of the Morse complex and has one number, in the order of discovery; the
+//! same numbers stand in the database, in `barcode.json` and in the report.
+
+use serde::{Deserialize, Serialize};
+
+/// The number of a cell: a minimum or a pass.
+pub type CellId = u64;
+/// The number of a path; paths are numbered by themselves.
+pub type PathId = u64;
+
+/// Where a minimum comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Descent from the backend's start for a seed: a *sampled* minimum, whose bar is a target.
+    Start { seed: u64 },
+    /// Found on the way between two others: a way-station and a lower point, never a target.
+    Transit { path: PathId },
+}
+
+/// How a descent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Descent {
+    /// The gradient norm is below tolerance and no eigenvalue is clearly negative.
+    Converged,
+    /// The budget of the descent ended first; the bar is flagged.
+    Unconverged,
+    /// It left the box or passed the radius; it decides no bar.
+    Escaped,
+    /// The loss was not finite at the start; nothing was found.
+    NotFinite,
+}
+
+/// How eigenvalues were computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spectrum {
+    /// All of them, of the whole Hessian.
+    Dense,
+    /// The lowest few, by Lanczos: no proof that none is lower.
+    Iterative,
+}
+
+/// Why we believe that a critical point is one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    pub gradient_norm: f64,
+    /// The lowest eigenvalues of the Hessian, up to the first positive one; empty when none were computed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub eigenvalues: Vec<f64>,
+    /// Eigenvalues within tau of zero are undecided.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tau: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub spectrum: Option<Spectrum>,
+    /// The minima in which the two descents from a saddle end.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ends: Option<(CellId, CellId)>,
+}
+
+/// One minimum, or what a descent left that is none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Minimum {
+    pub cell: CellId,
+    pub origin: Origin,
+    pub descent: Descent,
+    pub theta: Vec<f64>,
+    pub loss: f64,
+    pub evidence: Evidence,
+    /// The minimum this one is a copy of (under the declared symmetries when aligned); it then decides nothing.
+    pub same_as: Option<CellId>,
+    /// Metrics by name, `train accuracy` and so on, in the backend's order.
+    pub metrics: Vec<(String, f64)>,
+    /// Evaluations the descent cost.
+    pub evaluations: u64,
+}
+
+impl Minimum {
+    /// True for minima that stand for themselves: converged or flagged, but no copy, escape or failure.
+    pub fn counts(&self) -> bool {
+        self.same_as.is_none() && matches!(self.descent, Descent::Converged | Descent::Unconverged)
+    }
+
+    /// True when its bar is a target of the search.
+    pub fn is_sampled(&self) -> bool {
+        matches!(self.origin, Origin::Start { .. })
+    }
+}
+
+/// The loss along a path: arc lengths, values and slopes (derivatives by arc length) at the samples.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Profile {
+    pub arc: Vec<f64>,
+    pub loss: Vec<f64>,
+    pub slope: Vec<f64>,
+}
+
+/// How far the search has gone on a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathState {
+    /// A straight line, measured.
+    Straight,
+    /// Optimised, not converged.
+    Relaxed,
+    /// Optimised until its top no longer moved.
+    Converged,
+    /// Runs through an intermediate minimum and was replaced by its pieces.
+    Split,
+}
+
+/// What the top of a path is known to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PassKind {
+    #[serde(rename = "verified saddle")]
+    VerifiedSaddle,
+    #[serde(rename = "path maximum")]
+    PathMaximum,
+}
+
+/// The highest point of a path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pass {
+    pub cell: CellId,
+    pub kind: PassKind,
+    /// The bracketed maximum: an upper bound on the lowest pass between the path's ends.
+    pub height: f64,
+    /// How far the true maximum of this path may lie above `height`.
+    pub error: f64,
+    /// Its arc length along the path.
+    pub arc: f64,
+    pub theta: Vec<f64>,
+    /// Set once the pass is a verified saddle, or tells why it is none.
+    pub evidence: Option<Evidence>,
+    /// Why it is not a verified saddle, when that was tried.
+    pub reason: Option<String>,
+}
+
+/// A measured curve between two minima.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Path {
+    pub id: PathId,
+    /// The cells of the minima at its ends.
+    pub ends: (CellId, CellId),
+    pub state: PathState,
+    /// The polyline, ends included, `knots x p`, already in the space of `ends` (alignment applied to the second).
+    pub knots: Vec<f64>,
+    pub profile: Profile,
+    pub pass: Pass,
+    /// How often the search has worked on it.
+    pub visits: u32,
+}
+
+/// Evaluations of one stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    pub loss: u64,
+    pub gradient: u64,
+    pub hessian_product: u64,
+}
+
+impl Tally {
+    /// All evaluations.
+    pub fn total(&self) -> u64 {
+        self.loss + self.gradient + self.hessian_product
+    }
+}
+
+/// Everything found so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Landscape {
+    pub minima: Vec<Minimum>,
+    pub paths: Vec<Path>,
+    /// Evaluations by stage name (`minima`, `paths`, ...), in the order the stages first ran.
+    pub evaluations: Vec<(String, Tally)>,
+}
+
+impl Landscape {
+    /// The number of the next cell.
+    pub fn next_cell(&self) -> CellId {
+        (self.minima.len() + self.paths.len()) as CellId
+    }
+
+    /// The minimum with this cell number.
+    pub fn minimum(&self, cell: CellId) -> Option<&Minimum> {
+        self.minima.iter().find(|m| m.cell == cell)
+    }
+
+    /// The path with this number.
+    pub fn path(&self, id: PathId) -> Option<&Path> {
+        self.paths.iter().find(|p| p.id == id)
+    }
+}

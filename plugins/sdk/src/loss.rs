@@ -1,0 +1,338 @@
+//! The two traits a backend author implements, and the words they speak.
+
+use crate::{Eval, Host, Matrix, abi};
+
+/// A family of losses: how one is opened.
+pub trait Backend: 'static {
+    /// The name users write in `backend = "..."`, with its C terminator: `c"quad"`.
+    const NAME: &'static std::ffi::CStr;
+    /// The version recorded with every result.
+    const VERSION: &'static std::ffi::CStr;
+    /// What [`open`](Backend::open) returns.
+    type Loss: Loss;
+
+    /// Opens one loss. Unknown models, devices and options are errors that name the nearest known one
+    /// ([`Open::finish`] does it for options).
+    fn open(host: Host, request: Open<'_>) -> Result<Self::Loss, Error>;
+}
+
+/// One opened loss function of `p` parameters.
+pub trait Loss: Send + 'static {
+    /// What it is and can do; constant until it is dropped.
+    fn info(&self) -> Info;
+
+    /// Computes one batch. Everything asked for is written, or an error says why not; a row whose loss or
+    /// derivative is not finite gets `row_status = MPASS_E_NUMERIC` and does not fail the others.
+    fn eval(&mut self, eval: Eval<'_>) -> Result<(), Error>;
+
+    /// The named blocks of theta, in order; empty when the loss has no such structure.
+    fn parameters(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    /// The start of a search for a seed, `p` values; [`Error::unsupported`] when the loss prefers none.
+    fn start(&self, _seed: u64) -> Result<Vec<f64>, Error> {
+        Err(Error::unsupported("no initialiser"))
+    }
+
+    /// The box of a bounded function.
+    fn bounds(&self) -> Option<Bounds> {
+        None
+    }
+
+    /// The names of the metrics on a split ("loss", "accuracy"); empty where the split has no samples.
+    fn metrics(&self, _split: Split) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The metrics of every row, `n x metrics(split).len()`, in C order.
+    fn eval_metrics(&mut self, _split: Split, _theta: Matrix<'_>, _out: &mut [f64]) -> Result<(), Error> {
+        Err(Error::unsupported("no metrics"))
+    }
+
+    /// What leaves the whole objective, its regulariser included, unchanged.
+    fn symmetries(&self) -> Vec<Symmetry> {
+        Vec::new()
+    }
+
+    /// Hashes of model and data and the options in effect, for provenance and resume.
+    fn identity(&self) -> Identity {
+        Identity::default()
+    }
+}
+
+/// What a loss is and can do: `mpass_loss_info`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Info {
+    pub caps: Caps,
+    /// p, the length of theta.
+    pub params: u64,
+    /// The size of the data set; 0 means the loss has none.
+    pub samples: u64,
+    /// The number of rows per call that runs fastest; 0 = any.
+    pub rows_best: u64,
+    /// The largest number of rows per call; 0 = any.
+    pub rows_max: u64,
+    pub dtypes: Dtypes,
+    /// The largest change of a loss value when a call is repeated; 0 = let the engine measure.
+    pub noise: f64,
+}
+
+/// What a loss can do; every flag is off until it is claimed. See `MPASS_CAP_*` for the exact promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caps {
+    pub grad: bool,
+    pub hvp: bool,
+    pub minibatch: bool,
+    pub many: bool,
+    pub repeatable: bool,
+    pub cancel: bool,
+    pub caller_thread: bool,
+    pub smooth: bool,
+}
+
+impl Caps {
+    fn table(&mut self) -> [(&mut bool, u32); 8] {
+        use abi::cap::*;
+        [
+            (&mut self.grad, GRAD),
+            (&mut self.hvp, HVP),
+            (&mut self.minibatch, MINIBATCH),
+            (&mut self.many, MANY),
+            (&mut self.repeatable, REPEATABLE),
+            (&mut self.cancel, CANCEL),
+            (&mut self.caller_thread, CALLER_THREAD),
+            (&mut self.smooth, SMOOTH),
+        ]
+    }
+
+    /// The `MPASS_CAP_*` bits.
+    pub fn bits(mut self) -> u32 {
+        self.table().iter().fold(0, |bits, (on, bit)| if **on { bits | bit } else { bits })
+    }
+
+    /// From `MPASS_CAP_*` bits; bits of later minors are ignored.
+    pub fn from_bits(bits: u32) -> Caps {
+        let mut caps = Caps::default();
+        caps.table().into_iter().for_each(|(on, bit)| *on = bits & bit != 0);
+        caps
+    }
+}
+
+/// Element types of theta a loss accepts on the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dtypes {
+    pub f32: bool,
+    pub f64: bool,
+}
+
+/// A box `lower <= theta <= upper`, `p` values each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bounds {
+    pub lower: Vec<f64>,
+    pub upper: Vec<f64>,
+}
+
+/// One named block of theta, in C order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    pub name: String,
+    pub shape: Vec<u64>,
+    /// Of its first element in theta.
+    pub offset: u64,
+}
+
+/// A part of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    Train,
+    Test,
+}
+
+/// One generator family of the objective's symmetry group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Symmetry {
+    pub kind: SymmetryKind,
+    /// The offsets into theta of every block's entries; all blocks have the same length.
+    pub blocks: Vec<Vec<u64>>,
+}
+
+/// What may be done to the blocks of a [`Symmetry`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SymmetryKind {
+    /// The blocks may be permuted.
+    Permutation,
+    /// Every block may be negated by itself.
+    Sign,
+    /// The first `split` entries of a block may be multiplied by `a > 0` if the others are divided by it.
+    Scale { split: u64 },
+    /// Every coordinate is periodic.
+    Period(f64),
+    /// Blocks are points, moved rigidly together.
+    Rigid,
+}
+
+/// Which loss this is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// SHA-256 in hexadecimal, or empty.
+    pub model_hash: String,
+    /// SHA-256 in hexadecimal, or empty.
+    pub data_hash: String,
+    /// The options in effect, defaults included, as `key = value` lines.
+    pub options: String,
+}
+
+/// A named array handed over in memory, C order unless strides say otherwise.
+#[derive(Clone, Copy)]
+pub struct Array<'a> {
+    pub name: &'a str,
+    pub shape: &'a [u64],
+    /// In elements; `None` is C order.
+    pub strides: Option<&'a [i64]>,
+    /// A code of [`abi::dtype`].
+    pub dtype: u32,
+    pub data: *const std::ffi::c_void,
+}
+
+/// Which loss to open.
+pub struct Open<'a> {
+    /// A path or a name only the backend understands.
+    pub model: Option<&'a str>,
+    /// The model itself, where it is handed over in memory.
+    pub model_bytes: Option<&'a [u8]>,
+    /// An index as listed by probe.
+    pub device: u32,
+    /// Data sets in memory.
+    pub data: Vec<Array<'a>>,
+    options: Vec<(&'a str, &'a str)>,
+    asked: Vec<&'static str>,
+}
+
+impl<'a> Open<'a> {
+    /// A request for a model with options, as a test or a direct user makes it.
+    pub fn new(model: &'a str, options: &[(&'a str, &'a str)]) -> Open<'a> {
+        Open {
+            model: Some(model),
+            model_bytes: None,
+            device: 0,
+            data: Vec::new(),
+            options: options.to_vec(),
+            asked: Vec::new(),
+        }
+    }
+
+    pub(crate) fn from_parts(
+        model: Option<&'a str>,
+        model_bytes: Option<&'a [u8]>,
+        device: u32,
+        data: Vec<Array<'a>>,
+        options: Vec<(&'a str, &'a str)>,
+    ) -> Open<'a> {
+        Open { model, model_bytes, device, data, options, asked: Vec::new() }
+    }
+
+    /// The value of an option, if given. Every option a backend knows is asked for before [`finish`](Open::finish).
+    pub fn option(&mut self, key: &'static str) -> Option<&'a str> {
+        self.asked.push(key);
+        self.options.iter().find(|(k, _)| *k == key).map(|(_, v)| *v)
+    }
+
+    /// The value of an option as a number or another parsed type.
+    pub fn parsed<T: std::str::FromStr>(&mut self, key: &'static str) -> Result<Option<T>, Error> {
+        self.option(key)
+            .map(|text| text.parse().map_err(|_| Error::argument(format!("option {key}: cannot read {text:?}"))))
+            .transpose()
+    }
+
+    /// Refuses options that were given but never asked for, naming the nearest known one.
+    pub fn finish(&self) -> Result<(), Error> {
+        match self.options.iter().find(|(key, _)| !self.asked.contains(key)) {
+            None => Ok(()),
+            Some((key, _)) if self.asked.is_empty() => {
+                Err(Error::argument(format!("unknown option {key:?}: there are none")))
+            }
+            Some((key, _)) => Err(Error::unknown("option", key, &self.asked)),
+        }
+    }
+}
+
+/// Why a call failed: a status code and one line for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    pub code: abi::Status,
+    pub text: String,
+}
+
+impl Error {
+    /// The caller asked for something that makes no sense.
+    pub fn argument(text: impl Into<String>) -> Error {
+        Error { code: abi::status::ARGUMENT, text: text.into() }
+    }
+
+    /// It makes sense, but not here.
+    pub fn unsupported(text: impl Into<String>) -> Error {
+        Error { code: abi::status::UNSUPPORTED, text: text.into() }
+    }
+
+    /// Something that was named does not exist.
+    pub fn not_found(text: impl Into<String>) -> Error {
+        Error { code: abi::status::NOT_FOUND, text: text.into() }
+    }
+
+    /// The cancel token fired.
+    pub fn cancelled() -> Error {
+        Error { code: abi::status::CANCELLED, text: "cancelled".into() }
+    }
+
+    /// `what "name"` is unknown; names the nearest of those known.
+    pub fn unknown(what: &str, name: &str, known: &[&str]) -> Error {
+        let nearest = known.iter().min_by_key(|k| distance(k, name));
+        let hint = nearest.map_or(String::new(), |k| format!("; the nearest is {k:?}"));
+        Error::argument(format!("unknown {what} {name:?}{hint}"))
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Levenshtein distance, for "the nearest is": twenty lines, so that the sdk depends on bytemuck only.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, cb) in b.iter().enumerate() {
+            let substitute = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_option_names_the_nearest() {
+        let mut open = Open::new("m", &[("actvation", "tanh")]);
+        open.option("activation");
+        open.option("data");
+        let error = open.finish().unwrap_err();
+        assert_eq!(error.text, "unknown option \"actvation\"; the nearest is \"activation\"");
+    }
+
+    #[test]
+    fn capability_bits_round_trip() {
+        for bits in 0..256 {
+            assert_eq!(Caps::from_bits(bits).bits(), bits);
+        }
+    }
+}
