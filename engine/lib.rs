@@ -7,7 +7,14 @@
 pub mod error;
 pub mod run;
 
+pub mod order;
+pub mod union_find;
+
 pub mod loss;
 pub mod search;
 
 pub mod persistence;
+
+pub mod explore;
+
+pub use error::{Error, Result};

@@ -1,7 +1,10 @@
-//! Persistence: barcodes, merge trees, scores.
+//! Persistence: merge trees, barcodes, scores.
 
 mod barcode;
+pub mod merge_tree;
+mod of_landscape;
 mod score;
 
 pub use barcode::{Bar, Barcode, Cell, CellKind, DeathKind};
+pub use of_landscape::{Tree, tree};
 pub use score::Score;

@@ -84,9 +84,17 @@ impl Minimum {
         self.same_as.is_none() && matches!(self.descent, Descent::Converged | Descent::Unconverged)
     }
 
+    /// The seed of its start, if it came from one.
+    pub fn seed(&self) -> Option<u64> {
+        match self.origin {
+            Origin::Start { seed } => Some(seed),
+            Origin::Transit { .. } => None,
+        }
+    }
+
     /// True when its bar is a target of the search.
     pub fn is_sampled(&self) -> bool {
-        matches!(self.origin, Origin::Start { .. })
+        self.seed().is_some()
     }
 }
 
@@ -192,5 +200,30 @@ impl Landscape {
     /// The path with this number.
     pub fn path(&self, id: PathId) -> Option<&Path> {
         self.paths.iter().find(|p| p.id == id)
+    }
+}
+
+/// One thing worth keeping.
+#[derive(Clone, Copy, Debug)]
+pub enum Finding<'a> {
+    Minimum(&'a Minimum),
+    /// New, or changed.
+    Path(&'a Path),
+    /// What one stage has spent so far.
+    Evaluations(&'a str, Tally),
+}
+
+/// Where findings are kept as they are made; the landscape database is one.
+pub trait Journal {
+    /// Keeps findings that belong together: all of them or none.
+    fn commit(&mut self, findings: &[Finding<'_>]) -> crate::Result<()>;
+}
+
+/// Keeps nothing.
+pub struct Unrecorded;
+
+impl Journal for Unrecorded {
+    fn commit(&mut self, _: &[Finding<'_>]) -> crate::Result<()> {
+        Ok(())
     }
 }

@@ -1,5 +1,13 @@
 //! The search on the oracle: minima, paths between them, their passes.
 
+pub mod align;
+pub mod connect;
+pub mod height;
 pub mod landscape;
+pub mod lbfgs;
+pub mod minima;
+pub mod path;
+pub mod polyline;
+pub mod spectrum;
 
 pub use landscape::*;

@@ -1,0 +1,505 @@
+//! The loop over all stages: starts become minima, pairs become paths, paths break at new minima, and the merge tree
+//! says which path decides a bar and is worked on next.
+//!
+//! What comes next depends on the landscape alone, so a resumed run goes on as the uninterrupted one would have. One
+//! finding, with all that follows from it, is one commit.
+
+use crate::error::{Error, Result};
+use crate::loss::oracle::Oracle;
+use crate::loss::{Split, Symmetry};
+use crate::persistence::{Tree, tree};
+use crate::run::{Budget, Progress};
+use crate::search::align::Alignment;
+use crate::search::connect::{self, Cut, Ids, Schedule};
+use crate::search::height::{Care, measure};
+use crate::search::minima::{Domain, Quenched, Recipe, quench};
+use crate::search::polyline::Polyline;
+use crate::search::{CellId, Descent, Finding, Journal, Landscape, Minimum, Origin, Path, PathId, PathState, Tally};
+use rand::{Rng, SeedableRng};
+
+/// What an exploration is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The number of descents, from seeds `seed`, `seed + 1`, ...
+    pub starts: u64,
+    pub seed: u64,
+    pub recipe: Recipe,
+    pub identify: Identify,
+    /// Descents that pass this distance from zero have escaped.
+    pub radius: f64,
+    /// Whether points are compared modulo the declared symmetries.
+    pub align: bool,
+    pub schedule: Schedule,
+    /// For every bar, so many paths beside the deciding one are relaxed too, in case one of them is lower.
+    pub alternatives: usize,
+    pub minima_budget: Budget,
+    pub paths_budget: Budget,
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan {
+            starts: 8,
+            seed: 26,
+            recipe: Recipe::POLISH,
+            identify: Identify { loss: 1e-6, distance: 0.02, rise: 1e-9 },
+            radius: 1e6,
+            align: true,
+            schedule: Schedule::default(),
+            alternatives: 1,
+            minima_budget: Budget::default(),
+            paths_budget: Budget::default(),
+        }
+    }
+}
+
+/// When two minima are one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Identify {
+    /// Their losses differ by less than this (times max(1, |loss|)), and
+    pub loss: f64,
+    /// their symmetric distance is below this, or
+    pub distance: f64,
+    /// the straight line between them rises by less than this or the noise.
+    pub rise: f64,
+}
+
+/// How an exploration ended.
+pub struct Explored {
+    pub landscape: Landscape,
+    /// Why it ended early, with everything found so far kept: the budget, or the cancel token.
+    pub stopped: Option<Error>,
+    /// What two evaluations of one loss may differ by.
+    pub noise: f64,
+    /// Whether declared symmetries were used.
+    pub aligned: bool,
+}
+
+/// Explores a loss from what is known so far (empty at first). A stop is no error; see [`Explored::stopped`].
+pub fn explore(
+    oracle: &mut Oracle<'_>,
+    plan: &Plan,
+    known: Landscape,
+    journal: &mut dyn Journal,
+    progress: &mut dyn Progress,
+) -> Result<Explored> {
+    let symmetries: Vec<Symmetry> = oracle.loss().symmetries()?;
+    let bounds = oracle.loss().bounds()?;
+    let alignment = if plan.align { Alignment::new(&symmetries) } else { Alignment::none() };
+    for kind in alignment.ignored() {
+        progress.note(&format!("declared symmetry not used to identify points: {kind}"));
+    }
+    let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius);
+    let aligned = !alignment.is_trivial();
+    let noise = oracle.info().noise;
+    let mut explorer = Explorer { oracle, plan, alignment, domain, landscape: known, noise, journal, progress };
+    let stopped = match explorer.all() {
+        Ok(()) => None,
+        Err(stop) if stop.is_stop() => Some(stop),
+        Err(error) => return Err(error),
+    };
+    let noise = explorer.noise;
+    Ok(Explored { landscape: explorer.landscape, stopped, noise, aligned })
+}
+
+struct Explorer<'a, 'b> {
+    oracle: &'a mut Oracle<'b>,
+    plan: &'a Plan,
+    alignment: Alignment,
+    domain: Domain,
+    landscape: Landscape,
+    noise: f64,
+    journal: &'a mut dyn Journal,
+    progress: &'a mut dyn Progress,
+}
+
+/// Starts that descend together. Part of no result: rows do not see each other.
+const ROUND: u64 = 8;
+
+impl Explorer<'_, '_> {
+    fn all(&mut self) -> Result<()> {
+        self.stage("minima", self.plan.minima_budget, Self::minima)?;
+        if !self.landscape.minima.iter().any(Minimum::counts) {
+            let tried = self.landscape.minima.len();
+            let escaped = self.landscape.minima.iter().filter(|m| m.descent == Descent::Escaped).count();
+            return Err(Error::Numeric(format!(
+                "no minimum found: of {tried} starts {escaped} left the domain and {} were not finite",
+                tried - escaped
+            )));
+        }
+        self.measure_noise()?;
+        self.stage("paths", self.plan.paths_budget, Self::paths)
+    }
+
+    /// Runs a stage and counts what it spent, also when it is stopped.
+    fn stage(&mut self, name: &str, budget: Budget, body: fn(&mut Self) -> Result<()>) -> Result<()> {
+        self.oracle.begin(budget);
+        let result = body(self);
+        let result = match result {
+            // A stage's own budget ends the stage; the run's ends the run, at the next stage's first evaluation.
+            Err(Error::Budget(_)) if budget != Budget::default() => Ok(()),
+            other => other,
+        };
+        let tally = self.count(name);
+        self.journal.commit(&[Finding::Evaluations(name, tally)])?;
+        result
+    }
+
+    /// Adds what was spent since the last count to a stage; returns the stage's total.
+    fn count(&mut self, stage: &str) -> Tally {
+        let spent = self.oracle.take_tally();
+        let stages = &mut self.landscape.evaluations;
+        let at = stages.iter().position(|(name, _)| name == stage).unwrap_or_else(|| {
+            stages.push((stage.to_owned(), Tally::default()));
+            stages.len() - 1
+        });
+        let total = &mut stages[at].1;
+        total.loss += spent.loss;
+        total.gradient += spent.gradient;
+        total.hessian_product += spent.hessian_product;
+        *total
+    }
+
+    // ---- minima ----
+
+    fn minima(&mut self) -> Result<()> {
+        let tried: Vec<u64> = self.landscape.minima.iter().filter_map(|m| m.seed()).collect();
+        let seeds = self.plan.seed..self.plan.seed + self.plan.starts;
+        let left: Vec<u64> = seeds.filter(|seed| !tried.contains(seed)).collect();
+        for seeds in left.chunks(ROUND as usize) {
+            let starts: Result<Vec<Vec<f64>>> = seeds.iter().map(|&seed| self.start(seed)).collect();
+            let done = (self.plan.starts as usize - left.len()) as u64;
+            let (progress, total) = (&mut *self.progress, self.plan.starts);
+            let (found, stop) = quench(self.oracle, starts?, &self.plan.recipe, &self.domain, |ended, slowest| {
+                progress.at("minima", done + ended as u64, total, &format!("gradient norm {slowest:.1e}"));
+            });
+            for (&seed, quenched) in seeds.iter().zip(found) {
+                let Some(quenched) = quenched else { continue };
+                self.keep_start(seed, quenched)?;
+            }
+            stop?;
+        }
+        Ok(())
+    }
+
+    /// Where a seed's descent begins: the backend's choice; else a point of the box; else a normal vector.
+    fn start(&mut self, seed: u64) -> Result<Vec<f64>> {
+        if let Some(start) = self.oracle.loss().start(seed)? {
+            return Ok(start);
+        }
+        let p = self.oracle.params();
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        let mut unit = || (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+        Ok(match self.oracle.loss().bounds()? {
+            Some(b) => b.lower.iter().zip(&b.upper).map(|(low, high)| low + (high - low) * unit()).collect(),
+            // Twelve uniforms make a normal of variance 1 (the central limit, exact in mean and variance).
+            None => (0..p).map(|_| (0..12).map(|_| unit()).sum::<f64>() - 6.0).collect(),
+        })
+    }
+
+    fn keep_start(&mut self, seed: u64, quenched: Quenched) -> Result<()> {
+        match quenched.descent {
+            Descent::NotFinite => self.progress.note(&format!("start {seed}: the loss is not finite there; skipped")),
+            Descent::Escaped => {
+                self.progress.note(&format!("start {seed}: descent left the domain; it decides no bar"))
+            }
+            Descent::Unconverged => {
+                let norm = quenched.evidence.gradient_norm;
+                self.progress.note(&format!("start {seed}: not converged, gradient norm {norm:.1e}; kept and flagged"));
+            }
+            Descent::Converged => {}
+        }
+        let minimum = self.minimum(quenched, Origin::Start { seed }, self.landscape.next_cell())?;
+        let tally = self.count("minima");
+        self.journal.commit(&[Finding::Minimum(&minimum), Finding::Evaluations("minima", tally)])?;
+        self.landscape.minima.push(minimum);
+        Ok(())
+    }
+
+    fn minimum(&mut self, quenched: Quenched, origin: Origin, cell: CellId) -> Result<Minimum> {
+        let Quenched { theta, loss, descent, evidence, evaluations } = quenched;
+        let stands = matches!(descent, Descent::Converged | Descent::Unconverged);
+        let same_as = if stands { self.same(loss, &theta)? } else { None };
+        let metrics = if stands { self.metrics(&theta)? } else { Vec::new() };
+        Ok(Minimum { cell, origin, descent, theta, loss, evidence, same_as, metrics, evaluations })
+    }
+
+    fn metrics(&mut self, theta: &[f64]) -> Result<Vec<(String, f64)>> {
+        let mut all = Vec::new();
+        for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
+            let names = self.oracle.loss().metric_names(split)?;
+            if !names.is_empty() {
+                let values = self.oracle.loss().metrics(split, theta)?;
+                all.extend(names.iter().zip(values).map(|(metric, value)| (format!("{name} {metric}"), value)));
+            }
+        }
+        Ok(all)
+    }
+
+    /// The known minimum that a point is a copy of.
+    fn same(&mut self, loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
+        let Identify { loss: near, distance, rise } = self.plan.identify;
+        let candidates: Vec<usize> = (0..self.landscape.minima.len())
+            .filter(|&i| {
+                let other = &self.landscape.minima[i];
+                other.counts() && (other.loss - loss).abs() <= near * loss.abs().max(1.0)
+            })
+            .collect();
+        for i in candidates {
+            let other = &self.landscape.minima[i];
+            let copy = self.alignment.nearest(&other.theta, theta);
+            let (cell, height) = (other.cell, other.loss.max(loss));
+            let line = Polyline::straight(&other.theta, &copy);
+            if line.length() < distance {
+                return Ok(Some(cell));
+            }
+            let measured = measure(self.oracle, &line, Care { samples: 15, precision: 1e-2 })?;
+            if measured.height - height < self.noise.max(rise * loss.abs().max(1.0)) {
+                return Ok(Some(cell));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What repeating an evaluation changes, where the backend does not say; and at least the values' rounding.
+    fn measure_noise(&mut self) -> Result<()> {
+        let Some(best) = self.landscape.minima.iter().find(|m| m.counts()) else { return Ok(()) };
+        let (theta, loss) = (best.theta.clone(), best.loss);
+        if self.noise == 0.0 && !self.oracle.info().caps.repeatable {
+            let mut values = Vec::new();
+            for _ in 0..8 {
+                values.extend(self.oracle.values(&theta)?);
+            }
+            let (low, high) = values.iter().fold((loss, loss), |(low, high), &v| (v.min(low), v.max(high)));
+            self.noise = high - low;
+        }
+        self.noise = self.noise.max(8.0 * f64::EPSILON * loss.abs());
+        Ok(())
+    }
+
+    // ---- paths ----
+
+    fn paths(&mut self) -> Result<()> {
+        self.straight_lines(|minimum| minimum.is_sampled())?;
+        while let Some(id) = self.next_path() {
+            self.work_on(id)?;
+        }
+        Ok(())
+    }
+
+    /// Straight lines between minima that have none yet, one commit each.
+    fn straight_lines(&mut self, among: fn(&Minimum) -> bool) -> Result<()> {
+        let minima: Vec<&Minimum> = self.landscape.minima.iter().filter(|m| m.counts() && among(m)).collect();
+        let pairs = connect::pairs(&minima, &self.alignment, self.plan.schedule.neighbours);
+        let wanted: Vec<(CellId, CellId)> = pairs.into_iter().map(|(i, j)| (minima[i].cell, minima[j].cell)).collect();
+        let total = wanted.len() as u64;
+        for (k, (a, b)) in wanted.into_iter().enumerate() {
+            if self.joined(a, b) {
+                continue;
+            }
+            self.progress.at("lines", k as u64, total, "");
+            let (Some(a), Some(b)) = (self.landscape.minimum(a), self.landscape.minimum(b)) else { continue };
+            let ids = Ids { path: self.landscape.paths.len() as PathId, cell: self.landscape.next_cell() };
+            let path = connect::straight(self.oracle, a, b, &self.alignment, ids)?;
+            let tally = self.count("paths");
+            self.journal.commit(&[Finding::Path(&path), Finding::Evaluations("paths", tally)])?;
+            self.landscape.paths.push(path);
+        }
+        Ok(())
+    }
+
+    fn joined(&self, a: CellId, b: CellId) -> bool {
+        self.landscape.paths.iter().any(|p| p.ends == (a, b) || p.ends == (b, a))
+    }
+
+    /// The path to work on: the highest one that decides a sampled minimum's bar and is not settled; when all are,
+    /// the lowest alternative to a deciding path that nobody has tried.
+    fn next_path(&mut self) -> Option<PathId> {
+        let tree = tree(&self.landscape);
+        let open = |p: &Path| p.state != PathState::Converged && p.visits < self.plan.schedule.visits;
+        let targets: Vec<usize> =
+            (0..tree.merges.len()).rev().filter(|&k| tree.minima[tree.merges[k].dead].is_sampled()).collect();
+        let path_of = |k: usize| tree.paths[tree.merges[k].edge];
+        let settled = targets.iter().filter(|&&k| !open(path_of(k))).count();
+        let deciding = targets.iter().map(|&k| path_of(k)).find(|p| open(p));
+        let next = deciding.or_else(|| targets.iter().find_map(|&k| alternative(&tree, k, self.plan.alternatives)));
+        let detail = next.map_or(String::new(), |p| format!("path {} of height {:.6e}", p.id, p.pass.height));
+        self.progress.at("paths", settled as u64, targets.len() as u64, &detail);
+        next.map(|p| p.id)
+    }
+
+    /// One visit and all that follows from it, in one commit.
+    fn work_on(&mut self, id: PathId) -> Result<()> {
+        let Some(at) = self.landscape.paths.iter().position(|p| p.id == id) else {
+            return Err(Error::Internal(format!("path {id} is not in the landscape")));
+        };
+        let mut path = connect::visit(self.oracle, &self.landscape.paths[at], &self.plan.schedule)?;
+        let (minima, cuts) = self.cuts(&path)?;
+        let mut new = Vec::new();
+        if !cuts.is_empty() {
+            let cell = self.landscape.next_cell() + minima.len() as u64;
+            new = connect::pieces(self.oracle, &path, &cuts, Ids { path: self.landscape.paths.len() as u64, cell })?;
+            path.state = PathState::Split;
+            self.shortcuts(&minima, &mut new)?;
+        }
+        let tally = self.count("paths");
+        let mut findings: Vec<Finding> = minima.iter().map(Finding::Minimum).collect();
+        findings.push(Finding::Path(&path));
+        findings.extend(new.iter().map(Finding::Path));
+        findings.push(Finding::Evaluations("paths", tally));
+        self.journal.commit(&findings)?;
+        self.landscape.paths[at] = path;
+        self.landscape.minima.extend(minima);
+        self.landscape.paths.extend(new);
+        Ok(())
+    }
+
+    /// Quenches the valleys of a path: new minima, and where the path is to be cut.
+    fn cuts(&mut self, path: &Path) -> Result<(Vec<Minimum>, Vec<Cut>)> {
+        let arcs = connect::valleys(path);
+        let starts: Vec<Vec<f64>> = arcs.iter().map(|&arc| connect::point(path, arc)).collect();
+        let (found, stop) = quench(self.oracle, starts, &self.plan.recipe, &self.domain, |_, _| {});
+        stop?;
+        let (mut minima, mut cuts): (Vec<Minimum>, Vec<Cut>) = Default::default();
+        for (arc, quenched) in arcs.into_iter().zip(found.into_iter().flatten()) {
+            if !matches!(quenched.descent, Descent::Converged) {
+                continue;
+            }
+            let theta = quenched.theta.clone();
+            let cell = self.landscape.next_cell() + minima.len() as u64;
+            let minimum = self.minimum(quenched, Origin::Transit { path: path.id }, cell)?;
+            // Both valleys may drain into one new minimum.
+            let twin = minima.iter().find(|m| {
+                (m.loss - minimum.loss).abs() <= self.plan.identify.loss
+                    && self.alignment.distance(&m.theta, &theta) < self.plan.identify.distance
+            });
+            let cell = minimum.same_as.or(twin.map(|m| m.cell));
+            let own_end = if arc < path.pass.arc { path.ends.0 } else { path.ends.1 };
+            if cell == Some(self.own(own_end)) {
+                continue;
+            }
+            cuts.push(Cut { arc, cell: cell.unwrap_or(minimum.cell), theta });
+            if cell.is_none() {
+                minima.push(minimum);
+            }
+        }
+        Ok((minima, cuts))
+    }
+
+    /// The minimum that a cell stands for.
+    fn own(&self, cell: CellId) -> CellId {
+        self.landscape.minimum(cell).and_then(|m| m.same_as).unwrap_or(cell)
+    }
+
+    /// Straight lines from new minima to their nearest known ones: a way-station may lie on more than one road.
+    fn shortcuts(&mut self, minima: &[Minimum], new: &mut Vec<Path>) -> Result<()> {
+        for minimum in minima {
+            let mut known: Vec<(f64, usize)> = (0..self.landscape.minima.len())
+                .filter(|&i| self.landscape.minima[i].counts())
+                .map(|i| (self.alignment.distance(&self.landscape.minima[i].theta, &minimum.theta), i))
+                .collect();
+            known.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            for &(_, i) in known.iter().take(self.plan.schedule.neighbours) {
+                let other = &self.landscape.minima[i];
+                let met = |p: &Path| p.ends == (other.cell, minimum.cell) || p.ends == (minimum.cell, other.cell);
+                if new.iter().any(met) {
+                    continue;
+                }
+                let ids = Ids {
+                    path: (self.landscape.paths.len() + new.len()) as PathId,
+                    cell: self.landscape.next_cell() + (minima.len() + new.len()) as u64,
+                };
+                new.push(connect::straight(self.oracle, other, minimum, &self.alignment, ids)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The lowest untried path that leaves the component a merge ends, if fewer than `most` were tried beside the
+/// deciding one.
+fn alternative<'a>(tree: &Tree<'a>, merge: usize, most: usize) -> Option<&'a Path> {
+    let mut components = crate::union_find::UnionFind::new(tree.minima.len());
+    let index = |cell: CellId| tree.minima.iter().position(|m| m.cell == cell);
+    let ends = |p: &Path| Some((index(p.ends.0)? as u32, index(p.ends.1)? as u32));
+    for earlier in &tree.merges[..merge] {
+        components.merge(earlier.dead as u32, earlier.elder as u32);
+    }
+    let dead = components.eldest(tree.merges[merge].dead as u32);
+    let leaving: Vec<&Path> = tree
+        .paths
+        .iter()
+        .copied()
+        .filter(|p| {
+            ends(p).is_some_and(|(a, b)| (components.eldest(a) == dead) != (components.eldest(b) == dead))
+                && p.id != tree.paths[tree.merges[merge].edge].id
+        })
+        .collect();
+    if leaving.iter().filter(|p| p.visits > 0).count() >= most {
+        return None;
+    }
+    leaving
+        .into_iter()
+        .filter(|p| p.visits == 0 && p.pass.height.is_finite())
+        .min_by(|a, b| a.pass.height.total_cmp(&b.pass.height).then(a.id.cmp(&b.id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::closed_form::{ClosedForm, mueller_brown, three_hump_camel};
+    use crate::run::{Cancel, Silent};
+    use crate::search::Unrecorded;
+
+    fn bars(
+        params: usize,
+        range: [f64; 2],
+        f: fn(&[f64], &mut [f64]) -> f64,
+        plan: &Plan,
+    ) -> (Vec<(f64, Option<f64>)>, Landscape) {
+        let mut loss = ClosedForm::new(params, Some(range), f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let found = explore(&mut oracle, plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
+        assert!(found.stopped.is_none());
+        let barcode = tree(&found.landscape).barcode(found.noise);
+        (barcode.bars.iter().map(|b| (b.birth, b.death)).collect(), found.landscape)
+    }
+
+    fn close(found: &[(f64, Option<f64>)], known: &[(f64, Option<f64>)], tolerance: f64) {
+        assert_eq!(found.len(), known.len(), "{found:?}");
+        for (a, b) in found.iter().zip(known) {
+            assert!((a.0 - b.0).abs() < tolerance, "{found:?}");
+            assert_eq!(a.1.is_some(), b.1.is_some(), "{found:?}");
+            assert!((a.1.unwrap_or(0.0) - b.1.unwrap_or(0.0)).abs() < tolerance, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn the_three_hump_camel_has_its_known_barcode() {
+        let plan = Plan { starts: 24, ..Plan::default() };
+        let (found, landscape) = bars(2, [-2.5, 2.5], three_hump_camel, &plan);
+        eprintln!("{found:?} {:?}", landscape.evaluations);
+        let pass = Some(0.8773615578);
+        close(&found, &[(0.0, None), (0.2986384422, pass), (0.2986384422, pass)], 1e-6);
+    }
+
+    #[test]
+    fn mueller_brown_has_its_known_barcode() {
+        let plan = Plan { starts: 24, ..Plan::default() };
+        let (found, landscape) = bars(2, [-1.5, 2.0], mueller_brown, &plan);
+        for p in landscape.paths.iter() {
+            eprintln!(
+                "{:?} {:?} {} {} {} v{}",
+                p.ends,
+                p.state,
+                p.pass.height,
+                p.pass.error,
+                p.profile.arc.len(),
+                p.visits
+            );
+        }
+        eprintln!("{found:?} {:?}", landscape.evaluations);
+        let known = [(-146.6995, None), (-108.1667, Some(-40.6648)), (-80.7678, Some(-72.2489))];
+        close(&found, &known, 1e-4);
+    }
+}

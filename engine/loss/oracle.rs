@@ -1,0 +1,154 @@
+//! The loss as search uses it: owned batches in and out, counted per stage, within budget, cancellable.
+//!
+//! A row that is not finite comes back with loss NaN; search treats it as a wall. Where a backend has no Hessian
+//! product, central differences of gradients stand in (two gradients each, error about 1e-10 relative in f64).
+
+use super::{Batch, Info, Loss};
+use crate::error::{Error, Result};
+use crate::run::{Budget, Cancel, Purse};
+use crate::search::Tally;
+
+/// A counted, budgeted loss on a fixed list of evaluation ids.
+pub struct Oracle<'a> {
+    loss: &'a mut dyn Loss,
+    ids: Option<&'a [u64]>,
+    cancel: Cancel,
+    purses: Vec<Purse>,
+    tally: Tally,
+}
+
+impl<'a> Oracle<'a> {
+    /// All values are taken over `ids` (`None`: all samples). Losses without gradients are refused.
+    pub fn new(loss: &'a mut dyn Loss, ids: Option<&'a [u64]>, cancel: &Cancel, budget: Budget) -> Result<Oracle<'a>> {
+        let info = loss.info();
+        if !info.caps.grad {
+            let text = "gives no gradient, and the search needs one".to_owned();
+            return Err(Error::Unsupported { backend: info.backend.clone(), text });
+        }
+        Ok(Oracle { loss, ids, cancel: cancel.clone(), purses: vec![Purse::new(budget)], tally: Tally::default() })
+    }
+
+    /// What the loss is.
+    pub fn info(&self) -> &Info {
+        self.loss.info()
+    }
+
+    /// p, the length of theta.
+    pub fn params(&self) -> usize {
+        self.loss.info().params
+    }
+
+    /// The token that stops everything that asks this oracle.
+    pub fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// The loss itself, for starts, metrics and symmetries.
+    pub fn loss(&mut self) -> &mut dyn Loss {
+        self.loss
+    }
+
+    /// Begins a stage with a budget of its own beside the run's, and returns what was counted before it.
+    pub fn begin(&mut self, budget: Budget) -> Tally {
+        self.purses.truncate(1);
+        self.purses.push(Purse::new(budget));
+        self.take_tally()
+    }
+
+    /// The evaluations since the last call.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// Evaluations counted since the tally was last taken.
+    pub fn spent(&self) -> u64 {
+        self.tally.total()
+    }
+
+    fn charge(&mut self, rows: usize) -> Result<()> {
+        if self.cancel.fired() {
+            return Err(Error::Cancelled);
+        }
+        self.purses.iter_mut().try_for_each(|purse| purse.spend(rows as u64))
+    }
+
+    /// The losses of `n` rows; NaN where a row is not finite.
+    pub fn values(&mut self, theta: &[f64]) -> Result<Vec<f64>> {
+        let n = theta.len() / self.params();
+        self.charge(n)?;
+        self.tally.loss += n as u64;
+        let mut loss = vec![f64::NAN; n];
+        self.eval(theta, &mut loss, None, None)?;
+        Ok(loss)
+    }
+
+    /// The losses and gradients of `n` rows; both NaN where a row is not finite.
+    pub fn gradients(&mut self, theta: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let n = theta.len() / self.params();
+        self.charge(n)?;
+        self.tally.gradient += n as u64;
+        let mut loss = vec![f64::NAN; n];
+        let mut grad = vec![f64::NAN; theta.len()];
+        self.eval(theta, &mut loss, Some(&mut grad), None)?;
+        Ok((loss, grad))
+    }
+
+    /// `Hessian(theta) v` for each of the directions, `n x p`, at one theta.
+    pub fn hessian_products(&mut self, theta: &[f64], directions: &[f64]) -> Result<Vec<f64>> {
+        let p = self.params();
+        let n = directions.len() / p;
+        if !self.info().caps.hvp {
+            return self.differenced_products(theta, directions);
+        }
+        self.charge(n)?;
+        self.tally.hessian_product += n as u64;
+        let points = theta.repeat(n);
+        let mut loss = vec![f64::NAN; n];
+        let mut out = vec![f64::NAN; directions.len()];
+        self.eval(&points, &mut loss, None, Some((directions, &mut out)))?;
+        Ok(out)
+    }
+
+    fn differenced_products(&mut self, theta: &[f64], directions: &[f64]) -> Result<Vec<f64>> {
+        let p = self.params();
+        let size = theta.iter().map(|x| x * x).sum::<f64>().sqrt();
+        // The cube root of the rounding unit balances truncation against cancellation in a central difference.
+        let h = f64::EPSILON.cbrt() * (1.0 + size / (p as f64).sqrt());
+        let mut points = Vec::with_capacity(2 * directions.len());
+        for v in directions.chunks_exact(p) {
+            let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+            for sign in [h / norm, -h / norm] {
+                points.extend(theta.iter().zip(v).map(|(x, d)| x + sign * d));
+            }
+        }
+        let (_, grad) = self.gradients(&points)?;
+        let mut out = Vec::with_capacity(directions.len());
+        for (pair, v) in grad.chunks_exact(2 * p).zip(directions.chunks_exact(p)) {
+            let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let (plus, minus) = pair.split_at(p);
+            out.extend(plus.iter().zip(minus).map(|(a, b)| (a - b) * norm / (2.0 * h)));
+        }
+        Ok(out)
+    }
+
+    fn eval(
+        &mut self,
+        theta: &[f64],
+        loss: &mut [f64],
+        mut grad: Option<&mut [f64]>,
+        hvp: Option<(&[f64], &mut [f64])>,
+    ) -> Result<()> {
+        let p = self.params();
+        let mut ok = vec![true; loss.len()];
+        let batch =
+            Batch { theta, ids: self.ids, loss, grad: grad.as_deref_mut(), hvp, ok: &mut ok, cancel: &self.cancel };
+        self.loss.eval(batch)?;
+        for row in (0..ok.len()).filter(|&row| !ok[row]) {
+            loss[row] = f64::NAN;
+            if let Some(grad) = grad.as_deref_mut() {
+                grad[row * p..(row + 1) * p].fill(f64::NAN);
+            }
+        }
+        Ok(())
+    }
+}

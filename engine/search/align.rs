@@ -1,0 +1,237 @@
+//! Symmetry of the objective: the copy of a point that lies nearest to another.
+//!
+//! Blocks that may be permuted, and perhaps negated one by one, are matched by an exact assignment on their
+//! correlations; families that share coordinates (the layers of a deep network) take turns until nothing improves
+//! (weight matching, Ainsworth, Hayase and Srinivasa 2022). Periodic coordinates are shifted by whole periods. Every
+//! move leaves the objective unchanged, so a path to a copy of a minimum is a path to that minimum in the quotient,
+//! and bounds the death of its start in the raw landscape too.
+
+use super::lbfgs::dot;
+use crate::loss::{Symmetry, SymmetryKind};
+
+/// The declared symmetries, ready for matching.
+#[derive(Clone, Debug, Default)]
+pub struct Alignment {
+    families: Vec<Family>,
+    /// (coordinate, period).
+    periods: Vec<(usize, f64)>,
+    /// Kinds that were declared but are not matched here.
+    ignored: Vec<&'static str>,
+}
+
+/// Blocks of coordinates that look alike to the objective.
+#[derive(Clone, Debug)]
+struct Family {
+    blocks: Vec<Vec<usize>>,
+    permute: bool,
+    negate: bool,
+}
+
+impl Alignment {
+    /// Reads the records of a loss; `none()` searches in the raw space.
+    pub fn new(symmetries: &[Symmetry]) -> Alignment {
+        let mut alignment = Alignment::none();
+        for symmetry in symmetries {
+            let blocks: Vec<Vec<usize>> =
+                symmetry.blocks.iter().map(|b| b.iter().map(|&i| i as usize).collect()).collect();
+            match symmetry.kind {
+                SymmetryKind::Permutation => alignment.family(blocks).permute = true,
+                SymmetryKind::Sign => alignment.family(blocks).negate = true,
+                SymmetryKind::Period(period) => {
+                    alignment.periods.extend(blocks.into_iter().flatten().map(|i| (i, period)));
+                }
+                SymmetryKind::Scale { .. } => alignment.ignored.push("positive rescaling"),
+                SymmetryKind::Rigid => alignment.ignored.push("rigid motion"),
+            }
+        }
+        alignment
+    }
+
+    /// No symmetry at all.
+    pub fn none() -> Alignment {
+        Alignment::default()
+    }
+
+    /// True when points have no copies to choose from.
+    pub fn is_trivial(&self) -> bool {
+        self.families.is_empty() && self.periods.is_empty()
+    }
+
+    /// Kinds that were declared but do not identify points here.
+    pub fn ignored(&self) -> &[&'static str] {
+        &self.ignored
+    }
+
+    fn family(&mut self, blocks: Vec<Vec<usize>>) -> &mut Family {
+        let known = self.families.iter().position(|f| f.blocks == blocks);
+        let at = known.unwrap_or_else(|| {
+            self.families.push(Family { blocks, permute: false, negate: false });
+            self.families.len() - 1
+        });
+        &mut self.families[at]
+    }
+
+    /// The copy of `theta` nearest to `reference`, up to what taking turns between layers misses.
+    ///
+    /// O(h^2 b + h^3) for each family of h blocks of b coordinates and each turn.
+    pub fn nearest(&self, reference: &[f64], theta: &[f64]) -> Vec<f64> {
+        let mut theta = theta.to_vec();
+        for &(i, period) in &self.periods {
+            theta[i] -= period * ((theta[i] - reference[i]) / period).round();
+        }
+        let mut best = distance(reference, &theta);
+        for _turn in 0..20 {
+            let mut trial = theta.clone();
+            self.families.iter().for_each(|family| family.match_blocks(reference, &mut trial));
+            let d = distance(reference, &trial);
+            if d >= best * (1.0 - 1e-12) {
+                break;
+            }
+            best = d;
+            theta = trial;
+            if self.families.len() == 1 {
+                break; // An exact assignment has nothing left to improve.
+            }
+        }
+        theta
+    }
+
+    /// The distance between two points up to symmetry.
+    pub fn distance(&self, a: &[f64], b: &[f64]) -> f64 {
+        distance(a, &self.nearest(a, b))
+    }
+}
+
+impl Family {
+    fn match_blocks(&self, reference: &[f64], theta: &mut [f64]) {
+        let gather = |x: &[f64]| -> Vec<Vec<f64>> {
+            self.blocks.iter().map(|block| block.iter().map(|&i| x[i]).collect()).collect()
+        };
+        let (wanted, given) = (gather(reference), gather(theta));
+        let n = self.blocks.len();
+        let correlation: Vec<f64> = wanted.iter().flat_map(|w| given.iter().map(|g| dot(w, g))).collect();
+        let assigned: Vec<usize> = if self.permute {
+            let gain = |c: &f64| if self.negate { -c.abs() } else { -c };
+            assignment(&correlation.iter().map(gain).collect::<Vec<_>>(), n)
+        } else {
+            (0..n).collect()
+        };
+        for (to, &from) in assigned.iter().enumerate() {
+            let sign = if self.negate && correlation[to * n + from] < 0.0 { -1.0 } else { 1.0 };
+            for (&i, value) in self.blocks[to].iter().zip(&given[from]) {
+                theta[i] = sign * value;
+            }
+        }
+    }
+}
+
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt()
+}
+
+/// The assignment of least total cost: for every row its column. Shortest augmenting paths, O(n^3)
+/// (Jonker and Volgenant 1987).
+fn assignment(cost: &[f64], n: usize) -> Vec<usize> {
+    const FREE: usize = usize::MAX;
+    let (mut row_price, mut column_price) = (vec![0.0; n], vec![0.0; n]);
+    let mut row_of = vec![FREE; n];
+    for new_row in 0..n {
+        let mut reach = vec![f64::INFINITY; n];
+        let mut from = vec![FREE; n];
+        let mut settled = vec![false; n];
+        let (mut row, mut column, mut length) = (new_row, FREE, 0.0);
+        let free = loop {
+            let (mut nearest, mut least) = (FREE, f64::INFINITY);
+            for j in (0..n).filter(|&j| !settled[j]) {
+                let through = length + cost[row * n + j] - row_price[row] - column_price[j];
+                if through < reach[j] {
+                    reach[j] = through;
+                    from[j] = column;
+                }
+                if reach[j] < least || nearest == FREE {
+                    (nearest, least) = (j, reach[j]);
+                }
+            }
+            settled[nearest] = true;
+            (column, length) = (nearest, least);
+            match row_of[column] {
+                FREE => break column,
+                next => row = next,
+            }
+        };
+        row_price[new_row] += length;
+        for j in (0..n).filter(|&j| settled[j] && j != free) {
+            column_price[j] -= length - reach[j];
+            row_price[row_of[j]] += length - reach[j];
+        }
+        let mut j = free;
+        while j != FREE {
+            let previous = from[j];
+            row_of[j] = if previous == FREE { new_row } else { row_of[previous] };
+            j = previous;
+        }
+    }
+    let mut column_of = vec![FREE; n];
+    row_of.iter().enumerate().for_each(|(j, &i)| column_of[i] = j);
+    column_of
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cheapest_by_enumeration(cost: &[f64], n: usize) -> f64 {
+        fn go(cost: &[f64], n: usize, row: usize, used: &mut Vec<bool>) -> f64 {
+            if row == n {
+                return 0.0;
+            }
+            let mut best = f64::INFINITY;
+            for j in 0..n {
+                if !used[j] {
+                    used[j] = true;
+                    best = best.min(cost[row * n + j] + go(cost, n, row + 1, used));
+                    used[j] = false;
+                }
+            }
+            best
+        }
+        go(cost, n, 0, &mut vec![false; n])
+    }
+
+    proptest! {
+        #[test]
+        fn the_assignment_is_the_cheapest(n in 1usize..7, values in prop::collection::vec(-5.0f64..5.0, 36)) {
+            let cost = &values[..n * n];
+            let columns = assignment(cost, n);
+            let total: f64 = columns.iter().enumerate().map(|(i, &j)| cost[i * n + j]).sum();
+            prop_assert!((total - cheapest_by_enumeration(cost, n)).abs() < 1e-9);
+        }
+
+        #[test]
+        fn a_permuted_and_negated_copy_is_undone(
+            theta in prop::collection::vec(-3.0f64..3.0, 12), shift in 0usize..4, signs in 0u32..16
+        ) {
+            // Four blocks of three coordinates.
+            let blocks: Vec<Vec<u64>> = (0..4).map(|b| (3 * b..3 * b + 3).collect()).collect();
+            let alignment = Alignment::new(&[
+                Symmetry { kind: SymmetryKind::Permutation, blocks: blocks.clone() },
+                Symmetry { kind: SymmetryKind::Sign, blocks },
+            ]);
+            let mut copy = theta.clone();
+            copy.rotate_right(3 * shift);
+            for (b, block) in copy.chunks_mut(3).enumerate() {
+                if signs >> b & 1 == 1 {
+                    block.iter_mut().for_each(|x| *x = -*x);
+                }
+            }
+            prop_assert!(alignment.distance(&theta, &copy) < 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_period_is_taken_off() {
+        let alignment = Alignment::new(&[Symmetry { kind: SymmetryKind::Period(2.0), blocks: vec![vec![0]] }]);
+        assert_eq!(alignment.nearest(&[0.9, 0.0], &[-0.9, 5.0]), vec![1.1, 5.0]);
+    }
+}

@@ -1,0 +1,239 @@
+//! Connections: which pairs of minima get a path, how a path is worked on, and where it falls apart into pieces.
+//!
+//! A visit relaxes a path (first as a whole, then ever closer round its top), measures it and keeps the lower of old
+//! and new. A path that dips into a basin of its own on the way is no single pass: its valleys are handed back, to be
+//! quenched, and the path is replaced by its pieces (search.md, fact 5).
+
+use super::align::Alignment;
+use super::height::{Care, Measured, measure};
+use super::landscape::{CellId, Minimum, Pass, PassKind, Path, PathId, PathState};
+use super::path::{Relax, relax};
+use super::polyline::Polyline;
+use crate::error::Result;
+use crate::loss::oracle::Oracle;
+
+/// How paths are worked on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// Inner knots of the bands of a first visit, coarse to fine.
+    pub knots: Vec<usize>,
+    /// Steps of each.
+    pub steps: Vec<usize>,
+    /// A path is settled when a visit lowers its top by less than this fraction of its climb.
+    pub tolerance: f64,
+    /// The most visits to one path.
+    pub visits: u32,
+    /// Every minimum is joined to this many nearest ones, and to the best.
+    pub neighbours: usize,
+}
+
+impl Default for Schedule {
+    fn default() -> Schedule {
+        Schedule { knots: vec![3, 7, 15], steps: vec![40, 60, 160], tolerance: 1e-9, visits: 12, neighbours: 10 }
+    }
+}
+
+/// A straight line is measured only well enough to be ranked.
+const GLANCE: Care = Care { samples: 15, precision: 1e-3 };
+const CLOSE_LOOK: Care = Care { samples: 3, precision: 1e-7 };
+/// A profile that climbs by this fraction of the top's climb has left a valley.
+const VALLEY: f64 = 0.1;
+
+/// The pairs of minima worth a first look: each with its nearest and with the best one. Indices into `minima`,
+/// smaller first, in order.
+pub fn pairs(minima: &[&Minimum], alignment: &Alignment, neighbours: usize) -> Vec<(usize, usize)> {
+    let n = minima.len();
+    let best = (0..n).min_by(|&a, &b| minima[a].loss.total_cmp(&minima[b].loss));
+    let mut wanted = std::collections::BTreeSet::new();
+    for i in 0..n {
+        let mut others: Vec<usize> = (0..n).filter(|&j| j != i).collect();
+        if others.len() > neighbours {
+            let mut far: Vec<(f64, usize)> =
+                others.iter().map(|&j| (alignment.distance(&minima[i].theta, &minima[j].theta), j)).collect();
+            far.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            others = far.into_iter().take(neighbours).map(|(_, j)| j).chain(best.filter(|&b| b != i)).collect();
+        }
+        wanted.extend(others.into_iter().map(|j| (i.min(j), i.max(j))));
+    }
+    wanted.into_iter().collect()
+}
+
+/// The straight line from `a` to the nearest copy of `b`, measured.
+pub fn straight(oracle: &mut Oracle<'_>, a: &Minimum, b: &Minimum, alignment: &Alignment, id: Ids) -> Result<Path> {
+    let line = Polyline::straight(&a.theta, &alignment.nearest(&a.theta, &b.theta));
+    let measured = measure(oracle, &line, GLANCE)?;
+    Ok(path(id, (a.cell, b.cell), PathState::Straight, line, measured))
+}
+
+/// The numbers of a new path.
+#[derive(Clone, Copy, Debug)]
+pub struct Ids {
+    pub path: PathId,
+    /// Of its pass.
+    pub cell: CellId,
+}
+
+fn path(id: Ids, ends: (CellId, CellId), state: PathState, line: Polyline, measured: Measured) -> Path {
+    Path {
+        id: id.path,
+        ends,
+        state,
+        knots: line.into_knots(),
+        pass: Pass {
+            cell: id.cell,
+            kind: PassKind::PathMaximum,
+            height: measured.height,
+            error: measured.error,
+            arc: measured.arc,
+            theta: measured.theta,
+            evidence: None,
+            reason: None,
+        },
+        profile: measured.profile,
+        visits: 0,
+    }
+}
+
+/// Works on a path once. It never gets worse: a higher result is thrown away.
+pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Result<Path> {
+    let mut next = path.clone();
+    next.visits += 1;
+    let line = Polyline::new(path.knots.clone(), oracle.params());
+    let relaxed = if path.visits == 0 { whole(oracle, line, path, schedule)? } else { top(oracle, line, path)? };
+    let Some(line) = relaxed else {
+        next.state = PathState::Converged;
+        return Ok(next);
+    };
+    let measured = measure(oracle, &line, CLOSE_LOOK)?;
+    // Bounds are compared: a rough measurement must not win by its own error.
+    let before = path.pass.height + path.pass.error;
+    let lowered = before - (measured.height + measured.error);
+    if lowered > 0.0 {
+        let id = Ids { path: path.id, cell: path.pass.cell };
+        next = Path { visits: next.visits, ..self::path(id, path.ends, PathState::Relaxed, line, measured) };
+    }
+    // A relaxation of the whole path is never the last word: its knots are too far apart at the top.
+    let settled = path.visits > 0 && lowered <= schedule.tolerance * climb(&next) + 2.0 * next.pass.error;
+    next.state = if settled { PathState::Converged } else { PathState::Relaxed };
+    Ok(next)
+}
+
+/// How far the top of a path lies above its higher end.
+fn climb(path: &Path) -> f64 {
+    let ends = (path.profile.loss.first(), path.profile.loss.last());
+    path.pass.height - ends.0.copied().unwrap_or(f64::NAN).max(ends.1.copied().unwrap_or(f64::NAN))
+}
+
+/// Relaxes the whole path, coarse to fine; a piece of a path that was relaxed before starts fine.
+fn whole(oracle: &mut Oracle<'_>, line: Polyline, path: &Path, schedule: &Schedule) -> Result<Option<Polyline>> {
+    let first = if path.state == PathState::Straight { 0 } else { schedule.knots.len() - 1 };
+    let mut line = line;
+    for (&knots, &steps) in schedule.knots.iter().zip(&schedule.steps).skip(first) {
+        let how = Relax { knots, steps, step: 0.5, tolerance: 1e-3, free_ends: false };
+        line = relax(oracle, &line, how)?.line;
+    }
+    Ok(Some(line))
+}
+
+/// Relaxes the path round its top, where it lies above a level that rises from visit to visit; `None` when nothing is
+/// left to resolve.
+fn top(oracle: &mut Oracle<'_>, line: Polyline, path: &Path) -> Result<Option<Polyline>> {
+    let depth = 0.5 * 0.25_f64.powi(path.visits as i32 - 1) * climb(path);
+    let level = path.pass.height - depth;
+    let (arc, loss) = (&path.profile.arc, &path.profile.loss);
+    let peak = arc.partition_point(|&a| a < path.pass.arc);
+    let left = (0..peak).rev().find(|&i| loss[i] < level).map_or(arc[0], |i| arc[i]);
+    let right = (peak..arc.len()).find(|&i| loss[i] < level).map_or(arc[arc.len() - 1], |i| arc[i]);
+    let length = arc[arc.len() - 1];
+    if right - left <= 1e-9 * length || depth <= 8.0 * f64::EPSILON * path.pass.height.abs() {
+        return Ok(None);
+    }
+    // A window that reaches an end of the path keeps it: ends are minima.
+    let free_ends = left > 0.0 && right < length;
+    let how = Relax { knots: 9, steps: 80, step: 0.5, tolerance: 1e-6, free_ends };
+    let window = relax(oracle, &line.part(left, right), how)?.line;
+    let mut whole = window;
+    if left > 0.0 {
+        whole = line.part(0.0, left).then(&whole);
+    }
+    if right < length {
+        whole = whole.then(&line.part(right, length));
+    }
+    Ok(Some(whole))
+}
+
+/// The arc lengths of the valleys on either side of the top that belong to neither end, if any.
+pub fn valleys(path: &Path) -> Vec<f64> {
+    let (arc, loss) = (&path.profile.arc, &path.profile.loss);
+    if !path.pass.height.is_finite() {
+        return Vec::new();
+    }
+    let peak = arc.partition_point(|&a| a < path.pass.arc).min(arc.len() - 1);
+    let leave = VALLEY * climb(path);
+    let side = |samples: &mut dyn Iterator<Item = usize>, end: usize| -> Option<f64> {
+        let mut lowest = peak;
+        for i in samples {
+            if loss[i] < loss[lowest] {
+                lowest = i;
+            } else if loss[i] > loss[lowest] + leave {
+                break;
+            }
+        }
+        let at_end = loss[lowest] >= loss[end] - 1e-3 * leave && arc[lowest] == arc[end];
+        (!at_end && lowest != peak && loss[lowest] < path.pass.height - leave).then_some(arc[lowest])
+    };
+    let left = side(&mut (0..peak).rev(), 0);
+    let right = side(&mut (peak + 1..loss.len()), loss.len() - 1);
+    left.into_iter().chain(right).collect()
+}
+
+/// The point of a path at an arc length.
+pub fn point(path: &Path, arc: f64) -> Vec<f64> {
+    let p = path.pass.theta.len();
+    let line = Polyline::new(path.knots.clone(), p);
+    line.at(&line.arcs(), arc)
+}
+
+/// A place where a path is cut: the minimum found there, as a point in the path's own frame.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    pub arc: f64,
+    pub cell: CellId,
+    pub theta: Vec<f64>,
+}
+
+/// The pieces of a path between its ends and the cuts, measured; pieces that return to their own start are dropped.
+pub fn pieces(oracle: &mut Oracle<'_>, path: &Path, cuts: &[Cut], first: Ids) -> Result<Vec<Path>> {
+    let line = Polyline::new(path.knots.clone(), oracle.params());
+    let arcs = line.arcs();
+    let ends = [(0.0, path.ends.0, line.knot(0)), (arcs[arcs.len() - 1], path.ends.1, line.knot(line.n() - 1))];
+    let mut stations: Vec<(f64, CellId, &[f64])> = vec![ends[0]];
+    stations.extend(cuts.iter().map(|cut| (cut.arc, cut.cell, cut.theta.as_slice())));
+    stations.push(ends[1]);
+    let mut pieces = Vec::new();
+    for pair in stations.windows(2) {
+        let ((from, a, start), (to, b, end)) = (pair[0], pair[1]);
+        if a == b {
+            continue;
+        }
+        let part = line.part(from, to);
+        let whole = joined(start, part, end);
+        let measured = measure(oracle, &whole, CLOSE_LOOK)?;
+        let id = Ids { path: first.path + pieces.len() as u64, cell: first.cell + pieces.len() as u64 };
+        pieces.push(self::path(id, (a, b), PathState::Relaxed, whole, measured));
+    }
+    Ok(pieces)
+}
+
+/// A part of a path, prolonged straight to the minima that were quenched from its ends.
+fn joined(start: &[f64], part: Polyline, end: &[f64]) -> Polyline {
+    let mut whole = part;
+    if start != whole.knot(0) {
+        whole = Polyline::straight(start, whole.knot(0)).then(&whole);
+    }
+    if end != whole.knot(whole.n() - 1) {
+        let spur = Polyline::straight(whole.knot(whole.n() - 1), end);
+        whole = whole.then(&spur);
+    }
+    whole
+}

@@ -1,0 +1,281 @@
+//! Minima: descents from many starts in lockstep, one batched call a round, each ending with its evidence.
+//!
+//! L-BFGS with a step cap, Armijo's test and quadratic back-off (search.md, fact 1: no Wolfe search, no Adam first)
+//! down to a gradient norm of 1e-8, because bars can be shorter than what 1e-6 leaves in the loss. Then the lowest
+//! eigenvalues: a negative one is stepped along and the descent goes on. Rows of a batch do not see each other, so
+//! a descent ends in the same bits whatever runs beside it.
+
+use super::landscape::{Descent, Evidence};
+use super::lbfgs::{Lbfgs, axpy, dot, norm};
+use super::spectrum::{self, Lowest};
+use crate::error::{Error, Result};
+use crate::loss::oracle::Oracle;
+use crate::loss::{Bounds, Symmetry, SymmetryKind};
+
+/// How a descent is done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recipe {
+    /// The gradient norm at which a descent has converged.
+    pub tolerance: f64,
+    /// The number of steps L-BFGS remembers.
+    pub memory: usize,
+    /// The longest step.
+    pub step: f64,
+    /// The most evaluations of one descent.
+    pub evaluations: u64,
+}
+
+impl Recipe {
+    /// The recipe `polish`.
+    pub const POLISH: Recipe = Recipe { tolerance: 1e-8, memory: 50, step: 1.0, evaluations: 20_000 };
+}
+
+/// Where minima are looked for.
+#[derive(Clone, Debug)]
+pub struct Domain {
+    bounds: Option<Bounds>,
+    periodic: Vec<bool>,
+    radius: f64,
+}
+
+impl Domain {
+    /// A box, if the loss has one, with its periodic coordinates left free, and a ball of `radius` round zero.
+    pub fn new(bounds: Option<Bounds>, symmetries: &[Symmetry], params: usize, radius: f64) -> Domain {
+        let mut periodic = vec![false; params];
+        for symmetry in symmetries.iter().filter(|s| matches!(s.kind, SymmetryKind::Period(_))) {
+            symmetry.blocks.iter().flatten().for_each(|&i| periodic[i as usize] = true);
+        }
+        Domain { bounds, periodic, radius }
+    }
+
+    /// True inside the box widened by `slack` box widths, and inside the ball.
+    fn contains(&self, theta: &[f64], slack: f64) -> bool {
+        let inside = self.bounds.as_ref().is_none_or(|b| {
+            theta.iter().zip(b.lower.iter().zip(&b.upper)).zip(&self.periodic).all(|((x, (low, high)), periodic)| {
+                let margin = slack * (high - low);
+                *periodic || (low - margin..=high + margin).contains(x)
+            })
+        });
+        inside && norm(theta) <= self.radius
+    }
+
+    /// The step cap, shortened to a tenth of the box's diagonal.
+    fn step(&self, cap: f64) -> f64 {
+        let diagonal = self
+            .bounds
+            .as_ref()
+            .map(|b| b.lower.iter().zip(&b.upper).map(|(low, high)| (high - low).powi(2)).sum::<f64>().sqrt());
+        diagonal.map_or(cap, |d| cap.min(0.1 * d))
+    }
+}
+
+/// What a descent came to.
+#[derive(Clone, Debug)]
+pub struct Quenched {
+    pub theta: Vec<f64>,
+    pub loss: f64,
+    pub descent: Descent,
+    pub evidence: Evidence,
+    pub evaluations: u64,
+}
+
+/// Descends from every start. When the run is stopped, what had converged by then is returned beside the error;
+/// the others are `None`. Memory: `2 memory` vectors a start.
+pub fn quench(
+    oracle: &mut Oracle<'_>,
+    starts: Vec<Vec<f64>>,
+    recipe: &Recipe,
+    domain: &Domain,
+    mut on_round: impl FnMut(usize, f64),
+) -> (Vec<Option<Quenched>>, Result<()>) {
+    let recipe = Recipe { step: domain.step(recipe.step), ..*recipe };
+    let mut descents: Vec<Walk> = starts.into_iter().map(|theta| Walk::new(theta, recipe)).collect();
+    let mut done: Vec<Option<Quenched>> = vec![None; descents.len()];
+    let stop = loop {
+        let active: Vec<usize> = (0..descents.len()).filter(|&i| done[i].is_none()).collect();
+        if active.is_empty() {
+            break Ok(());
+        }
+        if let Err(stop) = round(oracle, &mut descents, &active, &mut done, domain) {
+            break Err(stop);
+        }
+        let slowest = active.iter().map(|&i| descents[i].gradient_norm).fold(0.0, f64::max);
+        on_round(done.iter().flatten().count(), slowest);
+    };
+    (done, stop)
+}
+
+fn round(
+    oracle: &mut Oracle<'_>,
+    descents: &mut [Walk],
+    active: &[usize],
+    done: &mut [Option<Quenched>],
+    domain: &Domain,
+) -> Result<()> {
+    let p = oracle.params();
+    let trials: Vec<f64> = active.iter().flat_map(|&i| descents[i].trial.iter().copied()).collect();
+    let (losses, gradients) = oracle.gradients(&trials)?;
+    for (row, &i) in active.iter().enumerate() {
+        let walk = &mut descents[i];
+        let Some(end) = walk.tell(losses[row], &gradients[row * p..(row + 1) * p], domain) else { continue };
+        if end == Descent::NotFinite || end == Descent::Escaped {
+            done[i] = Some(walk.end(end, None));
+            continue;
+        }
+        let lowest = match spectrum::lowest(oracle, &walk.theta, i as u64) {
+            Ok(lowest) => lowest,
+            Err(Error::Numeric(_)) => {
+                done[i] = Some(walk.end(Descent::Unconverged, None));
+                continue;
+            }
+            Err(stop) => return Err(stop),
+        };
+        if end == Descent::Converged && lowest.index() > 0 && walk.pushes < 5 {
+            walk.push_off(&lowest.vector);
+            continue;
+        }
+        let end = if lowest.index() > 0 { Descent::Unconverged } else { end };
+        let end = if domain.contains(&walk.theta, 0.0) { end } else { Descent::Escaped };
+        done[i] = Some(walk.end(end, Some(lowest)));
+    }
+    Ok(())
+}
+
+/// One descent as a conversation: it names the point it wants evaluated (`trial`) and is told the answer.
+struct Walk {
+    recipe: Recipe,
+    theta: Vec<f64>,
+    loss: f64,
+    gradient: Vec<f64>,
+    gradient_norm: f64,
+    memory: Lbfgs,
+    direction: Vec<f64>,
+    /// gradient . direction at theta.
+    slope: f64,
+    /// The fraction of `direction` being tried.
+    fraction: f64,
+    trial: Vec<f64>,
+    evaluations: u64,
+    pushes: u32,
+}
+
+impl Walk {
+    fn new(theta: Vec<f64>, recipe: Recipe) -> Walk {
+        Walk {
+            recipe,
+            trial: theta.clone(),
+            theta,
+            loss: f64::NAN,
+            gradient: Vec::new(),
+            gradient_norm: f64::INFINITY,
+            memory: Lbfgs::new(recipe.memory),
+            direction: Vec::new(),
+            slope: 0.0,
+            fraction: 0.0,
+            evaluations: 0,
+            pushes: 0,
+        }
+    }
+
+    fn tell(&mut self, loss: f64, gradient: &[f64], domain: &Domain) -> Option<Descent> {
+        self.evaluations += 1;
+        let first = self.gradient.is_empty();
+        if first && !loss.is_finite() {
+            return Some(Descent::NotFinite);
+        }
+        if first || self.accepts(loss, gradient) {
+            if !first {
+                let s = self.trial.iter().zip(&self.theta).map(|(a, b)| a - b).collect();
+                let y = gradient.iter().zip(&self.gradient).map(|(a, b)| a - b).collect();
+                self.memory.remember(s, y);
+            }
+            self.theta.copy_from_slice(&self.trial);
+            self.loss = loss;
+            self.gradient = gradient.to_vec();
+            self.gradient_norm = norm(gradient);
+            if self.gradient_norm <= self.recipe.tolerance {
+                return Some(Descent::Converged);
+            }
+            if !domain.contains(&self.theta, 1.0) {
+                return Some(Descent::Escaped);
+            }
+            self.aim();
+        } else if !self.shorten(loss) {
+            // Not even a tiny step down the gradient helps: rounding, or a kink.
+            return Some(Descent::Unconverged);
+        }
+        (self.evaluations >= self.recipe.evaluations).then_some(Descent::Unconverged)
+    }
+
+    fn accepts(&self, loss: f64, gradient: &[f64]) -> bool {
+        let armijo = loss <= self.loss + 1e-4 * self.fraction * self.slope;
+        // Near the minimum differences of the loss drown in rounding; there the gradient decides.
+        let rounding = 16.0 * f64::EPSILON * self.loss.abs();
+        loss.is_finite() && (armijo || (loss <= self.loss + rounding && norm(gradient) < self.gradient_norm))
+    }
+
+    /// Sets a new direction, capped, and tries all of it.
+    fn aim(&mut self) {
+        self.direction = self.memory.direction(&self.gradient);
+        self.slope = dot(&self.direction, &self.gradient);
+        if self.slope.is_nan() || self.slope >= 0.0 {
+            self.memory.reset();
+            self.direction = self.memory.direction(&self.gradient);
+            self.slope = -self.gradient_norm.powi(2);
+        }
+        let length = norm(&self.direction);
+        if length > self.recipe.step {
+            let scale = self.recipe.step / length;
+            self.direction.iter_mut().for_each(|d| *d *= scale);
+            self.slope *= scale;
+        }
+        self.try_fraction(1.0);
+    }
+
+    fn try_fraction(&mut self, fraction: f64) {
+        self.fraction = fraction;
+        self.trial.copy_from_slice(&self.theta);
+        axpy(&mut self.trial, fraction, &self.direction);
+    }
+
+    /// Backs off after a rejected trial; false when nothing is left to try.
+    fn shorten(&mut self, loss: f64) -> bool {
+        let t = self.fraction;
+        let parabola = -0.5 * self.slope * t * t / (loss - self.loss - self.slope * t);
+        let next = if parabola.is_finite() { parabola.clamp(0.1 * t, 0.5 * t) } else { 0.25 * t };
+        let vanishing = next * norm(&self.direction) <= 1e-16 * (1.0 + norm(&self.theta));
+        if !vanishing && next > 1e-12 {
+            self.try_fraction(next);
+        } else if !self.memory.is_empty() {
+            self.memory.reset();
+            self.aim();
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Leaves a saddle along its lowest mode.
+    fn push_off(&mut self, mode: &[f64]) {
+        self.pushes += 1;
+        self.memory.reset();
+        let side = if dot(mode, &self.gradient) > 0.0 { -1.0 } else { 1.0 };
+        axpy(&mut self.theta, side * 0.1 * self.recipe.step, mode);
+        self.trial.copy_from_slice(&self.theta);
+        self.gradient.clear();
+    }
+
+    fn end(&self, descent: Descent, lowest: Option<Lowest>) -> Quenched {
+        let (eigenvalues, tau, spectrum) = match lowest {
+            Some(l) => (l.values, Some(l.tau), Some(l.method)),
+            None => (Vec::new(), None, None),
+        };
+        Quenched {
+            theta: self.theta.clone(),
+            loss: self.loss,
+            descent,
+            evidence: Evidence { gradient_norm: self.gradient_norm, eigenvalues, tau, spectrum, ends: None },
+            evaluations: self.evaluations,
+        }
+    }
+}

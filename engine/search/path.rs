@@ -1,0 +1,130 @@
+//! Minimax paths: a string of knots that relaxes across its own direction until it lies in the valley floor.
+//!
+//! One unit tangent per knot, upwind and energy-weighted (Henkelman and Jonsson 2000); the gradient's part across it
+//! drives one L-BFGS over the whole band; after every step the knots are spaced evenly again (string method; E, Ren
+//! and Vanden-Eijnden 2007), so none slides into a basin. All knots of a band are one batched call.
+
+use super::lbfgs::{Lbfgs, dot, norm};
+use super::polyline::Polyline;
+use crate::error::Result;
+use crate::loss::oracle::Oracle;
+
+/// How a band is relaxed.
+#[derive(Clone, Copy, Debug)]
+pub struct Relax {
+    /// Inner knots.
+    pub knots: usize,
+    /// The most steps.
+    pub steps: usize,
+    /// The longest step of a knot, in spacings.
+    pub step: f64,
+    /// Converged when the top moved less than this fraction of its climb over ten steps.
+    pub tolerance: f64,
+    /// Whether the ends may move, across the band only.
+    pub free_ends: bool,
+}
+
+/// A relaxed band.
+#[derive(Clone, Debug)]
+pub struct Relaxed {
+    pub line: Polyline,
+    /// False when the steps ran out, or the loss was not finite on the band.
+    pub converged: bool,
+}
+
+const MEMORY: usize = 8;
+const PATIENCE: usize = 10;
+
+/// Relaxes a curve. Cost: one batch of `knots` gradients a step, two more rows with free ends (and for fixed ends
+/// two rows once).
+pub fn relax(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax) -> Result<Relaxed> {
+    let p = line.params();
+    let mut line = line.respaced(how.knots + 2);
+    let (first, last) = if how.free_ends { (0, how.knots + 2) } else { (1, how.knots + 1) };
+    let mut losses = vec![0.0; line.n()];
+    if !how.free_ends {
+        let ends = oracle.values(&[line.knot(0), line.knot(how.knots + 1)].concat())?;
+        (losses[0], losses[how.knots + 1]) = (ends[0], ends[1]);
+    }
+    let mut memory = Lbfgs::new(MEMORY);
+    let mut before: Option<(Vec<f64>, Vec<f64>)> = None;
+    let mut tops: Vec<f64> = Vec::new();
+    for _step in 0..how.steps {
+        let (inner, gradients) = oracle.gradients(&line.knots()[first * p..last * p])?;
+        losses[first..last].copy_from_slice(&inner);
+        if losses.iter().any(|f| !f.is_finite()) {
+            return Ok(Relaxed { line, converged: false });
+        }
+        let mut across = gradients;
+        for (row, i) in (first..last).enumerate() {
+            let tangent = tangent(&line, &losses, i);
+            let g = &mut across[row * p..(row + 1) * p];
+            let along = dot(g, &tangent);
+            g.iter_mut().zip(&tangent).for_each(|(g, t)| *g -= along * t);
+        }
+        let top = losses.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        tops.push(top);
+        let climb = top - losses[0].max(losses[how.knots + 1]);
+        if tops.len() > PATIENCE && (tops[tops.len() - 1 - PATIENCE] - top).abs() <= how.tolerance * climb {
+            return Ok(Relaxed { line, converged: true });
+        }
+        if let Some((knots, force)) = before.take() {
+            let s = line.knots()[first * p..last * p].iter().zip(&knots).map(|(a, b)| a - b).collect();
+            let y = across.iter().zip(&force).map(|(a, b)| a - b).collect();
+            memory.remember(s, y);
+        }
+        let here = line.knots()[first * p..last * p].to_vec();
+        advance(&mut line, first, &memory, &across, how.step);
+        line = line.respaced(how.knots + 2);
+        before = Some((here, across));
+    }
+    Ok(Relaxed { line, converged: false })
+}
+
+/// One quasi-Newton step of the band, each knot's part no longer than `cap` spacings.
+fn advance(line: &mut Polyline, first: usize, memory: &Lbfgs, across: &[f64], cap: f64) {
+    let p = line.params();
+    let cap = cap * line.length() / (line.n() - 1) as f64;
+    let direction = memory.direction(across);
+    for (knot, d) in line.knots_mut()[first * p..].chunks_exact_mut(p).zip(direction.chunks_exact(p)) {
+        let length = norm(d);
+        // Without memory the gradient's length means nothing: go a tenth of the cap at most.
+        let most = if memory.is_empty() { 0.1 * cap } else { cap };
+        let scale = if length > most { most / length } else { 1.0 };
+        knot.iter_mut().zip(d).for_each(|(x, d)| *x += scale * d);
+    }
+}
+
+/// The unit tangent at a knot: towards the higher neighbour on a slope, weighted by the differences of the loss at an
+/// extremum, one-sided at an end.
+fn tangent(line: &Polyline, losses: &[f64], i: usize) -> Vec<f64> {
+    let difference =
+        |a: usize, b: usize| -> Vec<f64> { line.knot(b).iter().zip(line.knot(a)).map(|(x, y)| x - y).collect() };
+    let mut tangent = if i == 0 {
+        difference(0, 1)
+    } else if i == line.n() - 1 {
+        difference(i - 1, i)
+    } else {
+        let (back, here, ahead) = (losses[i - 1], losses[i], losses[i + 1]);
+        let (minus, plus) = (difference(i - 1, i), difference(i, i + 1));
+        if back < here && here < ahead {
+            plus
+        } else if back > here && here > ahead {
+            minus
+        } else {
+            let (large, small) = {
+                let (a, b) = ((ahead - here).abs(), (back - here).abs());
+                (a.max(b), a.min(b))
+            };
+            let (w_plus, w_minus) = if ahead > back { (large, small) } else { (small, large) };
+            // Equal heights all round give no weights; the plain bisector does then.
+            let (w_plus, w_minus) = if large == 0.0 { (1.0, 1.0) } else { (w_plus, w_minus) };
+            plus.iter().zip(&minus).map(|(a, b)| w_plus * a + w_minus * b).collect()
+        }
+    };
+    let length = norm(&tangent);
+    if length > 0.0 {
+        tangent.iter_mut().for_each(|t| *t /= length);
+    }
+    tangent
+}

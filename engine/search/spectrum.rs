@@ -1,0 +1,176 @@
+//! The lowest eigenvalues of the Hessian at a point: the index check of a critical point.
+//!
+//! Up to [`DENSE`] parameters the Hessian is formed from p products and all eigenvalues are taken, so the index is
+//! exact up to tau, the measured error; above, Lanczos with full reorthogonalisation from a seeded random vector gives
+//! the lowest pair with its residual, labelled iterative (mathematics.md 4).
+
+use super::landscape::Spectrum;
+use super::lbfgs::{axpy, dot, norm};
+use crate::error::Result;
+use crate::loss::oracle::Oracle;
+use rand::{Rng, SeedableRng};
+
+/// The largest p for which the whole Hessian is formed.
+pub const DENSE: usize = 2000;
+const LANCZOS_STEPS: usize = 60;
+
+/// The lower end of a spectrum.
+#[derive(Clone, Debug)]
+pub struct Lowest {
+    /// Ascending; all up to and including the first that is positive beyond tau.
+    pub values: Vec<f64>,
+    /// A unit eigenvector of `values[0]`.
+    pub vector: Vec<f64>,
+    /// Eigenvalues within tau of zero are undecided.
+    pub tau: f64,
+    pub method: Spectrum,
+}
+
+impl Lowest {
+    /// How many eigenvalues are clearly negative.
+    pub fn index(&self) -> usize {
+        self.values.iter().filter(|&&v| v < -self.tau).count()
+    }
+}
+
+/// The lowest eigenvalues at theta. Costs p Hessian products (dense) or up to 60 (iterative).
+pub fn lowest(oracle: &mut Oracle<'_>, theta: &[f64], seed: u64) -> Result<Lowest> {
+    #[cfg(feature = "dense")]
+    if theta.len() <= DENSE {
+        return Ok(Hessian::at(oracle, theta)?.lowest());
+    }
+    lanczos(oracle, theta, seed)
+}
+
+/// All eigenpairs of a Hessian.
+#[cfg(feature = "dense")]
+pub struct Hessian {
+    /// Ascending.
+    pub values: Vec<f64>,
+    /// `p x p`, one eigenvector per row.
+    pub vectors: Vec<f64>,
+    /// The larger of the asymmetry of the products and the rounding of the eigensolver.
+    pub tau: f64,
+}
+
+#[cfg(feature = "dense")]
+impl Hessian {
+    /// Forms the Hessian at theta from p products and decomposes it.
+    pub fn at(oracle: &mut Oracle<'_>, theta: &[f64]) -> Result<Hessian> {
+        let p = theta.len();
+        let mut h = Vec::with_capacity(p * p);
+        const ROWS: usize = 64;
+        for first in (0..p).step_by(ROWS) {
+            let rows = ROWS.min(p - first);
+            let mut directions = vec![0.0; rows * p];
+            (0..rows).for_each(|r| directions[r * p + first + r] = 1.0);
+            h.extend(oracle.hessian_products(theta, &directions)?);
+        }
+        if h.iter().any(|x| !x.is_finite()) {
+            return Err(crate::Error::Numeric("the Hessian is not finite".into()));
+        }
+        let asymmetry =
+            (0..p).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| (h[i * p + j] - h[j * p + i]).powi(2));
+        let asymmetry = asymmetry.sum::<f64>().sqrt();
+        let matrix = faer::Mat::from_fn(p, p, |i, j| 0.5 * (h[i * p + j] + h[j * p + i]));
+        let eigen = matrix
+            .self_adjoint_eigen(faer::Side::Lower)
+            .map_err(|e| crate::Error::Numeric(format!("the Hessian has no eigenvalues: {e:?}")))?;
+        let values: Vec<f64> = eigen.S().column_vector().iter().copied().collect();
+        let vectors = (0..p).flat_map(|k| eigen.U().col(k).iter().copied().collect::<Vec<_>>()).collect();
+        let largest = values.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        // A symmetric eigensolver is backward stable: each value is off by at most a modest multiple of eps |H|.
+        let tau = asymmetry.max(f64::EPSILON * largest * (p as f64).sqrt() * 4.0);
+        Ok(Hessian { values, vectors, tau })
+    }
+
+    /// Its lower end.
+    pub fn lowest(&self) -> Lowest {
+        let p = self.values.len();
+        let end = self.values.iter().position(|&v| v > self.tau).map_or(p, |k| k + 1);
+        Lowest {
+            values: self.values[..end].to_vec(),
+            vector: self.vectors[..p].to_vec(),
+            tau: self.tau,
+            method: Spectrum::Dense,
+        }
+    }
+}
+
+/// The lowest eigenpair by Lanczos; `tau` is the residual of the pair.
+pub fn lanczos(oracle: &mut Oracle<'_>, theta: &[f64], seed: u64) -> Result<Lowest> {
+    let p = theta.len();
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let mut v: Vec<f64> = (0..p).map(|_| f64::from(random.next_u32()) / f64::from(u32::MAX) - 0.5).collect();
+    let steps = LANCZOS_STEPS.min(p);
+    let (mut basis, mut alphas, mut betas): (Vec<Vec<f64>>, Vec<f64>, Vec<f64>) = Default::default();
+    loop {
+        let size = norm(&v);
+        v.iter_mut().for_each(|x| *x /= size);
+        let mut w = oracle.hessian_products(theta, &v)?;
+        alphas.push(dot(&w, &v));
+        basis.push(std::mem::take(&mut v));
+        for _ in 0..2 {
+            // Twice is enough (Parlett): rounding would otherwise bring back directions already found.
+            for b in &basis {
+                let along = dot(&w, b);
+                axpy(&mut w, -along, b);
+            }
+        }
+        let beta = norm(&w);
+        let (value, weights) = lowest_of_tridiagonal(&alphas, &betas);
+        let residual = beta * weights.last().map_or(0.0, |x| x.abs());
+        let scale = alphas.iter().fold(0.0, |m: f64, a| m.max(a.abs()));
+        if basis.len() == steps || !beta.is_finite() || beta <= 1e-12 * scale || residual <= 1e-6 * value.abs() {
+            let mut vector = vec![0.0; p];
+            basis.iter().zip(&weights).for_each(|(b, &weight)| axpy(&mut vector, weight, b));
+            return Ok(Lowest { values: vec![value], vector, tau: residual, method: Spectrum::Iterative });
+        }
+        betas.push(beta);
+        v = w;
+    }
+}
+
+/// The lowest eigenpair of a symmetric tridiagonal matrix: bisection on Sturm counts, then inverse iteration.
+fn lowest_of_tridiagonal(diagonal: &[f64], off: &[f64]) -> (f64, Vec<f64>) {
+    let n = diagonal.len();
+    let radius = |i: usize| (if i > 0 { off[i - 1].abs() } else { 0.0 }) + (if i + 1 < n { off[i].abs() } else { 0.0 });
+    let mut low = (0..n).map(|i| diagonal[i] - radius(i)).fold(f64::INFINITY, f64::min);
+    let mut high = diagonal.iter().copied().fold(f64::INFINITY, f64::min);
+    let below = |x: f64| {
+        let mut q = diagonal[0] - x;
+        (1..n).any(|i| {
+            let negative = q < 0.0;
+            q = diagonal[i] - x - off[i - 1] * off[i - 1] / if q == 0.0 { f64::MIN_POSITIVE } else { q };
+            negative
+        }) || q < 0.0
+    };
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        if middle <= low || middle >= high {
+            break;
+        }
+        if below(middle) { high = middle } else { low = middle }
+    }
+    // A shift just below the eigenvalue keeps T - shift positive definite, so elimination needs no pivots.
+    let shift = low - f64::EPSILON * (low.abs() + off.iter().fold(0.0, |m: f64, b| m.max(b.abs())));
+    let mut x = vec![1.0 / (n as f64).sqrt(); n];
+    for _ in 0..3 {
+        let mut pivots = vec![0.0; n];
+        for i in 0..n {
+            let back = if i > 0 { off[i - 1] / pivots[i - 1] } else { 0.0 };
+            let pivot = diagonal[i] - shift - if i > 0 { back * off[i - 1] } else { 0.0 };
+            pivots[i] = if pivot.abs() < f64::MIN_POSITIVE { f64::EPSILON } else { pivot };
+            if i > 0 {
+                x[i] -= back * x[i - 1];
+            }
+        }
+        for i in (0..n).rev() {
+            let next = if i + 1 < n { off[i] * x[i + 1] } else { 0.0 };
+            x[i] = (x[i] - next) / pivots[i];
+        }
+        let size = norm(&x);
+        x.iter_mut().for_each(|v| *v /= size);
+    }
+    (high, x)
+}
