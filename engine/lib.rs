@@ -15,6 +15,7 @@ pub mod search;
 
 pub mod persistence;
 
+pub mod config;
 pub mod explore;
 
 pub use error::{Error, Result};

@@ -35,7 +35,7 @@ impl Default for Schedule {
 
 /// A straight line is measured only well enough to be ranked.
 const GLANCE: Care = Care { samples: 15, precision: 1e-3 };
-const CLOSE_LOOK: Care = Care { samples: 3, precision: 1e-7 };
+const CLOSE_LOOK: Care = Care { samples: 3, precision: 1e-9 };
 /// A profile that climbs by this fraction of the top's climb has left a valley.
 const VALLEY: f64 = 0.1;
 
