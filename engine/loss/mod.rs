@@ -3,4 +3,15 @@
 #[allow(clippy::module_inception)] // The file is named after its noun, like every other.
 pub mod loss;
 
+mod extension;
+mod foreign;
+mod host;
+mod loader;
+mod plugin;
+mod registry;
+mod request;
+
+pub use host::Log;
 pub use loss::{Batch, Bounds, Caps, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
+pub use registry::{Device, Registry};
+pub use request::{Array, OpenRequest, Values};
