@@ -5,6 +5,7 @@
 //! ```
 
 pub mod error;
+pub mod pool;
 pub mod run;
 
 pub mod order;

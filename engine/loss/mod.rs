@@ -6,4 +6,15 @@ pub(crate) mod closed_form;
 pub mod loss;
 pub mod oracle;
 
+mod extension;
+mod foreign;
+mod host;
+mod loader;
+mod plugin;
+mod registry;
+mod request;
+
+pub use host::Log;
 pub use loss::{Batch, Bounds, Caps, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
+pub use registry::{Device, Registry};
+pub use request::{Array, OpenRequest, Values};

@@ -1,0 +1,493 @@
+//! From the table of a backend to [`Loss`]: the one adapter, and the only place that checks foreign numbers.
+//!
+//! Whatever a backend answers is copied and looked at here: sizes, NULL slots, counts, finiteness against
+//! `row_status`, canaries round the outputs in debug builds. A status other than 0 becomes [`Error::Refused`] with
+//! the backend's own text; a broken promise becomes [`Error::Backend`] and poisons the loss, because a backend that
+//! lied once may have written anywhere: every later evaluation repeats the first fault.
+//!
+//! Threads: the engine evaluates a loss only from the thread that drives its exploration, one call at a time, so
+//! MPASS_CAP_CALLER_THREAD holds by construction, and a loss may move to another thread between calls.
+
+use super::extension::Extensions;
+use super::foreign::{self, Output};
+use super::host::{Host, Log};
+use super::loss::{Batch, Bounds, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry};
+use super::request::{OpenRequest, RawRequest};
+use crate::error::{Error, Result};
+use crate::pool::Pool;
+use mountainpass_sdk::abi::{self, Status, status};
+use mountainpass_sdk::{Caps, Scalar};
+use std::ffi::{c_char, c_void};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// More parameters than any memory holds: a larger count is garbage.
+const MOST_PARAMS: u64 = 1 << 40;
+/// Below this many parameters a loss runs in f64 unless asked otherwise.
+const SMALL: u64 = 100_000;
+
+/// A checked table: what [`abi::Backend`] promises, with no slot missing, and the caller's pointer for `open`.
+pub(super) struct Plugin {
+    pub name: String,
+    pub version: String,
+    pub user: User,
+    pub probe: unsafe extern "C" fn(u32) -> *const abi::Device,
+    open: unsafe extern "C" fn(*const abi::Host, *const abi::Open, *mut *mut c_void, *mut abi::Error) -> Status,
+    info: unsafe extern "C" fn(*const c_void) -> *const abi::LossInfo,
+    eval: unsafe extern "C" fn(*mut c_void, *const abi::Eval, *mut abi::Error) -> Status,
+    close: unsafe extern "C" fn(*mut c_void),
+    pub extension: Option<unsafe extern "C" fn(*const c_char) -> *const c_void>,
+}
+
+impl Plugin {
+    /// Reads a table; the fault, if any, is the end of a sentence.
+    ///
+    /// # Safety
+    /// `table` is NULL or a table of the contract whose slots stay callable for the life of the program.
+    pub unsafe fn read(table: *const abi::Backend) -> std::result::Result<Plugin, String> {
+        // SAFETY: forwarded from the caller, here and for the two texts.
+        let (table, name, version) = unsafe {
+            let table = foreign::record(table, abi::Backend::zeroed(), "mpass_backend")?;
+            (table, foreign::text(table.name, "name")?, foreign::text(table.version, "version")?)
+        };
+        let name = name.ok_or("name is NULL")?;
+        if !is_name(&name) {
+            return Err(format!("name {name:?} is not made of 1 to 64 letters, digits and any of - _ ."));
+        }
+        let missing = |slot: &str| format!("slot {slot} is NULL");
+        Ok(Plugin {
+            name,
+            version: version.ok_or("version is NULL")?,
+            user: User::NONE,
+            probe: table.probe.ok_or_else(|| missing("probe"))?,
+            open: table.open.ok_or_else(|| missing("open"))?,
+            info: table.info.ok_or_else(|| missing("info"))?,
+            eval: table.eval.ok_or_else(|| missing("eval"))?,
+            close: table.close.ok_or_else(|| missing("close"))?,
+            extension: table.extension,
+        })
+    }
+
+    /// How messages call this backend.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.name, self.version)
+    }
+
+    /// A promise of the contract that was not kept.
+    pub fn broken(&self, slot: &'static str, text: impl Into<String>) -> Error {
+        Error::Backend { backend: self.title(), slot, text: text.into() }
+    }
+
+    /// Calls a slot that answers with a status.
+    pub fn call(&self, slot: &'static str, body: impl FnOnce(*mut abi::Error) -> Status) -> Result<()> {
+        let mut err = abi::Error::NONE;
+        match body(&raw mut err) {
+            status::OK => Ok(()),
+            code => {
+                let (code, text) = refusal(code, &err);
+                Err(Error::Refused { backend: self.title(), slot, code, text })
+            }
+        }
+    }
+}
+
+/// The code and the one line of a call that failed; a code this engine does not know means an internal error.
+pub(super) fn refusal(code: Status, err: &abi::Error) -> (Status, String) {
+    let known = (status::ARGUMENT..=status::INTERNAL).contains(&code);
+    let mut text = err.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.is_empty() {
+        text = format!("status {code} without a text");
+    } else if !known {
+        text = format!("{text} (unknown status {code})");
+    }
+    (if known { code } else { status::INTERNAL }, text)
+}
+
+/// True for names that can stand in a file name and a configuration.
+pub(super) fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// The pointer a caller registered with its table, handed to `open`; released with the last loss of the backend.
+pub(super) struct User {
+    pointer: *mut c_void,
+    drop: Option<unsafe extern "C" fn(*mut c_void)>,
+}
+
+// SAFETY: the engine never looks behind the pointer; `open`, which receives it, is tagged [many].
+unsafe impl Send for User {}
+// SAFETY: as above.
+unsafe impl Sync for User {}
+
+impl User {
+    /// What linked and loaded backends have.
+    pub const NONE: User = User { pointer: std::ptr::null_mut(), drop: None };
+
+    /// Takes over `pointer`; `drop` is called once, on any thread.
+    pub fn new(pointer: *mut c_void, drop: Option<unsafe extern "C" fn(*mut c_void)>) -> User {
+        User { pointer, drop }
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        if let Some(drop) = self.drop {
+            // SAFETY: mpass_backend_register: called once, when nothing can reach the pointer any more.
+            unsafe { drop(self.pointer) };
+        }
+    }
+}
+
+/// An open loss of a backend, closed on drop; keeps the table, the caller's pointer and the host alive.
+pub(super) struct Handle {
+    pub plugin: Arc<Plugin>,
+    pub raw: *mut c_void,
+    _host: Arc<Host>,
+}
+
+// SAFETY: [one] slots are called through one owner at a time; which thread that is does not matter (module docs).
+unsafe impl Send for Handle {}
+
+impl Handle {
+    fn open(plugin: Arc<Plugin>, request: &OpenRequest<'_>, pool: Arc<Pool>, log: Arc<Log>) -> Result<Handle> {
+        let title = plugin.title();
+        let host = Host::new(pool, Arc::new(move |level, text: &str| log(level, &format!("{title}: {text}"))));
+        let request = RawRequest::new(request)?;
+        let raw_request = request.record(plugin.user.pointer);
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: the host lives as long as the handle, the request through this call; outputs are ours.
+        plugin
+            .call("open", |err| unsafe { (plugin.open)(host.record(), &raw const raw_request, &raw mut raw, err) })?;
+        if raw.is_null() {
+            return Err(plugin.broken("open", "status is 0 but there is no loss"));
+        }
+        Ok(Handle { plugin, raw, _host: host })
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from open, is closed once, and its host is still alive.
+        unsafe { (self.plugin.close)(self.raw) };
+    }
+}
+
+/// One loss opened through a table.
+pub(super) struct PluginLoss {
+    handle: Handle,
+    info: Info,
+    extensions: Extensions,
+    rows: Rows,
+    fault: Option<String>,
+}
+
+/// Buffers of either element type.
+enum Rows {
+    F32(Buffers<f32>),
+    F64(Buffers<f64>),
+}
+
+impl PluginLoss {
+    /// Opens a loss and checks what it says about itself.
+    pub fn open(plugin: Arc<Plugin>, request: &OpenRequest<'_>, pool: Arc<Pool>, log: Arc<Log>) -> Result<PluginLoss> {
+        let handle = Handle::open(plugin, request, pool, log)?;
+        let info = info(&handle, request.dtype)?;
+        let extensions = Extensions::of(&handle.plugin).map_err(|text| handle.plugin.broken("extension", text))?;
+        let rows = match info.dtype {
+            Dtype::F32 => Rows::F32(Buffers::new()),
+            Dtype::F64 => Rows::F64(Buffers::new()),
+        };
+        Ok(PluginLoss { handle, info, extensions, rows, fault: None })
+    }
+}
+
+impl Loss for PluginLoss {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn eval(&mut self, mut batch: Batch<'_>) -> Result<()> {
+        if let Some(fault) = &self.fault {
+            return Err(self.handle.plugin.broken("eval", format!("no longer trusted since {fault}")));
+        }
+        check(&self.info, &batch)?;
+        let evaluated = match &mut self.rows {
+            Rows::F32(rows) => rows.eval(&self.handle, &self.info, &mut batch),
+            Rows::F64(rows) => rows.eval(&self.handle, &self.info, &mut batch),
+        };
+        match evaluated {
+            Ok(()) => Ok(()),
+            Err(Fault::Failed(Error::Refused { code: status::CANCELLED, .. })) if batch.cancel.fired() => {
+                Err(Error::Cancelled)
+            }
+            Err(Fault::Failed(error)) => Err(error),
+            Err(Fault::Broken(text)) => {
+                self.fault = Some(text.clone());
+                Err(self.handle.plugin.broken("eval", text))
+            }
+        }
+    }
+
+    fn parameters(&self) -> Result<Vec<Parameter>> {
+        self.extensions.parameters(&self.handle, self.info.params)
+    }
+
+    fn start(&self, seed: u64) -> Result<Option<Vec<f64>>> {
+        self.extensions.start(&self.handle, self.info.params, seed)
+    }
+
+    fn bounds(&self) -> Result<Option<Bounds>> {
+        self.extensions.bounds(&self.handle, self.info.params)
+    }
+
+    fn metric_names(&self, split: Split) -> Result<Vec<String>> {
+        self.extensions.metric_names(&self.handle, split)
+    }
+
+    fn metrics(&mut self, split: Split, theta: &[f64]) -> Result<Vec<f64>> {
+        let (p, most) = (self.info.params, self.info.rows_max);
+        if !theta.len().is_multiple_of(p) {
+            return Err(Error::Argument(format!("theta has {} values, which is no multiple of {p}", theta.len())));
+        }
+        let step = if most == 0 { theta.len().max(p) } else { most * p };
+        let mut values = Vec::new();
+        for theta in theta.chunks(step) {
+            values.extend(match &mut self.rows {
+                Rows::F32(rows) => self.extensions.metrics(&self.handle, split, p, input(theta, &mut rows.theta))?,
+                Rows::F64(rows) => self.extensions.metrics(&self.handle, split, p, input(theta, &mut rows.theta))?,
+            });
+        }
+        Ok(values)
+    }
+
+    fn symmetries(&self) -> Result<Vec<Symmetry>> {
+        self.extensions.symmetries(&self.handle, self.info.params)
+    }
+
+    fn identity(&self) -> Result<Identity> {
+        self.extensions.identity(&self.handle)
+    }
+}
+
+/// Reads and checks `mpass_loss_info`, and settles the element type.
+fn info(handle: &Handle, wanted: Option<Dtype>) -> Result<Info> {
+    let plugin = &handle.plugin;
+    let broken = |text: String| plugin.broken("info", text);
+    // SAFETY: a live handle; the record it returns is constant until close.
+    let raw = unsafe {
+        foreign::record((plugin.info)(handle.raw), abi::LossInfo::zeroed(), "mpass_loss_info").map_err(broken)?
+    };
+    if raw.params == 0 || raw.params > MOST_PARAMS {
+        return Err(broken(format!("params is {}", raw.params)));
+    }
+    if !(raw.noise.is_finite() && raw.noise >= 0.0) {
+        return Err(broken(format!("noise is {}", raw.noise)));
+    }
+    if raw.rows_max != 0 && raw.rows_best > raw.rows_max {
+        return Err(broken(format!("rows_best is {}, above rows_max, which is {}", raw.rows_best, raw.rows_max)));
+    }
+    let has = |bits: u32, code: u32| bits & (1 << code) != 0;
+    let (single, double) = (has(raw.dtypes, abi::dtype::F32), has(raw.dtypes, abi::dtype::F64));
+    if !has(raw.memories, abi::memory::HOST) || !(single || double) {
+        return Err(broken("f32 or f64 in host memory is required".into()));
+    }
+    let lacks =
+        |text: &str| Error::Unsupported { backend: plugin.title(), text: format!("dtype {text}: leave dtype out") };
+    let dtype = match wanted {
+        Some(Dtype::F32) if !single => return Err(lacks("f32 is not offered for this loss, only f64")),
+        Some(Dtype::F64) if !double => return Err(lacks("f64 is not offered for this loss, only f32")),
+        Some(dtype) => dtype,
+        None if double && (raw.params < SMALL || !single) => Dtype::F64,
+        None => Dtype::F32,
+    };
+    // Counts beyond p's own limit say "any number of rows".
+    let rows = |count: u64| if count > MOST_PARAMS { 0 } else { count as usize };
+    Ok(Info {
+        backend: plugin.name.clone(),
+        version: plugin.version.clone(),
+        params: raw.params as usize,
+        samples: raw.samples,
+        rows_best: rows(raw.rows_best),
+        rows_max: rows(raw.rows_max),
+        caps: Caps::from_bits(raw.caps),
+        noise: raw.noise,
+        dtype,
+    })
+}
+
+/// What the engine itself asks for: shapes, capabilities, sample ids.
+fn check(info: &Info, batch: &Batch<'_>) -> Result<()> {
+    let (n, p) = (batch.loss.len(), info.params);
+    let unsupported = |text: &str| Error::Unsupported { backend: info.backend.clone(), text: text.into() };
+    let cells = |name: &str, len: usize, each: usize| match n.checked_mul(each) {
+        Some(needed) if needed == len => Ok(()),
+        _ => Err(Error::Argument(format!("{name} has {len} values where {n} rows of {each} are needed"))),
+    };
+    cells("theta", batch.theta.len(), p)?;
+    cells("ok", batch.ok.len(), 1)?;
+    if let Some(grad) = &batch.grad {
+        if !info.caps.grad {
+            return Err(unsupported("the loss has no gradient (MPASS_CAP_GRAD is not claimed)"));
+        }
+        cells("grad", grad.len(), p)?;
+    }
+    if let Some((dir, out)) = &batch.hvp {
+        if !info.caps.hvp {
+            return Err(unsupported("the loss has no Hessian-vector product (MPASS_CAP_HVP is not claimed)"));
+        }
+        cells("dir", dir.len(), p)?;
+        cells("hvp", out.len(), p)?;
+    }
+    match batch.ids {
+        None => Ok(()),
+        Some(_) if !info.caps.minibatch => {
+            Err(unsupported("the loss cannot be taken over chosen samples (MPASS_CAP_MINIBATCH is not claimed)"))
+        }
+        Some([]) => Err(Error::Argument("a loss over no samples has no value: ids is empty".into())),
+        Some(ids) => match ids.iter().find(|&&id| id >= info.samples) {
+            Some(id) => Err(Error::Argument(format!("sample {id} of a data set of {}", info.samples))),
+            None => Ok(()),
+        },
+    }
+}
+
+/// Why a batch has no numbers.
+enum Fault {
+    /// A promise was broken; the end of a sentence.
+    Broken(String),
+    /// Something else.
+    Failed(Error),
+}
+
+impl From<String> for Fault {
+    fn from(text: String) -> Fault {
+        Fault::Broken(text)
+    }
+}
+
+/// Inputs as the backend takes them and outputs as it writes them; kept, so that only the first call allocates.
+struct Buffers<T> {
+    theta: Vec<T>,
+    dir: Vec<T>,
+    loss: Output<f64>,
+    grad: Output<T>,
+    hvp: Output<T>,
+    status: Output<Status>,
+}
+
+/// Rounds to the backend's element type; f64 travels as it is.
+fn input<'a, T: Scalar>(values: &'a [f64], room: &'a mut Vec<T>) -> &'a [T] {
+    if T::DTYPE == abi::dtype::F64 {
+        return bytemuck::cast_slice(values);
+    }
+    room.clear();
+    room.extend(values.iter().map(|&value| T::from_f64(value)));
+    room
+}
+
+/// Widens into the engine's memory; the first entry that is not finite, if any.
+fn output<T: Scalar>(values: &[T], out: &mut [f64]) -> Option<usize> {
+    let mut finite = true;
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = value.to_f64();
+        finite &= out.is_finite();
+    }
+    if finite { None } else { out.iter().position(|value| !value.is_finite()) }
+}
+
+impl<T: Scalar> Buffers<T> {
+    fn new() -> Buffers<T> {
+        const CANARY: f64 = -2.468e-29; // In range of f32, and no loss or derivative by chance.
+        Buffers {
+            theta: Vec::new(),
+            dir: Vec::new(),
+            loss: Output::new(CANARY),
+            grad: Output::new(T::from_f64(CANARY)),
+            hvp: Output::new(T::from_f64(CANARY)),
+            status: Output::new(-0x5afe),
+        }
+    }
+
+    fn eval(&mut self, handle: &Handle, info: &Info, batch: &mut Batch<'_>) -> std::result::Result<(), Fault> {
+        let n = batch.loss.len();
+        let most = if info.rows_max == 0 { n.max(1) } else { info.rows_max };
+        (0..n).step_by(most).try_for_each(|first| self.rows(handle, info.params, batch, first..n.min(first + most)))
+    }
+
+    /// Evaluates some of a batch's rows in one call.
+    fn rows(
+        &mut self,
+        handle: &Handle,
+        p: usize,
+        batch: &mut Batch<'_>,
+        rows: Range<usize>,
+    ) -> std::result::Result<(), Fault> {
+        let (n, total) = (rows.len(), batch.loss.len());
+        let cells = rows.start * p..rows.end * p;
+        let nan = T::from_f64(f64::NAN);
+        let theta = input(&batch.theta[cells.clone()], &mut self.theta);
+        let dir = batch.hvp.as_ref().map(|(dir, _)| input(&dir[cells.clone()], &mut self.dir));
+        let given = |values: &[T]| foreign::view(values.as_ptr().cast_mut().cast(), n, p, T::DTYPE);
+        let wanted = |out: &mut Output<T>, yes: bool| match yes {
+            true => foreign::view(out.open(n * p, nan).cast(), n, p, T::DTYPE),
+            false => abi::View::NONE,
+        };
+        let call = abi::Eval {
+            struct_size: abi::Eval::SIZE,
+            theta: given(theta),
+            ids: batch.ids.map_or(abi::View::NONE, |ids| {
+                foreign::view(ids.as_ptr().cast_mut().cast(), 1, ids.len(), abi::dtype::U64)
+            }),
+            loss: self.loss.open(n, f64::NAN),
+            grad: wanted(&mut self.grad, batch.grad.is_some()),
+            dir: dir.map_or(abi::View::NONE, given),
+            hvp: wanted(&mut self.hvp, dir.is_some()),
+            row_status: self.status.open(n, status::OK),
+            cancel: std::ptr::from_ref(batch.cancel.flag()).cast(),
+            ..abi::Eval::zeroed()
+        };
+        let plugin = &handle.plugin;
+        // SAFETY: a live handle, one call at a time; every view covers n x p elements and outlives the call.
+        let answer = plugin.call("eval", |err| unsafe { (plugin.eval)(handle.raw, &raw const call, err) });
+        // Canaries first: an overrun is worth knowing of a call that failed, too.
+        let (loss, status) = (self.loss.close("loss")?, self.status.close("row_status")?);
+        let grad = batch.grad.is_some().then(|| self.grad.close("grad")).transpose()?;
+        let hvp = dir.map(|_| self.hvp.close("hvp")).transpose()?;
+        answer.map_err(Fault::Failed)?;
+
+        for (i, row) in rows.enumerate() {
+            let (near, far) = (i * p..(i + 1) * p, row * p..(row + 1) * p);
+            let place = |text: String| Fault::Broken(format!("row {row} of {total}: {text}"));
+            let mut bad = None; // The first output that is not finite, by name and value.
+            batch.loss[row] = loss[i];
+            if !loss[i].is_finite() {
+                bad = Some(format!("loss is {}", loss[i]));
+            }
+            let mut copy = |name: &str, values: Option<&[T]>, out: Option<&mut [f64]>| {
+                if let (Some(values), Some(out)) = (values, out) {
+                    let out = &mut out[far.clone()];
+                    if let Some(at) = output(&values[near.clone()], out) {
+                        bad.get_or_insert_with(|| format!("{name}[{at}] is {}", out[at]));
+                    }
+                }
+            };
+            copy("grad", grad, batch.grad.as_deref_mut());
+            copy("hvp", hvp, batch.hvp.as_mut().map(|(_, out)| &mut **out));
+            // A row that was not finite on the way in may come out as it likes.
+            let senseless = |values: &[T]| values[near.clone()].iter().any(|value| !value.to_f64().is_finite());
+            batch.ok[row] = match (status[i], bad) {
+                (status::OK, None) => true,
+                (status::NUMERIC, _) => false,
+                (status::OK, Some(_)) if senseless(theta) || dir.is_some_and(senseless) => false,
+                (status::OK, Some(text)) => return Err(place(format!("{text} but row_status is 0"))),
+                (code, _) => return Err(place(format!("row_status is {code}, neither 0 nor MPASS_E_NUMERIC"))),
+            };
+            if !batch.ok[row] {
+                batch.loss[row] = f64::NAN;
+                batch.grad.iter_mut().for_each(|out| out[far.clone()].fill(f64::NAN));
+                batch.hvp.iter_mut().for_each(|(_, out)| out[far.clone()].fill(f64::NAN));
+            }
+        }
+        Ok(())
+    }
+}

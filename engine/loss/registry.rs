@@ -1,0 +1,198 @@
+//! The backends an engine knows, by name: linked into the program, registered by the caller, or loaded from a file.
+//!
+//! All of them are tables of the plugin contract and open through the same adapter. A registry may be shared by
+//! threads; an open loss keeps its backend, its pool and the caller's pointer alive and needs the registry no more.
+
+use super::foreign;
+use super::host::Log;
+use super::loader;
+use super::loss::Loss;
+use super::plugin::{Plugin, PluginLoss, User, is_name};
+use super::request::OpenRequest;
+use crate::error::{Error, Result};
+use crate::pool::Pool;
+use mountainpass_sdk::abi;
+use std::ffi::c_void;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A place a backend can compute on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its name, as the backend gives it.
+    pub name: String,
+    /// A code of [`abi::memory`].
+    pub memory: u32,
+    /// The size of its memory; 0 = unknown.
+    pub memory_bytes: u64,
+}
+
+/// More devices than a backend can mean.
+const MOST_DEVICES: u32 = 256;
+
+/// The backends of one engine.
+pub struct Registry {
+    entries: Mutex<Vec<Entry>>,
+    log: Arc<Log>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    plugin: Arc<Plugin>,
+    /// The file it was loaded from.
+    file: Option<PathBuf>,
+}
+
+impl Default for Registry {
+    fn default() -> Registry {
+        Registry::new()
+    }
+}
+
+impl Registry {
+    /// No backends; what they log is dropped.
+    pub fn new() -> Registry {
+        Registry::with_log(Arc::new(|_, _| {}))
+    }
+
+    /// No backends; what they log goes to `log`, each line after the name and version of its backend.
+    pub fn with_log(log: Arc<Log>) -> Registry {
+        Registry { entries: Mutex::new(Vec::new()), log }
+    }
+
+    /// Adds a backend linked into this program, `mountainpass_sdk::table::<Mine>()`.
+    pub fn register(&self, table: &'static abi::Backend) -> Result<()> {
+        // SAFETY: a table with static life, whose texts and slots are static, too; those of the sdk are correct by
+        // construction, and writing another one takes the `unsafe` of its slots.
+        let plugin = unsafe { Plugin::read(table) };
+        self.add(plugin.map_err(refused_table)?, None)
+    }
+
+    /// Adds a backend of the caller's process. `user` is handed to every `open`; `drop(user)` is called once the
+    /// registry and the last loss of the backend are gone, on whichever thread that happens. After an error `user`
+    /// stays the caller's.
+    ///
+    /// # Safety
+    /// `table` is a table of the contract (`mountainpass_backend.h`); its texts and slots stay valid until `drop`.
+    pub unsafe fn register_callback(
+        &self,
+        table: *const abi::Backend,
+        user: *mut c_void,
+        drop: Option<unsafe extern "C" fn(*mut c_void)>,
+    ) -> Result<()> {
+        // SAFETY: forwarded from the caller.
+        let mut plugin = unsafe { Plugin::read(table) }.map_err(refused_table)?;
+        let mut entries = self.entries();
+        vacant(&entries, &plugin.name)?;
+        plugin.user = User::new(user, drop);
+        entries.push(Entry { plugin: Arc::new(plugin), file: None });
+        Ok(())
+    }
+
+    /// Loads a plugin file and returns the name of its backend. Loading a file twice changes nothing.
+    pub fn load(&self, path: &Path) -> Result<String> {
+        let plugin = loader::load(path, self.log.clone())?;
+        let (name, file) = (plugin.name.clone(), path.canonicalize().map_err(|e| Error::io(path, e))?);
+        self.add(plugin, Some(file))?;
+        Ok(name)
+    }
+
+    /// The names of the backends, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.entries().iter().map(|entry| entry.plugin.name.clone()).collect();
+        names.sort();
+        names
+    }
+
+    /// The version of a backend.
+    pub fn version(&self, name: &str) -> Result<String> {
+        Ok(self.find(name)?.version.clone())
+    }
+
+    /// The devices of a backend; [`OpenRequest::device`] is an index of this list.
+    pub fn devices(&self, name: &str) -> Result<Vec<Device>> {
+        let plugin = self.find(name)?;
+        let mut devices = Vec::new();
+        for index in 0..MOST_DEVICES {
+            // SAFETY: probe is [many]; NULL ends the list.
+            let raw = unsafe { (plugin.probe)(index) };
+            if raw.is_null() {
+                break;
+            }
+            // SAFETY: probe returns a constant record of its own.
+            let device = unsafe { foreign::record(raw, abi::Device::zeroed(), "mpass_device") }.and_then(|raw| {
+                // SAFETY: as above.
+                let name = unsafe { foreign::text(raw.name, "the name of a device") }?.unwrap_or_default();
+                Ok(Device { name, memory: raw.memory, memory_bytes: raw.memory_bytes })
+            });
+            devices.push(device.map_err(|text| plugin.broken("probe", text))?);
+        }
+        Ok(devices)
+    }
+
+    /// Opens a loss. A backend that is not registered is looked for as `libmpass_<name>.so` in the folders of
+    /// MPASS_BACKEND_PATH (ignored when privileges are elevated), then beside the engine's library and the program.
+    pub fn open(&self, name: &str, request: &OpenRequest<'_>, pool: Arc<Pool>) -> Result<Box<dyn Loss>> {
+        let plugin = self.find(name)?;
+        Ok(Box::new(PluginLoss::open(plugin, request, pool, self.log.clone())?))
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, plugin: Plugin, file: Option<PathBuf>) -> Result<()> {
+        let mut entries = self.entries();
+        if file.is_some() && entries.iter().any(|entry| entry.plugin.name == plugin.name && entry.file == file) {
+            return Ok(()); // The same file once more.
+        }
+        vacant(&entries, &plugin.name)?;
+        entries.push(Entry { plugin: Arc::new(plugin), file });
+        Ok(())
+    }
+
+    /// The backend of a name, loaded if need be.
+    fn find(&self, name: &str) -> Result<Arc<Plugin>> {
+        let known = |entries: &[Entry]| entries.iter().find(|e| e.plugin.name == name).map(|e| e.plugin.clone());
+        if let Some(plugin) = known(&self.entries()) {
+            return Ok(plugin);
+        }
+        if let Some(path) = Some(name).filter(|name| is_name(name)).and_then(loader::find) {
+            let loaded = self.load(&path)?;
+            return known(&self.entries()).ok_or_else(|| Error::Plugin {
+                path,
+                code: abi::status::NOT_FOUND,
+                text: format!("calls its backend {loaded:?}, not {name:?}: rename the file"),
+            });
+        }
+        let names = self.names();
+        Err(Error::unknown("backend", name, names.iter().map(String::as_str)))
+    }
+}
+
+fn refused_table(text: String) -> Error {
+    Error::Backend { backend: "a table".into(), slot: "register", text }
+}
+
+fn vacant(entries: &[Entry], name: &str) -> Result<()> {
+    match entries.iter().find(|entry| entry.plugin.name == name) {
+        None => Ok(()),
+        Some(Entry { file: None, .. }) => Err(Error::Argument(format!("there is a backend {name:?} already"))),
+        Some(Entry { file: Some(file), .. }) => {
+            Err(Error::Argument(format!("there is a backend {name:?} already, from {}", file.display())))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_backend_names_the_nearest() {
+        let registry = Registry::new();
+        let error = registry.open("fear", &OpenRequest::default(), Arc::new(Pool::new(1))).err().unwrap();
+        assert_eq!(error.to_string(), "unknown backend \"fear\"");
+        assert!(registry.devices("../evil").is_err());
+    }
+}

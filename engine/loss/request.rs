@@ -1,0 +1,145 @@
+//! Which loss to open, and the same as `mpass_open` for the backend.
+
+use super::loss::Dtype;
+use crate::error::{Error, Result};
+use mountainpass_sdk::abi;
+use std::ffi::{CString, c_char, c_void};
+
+/// Which loss to open.
+#[derive(Clone, Debug, Default)]
+pub struct OpenRequest<'a> {
+    /// A path or a name that the backend understands; empty when it needs none.
+    pub model: String,
+    /// The model itself, where it is handed over in memory.
+    pub model_bytes: Option<&'a [u8]>,
+    /// Keys and values; the backend names those it does not know.
+    pub options: Vec<(String, String)>,
+    /// An index of [`Registry::devices`](super::Registry::devices).
+    pub device: u32,
+    /// How parameters travel; `None` is f64 below 1e5 parameters where the backend has it, else f32.
+    pub dtype: Option<Dtype>,
+    /// The most threads the backend may use; 0 = as many as the pool has.
+    pub threads: u32,
+    /// Data sets in memory, borrowed for the call only.
+    pub data: Vec<Array<'a>>,
+}
+
+/// A named array in C order.
+#[derive(Clone, Copy, Debug)]
+pub struct Array<'a> {
+    pub name: &'a str,
+    /// Its product is the number of values.
+    pub shape: &'a [u64],
+    pub values: Values<'a>,
+}
+
+/// The elements of an [`Array`].
+#[derive(Clone, Copy, Debug)]
+pub enum Values<'a> {
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+    U64(&'a [u64]),
+    I64(&'a [i64]),
+    I32(&'a [i32]),
+    U8(&'a [u8]),
+}
+
+impl Values<'_> {
+    /// Address, length and element type.
+    fn parts(&self) -> (*const c_void, usize, u32) {
+        match self {
+            Values::F32(v) => (v.as_ptr().cast(), v.len(), abi::dtype::F32),
+            Values::F64(v) => (v.as_ptr().cast(), v.len(), abi::dtype::F64),
+            Values::U64(v) => (v.as_ptr().cast(), v.len(), abi::dtype::U64),
+            Values::I64(v) => (v.as_ptr().cast(), v.len(), abi::dtype::I64),
+            Values::I32(v) => (v.as_ptr().cast(), v.len(), abi::dtype::I32),
+            Values::U8(v) => (v.as_ptr().cast(), v.len(), abi::dtype::U8),
+        }
+    }
+}
+
+/// A request with C texts; [`record`](RawRequest::record) points into it.
+pub(super) struct RawRequest<'a> {
+    request: &'a OpenRequest<'a>,
+    model: Option<CString>,
+    /// What `keys` and `values` point to.
+    _texts: Vec<CString>,
+    _names: Vec<CString>,
+    keys: Vec<*const c_char>,
+    values: Vec<*const c_char>,
+    data: Vec<abi::Array>,
+}
+
+impl<'a> RawRequest<'a> {
+    /// Fails on texts with a NUL inside and on arrays whose shape and length disagree.
+    pub fn new(request: &'a OpenRequest<'a>) -> Result<RawRequest<'a>> {
+        let text = |text: &str, what: &str| {
+            CString::new(text).map_err(|_| Error::Argument(format!("{what} {text:?} has a NUL inside")))
+        };
+        let (mut texts, mut names) = (Vec::new(), Vec::new());
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        for (key, value) in &request.options {
+            for (word, list) in [(key, &mut keys), (value, &mut values)] {
+                let word = text(word, "option")?;
+                list.push(word.as_ptr()); // A CString's bytes stay where they are when the CString moves.
+                texts.push(word);
+            }
+        }
+        let mut data = Vec::new();
+        for array in &request.data {
+            let (address, len, dtype) = array.values.parts();
+            let needed = array.shape.iter().try_fold(1_u64, |product, &axis| product.checked_mul(axis));
+            if needed != Some(len as u64) {
+                let Array { name, shape, .. } = array;
+                return Err(Error::Argument(format!("array {name:?} has {len} values for the shape {shape:?}")));
+            }
+            let name = text(array.name, "array")?;
+            data.push(abi::Array {
+                name: name.as_ptr(),
+                data: address,
+                shape: array.shape.as_ptr(),
+                strides: std::ptr::null(),
+                ndim: array.shape.len() as u32,
+                dtype,
+            });
+            names.push(name);
+        }
+        let model = (!request.model.is_empty()).then(|| text(&request.model, "model")).transpose()?;
+        Ok(RawRequest { request, model, _texts: texts, _names: names, keys, values, data })
+    }
+
+    /// The record; valid while the request lives.
+    pub fn record(&self, user: *mut c_void) -> abi::Open {
+        let bytes = self.request.model_bytes;
+        abi::Open {
+            struct_size: abi::Open::SIZE,
+            device: self.request.device,
+            max_threads: self.request.threads,
+            n_options: self.keys.len() as u32,
+            model: self.model.as_ref().map_or(std::ptr::null(), |text| text.as_ptr()),
+            model_bytes: bytes.map_or(std::ptr::null(), |bytes| bytes.as_ptr().cast()),
+            model_len: bytes.map_or(0, |bytes| bytes.len() as u64),
+            keys: self.keys.as_ptr(),
+            values: self.values.as_ptr(),
+            data: self.data.as_ptr(),
+            n_data: self.data.len() as u64,
+            user,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_makes_no_sense_is_refused_before_the_backend_sees_it() {
+        let refused = |request: &OpenRequest<'_>| RawRequest::new(request).err().unwrap().to_string();
+        let shape = [2, 3];
+        let data = vec![Array { name: "y", shape: &shape, values: Values::U8(&[1, 2, 3]) }];
+        let request = OpenRequest { data, ..OpenRequest::default() };
+        assert_eq!(refused(&request), "array \"y\" has 3 values for the shape [2, 3]");
+        let request = OpenRequest { model: "a\0b".into(), ..OpenRequest::default() };
+        assert_eq!(refused(&request), "model \"a\\0b\" has a NUL inside");
+    }
+}
