@@ -11,3 +11,5 @@ pub mod loss;
 pub mod search;
 
 pub mod persistence;
+
+pub mod store;
