@@ -15,6 +15,7 @@ pub mod loss;
 pub mod search;
 
 pub mod persistence;
+pub mod store;
 
 pub mod config;
 pub mod explore;

@@ -203,14 +203,15 @@ impl Landscape {
     }
 }
 
-/// One thing worth keeping.
+/// Something found, to be kept. A finding whose number is already kept replaces it.
 #[derive(Clone, Copy, Debug)]
 pub enum Finding<'a> {
     Minimum(&'a Minimum),
-    /// New, or changed.
     Path(&'a Path),
     /// What one stage has spent so far.
     Evaluations(&'a str, Tally),
+    /// A word of the caller's own, `complete` and so on.
+    Meta(&'a str, &'a str),
 }
 
 /// Where findings are kept as they are made; the landscape database is one.

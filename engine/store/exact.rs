@@ -1,0 +1,119 @@
+//! Floats that come back bit for bit, from SQLite and from JSON.
+//!
+//! SQLite turns NaN into NULL and -0 into 0, JSON has no word for what is not finite. Ordinary values are stored as
+//! ordinary numbers, so that a person can query them; the others as their eight bytes.
+
+use crate::search::{CellId, Evidence, Spectrum};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::borrow::Cow;
+
+/// One float.
+#[derive(Clone, Copy, Debug)]
+pub struct Exact(pub f64);
+
+impl ToSql for Exact {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let plain = !self.0.is_nan() && self.0.to_bits() != (-0.0f64).to_bits();
+        let value = if plain { Value::Real(self.0) } else { Value::Blob(self.0.to_le_bytes().to_vec()) };
+        Ok(ToSqlOutput::Owned(value))
+    }
+}
+
+impl FromSql for Exact {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Exact> {
+        match value {
+            ValueRef::Real(x) => Ok(Exact(x)),
+            ValueRef::Blob(bytes) => Ok(Exact(f64::from_le_bytes(bytes.try_into().map_err(FromSqlError::other)?))),
+            _ => Err(FromSqlError::InvalidType),
+        }
+    }
+}
+
+impl Serialize for Exact {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0.is_finite() {
+            true => to.serialize_f64(self.0),
+            false => to.serialize_str(&format!("{} {:016x}", self.0, self.0.to_bits())),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Exact, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(f64),
+            Bits(String),
+        }
+        match Written::deserialize(from)? {
+            Written::Number(x) => Ok(Exact(x)),
+            Written::Bits(text) => {
+                let bits = text.split(' ').nth(1).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+                bits.map(|bits| Exact(f64::from_bits(bits))).ok_or_else(|| de::Error::custom("not a float"))
+            }
+        }
+    }
+}
+
+/// [`Evidence`] with exact floats; the same names, so that the JSON is that of `barcode.json`.
+#[derive(Serialize, Deserialize)]
+pub struct ExactEvidence {
+    gradient_norm: Exact,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    eigenvalues: Vec<Exact>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    tau: Option<Exact>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    spectrum: Option<Spectrum>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    ends: Option<(CellId, CellId)>,
+}
+
+impl From<&Evidence> for ExactEvidence {
+    fn from(evidence: &Evidence) -> ExactEvidence {
+        // Taken apart by name: a new field must not be forgotten here.
+        let Evidence { gradient_norm, eigenvalues, tau, spectrum, ends } = evidence;
+        ExactEvidence {
+            gradient_norm: Exact(*gradient_norm),
+            eigenvalues: eigenvalues.iter().copied().map(Exact).collect(),
+            tau: tau.map(Exact),
+            spectrum: *spectrum,
+            ends: *ends,
+        }
+    }
+}
+
+impl From<ExactEvidence> for Evidence {
+    fn from(evidence: ExactEvidence) -> Evidence {
+        Evidence {
+            gradient_norm: evidence.gradient_norm.0,
+            eigenvalues: evidence.eigenvalues.into_iter().map(|x| x.0).collect(),
+            tau: evidence.tau.map(|x| x.0),
+            spectrum: evidence.spectrum,
+            ends: evidence.ends,
+        }
+    }
+}
+
+/// Floats as little-endian bytes; no copy where the machine is little-endian.
+pub fn bytes(values: &[f64]) -> Cow<'_, [u8]> {
+    match cfg!(target_endian = "little") {
+        true => Cow::Borrowed(bytemuck::cast_slice(values)),
+        false => Cow::Owned(values.iter().flat_map(|x| x.to_le_bytes()).collect()),
+    }
+}
+
+/// The floats of a blob written by [`bytes`].
+pub struct Floats(pub Vec<f64>);
+
+impl FromSql for Floats {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Floats> {
+        let (floats, rest) = value.as_blob()?.as_chunks::<8>();
+        match rest {
+            [] => Ok(Floats(floats.iter().map(|x| f64::from_le_bytes(*x)).collect())),
+            _ => Err(FromSqlError::Other("a blob of floats is not a multiple of 8 bytes long".into())),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Where a landscape or a barcode comes from. No time, no machine: the same run has the same provenance.
+
+use serde::{Deserialize, Serialize};
+
+/// What two minima are compared as, and so what the bars are between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Space {
+    /// Between these parameters.
+    #[default]
+    Raw,
+    /// Between these functions: modulo the declared symmetries.
+    Aligned,
+}
+
+impl std::fmt::Display for Space {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Space::Raw => "raw",
+            Space::Aligned => "aligned",
+        })
+    }
+}
+
+/// Everything that decides a result, the code apart. Hashes are hexadecimal text; an empty text means "none", and
+/// such fields are left out of what is printed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Provenance {
+    /// The version of mountainpass.
+    pub version: String,
+    pub backend: String,
+    pub backend_version: String,
+    /// The model as the configuration names it, `mlp:64-8-10:tanh`.
+    pub model: String,
+    pub model_hash: String,
+    pub data_hash: String,
+    pub config_hash: String,
+    /// The text of the configuration.
+    pub config: String,
+    /// The seed of the first start.
+    pub seed: Option<u64>,
+    pub space: Space,
+    /// p, the length of theta; 0 where there is none.
+    pub parameters: u64,
+    /// The size of the data set; 0 means there is none.
+    pub samples: u64,
+    /// `paths`, `grid`, `cloud` or `graph`.
+    pub method: String,
+    /// What the deaths are: `upper bounds` or `exact`.
+    pub heights: String,
+}
