@@ -1,1 +1,17 @@
-//! placeholder
+//! What a network *is*: its layers and the place of each weight in theta, its start, its symmetries, its objective
+//! and its data. Nothing here runs a network; `mountainpass-faer` does.
+
+#![forbid(unsafe_code)]
+
+mod arrays;
+mod data;
+mod digits;
+mod idx;
+mod mlp;
+mod objective;
+mod start;
+mod symmetry;
+
+pub use data::{Dataset, Inputs, Samples};
+pub use mlp::{Activation, Layer, Mlp};
+pub use objective::{DataTerm, Objective, Penalised};

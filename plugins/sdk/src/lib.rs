@@ -6,15 +6,17 @@
 //! in [`abi`].
 
 pub mod abi;
+mod array;
 mod batch;
 mod host;
 mod loss;
 mod table;
 
+pub use array::Array;
 pub use batch::{Cancel, Eval, Matrix, MatrixMut, Rows, RowsMut, Scalar};
 pub use host::Host;
 pub use loss::{
-    Array, Backend, Bounds, Caps, Dtypes, Error, Identity, Info, Loss, Open, Parameter, Split, Symmetry, SymmetryKind,
+    Backend, Bounds, Caps, Dtypes, Error, Identity, Info, Loss, Open, Parameter, Split, Symmetry, SymmetryKind,
 };
 pub use table::{entry, table};
 

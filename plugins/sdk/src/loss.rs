@@ -1,6 +1,6 @@
 //! The two traits a backend author implements, and the words they speak.
 
-use crate::{Eval, Host, Matrix, abi};
+use crate::{Array, Eval, Host, Matrix, abi};
 
 /// A family of losses: how one is opened.
 pub trait Backend: 'static {
@@ -181,18 +181,6 @@ pub struct Identity {
     pub data_hash: String,
     /// The options in effect, defaults included, as `key = value` lines.
     pub options: String,
-}
-
-/// A named array handed over in memory, C order unless strides say otherwise.
-#[derive(Clone, Copy)]
-pub struct Array<'a> {
-    pub name: &'a str,
-    pub shape: &'a [u64],
-    /// In elements; `None` is C order.
-    pub strides: Option<&'a [i64]>,
-    /// A code of [`abi::dtype`].
-    pub dtype: u32,
-    pub data: *const std::ffi::c_void,
 }
 
 /// Which loss to open.

@@ -2,8 +2,8 @@
 //!
 //! A handle is a `Box<Handle<L>>`: the loss, plus the C records it answers with, which live until `close`.
 
-use crate::loss::{Array, Backend, Error, Info, Loss, Open, Split, SymmetryKind};
-use crate::{Host, abi, batch};
+use crate::loss::{Backend, Error, Info, Loss, Open, Split, SymmetryKind};
+use crate::{Array, Host, abi, batch};
 use abi::{Status, status};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,0 +1,109 @@
+//! Sums with one fixed order, and the penalty: the loops over whole parameter vectors.
+
+use crate::real::Real;
+use pulp::Arch;
+use std::ops::Range;
+
+/// Sums of columns of `m`, replacing `out` or added to it; sixteen interleaved partial sums, always in one order.
+pub(crate) fn column_sums<T: Real>(columns: &[T], m: usize, add: bool, out: &mut [T]) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (column, out) in columns.chunks_exact(m).zip(out) {
+                let mut lanes = [T::ZERO; 16];
+                let blocks = column.chunks_exact(16);
+                let rest = blocks.remainder();
+                for block in blocks {
+                    lanes.iter_mut().zip(block).for_each(|(l, x)| *l = *l + *x);
+                }
+                lanes.iter_mut().zip(rest).for_each(|(l, x)| *l = *l + *x);
+                let sum = lanes.into_iter().fold(T::ZERO, |sum, l| sum + l);
+                *out = if add { *out + sum } else { sum };
+            }
+        },
+    );
+}
+
+/// `sum += part`.
+pub(crate) fn add_to<T: Real>(sum: &mut [T], part: &[T]) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || sum.iter_mut().zip(part).for_each(|(s, x)| *s = *s + *x),
+    );
+}
+
+/// The sum of squares in f64, eight interleaved partial sums; not finite if an element is not.
+pub(crate) fn square_norm<T: Real>(x: &[T]) -> f64 {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut lanes = [0.0f64; 8];
+            let blocks = x.chunks_exact(8);
+            let rest = blocks.remainder();
+            for block in blocks {
+                lanes.iter_mut().zip(block).for_each(|(l, x)| *l = x.to_f64().mul_add(x.to_f64(), *l));
+            }
+            lanes.iter_mut().zip(rest).for_each(|(l, x)| *l = x.to_f64().mul_add(x.to_f64(), *l));
+            lanes.into_iter().sum()
+        },
+    )
+}
+
+/// Whether every element is finite.
+pub(crate) fn is_finite<T: Real>(x: &[T]) -> bool {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut lanes = [T::ZERO; 16];
+            let blocks = x.chunks_exact(16);
+            let rest = blocks.remainder();
+            for block in blocks {
+                lanes.iter_mut().zip(block).for_each(|(l, x)| *l = *l + *x * T::ZERO);
+            }
+            lanes.iter_mut().zip(rest).for_each(|(l, x)| *l = *l + *x * T::ZERO);
+            lanes.iter().all(|l| *l == T::ZERO)
+        },
+    )
+}
+
+/// `sum += factor * x` on the given ranges.
+pub(crate) fn add_scaled<T: Real>(sum: &mut [T], factor: f64, x: &[T], ranges: &[Range<usize>]) {
+    let factor = T::from_f64(factor);
+    for range in ranges {
+        let (sum, x) = (&mut sum[range.clone()], &x[range.clone()]);
+        Arch::new().dispatch(
+            #[inline(always)]
+            || sum.iter_mut().zip(x).for_each(|(s, x)| *s = factor.fma(*x, *s)),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bad_number_anywhere_is_seen() {
+        for len in [1, 15, 16, 17, 40] {
+            for at in 0..len {
+                for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                    let mut x = vec![f32::MAX; len];
+                    assert!(is_finite(&x));
+                    x[at] = bad;
+                    assert!(!is_finite(&x), "{bad} at {at} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_of_columns_are_replaced_or_added() {
+        let columns: Vec<f64> = (0..2 * 37).map(f64::from).collect();
+        let mut out = [f64::NAN; 2];
+        column_sums(&columns, 37, false, &mut out);
+        assert_eq!(out, [666.0, 2035.0]);
+        column_sums(&columns, 37, true, &mut out);
+        assert_eq!(out, [1332.0, 4070.0]);
+        assert_eq!(square_norm(&columns[..10]), 285.0);
+    }
+}

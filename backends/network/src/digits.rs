@@ -1,0 +1,48 @@
+//! The embedded data set `digits`: 1,797 images of 8x8 pixels from 0 to 16; see `data/README.md` for its source.
+//!
+//! Pixels are divided by 16; the first 1,437 samples (80 %) are for training, the others for testing.
+
+use crate::{Dataset, Inputs, Samples};
+use mountainpass_sdk::Error;
+use std::io::Read;
+
+const FILE: &[u8] = include_bytes!("../data/digits.csv.gz");
+const FEATURES: usize = 64;
+const TRAIN: usize = 1437;
+
+/// Reads the embedded file.
+pub(crate) fn read() -> Result<Dataset, Error> {
+    let broken = |what: String| Error::argument(format!("digits.csv.gz in the program: {what}"));
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(FILE).read_to_string(&mut text).map_err(|e| broken(e.to_string()))?;
+    let (mut values, mut labels) = (Vec::new(), Vec::new());
+    for (i, line) in text.lines().enumerate() {
+        let numbers: Result<Vec<u8>, _> = line.split(',').map(str::parse).collect();
+        match numbers.as_deref() {
+            Ok([pixels @ .., label]) if pixels.len() == FEATURES => {
+                values.extend_from_slice(pixels);
+                labels.push(u32::from(*label));
+            }
+            _ => return Err(broken(format!("line {}: expected 65 numbers", i + 1))),
+        }
+    }
+    let all = Samples { features: FEATURES, inputs: Inputs::Bytes { values, divisor: 16.0 }, labels };
+    Ok(Dataset { name: "digits".into(), train: all.slice(0..TRAIN), test: all.slice(TRAIN..all.n()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_digits_are_whole() {
+        let digits = read().unwrap();
+        assert_eq!((digits.train.n(), digits.test.n()), (1437, 360));
+        let mut classes = [0; 10];
+        digits.train.labels.iter().chain(&digits.test.labels).for_each(|y| classes[*y as usize] += 1);
+        // The class counts that the data set's description lists.
+        assert_eq!(classes, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
+        let Inputs::Bytes { values, divisor } = &digits.train.inputs else { panic!("bytes") };
+        assert_eq!((values.iter().max(), *divisor), (Some(&16), 16.0));
+    }
+}
