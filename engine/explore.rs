@@ -7,6 +7,7 @@
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
 use crate::loss::{Split, Symmetry};
+use crate::order::by_value;
 use crate::persistence::{Tree, tree};
 use crate::run::{Budget, Progress};
 use crate::search::align::Alignment;
@@ -64,18 +65,28 @@ pub struct Identify {
     pub rise: f64,
 }
 
-/// How an exploration ended.
+/// Why an exploration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Every bar's deciding path is settled.
+    Complete,
+    /// A budget was spent before; everything found by then is kept, and a resumed run goes on from there.
+    Budget,
+    /// The cancel token fired; likewise.
+    Cancelled,
+}
+
+/// What an exploration came to.
 pub struct Explored {
     pub landscape: Landscape,
-    /// Why it ended early, with everything found so far kept: the budget, or the cancel token.
-    pub stopped: Option<Error>,
+    pub ended: Ended,
     /// What two evaluations of one loss may differ by.
     pub noise: f64,
     /// Whether declared symmetries were used.
     pub aligned: bool,
 }
 
-/// Explores a loss from what is known so far (empty at first). A stop is no error; see [`Explored::stopped`].
+/// Explores a loss from what is known so far (empty at first). A stop is no error; see [`Ended`].
 pub fn explore(
     oracle: &mut Oracle<'_>,
     plan: &Plan,
@@ -92,14 +103,15 @@ pub fn explore(
     let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius);
     let aligned = !alignment.is_trivial();
     let noise = oracle.info().noise;
-    let mut explorer = Explorer { oracle, plan, alignment, domain, landscape: known, noise, journal, progress };
-    let stopped = match explorer.all() {
-        Ok(()) => None,
-        Err(stop) if stop.is_stop() => Some(stop),
+    let ended = Ended::Complete;
+    let mut explorer = Explorer { oracle, plan, alignment, domain, landscape: known, noise, ended, journal, progress };
+    match explorer.all() {
+        Ok(()) => {}
+        Err(Error::Cancelled) => explorer.ended = Ended::Cancelled,
+        Err(Error::Budget(_)) => explorer.ended = Ended::Budget,
         Err(error) => return Err(error),
-    };
-    let noise = explorer.noise;
-    Ok(Explored { landscape: explorer.landscape, stopped, noise, aligned })
+    }
+    Ok(Explored { landscape: explorer.landscape, ended: explorer.ended, noise: explorer.noise, aligned })
 }
 
 struct Explorer<'a, 'b> {
@@ -109,6 +121,7 @@ struct Explorer<'a, 'b> {
     domain: Domain,
     landscape: Landscape,
     noise: f64,
+    ended: Ended,
     journal: &'a mut dyn Journal,
     progress: &'a mut dyn Progress,
 }
@@ -137,7 +150,10 @@ impl Explorer<'_, '_> {
         let result = body(self);
         let result = match result {
             // A stage's own budget ends the stage; the run's ends the run, at the next stage's first evaluation.
-            Err(Error::Budget(_)) if budget != Budget::default() => Ok(()),
+            Err(Error::Budget(_)) if budget != Budget::default() => {
+                self.ended = Ended::Budget;
+                Ok(())
+            }
             other => other,
         };
         let tally = self.count(name);
@@ -322,10 +338,25 @@ impl Explorer<'_, '_> {
         let path_of = |k: usize| tree.paths[tree.merges[k].edge];
         let settled = targets.iter().filter(|&&k| !open(path_of(k))).count();
         let deciding = targets.iter().map(|&k| path_of(k)).find(|p| open(p));
-        let next = deciding.or_else(|| targets.iter().find_map(|&k| alternative(&tree, k, self.plan.alternatives)));
+        let next = deciding.or_else(|| targets.iter().find_map(|&k| self.alternative(&tree, k)));
         let detail = next.map_or(String::new(), |p| format!("path {} of height {:.6e}", p.id, p.pass.height));
         self.progress.at("paths", settled as u64, targets.len() as u64, &detail);
         next.map(|p| p.id)
+    }
+
+    /// The lowest path that leaves the component a merge ends and has not had its coarse visits, unless enough have.
+    fn alternative<'t>(&self, tree: &Tree<'t>, merge: usize) -> Option<&'t Path> {
+        let coarse = self.plan.schedule.knots.len() as u32 - 1;
+        let tried = |p: &Path| p.visits >= coarse || p.state == PathState::Converged;
+        let deciding = tree.paths[tree.merges[merge].edge].id;
+        let leaving: Vec<&Path> = tree.leaving(merge).into_iter().filter(|p| p.id != deciding).collect();
+        if leaving.iter().filter(|p| tried(p)).count() >= self.plan.alternatives {
+            return None;
+        }
+        leaving
+            .into_iter()
+            .filter(|p| !tried(p) && p.pass.height.is_finite())
+            .min_by(|a, b| by_value((a.pass.height, a.id), (b.pass.height, b.id)))
     }
 
     /// One visit and all that follows from it, in one commit.
@@ -338,7 +369,8 @@ impl Explorer<'_, '_> {
         let mut new = Vec::new();
         if !cuts.is_empty() {
             let cell = self.landscape.next_cell() + minima.len() as u64;
-            new = connect::pieces(self.oracle, &path, &cuts, Ids { path: self.landscape.paths.len() as u64, cell })?;
+            let first = Ids { path: self.landscape.paths.len() as PathId, cell };
+            new = connect::pieces(self.oracle, &path, &cuts, &self.plan.schedule, first)?;
             path.state = PathState::Split;
             self.shortcuts(&minima, &mut new)?;
         }
@@ -416,34 +448,6 @@ impl Explorer<'_, '_> {
     }
 }
 
-/// The lowest untried path that leaves the component a merge ends, if fewer than `most` were tried beside the
-/// deciding one.
-fn alternative<'a>(tree: &Tree<'a>, merge: usize, most: usize) -> Option<&'a Path> {
-    let mut components = crate::union_find::UnionFind::new(tree.minima.len());
-    let index = |cell: CellId| tree.minima.iter().position(|m| m.cell == cell);
-    let ends = |p: &Path| Some((index(p.ends.0)? as u32, index(p.ends.1)? as u32));
-    for earlier in &tree.merges[..merge] {
-        components.merge(earlier.dead as u32, earlier.elder as u32);
-    }
-    let dead = components.eldest(tree.merges[merge].dead as u32);
-    let leaving: Vec<&Path> = tree
-        .paths
-        .iter()
-        .copied()
-        .filter(|p| {
-            ends(p).is_some_and(|(a, b)| (components.eldest(a) == dead) != (components.eldest(b) == dead))
-                && p.id != tree.paths[tree.merges[merge].edge].id
-        })
-        .collect();
-    if leaving.iter().filter(|p| p.visits > 0).count() >= most {
-        return None;
-    }
-    leaving
-        .into_iter()
-        .filter(|p| p.visits == 0 && p.pass.height.is_finite())
-        .min_by(|a, b| a.pass.height.total_cmp(&b.pass.height).then(a.id.cmp(&b.id)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -460,7 +464,7 @@ mod tests {
         let mut loss = ClosedForm::new(params, Some(range), f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let found = explore(&mut oracle, plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
-        assert!(found.stopped.is_none());
+        assert_eq!(found.ended, Ended::Complete);
         let barcode = tree(&found.landscape).barcode(found.noise);
         (barcode.bars.iter().map(|b| (b.birth, b.death)).collect(), found.landscape)
     }

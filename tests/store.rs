@@ -2,8 +2,8 @@
 #![cfg(feature = "store")]
 
 use mountainpass::error::Error;
-use mountainpass::search::*;
 use mountainpass::search::Finding;
+use mountainpass::search::*;
 use mountainpass::store::{Provenance, Space, Store};
 use proptest::prelude::*;
 use std::path::PathBuf;

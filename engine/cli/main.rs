@@ -1,1 +1,67 @@
-fn main() {}
+//! The command `mpass`. Results on stdout, progress on stderr; exit 0, 1 (failed) or 2 (usage).
+
+#![forbid(unsafe_code)]
+
+mod backends;
+mod builtin;
+mod progress;
+mod run;
+mod show;
+
+use clap::{Parser, Subcommand};
+use mountainpass::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The barcode of a loss function: its minima, the passes between them, and how high descent must climb to leave.
+#[derive(Parser)]
+#[command(name = "mpass", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Finds minima, connects them, and writes barcode and report: loss -> ... -> report
+    Run(run::Run),
+    /// Lists backends and their devices
+    Backends {
+        /// A plugin file to load first; may be repeated
+        #[arg(long, value_name = "FILE")]
+        load: Vec<PathBuf>,
+    },
+    /// Lists what a landscape database holds
+    Show {
+        /// A landscape.sqlite, or the folder it is in
+        landscape: PathBuf,
+        /// Prints barcode.json instead
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Run(run) => run.go(),
+        Command::Backends { load } => backends::list(&load),
+        Command::Show { landscape, json } => show::show(&landscape, json),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("mpass: {error}");
+            ExitCode::from(if error.is_usage() { 2 } else { 1 })
+        }
+    }
+}
+
+/// Prints a result. A reader that has gone away (`| head`) is no error.
+fn print(text: &str) -> Result<(), Error> {
+    use std::io::Write;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", e)),
+        _ => Ok(()),
+    }
+}

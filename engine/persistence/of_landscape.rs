@@ -5,6 +5,7 @@ use super::merge_tree::{Edge, Merge, Vertex, merges};
 use super::{Bar, Barcode, Cell, CellKind};
 use crate::order::by_value;
 use crate::search::{Descent, Landscape, Minimum, PassKind, Path, PathState};
+use crate::union_find::UnionFind;
 
 /// A landscape read as a graph, with its merges.
 pub struct Tree<'a> {
@@ -12,6 +13,8 @@ pub struct Tree<'a> {
     pub minima: Vec<&'a Minimum>,
     /// The paths that stand, as the edges.
     pub paths: Vec<&'a Path>,
+    /// The ends of the paths, as indices of minima.
+    pub ends: Vec<(usize, usize)>,
     /// Lowest first; `dead`, `elder` and `edge` index the two vectors above.
     pub merges: Vec<Merge>,
 }
@@ -30,10 +33,23 @@ pub fn tree(landscape: &Landscape) -> Tree<'_> {
     let edges: Vec<Edge> =
         joined.iter().map(|(p, ends)| Edge { height: p.pass.height, cell: p.pass.cell, ends: *ends }).collect();
     let merges = merges(&vertices, &edges);
-    Tree { minima, paths: joined.into_iter().map(|(p, _)| p).collect(), merges }
+    let (paths, ends) = joined.into_iter().unzip();
+    Tree { minima, paths, ends, merges }
 }
 
-impl Tree<'_> {
+impl<'a> Tree<'a> {
+    /// The paths with one end in the component that a merge ends, as it was just before, and the other outside.
+    pub fn leaving(&self, merge: usize) -> Vec<&'a Path> {
+        let mut components = UnionFind::new(self.minima.len());
+        for earlier in &self.merges[..merge] {
+            components.merge(earlier.dead as u32, earlier.elder as u32);
+        }
+        let dead = components.eldest(self.merges[merge].dead as u32);
+        let mut inside = |end: usize| components.eldest(end as u32) == dead;
+        let leaves = self.ends.iter().map(|&(a, b)| inside(a) != inside(b));
+        self.paths.iter().zip(leaves).filter(|(_, leaves)| *leaves).map(|(path, _)| *path).collect()
+    }
+
     /// The barcode: one bar a minimum, zero-length bars left out. `noise` is what two evaluations of one loss may
     /// differ by; shorter bars are flagged.
     pub fn barcode(&self, noise: f64) -> Barcode {

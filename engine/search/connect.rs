@@ -29,13 +29,13 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Schedule {
-        Schedule { knots: vec![3, 7, 15], steps: vec![40, 60, 160], tolerance: 1e-9, visits: 12, neighbours: 10 }
+        Schedule { knots: vec![3, 7, 15], steps: vec![40, 60, 160], tolerance: 1e-3, visits: 12, neighbours: 10 }
     }
 }
 
 /// A straight line is measured only well enough to be ranked.
 const GLANCE: Care = Care { samples: 15, precision: 1e-3 };
-const CLOSE_LOOK: Care = Care { samples: 3, precision: 1e-9 };
+const CLOSE_LOOK: Care = Care { samples: 48, precision: 1e-9 };
 /// A profile that climbs by this fraction of the top's climb has left a valley.
 const VALLEY: f64 = 0.1;
 
@@ -99,7 +99,14 @@ pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Resul
     let mut next = path.clone();
     next.visits += 1;
     let line = Polyline::new(path.knots.clone(), oracle.params());
-    let relaxed = if path.visits == 0 { whole(oracle, line, path, schedule)? } else { top(oracle, line, path)? };
+    let stage = path.visits as usize;
+    let relaxed = match schedule.knots.get(stage) {
+        Some(&knots) => {
+            let how = Relax { knots, steps: schedule.steps[stage], step: 0.5, tolerance: 1e-3, free_ends: false };
+            Some(relax(oracle, &line, how)?.line)
+        }
+        None => top(oracle, line, path, stage - schedule.knots.len())?,
+    };
     let Some(line) = relaxed else {
         next.state = PathState::Converged;
         return Ok(next);
@@ -113,7 +120,7 @@ pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Resul
         next = Path { visits: next.visits, ..self::path(id, path.ends, PathState::Relaxed, line, measured) };
     }
     // A relaxation of the whole path is never the last word: its knots are too far apart at the top.
-    let settled = path.visits > 0 && lowered <= schedule.tolerance * climb(&next) + 2.0 * next.pass.error;
+    let settled = stage >= schedule.knots.len() && lowered <= schedule.tolerance * climb(&next) + 2.0 * next.pass.error;
     next.state = if settled { PathState::Converged } else { PathState::Relaxed };
     Ok(next)
 }
@@ -124,21 +131,10 @@ fn climb(path: &Path) -> f64 {
     path.pass.height - ends.0.copied().unwrap_or(f64::NAN).max(ends.1.copied().unwrap_or(f64::NAN))
 }
 
-/// Relaxes the whole path, coarse to fine; a piece of a path that was relaxed before starts fine.
-fn whole(oracle: &mut Oracle<'_>, line: Polyline, path: &Path, schedule: &Schedule) -> Result<Option<Polyline>> {
-    let first = if path.state == PathState::Straight { 0 } else { schedule.knots.len() - 1 };
-    let mut line = line;
-    for (&knots, &steps) in schedule.knots.iter().zip(&schedule.steps).skip(first) {
-        let how = Relax { knots, steps, step: 0.5, tolerance: 1e-3, free_ends: false };
-        line = relax(oracle, &line, how)?.line;
-    }
-    Ok(Some(line))
-}
-
 /// Relaxes the path round its top, where it lies above a level that rises from visit to visit; `None` when nothing is
 /// left to resolve.
-fn top(oracle: &mut Oracle<'_>, line: Polyline, path: &Path) -> Result<Option<Polyline>> {
-    let depth = 0.5 * 0.25_f64.powi(path.visits as i32 - 1) * climb(path);
+fn top(oracle: &mut Oracle<'_>, line: Polyline, path: &Path, closeness: usize) -> Result<Option<Polyline>> {
+    let depth = 0.5 * 0.25_f64.powi(closeness as i32) * climb(path);
     let level = path.pass.height - depth;
     let (arc, loss) = (&path.profile.arc, &path.profile.loss);
     let peak = arc.partition_point(|&a| a < path.pass.arc);
@@ -150,7 +146,7 @@ fn top(oracle: &mut Oracle<'_>, line: Polyline, path: &Path) -> Result<Option<Po
     }
     // A window that reaches an end of the path keeps it: ends are minima.
     let free_ends = left > 0.0 && right < length;
-    let how = Relax { knots: 9, steps: 80, step: 0.5, tolerance: 1e-6, free_ends };
+    let how = Relax { knots: 7, steps: 60, step: 0.5, tolerance: 1e-4, free_ends };
     let window = relax(oracle, &line.part(left, right), how)?.line;
     let mut whole = window;
     if left > 0.0 {
@@ -203,7 +199,13 @@ pub struct Cut {
 }
 
 /// The pieces of a path between its ends and the cuts, measured; pieces that return to their own start are dropped.
-pub fn pieces(oracle: &mut Oracle<'_>, path: &Path, cuts: &[Cut], first: Ids) -> Result<Vec<Path>> {
+pub fn pieces(
+    oracle: &mut Oracle<'_>,
+    path: &Path,
+    cuts: &[Cut],
+    schedule: &Schedule,
+    first: Ids,
+) -> Result<Vec<Path>> {
     let line = Polyline::new(path.knots.clone(), oracle.params());
     let arcs = line.arcs();
     let ends = [(0.0, path.ends.0, line.knot(0)), (arcs[arcs.len() - 1], path.ends.1, line.knot(line.n() - 1))];
@@ -220,7 +222,10 @@ pub fn pieces(oracle: &mut Oracle<'_>, path: &Path, cuts: &[Cut], first: Ids) ->
         let whole = joined(start, part, end);
         let measured = measure(oracle, &whole, CLOSE_LOOK)?;
         let id = Ids { path: first.path + pieces.len() as u64, cell: first.cell + pieces.len() as u64 };
-        pieces.push(self::path(id, (a, b), PathState::Relaxed, whole, measured));
+        // A piece that already has the knots of a stage need not go through it again.
+        let knots = whole.n() - 2;
+        let visits = schedule.knots.iter().take_while(|&&stage| stage < knots).count() as u32;
+        pieces.push(Path { visits, ..self::path(id, (a, b), PathState::Relaxed, whole, measured) });
     }
     Ok(pieces)
 }

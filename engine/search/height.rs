@@ -27,7 +27,7 @@ pub struct Measured {
 /// How carefully to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Care {
-    /// Samples inside each straight piece, evenly spaced, before refinement.
+    /// Samples along the curve, evenly spaced, beside its knots, before refinement.
     pub samples: usize,
     /// Refine until peaks agree to this fraction of (height - higher end).
     pub precision: f64,
@@ -46,7 +46,7 @@ fn rows_at_once(p: usize) -> usize {
     (4_000_000 / p).clamp(8, 512)
 }
 
-/// Measures the loss along a curve. Cost: about `samples` gradients a piece and a dozen more round the top.
+/// Measures the loss along a curve. Cost: about `samples` gradients, one a knot, and a dozen more round the top.
 pub fn measure(oracle: &mut Oracle<'_>, line: &Polyline, care: Care) -> Result<Measured> {
     let arcs = line.arcs();
     let mut samples = sample(oracle, line, &arcs, &first_places(&arcs, care.samples))?;
@@ -73,11 +73,13 @@ pub fn measure(oracle: &mut Oracle<'_>, line: &Polyline, care: Care) -> Result<M
     Ok(summary(&samples, line, &arcs))
 }
 
-/// Both ends of every piece and evenly spaced places inside it.
+/// Both ends of every piece, and evenly spaced places inside those longer than the spacing.
 fn first_places(arcs: &[f64], samples: usize) -> Vec<(usize, f64)> {
+    let spacing = arcs[arcs.len() - 1] / (samples + 1) as f64;
     let inside = |piece: usize| {
         let (from, to) = (arcs[piece], arcs[piece + 1]);
-        (0..=samples + 1).map(move |i| (piece, from + (to - from) * i as f64 / (samples + 1) as f64))
+        let steps = ((to - from) / spacing).ceil().clamp(1.0, (samples + 1) as f64) as usize;
+        (0..=steps).map(move |i| (piece, if i == steps { to } else { from + (to - from) * i as f64 / steps as f64 }))
     };
     (0..arcs.len() - 1).flat_map(inside).collect()
 }

@@ -1,0 +1,59 @@
+//! Progress on stderr: one bar on a terminal, a line a stage otherwise.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use mountainpass::run::Progress;
+use std::io::IsTerminal;
+
+/// Where the run is.
+pub enum Teller {
+    Bar { bar: ProgressBar, stage: &'static str },
+    Lines { stage: &'static str },
+}
+
+impl Teller {
+    /// A bar if stderr is a terminal, else lines.
+    pub fn new() -> Teller {
+        if !std::io::stderr().is_terminal() {
+            return Teller::Lines { stage: "" };
+        }
+        let bar = ProgressBar::new(0);
+        let style = ProgressStyle::with_template("{prefix:>8} {bar:24} {pos}/{len}  {wide_msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Teller::Bar { bar, stage: "" }
+    }
+
+    /// Clears the bar, before results are printed.
+    pub fn finish(&self) {
+        if let Teller::Bar { bar, .. } = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Progress for Teller {
+    fn at(&mut self, now: &'static str, done: u64, total: u64, detail: &str) {
+        match self {
+            Teller::Bar { bar, stage } => {
+                if *stage != now {
+                    bar.set_prefix(now);
+                    *stage = now;
+                }
+                bar.set_length(total);
+                bar.set_position(done);
+                bar.set_message(detail.to_owned());
+            }
+            Teller::Lines { stage } if *stage != now => {
+                eprintln!("{now}: {total}");
+                *stage = now;
+            }
+            Teller::Lines { .. } => {}
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        match self {
+            Teller::Bar { bar, .. } => bar.println(text),
+            Teller::Lines { .. } => eprintln!("{text}"),
+        }
+    }
+}

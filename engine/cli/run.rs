@@ -1,0 +1,231 @@
+//! `mpass run`: one configuration, one folder.
+//!
+//! The folder belongs to its configuration: the same one again says "already complete" or, with `--resume`, goes on
+//! where it stopped; another one is refused.
+
+use super::progress::Teller;
+use super::show::{Results, print_table};
+use super::builtin;
+use mountainpass::config::Config;
+use mountainpass::explore::{Ended, explore};
+use mountainpass::loss::oracle::Oracle;
+use mountainpass::loss::{Dtype, Loss, OpenRequest};
+use mountainpass::pool::Pool;
+use mountainpass::run::Cancel;
+use mountainpass::search::{Finding, Landscape};
+use mountainpass::store::{Provenance, Space, Store};
+use mountainpass::{Error, Result, report};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+#[derive(clap::Args)]
+pub struct Run {
+    /// The configuration, a TOML file
+    config: PathBuf,
+    /// Where results go [default: the configuration's name, beside it]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Goes on where an earlier run of the same configuration stopped
+    #[arg(long)]
+    resume: bool,
+    /// Throws away what is in the folder and begins again
+    #[arg(long, conflicts_with = "resume")]
+    force: bool,
+    /// Worker threads [default: one a core]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+impl Run {
+    /// Runs, or says that there is nothing left to do.
+    pub fn go(self) -> Result<ExitCode> {
+        let config = Config::read(&self.config)?;
+        let folder = self.out.clone().unwrap_or_else(|| self.config.with_extension(""));
+        if folder == self.config {
+            return Err(Error::Argument(format!("{}: name a folder with --out", self.config.display())));
+        }
+        let threads = match self.threads {
+            Some(0) => return Err(Error::Argument("--threads 0: at least one thread is needed".into())),
+            Some(n) => n,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let database = folder.join("landscape.sqlite");
+        if self.force {
+            remove(&database)?;
+        }
+        let known = if database.exists() { Some(self.open_known(&database, &config, &folder)?) } else { None };
+        if let Some(store) = known.as_ref().filter(|store| ended(store).is_ok_and(|e| e.as_deref() == Some("complete"))) {
+            eprintln!("already complete: {}", folder.display());
+            print_table(&Results::read(store)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+
+        let cancel = catch_interrupts()?;
+        let mut loss = open(&config, threads)?;
+        let provenance = provenance(&config, &*loss)?;
+        std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+        let mut store = match known {
+            Some(store) => self.same_loss(store, &provenance)?,
+            None => Store::create(&database, &provenance)?,
+        };
+        let results = search(&config, &mut *loss, &mut store, &cancel)?;
+        report::write(&results.findings(), &folder)?;
+        print_table(&results)?;
+        let code = match results.ended.as_str() {
+            "cancelled" => {
+                eprintln!("stopped; what was found is kept. Go on with: mpass run {} --resume", self.config.display());
+                ExitCode::FAILURE
+            }
+            "budget" => {
+                eprintln!("a budget is spent; raise it and go on with: mpass run {} --resume", self.config.display());
+                ExitCode::SUCCESS
+            }
+            _ => ExitCode::SUCCESS,
+        };
+        eprintln!("written to {}", folder.display());
+        store.close()?;
+        Ok(code)
+    }
+
+    /// The database of an earlier run, if it may be used.
+    fn open_known(&self, database: &Path, config: &Config, folder: &Path) -> Result<Store> {
+        let store = Store::open(database)?;
+        if store.provenance()?.config_hash != config.hash {
+            return Err(Error::Argument(format!(
+                "{} holds the results of another configuration: choose another --out, or --force to replace them",
+                folder.display()
+            )));
+        }
+        let complete = ended(&store)?.as_deref() == Some("complete");
+        if !complete && !self.resume {
+            return Err(Error::Argument(format!(
+                "{} holds an unfinished run: go on with --resume, or begin again with --force",
+                folder.display()
+            )));
+        }
+        Ok(store)
+    }
+
+    fn same_loss(&self, store: Store, now: &Provenance) -> Result<Store> {
+        let then = store.provenance()?;
+        let changed = [
+            ("backend", &then.backend, &now.backend),
+            ("backend version", &then.backend_version, &now.backend_version),
+            ("model", &then.model_hash, &now.model_hash),
+            ("data", &then.data_hash, &now.data_hash),
+        ];
+        match changed.into_iter().find(|(_, then, now)| then != now) {
+            None => Ok(store),
+            Some((what, then, now)) => Err(Error::Argument(format!(
+                "{}: the {what} has changed since (was {then}, is {now}): begin again with --force",
+                store.path().display()
+            ))),
+        }
+    }
+}
+
+/// How the last run on a database ended.
+fn ended(store: &Store) -> Result<Option<String>> {
+    store.get_meta("ended")
+}
+
+fn remove(database: &Path) -> Result<()> {
+    for end in ["", "-wal", "-shm"] {
+        let mut file = database.as_os_str().to_owned();
+        file.push(end);
+        match std::fs::remove_file(&file) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(file, e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A token that Ctrl-C fires; a second Ctrl-C ends the process.
+fn catch_interrupts() -> Result<Cancel> {
+    let cancel = Cancel::default();
+    let token = cancel.clone();
+    let handler = move || {
+        if token.fired() {
+            std::process::exit(130);
+        }
+        eprintln!("stopping; once more to stop at once");
+        token.fire();
+    };
+    ctrlc::set_handler(handler).map_err(|e| Error::Internal(format!("no handler for Ctrl-C: {e}")))?;
+    Ok(cancel)
+}
+
+fn open(config: &Config, threads: usize) -> Result<Box<dyn Loss>> {
+    let registry = builtin::registry()?;
+    let loaded = config.loss.plugin.as_deref().map(|file| registry.load(file)).transpose()?;
+    let backend = match (&config.loss.backend, loaded) {
+        (Some(backend), _) => backend.clone(),
+        (None, Some(loaded)) => loaded,
+        (None, None) => return Err(Error::Argument("[loss] names no backend and no plugin".into())),
+    };
+    let request = OpenRequest {
+        model: config.loss.model.clone().unwrap_or_default(),
+        options: config.loss.options.clone(),
+        device: builtin::device(&registry, &backend, config.loss.device.as_deref())?,
+        dtype: config.loss.dtype,
+        ..OpenRequest::default()
+    };
+    registry.open(&backend, &request, Arc::new(Pool::new(threads)))
+}
+
+fn provenance(config: &Config, loss: &dyn Loss) -> Result<Provenance> {
+    let (info, identity) = (loss.info(), loss.identity()?);
+    let aligned = config.plan.align && !loss.symmetries()?.is_empty();
+    Ok(Provenance {
+        version: env!("CARGO_PKG_VERSION").into(),
+        backend: info.backend.clone(),
+        backend_version: info.version.clone(),
+        model: config.loss.model.clone().unwrap_or_default(),
+        model_hash: identity.model_hash,
+        data_hash: identity.data_hash,
+        config_hash: config.hash.clone(),
+        config: config.text.clone(),
+        seed: Some(config.plan.seed),
+        space: if aligned { Space::Aligned } else { Space::Raw },
+        parameters: info.params as u64,
+        samples: info.samples,
+        method: "paths".into(),
+        heights: "upper bounds".into(),
+    })
+}
+
+/// Explores, keeping every finding, and reads back what there is.
+fn search(config: &Config, loss: &mut dyn Loss, store: &mut Store, cancel: &Cancel) -> Result<Results> {
+    let begun = Instant::now();
+    let known: Landscape = store.landscape()?;
+    let note = match loss.info().dtype {
+        Dtype::F32 => "parameters travel in single precision: bars below 1e-6 of the loss are noise",
+        Dtype::F64 => "",
+    };
+    let mut teller = Teller::new();
+    if !note.is_empty() {
+        eprintln!("{note}");
+    }
+    let mut oracle = Oracle::new(loss, None, cancel, config.budget)?;
+    let explored = explore(&mut oracle, &config.plan, known, store, &mut teller);
+    teller.finish();
+    let explored = explored?;
+    let before: f64 = store.get_meta("seconds")?.and_then(|text| text.parse().ok()).unwrap_or(0.0);
+    let seconds = (before + begun.elapsed().as_secs_f64()).to_string();
+    let ended = match explored.ended {
+        Ended::Complete => "complete",
+        Ended::Budget => "budget",
+        Ended::Cancelled => "cancelled",
+    };
+    let title = config.title.clone().unwrap_or_else(|| config.loss.model.clone().unwrap_or_default());
+    store.commit(&[
+        Finding::Meta("seconds", &seconds),
+        Finding::Meta("noise", &explored.noise.to_string()),
+        Finding::Meta("title", &title),
+        Finding::Meta("ended", ended),
+    ])?;
+    Results::read(store)
+}
