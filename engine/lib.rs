@@ -13,3 +13,5 @@ pub mod search;
 pub mod persistence;
 
 pub mod store;
+
+pub mod report;
