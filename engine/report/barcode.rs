@@ -1,10 +1,10 @@
 //! The barcode as a drawing: left every bar where it lies on the axis of the loss, right its length on a logarithmic
 //! axis, because bars may be a ten-thousandth of the spread of their births (search.md, fact 8).
 
-use super::Findings;
 use super::number::{counted, short, significant};
 use super::scale::Scale;
 use super::svg::{Drawing, Mark};
+use super::{Findings, words};
 use crate::persistence::{Bar, DeathKind};
 
 /// At most so many bars of a degree are drawn, the longest; all of them are in `barcode.csv`.
@@ -23,7 +23,7 @@ pub fn draw(findings: &Findings<'_>) -> Drawing {
     degrees.dedup();
     for degree in &degrees {
         if degrees.len() > 1 {
-            y += 20.0;
+            y += if *degree == degrees[0] { 14.0 } else { 34.0 };
             drawing.text((0.0, y), "head", &format!("Degree {degree}"));
             y += 6.0;
         }
@@ -50,14 +50,11 @@ fn degree_panel(drawing: &mut Drawing, findings: &Findings<'_>, degree: u32, top
     };
     let (first, bottom) = (top + 44.0, top + 44.0 + row * bars.len() as f64);
 
-    drawing.text((LEFT.0, top + 14.0), "head", if across.is_log() { "Loss (log axis)" } else { "Loss" });
+    let axis_kind = if across.is_log() { " (log axis)" } else { "" };
+    drawing.text((LEFT.0, top + 14.0), "head", &format!("{}{axis_kind}", words::value_name(findings)));
     if !lengths.is_empty() {
-        let what = if degree == 0 {
-            "Escape height, death − birth (log axis)"
-        } else {
-            "Length, death − birth (log axis)"
-        };
-        drawing.text((RIGHT.0, top + 14.0), "head", what);
+        let what = format!("{} (log axis)", words::length_name(findings, degree));
+        drawing.text((RIGHT.0, top + 14.0), "head", &what);
     }
     for i in (0..bars.len()).step_by(2) {
         drawing.rect((0.0, first + row * i as f64), (WIDTH, row), "zebra");
@@ -68,10 +65,10 @@ fn degree_panel(drawing: &mut Drawing, findings: &Findings<'_>, degree: u32, top
     }
     for (i, bar) in bars.iter().enumerate() {
         let y = first + row * (i as f64 + 0.5);
-        drawing.open(&hint(bar));
-        drawing.text((LEFT.0 - 14.0, y + 4.0), "end", &name(bar, bars.len() > 30));
+        drawing.open(&hint(findings, bar));
+        drawing.text((LEFT.0 - 14.0, y + 4.0), "end", &name(findings, bar, bars.len() > 30));
         left_bar(drawing, &across, bar, findings.superlevel, y);
-        right_bar(drawing, &along, bar, y);
+        right_bar(drawing, findings, &along, bar, y);
         drawing.close();
     }
     if bars.len() < all.len() {
@@ -120,9 +117,10 @@ fn left_bar(drawing: &mut Drawing, scale: &Scale, bar: &Bar, superlevel: bool, y
     drawing.dot((from, y), birth_class(bar));
 }
 
-fn right_bar(drawing: &mut Drawing, scale: &Scale, bar: &Bar, y: f64) {
+fn right_bar(drawing: &mut Drawing, findings: &Findings<'_>, scale: &Scale, bar: &Bar, y: f64) {
     let Some(length) = bar.length().map(f64::abs) else {
-        let text = if bar.degree == 0 { "never dies: nothing lower was found" } else { "never dies" };
+        let text =
+            if bar.degree == 0 && findings.searched() { "never dies: nothing lower was found" } else { "never dies" };
         drawing.text((RIGHT.0, y + 4.0), "muted small", text);
         return;
     };
@@ -133,19 +131,21 @@ fn right_bar(drawing: &mut Drawing, scale: &Scale, bar: &Bar, y: f64) {
 }
 
 /// What a bar is called: its minimum, or on grids and graphs its cell.
-pub fn name(bar: &Bar, brief: bool) -> String {
-    let of_search = bar.degree == 0 && bar.death_kind != Some(DeathKind::Cell);
-    match (of_search, brief) {
+fn name(findings: &Findings<'_>, bar: &Bar, brief: bool) -> String {
+    match (findings.searched() && bar.degree == 0, brief) {
         (true, false) => format!("minimum {}", bar.birth_cell),
         (true, true) => format!("min. {}", bar.birth_cell),
         (false, _) => format!("cell {}", bar.birth_cell),
     }
 }
 
-fn hint(bar: &Bar) -> String {
-    let mut text = format!("{}: born at {}", name(bar, false), significant(bar.birth, 8));
+fn hint(findings: &Findings<'_>, bar: &Bar) -> String {
+    let mut text = format!("{}: born at {}", name(findings, bar, false), significant(bar.birth, 8));
     if let (Some(death), Some(length)) = (bar.death, bar.length()) {
         text += &format!(", dies at {}, length {}", significant(death, 8), significant(length.abs(), 5));
+    }
+    if let Some(error) = bar.death_error.filter(|error| *error > 0.0) {
+        text += &format!(" (at most {} more)", short(error));
     }
     if let Some(elder) = bar.elder {
         text += &format!(", swallowed by {elder}");
@@ -153,14 +153,17 @@ fn hint(bar: &Bar) -> String {
     text
 }
 
+/// How a bar is drawn: faintly where it is below noise.
 pub fn bar_class(bar: &Bar) -> &'static str {
     if bar.below_noise == Some(true) { "bar doubt" } else { "bar" }
 }
 
+/// How a birth is drawn: open where it has not converged.
 pub fn birth_class(bar: &Bar) -> &'static str {
     if bar.unconverged == Some(true) { "birth open" } else { "birth" }
 }
 
+/// How a death is drawn: open where it is the maximum of a path.
 pub fn pass_class(kind: Option<DeathKind>) -> &'static str {
     if kind == Some(DeathKind::PathMaximum) { "pass open" } else { "pass" }
 }
@@ -170,8 +173,7 @@ pub fn legend(bars: &[&Bar]) -> Vec<(Mark, &'static str)> {
     let any = |what: &dyn Fn(&Bar) -> bool| bars.iter().any(|bar| what(bar));
     let died_at = |kind| any(&|bar: &Bar| bar.death_kind == Some(kind));
     let all = [
-        (Mark::Birth, "birth: a minimum", any(&|bar| bar.unconverged != Some(true) && bar.degree == 0)),
-        (Mark::Birth, "birth", bars.iter().all(|bar| bar.degree > 0) && !bars.is_empty()),
+        (Mark::Birth, "birth", any(&|bar| bar.unconverged != Some(true))),
         (Mark::OpenBirth, "birth, not converged", any(&|bar| bar.unconverged == Some(true))),
         (Mark::Saddle, "death: a verified saddle", died_at(DeathKind::VerifiedSaddle)),
         (Mark::Saddle, "death: a critical cell", died_at(DeathKind::Cell)),

@@ -15,7 +15,7 @@ body { max-width: 60rem; margin: 0 auto; padding: 3rem 1.5rem 4rem;
 .kicker, table, figcaption, dl, pre, .facts { font-family: 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', sans-serif; }
 .kicker { font-size: .8rem; color: var(--muted); letter-spacing: .02em; margin: 0; }
 h1 { font-size: 1.15rem; font-weight: 600; margin: .2rem 0 1.4rem; }
-.headline { font-size: 1.9rem; line-height: 1.25; margin: 0 0 .9rem; text-wrap: balance; }
+.headline { font-size: 1.9rem; line-height: 1.25; max-width: none; margin: 0 0 .9rem; text-wrap: pretty; }
 .facts { color: var(--muted); font-size: .88rem; margin: 0; padding: 0; list-style: none; }
 .facts li { display: inline-block; }
 .facts li:not(:last-child)::after { content: '·'; margin: 0 .55em; }
@@ -65,13 +65,12 @@ pub fn page(findings: &Findings<'_>, tree: Option<&Drawing>, paths: Option<&Draw
     );
     let bars: Vec<&Bar> = findings.barcode.bars.iter().collect();
     if !bars.is_empty() {
-        let what = "A bar begins at the loss of a minimum and ends at the pass over which it first joins a lower one. Its \
-                    length is the height descent must climb to leave.";
+        let what = words::bars(findings);
         figure(&mut page, "Barcode", &format!("{}. {what}", tally(&bars)), &barcode::draw(findings));
     }
     if let Some(tree) = tree {
-        let what = "Minima are leaves; two branches join at the pass between them, and the branch of the higher minimum \
-                    ends there. Below each leaf its number and, where there is room, its escape height.";
+        let what = "Births are leaves; two branches join at the pass between them, and the branch born later ends \
+                    there. Beyond each leaf its number and, where there is room, the length of its bar.";
         figure(&mut page, "Disconnectivity tree", what, tree);
     }
     if let Some(paths) = paths {
@@ -110,7 +109,7 @@ fn minima(page: &mut String, findings: &Findings<'_>) {
     }
     minima.sort_by(|a, b| a.loss.total_cmp(&b.loss).then(a.cell.cmp(&b.cell)));
     let metrics = metric_names(&minima);
-    let losses = column(&minima.iter().map(|m| m.loss).collect::<Vec<_>>());
+    let losses = column(&minima.iter().map(|m| m.loss).collect::<Vec<_>>(), 6);
     let columns: Vec<Vec<String>> = metrics.iter().map(|name| metric_column(&minima, name)).collect();
 
     *page += "<section>\n<h2>Minima</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th class=\"n\">No.</th><th>Found \
@@ -166,7 +165,7 @@ pub fn metric_names<'a>(minima: &[&'a Minimum]) -> Vec<&'a str> {
 pub fn metric_column(minima: &[&Minimum], name: &str) -> Vec<String> {
     let value = |m: &&Minimum| m.metrics.iter().find(|(known, _)| known == name).map(|(_, x)| *x);
     let known: Vec<f64> = minima.iter().filter_map(value).collect();
-    let mut written = column(&known).into_iter();
+    let mut written = column(&known, 4).into_iter();
     minima.iter().map(|m| value(m).and_then(|_| written.next()).unwrap_or_default()).collect()
 }
 
@@ -192,6 +191,10 @@ fn scores(page: &mut String, findings: &Findings<'_>) {
     let score = findings.score;
     let sure = score.without_doubtful.as_deref().map(words::scores);
     *page += "<section>\n<h2>TO-score</h2>\n";
+    if score.bars == 0 {
+        *page += "<p>No finite bar of degree 0: every score is 0.</p>\n</section>\n";
+        return;
+    }
     let bars = counted(score.bars, "finite bar", "finite bars");
     let _ = writeln!(
         page,

@@ -46,6 +46,13 @@ pub struct Findings<'a> {
     pub notes: &'a [String],
 }
 
+impl Findings<'_> {
+    /// True when the barcode comes of a search for minima, not of a grid or a graph.
+    fn searched(&self) -> bool {
+        !self.landscape.minima.is_empty()
+    }
+}
+
 /// Writes all files of a report into a folder and returns their paths. `tree.svg` and `paths.svg` are left out (and
 /// removed, if an earlier report left them) where there is nothing to draw.
 pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {

@@ -56,14 +56,15 @@ pub fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { many })
 }
 
-/// A column of values: equal decimals, as many as it takes to tell the values apart, at most eight digits in all.
+/// A column of values: equal decimals, so many digits of the largest or as many as it takes to tell the values apart,
+/// at most eight in all.
 /// Where decimals do not do, five significant digits each.
-pub fn column(values: &[f64]) -> Vec<String> {
+pub fn column(values: &[f64], digits: i32) -> Vec<String> {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
     let largest = sorted.iter().fold(0.0f64, |most, x| most.max(x.abs()));
     let gaps = sorted.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > 0.0);
-    let gap = gaps.fold(largest * 1e-3, f64::min);
+    let gap = gaps.fold(largest * 10f64.powi(1 - digits), f64::min);
     let whole = if largest > 0.0 { largest.log10().floor() } else { 0.0 };
     let decimals = if gap > 0.0 { (-gap.log10().floor()).clamp(0.0, (7.0 - whole).clamp(0.0, 11.0)) } else { 0.0 };
     // Decimals will do where they leave two significant digits of the least value.
@@ -102,10 +103,10 @@ mod tests {
 
     #[test]
     fn a_column_tells_its_values_apart() {
-        assert_eq!(column(&[0.12216, 0.12181, 0.3]), ["0.1222", "0.1218", "0.3000"]);
-        assert_eq!(column(&[-146.6995, -108.1667]), ["−146.7", "−108.2"]);
-        assert_eq!(column(&[1e-12, 1e6]), ["1.0000×10⁻¹²", "1.0000×10⁶"]);
-        assert_eq!(column(&[0.5, 0.5]), ["0.5000", "0.5000"]);
-        assert_eq!(column(&[]), Vec::<String>::new());
+        assert_eq!(column(&[0.12216, 0.12181, 0.3], 4), ["0.1222", "0.1218", "0.3000"]);
+        assert_eq!(column(&[-146.6995, -108.1667], 4), ["−146.7", "−108.2"]);
+        assert_eq!(column(&[1e-12, 1e6], 4), ["1.0000×10⁻¹²", "1.0000×10⁶"]);
+        assert_eq!(column(&[0.5, 0.5], 4), ["0.5000", "0.5000"]);
+        assert_eq!(column(&[], 4), Vec::<String>::new());
     }
 }

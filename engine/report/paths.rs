@@ -78,7 +78,7 @@ fn panel(drawing: &mut Drawing, findings: &Findings<'_>, path: &Path, (left, top
     let cut = climb > 0.0 && highest - lowest > 5.0 * climb;
     let floor = if cut { base - 0.7 * climb } else { lowest };
     let room = 0.08 * (highest - floor).max(f64::MIN_POSITIVE);
-    let (x0, x1, y0, y1) = (left + 46.0, left + PANEL.0 - 4.0, top + PANEL.1 - 20.0, top + 42.0);
+    let (x0, x1, y0, y1) = (left + 56.0, left + PANEL.0 - 4.0, top + PANEL.1 - 20.0, top + 42.0);
     let (low, high) = (floor - if cut { 0.0 } else { room }, highest + room);
     let up = if high > low { Scale::window(low - base, high - base, y0, y1) } else { Scale::linear(0.0, 0.0, y0, y1) };
     let (from, to) = stretch(&points, low, cut);
@@ -90,11 +90,15 @@ fn panel(drawing: &mut Drawing, findings: &Findings<'_>, path: &Path, (left, top
         .filter(|bar| bar.path == Some(path.id))
         .map(|bar| bar.birth_cell.to_string())
         .collect();
-    let decides = if decides.is_empty() { String::new() } else { format!(", decides {}", decides.join(" ")) };
+    let decides = match decides.len() {
+        0 => String::new(),
+        1 => format!(", decides minimum {}", decides[0]),
+        _ => format!(", decides minima {}", decides.join(" ")),
+    };
     drawing.text((left, top + 26.0), "muted small", &format!("climb {}{decides}", short(climb.max(0.0))));
     for (value, label) in up.ticks(3) {
         drawing.line((x0, up.at(value)), (x1, up.at(value)), "rule");
-        drawing.text((x0 - 5.0, up.at(value) + 4.0), "muted small end", &label);
+        drawing.text((x0 - 8.0, up.at(value) + 4.0), "muted small end", &label);
     }
     drawing.text((x0, y0 + 15.0), "muted small", &short(from));
     drawing.text((x1, y0 + 15.0), "muted small end", &short(to));
@@ -120,6 +124,8 @@ fn samples(path: &Path) -> Vec<(f64, f64)> {
     let profile = &path.profile;
     let finite: Vec<usize> =
         (0..profile.arc.len()).filter(|i| profile.arc[*i].is_finite() && profile.loss[*i].is_finite()).collect();
+    // A cubic through samples too far apart overshoots; the bracketed maximum is known to be the highest.
+    let highest = finite.iter().map(|i| profile.loss[*i]).fold(path.pass.height, f64::max);
     let mut points = Vec::new();
     for pair in finite.windows(2) {
         let (a, b) = (pair[0], pair[1]);
@@ -134,7 +140,7 @@ fn samples(path: &Path) -> Vec<(f64, f64)> {
             for t in [0.25, 0.5, 0.75] {
                 let (u, v) = (1.0 - t, t);
                 let value = u * u * (1.0 + 2.0 * v) * fa + v * v * (1.0 + 2.0 * u) * fb + u * v * h * (u * ga - v * gb);
-                points.push((profile.arc[a] + t * h, value));
+                points.push((profile.arc[a] + t * h, value.min(highest)));
             }
         }
     }

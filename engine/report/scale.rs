@@ -95,7 +95,7 @@ impl Scale {
             Steps::Rank(values) => {
                 let every = values.len().div_ceil(most).max(1);
                 let chosen: Vec<f64> = values.iter().copied().step_by(every).collect();
-                let labels = super::number::column(&chosen);
+                let labels = super::number::column(&chosen, 4);
                 chosen.into_iter().zip(labels).collect()
             }
         }

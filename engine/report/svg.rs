@@ -31,6 +31,9 @@ pub const STYLE: &str = "
 .mp .pass.open { fill: var(--paper); }
 ";
 
+/// Behind a drawing that stands alone, margins included.
+const PAPER: &str = "<rect x='-16' y='-16' width='100%' height='100%' style='fill: var(--paper)'/>";
+
 /// A drawing on a paper `width` units wide.
 #[derive(Clone, Debug)]
 pub struct Drawing {
@@ -51,16 +54,19 @@ impl Drawing {
         self.height = height;
     }
 
+    /// A straight line.
     pub fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), class: &str) {
         let (x1, y1, x2, y2) = (unit(x1), unit(y1), unit(x2), unit(y2));
         self.put(format_args!("<line x1='{x1}' y1='{y1}' x2='{x2}' y2='{y2}' class='{class}'/>\n"));
     }
 
+    /// A filled rectangle, by its upper left corner and its size.
     pub fn rect(&mut self, (x, y): (f64, f64), (width, height): (f64, f64), class: &str) {
         let (x, y, width, height) = (unit(x), unit(y), unit(width), unit(height));
         self.put(format_args!("<rect x='{x}' y='{y}' width='{width}' height='{height}' class='{class}'/>\n"));
     }
 
+    /// The mark of a birth.
     pub fn dot(&mut self, (x, y): (f64, f64), class: &str) {
         self.put(format_args!("<circle cx='{}' cy='{}' r='3.2' class='{class}'/>\n", unit(x), unit(y)));
     }
@@ -83,15 +89,17 @@ impl Drawing {
         self.put(format_args!("<polyline points='{}' class='{class}'/>\n", points.join(" ")));
     }
 
+    /// A line of text, by its baseline.
     pub fn text(&mut self, (x, y): (f64, f64), class: &str, text: &str) {
         self.put(format_args!("<text x='{}' y='{}' class='{class}'>{}</text>\n", unit(x), unit(y), escape(text)));
     }
 
-    /// Starts a group that shows a text while pointed at; [`close`](Drawing::close) ends it.
+    /// Starts a group that shows a text while pointed at.
     pub fn open(&mut self, hint: &str) {
         self.put(format_args!("<g><title>{}</title>\n", escape(hint)));
     }
 
+    /// Ends the group that [`open`](Drawing::open) started.
     pub fn close(&mut self) {
         self.body.push_str("</g>\n");
     }
@@ -124,22 +132,19 @@ impl Drawing {
 
     /// The element alone, for a page that holds [`STYLE`].
     pub fn inline(&self) -> String {
-        self.element("", "")
+        self.element("", 0.0, "")
     }
 
     /// A whole file.
     pub fn file(&self) -> String {
-        self.element(" xmlns='http://www.w3.org/2000/svg'", &format!("<style>{STYLE}</style>\n{}", self.paper()))
+        self.element(" xmlns='http://www.w3.org/2000/svg'", 16.0, &format!("<style>{STYLE}</style>\n{PAPER}\n"))
     }
 
-    fn paper(&self) -> String {
-        format!("<rect width='{}' height='{}' style='fill: var(--paper)'/>\n", unit(self.width), unit(self.height))
-    }
-
-    fn element(&self, space: &str, style: &str) -> String {
-        let (width, height, title) = (unit(self.width), unit(self.height), escape(&self.title));
+    fn element(&self, space: &str, margin: f64, style: &str) -> String {
+        let (width, height) = (unit(self.width + 2.0 * margin), unit(self.height + 2.0 * margin));
+        let (corner, title) = (unit(-margin), escape(&self.title));
         format!(
-            "<svg{space} class='mp' viewBox='0 0 {width} {height}' width='{width}' height='{height}' role='img'>\n\
+            "<svg{space} class='mp' viewBox='{corner} {corner} {width} {height}' width='{width}' height='{height}' role='img'>\n\
              <title>{title}</title>\n{style}{}</svg>\n",
             self.body
         )

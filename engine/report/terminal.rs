@@ -69,7 +69,7 @@ fn minima(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize, ink: I
     let bar = |m: &Minimum| findings.barcode.degree(0).find(|bar| bar.birth_cell == m.cell);
     let mut columns: Vec<(String, Vec<String>)> = vec![
         ("minimum".to_owned(), minima.iter().map(|m| m.cell.to_string()).collect()),
-        ("loss".to_owned(), column(&minima.iter().map(|m| m.loss).collect::<Vec<_>>())),
+        ("loss".to_owned(), column(&minima.iter().map(|m| m.loss).collect::<Vec<_>>(), 6)),
         ("|gradient|".to_owned(), minima.iter().map(|m| short(m.evidence.gradient_norm)).collect()),
     ];
     let names = metric_names(&minima);
@@ -112,7 +112,7 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
         bars.sort_by(|a, b| a.birth.total_cmp(&b.birth).then(a.birth_cell.cmp(&b.birth_cell)));
     }
     let Some(label) = bars.iter().map(|bar| length(&bar.birth_cell.to_string())).max() else { return };
-    let (label, births) = (label.max(4), column(&bars.iter().map(|bar| bar.birth).collect::<Vec<_>>()));
+    let (label, births) = (label.max(4), column(&bars.iter().map(|bar| bar.birth).collect::<Vec<_>>(), 4));
     let born = births.iter().map(|text| length(text)).max().unwrap_or(0).max(5);
     // What is left of the line, shared by the place of the bar and its length; the number needs 14.
     let room = width.saturating_sub(label + born + 4 + 14);
@@ -123,9 +123,10 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     let along = Scale::log(&lengths, 0.0, spans as f64);
 
     lines.push(String::new());
-    let (first, height) = if degree == 0 { ("cell", "escape height") } else { ("cell", "length") };
-    let across_name = if across.is_log() { "loss (log axis)" } else { "loss" };
-    let head = format!("{first:>label$}  {:>born$}  {across_name:<places$}  {height} (log axis)", "birth");
+    let height = if degree == 0 && findings.searched() { "escape height" } else { "length" };
+    let mut across_name = words::value_name(findings).to_lowercase();
+    across_name += if across.is_log() { " (log axis)" } else { "" };
+    let head = format!("{:>label$}  {:>born$}  {across_name:<places$}  {height} (log axis)", "cell", "birth");
     lines.push(ink.paint(BOLD, &clip(&head, width)));
     for (bar, birth) in bars.iter().zip(&births) {
         let doubt = bar.below_noise == Some(true) || bar.unconverged == Some(true);

@@ -3,11 +3,11 @@
 //! A leaf rises from its birth to its death and joins the line of its elder there. Beside an elder stand the leaves it
 //! swallows, the earliest nearest, in turn left and right: so no two lines cross.
 
-use super::Findings;
 use super::barcode::{bar_class, birth_class, legend, pass_class};
 use super::number::short;
 use super::scale::Scale;
 use super::svg::{Drawing, width};
+use super::{Findings, words};
 use crate::persistence::Bar;
 use std::collections::BTreeMap;
 
@@ -27,19 +27,20 @@ pub fn draw(findings: &Findings<'_>) -> Option<Drawing> {
     let leaves = order(&bars)?;
     let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death]).flatten().collect();
     let height = (13.0 * bars.len() as f64).clamp(260.0, 620.0);
-    // Paper y grows downwards, the loss upwards; of superlevel sets the births are on top.
-    let (low, high) = if findings.superlevel { (TOP + 14.0, TOP + height) } else { (TOP + height, TOP + 14.0) };
+    // Paper y grows downwards, the loss upwards: the births of superlevel sets are on top.
+    let (low, high) = (TOP + height - 12.0, TOP + 26.0);
     let measured = Scale::of(&ends, low, high);
     let rise = |scale: &Scale, bar: &Bar| bar.death.map(|death| (scale.at(death) - scale.at(bar.birth)).abs());
     let hidden = bars.iter().filter_map(|bar| rise(&measured, bar)).any(|rise| rise < 9.0);
     let (scale, what) = match hidden {
-        true => (Scale::rank(&ends, low, high), "Loss: births and passes in their order, not to scale"),
-        false if measured.is_log() => (measured, "Loss (log axis)"),
-        false => (measured, "Loss"),
+        true => (Scale::rank(&ends, low, high), "births and passes in their order, not to scale"),
+        false if measured.is_log() => (measured, "log axis"),
+        false => (measured, ""),
     };
 
     let mut drawing = Drawing::new(WIDTH, &format!("Disconnectivity tree of {}", findings.title));
-    drawing.text((LEFT, 16.0), "head", what);
+    let colon = if what.is_empty() { "" } else { ": " };
+    drawing.text((LEFT, 16.0), "head", &format!("{}{colon}{what}", words::value_name(findings)));
     for (value, label) in scale.ticks(8) {
         drawing.line((LEFT, scale.at(value)), (WIDTH, scale.at(value)), "rule");
         drawing.text((LEFT - 10.0, scale.at(value) + 4.0), "muted small end", &label);

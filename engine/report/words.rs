@@ -8,9 +8,9 @@ use crate::search::{Descent, Minimum};
 /// The result in one sentence.
 pub fn headline(findings: &Findings<'_>) -> String {
     let births = findings.barcode.degree(0).count() as u64;
-    let found = match findings.landscape.minima.is_empty() {
-        true => counted(births, "component", "components"),
-        false => counted(births, "minimum", "minima"),
+    let found = match findings.searched() {
+        true => counted(births, "minimum", "minima"),
+        false => counted(births, "component", "components"),
     };
     let most = if findings.provenance.heights == "exact" { "" } else { "at most " };
     let highest = findings.barcode.degree(0).filter_map(|bar| Some((bar, bar.length()?.abs())));
@@ -19,7 +19,7 @@ pub fn headline(findings: &Findings<'_>) -> String {
         _ => Some(next),
     });
     match highest {
-        Some((bar, height)) if findings.landscape.minima.is_empty() => {
+        Some((bar, height)) if !findings.searched() => {
             format!("{found}; the longest bar, of cell {}, measures {}.", bar.birth_cell, short(height))
         }
         Some((bar, height)) => {
@@ -28,8 +28,38 @@ pub fn headline(findings: &Findings<'_>) -> String {
             format!("{found}; to leave minimum {id}{which} descent must climb {most}{height}.")
         }
         None if births == 0 => "Nothing was found.".to_owned(),
-        None if births == 1 => format!("{found}; nothing lower was found, and nothing to climb to."),
+        None if births == 1 => format!("{found}; no second one was found, so there is no pass to climb."),
         None => format!("{found}; no pass between any two of them was found."),
+    }
+}
+
+/// What the length of a bar is called.
+pub fn length_name(findings: &Findings<'_>, degree: u32) -> &'static str {
+    match (degree, findings.searched(), findings.superlevel) {
+        (0, true, false) => "Escape height, death − birth",
+        (_, _, false) => "Length, death − birth",
+        (_, _, true) => "Length, birth − death",
+    }
+}
+
+/// What the values are called.
+pub fn value_name(findings: &Findings<'_>) -> &'static str {
+    if findings.searched() { "Loss" } else { "Value" }
+}
+
+/// How to read the bars.
+pub fn bars(findings: &Findings<'_>) -> &'static str {
+    match (findings.searched(), findings.superlevel) {
+        (true, _) => {
+            "A bar begins at the loss of a minimum and ends at the pass over which it first joins a lower one. Its \
+             length is the height descent must climb to leave."
+        }
+        (false, false) => {
+            "A bar is a class of the sublevel sets, in degree 0 a component: where it is born, where it dies."
+        }
+        (false, true) => {
+            "A bar is a class of the superlevel sets, in degree 0 a component: where it is born, where it dies."
+        }
     }
 }
 
@@ -39,7 +69,8 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     let finite = bars.iter().filter(|bar| bar.death.is_some()).count();
     let mut facts = Vec::new();
     if finite > 0 {
-        facts.push(format!("TO-score (mean escape height) {}", short(findings.score.mean)));
+        let what = if findings.searched() { "mean escape height" } else { "mean length" };
+        facts.push(format!("TO-score ({what}) {}", short(findings.score.mean)));
         let verified = bars.iter().filter(|bar| bar.death_kind == Some(DeathKind::VerifiedSaddle)).count();
         if bars.iter().all(|bar| bar.death_kind != Some(DeathKind::Cell)) {
             facts.push(format!("{verified} of {finite} deaths at verified saddles"));
@@ -53,7 +84,7 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     if !met.is_empty() {
         facts.push(format!("{} sampled, {} met on the way", sampled.len(), met.len()));
     }
-    if !findings.landscape.minima.is_empty() {
+    if findings.searched() {
         facts.push(format!("{} barcode", findings.provenance.space));
     }
     if findings.provenance.parameters > 0 {
@@ -87,7 +118,6 @@ pub fn omitted(findings: &Findings<'_>) -> Option<String> {
 
 /// What may be claimed (mathematics.md 4), a paragraph each.
 pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
-    let sampled = findings.provenance.method == "paths" || !findings.landscape.minima.is_empty();
     let mut claims = Vec::new();
     if findings.provenance.heights != "exact" {
         claims.push(
@@ -96,7 +126,7 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
              means that the point is a saddle with one descending direction, not that no other pass is lower.",
         );
     }
-    if sampled {
+    if findings.searched() {
         claims.push(
             "Finitely many minima see part of the barcode. A minimum that was not found can only lower the deaths of \
              these, or add bars of its own; the lowest minimum here is the lowest that was found. Scores compare only \

@@ -70,7 +70,9 @@ CREATE TABLE evaluations (
 /// Something found, to be kept. A finding whose number is already there replaces it.
 #[derive(Clone, Copy, Debug)]
 pub enum Finding<'a> {
+    /// With its cell.
     Minimum(&'a Minimum),
+    /// With its pass and the pass's cell.
     Path(&'a Curve),
     /// What one stage has spent so far.
     Evaluations(&'a str, Tally),
@@ -204,7 +206,13 @@ impl Store {
 
     fn settle(&mut self) -> Result<()> {
         if std::mem::take(&mut self.writing) {
-            self.db.pragma_update(None, "journal_mode", "DELETE").map_err(|e| fault(&self.path, e))?;
+            let folded = self.db.pragma_update(None, "journal_mode", "DELETE");
+            // Somebody else is reading: then the last one to close folds the log, or the next writer.
+            let shared = [Some(ErrorCode::DatabaseBusy), Some(ErrorCode::DatabaseLocked)];
+            match folded {
+                Err(e) if !shared.contains(&e.sqlite_error_code()) => return Err(fault(&self.path, e)),
+                _ => {}
+            }
         }
         Ok(())
     }
