@@ -151,7 +151,7 @@ fn keep(store: &mut Store, landscape: &Landscape) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_landscape_comes_back_bit_for_bit(found in landscape(), later in landscape()) {
