@@ -17,6 +17,8 @@ pub mod search;
 pub mod persistence;
 pub mod store;
 
+pub mod report;
+
 pub mod config;
 pub mod explore;
 

@@ -75,7 +75,7 @@ pub fn show(landscape: &Path, json: bool) -> Result<ExitCode> {
     let file = if landscape.is_dir() { landscape.join("landscape.sqlite") } else { landscape.to_owned() };
     let results = Results::read(&Store::open(file)?)?;
     if json {
-        print(&report::json(&results.findings())?)?;
+        print(&report::BarcodeFile::of(&results.findings()).to_json()?)?;
     } else {
         print_table(&results)?;
     }

@@ -42,6 +42,9 @@ pub struct Bar {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub path: Option<u64>,
     pub death_kind: Option<DeathKind>,
+    /// The birth is a way-station found between two sampled minima: its death is a rough bound, and no score counts it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub transit: Option<bool>,
     /// Shorter than what the loss values can resolve.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub below_noise: Option<bool>,

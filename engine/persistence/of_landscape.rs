@@ -73,6 +73,7 @@ impl<'a> Tree<'a> {
                 elder: merge.map(|m| self.minima[m.elder].cell),
                 path: path.map(|p| p.id),
                 death_kind: path.map(|p| p.pass.kind.into()),
+                transit: (!minimum.is_sampled()).then_some(true),
                 below_noise: death.map(|death| death - minimum.loss <= noise),
                 unconverged: Some(minimum.descent != Descent::Converged),
                 evidence: Some(path.and_then(|p| p.pass.evidence.clone()).unwrap_or_else(|| minimum.evidence.clone())),

@@ -1,6 +1,6 @@
 //! TO-scores: norms of the finite bars, all of them distances from the ideal barcode, one half-line.
 //!
-//! The definitions are ours (the paper's formula could not be read): see docs/mathematics in ARCHITECTURE.md.
+//! The definitions are ours (the paper's formula could not be read): see ARCHITECTURE.md.
 
 use super::Barcode;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     pub degree: u32,
-    /// The number of finite bars that count.
+    /// The number of finite bars that count: all but those of way-stations, whose deaths nobody refined.
     pub bars: u64,
     /// (1/m) sum of lengths; 0 without finite bars.
     pub mean: f64,
@@ -31,7 +31,8 @@ pub struct Score {
 impl Score {
     /// The score of the bars of one degree. Superlevel bars count by the absolute value of their length.
     pub fn of(barcode: &Barcode, degree: u32) -> Score {
-        let finite = || barcode.degree(degree).filter_map(|bar| Some((bar, bar.length()?.abs())));
+        let counted = || barcode.degree(degree).filter(|bar| bar.transit != Some(true));
+        let finite = || counted().filter_map(|bar| Some((bar, bar.length()?.abs())));
         let doubtful = |bar: &super::Bar| bar.below_noise == Some(true) || bar.unconverged == Some(true);
         let all: Vec<f64> = finite().map(|(_, length)| length).collect();
         let sure: Vec<f64> = finite().filter(|(bar, _)| !doubtful(bar)).map(|(_, length)| length).collect();
@@ -52,7 +53,12 @@ impl Score {
             max,
             bottleneck: max / 2.0,
             wasserstein_1: total / 2.0,
-            wasserstein_2: lengths.iter().map(|l| (l / 2.0).powi(2)).sum::<f64>().sqrt(),
+            // Scaled by the largest, so that squares neither overflow nor vanish.
+            wasserstein_2: if max == 0.0 {
+                0.0
+            } else {
+                max / 2.0 * lengths.iter().map(|l| (l / max).powi(2)).sum::<f64>().sqrt()
+            },
             doubtful: 0,
             without_doubtful: None,
         }

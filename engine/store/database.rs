@@ -193,7 +193,13 @@ impl Store {
 
     fn settle(&mut self) -> Result<()> {
         if std::mem::take(&mut self.writing) {
-            self.db.pragma_update(None, "journal_mode", "DELETE").map_err(|e| fault(&self.path, e))?;
+            let folded = self.db.pragma_update(None, "journal_mode", "DELETE");
+            // Somebody else is reading: then the last one to close folds the log, or the next writer.
+            let shared = [Some(ErrorCode::DatabaseBusy), Some(ErrorCode::DatabaseLocked)];
+            match folded {
+                Err(e) if !shared.contains(&e.sqlite_error_code()) => return Err(fault(&self.path, e)),
+                _ => {}
+            }
         }
         Ok(())
     }

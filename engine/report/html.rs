@@ -1,0 +1,271 @@
+//! `report.html`: one page, with drawings and style inside, for a screen in light or dark and for paper.
+
+use super::barcode::tally;
+use super::number::{column, count, counted, short};
+use super::svg::{Drawing, STYLE, escape};
+use super::{Findings, barcode, words};
+use crate::persistence::Bar;
+use crate::search::{Descent, Minimum, Origin};
+use std::fmt::Write;
+
+const PAGE: &str = "
+html { background: var(--paper); color: var(--ink); color-scheme: light dark; }
+body { max-width: 60rem; margin: 0 auto; padding: 3rem 1.5rem 4rem;
+  font: 16px/1.55 Charter, 'Iowan Old Style', 'Palatino Linotype', Palatino, Georgia, serif; }
+.kicker, table, figcaption, dl, pre, .facts { font-family: 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', sans-serif; }
+.kicker { font-size: .8rem; color: var(--muted); letter-spacing: .02em; margin: 0; }
+h1 { font-size: 1.15rem; font-weight: 600; margin: .2rem 0 1.4rem; }
+.headline { font-size: 1.9rem; line-height: 1.25; max-width: none; margin: 0 0 .9rem; text-wrap: pretty; }
+.facts { color: var(--muted); font-size: .88rem; margin: 0; padding: 0; list-style: none; }
+.facts li { display: inline-block; }
+.facts li:not(:last-child)::after { content: '·'; margin: 0 .55em; }
+section { margin-top: 3rem; }
+h2 { font-size: 1.2rem; font-weight: 600; margin: 0 0 .6rem; }
+p { max-width: 43rem; margin: 0 0 .8rem; }
+figure { margin: 0; overflow-x: auto; }
+figure svg { width: 100%; height: auto; min-width: 40rem; display: block; }
+figcaption { font-size: .82rem; color: var(--muted); max-width: 43rem; margin: 0 0 1rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .84rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
+th { text-align: left; font-weight: 600; vertical-align: bottom; border-bottom: 1px solid var(--muted); }
+th, td { padding: .32rem 1.1rem .32rem 0; white-space: nowrap; }
+td { border-bottom: 1px solid var(--rule); }
+td.wide { white-space: normal; }
+th:last-child, td:last-child { padding-right: 0; }
+.n { text-align: right; }
+.scroll + p { margin-top: .8rem; font-size: .9rem; }
+.muted { color: var(--muted); }
+tr.total td { border-bottom: 0; font-weight: 600; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.4rem; font-size: .84rem; margin: 0 0 1rem; }
+dt { color: var(--muted); }
+dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+summary { cursor: pointer; font-size: .9rem; color: var(--muted); }
+pre { font: .8rem/1.5 ui-monospace, 'DejaVu Sans Mono', monospace; overflow-x: auto; padding: .8rem 1rem;
+  border: 1px solid var(--rule); border-radius: 4px; }
+@media (max-width: 40rem) { body { padding-top: 1.5rem; } .headline { font-size: 1.45rem; } }
+@media print {
+  body { max-width: none; padding: 0; font-size: 10.5pt; }
+  section { margin-top: 1.6rem; } figure, tr, dl { break-inside: avoid; } h2 { break-after: avoid; }
+  figure svg { min-width: 0; } figure, .scroll { overflow: visible; }
+}
+";
+
+/// The page; the drawings of tree and paths are given where there are any.
+pub fn page(findings: &Findings<'_>, tree: Option<&Drawing>, paths: Option<&Drawing>) -> String {
+    let title = escape(findings.title);
+    let facts: String = words::facts(findings).iter().map(|fact| format!("<li>{}</li>", escape(fact))).collect();
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}: barcode</title>\n\
+         <style>{STYLE}{PAGE}</style>\n</head>\n<body>\n<header>\n\
+         <p class=\"kicker\">mountainpass: the barcode of a loss function</p>\n<h1>{title}</h1>\n\
+         <p class=\"headline\">{}</p>\n<ul class=\"facts\">{facts}</ul>\n</header>\n<main>\n",
+        escape(&words::headline(findings))
+    );
+    let bars: Vec<&Bar> = findings.barcode.bars.iter().collect();
+    if !bars.is_empty() {
+        let what = words::bars(findings);
+        figure(&mut page, "Barcode", &format!("{}. {what}", tally(&bars)), &barcode::draw(findings));
+    }
+    if let Some(tree) = tree {
+        let what = "Births are leaves; two branches join at the pass between them, and the branch born later ends \
+                    there. Beyond each leaf its number and, where there is room, the length of its bar.";
+        figure(&mut page, "Disconnectivity tree", what, tree);
+    }
+    if let Some(paths) = paths {
+        let what = "The loss above the higher end of each path, by arc length; a path that falls far below that end is \
+                    cut off at the lower edge. Each panel has its own scale.";
+        figure(&mut page, "Paths", what, paths);
+    }
+    minima(&mut page, findings);
+    scores(&mut page, findings);
+    costs(&mut page, findings);
+    let claims = words::claims(findings);
+    if !claims.is_empty() || !findings.notes.is_empty() {
+        page += "<section>\n<h2>What may be claimed</h2>\n";
+        let notes = findings.notes.iter().map(String::as_str);
+        claims.into_iter().chain(notes).for_each(|text| page += &format!("<p>{}</p>\n", escape(text)));
+        page += "</section>\n";
+    }
+    provenance(&mut page, findings);
+    page + "</main>\n</body>\n</html>\n"
+}
+
+fn figure(page: &mut String, title: &str, caption: &str, drawing: &Drawing) {
+    let caption = escape(caption);
+    // Writing into a String cannot fail; so below.
+    let _ = write!(
+        page,
+        "<section>\n<h2>{title}</h2>\n<figure>\n<figcaption>{caption}</figcaption>\n{}</figure>\n</section>\n",
+        drawing.inline()
+    );
+}
+
+fn minima(page: &mut String, findings: &Findings<'_>) {
+    let mut minima: Vec<&Minimum> = findings.landscape.minima.iter().filter(|m| m.counts()).collect();
+    if minima.is_empty() {
+        return;
+    }
+    minima.sort_by(|a, b| a.loss.total_cmp(&b.loss).then(a.cell.cmp(&b.cell)));
+    let metrics = metric_names(&minima);
+    let losses = column(&minima.iter().map(|m| m.loss).collect::<Vec<_>>(), 6);
+    let columns: Vec<Vec<String>> = metrics.iter().map(|name| metric_column(&minima, name)).collect();
+
+    *page += "<section>\n<h2>Minima</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th class=\"n\">No.</th><th>Found \
+              from</th><th class=\"n\">Loss</th><th class=\"n\">Gradient norm</th><th class=\"n\">Lowest \
+              eigenvalue</th>";
+    metrics.iter().for_each(|name| *page += &format!("<th class=\"n\">{}</th>", escape(&capitalised(name))));
+    *page += "<th class=\"n\">Escape height</th><th class=\"n\">Leads to</th><th>Remarks</th></tr></thead>\n<tbody>\n";
+    for (i, m) in minima.iter().enumerate() {
+        let bar = findings.barcode.degree(0).find(|bar| bar.birth_cell == m.cell);
+        let from = match m.origin {
+            Origin::Start { seed } => format!("seed {seed}"),
+            Origin::Transit { path } => format!("path {path}"),
+        };
+        let lowest = m.evidence.eigenvalues.iter().copied().reduce(f64::min).map(short).unwrap_or_default();
+        let gradient = short(m.evidence.gradient_norm);
+        let _ = write!(
+            page,
+            "<tr><td class=\"n\">{}</td><td>{from}</td><td class=\"n\">{}</td><td class=\"n\">{gradient}</td>\
+             <td class=\"n\">{lowest}</td>",
+            m.cell, losses[i]
+        );
+        columns.iter().for_each(|column| *page += &format!("<td class=\"n\">{}</td>", column[i]));
+        let height = match bar {
+            Some(bar) => bar.length().map_or("∞".to_owned(), |length| short(length.abs())),
+            None => String::new(),
+        };
+        let elder = bar.and_then(|bar| bar.elder).map(|elder| elder.to_string()).unwrap_or_default();
+        let remarks = remarks(m, bar).join(", ");
+        let _ = writeln!(
+            page,
+            "<td class=\"n\">{height}</td><td class=\"n\">{elder}</td><td class=\"muted\">{remarks}</td></tr>"
+        );
+    }
+    *page += "</tbody></table></div>\n";
+    if let Some(omitted) = words::omitted(findings) {
+        *page += &format!("<p class=\"muted\">{omitted}</p>\n");
+    }
+    *page += "</section>\n";
+}
+
+/// The names of all metrics, in the order in which they come up.
+pub fn metric_names<'a>(minima: &[&'a Minimum]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in minima.iter().flat_map(|m| &m.metrics) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// One metric of all minima, empty where it is missing.
+pub fn metric_column(minima: &[&Minimum], name: &str) -> Vec<String> {
+    let value = |m: &&Minimum| m.metrics.iter().find(|(known, _)| known == name).map(|(_, x)| *x);
+    let known: Vec<f64> = minima.iter().filter_map(value).collect();
+    let mut written = column(&known, 4).into_iter();
+    minima.iter().map(|m| value(m).and_then(|_| written.next()).unwrap_or_default()).collect()
+}
+
+/// What is special about a minimum and its bar.
+pub fn remarks(m: &Minimum, bar: Option<&Bar>) -> Vec<&'static str> {
+    let is = |flag: Option<bool>| flag == Some(true);
+    let all = [
+        ("on the way", !m.is_sampled()),
+        ("not converged", m.descent == Descent::Unconverged || bar.is_some_and(|bar| is(bar.unconverged))),
+        ("below noise", bar.is_some_and(|bar| is(bar.below_noise))),
+        ("lowest found", bar.is_some_and(|bar| bar.death.is_none())),
+        ("no bar of its own", bar.is_none()),
+    ];
+    all.into_iter().filter(|(_, is)| *is).map(|(remark, _)| remark).collect()
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+fn scores(page: &mut String, findings: &Findings<'_>) {
+    let score = findings.score;
+    let sure = score.without_doubtful.as_deref().map(words::scores);
+    *page += "<section>\n<h2>TO-score</h2>\n";
+    if score.bars == 0 {
+        *page += "<p>No finite bar of degree 0: every score is 0.</p>\n</section>\n";
+        return;
+    }
+    let bars = counted(score.bars, "finite bar", "finite bars");
+    let _ = writeln!(
+        page,
+        "<p>Of {bars} of degree {}; the mean is the headline number. The definitions are those of mountainpass, the \
+         ideal barcode is a single half-line.</p>",
+        score.degree
+    );
+    *page += "<div class=\"scroll\"><table>\n<thead><tr><th>Name</th><th class=\"n\">Value</th>";
+    if sure.is_some() {
+        *page += "<th class=\"n\">Without doubtful bars</th>";
+    }
+    *page += "<th>Definition</th></tr></thead>\n<tbody>\n";
+    for (i, (name, definition, value)) in words::scores(score).into_iter().enumerate() {
+        let _ = write!(page, "<tr><td>{name}</td><td class=\"n\">{}</td>", short(value));
+        if let Some(sure) = &sure {
+            let _ = write!(page, "<td class=\"n\">{}</td>", short(sure[i].2));
+        }
+        let _ = writeln!(page, "<td class=\"wide\">{definition}</td></tr>");
+    }
+    *page += "</tbody></table></div>\n</section>\n";
+}
+
+fn costs(page: &mut String, findings: &Findings<'_>) {
+    let stages = &findings.landscape.evaluations;
+    if stages.is_empty() {
+        return;
+    }
+    *page += "<section>\n<h2>Evaluations</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>Stage</th><th \
+              class=\"n\">Loss</th><th class=\"n\">Gradient</th><th class=\"n\">Hessian product</th><th \
+              class=\"n\">All</th></tr></thead>\n<tbody>\n";
+    let row = |class: &str, name: &str, numbers: [u64; 4]| {
+        let cells: String = numbers.iter().map(|n| format!("<td class=\"n\">{}</td>", count(*n))).collect();
+        format!("<tr{class}><td>{}</td>{cells}</tr>\n", escape(name))
+    };
+    let mut all = [0; 4];
+    for (stage, t) in stages {
+        let numbers = [t.loss, t.gradient, t.hessian_product, t.total()];
+        all.iter_mut().zip(numbers).for_each(|(sum, n)| *sum += n);
+        *page += &row("", stage, numbers);
+    }
+    *page += &row(" class=\"total\"", "all", all);
+    *page += "</tbody></table></div>\n</section>\n";
+}
+
+fn provenance(page: &mut String, findings: &Findings<'_>) {
+    let from = findings.provenance;
+    let number = |n: u64| if n > 0 { count(n) } else { String::new() };
+    let entries = [
+        ("mountainpass", from.version.clone()),
+        ("Backend", [from.backend.as_str(), from.backend_version.as_str()].join(" ").trim().to_owned()),
+        ("Model", from.model.clone()),
+        ("Parameters", number(from.parameters)),
+        ("Samples", number(from.samples)),
+        ("Method", from.method.clone()),
+        ("Heights", from.heights.clone()),
+        ("Seed", from.seed.map(|seed| seed.to_string()).unwrap_or_default()),
+        ("Model hash", from.model_hash.clone()),
+        ("Data hash", from.data_hash.clone()),
+        ("Configuration hash", from.config_hash.clone()),
+    ];
+    *page += "<section>\n<h2>Provenance</h2>\n<dl>\n";
+    let versions = findings.versions.iter().map(|(name, version)| (name.as_str(), version.clone()));
+    let known = |name: &str| entries.iter().any(|(entry, _)| entry.eq_ignore_ascii_case(name));
+    let versions: Vec<(&str, String)> = versions.filter(|(name, _)| !known(name)).collect();
+    for (name, value) in entries.iter().cloned().chain(versions).filter(|(_, value)| !value.is_empty()) {
+        let _ = writeln!(page, "<dt>{}</dt><dd>{}</dd>", escape(name), escape(&value));
+    }
+    *page += "</dl>\n";
+    if !from.config.is_empty() {
+        let config = escape(from.config.trim_end());
+        let _ = writeln!(page, "<details><summary>Configuration</summary>\n<pre>{config}</pre></details>");
+    }
+    *page += "</section>\n";
+}

@@ -1,0 +1,230 @@
+//! `barcode.json`, which programs read and `mpass distance` reads back, and `summary.json`.
+
+use super::Findings;
+use crate::error::{Error, Result};
+use crate::persistence::{Bar, Barcode, Cell, Score};
+use crate::search::{Descent, PassKind, Tally};
+use crate::store::Space;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use std::path::Path;
+
+const FORMAT: &str = "mountainpass.barcode";
+const VERSION: u32 = 1;
+
+/// A barcode with all that is needed to judge it; the order of the fields is that of the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BarcodeFile {
+    format: String,
+    version: u32,
+    pub space: Space,
+    #[serde(default)]
+    pub superlevel: bool,
+    /// The field of the homology.
+    pub coefficients: String,
+    pub bars: Vec<Bar>,
+    #[serde(default)]
+    pub cells: Vec<Cell>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub to_score: Option<Score>,
+    #[serde(default)]
+    pub provenance: Source,
+}
+
+/// The part of a provenance that stands in `barcode.json`; what is empty is left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Source {
+    pub version: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub backend: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub model_hash: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub data_hash: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub config_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub method: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub heights: String,
+}
+
+impl BarcodeFile {
+    /// The file of these findings.
+    pub fn of(findings: &Findings<'_>) -> BarcodeFile {
+        let from = findings.provenance.clone();
+        BarcodeFile {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            space: from.space,
+            superlevel: findings.superlevel,
+            coefficients: "Z/2".to_owned(),
+            bars: findings.barcode.bars.clone(),
+            cells: findings.barcode.cells.clone(),
+            to_score: Some(findings.score.clone()),
+            provenance: Source {
+                version: from.version,
+                backend: from.backend,
+                model_hash: from.model_hash,
+                data_hash: from.data_hash,
+                config_hash: from.config_hash,
+                seed: from.seed,
+                method: from.method,
+                heights: from.heights,
+            },
+        }
+    }
+
+    /// The barcode in it.
+    pub fn barcode(&self) -> Barcode {
+        Barcode { bars: self.bars.clone(), cells: self.cells.clone() }
+    }
+
+    /// The text, a line for each bar and each cell. Fails where a bar or a cell has a value that is not finite, for
+    /// which JSON has no word.
+    pub fn to_json(&self) -> Result<String> {
+        for bar in &self.bars {
+            let evidence = bar.evidence.iter().flat_map(|e| e.eigenvalues.iter().copied().chain([e.gradient_norm]));
+            let values = [bar.birth].into_iter().chain(bar.death).chain(bar.death_error).chain(evidence);
+            all_finite(values, || format!("the bar of cell {}", bar.birth_cell))?;
+        }
+        for cell in &self.cells {
+            all_finite([cell.value], || format!("cell {}", cell.id))?;
+        }
+        if let Some(score) = &self.to_score {
+            all_finite([score.total, score.wasserstein_2], || "the TO-score".to_owned())?;
+        }
+        let mut text = format!(
+            "{{\n  \"format\": {}, \"version\": {},\n  \"space\": {}, \"superlevel\": {}, \"coefficients\": {},\n",
+            line(&self.format)?,
+            self.version,
+            line(&self.space)?,
+            self.superlevel,
+            line(&self.coefficients)?
+        );
+        text += &format!("  \"bars\": {},\n  \"cells\": {},\n", lines(&self.bars)?, lines(&self.cells)?);
+        if let Some(score) = &self.to_score {
+            text += &format!("  \"to_score\": {},\n", line(score)?);
+        }
+        Ok(text + &format!("  \"provenance\": {}\n}}\n", line(&self.provenance)?))
+    }
+
+    /// Reads a file; one of another kind or version is refused.
+    pub fn read(path: &Path) -> Result<BarcodeFile> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: String,
+            version: u32,
+        }
+        let refuse = |text: String| Error::Config { path: path.to_owned(), text };
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let head: Head = serde_json::from_str(&text).map_err(|e| refuse(format!("not a barcode file: {e}")))?;
+        if head.format != FORMAT || head.version != VERSION {
+            let found = format!("{:?} version {}", head.format, head.version);
+            return Err(refuse(format!("{found}, but {FORMAT:?} version {VERSION} is expected")));
+        }
+        serde_json::from_str(&text).map_err(|e| refuse(e.to_string()))
+    }
+}
+
+/// `summary.json`: counts and costs of a run.
+pub fn summary(findings: &Findings<'_>) -> Result<String> {
+    #[derive(Serialize)]
+    struct Summary<'a> {
+        title: &'a str,
+        complete: bool,
+        minima: usize,
+        sampled: usize,
+        transit: usize,
+        unconverged: usize,
+        copies: usize,
+        escaped: usize,
+        failed: usize,
+        /// Verified saddles by index.
+        saddles: Ordered<'a, usize>,
+        passes: Ordered<'a, usize>,
+        paths: usize,
+        bars: usize,
+        to_score: &'a Score,
+        evaluations: Ordered<'a, Tally>,
+        evaluations_in_all: u64,
+        seconds: Ordered<'a, f64>,
+        seconds_in_all: f64,
+        versions: Ordered<'a, String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seed: Option<u64>,
+        space: Space,
+        parameters: u64,
+        samples: u64,
+        notes: &'a [String],
+    }
+    let landscape = findings.landscape;
+    let minima = |keep: &dyn Fn(&crate::search::Minimum) -> bool| landscape.minima.iter().filter(|m| keep(m)).count();
+    let passes = |kind| landscape.paths.iter().filter(|path| path.pass.kind == kind).count();
+    let verified = passes(PassKind::VerifiedSaddle);
+    let saddles = [("1".to_owned(), verified)];
+    let kinds = [("verified saddle".to_owned(), verified), ("path maximum".to_owned(), passes(PassKind::PathMaximum))];
+    let summary = Summary {
+        title: findings.title,
+        complete: findings.complete,
+        minima: minima(&|m| m.counts()),
+        sampled: minima(&|m| m.counts() && m.is_sampled()),
+        transit: minima(&|m| m.counts() && !m.is_sampled()),
+        unconverged: minima(&|m| m.counts() && m.descent == Descent::Unconverged),
+        copies: minima(&|m| m.same_as.is_some()),
+        escaped: minima(&|m| m.descent == Descent::Escaped),
+        failed: minima(&|m| m.descent == Descent::NotFinite),
+        saddles: Ordered(&saddles),
+        passes: Ordered(&kinds),
+        paths: landscape.paths.len(),
+        bars: findings.barcode.bars.len(),
+        to_score: findings.score,
+        evaluations: Ordered(&landscape.evaluations),
+        evaluations_in_all: landscape.evaluations.iter().map(|(_, tally)| tally.total()).sum(),
+        seconds: Ordered(findings.seconds),
+        seconds_in_all: findings.seconds.iter().map(|(_, s)| s).sum(),
+        versions: Ordered(findings.versions),
+        seed: findings.provenance.seed,
+        space: findings.provenance.space,
+        parameters: findings.provenance.parameters,
+        samples: findings.provenance.samples,
+        notes: findings.notes,
+    };
+    let text = serde_json::to_string_pretty(&summary).map_err(unwritten)?;
+    Ok(text + "\n")
+}
+
+/// Pairs as an object, in their order.
+struct Ordered<'a, T>(&'a [(String, T)]);
+
+impl<T: Serialize> Serialize for Ordered<'_, T> {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(self.0.len()))?;
+        self.0.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+        map.end()
+    }
+}
+
+fn all_finite(values: impl IntoIterator<Item = f64>, what: impl Fn() -> String) -> Result<()> {
+    match values.into_iter().find(|x| !x.is_finite()) {
+        Some(x) => Err(Error::Numeric(format!("{} holds {x}, which JSON cannot; nothing was written", what()))),
+        None => Ok(()),
+    }
+}
+
+fn line(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(unwritten)
+}
+
+fn lines<T: Serialize>(values: &[T]) -> Result<String> {
+    let lines: Result<Vec<String>> = values.iter().map(|value| Ok(format!("    {}", line(value)?))).collect();
+    let lines = lines?;
+    Ok(if lines.is_empty() { "[]".to_owned() } else { format!("[\n{}\n  ]", lines.join(",\n")) })
+}
+
+fn unwritten(error: serde_json::Error) -> Error {
+    Error::Internal(format!("JSON: {error}"))
+}

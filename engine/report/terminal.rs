@@ -1,0 +1,234 @@
+//! The findings on a terminal: the minima, the barcode in block characters, the score, the costs.
+
+use super::html::{metric_column, metric_names, remarks};
+use super::number::{column, count, counted, short};
+use super::scale::Scale;
+use super::{Findings, words};
+use crate::persistence::{Bar, DeathKind};
+use crate::search::Minimum;
+
+/// At most so many rows of a table; the rest is in the files.
+const MOST: usize = 40;
+
+const BOLD: &str = "1";
+const DIM: &str = "2";
+const BLUE: &str = "34";
+const YELLOW: &str = "33";
+
+/// Everything a person wants to see after a run, in lines of at most `width` characters (60 at least).
+pub fn table(findings: &Findings<'_>, width: usize, colour: bool) -> String {
+    let ink = Ink { colour };
+    let width = width.clamp(60, 120);
+    let mut lines = vec![ink.paint(BOLD, &clip(findings.title, width))];
+    lines.extend(wrap(&words::headline(findings), width));
+    minima(&mut lines, findings, width, ink);
+    let mut degrees: Vec<u32> = findings.barcode.bars.iter().map(|bar| bar.degree).collect();
+    degrees.sort_unstable();
+    degrees.dedup();
+    degrees.iter().for_each(|degree| bars(&mut lines, findings, *degree, width, ink));
+    if findings.score.bars > 0 {
+        lines.push(String::new());
+        lines.push(
+            ink.paint(BOLD, &format!("TO-score of {}", counted(findings.score.bars, "finite bar", "finite bars"))),
+        );
+        for (name, definition, value) in words::scores(findings.score) {
+            let value = short(value);
+            lines.push(clip(&format!("  {name:<13}  {value:>10}  {definition}"), width));
+        }
+        if let Some(sure) = &findings.score.without_doubtful {
+            let doubtful = counted(findings.score.doubtful, "doubtful bar", "doubtful bars");
+            lines.push(format!("  without {doubtful}: mean {}, max {}", short(sure.mean), short(sure.max)));
+        }
+    }
+    costs(&mut lines, findings, width);
+    lines.extend(findings.notes.iter().flat_map(|note| wrap(note, width)).map(|line| ink.paint(DIM, &line)));
+    if findings.provenance.heights != "exact" && findings.score.bars > 0 {
+        let honest = "Heights are upper bounds; finitely many minima see part of the barcode.";
+        lines.extend(wrap(honest, width).iter().map(|line| ink.paint(DIM, line)));
+    }
+    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[derive(Clone, Copy)]
+struct Ink {
+    colour: bool,
+}
+
+impl Ink {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+fn minima(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize, ink: Ink) {
+    let mut minima: Vec<&Minimum> = findings.landscape.minima.iter().filter(|m| m.counts()).collect();
+    if minima.is_empty() {
+        return;
+    }
+    minima.sort_by(|a, b| a.loss.total_cmp(&b.loss).then(a.cell.cmp(&b.cell)));
+    let bar = |m: &Minimum| findings.barcode.degree(0).find(|bar| bar.birth_cell == m.cell);
+    let mut columns: Vec<(String, Vec<String>)> = vec![
+        ("minimum".to_owned(), minima.iter().map(|m| m.cell.to_string()).collect()),
+        ("loss".to_owned(), column(&minima.iter().map(|m| m.loss).collect::<Vec<_>>(), 6)),
+        ("|gradient|".to_owned(), minima.iter().map(|m| short(m.evidence.gradient_norm)).collect()),
+    ];
+    let names = metric_names(&minima);
+    // There is room for one: how well it does on what it has not seen.
+    if let Some(name) = names.iter().find(|name| name.contains("test accuracy")) {
+        columns.push(((*name).to_owned(), metric_column(&minima, name)));
+    }
+    let remark = |m: &Minimum| remarks(m, bar(m)).join(", ");
+    if minima.iter().any(|m| !remark(m).is_empty()) {
+        columns.push(("remarks".to_owned(), minima.iter().map(|m| remark(m)).collect()));
+    }
+    lines.push(String::new());
+    let wide: Vec<usize> = columns
+        .iter()
+        .map(|(name, cells)| cells.iter().chain([name]).map(|cell| length(cell)).max().unwrap_or(0))
+        .collect();
+    let row = |cells: Vec<&str>| -> String {
+        let padded = cells.iter().zip(&columns).zip(&wide).map(|((cell, (name, _)), wide)| match name.as_str() {
+            "remarks" => (*cell).to_owned(),
+            _ => format!("{}{cell}", " ".repeat(wide - length(cell))),
+        });
+        clip(&padded.collect::<Vec<_>>().join("  "), width)
+    };
+    lines.push(ink.paint(BOLD, &row(columns.iter().map(|(name, _)| name.as_str()).collect())));
+    for i in 0..minima.len().min(MOST) {
+        lines.push(row(columns.iter().map(|(_, cells)| cells[i].as_str()).collect()));
+    }
+    if minima.len() > MOST {
+        lines.push(ink.paint(DIM, &format!("and {} more, in report.html", minima.len() - MOST)));
+    }
+}
+
+fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: usize, ink: Ink) {
+    let mut bars: Vec<&Bar> = findings.barcode.degree(degree).filter(|bar| bar.birth.is_finite()).collect();
+    let all = bars.len();
+    if all > MOST {
+        let length = |bar: &&Bar| bar.length().map_or(f64::INFINITY, f64::abs);
+        bars.sort_by(|a, b| length(b).total_cmp(&length(a)));
+        bars.truncate(MOST);
+        bars.sort_by(|a, b| a.birth.total_cmp(&b.birth).then(a.birth_cell.cmp(&b.birth_cell)));
+    }
+    let Some(label) = bars.iter().map(|bar| length(&bar.birth_cell.to_string())).max() else { return };
+    let (label, births) = (label.max(4), column(&bars.iter().map(|bar| bar.birth).collect::<Vec<_>>(), 4));
+    let born = births.iter().map(|text| length(text)).max().unwrap_or(0).max(5);
+    // What is left of the line, shared by the place of the bar and its length; the number needs 14.
+    let room = width.saturating_sub(label + born + 4 + 14);
+    let (places, spans) = (room * 3 / 5, room - room * 3 / 5 - 2);
+    let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death]).flatten().collect();
+    let lengths: Vec<f64> = bars.iter().filter_map(|bar| bar.length()).map(f64::abs).collect();
+    let across = Scale::of(&ends, 0.0, (places - 1) as f64);
+    let along = Scale::log(&lengths, 0.0, spans as f64);
+
+    lines.push(String::new());
+    let height = if degree == 0 && findings.searched() { "escape height" } else { "length" };
+    let mut across_name = words::value_name(findings).to_lowercase();
+    across_name += if across.is_log() { " (log axis)" } else { "" };
+    let head = format!("{:>label$}  {:>born$}  {across_name:<places$}  {height} (log axis)", "cell", "birth");
+    lines.push(ink.paint(BOLD, &clip(&head, width)));
+    for (bar, birth) in bars.iter().zip(&births) {
+        let doubt = bar.below_noise == Some(true) || bar.unconverged == Some(true);
+        let id = bar.birth_cell;
+        let pad = " ".repeat(born - length(birth));
+        let (before, drawn, after) = place(bar, &across, places, findings.superlevel);
+        let mut line = format!("{id:>label$}  {pad}{birth}  {before}{}{after}  ", ink.paint(BLUE, &drawn));
+        match bar.length().map(f64::abs) {
+            Some(length) => {
+                let mark = if bar.death_kind == Some(DeathKind::PathMaximum) { "◇" } else { "◆" };
+                let doubt = if doubt { "?" } else { "" };
+                line += &ink.paint(BLUE, &blocks(along.at(length)));
+                line += &format!("{} {}{doubt}", ink.paint(YELLOW, mark), short(length));
+            }
+            None => line += &ink.paint(DIM, "never dies"),
+        }
+        lines.push(line);
+    }
+    if all > MOST {
+        lines.push(ink.paint(DIM, &format!("the {MOST} longest of {all}; all are in barcode.csv")));
+    }
+    let any = |what: &dyn Fn(&Bar) -> bool| bars.iter().any(|bar| what(bar));
+    let marks = [
+        ("◆ verified saddle", any(&|bar| bar.death_kind == Some(DeathKind::VerifiedSaddle))),
+        ("◇ path maximum", any(&|bar| bar.death_kind == Some(DeathKind::PathMaximum))),
+        ("? below noise or not converged", any(&|b| b.below_noise == Some(true) || b.unconverged == Some(true))),
+    ];
+    let marks: Vec<&str> = marks.iter().filter(|(_, used)| *used).map(|(mark, _)| *mark).collect();
+    if !marks.is_empty() {
+        lines.extend(wrap(&marks.join(", "), width).iter().map(|line| ink.paint(DIM, line)));
+    }
+}
+
+/// The bar on the axis of the loss: what is blank before it, the bar, what is blank behind it.
+fn place(bar: &Bar, across: &Scale, places: usize, superlevel: bool) -> (String, String, String) {
+    let cell = |x: f64| (across.at(x).round() as usize).min(places - 1);
+    let birth = cell(bar.birth);
+    let (from, to) = match bar.death {
+        Some(death) => (birth.min(cell(death)), birth.max(cell(death))),
+        None if superlevel => (0, birth),
+        None => (birth, places - 1),
+    };
+    let drawn = (from..=to).map(|i| match (i == birth, bar.death.is_none() && (i == from || i == to)) {
+        (true, _) => '●',
+        (false, true) => {
+            if superlevel {
+                '◀'
+            } else {
+                '▶'
+            }
+        }
+        (false, false) => '━',
+    });
+    (" ".repeat(from), drawn.collect(), " ".repeat(places - 1 - to))
+}
+
+/// A bar of eighths of a character; never quite nothing.
+fn blocks(length: f64) -> String {
+    const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
+    let eighths = ((length * 8.0).round() as usize).max(1);
+    let rest = (eighths % 8).checked_sub(1).map(|i| EIGHTHS[i]);
+    std::iter::repeat_n('█', eighths / 8).chain(rest).collect()
+}
+
+fn costs(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize) {
+    let stages = &findings.landscape.evaluations;
+    let all: u64 = stages.iter().map(|(_, tally)| tally.total()).sum();
+    let seconds: f64 = findings.seconds.iter().map(|(_, s)| s).sum();
+    let mut text = String::new();
+    if all > 0 {
+        let each: Vec<String> = stages.iter().map(|(name, tally)| format!("{name} {}", count(tally.total()))).collect();
+        text = format!("{} ({})", counted(all, "evaluation", "evaluations"), each.join(", "));
+    }
+    if seconds > 0.0 {
+        let time = if seconds < 100.0 { format!("{seconds:.1} s") } else { format!("{:.1} min", seconds / 60.0) };
+        text = if text.is_empty() { time } else { format!("{text} in {time}") };
+    }
+    if !findings.complete {
+        text += if text.is_empty() { "Stopped early" } else { "; stopped early" };
+    }
+    if !text.is_empty() {
+        lines.push(String::new());
+        lines.extend(wrap(&format!("{text}."), width));
+    }
+}
+
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn clip(text: &str, width: usize) -> String {
+    if length(text) <= width { text.to_owned() } else { text.chars().take(width - 1).chain(['…']).collect() }
+}
+
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if length(line) + 1 + length(word) <= width => *line = format!("{line} {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

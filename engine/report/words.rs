@@ -1,0 +1,166 @@
+//! What the findings say, in sentences: the headline, the facts beside it, and what may be claimed of them.
+
+use super::Findings;
+use super::number::{counted, short};
+use crate::persistence::{Bar, DeathKind, Score};
+use crate::search::{Descent, Minimum};
+
+/// The result in one sentence.
+pub fn headline(findings: &Findings<'_>) -> String {
+    let births = findings.barcode.degree(0).count() as u64;
+    let found = match findings.searched() {
+        true => counted(births, "minimum", "minima"),
+        false => counted(births, "component", "components"),
+    };
+    let most = if findings.provenance.heights == "exact" { "" } else { "at most " };
+    let highest = findings.barcode.degree(0).filter_map(|bar| Some((bar, bar.length()?.abs())));
+    let highest = highest.fold(None, |best: Option<(&Bar, f64)>, next| match best {
+        Some(best) if best.1 >= next.1 => Some(best),
+        _ => Some(next),
+    });
+    match highest {
+        Some((bar, height)) if !findings.searched() => {
+            format!("{found}; the longest bar, of cell {}, measures {}.", bar.birth_cell, short(height))
+        }
+        Some((bar, height)) => {
+            let which = if births > 2 { ", the deepest trap," } else { "" };
+            let (id, height) = (bar.birth_cell, short(height));
+            format!("{found}; to leave minimum {id}{which} descent must climb {most}{height}.")
+        }
+        None if births == 0 => "Nothing was found.".to_owned(),
+        None if births == 1 => format!("{found}; no second one was found, so there is no pass to climb."),
+        None => format!("{found}; no pass between any two of them was found."),
+    }
+}
+
+/// What the length of a bar is called.
+pub fn length_name(findings: &Findings<'_>, degree: u32) -> &'static str {
+    match (degree, findings.searched(), findings.superlevel) {
+        (0, true, false) => "Escape height, death − birth",
+        (_, _, false) => "Length, death − birth",
+        (_, _, true) => "Length, birth − death",
+    }
+}
+
+/// What the values are called.
+pub fn value_name(findings: &Findings<'_>) -> &'static str {
+    if findings.searched() { "Loss" } else { "Value" }
+}
+
+/// How to read the bars.
+pub fn bars(findings: &Findings<'_>) -> &'static str {
+    match (findings.searched(), findings.superlevel) {
+        (true, _) => {
+            "A bar begins at the loss of a minimum and ends at the pass over which it first joins a lower one. Its \
+             length is the height descent must climb to leave."
+        }
+        (false, false) => {
+            "A bar is a class of the sublevel sets, in degree 0 a component: where it is born, where it dies."
+        }
+        (false, true) => {
+            "A bar is a class of the superlevel sets, in degree 0 a component: where it is born, where it dies."
+        }
+    }
+}
+
+/// Short facts beside the headline.
+pub fn facts(findings: &Findings<'_>) -> Vec<String> {
+    let bars: Vec<&Bar> = findings.barcode.degree(0).collect();
+    let finite = bars.iter().filter(|bar| bar.death.is_some()).count();
+    let mut facts = Vec::new();
+    if finite > 0 {
+        let what = if findings.searched() { "mean escape height" } else { "mean length" };
+        facts.push(format!("TO-score ({what}) {}", short(findings.score.mean)));
+        let verified = bars.iter().filter(|bar| bar.death_kind == Some(DeathKind::VerifiedSaddle)).count();
+        if bars.iter().all(|bar| bar.death_kind != Some(DeathKind::Cell)) {
+            facts.push(format!("{verified} of {finite} deaths at verified saddles"));
+        }
+    }
+    if findings.score.doubtful > 0 {
+        facts.push(counted(findings.score.doubtful, "doubtful bar", "doubtful bars"));
+    }
+    let (sampled, met): (Vec<_>, Vec<_>) =
+        findings.landscape.minima.iter().filter(|m| m.counts()).partition(|m| m.is_sampled());
+    if !met.is_empty() {
+        facts.push(format!("{} sampled, {} met on the way", sampled.len(), met.len()));
+    }
+    if findings.searched() {
+        facts.push(format!("{} barcode", findings.provenance.space));
+    }
+    if findings.provenance.parameters > 0 {
+        facts.push(counted(findings.provenance.parameters, "parameter", "parameters"));
+    }
+    let evaluations: u64 = findings.landscape.evaluations.iter().map(|(_, tally)| tally.total()).sum();
+    if evaluations > 0 {
+        facts.push(counted(evaluations, "evaluation", "evaluations"));
+    }
+    if !findings.complete {
+        facts.push("the search was stopped early".to_owned());
+    }
+    facts
+}
+
+/// What was left out of the table of minima; nothing when nothing was.
+pub fn omitted(findings: &Findings<'_>) -> Option<String> {
+    let count = |keep: &dyn Fn(&Minimum) -> bool| findings.landscape.minima.iter().filter(|m| keep(m)).count() as u64;
+    let parts = [
+        (count(&|m| m.same_as.is_some()), "descent ended in a copy", "descents ended in copies"),
+        (count(&|m| m.descent == Descent::Escaped), "escaped", "escaped"),
+        (
+            count(&|m| m.descent == Descent::NotFinite),
+            "started where the loss is not finite",
+            "started where the loss is not finite",
+        ),
+    ];
+    let parts: Vec<String> = parts.iter().filter(|p| p.0 > 0).map(|p| counted(p.0, p.1, p.2)).collect();
+    (!parts.is_empty()).then(|| format!("Not listed: {}.", parts.join(", ")))
+}
+
+/// What may be claimed (mathematics.md 4), a paragraph each.
+pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
+    let mut claims = Vec::new();
+    if findings.provenance.heights != "exact" {
+        claims.push(
+            "Every height is an upper bound. A death is the highest loss along a path that was found and measured \
+             between its samples; a lower path may exist. That holds for deaths at verified saddles too: verified \
+             means that the point is a saddle with one descending direction, not that no other pass is lower.",
+        );
+    }
+    if findings.searched() {
+        claims.push(
+            "Finitely many minima see part of the barcode. A minimum that was not found can only lower the deaths of \
+             these, or add bars of its own; the lowest minimum here is the lowest that was found. Scores compare only \
+             at equal numbers of minima, found with the same recipe and budget.",
+        );
+        claims.push(match findings.provenance.space {
+            crate::store::Space::Aligned => {
+                "The barcode is aligned: minima are compared modulo the declared symmetries of the loss, so heights lie \
+                 between functions. In the raw barcode each is an upper bound as well, but the symmetric copies of the \
+                 best minimum, which die against each other there, do not appear."
+            }
+            crate::store::Space::Raw => {
+                "The barcode is raw: heights lie between these very parameters. A minimum may lie near a symmetric copy \
+                 of a better one, to which a lower pass leads."
+            }
+        });
+    }
+    if findings.score.doubtful > 0 {
+        claims.push(
+            "Bars below the noise of the loss, and bars whose birth is no converged minimum, are marked and counted \
+             apart; the score is given with and without them.",
+        );
+    }
+    claims
+}
+
+/// The rows of the table of scores: name, definition, value.
+pub fn scores(score: &Score) -> [(&'static str, &'static str, f64); 6] {
+    [
+        ("mean", "mean length ℓ of the finite bars", score.mean),
+        ("total", "Σ ℓ", score.total),
+        ("max", "max ℓ", score.max),
+        ("bottleneck", "max ℓ / 2: distance to the ideal barcode", score.bottleneck),
+        ("wasserstein_1", "Σ ℓ / 2: the same with q = 1", score.wasserstein_1),
+        ("wasserstein_2", "√Σ (ℓ / 2)²: the same with q = 2", score.wasserstein_2),
+    ]
+}
