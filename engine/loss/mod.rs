@@ -3,6 +3,7 @@
 #[allow(clippy::module_inception)] // The file is named after its noun, like every other.
 pub mod loss;
 
+mod batch;
 mod extension;
 mod foreign;
 mod host;
