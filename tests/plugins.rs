@@ -160,6 +160,37 @@ fn every_file_that_is_no_plugin_gives_one_clear_line() {
 }
 
 #[test]
+fn a_backend_that_nobody_registered_is_found_by_its_name() {
+    let folder = built::folder("search");
+    built::c_plugin("quad_well.c", &[], &folder, "libmpass_quad-well");
+    built::c_plugin("quad_well.c", &[], &folder, "libmpass_renamed");
+    // The environment of a process of its own: this one has threads.
+    let child = |path: &std::path::Path| {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "child_opens_by_name", "--ignored", "--nocapture"]).env("MPASS_BACKEND_PATH", path);
+        String::from_utf8(child.current_dir(&folder).output().unwrap().stdout).unwrap()
+    };
+    let found = child(&folder);
+    assert!(found.contains("quad-well: opened"), "{found}");
+    let renamed = folder.join("libmpass_renamed.so");
+    let line = "calls its backend \"quad-well\", not \"renamed\": rename the file";
+    assert!(found.contains(&format!("renamed: plugin {}: {line}", renamed.display())), "{found}");
+    let lost = child(std::path::Path::new("."));
+    assert!(lost.contains("quad-well: unknown backend \"quad-well\"\n"), "{lost}");
+}
+
+#[test]
+#[ignore = "run by a_backend_that_nobody_registered_is_found_by_its_name"]
+fn child_opens_by_name() {
+    for name in ["quad-well", "renamed"] {
+        match Registry::new().open(name, &request("quadratic", &[]), pool()) {
+            Ok(_) => println!("{name}: opened"),
+            Err(error) => println!("{name}: {error}"),
+        }
+    }
+}
+
+#[test]
 fn a_table_of_a_later_minor_is_welcome_and_a_file_may_be_loaded_twice() {
     let path = built::c_plugin("bad.c", &["FUTURE"], &built::folder("future"), "future");
     let registry = Registry::new();

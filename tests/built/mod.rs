@@ -45,7 +45,7 @@ pub fn cdylib(package: &str) -> PathBuf {
             .filter_map(file)
             .find(|file| file.extension().is_some_and(|end| end == std::env::consts::DLL_EXTENSION))
     };
-    messages.filter_map(artifact).last().unwrap_or_else(|| panic!("cargo made no shared library of {package}"))
+    messages.filter_map(artifact).next_back().unwrap_or_else(|| panic!("cargo made no shared library of {package}"))
 }
 
 /// The C compiler.
