@@ -6,6 +6,7 @@ pub(crate) mod closed_form;
 pub mod loss;
 pub mod oracle;
 
+mod batch;
 mod extension;
 mod foreign;
 mod host;

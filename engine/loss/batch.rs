@@ -1,0 +1,190 @@
+//! One batch through a backend's `eval`: rounding in, widening out, and every number looked at on the way.
+//!
+//! Inputs that are f64 already travel in place. Outputs are written to buffers of our own, filled with NaN so that
+//! what a backend forgets to write is noticed, and copied while they are checked.
+
+use super::foreign::{self, Output};
+use super::loss::{Batch, Info};
+use super::plugin::Handle;
+use crate::error::{Error, Result};
+use mountainpass_sdk::Scalar;
+use mountainpass_sdk::abi::{self, Status, status};
+use std::ops::Range;
+
+/// What the engine itself asks for: shapes, capabilities, sample ids.
+pub(super) fn check(info: &Info, batch: &Batch<'_>) -> Result<()> {
+    let (n, p) = (batch.loss.len(), info.params);
+    let unsupported = |text: &str| Error::Unsupported { backend: info.backend.clone(), text: text.into() };
+    let cells = |name: &str, len: usize, each: usize| match n.checked_mul(each) {
+        Some(needed) if needed == len => Ok(()),
+        _ => Err(Error::Argument(format!("{name} has {len} values where {n} rows of {each} are needed"))),
+    };
+    cells("theta", batch.theta.len(), p)?;
+    cells("ok", batch.ok.len(), 1)?;
+    if let Some(grad) = &batch.grad {
+        if !info.caps.grad {
+            return Err(unsupported("the loss has no gradient (MPASS_CAP_GRAD is not claimed)"));
+        }
+        cells("grad", grad.len(), p)?;
+    }
+    if let Some((dir, out)) = &batch.hvp {
+        if !info.caps.hvp {
+            return Err(unsupported("the loss has no Hessian-vector product (MPASS_CAP_HVP is not claimed)"));
+        }
+        cells("dir", dir.len(), p)?;
+        cells("hvp", out.len(), p)?;
+    }
+    match batch.ids {
+        None => Ok(()),
+        Some(_) if !info.caps.minibatch => {
+            Err(unsupported("the loss cannot be taken over chosen samples (MPASS_CAP_MINIBATCH is not claimed)"))
+        }
+        Some([]) => Err(Error::Argument("a loss over no samples has no value: ids is empty".into())),
+        Some(ids) => match ids.iter().find(|&&id| id >= info.samples) {
+            Some(id) => Err(Error::Argument(format!("sample {id} of a data set of {}", info.samples))),
+            None => Ok(()),
+        },
+    }
+}
+
+/// Why a batch has no numbers.
+pub(super) enum Fault {
+    /// A promise was broken; the end of a sentence.
+    Broken(String),
+    /// Something else.
+    Failed(Error),
+}
+
+impl From<String> for Fault {
+    fn from(text: String) -> Fault {
+        Fault::Broken(text)
+    }
+}
+
+/// Inputs as the backend takes them and outputs as it writes them; kept, so that only the first call allocates.
+pub(super) struct Buffers<T> {
+    pub theta: Vec<T>,
+    dir: Vec<T>,
+    loss: Output<f64>,
+    grad: Output<T>,
+    hvp: Output<T>,
+    status: Output<Status>,
+}
+
+/// Rounds to the backend's element type; f64 travels as it is.
+pub(super) fn input<'a, T: Scalar>(values: &'a [f64], room: &'a mut Vec<T>) -> &'a [T] {
+    if T::DTYPE == abi::dtype::F64 {
+        return bytemuck::cast_slice(values);
+    }
+    room.clear();
+    room.extend(values.iter().map(|&value| T::from_f64(value)));
+    room
+}
+
+/// Widens into the engine's memory; the first entry that is not finite, if any.
+fn output<T: Scalar>(values: &[T], out: &mut [f64]) -> Option<usize> {
+    let mut finite = true;
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = value.to_f64();
+        finite &= out.is_finite();
+    }
+    if finite { None } else { out.iter().position(|value| !value.is_finite()) }
+}
+
+impl<T: Scalar> Buffers<T> {
+    pub fn new() -> Buffers<T> {
+        const CANARY: f64 = -2.468e-29; // In range of f32, and no loss or derivative by chance.
+        Buffers {
+            theta: Vec::new(),
+            dir: Vec::new(),
+            loss: Output::new(CANARY),
+            grad: Output::new(T::from_f64(CANARY)),
+            hvp: Output::new(T::from_f64(CANARY)),
+            status: Output::new(-0x5afe),
+        }
+    }
+
+    /// Evaluates a checked batch, in calls of at most `rows_max` rows.
+    pub fn eval(&mut self, handle: &Handle, info: &Info, batch: &mut Batch<'_>) -> std::result::Result<(), Fault> {
+        let n = batch.loss.len();
+        let most = if info.rows_max == 0 { n.max(1) } else { info.rows_max };
+        (0..n).step_by(most).try_for_each(|first| self.rows(handle, info.params, batch, first..n.min(first + most)))
+    }
+
+    /// Evaluates some of a batch's rows in one call.
+    fn rows(
+        &mut self,
+        handle: &Handle,
+        p: usize,
+        batch: &mut Batch<'_>,
+        rows: Range<usize>,
+    ) -> std::result::Result<(), Fault> {
+        let (n, total) = (rows.len(), batch.loss.len());
+        let cells = rows.start * p..rows.end * p;
+        let nan = T::from_f64(f64::NAN);
+        let theta = input(&batch.theta[cells.clone()], &mut self.theta);
+        let dir = batch.hvp.as_ref().map(|(dir, _)| input(&dir[cells.clone()], &mut self.dir));
+        let given = |values: &[T]| foreign::view(values.as_ptr().cast_mut().cast(), n, p, T::DTYPE);
+        let wanted = |out: &mut Output<T>, yes: bool| match yes {
+            true => foreign::view(out.open(n * p, nan).cast(), n, p, T::DTYPE),
+            false => abi::View::NONE,
+        };
+        let call = abi::Eval {
+            struct_size: abi::Eval::SIZE,
+            theta: given(theta),
+            ids: batch.ids.map_or(abi::View::NONE, |ids| {
+                foreign::view(ids.as_ptr().cast_mut().cast(), 1, ids.len(), abi::dtype::U64)
+            }),
+            loss: self.loss.open(n, f64::NAN),
+            grad: wanted(&mut self.grad, batch.grad.is_some()),
+            dir: dir.map_or(abi::View::NONE, given),
+            hvp: wanted(&mut self.hvp, dir.is_some()),
+            row_status: self.status.open(n, status::OK),
+            cancel: std::ptr::from_ref(batch.cancel.flag()).cast(),
+            ..abi::Eval::zeroed()
+        };
+        let plugin = &handle.plugin;
+        // SAFETY: a live handle, one call at a time; every view covers n x p elements and outlives the call.
+        let answer = plugin.call("eval", |err| unsafe { (plugin.eval)(handle.raw, &raw const call, err) });
+        // Canaries first: an overrun is worth knowing of a call that failed, too.
+        let (loss, status) = (self.loss.close("loss")?, self.status.close("row_status")?);
+        let grad = batch.grad.is_some().then(|| self.grad.close("grad")).transpose()?;
+        let hvp = dir.map(|_| self.hvp.close("hvp")).transpose()?;
+        answer.map_err(Fault::Failed)?;
+
+        for (i, row) in rows.enumerate() {
+            let (near, far) = (i * p..(i + 1) * p, row * p..(row + 1) * p);
+            let place = |text: String| Fault::Broken(format!("row {row} of {total}: {text}"));
+            let mut bad = None; // The first output that is not finite, by name and value.
+            batch.loss[row] = loss[i];
+            if !loss[i].is_finite() {
+                bad = Some(format!("loss is {}", loss[i]));
+            }
+            let mut copy = |name: &str, values: Option<&[T]>, out: Option<&mut [f64]>| {
+                if let (Some(values), Some(out)) = (values, out) {
+                    let out = &mut out[far.clone()];
+                    if let Some(at) = output(&values[near.clone()], out) {
+                        bad.get_or_insert_with(|| format!("{name}[{at}] is {}", out[at]));
+                    }
+                }
+            };
+            copy("grad", grad, batch.grad.as_deref_mut());
+            copy("hvp", hvp, batch.hvp.as_mut().map(|(_, out)| &mut **out));
+            // A row that was not finite on the way in may come out as it likes.
+            let senseless = |values: &[T]| values[near.clone()].iter().any(|value| !value.to_f64().is_finite());
+            batch.ok[row] = match (status[i], bad) {
+                (status::OK, None) => true,
+                (status::NUMERIC, _) => false,
+                (status::OK, Some(_)) if senseless(theta) || dir.is_some_and(senseless) => false,
+                (status::OK, Some(text)) => return Err(place(format!("{text} but row_status is 0"))),
+                (code, _) => return Err(place(format!("row_status is {code}, neither 0 nor MPASS_E_NUMERIC"))),
+            };
+            if !batch.ok[row] {
+                batch.loss[row] = f64::NAN;
+                batch.grad.iter_mut().for_each(|out| out[far.clone()].fill(f64::NAN));
+                batch.hvp.iter_mut().for_each(|(_, out)| out[far.clone()].fill(f64::NAN));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! Shared libraries for tests: cdylib members of the workspace built by Cargo, and plugins in C.
+//!
+//! `cargo test` builds no cdylib member, so a test that loads one asks for it here and takes the path that Cargo
+//! prints: no test guesses a path or takes a stale file.
+#![allow(dead_code)] // Every test that includes this module uses a part of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder for what one test makes, below the target folder.
+pub fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Builds a cdylib member with the running test's profile and target folder; returns its file.
+pub fn cdylib(package: &str) -> PathBuf {
+    let exe = std::env::current_exe().unwrap(); // <target>/<profile>/deps/<test>
+    let profile_folder = exe.parent().and_then(Path::parent).unwrap();
+    let profile = match profile_folder.file_name().unwrap().to_str().unwrap() {
+        "debug" => "dev",
+        other => other,
+    };
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--offline", "--message-format=json", "--profile", profile, "-p", package, "--target-dir"])
+        .arg(profile_folder.parent().unwrap())
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let messages = stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let artifact = |message: serde_json::Value| {
+        let is_cdylib = message["target"]["crate_types"].as_array()?.iter().any(|kind| kind == "cdylib");
+        let files = message["filenames"].as_array().filter(|_| is_cdylib)?;
+        let file = |file: &serde_json::Value| Some(PathBuf::from(file.as_str()?));
+        files
+            .iter()
+            .filter_map(file)
+            .find(|file| file.extension().is_some_and(|end| end == std::env::consts::DLL_EXTENSION))
+    };
+    messages.filter_map(artifact).next_back().unwrap_or_else(|| panic!("cargo made no shared library of {package}"))
+}
+
+/// The C compiler.
+pub fn cc() -> Command {
+    let mut cc = Command::new(std::env::var_os("CC").unwrap_or("cc".into()));
+    cc.arg("-I").arg(root().join("include"));
+    cc
+}
+
+/// Runs a compiler; its complaints are the test's.
+pub fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Compiles `tests/plugins/<source>` with `defines` into `<folder>/<name>.so`.
+pub fn c_plugin(source: &str, defines: &[&str], folder: &Path, name: &str) -> PathBuf {
+    let file = folder.join(format!("{name}{}", std::env::consts::DLL_SUFFIX));
+    let mut cc = cc();
+    cc.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1", "-shared", "-fPIC", "-fvisibility=hidden"]);
+    cc.args(defines.iter().map(|define| format!("-D{define}")));
+    run(cc.arg(root().join("tests/plugins").join(source)).arg("-o").arg(&file).arg("-lm"));
+    file
+}
