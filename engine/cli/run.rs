@@ -160,9 +160,8 @@ fn catch_interrupts() -> Result<Cancel> {
 }
 
 fn open(config: &Config, threads: usize) -> Result<Box<dyn Loss>> {
-    let registry = builtin::registry()?;
-    let loaded = config.loss.plugin.as_deref().map(|file| registry.load(file)).transpose()?;
-    let backend = match (&config.loss.backend, loaded) {
+    let (registry, loaded) = builtin::registry(config.loss.plugin.as_slice())?;
+    let backend = match (&config.loss.backend, loaded.into_iter().next()) {
         (Some(backend), _) => backend.clone(),
         (None, Some(loaded)) => loaded,
         (None, None) => return Err(Error::Argument("[loss] names no backend and no plugin".into())),
