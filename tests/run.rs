@@ -25,17 +25,9 @@ fn the_examples_with_known_barcodes_have_them() {
     );
     let (deep, middle, shallow) = (-146.699_517_209_954, -108.166_724_116_852_4, -80.767_818_129_659_03);
     let (low, high) = (-72.248_940_112_325_23, -40.664_843_508_657_4);
-    assert_bars(
-        &example("mueller-brown"),
-        &[(deep, None), (middle, Some(high)), (shallow, Some(low))],
-        1e-6,
-    );
+    assert_bars(&example("mueller-brown"), &[(deep, None), (middle, Some(high)), (shallow, Some(low))], 1e-6);
     let passes = [13.311_926_270_405_59, 67.719_150_087_526_13, 104.015_162_917_558_1].map(Some);
-    assert_bars(
-        &example("himmelblau"),
-        &[(0.0, passes[0]), (0.0, passes[1]), (0.0, passes[2]), (0.0, None)],
-        1e-6,
-    );
+    assert_bars(&example("himmelblau"), &[(0.0, passes[0]), (0.0, passes[1]), (0.0, passes[2]), (0.0, None)], 1e-6);
 }
 
 #[test]

@@ -53,22 +53,26 @@ impl Findings<'_> {
     }
 }
 
+/// The names of a report's files, in the order in which they are written.
+pub const FILES: [&str; 7] =
+    ["barcode.json", "barcode.csv", "summary.json", "barcode.svg", "tree.svg", "paths.svg", "report.html"];
+
 /// Writes all files of a report into a folder and returns their paths. `tree.svg` and `paths.svg` are left out (and
 /// removed, if an earlier report left them) where there is nothing to draw.
 pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let (tree, paths) = (tree::draw(findings), paths::draw(findings));
-    let files = [
-        ("barcode.json", Some(BarcodeFile::of(findings).to_json()?)),
-        ("barcode.csv", Some(csv::barcode(findings.barcode))),
-        ("summary.json", Some(json::summary(findings)?)),
-        ("barcode.svg", Some(barcode::draw(findings).file())),
-        ("tree.svg", tree.as_ref().map(svg::Drawing::file)),
-        ("paths.svg", paths.as_ref().map(svg::Drawing::file)),
-        ("report.html", Some(html::page(findings, tree.as_ref(), paths.as_ref()))),
+    let texts = [
+        Some(BarcodeFile::of(findings).to_json()?),
+        Some(csv::barcode(findings.barcode)),
+        Some(json::summary(findings)?),
+        Some(barcode::draw(findings).file()),
+        tree.as_ref().map(svg::Drawing::file),
+        paths.as_ref().map(svg::Drawing::file),
+        Some(html::page(findings, tree.as_ref(), paths.as_ref())),
     ];
     let mut written = Vec::new();
-    for (name, text) in files {
+    for (name, text) in FILES.into_iter().zip(texts) {
         let path = folder.join(name);
         match text {
             Some(text) => {
