@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// A second or two of work, with way-stations and symmetric copies.
-const DIGITS: &str = "[loss]\nbackend = \"faer\"\nmodel = \"mlp:64-2-10:tanh\"\ndata = \"digits\"\nlimit = 100\nl2 = 1e-2\n\
-                      [minima]\nstarts = 5\n[paths]\nvisits = 6\n";
+const DIGITS: &str = "[loss]\nbackend = \"faer\"\nmodel = \"mlp:64-2-10:tanh\"\ndata = \"digits\"\nlimit = 60\nl2 = 1e-2\n\
+                      [minima]\nstarts = 4\n[paths]\nvisits = 5\n";
 
 /// Puts a budget into the configuration; `section` stands in it already or comes after all others.
 fn limited(section: &str, budget: &str) -> String {
