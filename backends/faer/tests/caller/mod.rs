@@ -40,6 +40,17 @@ impl<'a, T> Call<'a, T> {
     }
 }
 
+/// Rows of outputs are this far apart.
+const GAP: usize = 3;
+
+/// Outputs of a call, `p + GAP` apart.
+pub struct Buffers<T> {
+    pub loss: Vec<f64>,
+    pub status: Vec<i32>,
+    pub grad: Vec<T>,
+    pub hvp: Vec<T>,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer<T> {
     pub loss: Vec<f64>,
@@ -140,15 +151,16 @@ impl Loss {
         unsafe { (*self.table.info.unwrap()(self.handle)).samples }
     }
 
-    pub fn eval<T: Scalar>(&mut self, call: Call<'_, T>) -> Result<Answer<T>, String> {
-        const GAP: usize = 3;
+    /// Memory for `n` rows, full of NaN, with gaps between rows.
+    pub fn buffers<T: Scalar>(&self, n: usize) -> Buffers<T> {
+        let rows = || vec![T::from_f64(f64::NAN); n * (self.p + GAP)];
+        Buffers { loss: vec![f64::NAN; n], status: vec![0; n], grad: rows(), hvp: rows() }
+    }
+
+    /// One evaluation into the caller's memory; theta and dir are contiguous.
+    pub fn try_run<T: Scalar>(&mut self, call: &Call<'_, T>, out: &mut Buffers<T>) -> Result<(), String> {
         let (p, n) = (self.p, call.theta.len() / self.p);
-        let stride = p + GAP;
-        let nan = T::from_f64(f64::NAN);
-        let spread = |rows: &[T]| -> Vec<T> {
-            rows.chunks_exact(p).flat_map(|row| row.iter().copied().chain([nan; GAP])).collect()
-        };
-        let view = |data: *const T, on: bool| match on {
+        let view = |data: *const T, stride: usize, on: bool| match on {
             true => abi::View {
                 data: data.cast_mut().cast(),
                 rows: n as u64,
@@ -159,12 +171,9 @@ impl Loss {
             },
             false => abi::View::NONE,
         };
-        let (theta, dir) = (spread(call.theta), call.dir.map(spread).unwrap_or_default());
-        let (mut grad, mut hvp) = (vec![nan; n * stride], vec![nan; n * stride]);
-        let (mut loss, mut status) = (vec![f64::NAN; n], vec![0; n]);
         let raw = abi::Eval {
             struct_size: abi::Eval::SIZE,
-            theta: view(theta.as_ptr(), true),
+            theta: view(call.theta.as_ptr(), p, true),
             ids: call.ids.map_or(abi::View::NONE, |ids| abi::View {
                 data: ids.as_ptr().cast_mut().cast(),
                 rows: 1,
@@ -173,25 +182,36 @@ impl Loss {
                 dtype: abi::dtype::U64,
                 ..abi::View::NONE
             }),
-            loss: loss.as_mut_ptr(),
-            grad: view(grad.as_mut_ptr(), call.grad),
-            dir: view(dir.as_ptr(), call.dir.is_some()),
-            hvp: view(hvp.as_mut_ptr(), call.dir.is_some()),
-            row_status: status.as_mut_ptr(),
+            loss: out.loss.as_mut_ptr(),
+            grad: view(out.grad.as_ptr(), p + GAP, call.grad),
+            dir: view(call.dir.map_or(std::ptr::null(), <[T]>::as_ptr), p, call.dir.is_some()),
+            hvp: view(out.hvp.as_ptr(), p + GAP, call.dir.is_some()),
+            row_status: out.status.as_mut_ptr(),
             cancel: call.cancel.map_or(std::ptr::null(), |token| std::ptr::from_ref(token).cast()),
             ..abi::Eval::zeroed()
         };
         let mut error = abi::Error::NONE;
-        if unsafe { self.table.eval.unwrap()(self.handle, &raw, &mut error) } != abi::status::OK {
-            return Err(error.message());
+        match unsafe { self.table.eval.unwrap()(self.handle, &raw, &mut error) } {
+            abi::status::OK => Ok(()),
+            _ => Err(error.message()),
         }
+    }
+
+    pub fn run<T: Scalar>(&mut self, call: &Call<'_, T>, out: &mut Buffers<T>) {
+        self.try_run(call, out).unwrap();
+    }
+
+    pub fn eval<T: Scalar>(&mut self, call: Call<'_, T>) -> Result<Answer<T>, String> {
+        let p = self.p;
+        let mut out = self.buffers(call.theta.len() / p);
+        self.try_run(&call, &mut out)?;
         let gather = |rows: &[T], on: bool| -> Vec<T> {
-            let gaps = rows.chunks_exact(stride).flat_map(|row| &row[p..]);
+            let gaps = rows.chunks_exact(p + GAP).flat_map(|row| &row[p..]);
             assert!(gaps.into_iter().all(|x| x.to_f64().is_nan()), "a gap between rows was written");
-            if on { rows.chunks_exact(stride).flat_map(|row| row[..p].iter().copied()).collect() } else { Vec::new() }
+            if on { rows.chunks_exact(p + GAP).flat_map(|row| row[..p].iter().copied()).collect() } else { Vec::new() }
         };
-        let (grad, hvp) = (gather(&grad, call.grad), gather(&hvp, call.dir.is_some()));
-        Ok(Answer { loss, grad, hvp, status })
+        let (grad, hvp) = (gather(&out.grad, call.grad), gather(&out.hvp, call.dir.is_some()));
+        Ok(Answer { loss: out.loss, grad, hvp, status: out.status })
     }
 
     /// The loss alone of one row.
