@@ -1,8 +1,7 @@
 //! The element types f32 and f64 with the elementary functions that networks need, written so that loops over them
 //! vectorise: no branches, no calls. Relative errors are a few units in the last place (tests below say how many).
 //!
-//! Every function takes one number; callers loop inside `pulp::Arch::dispatch`, where the compiler may use AVX2 and
-//! fused multiply-add. All are pure in each element, so results do not depend on where a vector loop ends.
+//! Every function takes one number; callers loop inside [`vectorised`]. All are pure in each element, so results do not depend on where a vector loop ends.
 
 use faer::traits::ComplexField;
 use mountainpass_sdk::Scalar;
@@ -32,6 +31,23 @@ pub(crate) trait Real:
     fn ln_1p(self) -> Self;
     /// exp(x^2) erfc(x) for x >= 0.
     fn erfcx(self) -> Self;
+}
+
+/// Runs loops compiled for the widest vectors the machine has (AVX2 with fused multiply-add; else the build's own).
+///
+/// `loops` is an `#[inline(always)]` closure that borrows what it works on. One that consumes a captured value, or that
+/// is not marked, is compiled outside the vector code, and each fused multiply-add in it becomes a call.
+#[inline(always)]
+pub(crate) fn vectorised<R>(loops: impl FnMut() -> R) -> R {
+    struct Loops<F>(F);
+    impl<F: FnMut() -> R, R> pulp::WithSimd for Loops<F> {
+        type Output = R;
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(mut self, _: S) -> R {
+            (self.0)()
+        }
+    }
+    pulp::Arch::new().dispatch(Loops(loops))
 }
 
 /// Horner's rule, highest coefficient last.
