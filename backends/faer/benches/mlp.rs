@@ -1,7 +1,7 @@
 //! How fast a perceptron is evaluated on one core, beside the peak of one large matrix product in the same run.
 //!
-//! `cargo bench -p mountainpass-faer --bench mlp` prints a table; with the argument `peer FILE` it answers commands of
-//! `benches/peers/mlp.py` on its standard input instead (see [`peer`]).
+//! `cargo bench -p mountainpass-faer --bench mlp` prints a table; with the arguments `peer FOLDER WORKERS` it serves
+//! `benches/peers/mlp.py` instead (see [`peer`]).
 
 #[path = "../tests/caller/mod.rs"]
 mod caller;
@@ -68,7 +68,7 @@ fn flops(widths: &[usize], samples: usize) -> f64 {
 
 fn wide(workers: usize) -> (Loss, Vec<f32>) {
     let mut numbers = Numbers(2);
-    let x = numbers.vector(BATCH * 784, 1.0);
+    let x = numbers.vector(BATCH * 784, 1.0).into_iter().map(|x| f64::from(x as f32)).collect();
     let data = Data { features: 784, x, y: (0..BATCH as i32).map(|i| i * 7 % 10).collect() };
     let mut loss = Loss::open(workers, WIDE, &[], Some(&data)).expect("the network opens");
     let theta = (0..20).flat_map(|seed| loss.start(seed)).map(|x| x as f32).collect();
@@ -114,6 +114,41 @@ fn table() {
     }
 }
 
+/// The side of a peer's script: writes samples, labels and parameter vectors to `x`, `theta` (f32) in `folder`, then
+/// answers lines: `grad` evaluates all rows and writes `grad`; `time` evaluates them once and prints the wall and the
+/// processor time in seconds. Labels are i * 7 mod 10.
+fn peer(folder: &str, workers: usize) {
+    let (mut loss, theta) = wide(workers);
+    let p = loss.p;
+    let write = |name: &str, values: &[f32]| {
+        let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        std::fs::write(std::path::Path::new(folder).join(name), bytes).expect("the folder can be written");
+    };
+    let x: Vec<f32> = Numbers(2).vector(BATCH * 784, 1.0).into_iter().map(|x| x as f32).collect();
+    write("x", &x);
+    write("theta", &theta);
+    println!("ready {p}");
+    let mut buffers = loss.buffers::<f32>(theta.len() / p);
+    for line in std::io::stdin().lines() {
+        match line.expect("text").as_str() {
+            "grad" => {
+                write("grad", &loss.eval(Call::new(&theta)).expect("an answer").grad);
+                println!("done");
+            }
+            "time" => {
+                let (wall, start) = (std::time::Instant::now(), clock());
+                loss.run(black_box(&Call::new(&theta)), &mut buffers);
+                println!("{} {}", wall.elapsed().as_secs_f64(), clock() - start);
+            }
+            other => panic!("unknown command {other:?}"),
+        }
+    }
+}
+
 fn main() {
-    table();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    match &arguments[..] {
+        [command, folder, workers] if command == "peer" => peer(folder, workers.parse().expect("a number of workers")),
+        _ => table(),
+    }
 }
