@@ -150,7 +150,7 @@ pub(crate) fn activate_along<T: Real>(rz: &mut [T], m: usize, bias: &[T], slopes
                 for ((rz, slope), curvature) in rz.iter_mut().zip(slopes).zip(curvatures) {
                     let r = *rz + *b;
                     *rz = *slope * r;
-                    *curvature = *curvature * r;
+                    *curvature *= r;
                 }
             }
         },
@@ -161,7 +161,7 @@ pub(crate) fn activate_along<T: Real>(rz: &mut [T], m: usize, bias: &[T], slopes
 pub(crate) fn chain<T: Real>(delta: &mut [T], slopes: &[T]) {
     vectorised(
         #[inline(always)]
-        || delta.iter_mut().zip(slopes).for_each(|(d, s)| *d = *d * *s),
+        || delta.iter_mut().zip(slopes).for_each(|(d, s)| *d *= *s),
     );
 }
 

@@ -133,7 +133,7 @@ impl Head {
             #[inline(always)]
             || {
                 for (column, b) in rz.chunks_exact_mut(m).zip(bias) {
-                    column.iter_mut().for_each(|r| *r = *r + *b);
+                    column.iter_mut().for_each(|r| *r += *b);
                 }
                 if term == DataTerm::Mse {
                     rz.iter_mut().for_each(|r| *r = T::from_f64(2.0 * scale * r.to_f64()));

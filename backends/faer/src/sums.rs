@@ -13,9 +13,9 @@ pub(crate) fn column_sums<T: Real>(columns: &[T], m: usize, add: bool, out: &mut
                 let blocks = column.chunks_exact(16);
                 let rest = blocks.remainder();
                 for block in blocks {
-                    lanes.iter_mut().zip(block).for_each(|(l, x)| *l = *l + *x);
+                    lanes.iter_mut().zip(block).for_each(|(l, x)| *l += *x);
                 }
-                lanes.iter_mut().zip(rest).for_each(|(l, x)| *l = *l + *x);
+                lanes.iter_mut().zip(rest).for_each(|(l, x)| *l += *x);
                 let sum = lanes.into_iter().fold(T::ZERO, |sum, l| sum + l);
                 *out = if add { *out + sum } else { sum };
             }
@@ -27,7 +27,7 @@ pub(crate) fn column_sums<T: Real>(columns: &[T], m: usize, add: bool, out: &mut
 pub(crate) fn add_to<T: Real>(sum: &mut [T], part: &[T]) {
     vectorised(
         #[inline(always)]
-        || sum.iter_mut().zip(part).for_each(|(s, x)| *s = *s + *x),
+        || sum.iter_mut().zip(part).for_each(|(s, x)| *s += *x),
     );
 }
 
@@ -57,9 +57,9 @@ pub(crate) fn is_finite<T: Real>(x: &[T]) -> bool {
             let blocks = x.chunks_exact(16);
             let rest = blocks.remainder();
             for block in blocks {
-                lanes.iter_mut().zip(block).for_each(|(l, x)| *l = *l + *x * T::ZERO);
+                lanes.iter_mut().zip(block).for_each(|(l, x)| *l += *x * T::ZERO);
             }
-            lanes.iter_mut().zip(rest).for_each(|(l, x)| *l = *l + *x * T::ZERO);
+            lanes.iter_mut().zip(rest).for_each(|(l, x)| *l += *x * T::ZERO);
             lanes.iter().all(|l| *l == T::ZERO)
         },
     )
