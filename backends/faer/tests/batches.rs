@@ -66,6 +66,18 @@ fn rows_and_threads_leave_the_bits_alone_for_other_shapes() {
     rows_and_threads_leave_bits::<f64>("mlp:64-31-10:softplus", &options, Some(&ids));
 }
 
+/// A network so large that partial sums of all tiles at once would not fit: they come in waves of one per worker.
+#[test]
+fn waves_of_tiles_leave_the_bits_alone() {
+    let open = |workers| {
+        let options = [("data", "digits"), ("limit", "230"), ("objective", "mse")];
+        Loss::open(workers, "mlp:64-1500-1400-10:tanh", &options, None).unwrap()
+    };
+    let (theta, dir) = (rows::<f32>(1, open(1).p, 3), rows::<f32>(1, open(1).p, 4));
+    let call = Call { dir: Some(&dir), ..Call::new(&theta) };
+    assert_eq!(bits(&open(3).eval(call).unwrap()), bits(&open(1).eval(call).unwrap()));
+}
+
 #[test]
 fn gradients_do_not_depend_on_what_else_is_asked() {
     let mut loss = digits(1);
@@ -95,7 +107,7 @@ fn singletons_average_to_the_whole() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
+    #![proptest_config(caller::cases(20))]
 
     #[test]
     fn a_minibatch_is_the_mean_with_repeats(ids in prop::collection::vec(0u64..50, 1..20)) {

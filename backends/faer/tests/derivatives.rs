@@ -185,7 +185,7 @@ fn single_precision_follows_double() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(caller::cases(60))]
 
     /// Any depth, width and number of samples: around the vector widths and several tiles.
     #[test]

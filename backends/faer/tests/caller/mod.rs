@@ -1,5 +1,8 @@
 //! A small engine: opens a loss through the C table, runs its parallel work on threads, owns all memory it passes.
 //! Outputs are filled with NaN before a call, rows have gaps, and the gaps are checked afterwards.
+//!
+//! SAFETY of every block here: handles and records come from the table under test and are used as the header says;
+//! what is passed outlives the call, and the host lives as long as the loss.
 
 #![allow(dead_code)] // Each test file uses a part.
 
@@ -273,6 +276,12 @@ impl Drop for Loss {
     fn drop(&mut self) {
         unsafe { self.table.close.unwrap()(self.handle) };
     }
+}
+
+/// So many cases of a property; failing seeds are kept beside the test.
+pub fn cases(cases: u32) -> proptest::test_runner::Config {
+    let kept = proptest::test_runner::FileFailurePersistence::WithSource("regressions");
+    proptest::test_runner::Config { cases, failure_persistence: Some(Box::new(kept)), ..Default::default() }
 }
 
 /// Numbers for tests, uniform on [-1, 1): a 64-bit linear congruential generator's high bits.
