@@ -143,12 +143,13 @@ fn bad_sample_ids_are_refused() {
 #[test]
 fn a_row_that_is_not_finite_does_not_fail_its_neighbours() {
     for spec in ["mlp:64-8-10:tanh", "mlp:64-8-10:relu", "mlp:64-8-10:gelu", "mlp:64-10:relu"] {
-        let mut loss = Loss::open(2, spec, &DIGITS, None).unwrap();
+        // No penalty: a relu unit with the bias -inf is silent, and the loss alone would not show it.
+        let mut loss = Loss::open(2, spec, &DIGITS[..1], None).unwrap();
         let p = loss.p;
         let good = rows::<f64>(3, p, 1);
         let reference = loss.eval(Call::new(&good)).unwrap();
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e200] {
-            for at in [0, p / 2, p - 1] {
+            for at in [0, p / 2, 64 * 8, p - 1] {
                 let mut theta = good.clone();
                 theta[p + at] = bad;
                 let answer = loss.eval(Call::new(&theta)).unwrap();
