@@ -228,8 +228,15 @@ impl Explorer<'_, '_> {
             }
             Descent::Converged => {}
         }
-        let minimum = self.minimum(quenched, Origin::Start { seed }, self.landscape.next_cell())?;
+        let origin = Origin::Start { seed };
+        let minimum = self.minimum(quenched, origin.clone(), self.landscape.next_cell())?;
         let tally = self.count("minima");
+        let known = self.landscape.minima.iter_mut().find(|m| Some(m.cell) == minimum.same_as && !m.is_sampled());
+        if let Some(station) = known {
+            // A way-station that a start leads to after all (only a resumed run can see it) is a sampled minimum.
+            station.origin = origin;
+            return self.journal.commit(&[Finding::Minimum(station), Finding::Evaluations("minima", tally)]);
+        }
         self.journal.commit(&[Finding::Minimum(&minimum), Finding::Evaluations("minima", tally)])?;
         self.landscape.minima.push(minimum);
         Ok(())
