@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
-use crate::loss::{Split, Symmetry};
+use crate::loss::{Dtype, Split, Symmetry};
 use crate::order::by_value;
 use crate::persistence::{Tree, tree};
 use crate::run::{Budget, Progress};
@@ -299,7 +299,11 @@ impl Explorer<'_, '_> {
             let (low, high) = values.iter().fold((loss, loss), |(low, high), &v| (v.min(low), v.max(high)));
             self.noise = high - low;
         }
-        self.noise = self.noise.max(8.0 * f64::EPSILON * loss.abs());
+        let rounding = match self.oracle.info().dtype {
+            Dtype::F64 => f64::EPSILON,
+            Dtype::F32 => f64::from(f32::EPSILON),
+        };
+        self.noise = self.noise.max(8.0 * rounding * loss.abs());
         Ok(())
     }
 
