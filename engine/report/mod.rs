@@ -57,35 +57,33 @@ impl Findings<'_> {
 pub const FILES: [&str; 7] =
     ["barcode.json", "barcode.csv", "summary.json", "barcode.svg", "tree.svg", "paths.svg", "report.html"];
 
-/// Writes all files of a report into a folder and returns their paths. `tree.svg` and `paths.svg` are left out (and
-/// removed, if an earlier report left them) where there is nothing to draw.
+/// Writes all files of a report into a folder and returns their paths. Where there is no tree or no path to draw, the
+/// drawing says so.
 pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let (tree, paths) = (tree::draw(findings), paths::draw(findings));
+    let or_nothing = |drawing: Option<&svg::Drawing>, what: &str| match drawing {
+        Some(drawing) => drawing.file(),
+        None => svg::Drawing::saying(&format!("There is no {what} to draw.")).file(),
+    };
     let texts = [
-        Some(BarcodeFile::of(findings).to_json()?),
-        Some(csv::barcode(findings.barcode)),
-        Some(json::summary(findings)?),
-        Some(barcode::draw(findings).file()),
-        tree.as_ref().map(svg::Drawing::file),
-        paths.as_ref().map(svg::Drawing::file),
-        Some(html::page(findings, tree.as_ref(), paths.as_ref())),
+        BarcodeFile::of(findings).to_json()?,
+        csv::barcode(findings.barcode),
+        json::summary(findings)?,
+        barcode::draw(findings).file(),
+        or_nothing(tree.as_ref(), "merge tree"),
+        or_nothing(paths.as_ref(), "path"),
+        html::page(findings, tree.as_ref(), paths.as_ref()),
     ];
-    let mut written = Vec::new();
-    for (name, text) in FILES.into_iter().zip(texts) {
-        let path = folder.join(name);
-        match text {
-            Some(text) => {
-                write_file(&path, text.as_bytes())?;
-                written.push(path);
-            }
-            None => match std::fs::remove_file(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path, e)),
-                _ => {}
-            },
-        }
-    }
-    Ok(written)
+    FILES
+        .into_iter()
+        .zip(texts)
+        .map(|(name, text)| {
+            let path = folder.join(name);
+            write_file(&path, text.as_bytes())?;
+            Ok(path)
+        })
+        .collect()
 }
 
 /// Writes a file so that whoever looks sees the old one or the new one, never half of it.
