@@ -72,20 +72,23 @@ pub fn barcode(folder: &Path) -> Value {
     serde_json::from_slice(&bytes(folder, "barcode.json")).unwrap()
 }
 
+/// Birth and death; a half-line has none.
+pub type Bar = (f64, Option<f64>);
+
 /// Birth and death of every bar of a `barcode.json`.
-pub fn bars(barcode: &Value) -> Vec<(f64, Option<f64>)> {
+pub fn bars(barcode: &Value) -> Vec<Bar> {
     let bars = barcode["bars"].as_array().unwrap();
     bars.iter().map(|bar| (bar["birth"].as_f64().unwrap(), bar["death"].as_f64())).collect()
 }
 
 /// Bars equal the known ones, in order of birth, deaths ascending between equal births.
-pub fn assert_bars(barcode: &Value, known: &[(f64, Option<f64>)], tolerance: f64) {
+pub fn assert_bars(barcode: &Value, known: &[Bar], tolerance: f64) {
     let mut found = bars(barcode);
     // Equal births differ in their last bits: round them before sorting.
-    let key = |bar: &(f64, Option<f64>)| ((bar.0 * 1e6).round(), bar.1.unwrap_or(f64::INFINITY));
+    let key = |bar: &Bar| ((bar.0 * 1e6).round(), bar.1.unwrap_or(f64::INFINITY));
     found.sort_by(|a, b| key(a).partial_cmp(&key(b)).unwrap());
     let near = |a: f64, b: f64| (a - b).abs() < tolerance;
-    let same = |(a, b): (&(f64, Option<f64>), &(f64, Option<f64>))| {
+    let same = |(a, b): (&Bar, &Bar)| {
         near(a.0, b.0) && a.1.is_some() == b.1.is_some() && near(a.1.unwrap_or(0.0), b.1.unwrap_or(0.0))
     };
     assert!(found.len() == known.len() && found.iter().zip(known).all(same), "{found:?}, but {known:?} is known");
