@@ -1,4 +1,5 @@
 //! Bad input: one line on stderr that names the place, exit status 2, and no folder of results.
+#![cfg(all(feature = "cli", feature = "faer", feature = "surfaces"))]
 
 mod built;
 mod mpass;

@@ -1,4 +1,5 @@
 //! Runs that are stopped, by a budget, by Ctrl-C, by a kill, and go on to the barcode of a run that was not.
+#![cfg(all(feature = "cli", feature = "faer", feature = "surfaces"))]
 
 mod mpass;
 

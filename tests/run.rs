@@ -1,4 +1,5 @@
 //! `mpass run` and `mpass show` from outside: known barcodes, the files that are left, the same bytes again.
+#![cfg(all(feature = "cli", feature = "faer", feature = "surfaces"))]
 
 mod built;
 mod mpass;
@@ -155,4 +156,14 @@ fn where_every_start_fails_nothing_is_pretended() {
         let left = contents(&folder.join("void"));
         assert_eq!(left.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["landscape.sqlite"]);
     }
+}
+
+#[test]
+fn a_reader_that_goes_away_stops_no_run() {
+    let folder = folder("no-reader");
+    file(&folder, "camel.toml", CAMEL);
+    let mut child = mpass::mpass(&folder, ["run", "camel.toml"]).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take())); // `mpass run camel.toml 2>&1 | head -0`
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(folder.join("camel/report.html").exists());
 }

@@ -7,7 +7,6 @@ mod closed_form;
 
 use closed_form::{ClosedForm, DEEP, Function, HIGH, MIDDLE, closed_form, double_well, horseshoe, mueller_brown};
 use mountainpass::explore::{Ended, Explored, Plan, explore};
-use mountainpass::loss::Loss;
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::persistence::{DeathKind, tree};
 use mountainpass::run::{Budget, Cancel, Silent};
@@ -246,7 +245,7 @@ fn every_value_is_taken_over_the_same_samples() {
 #[test]
 #[cfg(feature = "faer")]
 fn the_penalty_is_that_of_the_single_net() {
-    use mountainpass::loss::{OpenRequest, Registry};
+    use mountainpass::loss::{Loss, OpenRequest, Registry};
     use mountainpass::pool::Pool;
     use std::sync::Arc;
     let registry = Registry::new();

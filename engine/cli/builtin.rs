@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub fn registry(files: &[PathBuf]) -> Result<(Registry, Vec<String>)> {
     let registry = Registry::with_log(Arc::new(|level, text: &str| {
         if level <= mountainpass_sdk::abi::log::WARN {
-            eprintln!("{text}");
+            tell!("{text}");
         }
     }));
     let loaded = files.iter().map(|file| registry.load(file)).collect::<Result<Vec<String>>>()?;

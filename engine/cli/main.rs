@@ -2,6 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+/// `eprintln!` for a reader who may have gone away (`2>&1 | head`): that is no reason to stop.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod backends;
 mod builtin;
 mod progress;
@@ -52,7 +60,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // One line, whatever the names in it hold.
-            eprintln!("mpass: {}", error.to_string().replace('\n', "\\n"));
+            tell!("mpass: {}", error.to_string().replace('\n', "\\n"));
             ExitCode::from(if error.is_usage() { 2 } else { 1 })
         }
     }

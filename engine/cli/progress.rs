@@ -43,7 +43,7 @@ impl Progress for Teller {
                 bar.set_message(detail.to_owned());
             }
             Teller::Lines { stage } if *stage != now => {
-                eprintln!("{now}: {total}");
+                tell!("{now}: {total}");
                 *stage = now;
             }
             Teller::Lines { .. } => {}
@@ -53,7 +53,7 @@ impl Progress for Teller {
     fn note(&mut self, text: &str) {
         match self {
             Teller::Bar { bar, .. } => bar.println(text),
-            Teller::Lines { .. } => eprintln!("{text}"),
+            Teller::Lines { .. } => tell!("{text}"),
         }
     }
 }

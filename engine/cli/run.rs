@@ -63,7 +63,7 @@ impl Run {
         let known = if begun { Some(self.open_known(&database, &config, &folder)?) } else { None };
         if let Some(store) = known.as_ref().filter(|store| ended(store).is_ok_and(|e| e.as_deref() == Some("complete")))
         {
-            eprintln!("already complete: {}", folder.display());
+            tell!("already complete: {}", folder.display());
             let results = Results::read(store)?;
             // A run killed between its last finding and the last file of its report did not write that one.
             if !report::FILES.last().is_some_and(|last| folder.join(last).exists()) {
@@ -88,7 +88,7 @@ impl Run {
         if found {
             report::write(&results.findings(), &folder)?;
             print_table(&results)?;
-            eprintln!("written to {}", folder.display());
+            tell!("written to {}", folder.display());
         }
         let what = match results.ended.as_str() {
             "cancelled" => "stopped; what was found is kept. Go on",
@@ -96,7 +96,7 @@ impl Run {
             "budget" => "a budget was spent before the first minimum was found; raise it and go on",
             _ => return Ok(ExitCode::SUCCESS),
         };
-        eprintln!("{what} with: mpass run {} --resume", self.config.display());
+        tell!("{what} with: mpass run {} --resume", self.config.display());
         Ok(if found && results.ended == "budget" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -165,7 +165,7 @@ fn catch_interrupts() -> Result<Cancel> {
         if token.fired() {
             std::process::exit(130);
         }
-        eprintln!("stopping; once more to stop at once");
+        tell!("stopping; once more to stop at once");
         token.fire();
     };
     ctrlc::set_handler(handler).map_err(|e| Error::Internal(format!("no handler for Ctrl-C: {e}")))?;
@@ -215,7 +215,7 @@ fn search(config: &Config, loss: &mut dyn Loss, store: &mut Store, cancel: &Canc
     let begun = Instant::now();
     let known: Landscape = store.landscape()?;
     if loss.info().dtype == Dtype::F32 {
-        eprintln!("parameters travel in single precision: bars below 1e-6 of the loss are noise");
+        tell!("parameters travel in single precision: bars below 1e-6 of the loss are noise");
     }
     let mut teller = Teller::new();
     let mut oracle = Oracle::new(loss, None, cancel, config.budget)?;
