@@ -96,7 +96,8 @@ impl Run {
             "budget" => "a budget was spent before the first minimum was found; raise it and go on",
             _ => return Ok(ExitCode::SUCCESS),
         };
-        tell!("{what} with: mpass run {} --resume", self.config.display());
+        let out = self.out.as_ref().map_or(String::new(), |out| format!("--out {} ", out.display()));
+        tell!("{what} with: mpass run {} {out}--resume", self.config.display());
         Ok(if found && results.ended == "budget" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
