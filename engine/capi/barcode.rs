@@ -1,0 +1,164 @@
+//! The barcode of a landscape, its scores and its text.
+
+use super::abi::{self, bar, death};
+use super::argument::{handle, out_pointer};
+use super::barrier::{give, take};
+use super::hooks::c_text;
+use super::landscape::Landscape;
+use crate::error::{Error, Result};
+use crate::persistence::{self, Bar, DeathKind, Score, tree};
+use crate::report::{BarcodeFile, Findings};
+use std::ffi::{CString, c_char};
+
+/// `mpass_barcode`.
+pub struct Barcode {
+    barcode: persistence::Barcode,
+    bars: Vec<abi::Bar>,
+    /// One for each degree that has bars.
+    scores: Vec<abi::Score>,
+    /// What `without_doubtful` points to; boxed, because a pointer must survive the growth of this list.
+    _without_doubtful: Vec<Box<abi::Score>>,
+    json: CString,
+}
+
+export! {
+    /// Computes the barcode of a landscape.
+    fn mpass_barcode_compute(landscape: *const Landscape, out: *mut *mut Barcode) {
+        let out = out_pointer(out, "out")?;
+        // SAFETY: the caller's handle.
+        let barcode = Barcode::of(unsafe { handle(landscape, "landscape") }?)?;
+        // SAFETY: checked above.
+        unsafe { give(out, barcode) };
+        Ok(())
+    }
+}
+
+export! {
+    /// All bars.
+    fn mpass_barcode_bars(barcode: *const Barcode, count: *mut u64) -> *const abi::Bar, else std::ptr::null(); {
+        let count = out_pointer(count, "count")?;
+        // SAFETY: the caller's handle.
+        let bars = &unsafe { handle(barcode, "barcode") }?.bars;
+        // SAFETY: checked above.
+        unsafe { count.write(bars.len() as u64) };
+        Ok(bars.as_ptr())
+    }
+}
+
+export! {
+    /// The score of one degree.
+    fn mpass_barcode_score(barcode: *const Barcode, degree: u32) -> *const abi::Score, else std::ptr::null(); {
+        // SAFETY: the caller's handle.
+        let scores = &unsafe { handle(barcode, "barcode") }?.scores;
+        let score = scores.iter().find(|score| score.degree == degree);
+        score.map(std::ptr::from_ref).ok_or_else(|| Error::Argument(format!("there is no bar of degree {degree}")))
+    }
+}
+
+export! {
+    /// The distance of order q to the ideal barcode.
+    fn mpass_barcode_wasserstein(barcode: *const Barcode, degree: u32, q: f64, out: *mut f64) {
+        let out = out_pointer(out, "out")?;
+        // SAFETY: the caller's handle.
+        let barcode = unsafe { handle(barcode, "barcode") }?;
+        let distance = Score::wasserstein(&barcode.barcode, degree, q);
+        let distance = distance.ok_or_else(|| Error::Argument(format!("q is {q}: it must be from 1 to INFINITY")))?;
+        // SAFETY: checked above.
+        unsafe { out.write(distance) };
+        Ok(())
+    }
+}
+
+export! {
+    /// The text of a barcode.json.
+    fn mpass_barcode_json(barcode: *const Barcode) -> *const c_char, else std::ptr::null(); {
+        // SAFETY: the caller's handle.
+        Ok(unsafe { handle(barcode, "barcode") }?.json.as_ptr())
+    }
+}
+
+export! {
+    /// Frees a barcode.
+    fn mpass_barcode_free(barcode: *mut Barcode) -> (), else (); {
+        // SAFETY: the caller gives it up.
+        unsafe { take(barcode) };
+        Ok(())
+    }
+}
+
+impl Barcode {
+    fn of(landscape: &Landscape) -> Result<Barcode> {
+        let barcode = tree(&landscape.found).barcode(landscape.noise);
+        let degree_0 = Score::of(&barcode, 0);
+        let file = BarcodeFile::of(&Findings {
+            title: &landscape.provenance.model,
+            landscape: &landscape.found,
+            barcode: &barcode,
+            score: &degree_0,
+            provenance: &landscape.provenance,
+            superlevel: false,
+            complete: landscape.complete,
+            seconds: &[],
+            versions: &[],
+            notes: &[],
+        });
+        let json = c_text(&file.to_json()?);
+        let mut degrees: Vec<u32> = barcode.bars.iter().map(|bar| bar.degree).collect();
+        degrees.dedup(); // Bars are sorted by degree.
+        let (mut scores, mut without) = (Vec::new(), Vec::new());
+        for degree in degrees {
+            let score = Score::of(&barcode, degree);
+            let essential = barcode.degree(degree).filter(|bar| bar.death.is_none()).count() as u64;
+            let sure = score.without_doubtful.as_ref().map(|sure| Box::new(record(sure, essential, std::ptr::null())));
+            scores.push(record(&score, essential, sure.as_ref().map_or(std::ptr::null(), |sure| &raw const **sure)));
+            without.extend(sure);
+        }
+        let bars = barcode.bars.iter().map(bar_record).collect();
+        Ok(Barcode { barcode, bars, scores, _without_doubtful: without, json })
+    }
+}
+
+fn record(score: &Score, essential: u64, without_doubtful: *const abi::Score) -> abi::Score {
+    abi::Score {
+        struct_size: abi::Score::SIZE,
+        degree: score.degree,
+        bars: score.bars,
+        essential,
+        doubtful: score.doubtful,
+        mean: score.mean,
+        total: score.total,
+        max: score.max,
+        bottleneck: score.bottleneck,
+        wasserstein_1: score.wasserstein_1,
+        wasserstein_2: score.wasserstein_2,
+        without_doubtful,
+    }
+}
+
+fn bar_record(of: &Bar) -> abi::Bar {
+    let flag = |on: Option<bool>, flag: u32| if on == Some(true) { flag } else { 0 };
+    abi::Bar {
+        birth: of.birth,
+        death: of.death.unwrap_or(f64::INFINITY),
+        death_error: of.death_error.unwrap_or(0.0),
+        birth_cell: of.birth_cell,
+        death_cell: of.death_cell.unwrap_or(abi::NONE),
+        elder_cell: of.elder.unwrap_or(abi::NONE),
+        path: of.path.unwrap_or(abi::NONE),
+        degree: of.degree,
+        death_kind: of.death_kind.map_or(death::NEVER, death_code),
+        flags: flag(of.below_noise, bar::BELOW_NOISE)
+            | flag(of.unconverged, bar::UNCONVERGED)
+            | flag(of.transit, bar::TRANSIT),
+        reserved: 0,
+    }
+}
+
+/// `MPASS_DEATH_*`.
+pub(super) fn death_code(kind: DeathKind) -> u32 {
+    match kind {
+        DeathKind::Cell => death::CELL,
+        DeathKind::PathMaximum => death::PATH_MAXIMUM,
+        DeathKind::VerifiedSaddle => death::VERIFIED_SADDLE,
+    }
+}
