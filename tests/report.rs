@@ -100,6 +100,7 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
             elder: end.map(|_| *elder as u64),
             path,
             death_kind: end.map(|_| kind),
+            transit: None,
             below_noise: None,
             unconverged: None,
             evidence: verified.then(|| Evidence {
@@ -248,6 +249,7 @@ fn grid() -> Case {
             elder: (degree == 0 && i > 0).then_some(1000),
             path: None,
             death_kind: death.map(|_| DeathKind::Cell),
+            transit: None,
             below_noise: None,
             unconverged: None,
             evidence: None,

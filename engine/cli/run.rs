@@ -3,9 +3,9 @@
 //! The folder belongs to its configuration: the same one again says "already complete" or, with `--resume`, goes on
 //! where it stopped; another one is refused.
 
+use super::builtin;
 use super::progress::Teller;
 use super::show::{Results, print_table};
-use super::builtin;
 use mountainpass::config::Config;
 use mountainpass::explore::{Ended, explore};
 use mountainpass::loss::oracle::Oracle;
@@ -56,7 +56,8 @@ impl Run {
             remove(&database)?;
         }
         let known = if database.exists() { Some(self.open_known(&database, &config, &folder)?) } else { None };
-        if let Some(store) = known.as_ref().filter(|store| ended(store).is_ok_and(|e| e.as_deref() == Some("complete"))) {
+        if let Some(store) = known.as_ref().filter(|store| ended(store).is_ok_and(|e| e.as_deref() == Some("complete")))
+        {
             eprintln!("already complete: {}", folder.display());
             print_table(&Results::read(store)?)?;
             return Ok(ExitCode::SUCCESS);

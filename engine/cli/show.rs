@@ -1,11 +1,11 @@
 //! `mpass show`: what a landscape database holds, as the table that a run ends with or as `barcode.json`.
 
 use super::print;
+use mountainpass::Result;
 use mountainpass::persistence::{Barcode, Score, tree};
 use mountainpass::report::{self, Findings};
 use mountainpass::search::Landscape;
 use mountainpass::store::{Provenance, Store};
-use mountainpass::Result;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,7 +29,8 @@ impl Results {
     pub fn read(store: &Store) -> Result<Results> {
         let landscape = store.landscape()?;
         let provenance = store.provenance()?;
-        let number = |key| -> Result<f64> { Ok(store.get_meta(key)?.and_then(|text| text.parse().ok()).unwrap_or(0.0)) };
+        let number =
+            |key| -> Result<f64> { Ok(store.get_meta(key)?.and_then(|text| text.parse().ok()).unwrap_or(0.0)) };
         let barcode = tree(&landscape).barcode(number("noise")?);
         let ended = store.get_meta("ended")?.unwrap_or_default();
         let notes = match ended.as_str() {

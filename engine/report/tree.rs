@@ -150,6 +150,7 @@ mod tests {
             elder: end.map(|e| e.1),
             path: None,
             death_kind: None,
+            transit: None,
             below_noise: None,
             unconverged: None,
             evidence: None,

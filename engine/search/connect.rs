@@ -183,6 +183,11 @@ pub fn valleys(path: &Path) -> Vec<f64> {
     left.into_iter().chain(right).collect()
 }
 
+/// How far a search for the saddle may step, and a hundredth of how far it may walk: by the length of the path.
+pub fn reach(path: &Path) -> f64 {
+    0.05 * path.profile.arc.last().copied().unwrap_or(0.0)
+}
+
 /// The point of a path at an arc length.
 pub fn point(path: &Path, arc: f64) -> Vec<f64> {
     let p = path.pass.theta.len();

@@ -8,6 +8,7 @@ pub mod lbfgs;
 pub mod minima;
 pub mod path;
 pub mod polyline;
+pub mod saddle;
 pub mod spectrum;
 
 pub use landscape::*;

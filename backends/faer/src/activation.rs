@@ -3,9 +3,8 @@
 //! A block of `m` samples and `h` units is stored unit after unit (`h` columns of `m` values), so that every loop here
 //! runs along samples and has one bias per column.
 
-use crate::real::Real;
+use crate::real::{Real, vectorised};
 use mountainpass_network::Activation;
-use pulp::Arch;
 
 /// An activation with its first and second derivative at z. A caller that drops one does not pay for it.
 trait Curve {
@@ -107,32 +106,30 @@ pub(crate) fn activate<T: Real>(kind: Activation, z: &mut [T], m: usize, bias: &
 }
 
 fn apply<T: Real, A: Curve>(z: &mut [T], m: usize, bias: &[T], keep: Keep<'_, T>) {
-    let arch = Arch::new();
-    let columns = z.chunks_exact_mut(m).zip(bias);
     match keep {
-        Keep::Value => arch.dispatch(
+        Keep::Value => vectorised(
             #[inline(always)]
             || {
-                for (z, b) in columns {
+                for (z, b) in z.chunks_exact_mut(m).zip(bias) {
                     z.iter_mut().for_each(|z| *z = A::at(*z + *b).0);
                 }
             },
         ),
-        Keep::Slope(slopes) => arch.dispatch(
+        Keep::Slope(slopes) => vectorised(
             #[inline(always)]
             || {
-                for ((z, b), slopes) in columns.zip(slopes.chunks_exact_mut(m)) {
+                for ((z, b), slopes) in z.chunks_exact_mut(m).zip(bias).zip(slopes.chunks_exact_mut(m)) {
                     for (z, slope) in z.iter_mut().zip(slopes) {
                         (*z, *slope, _) = A::at(*z + *b);
                     }
                 }
             },
         ),
-        Keep::SlopeAndCurvature(slopes, curvatures) => arch.dispatch(
+        Keep::SlopeAndCurvature(slopes, curvatures) => vectorised(
             #[inline(always)]
             || {
                 let kept = slopes.chunks_exact_mut(m).zip(curvatures.chunks_exact_mut(m));
-                for ((z, b), (slopes, curvatures)) in columns.zip(kept) {
+                for ((z, b), (slopes, curvatures)) in z.chunks_exact_mut(m).zip(bias).zip(kept) {
                     for ((z, slope), curvature) in z.iter_mut().zip(slopes).zip(curvatures) {
                         (*z, *slope, *curvature) = A::at(*z + *b);
                     }
@@ -145,16 +142,15 @@ fn apply<T: Real, A: Curve>(z: &mut [T], m: usize, bias: &[T], keep: Keep<'_, T>
 /// The directional derivative through an activation: `rz + bias` becomes `slope (rz + bias)`, and the kept curvature
 /// becomes `curvature (rz + bias)`, what the way back needs.
 pub(crate) fn activate_along<T: Real>(rz: &mut [T], m: usize, bias: &[T], slopes: &[T], curvatures: &mut [T]) {
-    let kept = slopes.chunks_exact(m).zip(curvatures.chunks_exact_mut(m));
-    let columns = rz.chunks_exact_mut(m).zip(bias).zip(kept);
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
-            for ((rz, b), (slopes, curvatures)) in columns {
+            let kept = slopes.chunks_exact(m).zip(curvatures.chunks_exact_mut(m));
+            for ((rz, b), (slopes, curvatures)) in rz.chunks_exact_mut(m).zip(bias).zip(kept) {
                 for ((rz, slope), curvature) in rz.iter_mut().zip(slopes).zip(curvatures) {
                     let r = *rz + *b;
                     *rz = *slope * r;
-                    *curvature = *curvature * r;
+                    *curvature *= r;
                 }
             }
         },
@@ -163,15 +159,15 @@ pub(crate) fn activate_along<T: Real>(rz: &mut [T], m: usize, bias: &[T], slopes
 
 /// The way back through an activation: multiplies `delta` by the slopes.
 pub(crate) fn chain<T: Real>(delta: &mut [T], slopes: &[T]) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
-        || delta.iter_mut().zip(slopes).for_each(|(d, s)| *d = *d * *s),
+        || delta.iter_mut().zip(slopes).for_each(|(d, s)| *d *= *s),
     );
 }
 
 /// The directional derivative of [`chain`]: `rdelta slope + delta (curvature rz)`, with `delta` before `chain`.
 pub(crate) fn chain_along<T: Real>(rdelta: &mut [T], delta: &[T], slopes: &[T], bent: &[T]) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for (((r, d), s), c) in rdelta.iter_mut().zip(delta).zip(slopes).zip(bent) {

@@ -4,7 +4,7 @@
 //! other and workers take tiles, whose partial sums are added in tile order. Both add the same numbers in the same
 //! order, so bits depend on neither threads nor rows.
 
-use crate::pass::{Outputs, forward, pass};
+use crate::pass::{Outputs, Piece, forward, pass};
 use crate::real::Real;
 use crate::scratch::{Scratch, grow};
 use crate::sums::{add_scaled, add_to, is_finite, square_norm};
@@ -87,21 +87,19 @@ impl<T: Real> Workers<T> {
                 let mut scratch = Self::scratch(scratch, worker);
                 let mut sum = 0.0;
                 for t in 0..tiles.count() {
-                    if stop() {
-                        return;
-                    }
                     let out = Outputs {
                         grad: row.grad.as_deref_mut(),
                         hvp: row.hvp.as_mut().map(|(dir, hvp)| (*dir, &mut **hvp)),
                         add: t > 0,
                     };
-                    sum += pass(&f.mlp, f.objective.data, &mut scratch, row.theta, tiles.get(t), scale, out);
+                    let Some(loss) = pass(f.piece(tiles, t), &mut scratch, row.theta, out, &stop) else { return };
+                    sum += loss;
                 }
                 f.finish(row, sum * scale);
             });
         } else {
             for row in rows {
-                let sum = self.over_tiles(f, tiles, row, scale, host, &stop);
+                let sum = self.over_tiles(f, tiles, row, host, &stop);
                 f.finish(row, sum * scale);
             }
         }
@@ -114,7 +112,6 @@ impl<T: Real> Workers<T> {
         f: &Function,
         tiles: &Tiles<T>,
         row: &mut Row<'_, T>,
-        scale: f64,
         host: &Host,
         stop: &(impl Fn() -> bool + Sync),
     ) -> f64 {
@@ -129,9 +126,6 @@ impl<T: Real> Workers<T> {
             let partials = &mut self.partials[..count];
             let scratch = &self.scratch;
             host.for_each(partials, |partial, i, worker| {
-                if stop() {
-                    return;
-                }
                 let mut scratch = Self::scratch(scratch, worker);
                 grow(&mut partial.grad, if grad { p } else { 0 });
                 grow(&mut partial.hvp, if hvp { p } else { 0 });
@@ -140,7 +134,8 @@ impl<T: Real> Workers<T> {
                     hvp: dir.map(|dir| (dir, &mut partial.hvp[..])),
                     add: false,
                 };
-                partial.loss = pass(&f.mlp, f.objective.data, &mut scratch, theta, tiles.get(first + i), scale, out);
+                let loss = pass(f.piece(tiles, first + i), &mut scratch, theta, out, stop);
+                partial.loss = loss.unwrap_or(f64::NAN); // Of no interest once stopped.
             });
             partials.iter().for_each(|partial| sum += partial.loss);
             if let Some(grad) = &mut row.grad {
@@ -164,7 +159,7 @@ impl<T: Real> Workers<T> {
             for t in 0..tiles.count() {
                 let tile = tiles.get(t);
                 scratch.reserve(&f.mlp, tile.labels.len(), false, false);
-                forward(&f.mlp, &mut scratch, theta, tile, 0);
+                forward(&f.mlp, &mut scratch, theta, tile, 0, &|| false);
                 correct += scratch.head.correct(tile.labels);
                 sum += scratch.head.losses(f.objective.data, tile.labels);
             }
@@ -195,6 +190,11 @@ fn add_in_order<T: Real>(
 }
 
 impl Function {
+    fn piece<'a, T: Real>(&'a self, tiles: &'a Tiles<T>, t: usize) -> Piece<'a, T> {
+        let scale = 1.0 / tiles.samples() as f64;
+        Piece { mlp: &self.mlp, term: self.objective.data, tile: tiles.get(t), scale }
+    }
+
     /// The penalty at theta.
     pub(crate) fn penalty<T: Real>(&self, theta: &[T]) -> f64 {
         self.penalised.iter().map(|range| 0.5 * self.objective.l2 * square_norm(&theta[range.clone()])).sum()

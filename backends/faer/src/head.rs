@@ -2,9 +2,8 @@
 //!
 //! Outputs are columns of `m` samples, one column per class, as products without the bias.
 
-use crate::real::Real;
+use crate::real::{Real, vectorised};
 use mountainpass_network::DataTerm;
-use pulp::Arch;
 
 /// Scratch of one worker: probabilities (or residuals), and per sample the maximum and the sum.
 #[derive(Default)]
@@ -27,11 +26,11 @@ impl Head {
 
     /// Stores `z + bias` in `p`.
     pub(crate) fn outputs<T: Real>(&mut self, z: &[T], bias: &[T], m: usize) {
-        let columns = self.p.chunks_exact_mut(m).zip(z.chunks_exact(m)).zip(bias);
-        Arch::new().dispatch(
+        let p = &mut self.p;
+        vectorised(
             #[inline(always)]
             || {
-                for ((p, z), b) in columns {
+                for ((p, z), b) in p.chunks_exact_mut(m).zip(z.chunks_exact(m)).zip(bias) {
                     let b = b.to_f64();
                     p.iter_mut().zip(z).for_each(|(p, z)| *p = z.to_f64() + b);
                 }
@@ -65,7 +64,7 @@ impl Head {
         let (top, sum) = (&mut self.top[..m], &mut self.sum[..m]);
         let own = |i: usize, p: &[f64]| p[labels[i] as usize * m + i];
         let p = &mut self.p[..m * self.classes];
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 top.copy_from_slice(&p[..m]);
@@ -97,7 +96,7 @@ impl Head {
         }
         let sum = &mut self.sum[..m];
         let p = &self.p[..m * self.classes];
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 sum.fill(0.0);
@@ -114,7 +113,7 @@ impl Head {
         let m = labels.len();
         let factor = if term == DataTerm::Mse { 2.0 * scale } else { scale };
         let p = &self.p;
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || delta.iter_mut().zip(p).for_each(|(d, p)| *d = T::from_f64(factor * p)),
         );
@@ -130,11 +129,11 @@ impl Head {
     pub(crate) fn delta_along<T: Real>(&mut self, term: DataTerm, m: usize, scale: f64, rz: &mut [T], bias: &[T]) {
         let sum = &mut self.sum[..m];
         let p = &self.p;
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 for (column, b) in rz.chunks_exact_mut(m).zip(bias) {
-                    column.iter_mut().for_each(|r| *r = *r + *b);
+                    column.iter_mut().for_each(|r| *r += *b);
                 }
                 if term == DataTerm::Mse {
                     rz.iter_mut().for_each(|r| *r = T::from_f64(2.0 * scale * r.to_f64()));

@@ -58,9 +58,14 @@ impl Backend for Faer {
     }
 }
 
-/// Samples per tile: long columns for the products, but short enough that a tile takes well below 100 ms.
+/// Samples per tile: long columns for the products, but so few that one layer of one tile takes well below the
+/// 100 ms between polls of the cancel token.
 fn tile_size(mlp: &Mlp) -> usize {
-    if mlp.params() <= 1 << 22 { 256 } else { 64 }
+    match mlp.layers().iter().map(|l| l.inputs * l.outputs).max() {
+        Some(weights) if weights > 1 << 22 => 32,
+        Some(weights) if weights > 1 << 20 => 64,
+        _ => 256,
+    }
 }
 
 /// An opened perceptron with its data.
@@ -91,7 +96,6 @@ struct Request<'a> {
 }
 
 impl<T: Real> Workspace<T> {
-    #[allow(clippy::too_many_arguments)]
     fn eval(
         &mut self,
         (host, f, data, tile): (&Host, &Function, &Dataset, usize),

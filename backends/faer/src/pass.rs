@@ -45,17 +45,21 @@ fn entering<'a, T>(hidden: &'a [crate::scratch::Hidden<T>], tile: Tile<'a, T>, l
     if l == 0 { tile.x } else { &hidden[l - 1].a }
 }
 
-/// Runs the layers; `scratch.head` then holds the outputs.
+/// Runs the layers; `scratch.head` then holds the outputs. `None` once `stop` says so; it is asked for every layer.
 pub(crate) fn forward<T: Real>(
     mlp: &Mlp,
     scratch: &mut Scratch<T>,
     theta: &[T],
     tile: Tile<'_, T>,
     derivatives: usize,
-) {
+    stop: &impl Fn() -> bool,
+) -> Option<()> {
     let m = tile.labels.len();
     let last = mlp.layers().len() - 1;
     for (l, layer) in mlp.layers().iter().enumerate() {
+        if stop() {
+            return None;
+        }
         let (before, after) = scratch.hidden.split_at_mut(l);
         let a = columns(entering(before, tile, l), m, layer.inputs);
         let bias = &theta[layer.bias..layer.end()];
@@ -64,7 +68,7 @@ pub(crate) fn forward<T: Real>(
         product(z, false, a, weight(theta, layer).transpose());
         if l == last {
             scratch.head.outputs(&z[..size], bias, m);
-            return;
+            break;
         }
         let hidden = &mut after[0];
         let keep = match derivatives {
@@ -74,35 +78,47 @@ pub(crate) fn forward<T: Real>(
         };
         activate(mlp.activation(), &mut hidden.a[..size], m, bias, keep);
     }
+    Some(())
 }
 
-/// The sum of losses over the tile; derivatives of `scale` times that sum go to `out`.
+/// A function on one tile: what all rows share.
+#[derive(Clone, Copy)]
+pub(crate) struct Piece<'a, T> {
+    pub mlp: &'a Mlp,
+    pub term: DataTerm,
+    pub tile: Tile<'a, T>,
+    /// Of the sum over samples: 1 over the number of all samples.
+    pub scale: f64,
+}
+
+/// The sum of losses over the tile; derivatives of `scale` times that sum go to `out`. `None` once `stop` says so.
 pub(crate) fn pass<T: Real>(
-    mlp: &Mlp,
-    term: DataTerm,
+    Piece { mlp, term, tile, scale }: Piece<'_, T>,
     scratch: &mut Scratch<T>,
     theta: &[T],
-    tile: Tile<'_, T>,
-    scale: f64,
     mut out: Outputs<'_, T>,
-) -> f64 {
+    stop: &impl Fn() -> bool,
+) -> Option<f64> {
     let m = tile.labels.len();
     let (grad, hvp) = (out.grad.is_some(), out.hvp.is_some());
     scratch.reserve(mlp, m, grad, hvp);
-    forward(mlp, scratch, theta, tile, if hvp { 2 } else { usize::from(grad) });
+    forward(mlp, scratch, theta, tile, if hvp { 2 } else { usize::from(grad) }, stop)?;
     let loss = scratch.head.losses(term, tile.labels);
     if !grad && !hvp {
-        return loss;
+        return Some(loss);
     }
     let outputs = m * mlp.outputs();
     scratch.head.delta(term, tile.labels, scale, &mut scratch.delta[0][..outputs]);
     if let Some((dir, _)) = out.hvp {
-        forward_along(mlp, scratch, theta, dir, tile);
+        forward_along(mlp, scratch, theta, dir, tile, stop)?;
         let bias = mlp.layers()[mlp.layers().len() - 1];
         let rz = &mut scratch.rdelta[0][..outputs];
         scratch.head.delta_along(term, m, scale, rz, &dir[bias.bias..bias.end()]);
     }
     for (l, layer) in mlp.layers().iter().enumerate().rev() {
+        if stop() {
+            return None;
+        }
         let Scratch { hidden, delta: [delta, next], rdelta: [rdelta, rnext], block, .. } = scratch;
         let d = columns(delta, m, layer.outputs);
         let a = columns(entering(hidden, tile, l), m, layer.inputs).transpose();
@@ -146,14 +162,24 @@ pub(crate) fn pass<T: Real>(
             scratch.rdelta.swap(0, 1);
         }
     }
-    loss
+    Some(loss)
 }
 
 /// Differentiates [`forward`] along `dir`; the last layer's products are left in `rdelta[0]`, without bias.
-fn forward_along<T: Real>(mlp: &Mlp, scratch: &mut Scratch<T>, theta: &[T], dir: &[T], tile: Tile<'_, T>) {
+fn forward_along<T: Real>(
+    mlp: &Mlp,
+    scratch: &mut Scratch<T>,
+    theta: &[T],
+    dir: &[T],
+    tile: Tile<'_, T>,
+    stop: &impl Fn() -> bool,
+) -> Option<()> {
     let m = tile.labels.len();
     let last = mlp.layers().len() - 1;
     for (l, layer) in mlp.layers().iter().enumerate() {
+        if stop() {
+            return None;
+        }
         let (before, after) = scratch.hidden.split_at_mut(l);
         let a = columns(entering(before, tile, l), m, layer.inputs);
         let rz = if l < last { &mut after[0].along } else { &mut scratch.rdelta[0] };
@@ -169,4 +195,5 @@ fn forward_along<T: Real>(mlp: &Mlp, scratch: &mut Scratch<T>, theta: &[T], dir:
             activate_along(&mut hidden.along[..size], m, bias, &hidden.slope[..size], &mut hidden.curvature[..size]);
         }
     }
+    Some(())
 }

@@ -1,22 +1,21 @@
 //! Sums with one fixed order, and the penalty: the loops over whole parameter vectors.
 
-use crate::real::Real;
-use pulp::Arch;
+use crate::real::{Real, vectorised};
 use std::ops::Range;
 
 /// Sums of columns of `m`, replacing `out` or added to it; sixteen interleaved partial sums, always in one order.
 pub(crate) fn column_sums<T: Real>(columns: &[T], m: usize, add: bool, out: &mut [T]) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
-            for (column, out) in columns.chunks_exact(m).zip(out) {
+            for (column, out) in columns.chunks_exact(m).zip(&mut *out) {
                 let mut lanes = [T::ZERO; 16];
                 let blocks = column.chunks_exact(16);
                 let rest = blocks.remainder();
                 for block in blocks {
-                    lanes.iter_mut().zip(block).for_each(|(l, x)| *l = *l + *x);
+                    lanes.iter_mut().zip(block).for_each(|(l, x)| *l += *x);
                 }
-                lanes.iter_mut().zip(rest).for_each(|(l, x)| *l = *l + *x);
+                lanes.iter_mut().zip(rest).for_each(|(l, x)| *l += *x);
                 let sum = lanes.into_iter().fold(T::ZERO, |sum, l| sum + l);
                 *out = if add { *out + sum } else { sum };
             }
@@ -26,15 +25,15 @@ pub(crate) fn column_sums<T: Real>(columns: &[T], m: usize, add: bool, out: &mut
 
 /// `sum += part`.
 pub(crate) fn add_to<T: Real>(sum: &mut [T], part: &[T]) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
-        || sum.iter_mut().zip(part).for_each(|(s, x)| *s = *s + *x),
+        || sum.iter_mut().zip(part).for_each(|(s, x)| *s += *x),
     );
 }
 
 /// The sum of squares in f64, eight interleaved partial sums; not finite if an element is not.
 pub(crate) fn square_norm<T: Real>(x: &[T]) -> f64 {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             let mut lanes = [0.0f64; 8];
@@ -51,16 +50,16 @@ pub(crate) fn square_norm<T: Real>(x: &[T]) -> f64 {
 
 /// Whether every element is finite.
 pub(crate) fn is_finite<T: Real>(x: &[T]) -> bool {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             let mut lanes = [T::ZERO; 16];
             let blocks = x.chunks_exact(16);
             let rest = blocks.remainder();
             for block in blocks {
-                lanes.iter_mut().zip(block).for_each(|(l, x)| *l = *l + *x * T::ZERO);
+                lanes.iter_mut().zip(block).for_each(|(l, x)| *l += *x * T::ZERO);
             }
-            lanes.iter_mut().zip(rest).for_each(|(l, x)| *l = *l + *x * T::ZERO);
+            lanes.iter_mut().zip(rest).for_each(|(l, x)| *l += *x * T::ZERO);
             lanes.iter().all(|l| *l == T::ZERO)
         },
     )
@@ -71,7 +70,7 @@ pub(crate) fn add_scaled<T: Real>(sum: &mut [T], factor: f64, x: &[T], ranges: &
     let factor = T::from_f64(factor);
     for range in ranges {
         let (sum, x) = (&mut sum[range.clone()], &x[range.clone()]);
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || sum.iter_mut().zip(x).for_each(|(s, x)| *s = factor.fma(*x, *s)),
         );

@@ -18,7 +18,9 @@ pub enum Inputs {
 /// Samples with labels; `inputs` holds `labels.len() * features` values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Samples {
+    /// The length of one sample.
     pub features: usize,
+    /// The features of all samples.
     pub inputs: Inputs,
     /// Class numbers from 0.
     pub labels: Vec<u32>,
@@ -61,7 +63,9 @@ impl Samples {
 pub struct Dataset {
     /// What it was opened by: `digits`, a folder, or `memory`.
     pub name: String,
+    /// What losses are taken over; at least one sample.
     pub train: Samples,
+    /// What metrics may also be taken over.
     pub test: Samples,
 }
 

@@ -13,6 +13,7 @@ pub enum Activation {
     Relu,
     /// z for z > 0, else z / 100.
     LeakyRelu,
+    /// The hyperbolic tangent.
     Tanh,
     /// 1 / (1 + exp(-z)).
     Sigmoid,
@@ -59,7 +60,9 @@ impl Activation {
 /// One affine map and where its numbers are in theta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layer {
+    /// Units before the layer.
     pub inputs: usize,
+    /// Units after it.
     pub outputs: usize,
     /// The offset of the weight, `outputs x inputs` in C order.
     pub weight: usize,

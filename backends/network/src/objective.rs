@@ -21,16 +21,20 @@ pub enum DataTerm {
 /// Which parameters the L2 penalty sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Penalised {
+    /// All of theta.
     All,
+    /// Not the biases.
     Weights,
 }
 
 /// A data term and its penalty.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Objective {
+    /// The mean over samples.
     pub data: DataTerm,
     /// The penalty is `l2 / 2` times the sum of squares.
     pub l2: f64,
+    /// Whose squares.
     pub l2_on: Penalised,
 }
 

@@ -5,12 +5,15 @@ use crate::{Error, abi};
 /// A named array handed over in memory, C order unless strides say otherwise.
 #[derive(Clone, Copy)]
 pub struct Array<'a> {
+    /// What the caller calls it.
     pub name: &'a str,
+    /// One size per axis.
     pub shape: &'a [u64],
     /// In elements; `None` is C order.
     pub strides: Option<&'a [i64]>,
     /// A code of [`abi::dtype`].
     pub dtype: u32,
+    /// The first element.
     pub data: *const std::ffi::c_void,
 }
 

@@ -1,0 +1,181 @@
+//! From the top of a path to a true saddle of index 1, and back into the path.
+//!
+//! Newton steps that climb along the lowest mode of the Hessian and descend along all others (eigenvector following,
+//! Cerjan and Miller 1981), from a top that the string has brought close: from a rough one every refiner walks off
+//! (search.md, fact 4). Up to [`DENSE`] parameters the Hessian is formed whole, so the index is exact up to tau.
+//! Larger losses keep their path maxima here and say why.
+
+use super::height::{Care, measure};
+use super::landscape::{Evidence, Pass, PassKind, Path, PathState};
+use super::lbfgs::{axpy, dot, norm};
+use super::polyline::Polyline;
+use super::spectrum::{self, DENSE};
+use crate::error::{Error, Result};
+use crate::loss::oracle::Oracle;
+
+/// A critical point of index 1.
+#[derive(Clone, Debug)]
+pub struct Saddle {
+    pub theta: Vec<f64>,
+    pub loss: f64,
+    /// The unit eigenvector along which the loss falls, both ways.
+    pub mode: Vec<f64>,
+    pub evidence: Evidence,
+}
+
+/// The gradient norm at which a saddle is accepted.
+const TOLERANCE: f64 = 1e-8;
+const STEPS: usize = 30;
+/// Hessians a search may form.
+const HESSIANS: usize = 5;
+
+/// A saddle near `top`, or the reason why there is none. No step is longer than `reach`, and the search gives up
+/// beyond five times that. Costs `p` Hessian products for each of at most five Hessians.
+pub fn refine(oracle: &mut Oracle<'_>, top: &[f64], reach: f64) -> Result<std::result::Result<Saddle, String>> {
+    if !oracle.info().caps.smooth {
+        return Ok(Err("kink: the loss is not twice differentiable".into()));
+    }
+    if top.len() > DENSE || !cfg!(feature = "dense") {
+        return Ok(Err(format!("not tried: the whole Hessian is formed up to {DENSE} parameters only")));
+    }
+    match follow(oracle, top, reach) {
+        Err(Error::Numeric(text)) => Ok(Err(text)),
+        other => other,
+    }
+}
+
+#[cfg(not(feature = "dense"))]
+fn follow(_: &mut Oracle<'_>, _: &[f64], _: f64) -> Result<std::result::Result<Saddle, String>> {
+    Ok(Err("not tried: built without the feature dense".into()))
+}
+
+#[cfg(feature = "dense")]
+fn follow(oracle: &mut Oracle<'_>, top: &[f64], reach: f64) -> Result<std::result::Result<Saddle, String>> {
+    let mut theta = top.to_vec();
+    let mut hessian: Option<spectrum::Hessian> = None;
+    let (mut formed, mut last) = (0, f64::INFINITY);
+    for _step in 0..STEPS {
+        let (losses, gradient) = oracle.gradients(&theta)?;
+        let size = norm(&gradient);
+        if !size.is_finite() {
+            return Ok(Err("the loss is not finite near the top".into()));
+        }
+        if size <= TOLERANCE {
+            return index_checked(oracle, theta, losses[0], size);
+        }
+        // An old Hessian serves while the gradient still falls by half a step (a chord of Newton's method).
+        if hessian.is_none() || size > 0.5 * last {
+            if formed == HESSIANS {
+                return Ok(Err(format!("budget: gradient norm {size:.1e} after {HESSIANS} Hessians")));
+            }
+            hessian = Some(spectrum::Hessian::at(oracle, &theta)?);
+            formed += 1;
+        }
+        last = size;
+        let Some(hessian) = &hessian else { continue };
+        let mut step = newton_step(hessian, &gradient);
+        let length = norm(&step);
+        if length > reach {
+            step.iter_mut().for_each(|x| *x *= reach / length);
+        }
+        axpy(&mut theta, 1.0, &step);
+        let away = theta.iter().zip(top).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+        if away > 5.0 * reach {
+            return Ok(Err("the search walked away from the top".into()));
+        }
+    }
+    Ok(Err(format!("budget: gradient norm {last:.1e} after {STEPS} steps")))
+}
+
+/// Up along the lowest mode, down along the others.
+#[cfg(feature = "dense")]
+fn newton_step(hessian: &spectrum::Hessian, gradient: &[f64]) -> Vec<f64> {
+    let p = gradient.len();
+    let mut step = vec![0.0; p];
+    for (k, (value, mode)) in hessian.values.iter().zip(hessian.vectors.chunks_exact(p)).enumerate() {
+        let along = dot(gradient, mode);
+        let curvature = value.abs().max(hessian.tau).max(f64::MIN_POSITIVE);
+        axpy(&mut step, if k == 0 { along / curvature } else { -along / curvature }, mode);
+    }
+    step
+}
+
+#[cfg(feature = "dense")]
+fn index_checked(
+    oracle: &mut Oracle<'_>,
+    theta: Vec<f64>,
+    loss: f64,
+    gradient_norm: f64,
+) -> Result<std::result::Result<Saddle, String>> {
+    let lowest = spectrum::lowest(oracle, &theta, 0)?;
+    let undecided = lowest.values.iter().filter(|v| v.abs() <= lowest.tau).count();
+    if undecided > 0 {
+        return Ok(Err(format!("degenerate, {undecided} undecided")));
+    }
+    if lowest.index() != 1 {
+        return Ok(Err(format!("a critical point of index {}", lowest.index())));
+    }
+    let evidence = Evidence {
+        gradient_norm,
+        eigenvalues: lowest.values,
+        tau: Some(lowest.tau),
+        spectrum: Some(lowest.method),
+        ends: None,
+    };
+    Ok(Ok(Saddle { theta, loss, mode: lowest.vector, evidence }))
+}
+
+/// The path led over the saddle, if that makes its height the saddle's: everything else on it stays below.
+///
+/// On either side it leaves the saddle along the mode and joins the old path where that has fallen by one of several
+/// fractions of its climb.
+pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Result<Option<Path>> {
+    let p = oracle.params();
+    let line = Polyline::new(path.knots.clone(), p);
+    let arcs = line.arcs();
+    let (arc, loss) = (&path.profile.arc, &path.profile.loss);
+    let climb = path.pass.height - loss[0].max(loss[loss.len() - 1]);
+    let peak = arc.partition_point(|&a| a < path.pass.arc);
+    for fall in [0.01, 0.1, 0.3, 0.6] {
+        let level = saddle.loss.min(path.pass.height) - fall * climb;
+        let left = (0..peak).rev().find(|&i| loss[i] < level).map_or(0.0, |i| arc[i]);
+        let right = (peak..arc.len()).find(|&i| loss[i] < level).map_or(arcs[arcs.len() - 1], |i| arc[i]);
+        let over = crossing(saddle, &line.at(&arcs, left), &line.at(&arcs, right));
+        let whole = line.part(0.0, left).then(&over).then(&line.part(right, arcs[arcs.len() - 1]));
+        let measured = measure(oracle, &whole, Care { samples: 48, precision: 1e-9 })?;
+        let slack = 1e-9 * climb + 16.0 * f64::EPSILON * saddle.loss.abs();
+        if measured.height + measured.error <= saddle.loss + slack {
+            return Ok(Some(Path {
+                state: PathState::Converged,
+                knots: whole.into_knots(),
+                pass: Pass {
+                    kind: PassKind::VerifiedSaddle,
+                    height: measured.height.max(saddle.loss),
+                    error: measured.error,
+                    arc: measured.arc,
+                    theta: saddle.theta.clone(),
+                    evidence: Some(saddle.evidence.clone()),
+                    reason: None,
+                    ..path.pass.clone()
+                },
+                profile: measured.profile,
+                ..path.clone()
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// From one place to another over the saddle, along its mode.
+fn crossing(saddle: &Saddle, from: &[f64], to: &[f64]) -> Polyline {
+    let towards = |place: &[f64]| -> f64 {
+        place.iter().zip(&saddle.theta).zip(&saddle.mode).map(|((x, s), m)| (x - s) * m).sum()
+    };
+    let (back, ahead) = (towards(from), towards(to));
+    let mut knots = from.to_vec();
+    for along in [0.5 * back, 0.0, 0.5 * ahead] {
+        knots.extend(saddle.theta.iter().zip(&saddle.mode).map(|(s, m)| s + along * m));
+    }
+    knots.extend_from_slice(to);
+    Polyline::new(knots, from.len())
+}
