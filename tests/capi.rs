@@ -24,7 +24,7 @@ fn program(source: &str) -> PathBuf {
     compiler.arg(if source.extension().unwrap() == "c" { "-std=c99" } else { "-std=c++11" });
     compiler.args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-g"]).arg(source).arg("-o").arg(&binary);
     let libraries = library().parent().unwrap();
-    compiler.arg("-L").arg(libraries).arg("-lmountainpass").arg("-lm");
+    compiler.arg("-L").arg(libraries).args(["-lmountainpass", "-lm", "-pthread"]);
     built::run(compiler.arg(format!("-Wl,-rpath,{}", libraries.display())));
     binary
 }
@@ -38,7 +38,7 @@ fn printed(binary: &Path, arguments: &[&str]) -> String {
     stdout
 }
 
-/// The numbers of a line after its first `skip` words.
+/// The numbers of a line.
 fn numbers(line: &str) -> Vec<f64> {
     line.split_whitespace().filter_map(|word| word.trim_end_matches(',').parse().ok()).collect()
 }
@@ -78,13 +78,26 @@ fn what_a_landscape_and_a_barcode_tell_is_consistent() {
     let json = printed(&program("tests/capi/read.c"), &[]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["format"], "mountainpass.barcode");
-    assert_eq!((json["provenance"]["backend"].as_str(), json["provenance"]["seed"].as_u64()), (Some("well"), Some(100)));
+    assert_eq!(
+        (json["provenance"]["backend"].as_str(), json["provenance"]["seed"].as_u64()),
+        (Some("well"), Some(100))
+    );
     assert_eq!(json["bars"].as_array().unwrap().len(), 2);
 }
 
 #[test]
 fn every_misuse_has_its_status_and_its_line() {
     assert_eq!(printed(&program("tests/capi/misuse.c"), &[]), "every misuse answered\n");
+}
+
+#[test]
+fn losses_of_one_engine_run_in_threads_of_their_own_and_stop_on_a_signal() {
+    assert_eq!(printed(&program("tests/capi/threads.c"), &[]), "threads agree\n");
+}
+
+#[test]
+fn a_request_arrives_as_made_and_a_run_keeps_to_the_chosen_samples() {
+    assert_eq!(printed(&program("tests/capi/samples.c"), &[]), "samples are as chosen\n");
 }
 
 #[test]
@@ -113,7 +126,7 @@ fn the_library_exports_the_functions_of_the_header_and_nothing_else() {
     let exported: BTreeSet<&str> = nm.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     let header = std::fs::read_to_string(built::root().join("include/mountainpass.h")).unwrap();
     // Outside comments, a word before `(` is a function (hooks are in parentheses themselves).
-    let code: String = header.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, code)| code)).collect();
+    let code = built::code(&header);
     let before = code.match_indices('(').map(|(at, _)| &code[..at]);
     let word = |text: &'_ str| text.rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map_or(0, |at| at + 1);
     let declared: BTreeSet<&str> =

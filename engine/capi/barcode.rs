@@ -5,7 +5,7 @@ use super::argument::{handle, out_pointer};
 use super::barrier::{give, take};
 use super::hooks::c_text;
 use super::landscape::Landscape;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::persistence::{self, Bar, DeathKind, Score, tree};
 use crate::report::{BarcodeFile, Findings};
 use std::ffi::{CString, c_char};
@@ -18,7 +18,8 @@ pub struct Barcode {
     scores: Vec<abi::Score>,
     /// What `without_doubtful` points to; boxed, because a pointer must survive the growth of this list.
     _without_doubtful: Vec<Box<abi::Score>>,
-    json: CString,
+    /// The text, or why a value in it has no word in JSON.
+    json: std::result::Result<CString, String>,
 }
 
 export! {
@@ -26,7 +27,7 @@ export! {
     fn mpass_barcode_compute(landscape: *const Landscape, out: *mut *mut Barcode) {
         let out = out_pointer(out, "out")?;
         // SAFETY: the caller's handle.
-        let barcode = Barcode::of(unsafe { handle(landscape, "landscape") }?)?;
+        let barcode = Barcode::of(unsafe { handle(landscape, "landscape") }?);
         // SAFETY: checked above.
         unsafe { give(out, barcode) };
         Ok(())
@@ -73,7 +74,8 @@ export! {
     /// The text of a barcode.json.
     fn mpass_barcode_json(barcode: *const Barcode) -> *const c_char, else std::ptr::null(); {
         // SAFETY: the caller's handle.
-        Ok(unsafe { handle(barcode, "barcode") }?.json.as_ptr())
+        let json = &unsafe { handle(barcode, "barcode") }?.json;
+        json.as_ref().map(|text| text.as_ptr()).map_err(|fault| Error::Numeric(fault.clone()))
     }
 }
 
@@ -87,7 +89,7 @@ export! {
 }
 
 impl Barcode {
-    fn of(landscape: &Landscape) -> Result<Barcode> {
+    fn of(landscape: &Landscape) -> Barcode {
         let barcode = tree(&landscape.found).barcode(landscape.noise);
         let degree_0 = Score::of(&barcode, 0);
         let file = BarcodeFile::of(&Findings {
@@ -102,7 +104,7 @@ impl Barcode {
             versions: &[],
             notes: &[],
         });
-        let json = c_text(&file.to_json()?);
+        let json = file.to_json().map(|text| c_text(&text)).map_err(|error| error.to_string());
         let mut degrees: Vec<u32> = barcode.bars.iter().map(|bar| bar.degree).collect();
         degrees.dedup(); // Bars are sorted by degree.
         let (mut scores, mut without) = (Vec::new(), Vec::new());
@@ -114,7 +116,7 @@ impl Barcode {
             without.extend(sure);
         }
         let bars = barcode.bars.iter().map(bar_record).collect();
-        Ok(Barcode { barcode, bars, scores, _without_doubtful: without, json })
+        Barcode { barcode, bars, scores, _without_doubtful: without, json }
     }
 }
 

@@ -31,3 +31,7 @@ pub use landscape::{
     mpass_landscape_path,
 };
 pub use loss::{Loss, mpass_loss_eval, mpass_loss_free, mpass_loss_get_info, mpass_loss_open};
+
+/// `const T *` may be shared by threads, and `T *` may move between them.
+const fn shared<T: Send + Sync>() {}
+const _: () = (shared::<Engine>(), shared::<Loss>(), shared::<Landscape>(), shared::<Barcode>()).3;

@@ -74,6 +74,11 @@ pub fn cxx() -> Command {
     cxx
 }
 
+/// A header without its comments.
+pub fn code(header: &str) -> String {
+    header.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, code)| code)).collect()
+}
+
 /// Runs a compiler; its complaints are the test's.
 pub fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));

@@ -15,7 +15,7 @@
 
 typedef struct { double k; uint64_t calls, fail_at, dropped; } well;
 
-static void says(int line, mpass_status status, const char *text) {
+static inline void says(int line, mpass_status status, const char *text) {
   const mpass_error *last = mpass_last_error();
   int same = 1;
   for (size_t i = 0; text && (same = text[i] == last->text[i]) && text[i]; i++) {}
@@ -58,7 +58,7 @@ static mpass_status well_eval(void *self, const mpass_eval *call, mpass_error *e
   return MPASS_OK;
 }
 static void well_close(void *self) { (void)self; }
-static void well_drop(void *self) { ((well *)self)->dropped++; }
+static inline void well_drop(void *self) { ((well *)self)->dropped++; }
 static const mpass_backend *well_table(const char *name) {
   static mpass_backend table;
   table.struct_size = sizeof table;
