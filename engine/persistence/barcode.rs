@@ -96,4 +96,9 @@ impl Barcode {
     pub fn degree(&self, degree: u32) -> impl Iterator<Item = &Bar> {
         self.bars.iter().filter(move |bar| bar.degree == degree)
     }
+
+    /// Those of them that scores count and drawings show: all but the bars of way-stations.
+    pub fn counted(&self, degree: u32) -> impl Iterator<Item = &Bar> {
+        self.degree(degree).filter(|bar| bar.transit != Some(true))
+    }
 }

@@ -31,8 +31,7 @@ pub struct Score {
 impl Score {
     /// The score of the bars of one degree. Superlevel bars count by the absolute value of their length.
     pub fn of(barcode: &Barcode, degree: u32) -> Score {
-        let counted = || barcode.degree(degree).filter(|bar| bar.transit != Some(true));
-        let finite = || counted().filter_map(|bar| Some((bar, bar.length()?.abs())));
+        let finite = || barcode.counted(degree).filter_map(|bar| Some((bar, bar.length()?.abs())));
         let doubtful = |bar: &super::Bar| bar.below_noise == Some(true) || bar.unconverged == Some(true);
         let all: Vec<f64> = finite().map(|(_, length)| length).collect();
         let sure: Vec<f64> = finite().filter(|(bar, _)| !doubtful(bar)).map(|(_, length)| length).collect();

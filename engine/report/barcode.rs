@@ -29,14 +29,14 @@ pub fn draw(findings: &Findings<'_>) -> Drawing {
         }
         y = degree_panel(&mut drawing, findings, *degree, y);
     }
-    let bars: Vec<&Bar> = findings.barcode.bars.iter().collect();
+    let bars: Vec<&Bar> = degrees.iter().flat_map(|degree| findings.barcode.counted(*degree)).collect();
     y = drawing.legend(LEFT.0, y + 18.0, &legend(&bars));
     drawing.crop(y);
     drawing
 }
 
 fn degree_panel(drawing: &mut Drawing, findings: &Findings<'_>, degree: u32, top: f64) -> f64 {
-    let all: Vec<&Bar> = findings.barcode.degree(degree).filter(|bar| bar.birth.is_finite()).collect();
+    let all: Vec<&Bar> = findings.barcode.counted(degree).filter(|bar| bar.birth.is_finite()).collect();
     let bars = longest(&all);
     let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death]).flatten().collect();
     let lengths: Vec<f64> = bars.iter().filter_map(|bar| bar.length()).map(f64::abs).collect();

@@ -53,35 +53,32 @@ impl Findings<'_> {
     }
 }
 
-/// Writes all files of a report into a folder and returns their paths. `tree.svg` and `paths.svg` are left out (and
-/// removed, if an earlier report left them) where there is nothing to draw.
+/// Writes all files of a report into a folder and returns their paths. Where there is no tree or no path to draw, the
+/// drawing says so.
 pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let (tree, paths) = (tree::draw(findings), paths::draw(findings));
+    let or_nothing = |drawing: Option<&svg::Drawing>, what: &str| match drawing {
+        Some(drawing) => drawing.file(),
+        None => svg::Drawing::saying(&format!("There is no {what} to draw.")).file(),
+    };
     let files = [
-        ("barcode.json", Some(BarcodeFile::of(findings).to_json()?)),
-        ("barcode.csv", Some(csv::barcode(findings.barcode))),
-        ("summary.json", Some(json::summary(findings)?)),
-        ("barcode.svg", Some(barcode::draw(findings).file())),
-        ("tree.svg", tree.as_ref().map(svg::Drawing::file)),
-        ("paths.svg", paths.as_ref().map(svg::Drawing::file)),
-        ("report.html", Some(html::page(findings, tree.as_ref(), paths.as_ref()))),
+        ("barcode.json", BarcodeFile::of(findings).to_json()?),
+        ("barcode.csv", csv::barcode(findings.barcode)),
+        ("summary.json", json::summary(findings)?),
+        ("barcode.svg", barcode::draw(findings).file()),
+        ("tree.svg", or_nothing(tree.as_ref(), "merge tree")),
+        ("paths.svg", or_nothing(paths.as_ref(), "path")),
+        ("report.html", html::page(findings, tree.as_ref(), paths.as_ref())),
     ];
-    let mut written = Vec::new();
-    for (name, text) in files {
-        let path = folder.join(name);
-        match text {
-            Some(text) => {
-                write_file(&path, text.as_bytes())?;
-                written.push(path);
-            }
-            None => match std::fs::remove_file(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path, e)),
-                _ => {}
-            },
-        }
-    }
-    Ok(written)
+    files
+        .into_iter()
+        .map(|(name, text)| {
+            let path = folder.join(name);
+            write_file(&path, text.as_bytes())?;
+            Ok(path)
+        })
+        .collect()
 }
 
 /// Writes a file so that whoever looks sees the old one or the new one, never half of it.

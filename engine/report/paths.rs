@@ -21,7 +21,7 @@ const MOST: usize = 32;
 
 /// The paths worth a panel: those that decide a bar, else all that were not replaced by their pieces.
 pub fn chosen<'a>(findings: &Findings<'a>) -> Vec<&'a Path> {
-    let mut deciding: Vec<_> = findings.barcode.degree(0).filter(|bar| bar.path.is_some()).collect();
+    let mut deciding: Vec<_> = findings.barcode.counted(0).filter(|bar| bar.path.is_some()).collect();
     let length = |bar: &&crate::persistence::Bar| bar.length().unwrap_or(0.0);
     deciding.sort_by(|a, b| length(b).total_cmp(&length(a)).then(a.birth_cell.cmp(&b.birth_cell)));
     let mut paths: Vec<&Path> = Vec::new();

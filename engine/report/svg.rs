@@ -23,6 +23,7 @@ pub const STYLE: &str = "
 .mp .zebra { fill: var(--rule); opacity: .35; }
 .mp .bar { stroke: var(--bar); stroke-width: 3; fill: none; }
 .mp .thin { stroke: var(--bar); stroke-width: 1.5; fill: none; stroke-linejoin: round; }
+.mp .way { opacity: .4; }
 .mp .doubt { stroke-dasharray: 2.5 2.5; opacity: .75; }
 .mp .birth { fill: var(--bar); stroke: var(--bar); stroke-width: 1.5; }
 .mp .open { fill: var(--paper); }
@@ -47,6 +48,14 @@ impl Drawing {
     /// An empty drawing; the title is read out, not drawn.
     pub fn new(width: f64, title: &str) -> Drawing {
         Drawing { width, height: 0.0, title: title.to_owned(), body: String::new() }
+    }
+
+    /// A sentence and nothing else.
+    pub fn saying(text: &str) -> Drawing {
+        let mut drawing = Drawing::new(width(text) + 16.0, text);
+        drawing.text((8.0, 20.0), "muted", text);
+        drawing.crop(30.0);
+        drawing
     }
 
     /// Sets how high the paper is.

@@ -103,7 +103,7 @@ fn minima(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize, ink: I
 }
 
 fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: usize, ink: Ink) {
-    let mut bars: Vec<&Bar> = findings.barcode.degree(degree).filter(|bar| bar.birth.is_finite()).collect();
+    let mut bars: Vec<&Bar> = findings.barcode.counted(degree).filter(|bar| bar.birth.is_finite()).collect();
     let all = bars.len();
     if all > MOST {
         let length = |bar: &&Bar| bar.length().map_or(f64::INFINITY, f64::abs);

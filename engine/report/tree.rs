@@ -51,7 +51,11 @@ pub fn draw(findings: &Findings<'_>) -> Option<Drawing> {
     let x = |cell: &u64| x_of.get(cell).copied();
     for bar in &leaves {
         let (Some(here), birth) = (x(&bar.birth_cell), scale.at(bar.birth)) else { continue };
-        let class = if bar_class(bar) == "bar" { "thin" } else { "thin doubt" };
+        let class = match (bar.transit, bar_class(bar)) {
+            (Some(true), _) => "thin way",
+            (_, "bar") => "thin",
+            _ => "thin doubt",
+        };
         match bar.death {
             Some(death) => {
                 let death = scale.at(death);

@@ -7,13 +7,13 @@ use crate::search::{Descent, Minimum};
 
 /// The result in one sentence.
 pub fn headline(findings: &Findings<'_>) -> String {
-    let births = findings.barcode.degree(0).count() as u64;
+    let births = findings.barcode.counted(0).count() as u64;
     let found = match findings.searched() {
         true => counted(births, "minimum", "minima"),
         false => counted(births, "component", "components"),
     };
     let most = if findings.provenance.heights == "exact" { "" } else { "at most " };
-    let highest = findings.barcode.degree(0).filter_map(|bar| Some((bar, bar.length()?.abs())));
+    let highest = findings.barcode.counted(0).filter_map(|bar| Some((bar, bar.length()?.abs())));
     let highest = highest.fold(None, |best: Option<(&Bar, f64)>, next| match best {
         Some(best) if best.1 >= next.1 => Some(best),
         _ => Some(next),
@@ -23,7 +23,7 @@ pub fn headline(findings: &Findings<'_>) -> String {
             format!("{found}; the longest bar, of cell {}, measures {}.", bar.birth_cell, short(height))
         }
         Some((bar, height)) => {
-            let which = if births > 2 { ", the deepest trap," } else { "" };
+            let which = if births > 2 { ", the most trapped," } else { "" };
             let (id, height) = (bar.birth_cell, short(height));
             format!("{found}; to leave minimum {id}{which} descent must climb {most}{height}.")
         }
@@ -65,7 +65,7 @@ pub fn bars(findings: &Findings<'_>) -> &'static str {
 
 /// Short facts beside the headline.
 pub fn facts(findings: &Findings<'_>) -> Vec<String> {
-    let bars: Vec<&Bar> = findings.barcode.degree(0).collect();
+    let bars: Vec<&Bar> = findings.barcode.counted(0).collect();
     let finite = bars.iter().filter(|bar| bar.death.is_some()).count();
     let mut facts = Vec::new();
     if finite > 0 {
@@ -82,7 +82,7 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     let (sampled, met): (Vec<_>, Vec<_>) =
         findings.landscape.minima.iter().filter(|m| m.counts()).partition(|m| m.is_sampled());
     if !met.is_empty() {
-        facts.push(format!("{} sampled, {} met on the way", sampled.len(), met.len()));
+        facts.push(format!("{} sampled minima, {} met on the way", sampled.len(), met.len()));
     }
     if findings.searched() {
         facts.push(format!("{} barcode", findings.provenance.space));
