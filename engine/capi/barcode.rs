@@ -16,8 +16,8 @@ pub struct Barcode {
     bars: Vec<abi::Bar>,
     /// One for each degree that has bars.
     scores: Vec<abi::Score>,
-    /// What `without_doubtful` points to; boxed, because a pointer must survive the growth of this list.
-    _without_doubtful: Vec<Box<abi::Score>>,
+    /// What their `without_doubtful` points to; never changed again.
+    _sure: Vec<abi::Score>,
     /// The text, or why a value in it has no word in JSON.
     json: std::result::Result<CString, String>,
 }
@@ -107,16 +107,25 @@ impl Barcode {
         let json = file.to_json().map(|text| c_text(&text)).map_err(|error| error.to_string());
         let mut degrees: Vec<u32> = barcode.bars.iter().map(|bar| bar.degree).collect();
         degrees.dedup(); // Bars are sorted by degree.
-        let (mut scores, mut without) = (Vec::new(), Vec::new());
-        for degree in degrees {
-            let score = Score::of(&barcode, degree);
-            let essential = barcode.degree(degree).filter(|bar| bar.death.is_none()).count() as u64;
-            let sure = score.without_doubtful.as_ref().map(|sure| Box::new(record(sure, essential, std::ptr::null())));
-            scores.push(record(&score, essential, sure.as_ref().map_or(std::ptr::null(), |sure| &raw const **sure)));
-            without.extend(sure);
-        }
+        let all: Vec<(Score, u64)> = degrees
+            .into_iter()
+            .map(|degree| {
+                let essential = barcode.degree(degree).filter(|bar| bar.death.is_none()).count() as u64;
+                (Score::of(&barcode, degree), essential)
+            })
+            .collect();
+        let sure: Vec<abi::Score> = all
+            .iter()
+            .filter_map(|(score, essential)| {
+                Some(record(score.without_doubtful.as_deref()?, *essential, std::ptr::null()))
+            })
+            .collect();
+        let without_doubtful =
+            |degree| sure.iter().find(|s| s.degree == degree).map_or(std::ptr::null(), std::ptr::from_ref);
+        let scores =
+            all.iter().map(|(score, essential)| record(score, *essential, without_doubtful(score.degree))).collect();
         let bars = barcode.bars.iter().map(bar_record).collect();
-        Barcode { barcode, bars, scores, _without_doubtful: without, json }
+        Barcode { barcode, bars, scores, _sure: sure, json }
     }
 }
 
@@ -162,5 +171,59 @@ pub(super) fn death_code(kind: DeathKind) -> u32 {
         DeathKind::Cell => death::CELL,
         DeathKind::PathMaximum => death::PATH_MAXIMUM,
         DeathKind::VerifiedSaddle => death::VERIFIED_SADDLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capi::landscape::found;
+    use crate::search::{self, Descent, Evidence, Minimum, Origin, Pass, PassKind, Path, PathState, Profile};
+
+    fn minimum(cell: u64, loss: f64, descent: Descent, origin: Origin) -> Minimum {
+        let theta = vec![cell as f64];
+        let (evidence, metrics) = (Evidence::default(), Vec::new());
+        Minimum { cell, origin, descent, theta, loss, evidence, same_as: None, metrics, evaluations: 0 }
+    }
+
+    fn path(id: u64, ends: (u64, u64), cell: u64, height: f64) -> Path {
+        let kind = PassKind::PathMaximum;
+        let pass = Pass { cell, kind, height, error: 0.25, arc: 0.5, theta: vec![0.5], evidence: None, reason: None };
+        let (state, profile) = (PathState::Converged, Profile::default());
+        Path { id, ends, state, knots: vec![ends.0 as f64, ends.1 as f64], profile, pass, visits: 1 }
+    }
+
+    #[test]
+    fn doubt_and_way_stations_are_flagged_and_scored_apart() {
+        let start = |seed| Origin::Start { seed };
+        let minima = vec![
+            minimum(0, 0.0, Descent::Converged, start(1)),
+            minimum(1, 1.0, Descent::Converged, start(2)),
+            minimum(2, 2.0, Descent::Unconverged, start(3)),
+            minimum(3, 3.0, Descent::Converged, Origin::Transit { path: 0 }),
+        ];
+        let paths = vec![path(0, (0, 1), 4, 5.0), path(1, (0, 2), 5, 3.0), path(2, (3, 0), 6, 9.0)];
+        let landscape = found(search::Landscape { minima, paths, evaluations: Vec::new() }, 1);
+        let barcode = Barcode::of(&landscape);
+        let told: Vec<(f64, f64, u32, u32)> =
+            barcode.bars.iter().map(|b| (b.birth, b.death, b.flags, b.death_kind)).collect();
+        let top = death::PATH_MAXIMUM;
+        let known = [
+            (0.0, f64::INFINITY, 0, death::NEVER),
+            (1.0, 5.0, 0, top),
+            (2.0, 3.0, bar::UNCONVERGED, top),
+            (3.0, 9.0, bar::TRANSIT, top),
+        ];
+        assert_eq!(told, known);
+        assert_eq!((barcode.bars[1].elder_cell, barcode.bars[1].path, barcode.bars[1].death_error), (0, 0, 0.25));
+
+        // SAFETY: a live barcode; the records are its own.
+        let (all, sure) = unsafe {
+            let all = *mpass_barcode_score(&raw const barcode, 0);
+            (all, *all.without_doubtful)
+        };
+        assert_eq!((all.bars, all.essential, all.doubtful, all.total), (2, 1, 1, 5.0));
+        assert_eq!((sure.bars, sure.essential, sure.doubtful, sure.total), (1, 1, 0, 4.0));
+        assert!(sure.without_doubtful.is_null());
     }
 }

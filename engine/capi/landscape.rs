@@ -190,3 +190,9 @@ fn path_record(of: &search::Path, params: usize) -> abi::Path {
         knots: of.knots.as_ptr(),
     }
 }
+
+/// A landscape of known findings, for tests.
+#[cfg(test)]
+pub(super) fn found(found: search::Landscape, params: usize) -> Landscape {
+    Landscape::new(found, 0.0, false, ended::COMPLETE, params, Provenance::default())
+}

@@ -43,14 +43,13 @@ impl Score {
 
     /// `(sum (l/2)^q)^(1/q)` over the finite bars of one degree that count; `None` unless q is in [1, inf].
     pub fn wasserstein(barcode: &Barcode, degree: u32, q: f64) -> Option<f64> {
-        let bars = barcode.degree(degree).filter(|bar| bar.transit != Some(true));
-        let lengths: Vec<f64> = bars.filter_map(|bar| Some(bar.length()?.abs())).collect();
+        let lengths: Vec<f64> = barcode.counted(degree).filter_map(|bar| Some(bar.length()?.abs())).collect();
         let max = lengths.iter().copied().fold(0.0, f64::max);
         match q {
-            _ if !(q >= 1.0) => None,
-            _ if max == 0.0 || q == f64::INFINITY => Some(max / 2.0),
+            q if q == f64::INFINITY || (q >= 1.0 && max == 0.0) => Some(max / 2.0),
             // Scaled by the largest, so that powers neither overflow nor vanish.
-            _ => Some(max / 2.0 * lengths.iter().map(|l| (l / max).powf(q)).sum::<f64>().powf(1.0 / q)),
+            q if q >= 1.0 => Some(max / 2.0 * lengths.iter().map(|l| (l / max).powf(q)).sum::<f64>().powf(1.0 / q)),
+            _ => None,
         }
     }
 

@@ -202,7 +202,7 @@ static void progress(void *user, const char *stage, uint64_t done, uint64_t tota
   seen = mpass_loss_eval(exploring, &call);
 }
 
-int main(void) {
+int main(int argc, char **argv) { /* misuse PLUGIN: a file that loads */
   well w = { 1, 0, 0, 0 };
   mpass_hooks hooks = { sizeof hooks, 0, NULL, NULL, progress };
   mpass_engine_options options = { sizeof options, 2, &hooks };
@@ -214,6 +214,7 @@ int main(void) {
   CHECK(mpass_engine_new(&options, &engine) == MPASS_OK);
   CHECK(mpass_backend_register(engine, well_table("well"), &w, well_drop) == MPASS_OK);
   backends_and_requests(engine);
+  CHECK(argc == 2 && mpass_backend_load(engine, argv[1]) == MPASS_OK && mpass_backend_load(engine, argv[1]) == MPASS_OK);
   CHECK(mpass_loss_open(engine, "well", NULL, &loss) == MPASS_OK);
   exploring = loss;
   evaluations(loss);
