@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
-use crate::loss::{Split, Symmetry};
+use crate::loss::{Dtype, Split, Symmetry};
 use crate::order::by_value;
 use crate::persistence::{Tree, tree};
 use crate::run::{Budget, Progress};
@@ -228,8 +228,15 @@ impl Explorer<'_, '_> {
             }
             Descent::Converged => {}
         }
-        let minimum = self.minimum(quenched, Origin::Start { seed }, self.landscape.next_cell())?;
+        let origin = Origin::Start { seed };
+        let minimum = self.minimum(quenched, origin.clone(), self.landscape.next_cell())?;
         let tally = self.count("minima");
+        let known = self.landscape.minima.iter_mut().find(|m| Some(m.cell) == minimum.same_as && !m.is_sampled());
+        if let Some(station) = known {
+            // A way-station that a start leads to after all (only a resumed run can see it) is a sampled minimum.
+            station.origin = origin;
+            return self.journal.commit(&[Finding::Minimum(station), Finding::Evaluations("minima", tally)]);
+        }
         self.journal.commit(&[Finding::Minimum(&minimum), Finding::Evaluations("minima", tally)])?;
         self.landscape.minima.push(minimum);
         Ok(())
@@ -292,7 +299,11 @@ impl Explorer<'_, '_> {
             let (low, high) = values.iter().fold((loss, loss), |(low, high), &v| (v.min(low), v.max(high)));
             self.noise = high - low;
         }
-        self.noise = self.noise.max(8.0 * f64::EPSILON * loss.abs());
+        let rounding = match self.oracle.info().dtype {
+            Dtype::F64 => f64::EPSILON,
+            Dtype::F32 => f64::from(f32::EPSILON),
+        };
+        self.noise = self.noise.max(8.0 * rounding * loss.abs());
         Ok(())
     }
 

@@ -129,7 +129,7 @@ fn data_in_memory_sample_ids_and_long_batches_reach_a_backend() {
     assert_eq!(grad[..4], [0.0, 0.0, -2.0, -2.0]);
     let (losses, _) = eval(&mut *loss, &[3.0, 0.0], Some(&[3, 3, 0]), &cancel).unwrap();
     assert_eq!(losses, [22.0 / 3.0]);
-    assert_eq!(eval(&mut *loss, &[], None, &cancel).unwrap().0, [0.0; 0]);
+    assert!(eval(&mut *loss, &[], None, &cancel).unwrap().0.is_empty());
 
     let refused = |loss: &mut dyn Loss, ids: &[u64]| {
         let error = eval(loss, &[3.0, 0.0], Some(ids), &Cancel::default()).unwrap_err();

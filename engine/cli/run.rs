@@ -181,14 +181,10 @@ fn open(config: &Config, threads: usize) -> Result<Box<dyn Loss>> {
 fn search(config: &Config, loss: &mut dyn Loss, store: &mut Store, cancel: &Cancel) -> Result<Results> {
     let begun = Instant::now();
     let known: Landscape = store.landscape()?;
-    let note = match loss.info().dtype {
-        Dtype::F32 => "parameters travel in single precision: bars below 1e-6 of the loss are noise",
-        Dtype::F64 => "",
-    };
-    let mut teller = Teller::new();
-    if !note.is_empty() {
-        eprintln!("{note}");
+    if loss.info().dtype == Dtype::F32 {
+        eprintln!("parameters travel in single precision: bars below 1e-6 of the loss are noise");
     }
+    let mut teller = Teller::new();
     let mut oracle = Oracle::new(loss, None, cancel, config.budget)?;
     let explored = explore(&mut oracle, &config.plan, known, store, &mut teller);
     teller.finish();

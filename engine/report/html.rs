@@ -63,14 +63,18 @@ pub fn page(findings: &Findings<'_>, tree: Option<&Drawing>, paths: Option<&Draw
          <p class=\"headline\">{}</p>\n<ul class=\"facts\">{facts}</ul>\n</header>\n<main>\n",
         escape(&words::headline(findings))
     );
-    let bars: Vec<&Bar> = findings.barcode.bars.iter().collect();
+    let (way, bars): (Vec<&Bar>, Vec<&Bar>) = findings.barcode.bars.iter().partition(|bar| bar.transit == Some(true));
     if !bars.is_empty() {
-        let what = words::bars(findings);
-        figure(&mut page, "Barcode", &format!("{}. {what}", tally(&bars)), &barcode::draw(findings));
+        let mut what = format!("{}. {}", tally(&bars), words::bars(findings));
+        if !way.is_empty() {
+            what += &format!(" {}", words::way_stations(way.len() as u64));
+        }
+        figure(&mut page, "Barcode", &what, &barcode::draw(findings));
     }
     if let Some(tree) = tree {
         let what = "Births are leaves; two branches join at the pass between them, and the branch born later ends \
-                    there. Beyond each leaf its number and, where there is room, the length of its bar.";
+                    there. Beyond each leaf its number and, where there is room, the length of its bar. Minima met on the way, if \
+                    any, are drawn faintly.";
         figure(&mut page, "Disconnectivity tree", what, tree);
     }
     if let Some(paths) = paths {

@@ -63,6 +63,12 @@ pub fn bars(findings: &Findings<'_>) -> &'static str {
     }
 }
 
+/// Why some bars are in `barcode.csv` and the tree only.
+pub fn way_stations(count: u64) -> String {
+    let bars = counted(count, "minimum met on the way has a bar", "minima met on the way have bars");
+    format!("{bars} in barcode.csv, not here: nobody looked for the lowest pass out of them, and no score counts them.")
+}
+
 /// Short facts beside the headline.
 pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     let bars: Vec<&Bar> = findings.barcode.counted(0).collect();

@@ -285,3 +285,64 @@ impl Walk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::closed_form::{ClosedForm, three_hump_camel};
+    use crate::run::{Budget, Cancel};
+
+    fn descend(f: fn(&[f64], &mut [f64]) -> f64, starts: Vec<Vec<f64>>, range: Option<[f64; 2]>) -> Vec<Quenched> {
+        let mut loss = ClosedForm::new(starts[0].len(), range, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let bounds = oracle.loss().bounds().unwrap();
+        let domain = Domain::new(bounds, &[], starts[0].len(), 1e6);
+        let (found, stop) = quench(&mut oracle, starts, &Recipe::POLISH, &domain, |_, _| {});
+        stop.unwrap();
+        found.into_iter().flatten().collect()
+    }
+
+    #[test]
+    fn descents_end_in_the_camels_minima() {
+        let starts = vec![vec![0.3, 0.4], vec![2.0, -1.0], vec![-2.0, 1.0]];
+        let found = descend(three_hump_camel, starts, Some([-2.5, 2.5]));
+        for (end, known) in found.iter().zip([0.0, 0.2986384422, 0.2986384422]) {
+            assert_eq!(end.descent, Descent::Converged);
+            assert!((end.loss - known).abs() < 1e-10); // The digits known.
+            assert!(end.evidence.gradient_norm <= 1e-8 && end.evidence.eigenvalues[0] > 0.0);
+        }
+    }
+
+    #[test]
+    fn a_start_on_a_saddle_goes_on_downhill() {
+        // f = x^4 - x^2 + y^2 has an exact saddle at the origin, minima at x = +-1/sqrt 2.
+        let f = |x: &[f64], g: &mut [f64]| {
+            (g[0], g[1]) = (4.0 * x[0].powi(3) - 2.0 * x[0], 2.0 * x[1]);
+            x[0].powi(4) - x[0].powi(2) + x[1].powi(2)
+        };
+        let found = descend(f, vec![vec![0.0, 0.0]], None);
+        assert_eq!(found[0].descent, Descent::Converged);
+        assert!((found[0].loss + 0.25).abs() < 1e-12);
+    }
+
+    #[test]
+    fn bad_starts_are_told_apart() {
+        let f = |x: &[f64], g: &mut [f64]| {
+            g[0] = -1.0;
+            if x[0] < 0.0 { f64::NAN } else { -x[0] }
+        };
+        let found = descend(f, vec![vec![-1.0], vec![1.0]], Some([-2.0, 2.0]));
+        assert_eq!(found[0].descent, Descent::NotFinite);
+        assert_eq!(found[1].descent, Descent::Escaped);
+    }
+
+    #[test]
+    fn a_descent_does_not_see_its_neighbours() {
+        let starts = vec![vec![0.3, 0.4], vec![2.0, -1.0]];
+        let together = descend(three_hump_camel, starts.clone(), None);
+        for (start, end) in starts.into_iter().zip(together) {
+            let alone = descend(three_hump_camel, vec![start], None).remove(0);
+            assert_eq!((alone.theta, alone.evaluations), (end.theta, end.evaluations));
+        }
+    }
+}

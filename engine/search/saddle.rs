@@ -179,3 +179,31 @@ fn crossing(saddle: &Saddle, from: &[f64], to: &[f64]) -> Polyline {
     knots.extend_from_slice(to);
     Polyline::new(knots, from.len())
 }
+
+#[cfg(all(test, feature = "dense"))]
+mod tests {
+    use super::*;
+    use crate::loss::closed_form::{ClosedForm, mueller_brown};
+    use crate::run::{Budget, Cancel};
+
+    fn near(top: [f64; 2]) -> std::result::Result<Saddle, String> {
+        let mut loss = ClosedForm::new(2, None, mueller_brown);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        refine(&mut oracle, &top, 0.1).unwrap()
+    }
+
+    #[test]
+    fn both_saddles_of_mueller_and_brown_are_found() {
+        for (top, height) in [([-0.8, 0.65], -40.6648435), ([0.2, 0.3], -72.2489401)] {
+            let saddle = near(top).unwrap();
+            assert!((saddle.loss - height).abs() < 1e-6); // The digits known.
+            assert!(saddle.evidence.gradient_norm <= TOLERANCE);
+            assert!(saddle.evidence.eigenvalues[0] < 0.0 && saddle.evidence.eigenvalues[1] > 0.0);
+        }
+    }
+
+    #[test]
+    fn a_minimum_is_not_taken_for_a_saddle() {
+        assert!(near([-0.55822, 1.44173]).is_err());
+    }
+}

@@ -174,3 +174,32 @@ fn lowest_of_tridiagonal(diagonal: &[f64], off: &[f64]) -> (f64, Vec<f64>) {
     }
     (high, x)
 }
+
+#[cfg(all(test, feature = "dense"))]
+mod tests {
+    use super::*;
+    use crate::loss::closed_form::ClosedForm;
+    use crate::run::{Budget, Cancel};
+
+    #[test]
+    fn lanczos_and_the_whole_hessian_agree_on_the_lowest_eigenvalue() {
+        // f = sum_i a_i x_i^2 / 2 + x_0 x_1 x_2 at x = (1, ..., 1): one clearly negative eigenvalue.
+        let f = |x: &[f64], g: &mut [f64]| {
+            let a = |i: usize| if i == 0 { -3.0 } else { i as f64 };
+            let cubic = [x[1] * x[2], x[0] * x[2], x[0] * x[1]];
+            for i in 0..x.len() {
+                g[i] = a(i) * x[i] + cubic.get(i).unwrap_or(&0.0);
+            }
+            (0..x.len()).map(|i| 0.5 * a(i) * x[i] * x[i]).sum::<f64>() + x[0] * x[1] * x[2]
+        };
+        let mut loss = ClosedForm::new(30, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let theta = vec![1.0; 30];
+        let dense = Hessian::at(&mut oracle, &theta).unwrap().lowest();
+        let krylov = lanczos(&mut oracle, &theta, 7).unwrap();
+        // Products are differences of gradients here, good to about 1e-9.
+        assert!((dense.values[0] - krylov.values[0]).abs() < 1e-6, "{} {}", dense.values[0], krylov.values[0]);
+        assert!(dot(&dense.vector, &krylov.vector).abs() > 1.0 - 1e-6);
+        assert_eq!((dense.index(), krylov.index()), (1, 1));
+    }
+}

@@ -1,12 +1,15 @@
 /* The barcode of a loss function: barcode [BACKEND MODEL]
- * cc -I include examples/c/barcode.c -L DIR -lmountainpass -Wl,-rpath,DIR, with libmountainpass.so in DIR and the
- * backend's libmpass_<name>.so beside it or in MPASS_BACKEND_PATH. */
+ *   cargo rustc --release --lib --crate-type cdylib && cargo build --release -p mountainpass-surfaces-so
+ *   cc -I include examples/c/barcode.c -o barcode -L target/release -lmountainpass -Wl,-rpath,$PWD/target/release
+ * The backend is libmpass_surfaces.so beside libmountainpass.so, or in a folder of MPASS_BACKEND_PATH. */
 #include "mountainpass.h"
 #include <stdio.h>
 
 int main(int argc, char **argv) {
   const char *backend = argc > 2 ? argv[1] : "surfaces";
-  mpass_open request = { .struct_size = sizeof request, .model = argc > 2 ? argv[2] : "three-hump-camel" };
+  const char *model = argc > 2 ? argv[2] : "three-hump-camel";
+
+  mpass_open request = { .struct_size = sizeof request, .model = model };
   mpass_engine *engine = NULL;
   mpass_loss *loss = NULL;
   mpass_landscape *landscape = NULL;
