@@ -12,9 +12,9 @@ pub fn registry() -> Result<Registry> {
         }
     }));
     #[cfg(feature = "faer")]
-    registry.register(mountainpass_sdk::table::<mountainpass_faer::Faer>())?;
+    registry.register::<mountainpass_faer::Faer>()?;
     #[cfg(feature = "surfaces")]
-    registry.register(mountainpass_sdk::table::<mountainpass_surfaces::Surfaces>())?;
+    registry.register::<mountainpass_surfaces::Surfaces>()?;
     Ok(registry)
 }
 

@@ -60,11 +60,10 @@ impl Registry {
         Registry { entries: Mutex::new(Vec::new()), log }
     }
 
-    /// Adds a backend linked into this program, `mountainpass_sdk::table::<Mine>()`.
-    pub fn register(&self, table: &'static abi::Backend) -> Result<()> {
-        // SAFETY: a table with static life, whose texts and slots are static, too; those of the sdk are correct by
-        // construction, and writing another one takes the `unsafe` of its slots.
-        let plugin = unsafe { Plugin::read(table) };
+    /// Adds a backend linked into this program.
+    pub fn register<B: mountainpass_sdk::Backend>(&self) -> Result<()> {
+        // SAFETY: the sdk's table of a `Backend` keeps the contract by construction; its texts and slots are static.
+        let plugin = unsafe { Plugin::read(mountainpass_sdk::table::<B>()) };
         self.add(plugin.map_err(refused_table)?, None)
     }
 
