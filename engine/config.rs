@@ -4,8 +4,9 @@
 
 use crate::error::{Error, Result};
 use crate::explore::Plan;
-use crate::loss::Dtype;
+use crate::loss::{Dtype, Loss};
 use crate::run::Budget;
+use crate::store::{Provenance, Space};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -66,10 +67,49 @@ impl Config {
 
     /// Reads a text; relative paths in it start from `folder`.
     pub fn parse(text: &str, folder: &Path) -> Result<Config> {
+        let (mut config, loss) = Config::tables(text)?;
+        let mut loss = loss.unwrap_or(Section { name: "loss", table: Table::new(), asked: Vec::new() });
+        config.loss = loss_config(&mut loss, folder)?;
+        Ok(config)
+    }
+
+    /// Reads the text of a run whose loss the caller has opened: all tables but `[loss]`.
+    pub fn parse_opened(text: &str) -> Result<Config> {
+        match Config::tables(text)? {
+            (config, None) => Ok(config),
+            (_, Some(_)) => Err(Error::Argument("[loss]: the loss is open already: leave this table out".into())),
+        }
+    }
+
+    /// Where the results of a run come from.
+    pub fn provenance(&self, loss: &dyn Loss) -> Result<Provenance> {
+        let (info, identity) = (loss.info(), loss.identity()?);
+        let aligned = self.plan.align && !loss.symmetries()?.is_empty();
+        Ok(Provenance {
+            version: env!("CARGO_PKG_VERSION").into(),
+            backend: info.backend.clone(),
+            backend_version: info.version.clone(),
+            model: self.loss.model.clone().unwrap_or_default(),
+            model_hash: identity.model_hash,
+            data_hash: identity.data_hash,
+            config_hash: self.hash.clone(),
+            config: self.text.clone(),
+            seed: Some(self.plan.seed),
+            space: if aligned { Space::Aligned } else { Space::Raw },
+            parameters: info.params as u64,
+            samples: info.samples,
+            method: "paths".into(),
+            heights: "upper bounds".into(),
+        })
+    }
+
+    /// Everything but the loss, and the table of the loss, if there is one.
+    fn tables(text: &str) -> Result<(Config, Option<Section>)> {
         let root: Table = text.parse().map_err(|e: toml::de::Error| Error::Argument(located(text, &e)))?;
         let mut root = Section { name: "the configuration", table: root, asked: Vec::new() };
         let hash = hash(&root.table);
-        let mut loss = root.section("loss")?;
+        let has_loss = root.table.contains_key("loss");
+        let loss = root.section("loss")?;
         let mut budget = root.section("budget")?;
         let mut minima = root.section("minima")?;
         let mut complex = root.section("complex")?;
@@ -78,7 +118,7 @@ impl Config {
         let mut report = root.section("report")?;
         root.finish()?;
         let config = Config {
-            loss: loss_config(&mut loss, folder)?,
+            loss: LossConfig::default(),
             budget: budget.budget()?,
             plan: plan(&mut minima, &mut complex, &mut symmetry, &mut paths)?,
             title: report.text("title")?,
@@ -86,7 +126,7 @@ impl Config {
             text: text.to_owned(),
         };
         [budget, minima, complex, symmetry, paths, report].iter().try_for_each(Section::finish)?;
-        Ok(config)
+        Ok((config, has_loss.then_some(loss)))
     }
 }
 
@@ -351,6 +391,15 @@ mod tests {
         );
         assert!(fault("[loss\n").starts_with("line 1: "));
         assert_eq!(fault(""), "[loss] names no backend and no plugin");
+    }
+
+    #[test]
+    fn a_run_on_an_open_loss_has_every_table_but_that_of_the_loss() {
+        assert_eq!(Config::parse_opened("[minima]\nstarts = 5").unwrap().plan.starts, 5);
+        assert_eq!(Config::parse_opened("").unwrap().plan, Plan::default());
+        let fault = |text: &str| Config::parse_opened(text).unwrap_err().to_string();
+        assert_eq!(fault("[loss]"), "[loss]: the loss is open already: leave this table out");
+        assert_eq!(fault("[path]"), "unknown key \"path\"; the nearest is \"paths\"");
     }
 
     #[test]

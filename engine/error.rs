@@ -46,6 +46,12 @@ pub enum Error {
     /// A landscape database that cannot be used.
     #[error("{}: {text}", path.display())]
     Store { path: PathBuf, text: String },
+    /// A handle of the C interface that another call is using.
+    #[error("this {0} is in use by another call: one thread at a time, and none from inside a callback")]
+    Busy(&'static str),
+    /// A handle of the C interface that a panic has left in an unknown state.
+    #[error("this {0} failed inside the library before: only free it")]
+    Poisoned(&'static str),
     /// Our own bug.
     #[error("internal error: {0}; please report it")]
     Internal(String),
@@ -75,6 +81,8 @@ impl Error {
             Error::Cancelled => status::CANCELLED,
             Error::Budget(_) => status::BUDGET,
             Error::Io { .. } | Error::Store { .. } => status::NOT_FOUND,
+            Error::Busy(_) => status::BUSY,
+            Error::Poisoned(_) => status::POISONED,
             Error::Internal(_) => status::INTERNAL,
         }
     }

@@ -22,4 +22,6 @@ pub mod report;
 pub mod config;
 pub mod explore;
 
+pub mod capi;
+
 pub use error::{Error, Result};

@@ -1,15 +1,16 @@
-//! The headers against their mirror `sdk/abi.rs`: every struct, field and constant, as a C compiler sees them; and
-//! the headers alone under every standard they promise.
+//! The headers against their mirrors `sdk/abi.rs` and `capi/abi.rs`: every struct, field and constant, as a C compiler
+//! sees them; and the headers alone under every standard they promise.
 
 mod built;
 
+use mountainpass::capi::abi as callers;
 use mountainpass_sdk::abi::{self, cap, dtype, log, memory, split, status, symmetry};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::mem::offset_of;
 use std::process::Command;
 
-const HEADERS: [&str; 2] = ["mountainpass_base.h", "mountainpass_backend.h"];
+const HEADERS: [&str; 3] = ["mountainpass_base.h", "mountainpass_backend.h", "mountainpass.h"];
 
 /// One struct as Rust lays it out.
 struct Layout {
@@ -24,14 +25,14 @@ fn field_size<T, F>(_: fn(&T) -> &F) -> usize {
 }
 
 macro_rules! layouts {
-    ($($c:literal $rust:ident { $($field:ident)* })*) => {
+    ($($c:literal $module:ident $rust:ident { $($field:ident)* })*) => {
         vec![$(Layout {
             name: $c,
-            size: size_of::<abi::$rust>(),
+            size: size_of::<$module::$rust>(),
             fields: vec![$((
                 stringify!($field).trim_start_matches("r#"),
-                offset_of!(abi::$rust, $field),
-                field_size(|record: &abi::$rust| &record.$field),
+                offset_of!($module::$rust, $field),
+                field_size(|record: &$module::$rust| &record.$field),
             )),*],
         }),*]
     };
@@ -39,23 +40,31 @@ macro_rules! layouts {
 
 fn layouts() -> Vec<Layout> {
     layouts! {
-        "mpass_error" Error { code text }
-        "mpass_view" View { data rows cols row_stride dtype memory device reserved }
-        "mpass_array" Array { name data shape strides ndim dtype }
-        "mpass_open" Open { struct_size device max_threads n_options model model_bytes model_len keys values data n_data user }
-        "mpass_host" Host { struct_size abi_minor ctx log cancelled parallel extension workers reserved }
-        "mpass_device" Device { struct_size memory name memory_bytes }
-        "mpass_loss_info" LossInfo { struct_size caps params samples rows_best rows_max dtypes memories noise }
-        "mpass_eval" Eval { struct_size reserved theta ids loss grad dir hvp row_status cancel stream }
-        "mpass_backend" Backend { struct_size abi_minor name version probe open info eval close extension }
-        "mpass_parameter" Parameter { name shape offset ndim reserved }
-        "mpass_ext_parameters" ExtParameters { struct_size reserved list }
-        "mpass_ext_start" ExtStart { struct_size reserved start r#box }
-        "mpass_ext_metrics" ExtMetrics { struct_size reserved names eval }
-        "mpass_symmetry" Symmetry { kind reserved n_blocks block index split period }
-        "mpass_ext_symmetry" ExtSymmetry { struct_size reserved list }
-        "mpass_identity" Identity { struct_size reserved model_hash data_hash options }
-        "mpass_ext_identity" ExtIdentity { struct_size reserved get }
+        "mpass_error" abi Error { code text }
+        "mpass_view" abi View { data rows cols row_stride dtype memory device reserved }
+        "mpass_array" abi Array { name data shape strides ndim dtype }
+        "mpass_open" abi Open { struct_size device max_threads n_options model model_bytes model_len keys values data n_data user }
+        "mpass_host" abi Host { struct_size abi_minor ctx log cancelled parallel extension workers reserved }
+        "mpass_device" abi Device { struct_size memory name memory_bytes }
+        "mpass_loss_info" abi LossInfo { struct_size caps params samples rows_best rows_max dtypes memories noise }
+        "mpass_eval" abi Eval { struct_size reserved theta ids loss grad dir hvp row_status cancel stream }
+        "mpass_backend" abi Backend { struct_size abi_minor name version probe open info eval close extension }
+        "mpass_parameter" abi Parameter { name shape offset ndim reserved }
+        "mpass_ext_parameters" abi ExtParameters { struct_size reserved list }
+        "mpass_ext_start" abi ExtStart { struct_size reserved start r#box }
+        "mpass_ext_metrics" abi ExtMetrics { struct_size reserved names eval }
+        "mpass_symmetry" abi Symmetry { kind reserved n_blocks block index split period }
+        "mpass_ext_symmetry" abi ExtSymmetry { struct_size reserved list }
+        "mpass_identity" abi Identity { struct_size reserved model_hash data_hash options }
+        "mpass_ext_identity" abi ExtIdentity { struct_size reserved get }
+        "mpass_hooks" callers Hooks { struct_size log_level user log progress }
+        "mpass_engine_options" callers EngineOptions { struct_size threads hooks }
+        "mpass_run_options" callers RunOptions { struct_size flags cancel config evaluation_ids }
+        "mpass_landscape_info" callers LandscapeInfo { struct_size ended params n_minima n_paths n_loss n_gradient n_hessian_product noise aligned reserved }
+        "mpass_minimum" callers Minimum { struct_size flags cell same_as seed path loss gradient_norm theta }
+        "mpass_path" callers Path { struct_size state id from_cell to_cell pass_cell pass_kind reserved height height_error pass_arc pass_theta n_samples n_knots arc loss slope knots }
+        "mpass_bar" callers Bar { birth death death_error birth_cell death_cell elder_cell path degree death_kind flags reserved }
+        "mpass_score" callers Score { struct_size degree bars essential doubtful mean total max bottleneck wasserstein_1 wasserstein_2 without_doubtful }
     }
 }
 
@@ -84,8 +93,24 @@ fn constants() -> Vec<(&'static str, i64)> {
         ("MPASS_SYMMETRY_RIGID", symmetry::RIGID),
         ("MPASS_TRAIN", split::TRAIN), ("MPASS_TEST", split::TEST), ("MPASS_BACKEND_MINOR", abi::MINOR),
     ];
+    use callers::{bar, death, ended, minimum, path};
+    let callers = [
+        ("MPASS_VERSION", callers::VERSION),
+        ("MPASS_ENDED_COMPLETE", ended::COMPLETE), ("MPASS_ENDED_BUDGET", ended::BUDGET),
+        ("MPASS_ENDED_CANCELLED", ended::CANCELLED),
+        ("MPASS_MINIMUM_COUNTS", minimum::COUNTS), ("MPASS_MINIMUM_UNCONVERGED", minimum::UNCONVERGED),
+        ("MPASS_MINIMUM_ESCAPED", minimum::ESCAPED), ("MPASS_MINIMUM_NOT_FINITE", minimum::NOT_FINITE),
+        ("MPASS_MINIMUM_TRANSIT", minimum::TRANSIT),
+        ("MPASS_PATH_STRAIGHT", path::STRAIGHT), ("MPASS_PATH_RELAXED", path::RELAXED),
+        ("MPASS_PATH_CONVERGED", path::CONVERGED), ("MPASS_PATH_SPLIT", path::SPLIT),
+        ("MPASS_DEATH_NEVER", death::NEVER), ("MPASS_DEATH_CELL", death::CELL),
+        ("MPASS_DEATH_PATH_MAXIMUM", death::PATH_MAXIMUM), ("MPASS_DEATH_VERIFIED_SADDLE", death::VERIFIED_SADDLE),
+        ("MPASS_BAR_BELOW_NOISE", bar::BELOW_NOISE), ("MPASS_BAR_UNCONVERGED", bar::UNCONVERGED),
+        ("MPASS_BAR_TRANSIT", bar::TRANSIT),
+    ];
     statuses.map(|(name, code)| (name, i64::from(code))).into_iter()
-        .chain(codes.map(|(name, code)| (name, i64::from(code)))).collect()
+        .chain(codes.map(|(name, code)| (name, i64::from(code))))
+        .chain(callers.map(|(name, code)| (name, i64::from(code)))).collect()
 }
 
 fn texts() -> [(&'static str, &'static std::ffi::CStr); 5] {
@@ -135,14 +160,25 @@ fn rust_lays_out_every_struct_and_constant_as_c_does() {
 }
 
 #[test]
+fn a_bar_has_its_frozen_size() {
+    assert_eq!((size_of::<callers::Bar>(), offset_of!(callers::Bar, degree)), (72, 56));
+    assert_eq!(callers::NONE, u64::MAX); // MPASS_NONE
+}
+
+#[test]
 fn the_tables_above_leave_nothing_out() {
     let headers = HEADERS.map(|header| std::fs::read_to_string(built::root().join("include").join(header)).unwrap());
     let words = |text: &str| -> BTreeSet<String> {
         text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map(str::to_owned).collect()
     };
-    let text = headers.concat();
-    let structs: BTreeSet<&str> =
-        text.split("typedef struct ").skip(1).filter_map(|rest| rest.split_whitespace().next()).collect();
+    let text: String = headers.iter().map(|header| built::code(header)).collect();
+    // `typedef struct mpass_loss mpass_loss;` is a handle, which only the library looks into.
+    let structs: BTreeSet<&str> = text
+        .split("typedef struct ")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(['{', ';']).filter(|(head, _)| rest[head.len()..].starts_with('{')))
+        .map(|(head, _)| head.trim())
+        .collect();
     let layouts = layouts();
     assert_eq!(structs, layouts.iter().map(|layout| layout.name).collect());
     // No padding and no field forgotten: each begins where the one before it ends, the last at the struct's end.

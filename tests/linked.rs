@@ -99,7 +99,7 @@ const Y: [f64; 4] = [1.0, 2.0, 3.0, 6.0];
 
 fn open(options: &[(&str, &str)], dtype: Option<Dtype>) -> Result<Box<dyn Loss>, Error> {
     let registry = Registry::new();
-    registry.register(sdk::table::<MeanBackend>())?;
+    registry.register::<MeanBackend>()?;
     let options = options.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
     let data = vec![Array { name: "y", shape: &[2, 2], values: Values::F64(&Y) }];
     registry.open("mean", &OpenRequest { options, data, dtype, ..OpenRequest::default() }, Arc::new(Pool::new(2)))
@@ -189,8 +189,8 @@ fn the_log_says_which_backend_speaks_and_a_name_is_taken_once() {
     let heard = lines.clone();
     let registry =
         Registry::with_log(Arc::new(move |level, line: &str| heard.lock().unwrap().push((level, line.to_owned()))));
-    registry.register(sdk::table::<MeanBackend>()).unwrap();
-    let twice = registry.register(sdk::table::<MeanBackend>()).unwrap_err();
+    registry.register::<MeanBackend>().unwrap();
+    let twice = registry.register::<MeanBackend>().unwrap_err();
     assert_eq!(twice.to_string(), "there is a backend \"mean\" already");
     let data = vec![Array { name: "y", shape: &[4], values: Values::F64(&Y) }];
     registry.open("mean", &OpenRequest { data, ..OpenRequest::default() }, Arc::new(Pool::new(1))).unwrap();
@@ -204,7 +204,7 @@ fn the_log_says_which_backend_speaks_and_a_name_is_taken_once() {
 fn every_surface_is_the_same_through_the_table() {
     use mountainpass_surfaces::{MODELS, Surfaces, surface};
     let registry = Registry::new();
-    registry.register(sdk::table::<Surfaces>()).unwrap();
+    registry.register::<Surfaces>().unwrap();
     for model in MODELS {
         let request = OpenRequest { model: model.into(), ..OpenRequest::default() };
         let mut loss = registry.open("surfaces", &request, Arc::new(Pool::new(1))).unwrap();

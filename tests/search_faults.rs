@@ -249,7 +249,7 @@ fn the_penalty_is_that_of_the_single_net() {
     use mountainpass::pool::Pool;
     use std::sync::Arc;
     let registry = Registry::new();
-    registry.register(mountainpass_sdk::table::<mountainpass_faer::Faer>()).unwrap();
+    registry.register::<mountainpass_faer::Faer>().unwrap();
     let open = |l2: &str| {
         let options = [("data", "digits"), ("limit", "50"), ("l2", l2)];
         let options = options.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();

@@ -24,7 +24,7 @@ pub fn registry(files: &[PathBuf]) -> Result<(Registry, Vec<String>)> {
 #[cfg(any(feature = "faer", feature = "surfaces"))]
 fn link<B: mountainpass_sdk::Backend>(registry: &Registry, loaded: &[String]) -> Result<()> {
     let taken = loaded.iter().any(|name| name.as_bytes() == B::NAME.to_bytes());
-    if taken { Ok(()) } else { registry.register(mountainpass_sdk::table::<B>()) }
+    if taken { Ok(()) } else { registry.register::<B>() }
 }
 
 /// The index of a device by its name; `None` is the first.

@@ -13,7 +13,7 @@ use mountainpass::loss::{Dtype, Loss, OpenRequest};
 use mountainpass::pool::Pool;
 use mountainpass::run::Cancel;
 use mountainpass::search::{Finding, Landscape, Minimum};
-use mountainpass::store::{Provenance, Space, Store};
+use mountainpass::store::{Provenance, Store};
 use mountainpass::{Error, Result, report};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -75,7 +75,7 @@ impl Run {
 
         let cancel = catch_interrupts()?;
         let mut loss = open(&config, threads)?;
-        let provenance = provenance(&config, &*loss)?;
+        let provenance = config.provenance(&*loss)?;
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
         let mut store = match known {
             Some(store) => self.same_loss(store, &provenance)?,
@@ -188,27 +188,6 @@ fn open(config: &Config, threads: usize) -> Result<Box<dyn Loss>> {
         ..OpenRequest::default()
     };
     registry.open(&backend, &request, Arc::new(Pool::new(threads)))
-}
-
-fn provenance(config: &Config, loss: &dyn Loss) -> Result<Provenance> {
-    let (info, identity) = (loss.info(), loss.identity()?);
-    let aligned = config.plan.align && !loss.symmetries()?.is_empty();
-    Ok(Provenance {
-        version: env!("CARGO_PKG_VERSION").into(),
-        backend: info.backend.clone(),
-        backend_version: info.version.clone(),
-        model: config.loss.model.clone().unwrap_or_default(),
-        model_hash: identity.model_hash,
-        data_hash: identity.data_hash,
-        config_hash: config.hash.clone(),
-        config: config.text.clone(),
-        seed: Some(config.plan.seed),
-        space: if aligned { Space::Aligned } else { Space::Raw },
-        parameters: info.params as u64,
-        samples: info.samples,
-        method: "paths".into(),
-        heights: "upper bounds".into(),
-    })
 }
 
 /// Explores, keeping every finding, and reads back what there is.

@@ -1,4 +1,4 @@
-//! Reading memory another module owns: records of another size, texts, lists, and outputs between canaries.
+//! Reading memory another module owns, a backend's or a C caller's: records of another size, texts, lists, and outputs between canaries.
 //!
 //! Everything here is copied before it is looked at, so no reference into a plugin's memory leaves this file. Faults
 //! come back as the end of a sentence; the caller knows the backend and the slot.
@@ -14,7 +14,7 @@ const LONGEST: usize = 1 << 20;
 /// # Safety
 /// `from` is NULL or points to a record whose first field is its `struct_size` and which is that large; `T` is one
 /// of the sized records of [`abi`], so that any bytes a backend may write are a value of it.
-pub(super) unsafe fn record<T: Copy>(from: *const T, zero: T, name: &str) -> Result<T, String> {
+pub(crate) unsafe fn record<T: Copy>(from: *const T, zero: T, name: &str) -> Result<T, String> {
     if from.is_null() {
         return Err(format!("{name} is NULL"));
     }
@@ -36,7 +36,7 @@ pub(super) unsafe fn record<T: Copy>(from: *const T, zero: T, name: &str) -> Res
 ///
 /// # Safety
 /// `from` is NULL or points to NUL-terminated text.
-pub(super) unsafe fn text(from: *const c_char, name: &str) -> Result<Option<String>, String> {
+pub(crate) unsafe fn text(from: *const c_char, name: &str) -> Result<Option<String>, String> {
     if from.is_null() {
         return Ok(None);
     }
@@ -55,7 +55,7 @@ pub(super) unsafe fn text(from: *const c_char, name: &str) -> Result<Option<Stri
 ///
 /// # Safety
 /// `from` is NULL or points to `count` values of `T`.
-pub(super) unsafe fn list<T: Copy>(from: *const T, count: u64, most: u64, name: &str) -> Result<Vec<T>, String> {
+pub(crate) unsafe fn list<T: Copy>(from: *const T, count: u64, most: u64, name: &str) -> Result<Vec<T>, String> {
     match count {
         0 => Ok(Vec::new()),
         _ if count > most => Err(format!("{name}: {count} of them where at most {most} make sense")),

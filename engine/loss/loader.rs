@@ -67,8 +67,13 @@ fn missing(library: &Library) -> String {
 pub(super) fn find(name: &str) -> Option<PathBuf> {
     let variable = std::env::var_os("MPASS_BACKEND_PATH").filter(|_| !elevated());
     let here = [library_folder(), std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()))];
-    let file = format!("{}mpass_{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let file = file(name);
     folders(variable.as_deref(), here).into_iter().map(|folder| folder.join(&file)).find(|path| path.is_file())
+}
+
+/// The name of the file in which a backend is looked for.
+pub(super) fn file(name: &str) -> String {
+    format!("{}mpass_{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
 }
 
 /// The folders that are searched: those of the variable, then those the engine's code lies in. A relative folder

@@ -8,7 +8,7 @@ pub mod oracle;
 
 mod batch;
 mod extension;
-mod foreign;
+pub(crate) mod foreign;
 mod host;
 mod loader;
 mod plugin;
@@ -18,4 +18,4 @@ mod request;
 pub use host::Log;
 pub use loss::{Batch, Bounds, Caps, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
 pub use registry::{Device, Registry};
-pub use request::{Array, OpenRequest, Values};
+pub use request::{Array, Foreign, OpenRequest, Values};

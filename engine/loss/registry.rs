@@ -60,11 +60,10 @@ impl Registry {
         Registry { entries: Mutex::new(Vec::new()), log }
     }
 
-    /// Adds a backend linked into this program, `mountainpass_sdk::table::<Mine>()`.
-    pub fn register(&self, table: &'static abi::Backend) -> Result<()> {
-        // SAFETY: a table with static life, whose texts and slots are static, too; those of the sdk are correct by
-        // construction, and writing another one takes the `unsafe` of its slots.
-        let plugin = unsafe { Plugin::read(table) };
+    /// Adds a backend linked into this program.
+    pub fn register<B: mountainpass_sdk::Backend>(&self) -> Result<()> {
+        // SAFETY: the sdk's table of a `Backend` keeps the contract by construction; its texts and slots are static.
+        let plugin = unsafe { Plugin::read(mountainpass_sdk::table::<B>()) };
         self.add(plugin.map_err(refused_table)?, None)
     }
 
@@ -166,7 +165,14 @@ impl Registry {
             });
         }
         let names = self.names();
-        Err(Error::unknown("backend", name, names.iter().map(String::as_str)))
+        match names.is_empty() {
+            // No name can be meant instead: what is missing is the file.
+            true => {
+                let hint = format!("; there is no {} in MPASS_BACKEND_PATH or beside the library", loader::file(name));
+                Err(Error::Unknown { what: "backend", name: name.to_owned(), hint })
+            }
+            false => Err(Error::unknown("backend", name, names.iter().map(String::as_str))),
+        }
     }
 }
 
@@ -189,10 +195,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_backend_names_the_nearest() {
+    fn where_no_backend_is_known_the_missing_file_is_named() {
         let registry = Registry::new();
         let error = registry.open("fear", &OpenRequest::default(), Arc::new(Pool::new(1))).err().unwrap();
-        assert_eq!(error.to_string(), "unknown backend \"fear\"");
+        let line = "unknown backend \"fear\"; there is no libmpass_fear.so in MPASS_BACKEND_PATH or beside the library";
+        assert_eq!(error.to_string().replace(".dylib", ".so"), line);
         assert!(registry.devices("../evil").is_err());
     }
 }

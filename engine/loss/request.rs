@@ -24,7 +24,7 @@ pub struct OpenRequest<'a> {
     pub data: Vec<Array<'a>>,
 }
 
-/// A named array in C order.
+/// A named array, in C order unless its values have strides.
 #[derive(Clone, Copy, Debug)]
 pub struct Array<'a> {
     pub name: &'a str,
@@ -42,18 +42,58 @@ pub enum Values<'a> {
     I64(&'a [i64]),
     I32(&'a [i32]),
     U8(&'a [u8]),
+    Foreign(Foreign<'a>),
+}
+
+/// Elements as a C caller has them: of any element type of the contract, with any strides. They are never read here.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign<'a> {
+    data: *const c_void,
+    strides: Option<&'a [i64]>,
+    dtype: u32,
+}
+
+impl<'a> Foreign<'a> {
+    /// `strides` count elements, one for each axis; `dtype` is a code of [`abi::dtype`].
+    ///
+    /// # Safety
+    /// `data` reaches the elements that the strides and the shape of the [`Array`] lead to, for the life `'a`.
+    pub unsafe fn new(data: *const c_void, strides: Option<&'a [i64]>, dtype: u32) -> Foreign<'a> {
+        Foreign { data, strides, dtype }
+    }
 }
 
 impl Values<'_> {
-    /// Address, length and element type.
-    fn parts(&self) -> (*const c_void, usize, u32) {
+    /// Address and element type.
+    fn parts(&self) -> (*const c_void, u32) {
         match self {
-            Values::F32(v) => (v.as_ptr().cast(), v.len(), abi::dtype::F32),
-            Values::F64(v) => (v.as_ptr().cast(), v.len(), abi::dtype::F64),
-            Values::U64(v) => (v.as_ptr().cast(), v.len(), abi::dtype::U64),
-            Values::I64(v) => (v.as_ptr().cast(), v.len(), abi::dtype::I64),
-            Values::I32(v) => (v.as_ptr().cast(), v.len(), abi::dtype::I32),
-            Values::U8(v) => (v.as_ptr().cast(), v.len(), abi::dtype::U8),
+            Values::F32(v) => (v.as_ptr().cast(), abi::dtype::F32),
+            Values::F64(v) => (v.as_ptr().cast(), abi::dtype::F64),
+            Values::U64(v) => (v.as_ptr().cast(), abi::dtype::U64),
+            Values::I64(v) => (v.as_ptr().cast(), abi::dtype::I64),
+            Values::I32(v) => (v.as_ptr().cast(), abi::dtype::I32),
+            Values::U8(v) => (v.as_ptr().cast(), abi::dtype::U8),
+            Values::Foreign(v) => (v.data, v.dtype),
+        }
+    }
+
+    /// The number of values; `None` where only their owner knows.
+    fn len(&self) -> Option<usize> {
+        match self {
+            Values::F32(v) => Some(v.len()),
+            Values::F64(v) => Some(v.len()),
+            Values::U64(v) => Some(v.len()),
+            Values::I64(v) => Some(v.len()),
+            Values::I32(v) => Some(v.len()),
+            Values::U8(v) => Some(v.len()),
+            Values::Foreign(_) => None,
+        }
+    }
+
+    fn strides(&self) -> *const i64 {
+        match self {
+            Values::Foreign(Foreign { strides: Some(strides), .. }) => strides.as_ptr(),
+            _ => std::ptr::null(),
         }
     }
 }
@@ -87,9 +127,9 @@ impl<'a> RawRequest<'a> {
         }
         let mut data = Vec::new();
         for array in &request.data {
-            let (address, len, dtype) = array.values.parts();
+            let (address, dtype) = array.values.parts();
             let needed = array.shape.iter().try_fold(1_u64, |product, &axis| product.checked_mul(axis));
-            if needed != Some(len as u64) {
+            if let Some(len) = array.values.len().filter(|&len| needed != Some(len as u64)) {
                 let Array { name, shape, .. } = array;
                 return Err(Error::Argument(format!("array {name:?} has {len} values for the shape {shape:?}")));
             }
@@ -98,7 +138,7 @@ impl<'a> RawRequest<'a> {
                 name: name.as_ptr(),
                 data: address,
                 shape: array.shape.as_ptr(),
-                strides: std::ptr::null(),
+                strides: array.values.strides(),
                 ndim: array.shape.len() as u32,
                 dtype,
             });

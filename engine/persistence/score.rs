@@ -41,6 +41,18 @@ impl Score {
         score
     }
 
+    /// `(sum (l/2)^q)^(1/q)` over the finite bars of one degree that count; `None` unless q is in [1, inf].
+    pub fn wasserstein(barcode: &Barcode, degree: u32, q: f64) -> Option<f64> {
+        let lengths: Vec<f64> = barcode.counted(degree).filter_map(|bar| Some(bar.length()?.abs())).collect();
+        let max = lengths.iter().copied().fold(0.0, f64::max);
+        match q {
+            q if q == f64::INFINITY || (q >= 1.0 && max == 0.0) => Some(max / 2.0),
+            // Scaled by the largest, so that powers neither overflow nor vanish.
+            q if q >= 1.0 => Some(max / 2.0 * lengths.iter().map(|l| (l / max).powf(q)).sum::<f64>().powf(1.0 / q)),
+            _ => None,
+        }
+    }
+
     fn of_lengths(lengths: &[f64], degree: u32) -> Score {
         let total: f64 = lengths.iter().sum();
         let max = lengths.iter().copied().fold(0.0, f64::max);
@@ -61,5 +73,36 @@ impl Score {
             doubtful: 0,
             without_doubtful: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::Bar;
+
+    #[test]
+    fn the_distance_of_order_q_is_that_of_the_score_where_both_are_defined() {
+        let bar = |length: Option<f64>| Bar {
+            degree: 0,
+            birth: 1.0,
+            death: length.map(|length| 1.0 + length),
+            death_error: None,
+            birth_cell: 0,
+            death_cell: None,
+            elder: None,
+            path: None,
+            death_kind: None,
+            transit: None,
+            below_noise: None,
+            unconverged: None,
+            evidence: None,
+        };
+        let barcode = Barcode { bars: [None, Some(3.0), Some(4.0)].map(bar).to_vec(), cells: Vec::new() };
+        let (score, of) = (Score::of(&barcode, 0), |q| Score::wasserstein(&barcode, 0, q));
+        assert_eq!((of(1.0), of(2.0), of(f64::INFINITY)), (Some(3.5), Some(2.5), Some(2.0)));
+        assert_eq!((score.wasserstein_1, score.wasserstein_2, score.bottleneck), (3.5, 2.5, 2.0));
+        assert_eq!((of(0.5), of(f64::NAN)), (None, None));
+        assert_eq!(Score::wasserstein(&barcode, 1, 2.0), Some(0.0));
     }
 }

@@ -8,6 +8,8 @@ pub mod lbfgs;
 pub mod minima;
 pub mod path;
 pub mod polyline;
+// Without `dense` the search for saddles only says that it was not tried.
+#[cfg_attr(not(feature = "dense"), allow(unused))]
 pub mod saddle;
 pub mod spectrum;
 

@@ -21,6 +21,17 @@ pub fn folder(name: &str) -> PathBuf {
 
 /// Builds a cdylib member with the running test's profile and target folder; returns its file.
 pub fn cdylib(package: &str) -> PathBuf {
+    shared_library(&["build", "-p", package])
+}
+
+/// Builds libmountainpass.so, what C programs link, without the parts they do not use; returns its file.
+pub fn engine() -> PathBuf {
+    // One crate type at a time: the manifest names none, so that `cargo test` builds no .so.
+    shared_library(&["rustc", "--lib", "--crate-type", "cdylib", "-p", "mountainpass", "--no-default-features"])
+}
+
+/// Runs Cargo, with the running test's profile and target folder, and returns the shared library that it made last.
+fn shared_library(command: &[&str]) -> PathBuf {
     let exe = std::env::current_exe().unwrap(); // <target>/<profile>/deps/<test>
     let profile_folder = exe.parent().and_then(Path::parent).unwrap();
     let profile = match profile_folder.file_name().unwrap().to_str().unwrap() {
@@ -28,7 +39,8 @@ pub fn cdylib(package: &str) -> PathBuf {
         other => other,
     };
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--offline", "--message-format=json", "--profile", profile, "-p", package, "--target-dir"])
+        .args(command)
+        .args(["--offline", "--message-format=json", "--profile", profile, "--target-dir"])
         .arg(profile_folder.parent().unwrap())
         .current_dir(root())
         .output()
@@ -45,7 +57,7 @@ pub fn cdylib(package: &str) -> PathBuf {
             .filter_map(file)
             .find(|file| file.extension().is_some_and(|end| end == std::env::consts::DLL_EXTENSION))
     };
-    messages.filter_map(artifact).next_back().unwrap_or_else(|| panic!("cargo made no shared library of {package}"))
+    messages.filter_map(artifact).next_back().unwrap_or_else(|| panic!("cargo {command:?} made no shared library"))
 }
 
 /// The C compiler.
@@ -53,6 +65,18 @@ pub fn cc() -> Command {
     let mut cc = Command::new(std::env::var_os("CC").unwrap_or("cc".into()));
     cc.arg("-I").arg(root().join("include"));
     cc
+}
+
+/// The C++ compiler.
+pub fn cxx() -> Command {
+    let mut cxx = Command::new(std::env::var_os("CXX").unwrap_or("c++".into()));
+    cxx.arg("-I").arg(root().join("include"));
+    cxx
+}
+
+/// A header without its comments.
+pub fn code(header: &str) -> String {
+    header.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, code)| code)).collect()
 }
 
 /// Runs a compiler; its complaints are the test's.

@@ -1,0 +1,125 @@
+//! The structs and constants of `include/mountainpass.h` in Rust, field for field.
+//!
+//! What a field means is said in the header. Layouts are compared with a C compiler's in `tests/abi_layout.rs`.
+
+use crate::run::Cancel;
+use mountainpass_sdk::abi::View;
+use std::ffi::{c_char, c_void};
+
+/// `MPASS_VERSION`: major << 16 | minor of this library.
+pub const VERSION: u32 = number(env!("CARGO_PKG_VERSION_MAJOR")) << 16 | number(env!("CARGO_PKG_VERSION_MINOR"));
+/// `MPASS_NONE`: no cell, seed or path.
+pub const NONE: u64 = u64::MAX;
+
+/// How a run ended, `MPASS_ENDED_*`.
+pub mod ended {
+    pub const COMPLETE: u32 = 0;
+    pub const BUDGET: u32 = 1;
+    pub const CANCELLED: u32 = 2;
+}
+
+/// Flags of a minimum, `MPASS_MINIMUM_*`.
+pub mod minimum {
+    pub const COUNTS: u32 = 1;
+    pub const UNCONVERGED: u32 = 2;
+    pub const ESCAPED: u32 = 4;
+    pub const NOT_FINITE: u32 = 8;
+    pub const TRANSIT: u32 = 16;
+}
+
+/// States of a path, `MPASS_PATH_*`.
+pub mod path {
+    pub const STRAIGHT: u32 = 0;
+    pub const RELAXED: u32 = 1;
+    pub const CONVERGED: u32 = 2;
+    pub const SPLIT: u32 = 3;
+}
+
+/// What ends a bar, `MPASS_DEATH_*`.
+pub mod death {
+    pub const NEVER: u32 = 0;
+    pub const CELL: u32 = 1;
+    pub const PATH_MAXIMUM: u32 = 2;
+    pub const VERIFIED_SADDLE: u32 = 3;
+}
+
+/// Flags of a bar, `MPASS_BAR_*`.
+pub mod bar {
+    pub const BELOW_NOISE: u32 = 1;
+    pub const UNCONVERGED: u32 = 2;
+    pub const TRANSIT: u32 = 4;
+}
+
+macro_rules! structs {
+    ($($(#[$doc:meta])* pub struct $name:ident { $($field:ident: $type:ty),* $(,)? })*) => {$(
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy)]
+        pub struct $name { $(pub $field: $type),* }
+        impl $name {
+            /// Every byte zero: the default of every option.
+            pub const fn zeroed() -> Self {
+                // SAFETY: integers, floats, raw pointers and `Option`s of functions are all valid as zero bytes.
+                unsafe { std::mem::zeroed() }
+            }
+            /// What its filler stamps into `struct_size`, where it has one.
+            pub const SIZE: u32 = std::mem::size_of::<$name>() as u32;
+        }
+        // SAFETY: records the library hands out are constant and point into memory of the handle they belong to;
+        // those of callers are copied on arrival and stay on the thread they came on.
+        unsafe impl Send for $name {}
+        // SAFETY: as above.
+        unsafe impl Sync for $name {}
+    )*};
+}
+
+structs! {
+    /// `mpass_hooks`.
+    pub struct Hooks {
+        struct_size: u32, log_level: i32, user: *mut c_void,
+        log: Option<unsafe extern "C" fn(*mut c_void, i32, *const c_char)>,
+        progress: Option<unsafe extern "C" fn(*mut c_void, *const c_char, u64, u64, *const c_char)>,
+    }
+    /// `mpass_engine_options`.
+    pub struct EngineOptions { struct_size: u32, threads: u32, hooks: *const Hooks }
+    /// `mpass_run_options`.
+    pub struct RunOptions {
+        struct_size: u32, flags: u32, cancel: *const Cancel, config: *const c_char, evaluation_ids: *const View,
+    }
+    /// `mpass_landscape_info`.
+    pub struct LandscapeInfo {
+        struct_size: u32, ended: u32, params: u64, n_minima: u64, n_paths: u64,
+        n_loss: u64, n_gradient: u64, n_hessian_product: u64, noise: f64, aligned: u32, reserved: u32,
+    }
+    /// `mpass_minimum`.
+    pub struct Minimum {
+        struct_size: u32, flags: u32, cell: u64, same_as: u64, seed: u64, path: u64,
+        loss: f64, gradient_norm: f64, theta: *const f64,
+    }
+    /// `mpass_path`.
+    pub struct Path {
+        struct_size: u32, state: u32, id: u64, from_cell: u64, to_cell: u64, pass_cell: u64,
+        pass_kind: u32, reserved: u32, height: f64, height_error: f64, pass_arc: f64, pass_theta: *const f64,
+        n_samples: u64, n_knots: u64, arc: *const f64, loss: *const f64, slope: *const f64, knots: *const f64,
+    }
+    /// `mpass_bar`; frozen.
+    pub struct Bar {
+        birth: f64, death: f64, death_error: f64, birth_cell: u64, death_cell: u64, elder_cell: u64, path: u64,
+        degree: u32, death_kind: u32, flags: u32, reserved: u32,
+    }
+    /// `mpass_score`.
+    pub struct Score {
+        struct_size: u32, degree: u32, bars: u64, essential: u64, doubtful: u64, mean: f64, total: f64, max: f64,
+        bottleneck: f64, wasserstein_1: f64, wasserstein_2: f64, without_doubtful: *const Score,
+    }
+}
+
+/// The digits of a version.
+const fn number(text: &str) -> u32 {
+    let (mut value, mut i) = (0, 0);
+    while i < text.len() {
+        value = 10 * value + (text.as_bytes()[i] - b'0') as u32;
+        i += 1;
+    }
+    value
+}

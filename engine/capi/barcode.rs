@@ -1,0 +1,229 @@
+//! The barcode of a landscape, its scores and its text.
+
+use super::abi::{self, bar, death};
+use super::argument::{handle, out_pointer};
+use super::barrier::{give, take};
+use super::hooks::c_text;
+use super::landscape::Landscape;
+use crate::error::Error;
+use crate::persistence::{self, Bar, DeathKind, Score, tree};
+use crate::report::{BarcodeFile, Findings};
+use std::ffi::{CString, c_char};
+
+/// `mpass_barcode`.
+pub struct Barcode {
+    barcode: persistence::Barcode,
+    bars: Vec<abi::Bar>,
+    /// One for each degree that has bars.
+    scores: Vec<abi::Score>,
+    /// What their `without_doubtful` points to; never changed again.
+    _sure: Vec<abi::Score>,
+    /// The text, or why a value in it has no word in JSON.
+    json: std::result::Result<CString, String>,
+}
+
+export! {
+    /// Computes the barcode of a landscape.
+    fn mpass_barcode_compute(landscape: *const Landscape, out: *mut *mut Barcode) {
+        let out = out_pointer(out, "out")?;
+        // SAFETY: the caller's handle.
+        let barcode = Barcode::of(unsafe { handle(landscape, "landscape") }?);
+        // SAFETY: checked above.
+        unsafe { give(out, barcode) };
+        Ok(())
+    }
+}
+
+export! {
+    /// All bars.
+    fn mpass_barcode_bars(barcode: *const Barcode, count: *mut u64) -> *const abi::Bar, else std::ptr::null(); {
+        let count = out_pointer(count, "count")?;
+        // SAFETY: the caller's handle.
+        let bars = &unsafe { handle(barcode, "barcode") }?.bars;
+        // SAFETY: checked above.
+        unsafe { count.write(bars.len() as u64) };
+        Ok(bars.as_ptr())
+    }
+}
+
+export! {
+    /// The score of one degree.
+    fn mpass_barcode_score(barcode: *const Barcode, degree: u32) -> *const abi::Score, else std::ptr::null(); {
+        // SAFETY: the caller's handle.
+        let scores = &unsafe { handle(barcode, "barcode") }?.scores;
+        let score = scores.iter().find(|score| score.degree == degree);
+        score.map(std::ptr::from_ref).ok_or_else(|| Error::Argument(format!("there is no bar of degree {degree}")))
+    }
+}
+
+export! {
+    /// The distance of order q to the ideal barcode.
+    fn mpass_barcode_wasserstein(barcode: *const Barcode, degree: u32, q: f64, out: *mut f64) {
+        let out = out_pointer(out, "out")?;
+        // SAFETY: the caller's handle.
+        let barcode = unsafe { handle(barcode, "barcode") }?;
+        let distance = Score::wasserstein(&barcode.barcode, degree, q);
+        let distance = distance.ok_or_else(|| Error::Argument(format!("q is {q}: it must be from 1 to INFINITY")))?;
+        // SAFETY: checked above.
+        unsafe { out.write(distance) };
+        Ok(())
+    }
+}
+
+export! {
+    /// The text of a barcode.json.
+    fn mpass_barcode_json(barcode: *const Barcode) -> *const c_char, else std::ptr::null(); {
+        // SAFETY: the caller's handle.
+        let json = &unsafe { handle(barcode, "barcode") }?.json;
+        json.as_ref().map(|text| text.as_ptr()).map_err(|fault| Error::Numeric(fault.clone()))
+    }
+}
+
+export! {
+    /// Frees a barcode.
+    fn mpass_barcode_free(barcode: *mut Barcode) -> (), else (); {
+        // SAFETY: the caller gives it up.
+        unsafe { take(barcode) };
+        Ok(())
+    }
+}
+
+impl Barcode {
+    fn of(landscape: &Landscape) -> Barcode {
+        let barcode = tree(&landscape.found).barcode(landscape.noise);
+        let degree_0 = Score::of(&barcode, 0);
+        let file = BarcodeFile::of(&Findings {
+            title: &landscape.provenance.model,
+            landscape: &landscape.found,
+            barcode: &barcode,
+            score: &degree_0,
+            provenance: &landscape.provenance,
+            superlevel: false,
+            complete: landscape.complete,
+            seconds: &[],
+            versions: &[],
+            notes: &[],
+        });
+        let json = file.to_json().map(|text| c_text(&text)).map_err(|error| error.to_string());
+        let mut degrees: Vec<u32> = barcode.bars.iter().map(|bar| bar.degree).collect();
+        degrees.dedup(); // Bars are sorted by degree.
+        let all: Vec<(Score, u64)> = degrees
+            .into_iter()
+            .map(|degree| {
+                let essential = barcode.degree(degree).filter(|bar| bar.death.is_none()).count() as u64;
+                (Score::of(&barcode, degree), essential)
+            })
+            .collect();
+        let sure: Vec<abi::Score> = all
+            .iter()
+            .filter_map(|(score, essential)| {
+                Some(record(score.without_doubtful.as_deref()?, *essential, std::ptr::null()))
+            })
+            .collect();
+        let without_doubtful =
+            |degree| sure.iter().find(|s| s.degree == degree).map_or(std::ptr::null(), std::ptr::from_ref);
+        let scores =
+            all.iter().map(|(score, essential)| record(score, *essential, without_doubtful(score.degree))).collect();
+        let bars = barcode.bars.iter().map(bar_record).collect();
+        Barcode { barcode, bars, scores, _sure: sure, json }
+    }
+}
+
+fn record(score: &Score, essential: u64, without_doubtful: *const abi::Score) -> abi::Score {
+    abi::Score {
+        struct_size: abi::Score::SIZE,
+        degree: score.degree,
+        bars: score.bars,
+        essential,
+        doubtful: score.doubtful,
+        mean: score.mean,
+        total: score.total,
+        max: score.max,
+        bottleneck: score.bottleneck,
+        wasserstein_1: score.wasserstein_1,
+        wasserstein_2: score.wasserstein_2,
+        without_doubtful,
+    }
+}
+
+fn bar_record(of: &Bar) -> abi::Bar {
+    let flag = |on: Option<bool>, flag: u32| if on == Some(true) { flag } else { 0 };
+    abi::Bar {
+        birth: of.birth,
+        death: of.death.unwrap_or(f64::INFINITY),
+        death_error: of.death_error.unwrap_or(0.0),
+        birth_cell: of.birth_cell,
+        death_cell: of.death_cell.unwrap_or(abi::NONE),
+        elder_cell: of.elder.unwrap_or(abi::NONE),
+        path: of.path.unwrap_or(abi::NONE),
+        degree: of.degree,
+        death_kind: of.death_kind.map_or(death::NEVER, death_code),
+        flags: flag(of.below_noise, bar::BELOW_NOISE)
+            | flag(of.unconverged, bar::UNCONVERGED)
+            | flag(of.transit, bar::TRANSIT),
+        reserved: 0,
+    }
+}
+
+/// `MPASS_DEATH_*`.
+pub(super) fn death_code(kind: DeathKind) -> u32 {
+    match kind {
+        DeathKind::Cell => death::CELL,
+        DeathKind::PathMaximum => death::PATH_MAXIMUM,
+        DeathKind::VerifiedSaddle => death::VERIFIED_SADDLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capi::landscape::found;
+    use crate::search::{self, Descent, Evidence, Minimum, Origin, Pass, PassKind, Path, PathState, Profile};
+
+    fn minimum(cell: u64, loss: f64, descent: Descent, origin: Origin) -> Minimum {
+        let theta = vec![cell as f64];
+        let (evidence, metrics) = (Evidence::default(), Vec::new());
+        Minimum { cell, origin, descent, theta, loss, evidence, same_as: None, metrics, evaluations: 0 }
+    }
+
+    fn path(id: u64, ends: (u64, u64), cell: u64, height: f64) -> Path {
+        let kind = PassKind::PathMaximum;
+        let pass = Pass { cell, kind, height, error: 0.25, arc: 0.5, theta: vec![0.5], evidence: None, reason: None };
+        let (state, profile) = (PathState::Converged, Profile::default());
+        Path { id, ends, state, knots: vec![ends.0 as f64, ends.1 as f64], profile, pass, visits: 1 }
+    }
+
+    #[test]
+    fn doubt_and_way_stations_are_flagged_and_scored_apart() {
+        let start = |seed| Origin::Start { seed };
+        let minima = vec![
+            minimum(0, 0.0, Descent::Converged, start(1)),
+            minimum(1, 1.0, Descent::Converged, start(2)),
+            minimum(2, 2.0, Descent::Unconverged, start(3)),
+            minimum(3, 3.0, Descent::Converged, Origin::Transit { path: 0 }),
+        ];
+        let paths = vec![path(0, (0, 1), 4, 5.0), path(1, (0, 2), 5, 3.0), path(2, (3, 0), 6, 9.0)];
+        let landscape = found(search::Landscape { minima, paths, evaluations: Vec::new() }, 1);
+        let barcode = Barcode::of(&landscape);
+        let told: Vec<(f64, f64, u32, u32)> =
+            barcode.bars.iter().map(|b| (b.birth, b.death, b.flags, b.death_kind)).collect();
+        let top = death::PATH_MAXIMUM;
+        let known = [
+            (0.0, f64::INFINITY, 0, death::NEVER),
+            (1.0, 5.0, 0, top),
+            (2.0, 3.0, bar::UNCONVERGED, top),
+            (3.0, 9.0, bar::TRANSIT, top),
+        ];
+        assert_eq!(told, known);
+        assert_eq!((barcode.bars[1].elder_cell, barcode.bars[1].path, barcode.bars[1].death_error), (0, 0, 0.25));
+
+        // SAFETY: a live barcode; the records are its own.
+        let (all, sure) = unsafe {
+            let all = *mpass_barcode_score(&raw const barcode, 0);
+            (all, *all.without_doubtful)
+        };
+        assert_eq!((all.bars, all.essential, all.doubtful, all.total), (2, 1, 1, 5.0));
+        assert_eq!((sure.bars, sure.essential, sure.doubtful, sure.total), (1, 1, 0, 4.0));
+        assert!(sure.without_doubtful.is_null());
+    }
+}

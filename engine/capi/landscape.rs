@@ -1,0 +1,198 @@
+//! Exploring a loss, and reading what was found.
+
+use super::abi::{self, ended, minimum, path};
+use super::argument::{handle, ids, optional_text, options, out_pointer};
+use super::barcode::death_code;
+use super::barrier::{give, take};
+use super::hooks::Teller;
+use super::loss::{Loss, Opened};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::explore::{Ended, explore};
+use crate::loss::oracle::Oracle;
+use crate::search::{self, Descent, Origin, PathState, Tally, Unrecorded};
+use crate::store::Provenance;
+
+/// `mpass_landscape`: what was found, and a record of each thing that points into it.
+pub struct Landscape {
+    pub(super) found: search::Landscape,
+    pub(super) noise: f64,
+    pub(super) complete: bool,
+    pub(super) provenance: Provenance,
+    info: abi::LandscapeInfo,
+    minima: Vec<abi::Minimum>,
+    paths: Vec<abi::Path>,
+}
+
+export! {
+    /// Explores a loss.
+    fn mpass_explore(loss: *mut Loss, given: *const abi::RunOptions, out: *mut *mut Landscape) {
+        let out = out_pointer(out, "out")?;
+        // SAFETY: the caller's handle.
+        let mut opened = unsafe { handle(loss, "loss") }?.state.lock()?;
+        // SAFETY: NULL or the caller's options, what they point to included.
+        let (given, cancel, text, ids) = unsafe {
+            let given = options(given, abi::RunOptions::zeroed(), "mpass_run_options")?;
+            let ids = given.evaluation_ids.as_ref().map(|view| ids(view, "evaluation_ids")).transpose()?.flatten();
+            let cancel = given.cancel.as_ref().cloned().unwrap_or_default();
+            (given, cancel, optional_text(given.config, "config")?.unwrap_or_default(), ids)
+        };
+        if given.flags != 0 {
+            let text = format!("mpass_run_options.flags is {}: this library knows none", given.flags);
+            return Err(Error::Unsupported { backend: "libmountainpass".into(), text });
+        }
+        let Opened { loss, model, hooks, .. } = &mut *opened;
+        let mut config = Config::parse_opened(&text)?;
+        config.loss.model = (!model.is_empty()).then(|| model.clone());
+        let provenance = config.provenance(&**loss)?;
+        let params = loss.info().params;
+        let mut oracle = Oracle::new(&mut **loss, ids.as_deref(), &cancel, config.budget)?;
+        let (known, mut journal) = (search::Landscape::default(), Unrecorded);
+        let explored = explore(&mut oracle, &config.plan, known, &mut journal, &mut Teller(hooks))?;
+        if !explored.landscape.minima.iter().any(search::Minimum::counts) {
+            return Err(match explored.ended {
+                Ended::Cancelled => Error::Cancelled,
+                _ => Error::Budget("the run, before a minimum was found,"),
+            });
+        }
+        let ended = match explored.ended {
+            Ended::Complete => ended::COMPLETE,
+            Ended::Budget => ended::BUDGET,
+            Ended::Cancelled => ended::CANCELLED,
+        };
+        let landscape = Landscape::new(explored.landscape, explored.noise, explored.aligned, ended, params, provenance);
+        // SAFETY: checked above.
+        unsafe { give(out, landscape) };
+        Ok(())
+    }
+}
+
+export! {
+    /// Counts and costs.
+    fn mpass_landscape_get_info(landscape: *const Landscape) -> *const abi::LandscapeInfo, else std::ptr::null(); {
+        // SAFETY: the caller's handle.
+        Ok(&raw const unsafe { handle(landscape, "landscape") }?.info)
+    }
+}
+
+export! {
+    /// One minimum.
+    fn mpass_landscape_minimum(landscape: *const Landscape, index: u64) -> *const abi::Minimum, else std::ptr::null(); {
+        // SAFETY: the caller's handle.
+        let minima = &unsafe { handle(landscape, "landscape") }?.minima;
+        record(minima, index, "minimum")
+    }
+}
+
+export! {
+    /// One path.
+    fn mpass_landscape_path(landscape: *const Landscape, index: u64) -> *const abi::Path, else std::ptr::null(); {
+        // SAFETY: the caller's handle.
+        let paths = &unsafe { handle(landscape, "landscape") }?.paths;
+        record(paths, index, "path")
+    }
+}
+
+export! {
+    /// Frees a landscape.
+    fn mpass_landscape_free(landscape: *mut Landscape) -> (), else (); {
+        // SAFETY: the caller gives it up.
+        unsafe { take(landscape) };
+        Ok(())
+    }
+}
+
+fn record<T>(records: &[T], index: u64, what: &str) -> Result<*const T> {
+    let found = usize::try_from(index).ok().and_then(|index| records.get(index));
+    found
+        .map(std::ptr::from_ref)
+        .ok_or_else(|| Error::Argument(format!("there is no {what} {index} of {}", records.len())))
+}
+
+impl Landscape {
+    fn new(
+        found: search::Landscape,
+        noise: f64,
+        aligned: bool,
+        ended: u32,
+        params: usize,
+        provenance: Provenance,
+    ) -> Landscape {
+        let spent = |of: fn(&Tally) -> u64| found.evaluations.iter().map(|(_, tally)| of(tally)).sum();
+        let info = abi::LandscapeInfo {
+            struct_size: abi::LandscapeInfo::SIZE,
+            ended,
+            params: params as u64,
+            n_minima: found.minima.len() as u64,
+            n_paths: found.paths.len() as u64,
+            n_loss: spent(|tally| tally.loss),
+            n_gradient: spent(|tally| tally.gradient),
+            n_hessian_product: spent(|tally| tally.hessian_product),
+            noise,
+            aligned: aligned.into(),
+            reserved: 0,
+        };
+        // The vectors that records point into keep their memory when `found` moves, and are never changed again.
+        let minima = found.minima.iter().map(minimum_record).collect();
+        let paths = found.paths.iter().map(|path| path_record(path, params)).collect();
+        Landscape { found, noise, complete: ended == ended::COMPLETE, provenance, info, minima, paths }
+    }
+}
+
+fn minimum_record(of: &search::Minimum) -> abi::Minimum {
+    let descent = match of.descent {
+        Descent::Converged => 0,
+        Descent::Unconverged => minimum::UNCONVERGED,
+        Descent::Escaped => minimum::ESCAPED,
+        Descent::NotFinite => minimum::NOT_FINITE,
+    };
+    let (seed, path, origin) = match of.origin {
+        Origin::Start { seed } => (seed, abi::NONE, 0),
+        Origin::Transit { path } => (abi::NONE, path, minimum::TRANSIT),
+    };
+    abi::Minimum {
+        struct_size: abi::Minimum::SIZE,
+        flags: descent | origin | if of.counts() { minimum::COUNTS } else { 0 },
+        cell: of.cell,
+        same_as: of.same_as.unwrap_or(abi::NONE),
+        seed,
+        path,
+        loss: of.loss,
+        gradient_norm: of.evidence.gradient_norm,
+        theta: of.theta.as_ptr(),
+    }
+}
+
+fn path_record(of: &search::Path, params: usize) -> abi::Path {
+    abi::Path {
+        struct_size: abi::Path::SIZE,
+        state: match of.state {
+            PathState::Straight => path::STRAIGHT,
+            PathState::Relaxed => path::RELAXED,
+            PathState::Converged => path::CONVERGED,
+            PathState::Split => path::SPLIT,
+        },
+        id: of.id,
+        from_cell: of.ends.0,
+        to_cell: of.ends.1,
+        pass_cell: of.pass.cell,
+        pass_kind: death_code(of.pass.kind.into()),
+        reserved: 0,
+        height: of.pass.height,
+        height_error: of.pass.error,
+        pass_arc: of.pass.arc,
+        pass_theta: of.pass.theta.as_ptr(),
+        n_samples: of.profile.arc.len() as u64,
+        n_knots: (of.knots.len() / params) as u64,
+        arc: of.profile.arc.as_ptr(),
+        loss: of.profile.loss.as_ptr(),
+        slope: of.profile.slope.as_ptr(),
+        knots: of.knots.as_ptr(),
+    }
+}
+
+/// A landscape of known findings, for tests.
+#[cfg(test)]
+pub(super) fn found(found: search::Landscape, params: usize) -> Landscape {
+    Landscape::new(found, 0.0, false, ended::COMPLETE, params, Provenance::default())
+}

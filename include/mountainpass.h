@@ -1,0 +1,204 @@
+/* mountainpass.h: the engine for C and C++ programs, version 0 (not frozen yet): open a loss, explore it, read its
+ * minima, paths and barcode. The rules on sizes, ownership and text are in mountainpass_base.h.
+ *
+ * Threads. `const T *` may be shared by threads, `T *` is one thread at a time; different handles are independent.
+ * Failure. A function answers with a status, or with NULL where it returns a pointer; mpass_last_error then says what,
+ * which object, and what to do. On failure out-parameters are untouched. A NULL handle is MPASS_E_ARGUMENT. A handle
+ * that another call is using is MPASS_E_BUSY. A bug of the library is MPASS_E_INTERNAL; an engine or a loss that was in
+ * the middle of it then answers MPASS_E_POISONED to everything but free. Free accepts NULL.
+ * Options. NULL is the default everywhere. A struct longer than this library knows is welcome while what it does not
+ * know is zero; an option it cannot honour is refused with MPASS_E_UNSUPPORTED, never ignored.
+ * Callbacks (hooks and registered backends) return normally (no throw, no longjmp) and call nothing of this header but
+ * mpass_cancel_fire. */
+#ifndef MOUNTAINPASS_H
+#define MOUNTAINPASS_H
+
+#include "mountainpass_base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Of this header: major << 16 | minor. */
+#define MPASS_VERSION (0u << 16 | 1u)
+
+typedef struct mpass_engine mpass_engine;       /* backends, a worker pool, hooks */
+typedef struct mpass_loss mpass_loss;           /* one opened loss function; needs its engine no more */
+typedef struct mpass_landscape mpass_landscape; /* minima and paths of one loss; immutable, needs its loss no more */
+typedef struct mpass_barcode mpass_barcode;     /* bars and scores; immutable, needs its landscape no more */
+typedef struct mpass_cancel mpass_cancel;       /* a token that stops what was given it */
+
+struct mpass_backend;                           /* mountainpass_backend.h, which only these need: registering, */
+struct mpass_eval;                              /* evaluating, */
+struct mpass_loss_info;                         /* and asking what a loss is */
+
+/* ---- Errors and versions ---- */
+
+uint32_t mpass_version(void);                   /* major << 16 | minor of the library, not of the header */
+
+/* This thread's latest call; code is MPASS_OK and text empty after a success. The record is the thread's own and is
+ * overwritten by its next call; of all functions only this one, mpass_version and mpass_cancel_fire leave it alone. */
+const mpass_error *mpass_last_error(void);
+
+/* ---- Engine ---- */
+
+typedef struct mpass_hooks {                    /* any pointer may be NULL */
+  uint32_t struct_size;
+  int32_t log_level;                            /* lines up to this level are told; 0 = MPASS_LOG_WARN */
+  void *user;                                   /* must live until the engine and all its losses are freed */
+  void (*log)(void *user, int32_t level, const char *text);           /* any thread, several at once */
+  void (*progress)(void *user, const char *stage, uint64_t done, uint64_t total, /* about total; one at a time */
+                   const char *detail);                               /* a short line for a person; may be empty */
+} mpass_hooks;
+
+typedef struct mpass_engine_options {
+  uint32_t struct_size;
+  uint32_t threads;                             /* the calling one included; 0 = one a core */
+  const mpass_hooks *hooks;                     /* copied; NULL = none */
+} mpass_engine_options;
+
+/* A new engine knows no backend. Those not registered or loaded by hand are loaded by their name when a loss is opened:
+ * libmpass_<name>.so in the folders of MPASS_BACKEND_PATH (ignored when privileges are elevated), beside
+ * libmountainpass.so, beside the program; never in the current directory. */
+mpass_status mpass_engine_new(const mpass_engine_options *options, mpass_engine **out);
+void         mpass_engine_free(mpass_engine *engine); /* its losses live on */
+
+/* Loads a plugin file, which stays mapped; once more is no error. */
+mpass_status mpass_backend_load(mpass_engine *engine, const char *path);
+
+/* A backend of the caller's own process: a callback with whatever `user` holds, which every open receives. The table is
+ * copied; its texts and slots stay valid until drop(user), which is called once, when the engine and the last loss of
+ * the backend are freed, on the thread that frees it. On failure drop is not called. drop may be NULL. */
+mpass_status mpass_backend_register(mpass_engine *engine, const struct mpass_backend *table, void *user,
+                                    void (*drop)(void *user));
+
+/* ---- Cancelling ---- */
+
+mpass_cancel *mpass_cancel_new(void);
+void          mpass_cancel_fire(mpass_cancel *cancel); /* any thread, any time, also in a signal handler; for good */
+void          mpass_cancel_free(mpass_cancel *cancel); /* what was given it keeps what it needs */
+
+/* ---- Loss ---- */
+
+/* `request` may be NULL for a backend without models and options; its `user` is NULL: only the engine fills it. */
+mpass_status mpass_loss_open(mpass_engine *engine, const char *backend, const mpass_open *request, mpass_loss **out);
+
+/* One batch of rows. Views are in host memory, f32 or f64 each as it likes, not the same memory twice; `cancel` is NULL
+ * or a const mpass_cancel *, `stream` NULL. A row that is not finite has loss NaN and row_status MPASS_E_NUMERIC and fails
+ * nothing else; row_status may be NULL. On failure the outputs are untouched. */
+mpass_status mpass_loss_eval(mpass_loss *loss, const struct mpass_eval *call);
+
+/* What it is and can do; the loss's own, constant. dtypes and memories are what mpass_loss_eval takes. */
+const struct mpass_loss_info *mpass_loss_get_info(const mpass_loss *loss);
+
+void mpass_loss_free(mpass_loss *loss);
+
+/* ---- Exploring ---- */
+
+typedef struct mpass_run_options {
+  uint32_t struct_size;
+  uint32_t flags;                               /* 0 */
+  const mpass_cancel *cancel;                   /* NULL = not cancellable */
+  const char *config;                           /* TOML text: the tables and keys of a run's file, [loss] left out */
+  const mpass_view *evaluation_ids;             /* 1 x m, u64, host: samples that every value is taken over; NULL = all */
+} mpass_run_options;
+
+/* Finds minima and the passes between them. A run that a budget or `cancel` ended keeps what it had found (MPASS_OK, and
+ * mpass_landscape_info.ended says so); one that had found no minimum by then fails with MPASS_E_BUDGET or
+ * MPASS_E_CANCELLED. The same seed gives the same landscape for any number of threads, if no budget of seconds or cancel
+ * ended it and the backend is repeatable. */
+mpass_status mpass_explore(mpass_loss *loss, const mpass_run_options *options, mpass_landscape **out);
+
+enum { MPASS_ENDED_COMPLETE = 0, MPASS_ENDED_BUDGET = 1, MPASS_ENDED_CANCELLED = 2 };
+typedef struct mpass_landscape_info {
+  uint32_t struct_size;
+  uint32_t ended;                               /* MPASS_ENDED_* */
+  uint64_t params;                              /* p, the length of every theta */
+  uint64_t n_minima, n_paths;
+  uint64_t n_loss, n_gradient, n_hessian_product; /* evaluations, rows counted singly */
+  double noise;                                 /* what two evaluations of one loss may differ by */
+  uint32_t aligned;                             /* 1: points were compared modulo the declared symmetries */
+  uint32_t reserved;
+} mpass_landscape_info;
+
+enum {                                          /* mpass_minimum.flags */
+  MPASS_MINIMUM_COUNTS = 1,                     /* stands for itself: no copy, escape or failure; has a bar */
+  MPASS_MINIMUM_UNCONVERGED = 2,                /* its descent ran out of evaluations */
+  MPASS_MINIMUM_ESCAPED = 4,                    /* left the domain: no minimum */
+  MPASS_MINIMUM_NOT_FINITE = 8,                 /* the loss was not finite at the start: no minimum */
+  MPASS_MINIMUM_TRANSIT = 16                    /* found on a path between two others, not from a start */
+};
+typedef struct mpass_minimum {
+  uint32_t struct_size, flags;
+  uint64_t cell;                                /* its number; minima and passes are numbered together */
+  uint64_t same_as;                             /* the cell it is a copy of, or MPASS_NONE */
+  uint64_t seed;                                /* of its start; MPASS_NONE for MPASS_MINIMUM_TRANSIT */
+  uint64_t path;                                /* it was found on; MPASS_NONE for one from a start */
+  double loss, gradient_norm;
+  const double *theta;                          /* p */
+} mpass_minimum;
+
+enum { MPASS_PATH_STRAIGHT = 0, MPASS_PATH_RELAXED = 1, MPASS_PATH_CONVERGED = 2, MPASS_PATH_SPLIT = 3 };
+enum { MPASS_DEATH_NEVER = 0, MPASS_DEATH_CELL = 1, MPASS_DEATH_PATH_MAXIMUM = 2, MPASS_DEATH_VERIFIED_SADDLE = 3 };
+typedef struct mpass_path {                     /* a measured curve between two minima, and its highest point, the pass */
+  uint32_t struct_size;
+  uint32_t state;                               /* MPASS_PATH_*; a SPLIT one was replaced by its pieces, decides nothing */
+  uint64_t id;
+  uint64_t from_cell, to_cell;                  /* the minima at its ends */
+  uint64_t pass_cell;
+  uint32_t pass_kind;                           /* MPASS_DEATH_PATH_MAXIMUM or MPASS_DEATH_VERIFIED_SADDLE */
+  uint32_t reserved;
+  double height, height_error;                  /* an upper bound on the pass; how far the curve may rise above it */
+  double pass_arc;                              /* arc length from from_cell to the pass */
+  const double *pass_theta;                     /* p */
+  uint64_t n_samples, n_knots;
+  const double *arc, *loss, *slope;             /* n_samples each: the profile; slope is d loss / d arc */
+  const double *knots;                          /* n_knots x p, C order, ends included */
+} mpass_path;
+
+const mpass_landscape_info *mpass_landscape_get_info(const mpass_landscape *landscape);
+/* The landscape's own, constant, in order of discovery; NULL for an index out of range. */
+const mpass_minimum *mpass_landscape_minimum(const mpass_landscape *landscape, uint64_t index);
+const mpass_path    *mpass_landscape_path(const mpass_landscape *landscape, uint64_t index);
+void mpass_landscape_free(mpass_landscape *landscape);
+
+/* ---- Barcode ---- */
+
+enum {                                          /* mpass_bar.flags */
+  MPASS_BAR_BELOW_NOISE = 1,                    /* shorter than what the loss values resolve */
+  MPASS_BAR_UNCONVERGED = 2,                    /* the birth is no converged minimum */
+  MPASS_BAR_TRANSIT = 4                         /* the birth is a way-station: its death is a rough bound, no score counts it */
+};
+typedef struct mpass_bar {                      /* frozen: 72 bytes; MPASS_NONE where there is none */
+  double birth, death;                          /* death = +INFINITY when it never dies */
+  double death_error;                           /* how far the death may lie above; 0 where it never dies */
+  uint64_t birth_cell, death_cell;
+  uint64_t elder_cell;                          /* the birth of the component that swallows this one */
+  uint64_t path;                                /* whose top is the death */
+  uint32_t degree, death_kind, flags, reserved;
+} mpass_bar;
+
+typedef struct mpass_score {                    /* the TO-score: distances to the ideal barcode, one half-line */
+  uint32_t struct_size, degree;
+  uint64_t bars, essential;                     /* finite bars that count, and half-lines */
+  uint64_t doubtful;                            /* finite bars below noise or unconverged */
+  double mean, total, max;                      /* of the lengths of the finite bars that count */
+  double bottleneck, wasserstein_1, wasserstein_2;
+  const struct mpass_score *without_doubtful;   /* NULL when none is doubtful */
+} mpass_score;
+
+mpass_status mpass_barcode_compute(const mpass_landscape *landscape, mpass_barcode **out);
+/* The barcode's own, by degree, then birth. */
+const mpass_bar *mpass_barcode_bars(const mpass_barcode *barcode, uint64_t *count);
+/* The barcode's own; NULL if it has no bar of this degree. */
+const mpass_score *mpass_barcode_score(const mpass_barcode *barcode, uint32_t degree);
+/* The distance to the ideal barcode, (sum (length/2)^q)^(1/q), q from 1 to INFINITY (the bottleneck distance). */
+mpass_status mpass_barcode_wasserstein(const mpass_barcode *barcode, uint32_t degree, double q, double *out);
+/* The text of a barcode.json, the barcode's own. */
+const char *mpass_barcode_json(const mpass_barcode *barcode);
+void mpass_barcode_free(mpass_barcode *barcode);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
