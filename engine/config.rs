@@ -49,6 +49,8 @@ const BACKEND_KEYS: [&str; 9] =
     ["data", "objective", "l2", "l2_on", "limit", "classes", "batchnorm", "output", "output_kind"];
 /// Those of them whose values may be paths.
 const PATH_KEYS: [&str; 1] = ["data"];
+/// More starts than a search over their pairs can mean.
+const STARTS_MAX: u64 = 1_000_000;
 
 impl Config {
     /// Reads a file.
@@ -148,6 +150,9 @@ fn loss_config(loss: &mut Section, folder: &Path) -> Result<LossConfig> {
         let Value::Table(options) = &value else { return Err(loss.wrong("options", "a table", &value)) };
         for (key, value) in options {
             let text = scalar(value).ok_or_else(|| loss.wrong(key, "a text, a number or a boolean", value))?;
+            if config.options.iter().any(|(known, _)| known == key) {
+                return Err(Error::Argument(format!("[loss] {key} stands in options too: give it once")));
+            }
             config.options.push((key.clone(), text));
         }
     }
@@ -186,8 +191,10 @@ fn plan(minima: &mut Section, complex: &mut Section, symmetry: &mut Section, pat
         // Finer bands get more steps: the same rule as the default's 40, 60, 160 for 3, 7, 15 knots.
         plan.schedule.steps = plan.schedule.knots.iter().map(|k| (10 * k).clamp(40, 400)).collect();
     }
-    if plan.starts == 0 {
-        return Err(Error::Argument("[minima] starts = 0: at least one start is needed".into()));
+    match plan.starts {
+        0 => return Err(Error::Argument("[minima] starts = 0: at least one start is needed".into())),
+        1..=STARTS_MAX => {}
+        n => return Err(Error::Argument(format!("[minima] starts = {n}: at most {STARTS_MAX}"))),
     }
     Ok(plan)
 }
@@ -258,12 +265,21 @@ impl Section {
     fn finish(&self) -> Result<()> {
         let Some(key) = self.table.keys().next() else { return Ok(()) };
         let unknown = Error::unknown("key", key, self.asked.iter().copied());
-        let place = if self.asked.contains(&"loss") { String::new() } else { format!("[{}] ", self.name) };
-        Err(Error::Argument(format!("{place}{unknown}")))
+        Err(Error::Argument(format!("{}{unknown}", self.place())))
     }
 
     fn wrong(&self, key: &str, wanted: &str, found: &Value) -> Error {
-        Error::Argument(format!("[{}] {key} = {found}: wants {wanted}", self.name))
+        let found = match found {
+            Value::String(text) => format!("{text:?}"), // TOML's own form of a text with line breaks has line breaks.
+            other => other.to_string(),
+        };
+        let place = self.place();
+        Error::Argument(format!("{place}{key} = {found}: wants {wanted}"))
+    }
+
+    /// What stands before a key in messages: nothing for the keys of the root.
+    fn place(&self) -> String {
+        if self.asked.contains(&"loss") { String::new() } else { format!("[{}] ", self.name) }
     }
 
     fn text(&mut self, key: &'static str) -> Result<Option<String>> {

@@ -136,6 +136,9 @@ impl Explorer<'_, '_> {
     fn all(&mut self) -> Result<()> {
         self.stage("minima", self.plan.minima_budget, Self::minima)?;
         if !self.landscape.minima.iter().any(Minimum::counts) {
+            if self.ended == Ended::Budget {
+                return Ok(());
+            }
             let tried = self.landscape.minima.len();
             let escaped = self.landscape.minima.iter().filter(|m| m.descent == Descent::Escaped).count();
             return Err(Error::Numeric(format!(
@@ -193,7 +196,8 @@ impl Explorer<'_, '_> {
                 progress.at("minima", done + ended as u64, total, &format!("gradient norm {slowest:.1e}"));
             });
             for (&seed, quenched) in seeds.iter().zip(found) {
-                let Some(quenched) = quenched else { continue };
+                // What ended out of turn is left for the resumed run, so that cells are numbered as without the stop.
+                let Some(quenched) = quenched else { break };
                 self.keep_start(seed, quenched)?;
             }
             stop?;

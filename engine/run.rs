@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A token that cancels a run; clones share it. Firing is one atomic store: safe from any thread and any signal
 /// handler.
@@ -70,7 +70,7 @@ impl Purse {
         if self.budget.evaluations.is_some_and(|most| self.spent >= most) {
             return Err(Error::Budget("evaluations"));
         }
-        if self.budget.seconds.is_some_and(|most| self.since.elapsed() >= Duration::from_secs_f64(most)) {
+        if self.budget.seconds.is_some_and(|most| self.since.elapsed().as_secs_f64() >= most) {
             return Err(Error::Budget("seconds"));
         }
         self.spent += evaluations;

@@ -7,10 +7,7 @@ use std::process::ExitCode;
 
 /// Lists every backend with its version and devices, one line each.
 pub fn list(load: &[PathBuf]) -> Result<ExitCode> {
-    let registry = builtin::registry()?;
-    for file in load {
-        registry.load(file)?;
-    }
+    let (registry, _) = builtin::registry(load)?;
     let mut text = String::new();
     for name in registry.names() {
         let devices: Vec<String> = registry

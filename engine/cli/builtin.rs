@@ -2,20 +2,29 @@
 
 use mountainpass::loss::Registry;
 use mountainpass::{Error, Result};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A registry with every linked backend; what backends log goes to stderr.
-pub fn registry() -> Result<Registry> {
+/// A registry with the backends of `files`, whose names are returned, and every linked one; what backends log goes to
+/// stderr. A file comes before a linked backend of the same name: whoever names a file means it.
+pub fn registry(files: &[PathBuf]) -> Result<(Registry, Vec<String>)> {
     let registry = Registry::with_log(Arc::new(|level, text: &str| {
         if level <= mountainpass_sdk::abi::log::WARN {
             eprintln!("{text}");
         }
     }));
+    let loaded = files.iter().map(|file| registry.load(file)).collect::<Result<Vec<String>>>()?;
     #[cfg(feature = "faer")]
-    registry.register::<mountainpass_faer::Faer>()?;
+    link::<mountainpass_faer::Faer>(&registry, &loaded)?;
     #[cfg(feature = "surfaces")]
-    registry.register::<mountainpass_surfaces::Surfaces>()?;
-    Ok(registry)
+    link::<mountainpass_surfaces::Surfaces>(&registry, &loaded)?;
+    Ok((registry, loaded))
+}
+
+#[cfg(any(feature = "faer", feature = "surfaces"))]
+fn link<B: mountainpass_sdk::Backend>(registry: &Registry, loaded: &[String]) -> Result<()> {
+    let taken = loaded.iter().any(|name| name.as_bytes() == B::NAME.to_bytes());
+    if taken { Ok(()) } else { registry.register::<B>() }
 }
 
 /// The index of a device by its name; `None` is the first.

@@ -51,7 +51,8 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("mpass: {error}");
+            // One line, whatever the names in it hold.
+            eprintln!("mpass: {}", error.to_string().replace('\n', "\\n"));
             ExitCode::from(if error.is_usage() { 2 } else { 1 })
         }
     }

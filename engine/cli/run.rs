@@ -12,7 +12,7 @@ use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{Dtype, Loss, OpenRequest};
 use mountainpass::pool::Pool;
 use mountainpass::run::Cancel;
-use mountainpass::search::{Finding, Landscape};
+use mountainpass::search::{Finding, Landscape, Minimum};
 use mountainpass::store::{Provenance, Store};
 use mountainpass::{Error, Result, report};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,10 @@ impl Run {
         let config = Config::read(&self.config)?;
         let folder = self.out.clone().unwrap_or_else(|| self.config.with_extension(""));
         if folder == self.config {
-            return Err(Error::Argument(format!("{}: name a folder with --out", self.config.display())));
+            return Err(Error::Argument(format!(
+                "{}: this is the configuration itself: name a folder for the results with --out",
+                folder.display()
+            )));
         }
         let threads = match self.threads {
             Some(0) => return Err(Error::Argument("--threads 0: at least one thread is needed".into())),
@@ -52,14 +55,18 @@ impl Run {
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
         let database = folder.join("landscape.sqlite");
-        if self.force {
-            remove(&database)?;
-        }
-        let known = if database.exists() { Some(self.open_known(&database, &config, &folder)?) } else { None };
+        // An empty file is what a run killed at once leaves.
+        let begun = !self.force && std::fs::metadata(&database).is_ok_and(|file| file.len() > 0);
+        let known = if begun { Some(self.open_known(&database, &config, &folder)?) } else { None };
         if let Some(store) = known.as_ref().filter(|store| ended(store).is_ok_and(|e| e.as_deref() == Some("complete")))
         {
             eprintln!("already complete: {}", folder.display());
-            print_table(&Results::read(store)?)?;
+            let results = Results::read(store)?;
+            // A run killed between its last finding and the last file of its report did not write that one.
+            if !report::FILES.last().is_some_and(|last| folder.join(last).exists()) {
+                report::write(&results.findings(), &folder)?;
+            }
+            print_table(&results)?;
             return Ok(ExitCode::SUCCESS);
         }
 
@@ -69,25 +76,31 @@ impl Run {
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
         let mut store = match known {
             Some(store) => self.same_loss(store, &provenance)?,
-            None => Store::create(&database, &provenance)?,
+            None => {
+                // Only now, when the loss has opened, are old results given up.
+                if self.force {
+                    remove(&folder)?;
+                }
+                Store::create(&database, &provenance)?
+            }
         };
         let results = search(&config, &mut *loss, &mut store, &cancel)?;
-        report::write(&results.findings(), &folder)?;
-        print_table(&results)?;
-        let code = match results.ended.as_str() {
-            "cancelled" => {
-                eprintln!("stopped; what was found is kept. Go on with: mpass run {} --resume", self.config.display());
-                ExitCode::FAILURE
-            }
-            "budget" => {
-                eprintln!("a budget is spent; raise it and go on with: mpass run {} --resume", self.config.display());
-                ExitCode::SUCCESS
-            }
-            _ => ExitCode::SUCCESS,
-        };
-        eprintln!("written to {}", folder.display());
         store.close()?;
-        Ok(code)
+        // Without a minimum there is no barcode, and an empty one would pretend that there is.
+        let found = results.landscape.minima.iter().any(Minimum::counts);
+        if found {
+            report::write(&results.findings(), &folder)?;
+            print_table(&results)?;
+            eprintln!("written to {}", folder.display());
+        }
+        let what = match results.ended.as_str() {
+            "cancelled" => "stopped; what was found is kept. Go on",
+            "budget" if found => "a budget is spent; raise it and go on",
+            "budget" => "a budget was spent before the first minimum was found; raise it and go on",
+            _ => return Ok(ExitCode::SUCCESS),
+        };
+        eprintln!("{what} with: mpass run {} --resume", self.config.display());
+        Ok(if found && results.ended == "budget" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     /// The database of an earlier run, if it may be used.
@@ -132,12 +145,15 @@ fn ended(store: &Store) -> Result<Option<String>> {
     store.get_meta("ended")
 }
 
-fn remove(database: &Path) -> Result<()> {
-    for end in ["", "-wal", "-shm"] {
-        let mut file = database.as_os_str().to_owned();
-        file.push(end);
+/// Removes what an earlier run left in a folder, and nothing else.
+fn remove(folder: &Path) -> Result<()> {
+    let database = ["landscape.sqlite", "landscape.sqlite-wal", "landscape.sqlite-shm"];
+    for file in database.iter().chain(&report::FILES).map(|name| folder.join(name)) {
         match std::fs::remove_file(&file) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(file, e)),
+            // Nothing there, or a file where the folder should be: the run itself says so.
+            Err(e) if !matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+                return Err(Error::io(file, e));
+            }
             _ => {}
         }
     }
@@ -160,9 +176,8 @@ fn catch_interrupts() -> Result<Cancel> {
 }
 
 fn open(config: &Config, threads: usize) -> Result<Box<dyn Loss>> {
-    let registry = builtin::registry()?;
-    let loaded = config.loss.plugin.as_deref().map(|file| registry.load(file)).transpose()?;
-    let backend = match (&config.loss.backend, loaded) {
+    let (registry, loaded) = builtin::registry(config.loss.plugin.as_slice())?;
+    let backend = match (&config.loss.backend, loaded.into_iter().next()) {
         (Some(backend), _) => backend.clone(),
         (None, Some(loaded)) => loaded,
         (None, None) => return Err(Error::Argument("[loss] names no backend and no plugin".into())),

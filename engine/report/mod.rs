@@ -53,6 +53,10 @@ impl Findings<'_> {
     }
 }
 
+/// The names of a report's files, in the order in which they are written.
+pub const FILES: [&str; 7] =
+    ["barcode.json", "barcode.csv", "summary.json", "barcode.svg", "tree.svg", "paths.svg", "report.html"];
+
 /// Writes all files of a report into a folder and returns their paths. Where there is no tree or no path to draw, the
 /// drawing says so.
 pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
@@ -62,17 +66,18 @@ pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
         Some(drawing) => drawing.file(),
         None => svg::Drawing::saying(&format!("There is no {what} to draw.")).file(),
     };
-    let files = [
-        ("barcode.json", BarcodeFile::of(findings).to_json()?),
-        ("barcode.csv", csv::barcode(findings.barcode)),
-        ("summary.json", json::summary(findings)?),
-        ("barcode.svg", barcode::draw(findings).file()),
-        ("tree.svg", or_nothing(tree.as_ref(), "merge tree")),
-        ("paths.svg", or_nothing(paths.as_ref(), "path")),
-        ("report.html", html::page(findings, tree.as_ref(), paths.as_ref())),
+    let texts = [
+        BarcodeFile::of(findings).to_json()?,
+        csv::barcode(findings.barcode),
+        json::summary(findings)?,
+        barcode::draw(findings).file(),
+        or_nothing(tree.as_ref(), "merge tree"),
+        or_nothing(paths.as_ref(), "path"),
+        html::page(findings, tree.as_ref(), paths.as_ref()),
     ];
-    files
+    FILES
         .into_iter()
+        .zip(texts)
         .map(|(name, text)| {
             let path = folder.join(name);
             write_file(&path, text.as_bytes())?;

@@ -1,5 +1,6 @@
 /* A whole backend in C: `quadratic`, x.x / 2, and `double-well`, (x0^2 - 1)^2 + x1^2 + x2^2 + ...; option n (2). */
 #include "mountainpass_backend.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,8 +63,11 @@ static mpass_status eval(void *self, const mpass_eval *call, mpass_error *err) {
       f += double_well ? wall * wall : l->well ? x[i] * x[i] : x[i] * x[i] / 2;
       if (g) g[i] = double_well ? 4 * x[i] * wall : l->well ? 2 * x[i] : x[i];
     }
+#ifdef HOLE /* no number beyond it */
+    if (x[0] > HOLE) f = NAN;
+#endif
     call->loss[r] = f;
-    if (f - f != 0) call->row_status[r] = MPASS_E_NUMERIC; /* overflow */
+    if (f - f != 0) call->row_status[r] = MPASS_E_NUMERIC; /* overflow, or the hole */
   }
   return MPASS_OK;
 }
