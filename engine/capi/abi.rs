@@ -50,30 +50,7 @@ pub mod bar {
     pub const TRANSIT: u32 = 4;
 }
 
-macro_rules! structs {
-    ($($(#[$doc:meta])* pub struct $name:ident { $($field:ident: $type:ty),* $(,)? })*) => {$(
-        $(#[$doc])*
-        #[repr(C)]
-        #[derive(Clone, Copy)]
-        pub struct $name { $(pub $field: $type),* }
-        impl $name {
-            /// Every byte zero: the default of every option.
-            pub const fn zeroed() -> Self {
-                // SAFETY: integers, floats, raw pointers and `Option`s of functions are all valid as zero bytes.
-                unsafe { std::mem::zeroed() }
-            }
-            /// What its filler stamps into `struct_size`, where it has one.
-            pub const SIZE: u32 = std::mem::size_of::<$name>() as u32;
-        }
-        // SAFETY: records the library hands out are constant and point into memory of the handle they belong to;
-        // those of callers are copied on arrival and stay on the thread they came on.
-        unsafe impl Send for $name {}
-        // SAFETY: as above.
-        unsafe impl Sync for $name {}
-    )*};
-}
-
-structs! {
+mountainpass_sdk::abi_structs! {
     /// `mpass_hooks`.
     pub struct Hooks {
         struct_size: u32, log_level: i32, user: *mut c_void,
@@ -113,6 +90,18 @@ structs! {
         bottleneck: f64, wasserstein_1: f64, wasserstein_2: f64, without_doubtful: *const Score,
     }
 }
+
+macro_rules! portable {
+    ($($name:ident)*) => {$(
+        // SAFETY: records the library hands out are constant and point into memory of the handle they belong to;
+        // those of callers are copied on arrival and stay on the thread they came on.
+        unsafe impl Send for $name {}
+        // SAFETY: as above.
+        unsafe impl Sync for $name {}
+    )*};
+}
+
+portable! { Hooks EngineOptions RunOptions LandscapeInfo Minimum Path Bar Score }
 
 /// The digits of a version.
 const fn number(text: &str) -> u32 {

@@ -55,11 +55,8 @@ impl Run {
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
         let database = folder.join("landscape.sqlite");
-        if self.force {
-            remove(&folder)?;
-        }
         // An empty file is what a run killed at once leaves.
-        let begun = std::fs::metadata(&database).is_ok_and(|file| file.len() > 0);
+        let begun = !self.force && std::fs::metadata(&database).is_ok_and(|file| file.len() > 0);
         let known = if begun { Some(self.open_known(&database, &config, &folder)?) } else { None };
         if let Some(store) = known.as_ref().filter(|store| ended(store).is_ok_and(|e| e.as_deref() == Some("complete")))
         {
@@ -79,7 +76,13 @@ impl Run {
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
         let mut store = match known {
             Some(store) => self.same_loss(store, &provenance)?,
-            None => Store::create(&database, &provenance)?,
+            None => {
+                // Only now, when the loss has opened, are old results given up.
+                if self.force {
+                    remove(&folder)?;
+                }
+                Store::create(&database, &provenance)?
+            }
         };
         let results = search(&config, &mut *loss, &mut store, &cancel)?;
         store.close()?;

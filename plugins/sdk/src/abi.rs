@@ -104,14 +104,17 @@ pub struct Error {
     pub text: [u8; 508],
 }
 
-macro_rules! structs {
+/// Declares structs of the contract, laid out as C does: integers, floats, raw pointers and `Option`s of functions only.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! abi_structs {
     ($($(#[$doc:meta])* pub struct $name:ident { $($field:ident: $type:ty),* $(,)? })*) => {$(
         $(#[$doc])*
         #[repr(C)]
         #[derive(Clone, Copy)]
         pub struct $name { $(pub $field: $type),* }
         impl $name {
-            /// Every byte zero: the cautious answer of a struct that was never filled.
+            /// Every byte zero: the cautious answer of a struct that was never filled, the default of an option.
             pub const fn zeroed() -> Self {
                 // SAFETY: integers, floats, raw pointers and `Option`s of functions are all valid as zero bytes.
                 unsafe { std::mem::zeroed() }
@@ -122,7 +125,7 @@ macro_rules! structs {
     )*};
 }
 
-structs! {
+abi_structs! {
     /// `mpass_view`: a row-major matrix someone else owns; frozen.
     pub struct View {
         data: *mut c_void, rows: u64, cols: u64, row_stride: u64, dtype: u32, memory: u32, device: u32, reserved: u32,

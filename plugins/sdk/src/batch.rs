@@ -246,12 +246,17 @@ fn on_host(view: &abi::View) -> Result<(), crate::Error> {
     Ok(())
 }
 
-pub(crate) unsafe fn matrix<'a>(view: &abi::View) -> Result<Option<Matrix<'a>>, crate::Error> {
+/// Rows, columns and stride of a view on the host; `None` where there is no matrix.
+fn shape(view: &abi::View) -> Result<Option<(usize, usize, usize)>, crate::Error> {
     if view.data.is_null() {
         return Ok(None);
     }
     on_host(view)?;
-    let (rows, cols, stride) = (view.rows as usize, view.cols as usize, view.row_stride as usize);
+    Ok(Some((view.rows as usize, view.cols as usize, view.row_stride as usize)))
+}
+
+pub(crate) unsafe fn matrix<'a>(view: &abi::View) -> Result<Option<Matrix<'a>>, crate::Error> {
+    let Some((rows, cols, stride)) = shape(view)? else { return Ok(None) };
     match view.dtype {
         abi::dtype::F32 => {
             Ok(Some(Matrix::F32(Rows { data: view.data.cast(), rows, cols, stride, life: PhantomData })))
@@ -264,11 +269,7 @@ pub(crate) unsafe fn matrix<'a>(view: &abi::View) -> Result<Option<Matrix<'a>>, 
 }
 
 unsafe fn matrix_mut<'a>(view: &abi::View) -> Result<Option<MatrixMut<'a>>, crate::Error> {
-    if view.data.is_null() {
-        return Ok(None);
-    }
-    on_host(view)?;
-    let (rows, cols, stride) = (view.rows as usize, view.cols as usize, view.row_stride as usize);
+    let Some((rows, cols, stride)) = shape(view)? else { return Ok(None) };
     match view.dtype {
         abi::dtype::F32 => {
             Ok(Some(MatrixMut::F32(RowsMut { data: view.data.cast(), rows, cols, stride, life: PhantomData })))
