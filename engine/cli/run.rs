@@ -74,6 +74,7 @@ impl Run {
         let mut loss = open(&config, threads)?;
         let provenance = config.provenance(&*loss)?;
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+        let _claim = claim(&folder)?;
         let mut store = match known {
             Some(store) => self.same_loss(store, &provenance)?,
             None => {
@@ -159,6 +160,18 @@ fn remove(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Keeps other runs out of the folder as long as the handle lives; `None` where a folder cannot be locked.
+fn claim(folder: &Path) -> Result<Option<std::fs::File>> {
+    let Ok(handle) = std::fs::File::open(folder) else { return Ok(None) };
+    match handle.try_lock() {
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(Error::Argument(format!("another run is writing to {}: wait for it", folder.display())))
+        }
+        Err(_) => Ok(None),
+        Ok(()) => Ok(Some(handle)),
+    }
 }
 
 /// A token that Ctrl-C fires; a second Ctrl-C ends the process.
