@@ -213,6 +213,8 @@ fn search(config: &Config, loss: &mut dyn Loss, store: &mut Store, cancel: &Canc
     if loss.info().dtype == Dtype::F32 {
         tell!("parameters travel in single precision: bars below 1e-6 of the loss are noise");
     }
+    let title = config.title.clone().unwrap_or_else(|| config.loss.model.clone().unwrap_or_default());
+    store.set_meta("title", &title)?;
     let mut teller = Teller::new();
     let mut oracle = Oracle::new(loss, None, cancel, config.budget)?;
     let explored = explore(&mut oracle, &config.plan, known, store, &mut teller);
@@ -225,11 +227,9 @@ fn search(config: &Config, loss: &mut dyn Loss, store: &mut Store, cancel: &Canc
         Ended::Budget => "budget",
         Ended::Cancelled => "cancelled",
     };
-    let title = config.title.clone().unwrap_or_else(|| config.loss.model.clone().unwrap_or_default());
     store.commit(&[
         Finding::Meta("seconds", &seconds),
         Finding::Meta("noise", &explored.noise.to_string()),
-        Finding::Meta("title", &title),
         Finding::Meta("ended", ended),
     ])?;
     Results::read(store)
