@@ -55,7 +55,8 @@ const STARTS_MAX: u64 = 1_000_000;
 impl Config {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Config> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|e| Error::Config { path: path.to_owned(), text: e.to_string() })?;
         let folder = path.parent().unwrap_or(Path::new("."));
         Config::parse(&text, folder).map_err(|error| match error {
             Error::Argument(_) | Error::Unknown { .. } => {

@@ -87,13 +87,18 @@ impl Error {
         }
     }
 
+    /// The same, as an error of usage: what went wrong is something the user named.
+    pub fn into_usage(self) -> Error {
+        if self.is_usage() { self } else { Error::Argument(self.to_string()) }
+    }
+
     /// True for errors of usage (exit status 2), false for failures (exit status 1).
     pub fn is_usage(&self) -> bool {
         match self {
             Error::Argument(_) | Error::Unknown { .. } | Error::Config { .. } | Error::Plugin { .. } => true,
             // What a backend refuses at open is a wrong model, option or data set: the user's to mend.
             Error::Refused { slot, .. } => *slot == "open",
-            Error::Unsupported { .. } | Error::Io { .. } | Error::Store { .. } => true,
+            Error::Unsupported { .. } => true,
             _ => false,
         }
     }

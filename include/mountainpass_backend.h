@@ -1,9 +1,14 @@
 /* mountainpass_backend.h: the plugin contract, version 0. A backend supplies a loss and its derivatives.
  *
+ * A plugin is one shared library: cc -O2 -shared -fPIC -I include mine.c -o libmpass_mine.so -lm
+ *
  * Life: entry > probe* > open > (info, eval, extensions)* > close. No init or shutdown: whatever open makes,
  * close unmakes, threads included. The library stays mapped. Several engines may use one library at once.
  * Tags: [one] calls on the same object never overlap; [many] may overlap; different objects always may.
- * Errors: return a status and write err->text; err is never NULL. Never throw, unwind, exit or abort. */
+ * Errors: return a status and write err->text (err->code is not read); err is never NULL. Never throw, unwind, exit or
+ * abort.
+ * Options (mpass_open.keys, values) are text, whatever they were in the run's file: "3", "0.001", "true". The keys data,
+ * objective, l2, limit and the like of a run's [loss] arrive as options too. Refuse what you do not know, by name. */
 #ifndef MOUNTAINPASS_BACKEND_H
 #define MOUNTAINPASS_BACKEND_H
 
@@ -17,13 +22,13 @@ extern "C" {
 
 enum {                         /* mpass_loss_info.caps */
   MPASS_CAP_GRAD = 1,
-  MPASS_CAP_HVP = 2,
+  MPASS_CAP_HVP = 2,           /* without it the engine takes differences of gradients */
   MPASS_CAP_MINIBATCH = 4,     /* loss(ids) is the mean over ids, repeats counted, of loss({id}), regulariser in full in each */
   MPASS_CAP_MANY = 8,          /* eval on one loss is [many] */
   MPASS_CAP_REPEATABLE = 16,   /* same row, same ids: same bits, whatever n, the position, the threads */
   MPASS_CAP_CANCEL = 32,       /* eval polls host->cancelled at least every 100 ms */
   MPASS_CAP_CALLER_THREAD = 64,/* eval must run on the thread that called the engine */
-  MPASS_CAP_SMOOTH = 128       /* twice differentiable: Hessian checks apply */
+  MPASS_CAP_SMOOTH = 128       /* twice differentiable: Hessian checks apply; without it no pass is called a saddle */
 };
 
 typedef struct mpass_host {    /* engine-owned; given to open: valid until close returns */
@@ -39,7 +44,11 @@ typedef struct mpass_host {    /* engine-owned; given to open: valid until close
   uint32_t reserved;
 } mpass_host;
 
-typedef struct mpass_device { uint32_t struct_size, memory; const char *name; uint64_t memory_bytes; } mpass_device;
+typedef struct mpass_device {  /* memory_bytes 0 = not known */
+  uint32_t struct_size, memory;
+  const char *name;
+  uint64_t memory_bytes;
+} mpass_device;
 
 typedef struct mpass_loss_info { /* plugin-owned, constant until close */
   uint32_t struct_size, caps;
@@ -56,7 +65,8 @@ typedef struct mpass_eval {    /* engine-owned; pointers valid during the call; 
   double *loss;                /* out n, host, always f64: bars are differences of near-equal numbers */
   mpass_view grad;             /* out n x p, dtype and memory of theta; NULL data = not wanted */
   mpass_view dir, hvp;         /* in, out n x p: hvp[i] = Hessian(theta[i]) dir[i]; NULL = not wanted */
-  mpass_status *row_status;    /* out n: MPASS_OK or MPASS_E_NUMERIC; one bad row must not fail the batch */
+  mpass_status *row_status;    /* out n: MPASS_OK (preset) or MPASS_E_NUMERIC, and then the row's other outputs may be */
+                               /* anything; one bad row must not fail the batch */
   const void *cancel;          /* for host->cancelled; NULL = none */
   void *stream;                /* for direct callers with device memory; the engine passes host memory and NULL */
 } mpass_eval;
@@ -93,7 +103,9 @@ typedef struct mpass_ext_parameters {
   mpass_status (*list)(const void *loss, const mpass_parameter **out, uint64_t *count, mpass_error *err);
 } mpass_ext_parameters;
 
-#define MPASS_EXT_START "mountainpass.start/1" /* where a search begins */
+/* Where a search begins. Without it: uniform in the box, or standard normal. The same seed gives the same start. The box
+ * bounds where minima count, not where the loss is evaluated: a descent may step outside and must end inside. */
+#define MPASS_EXT_START "mountainpass.start/1"
 typedef struct mpass_ext_start {
   uint32_t struct_size, reserved;
   mpass_status (*start)(const void *loss, uint64_t seed, double *theta, mpass_error *err); /* writes p values */

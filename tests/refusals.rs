@@ -208,7 +208,7 @@ fn a_plugin_that_cannot_be_used_is_named() {
     }
     // The rest of this line is the system loader's.
     assert!(said("text").starts_with("plugin text.so: "), "{}", said("text"));
-    let line = "unknown backend \"futur\"; the nearest is \"future\"";
+    let line = "[loss] backend is \"futur\", but its plugin calls itself \"future\": leave one of the two out";
     assert_eq!(refused(&folder, "[loss]\nplugin = \"future.so\"\nbackend = \"futur\"\n"), line);
     assert_eq!(
         refused_command(&folder, &["backends", "--load", "refuses.so"]),

@@ -55,6 +55,7 @@ impl Run {
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
         let database = folder.join("landscape.sqlite");
+        let claimed = if folder.is_dir() { claim(&folder)? } else { None };
         // An empty file is what a run killed at once leaves.
         let begun = !self.force && std::fs::metadata(&database).is_ok_and(|file| file.len() > 0);
         let known = if begun { Some(self.open_known(&database, &config, &folder)?) } else { None };
@@ -62,19 +63,27 @@ impl Run {
         {
             tell!("already complete: {}", folder.display());
             let results = Results::read(store)?;
-            // A run killed between its last finding and the last file of its report did not write that one.
-            if !report::FILES.last().is_some_and(|last| folder.join(last).exists()) {
+            // A run killed between its last finding and the last file of its report did not write them all.
+            if !report::FILES.iter().all(|name| folder.join(name).is_file()) {
                 report::write(&results.findings(), &folder)?;
             }
             print_table(&results)?;
             return Ok(ExitCode::SUCCESS);
         }
 
+        let strange = || report::FILES.iter().find(|name| folder.join(name).exists());
+        if let Some(name) = strange().filter(|_| known.is_none() && !self.force) {
+            return Err(Error::Argument(format!(
+                "{} holds a {name} but no landscape.sqlite: choose another --out, or --force to replace it",
+                folder.display()
+            )));
+        }
+
         let cancel = catch_interrupts()?;
         let mut loss = open(&config, threads)?;
         let provenance = config.provenance(&*loss)?;
-        std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
-        let _claim = claim(&folder)?;
+        std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e).into_usage())?;
+        let _claim = if claimed.is_some() { claimed } else { claim(&folder)? };
         let mut store = match known {
             Some(store) => self.same_loss(store, &provenance)?,
             None => {
@@ -82,7 +91,7 @@ impl Run {
                 if self.force {
                     remove(&folder)?;
                 }
-                Store::create(&database, &provenance)?
+                Store::create(&database, &provenance).map_err(Error::into_usage)?
             }
         };
         let results = search(&config, &mut *loss, &mut store, &cancel)?;
@@ -107,7 +116,7 @@ impl Run {
 
     /// The database of an earlier run, if it may be used.
     fn open_known(&self, database: &Path, config: &Config, folder: &Path) -> Result<Store> {
-        let store = Store::open(database)?;
+        let store = Store::open(database).map_err(Error::into_usage)?;
         if store.provenance()?.config_hash != config.hash {
             return Err(Error::Argument(format!(
                 "{} holds the results of another configuration: choose another --out, or --force to replace them",
@@ -192,6 +201,11 @@ fn catch_interrupts() -> Result<Cancel> {
 fn open(config: &Config, threads: usize) -> Result<Box<dyn Loss>> {
     let (registry, loaded) = builtin::registry(config.loss.plugin.as_slice())?;
     let backend = match (&config.loss.backend, loaded.into_iter().next()) {
+        (Some(backend), Some(loaded)) if *backend != loaded => {
+            return Err(Error::Argument(format!(
+                "[loss] backend is {backend:?}, but its plugin calls itself {loaded:?}: leave one of the two out"
+            )));
+        }
         (Some(backend), _) => backend.clone(),
         (None, Some(loaded)) => loaded,
         (None, None) => return Err(Error::Argument("[loss] names no backend and no plugin".into())),

@@ -1,11 +1,11 @@
 //! `mpass show`: what a landscape database holds, as the table that a run ends with or as `barcode.json`.
 
 use super::print;
-use mountainpass::Result;
 use mountainpass::persistence::{Barcode, Score, tree};
 use mountainpass::report::{self, Findings};
 use mountainpass::search::Landscape;
 use mountainpass::store::{Provenance, Store};
+use mountainpass::{Error, Result};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
@@ -74,7 +74,7 @@ impl Results {
 /// Prints a database.
 pub fn show(landscape: &Path, json: bool) -> Result<ExitCode> {
     let file = if landscape.is_dir() { landscape.join("landscape.sqlite") } else { landscape.to_owned() };
-    let results = Results::read(&Store::open(file)?)?;
+    let results = Results::read(&Store::open(file).map_err(Error::into_usage)?)?;
     if json {
         print(&report::BarcodeFile::of(&results.findings()).to_json()?)?;
     } else {

@@ -125,7 +125,7 @@ fn minima(page: &mut String, findings: &Findings<'_>) {
         let bar = findings.barcode.degree(0).find(|bar| bar.birth_cell == m.cell);
         let from = match m.origin {
             Origin::Start { seed } => format!("seed {seed}"),
-            Origin::Transit { path } => format!("path {path}"),
+            Origin::Transit { path } => format!("on path {path}"),
         };
         let lowest = m.evidence.eigenvalues.iter().copied().reduce(f64::min).map(short).unwrap_or_default();
         let gradient = short(m.evidence.gradient_norm);

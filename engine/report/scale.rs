@@ -21,10 +21,15 @@ enum Steps {
 }
 
 impl Scale {
-    /// An axis for these values: logarithmic where all are positive and two decades or more apart.
+    /// An axis for these values: logarithmic where all are clearly positive and two decades or more apart.
     pub fn of(values: &[f64], from: f64, to: f64) -> Scale {
         let (low, high) = range(values);
-        if low > 0.0 && high / low > 200.0 { Scale::log(values, from, to) } else { Scale::linear(low, high, from, to) }
+        // What is so far below the greatest is a zero with rounding errors.
+        if low > 1e-12 * high && high / low > 200.0 {
+            Scale::log(values, from, to)
+        } else {
+            Scale::linear(low, high, from, to)
+        }
     }
 
     /// An even axis with a little room at both ends.

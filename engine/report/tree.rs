@@ -72,9 +72,10 @@ pub fn draw(findings: &Findings<'_>) -> Option<Drawing> {
     // The marks lie above all lines.
     for bar in &leaves {
         let (Some(here), birth) = (x(&bar.birth_cell), scale.at(bar.birth)) else { continue };
-        drawing.dot((here, birth), birth_class(bar));
+        let faint = |class: &str| if bar.transit == Some(true) { format!("{class} way") } else { class.to_owned() };
+        drawing.dot((here, birth), &faint(birth_class(bar)));
         if let Some(death) = bar.death {
-            drawing.diamond((here, scale.at(death)), pass_class(bar.death_kind));
+            drawing.diamond((here, scale.at(death)), &faint(pass_class(bar.death_kind)));
         }
         label(&mut drawing, bar, here, birth, step, if findings.superlevel { -1.0 } else { 1.0 });
     }
@@ -92,7 +93,9 @@ fn label(drawing: &mut Drawing, bar: &Bar, x: f64, birth: f64, step: f64, way: f
     } else if width(&id) * 0.8 <= step {
         drawing.text((x, near), "mid tiny", &id);
     }
-    let height = bar.length().map(|length| short(length.abs())).unwrap_or_default();
+    // Nobody looked for the lowest pass out of a way-station: its length would say more than is known.
+    let known = bar.length().filter(|_| bar.transit != Some(true));
+    let height = known.map(|length| short(length.abs())).unwrap_or_default();
     if width(&height) + 6.0 <= step {
         drawing.text((x, far), "mid muted small", &height);
     }

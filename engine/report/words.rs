@@ -9,7 +9,8 @@ use crate::search::{Descent, Minimum};
 pub fn headline(findings: &Findings<'_>) -> String {
     let births = findings.barcode.counted(0).count() as u64;
     let found = match findings.searched() {
-        true => counted(births, "minimum", "minima"),
+        true if births == findings.barcode.degree(0).count() as u64 => counted(births, "minimum", "minima"),
+        true => counted(births, "sampled minimum", "sampled minima"),
         false => counted(births, "component", "components"),
     };
     let most = if findings.provenance.heights == "exact" { "" } else { "at most " };
@@ -23,7 +24,7 @@ pub fn headline(findings: &Findings<'_>) -> String {
             format!("{found}; the longest bar, of cell {}, measures {}.", bar.birth_cell, short(height))
         }
         Some((bar, height)) => {
-            let which = if births > 2 { ", the most trapped," } else { "" };
+            let which = if births > 2 { ", the most trapped of them," } else { "" };
             let (id, height) = (bar.birth_cell, short(height));
             format!("{found}; to leave minimum {id}{which} descent must climb {most}{height}.")
         }
@@ -85,10 +86,9 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     if findings.score.doubtful > 0 {
         facts.push(counted(findings.score.doubtful, "doubtful bar", "doubtful bars"));
     }
-    let (sampled, met): (Vec<_>, Vec<_>) =
-        findings.landscape.minima.iter().filter(|m| m.counts()).partition(|m| m.is_sampled());
-    if !met.is_empty() {
-        facts.push(format!("{} sampled minima, {} met on the way", sampled.len(), met.len()));
+    let met = findings.landscape.minima.iter().filter(|m| m.counts() && !m.is_sampled()).count() as u64;
+    if met > 0 {
+        facts.push(format!("{} met on the way", counted(met, "more minimum", "more minima")));
     }
     if findings.searched() {
         facts.push(format!("{} barcode", findings.provenance.space));
