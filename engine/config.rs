@@ -180,6 +180,7 @@ fn plan(minima: &mut Section, complex: &mut Section, symmetry: &mut Section, pat
     set(&mut plan.schedule.tolerance, paths.positive("tolerance")?);
     set(&mut plan.schedule.visits, paths.count("visits")?.map(|n| n.min(u64::from(u32::MAX)) as u32));
     set(&mut plan.schedule.neighbours, paths.count("neighbours")?.map(|n| n as usize));
+    set(&mut plan.way_stations, paths.count("way_stations")?.map(|n| n as usize));
     set(&mut plan.alternatives, paths.count("alternatives")?.map(|n| n as usize));
     if let Some(knots) = paths.counts("knots")? {
         let fits = !knots.is_empty() && knots.iter().all(|&k| (1..=10_000).contains(&k));

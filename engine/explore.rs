@@ -36,6 +36,8 @@ pub struct Plan {
     pub schedule: Schedule,
     /// For every bar, so many paths beside the deciding one are relaxed too, in case one of them is lower.
     pub alternatives: usize,
+    /// Once so many way-stations are known, paths are no longer broken at new ones: a rough loss has no end of them.
+    pub way_stations: usize,
     pub minima_budget: Budget,
     pub paths_budget: Budget,
 }
@@ -51,6 +53,7 @@ impl Default for Plan {
             align: true,
             schedule: Schedule::default(),
             alternatives: 1,
+            way_stations: 1000,
             minima_budget: Budget::default(),
             paths_budget: Budget::default(),
         }
@@ -105,16 +108,15 @@ pub fn explore(
     }
     let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius);
     let aligned = !alignment.is_trivial();
-    let noise = oracle.info().noise;
     let ended = Ended::Complete;
-    let mut explorer = Explorer { oracle, plan, alignment, domain, landscape: known, noise, ended, journal, progress };
+    let mut explorer = Explorer { oracle, plan, alignment, domain, landscape: known, ended, journal, progress };
     match explorer.all() {
         Ok(()) => {}
         Err(Error::Cancelled) => explorer.ended = Ended::Cancelled,
         Err(Error::Budget(_)) => explorer.ended = Ended::Budget,
         Err(error) => return Err(error),
     }
-    Ok(Explored { landscape: explorer.landscape, ended: explorer.ended, noise: explorer.noise, aligned })
+    Ok(Explored { landscape: explorer.landscape, ended: explorer.ended, noise: explorer.oracle.noise(), aligned })
 }
 
 struct Explorer<'a, 'b> {
@@ -123,7 +125,6 @@ struct Explorer<'a, 'b> {
     alignment: Alignment,
     domain: Domain,
     landscape: Landscape,
-    noise: f64,
     ended: Ended,
     journal: &'a mut dyn Journal,
     progress: &'a mut dyn Progress,
@@ -269,10 +270,11 @@ impl Explorer<'_, '_> {
     /// The known minimum that a point is a copy of.
     fn same(&mut self, loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
         let Identify { loss: near, distance, rise } = self.plan.identify;
+        let noise = 2.0 * self.oracle.noise();
         let candidates: Vec<usize> = (0..self.landscape.minima.len())
             .filter(|&i| {
                 let other = &self.landscape.minima[i];
-                other.counts() && (other.loss - loss).abs() <= near * loss.abs().max(1.0)
+                other.counts() && (other.loss - loss).abs() <= noise.max(near * loss.abs().max(1.0))
             })
             .collect();
         for i in candidates {
@@ -284,7 +286,7 @@ impl Explorer<'_, '_> {
                 return Ok(Some(cell));
             }
             let measured = measure(self.oracle, &line, Care { samples: 15, precision: 1e-2 })?;
-            if measured.height - height < self.noise.max(rise * loss.abs().max(1.0)) {
+            if measured.height - height < noise.max(rise * loss.abs().max(1.0)) {
                 return Ok(Some(cell));
             }
         }
@@ -295,19 +297,20 @@ impl Explorer<'_, '_> {
     fn measure_noise(&mut self) -> Result<()> {
         let Some(best) = self.landscape.minima.iter().find(|m| m.counts()) else { return Ok(()) };
         let (theta, loss) = (best.theta.clone(), best.loss);
-        if self.noise == 0.0 && !self.oracle.info().caps.repeatable {
+        if self.oracle.noise() == 0.0 && !self.oracle.info().caps.repeatable {
             let mut values = Vec::new();
             for _ in 0..8 {
                 values.extend(self.oracle.values(&theta)?);
             }
             let (low, high) = values.iter().fold((loss, loss), |(low, high), &v| (v.min(low), v.max(high)));
-            self.noise = high - low;
+            self.oracle.set_noise(high - low);
         }
         let rounding = match self.oracle.info().dtype {
             Dtype::F64 => f64::EPSILON,
             Dtype::F32 => f64::from(f32::EPSILON),
         };
-        self.noise = self.noise.max(8.0 * rounding * loss.abs());
+        let noise = self.oracle.noise().max(8.0 * rounding * loss.abs());
+        self.oracle.set_noise(noise);
         Ok(())
     }
 
@@ -485,15 +488,16 @@ impl Explorer<'_, '_> {
     /// The one of some new minima that a point is a copy of.
     fn twin(&self, minima: &[Minimum], loss: f64, theta: &[f64]) -> Option<CellId> {
         let Identify { loss: near, distance, .. } = self.plan.identify;
-        let same = |m: &&Minimum| {
-            (m.loss - loss).abs() <= near * loss.abs().max(1.0) && self.alignment.distance(&m.theta, theta) < distance
-        };
+        let near = (near * loss.abs().max(1.0)).max(2.0 * self.oracle.noise());
+        let same = |m: &&Minimum| (m.loss - loss).abs() <= near && self.alignment.distance(&m.theta, theta) < distance;
         minima.iter().find(same).map(|m| m.cell)
     }
 
     /// Quenches the valleys of a path: new minima, and where the path is to be cut.
     fn cuts(&mut self, path: &Path) -> Result<(Vec<Minimum>, Vec<Cut>)> {
-        let arcs = connect::valleys(path);
+        let stations = self.landscape.minima.iter().filter(|m| !m.is_sampled()).count();
+        let arcs =
+            if stations < self.plan.way_stations { connect::valleys(path, self.oracle.noise()) } else { Vec::new() };
         let starts: Vec<Vec<f64>> = arcs.iter().map(|&arc| connect::point(path, arc)).collect();
         let (found, stop) = quench(self.oracle, starts, &self.plan.recipe, &self.domain, |_, _| {});
         stop?;

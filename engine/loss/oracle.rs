@@ -15,6 +15,7 @@ pub struct Oracle<'a> {
     cancel: Cancel,
     purses: Vec<Purse>,
     tally: Tally,
+    noise: f64,
 }
 
 impl<'a> Oracle<'a> {
@@ -25,7 +26,8 @@ impl<'a> Oracle<'a> {
             let text = "gives no gradient, and the search needs one".to_owned();
             return Err(Error::Unsupported { backend: info.backend.clone(), text });
         }
-        Ok(Oracle { loss, ids, cancel: cancel.clone(), purses: vec![Purse::new(budget)], tally: Tally::default() })
+        let (purses, noise) = (vec![Purse::new(budget)], info.noise);
+        Ok(Oracle { loss, ids, cancel: cancel.clone(), purses, tally: Tally::default(), noise })
     }
 
     /// What the loss is.
@@ -36,6 +38,17 @@ impl<'a> Oracle<'a> {
     /// p, the length of theta.
     pub fn params(&self) -> usize {
         self.loss.info().params
+    }
+
+    /// What two evaluations of one loss may differ by: as the backend says, or as was measured since. Whatever compares
+    /// losses takes smaller differences for none.
+    pub fn noise(&self) -> f64 {
+        self.noise
+    }
+
+    /// Replaces the noise by a measured one.
+    pub fn set_noise(&mut self, noise: f64) {
+        self.noise = noise;
     }
 
     /// The token that stops everything that asks this oracle.

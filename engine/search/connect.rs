@@ -123,8 +123,8 @@ pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Resul
     }
     // A relaxation of the whole path is never the last word: its knots are too far apart at the top; nor are the first
     // windows round the top, which are hardly finer.
-    let settled =
-        stage >= schedule.knots.len() + LOOKS && lowered <= schedule.tolerance * climb(&next) + 2.0 * next.pass.error;
+    let little = schedule.tolerance * climb(&next) + 2.0 * next.pass.error + oracle.noise();
+    let settled = stage >= schedule.knots.len() + LOOKS && lowered <= little;
     next.state = if settled { PathState::Converged } else { PathState::Relaxed };
     Ok(next)
 }
@@ -162,14 +162,15 @@ fn top(oracle: &mut Oracle<'_>, line: Polyline, path: &Path, closeness: usize) -
     Ok(Some(whole))
 }
 
-/// The arc lengths of the valleys on either side of the top that belong to neither end, if any.
-pub fn valleys(path: &Path) -> Vec<f64> {
+/// The arc lengths of the valleys on either side of the top that belong to neither end, if any. Rises within twice the
+/// noise bound none.
+pub fn valleys(path: &Path, noise: f64) -> Vec<f64> {
     let (arc, loss) = (&path.profile.arc, &path.profile.loss);
     if !path.pass.height.is_finite() {
         return Vec::new();
     }
     let peak = arc.partition_point(|&a| a < path.pass.arc).min(arc.len() - 1);
-    let leave = VALLEY * climb(path);
+    let leave = (VALLEY * climb(path)).max(2.0 * noise);
     let side = |samples: &mut dyn Iterator<Item = usize>, end: usize| -> Option<f64> {
         let mut lowest = peak;
         for i in samples {

@@ -57,7 +57,7 @@ pub fn measure(oracle: &mut Oracle<'_>, line: &Polyline, care: Care) -> Result<M
         samples.sort_by(|a, b| a.piece.cmp(&b.piece).then(a.arc.total_cmp(&b.arc)));
         let height = samples.iter().map(|s| s.loss).fold(f64::NEG_INFINITY, f64::max);
         let climb = height - start.loss.max(end.loss);
-        let tolerance = (care.precision * climb).max(4.0 * f64::EPSILON * height.abs());
+        let tolerance = (care.precision * climb).max(4.0 * f64::EPSILON * height.abs()).max(oracle.noise());
         let mut peaks: Vec<(f64, usize, f64)> = brackets(&samples)
             .filter(|(bound, piece, arc)| *bound > height + tolerance && resolvable(&samples, *piece, *arc))
             .collect();
