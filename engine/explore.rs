@@ -146,7 +146,6 @@ impl Explorer<'_, '_> {
                 tried - escaped
             )));
         }
-        self.measure_noise()?;
         self.stage("paths", self.plan.paths_budget, Self::paths)
     }
 
@@ -314,6 +313,7 @@ impl Explorer<'_, '_> {
     // ---- paths ----
 
     fn paths(&mut self) -> Result<()> {
+        self.measure_noise()?;
         self.straight_lines(|minimum| minimum.is_sampled())?;
         while let Some(id) = self.next_path() {
             self.work_on(id)?;
