@@ -147,7 +147,6 @@ impl Explorer<'_, '_> {
                 tried - escaped
             )));
         }
-        self.measure_noise()?;
         self.stage("paths", self.plan.paths_budget, Self::paths)
     }
 
@@ -317,6 +316,7 @@ impl Explorer<'_, '_> {
     // ---- paths ----
 
     fn paths(&mut self) -> Result<()> {
+        self.measure_noise()?;
         self.straight_lines(|minimum| minimum.is_sampled())?;
         while let Some(id) = self.next_path() {
             self.work_on(id)?;
@@ -387,16 +387,24 @@ impl Explorer<'_, '_> {
         };
         let mut path = connect::visit(self.oracle, &self.landscape.paths[at], &self.plan.schedule)?;
         let (mut minima, cuts) = self.cuts(&path)?;
-        let mut new = Vec::new();
-        if cuts.is_empty() {
+        let cell = self.landscape.next_cell() + minima.len() as u64;
+        let first = Ids { path: self.landscape.paths.len() as PathId, cell };
+        let mut new = connect::pieces(self.oracle, &path, &cuts, &self.plan.schedule, first)?;
+        // Pieces may bring back a pair that was split before: it goes on from there, so that splitting ends.
+        for piece in &mut new {
+            let same = |p: &&Path| p.ends == piece.ends || p.ends == (piece.ends.1, piece.ends.0);
+            let split = self.landscape.paths.iter().filter(|p| p.state == PathState::Split).filter(same);
+            piece.visits = split.map(|p| p.visits).fold(piece.visits, u32::max);
+        }
+        // The way down from a valley is measured as a straight line; one that climbs higher must not raise a death.
+        let bound = path.pass.height + path.pass.error;
+        if !new.is_empty() && new.iter().all(|piece| piece.pass.height <= bound + piece.pass.error) {
+            path.state = PathState::Split;
+        } else {
+            new.clear();
             if self.is_ripe(&path) {
                 path = self.over_saddle(path, &mut minima)?;
             }
-        } else {
-            let cell = self.landscape.next_cell() + minima.len() as u64;
-            let first = Ids { path: self.landscape.paths.len() as PathId, cell };
-            new = connect::pieces(self.oracle, &path, &cuts, &self.plan.schedule, first)?;
-            path.state = PathState::Split;
         }
         self.shortcuts(&minima, &mut new)?;
         let tally = self.count("paths");
@@ -511,8 +519,8 @@ impl Explorer<'_, '_> {
             let minimum = self.minimum(quenched, Origin::Transit { path: path.id }, cell)?;
             // Both valleys may drain into one new minimum.
             let cell = minimum.same_as.or_else(|| self.twin(&minima, minimum.loss, &theta));
-            let own_end = if arc < path.pass.arc { path.ends.0 } else { path.ends.1 };
-            if cell == Some(self.own(own_end)) {
+            // A valley that drains into an end is no way-station: a piece would join the same ends again, for ever.
+            if [path.ends.0, path.ends.1].map(|end| Some(self.own(end))).contains(&cell) {
                 continue;
             }
             cuts.push(Cut { arc, cell: cell.unwrap_or(minimum.cell), theta });

@@ -25,3 +25,5 @@ pub mod explore;
 pub mod capi;
 
 pub use error::{Error, Result};
+#[cfg(test)]
+mod explore_properties;

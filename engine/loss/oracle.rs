@@ -3,7 +3,7 @@
 //! A row that is not finite comes back with loss NaN; search treats it as a wall. Where a backend has no Hessian
 //! product, central differences of gradients stand in (two gradients each, error about 1e-10 relative in f64).
 
-use super::{Batch, Info, Loss};
+use super::{Batch, Dtype, Info, Loss};
 use crate::error::{Error, Result};
 use crate::run::{Budget, Cancel, Purse};
 use crate::search::Tally;
@@ -122,11 +122,25 @@ impl<'a> Oracle<'a> {
         Ok(out)
     }
 
+    /// How far Hessian products may be off, as a fraction of the Hessian's size: 0 where the backend has them.
+    pub fn product_error(&self) -> f64 {
+        // A central difference with the best step is good to the two-thirds power of the rounding unit.
+        if self.info().caps.hvp { 0.0 } else { 30.0 * self.rounding().cbrt().powi(2) }
+    }
+
+    /// The rounding unit of the backend's parameters.
+    fn rounding(&self) -> f64 {
+        match self.info().dtype {
+            Dtype::F64 => f64::EPSILON,
+            Dtype::F32 => f64::from(f32::EPSILON),
+        }
+    }
+
     fn differenced_products(&mut self, theta: &[f64], directions: &[f64]) -> Result<Vec<f64>> {
         let p = self.params();
         let size = theta.iter().map(|x| x * x).sum::<f64>().sqrt();
         // The cube root of the rounding unit balances truncation against cancellation in a central difference.
-        let h = f64::EPSILON.cbrt() * (1.0 + size / (p as f64).sqrt());
+        let h = self.rounding().cbrt() * (1.0 + size / (p as f64).sqrt());
         let mut points = Vec::with_capacity(2 * directions.len());
         for v in directions.chunks_exact(p) {
             let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);

@@ -121,6 +121,13 @@ pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Resul
         let id = Ids { path: path.id, cell: path.pass.cell };
         next = Path { visits: next.visits, ..self::path(id, path.ends, PathState::Relaxed, line, measured) };
     }
+    if lowered <= 0.0 && path.state == PathState::Straight {
+        // A glance may have missed what a close look would see.
+        let line = Polyline::new(path.knots.clone(), oracle.params());
+        let measured = measure(oracle, &line, CLOSE_LOOK)?;
+        let id = Ids { path: path.id, cell: path.pass.cell };
+        next = Path { visits: next.visits, ..self::path(id, path.ends, PathState::Relaxed, line, measured) };
+    }
     // A relaxation of the whole path is never the last word: its knots are too far apart at the top; nor are the first
     // windows round the top, which are hardly finer.
     let little = schedule.tolerance * climb(&next) + 2.0 * next.pass.error + oracle.noise();
@@ -208,7 +215,7 @@ pub struct Cut {
     pub theta: Vec<f64>,
 }
 
-/// The pieces of a path between its ends and the cuts, measured; pieces that return to their own start are dropped.
+/// The pieces of a path between its ends and the cuts, if any, measured; pieces that return to their own start are dropped.
 pub fn pieces(
     oracle: &mut Oracle<'_>,
     path: &Path,
@@ -223,6 +230,9 @@ pub fn pieces(
     stations.extend(cuts.iter().map(|cut| (cut.arc, cut.cell, cut.theta.as_slice())));
     stations.push(ends[1]);
     let mut pieces = Vec::new();
+    if cuts.is_empty() {
+        return Ok(pieces);
+    }
     for pair in stations.windows(2) {
         let ((from, a, start), (to, b, end)) = (pair[0], pair[1]);
         if a == b {
@@ -251,4 +261,40 @@ fn joined(start: &[f64], part: Polyline, end: &[f64]) -> Polyline {
         whole = whole.then(&spur);
     }
     whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::closed_form::ClosedForm;
+    use crate::run::{Budget, Cancel};
+    use crate::search::{Descent, Evidence, Origin};
+
+    #[test]
+    fn a_ridge_that_a_glance_misses_is_seen_by_the_first_visit() {
+        // On one coordinate there is no way round: the pass is the ridge, thinner than a glance's spacing.
+        let f = |x: &[f64], g: &mut [f64]| {
+            let u = (x[0] - 0.47) / 0.015;
+            let inside = (1.0 - u * u).max(0.0);
+            g[0] = -4.0 * u / 0.015 * inside;
+            inside * inside
+        };
+        let mut loss = ClosedForm::new(1, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let [a, b] = [0.0, 1.0].map(|x| Minimum {
+            cell: x as u64,
+            origin: Origin::Start { seed: 0 },
+            descent: Descent::Converged,
+            theta: vec![x],
+            loss: 0.0,
+            evidence: Evidence::default(),
+            same_as: None,
+            metrics: Vec::new(),
+            evaluations: 0,
+        });
+        let line = straight(&mut oracle, &a, &b, &Alignment::none(), Ids { path: 0, cell: 2 }).unwrap();
+        assert!(line.pass.height < 0.5, "this ridge is no test: a glance saw {}", line.pass.height);
+        let visited = visit(&mut oracle, &line, &Schedule::default()).unwrap();
+        assert!(visited.pass.height + visited.pass.error > 1.0 - 1e-9, "{}", visited.pass.height);
+    }
 }

@@ -5,7 +5,6 @@
 //! evaluated values agree (mathematics.md 4). What then remains is stored as the height's error.
 
 use super::landscape::Profile;
-use super::lbfgs::dot;
 use super::polyline::Polyline;
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
@@ -78,7 +77,7 @@ fn first_places(arcs: &[f64], samples: usize) -> Vec<(usize, f64)> {
     let spacing = arcs[arcs.len() - 1] / (samples + 1) as f64;
     let inside = |piece: usize| {
         let (from, to) = (arcs[piece], arcs[piece + 1]);
-        let steps = ((to - from) / spacing).ceil().clamp(1.0, (samples + 1) as f64) as usize;
+        let steps = ((to - from) / spacing).ceil().min((samples + 1) as f64).max(1.0) as usize;
         (0..=steps).map(move |i| (piece, if i == steps { to } else { from + (to - from) * i as f64 / steps as f64 }))
     };
     (0..arcs.len() - 1).flat_map(inside).collect()
@@ -110,7 +109,9 @@ fn sample(oracle: &mut Oracle<'_>, line: &Polyline, arcs: &[f64], places: &[(usi
         for (k, &(piece, arc)) in places.iter().enumerate() {
             let width = arcs[piece + 1] - arcs[piece];
             let gradient = &gradients[k * p..(k + 1) * p];
-            let along = dot(gradient, line.knot(piece + 1)) - dot(gradient, line.knot(piece));
+            // Summed over differences of knots: far from zero, differences of sums would cancel.
+            let (from, to) = (line.knot(piece), line.knot(piece + 1));
+            let along = gradient.iter().zip(to.iter().zip(from)).map(|(g, (b, a))| g * (b - a)).sum::<f64>();
             let slope = if width > 0.0 { along / width } else { 0.0 };
             // A wall is infinitely high and says nothing about slopes.
             let loss = if losses[k].is_finite() { losses[k] } else { f64::INFINITY };
@@ -125,9 +126,18 @@ fn brackets(samples: &[Sample]) -> impl Iterator<Item = (f64, usize, f64)> + '_ 
     samples.windows(2).filter(|w| w[0].piece == w[1].piece && w[1].arc > w[0].arc).filter_map(|w| {
         let (arc, peak) = hermite_peak(&w[0], &w[1])?;
         let overshoot = peak - w[0].loss.max(w[1].loss);
-        // The cubic itself is wrong by an order of h^4; a quarter of its own overshoot stands for that.
-        (overshoot > 0.0).then_some((peak + 0.25 * overshoot, w[0].piece, arc))
+        // The cubic itself is wrong by an order of h^4; a quarter of its own overshoot stands for that. Where there is
+        // a kink it may be wrong by more, but hardly beyond where the tangents meet.
+        let bound = (peak + 0.25 * overshoot).max(tangents_meet(&w[0], &w[1]));
+        (overshoot > 0.0).then_some((bound, w[0].piece, arc))
     })
+}
+
+/// The height at which a rising and a falling tangent meet: a bound on whatever is concave between them.
+fn tangents_meet(a: &Sample, b: &Sample) -> f64 {
+    let h = b.arc - a.arc;
+    let u = (b.loss - a.loss - b.slope * h) / (a.slope - b.slope);
+    if a.slope > 0.0 && b.slope < 0.0 && u > 0.0 && u < h { a.loss + a.slope * u } else { f64::NEG_INFINITY }
 }
 
 /// False when a place is already sampled to the last bits.
@@ -170,5 +180,91 @@ fn summary(samples: &[Sample], line: &Polyline, arcs: &[f64]) -> Measured {
         error: (bound - top.loss).max(4.0 * f64::EPSILON * top.loss.abs()),
         arc: top.arc,
         theta: line.at(arcs, top.arc),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::closed_form::ClosedForm;
+    use crate::run::{Budget, Cancel};
+    use proptest::prelude::*;
+
+    fn measured(line: &Polyline, care: Care, f: impl FnMut(&[f64], &mut [f64]) -> f64 + Send) -> Measured {
+        let mut loss = ClosedForm::new(line.params(), None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        measure(&mut oracle, line, care).unwrap()
+    }
+
+    fn highest(f: impl Fn(f64) -> f64) -> f64 {
+        (0..=200_000).map(|i| f(i as f64 / 200_000.0)).fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    const CLOSE: Care = Care { samples: 48, precision: 1e-9 };
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// Waves of at least six samples each.
+        #[test]
+        fn a_smooth_curve_does_not_rise_above_its_height_and_error(
+            waves in prop::collection::vec((-1.0f64..1.0, 0.0f64..6.28), 8), scale in -12i32..13, glance: bool,
+        ) {
+            let size = 10f64.powi(scale);
+            let value = |x: f64| -> (f64, f64) {
+                let (mut f, mut d) = (0.0, 0.0);
+                for (k, (amplitude, phase)) in waves.iter().enumerate() {
+                    let w = 6.283 * (k as f64 + 1.0) * 0.3;
+                    f += size * amplitude * (w * x + phase).sin();
+                    d += size * amplitude * w * (w * x + phase).cos();
+                }
+                (f, d)
+            };
+            let care = if glance { Care { samples: 15, precision: 1e-3 } } else { CLOSE };
+            let line = Polyline::new(vec![0.0, 0.3, 1.0], 1);
+            let m = measured(&line, care, |x, g| { let (f, d) = value(x[0]); g[0] = d; f });
+            let known = highest(|x| value(x).0);
+            prop_assert!(known <= m.height + m.error + 1e-15 * size, "{known:e} {:e} {:e}", m.height, m.error);
+        }
+
+        #[test]
+        fn nor_does_a_concave_one_with_kinks(
+            kinks in prop::collection::vec((-1.0f64..0.0, 0.0f64..1.0), 4), tilt in -2.0f64..2.0, glance: bool,
+        ) {
+            let value = |x: f64| -> (f64, f64) {
+                kinks.iter().fold((tilt * x, tilt), |(f, d), (a, at)| (f + a * (x - at).abs(), d + a * (x - at).signum()))
+            };
+            let care = if glance { Care { samples: 15, precision: 1e-3 } } else { CLOSE };
+            let line = Polyline::new(vec![0.0, 0.3, 1.0], 1);
+            let m = measured(&line, care, |x, g| { let (f, d) = value(x[0]); g[0] = d; f });
+            let known = kinks.iter().map(|k| value(k.1).0).chain([value(0.0).0, value(1.0).0]).fold(f64::NEG_INFINITY, f64::max);
+            prop_assert!(known <= m.height + m.error + 1e-14, "{known:e} {:e} {:e}", m.height, m.error);
+        }
+    }
+
+    #[test]
+    fn a_curve_of_no_length_has_the_height_of_its_point() {
+        for knots in [2, 3] {
+            let m = measured(&Polyline::new(vec![0.5; knots], 1), CLOSE, |x, g| {
+                g[0] = 1.0;
+                x[0]
+            });
+            assert_eq!(m.height, 0.5);
+        }
+    }
+
+    #[test]
+    fn far_from_zero_slopes_are_as_good() {
+        // A gradient of 1 in 1000 coordinates of 1e6 cancels in differences of its products with the knots.
+        let p = 1000;
+        let (a, mut b) = (vec![1e6; p], vec![1e6; p]);
+        b[0] += 1e-3;
+        let m = measured(&Polyline::straight(&a, &b), CLOSE, |x, g| {
+            g.fill(1.0);
+            g[0] = 1e-3;
+            1e-3 * (x[0] - 1e6)
+        });
+        let worst = m.profile.slope.iter().fold(0.0, |w: f64, s| w.max((s - 1e-3).abs()));
+        assert!(worst < 1e-8, "slopes off by {worst:e}");
     }
 }

@@ -128,7 +128,7 @@ fn round(
             done[i] = Some(walk.end(if domain.contains(&walk.theta, 0.0) { end } else { Descent::Escaped }, None));
             continue;
         }
-        let lowest = match spectrum::lowest(oracle, &walk.theta, i as u64) {
+        let lowest = match spectrum::lowest(oracle, &walk.theta, 0) {
             Ok(lowest) => lowest,
             Err(Error::Numeric(_)) => {
                 done[i] = Some(walk.end(Descent::Unconverged, None));
@@ -344,5 +344,18 @@ mod tests {
             let alone = descend(three_hump_camel, vec![start], None).remove(0);
             assert_eq!((alone.theta, alone.evaluations), (end.theta, end.evaluations));
         }
+    }
+
+    #[test]
+    fn nor_does_the_evidence_of_a_large_one() {
+        // More parameters than the whole Hessian is formed for.
+        let f = |x: &[f64], g: &mut [f64]| {
+            (0..x.len()).for_each(|i| g[i] = (1.0 + i as f64) * x[i]);
+            0.5 * dot(x, g)
+        };
+        let starts = vec![vec![0.0; spectrum::DENSE + 1]; 2];
+        let together = descend(f, starts.clone(), None);
+        let alone = descend(f, vec![starts[1].clone()], None);
+        assert_eq!(alone[0].evidence, together[1].evidence);
     }
 }

@@ -61,7 +61,7 @@ fn follow(oracle: &mut Oracle<'_>, top: &[f64], reach: f64) -> Result<std::resul
             return Ok(Err("the loss is not finite near the top".into()));
         }
         if size <= TOLERANCE {
-            return index_checked(oracle, theta, losses[0], size);
+            return index_checked(oracle, theta, losses[0], size, reach);
         }
         // An old Hessian serves while the gradient still falls by half a step (a chord of Newton's method).
         if hessian.is_none() || size > 0.5 * last {
@@ -106,6 +106,7 @@ fn index_checked(
     theta: Vec<f64>,
     loss: f64,
     gradient_norm: f64,
+    reach: f64,
 ) -> Result<std::result::Result<Saddle, String>> {
     let lowest = spectrum::lowest(oracle, &theta, 0)?;
     let undecided = lowest.values.iter().filter(|v| v.abs() <= lowest.tau).count();
@@ -114,6 +115,11 @@ fn index_checked(
     }
     if lowest.index() != 1 {
         return Ok(Err(format!("a critical point of index {}", lowest.index())));
+    }
+    // A small gradient alone says nothing where the whole loss is small: the critical point must be near, too.
+    let flattest = lowest.values.iter().fold(f64::INFINITY, |least, v| v.abs().min(least));
+    if gradient_norm > 0.1 * reach * flattest {
+        return Ok(Err(format!("flat: a gradient of {gradient_norm:.1e} at a curvature of {flattest:.1e}")));
     }
     let evidence = Evidence {
         gradient_norm,
@@ -140,7 +146,7 @@ pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Resul
         let level = saddle.loss.min(path.pass.height) - fall * climb;
         let left = (0..peak).rev().find(|&i| loss[i] < level).map_or(0.0, |i| arc[i]);
         let right = (peak..arc.len()).find(|&i| loss[i] < level).map_or(arcs[arcs.len() - 1], |i| arc[i]);
-        let over = crossing(saddle, &line.at(&arcs, left), &line.at(&arcs, right));
+        let Some(over) = crossing(saddle, &line.at(&arcs, left), &line.at(&arcs, right)) else { continue };
         let whole = line.part(0.0, left).then(&over).then(&line.part(right, arcs[arcs.len() - 1]));
         let measured = measure(oracle, &whole, Care { samples: 48, precision: 1e-9 })?;
         let slack = 1e-9 * climb + 16.0 * f64::EPSILON * saddle.loss.abs();
@@ -166,18 +172,21 @@ pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Resul
     Ok(None)
 }
 
-/// From one place to another over the saddle, along its mode.
-fn crossing(saddle: &Saddle, from: &[f64], to: &[f64]) -> Polyline {
+/// From one place to another over the saddle, along its mode; `None` when they lie on the same side of it.
+fn crossing(saddle: &Saddle, from: &[f64], to: &[f64]) -> Option<Polyline> {
     let towards = |place: &[f64]| -> f64 {
         place.iter().zip(&saddle.theta).zip(&saddle.mode).map(|((x, s), m)| (x - s) * m).sum()
     };
     let (back, ahead) = (towards(from), towards(to));
+    if (back < 0.0) == (ahead < 0.0) {
+        return None;
+    }
     let mut knots = from.to_vec();
     for along in [0.5 * back, 0.0, 0.5 * ahead] {
         knots.extend(saddle.theta.iter().zip(&saddle.mode).map(|(s, m)| s + along * m));
     }
     knots.extend_from_slice(to);
-    Polyline::new(knots, from.len())
+    Some(Polyline::new(knots, from.len()))
 }
 
 #[cfg(all(test, feature = "dense"))]
@@ -200,6 +209,60 @@ mod tests {
             assert!(saddle.evidence.gradient_norm <= TOLERANCE);
             assert!(saddle.evidence.eigenvalues[0] < 0.0 && saddle.evidence.eigenvalues[1] > 0.0);
         }
+    }
+
+    #[test]
+    fn a_path_that_only_touches_a_saddle_is_not_led_over_it() {
+        // f = y^2 - x^2 on a path that stays at x > 0: it has a bump at (0.3, +-0.6) but no pass.
+        let f = |x: &[f64], g: &mut [f64]| {
+            (g[0], g[1]) = (-2.0 * x[0], 2.0 * x[1]);
+            x[1] * x[1] - x[0] * x[0]
+        };
+        let mut loss = ClosedForm::new(2, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let line = Polyline::new(vec![2.0, -1.0, 0.3, -0.6, 0.3, 0.6, 2.0, 1.0], 2);
+        let m = measure(&mut oracle, &line, Care { samples: 48, precision: 1e-9 }).unwrap();
+        let pass = Pass {
+            cell: 2,
+            kind: PassKind::PathMaximum,
+            height: m.height,
+            error: m.error,
+            arc: m.arc,
+            theta: m.theta,
+            evidence: None,
+            reason: None,
+        };
+        let (knots, profile) = (line.into_knots(), m.profile);
+        let path = Path { id: 0, ends: (0, 1), state: PathState::Relaxed, knots, profile, pass, visits: 3 };
+        let saddle = refine(&mut oracle, &[0.1, 0.1], 1.0).unwrap().unwrap();
+        assert!(saddle.loss.abs() < 1e-15);
+        assert_eq!(lead_over(&mut oracle, &path, &saddle).unwrap(), None);
+    }
+
+    #[test]
+    fn a_degenerate_point_is_not_taken_for_a_saddle() {
+        // f = y^2 - x^4: differences of the gradient see a curvature of about -h^2 along x.
+        let f = |x: &[f64], g: &mut [f64]| {
+            (g[0], g[1]) = (-4.0 * x[0].powi(3), 2.0 * x[1]);
+            x[1].powi(2) - x[0].powi(4)
+        };
+        let mut loss = ClosedForm::new(2, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let found = refine(&mut oracle, &[0.0, 0.0], 0.1).unwrap();
+        assert!(found.is_err(), "{found:?}");
+    }
+
+    #[test]
+    fn a_slope_of_a_small_loss_is_not_taken_for_a_saddle() {
+        // All gradients of this loss are below the tolerance; at (0.5, 0.5) it is no critical point.
+        let f = |x: &[f64], g: &mut [f64]| {
+            (g[0], g[1]) = (-2e-12 * x[0], 2e-12 * x[1]);
+            1e-12 * (x[1].powi(2) - x[0].powi(2))
+        };
+        let mut loss = ClosedForm::new(2, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let found = refine(&mut oracle, &[0.5, 0.5], 0.1).unwrap();
+        assert!(found.is_err(), "{found:?}");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub struct Hessian {
     pub values: Vec<f64>,
     /// `p x p`, one eigenvector per row.
     pub vectors: Vec<f64>,
-    /// The larger of the asymmetry of the products and the rounding of the eigensolver.
+    /// The largest of the asymmetry of the products, their own error and the rounding of the eigensolver.
     pub tau: f64,
 }
 
@@ -80,7 +80,7 @@ impl Hessian {
         let vectors = (0..p).flat_map(|k| eigen.U().col(k).iter().copied().collect::<Vec<_>>()).collect();
         let largest = values.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         // A symmetric eigensolver is backward stable: each value is off by at most a modest multiple of eps |H|.
-        let tau = asymmetry.max(f64::EPSILON * largest * (p as f64).sqrt() * 4.0);
+        let tau = asymmetry.max(f64::EPSILON * largest * (p as f64).sqrt() * 4.0).max(oracle.product_error() * largest);
         Ok(Hessian { values, vectors, tau })
     }
 
@@ -108,6 +108,9 @@ pub fn lanczos(oracle: &mut Oracle<'_>, theta: &[f64], seed: u64) -> Result<Lowe
         let size = norm(&v);
         v.iter_mut().for_each(|x| *x /= size);
         let mut w = oracle.hessian_products(theta, &v)?;
+        if w.iter().any(|x| !x.is_finite()) {
+            return Err(crate::Error::Numeric("the Hessian is not finite".into()));
+        }
         alphas.push(dot(&w, &v));
         basis.push(std::mem::take(&mut v));
         for _ in 0..2 {
@@ -180,6 +183,46 @@ mod tests {
     use super::*;
     use crate::loss::closed_form::ClosedForm;
     use crate::run::{Budget, Cancel};
+    use proptest::prelude::*;
+
+    /// The lowest eigenvalue by faer, and the pair's residual, both as fractions of the matrix's size.
+    fn compare(diagonal: &[f64], off: &[f64]) -> (f64, f64) {
+        let n = diagonal.len();
+        let entry = |i: usize, j: usize| match i.abs_diff(j) {
+            0 => diagonal[i],
+            1 => off[i.min(j)],
+            _ => 0.0,
+        };
+        let eigen = faer::Mat::from_fn(n, n, entry).self_adjoint_eigen(faer::Side::Lower).unwrap();
+        let (value, x) = lowest_of_tridiagonal(diagonal, off);
+        let residual = (0..n).map(|i| (0..n).map(|j| entry(i, j) * x[j]).sum::<f64>() - value * x[i]);
+        let size = diagonal.iter().chain(off).fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs()));
+        assert!((norm(&x) - 1.0).abs() < 1e-12);
+        ((value - eigen.S().column_vector()[0]).abs() / size, residual.map(|r| r * r).sum::<f64>().sqrt() / size)
+    }
+
+    proptest! {
+        #[test]
+        fn the_lowest_pair_of_a_tridiagonal_matrix_is_that_of_faer(
+            n in 1usize..20,
+            diagonal in prop::collection::vec(prop_oneof![-1.0f64..1.0, Just(0.0), Just(0.5)], 20),
+            off in prop::collection::vec(prop_oneof![0.0f64..1.0, 0.0f64..1e-9, Just(0.25)], 20),
+            scale in -12i32..13,
+        ) {
+            let scaled = |x: &[f64]| x.iter().map(|x| x * 10f64.powi(scale)).collect::<Vec<f64>>();
+            let (value, residual) = compare(&scaled(&diagonal[..n]), &scaled(&off[..n - 1]));
+            prop_assert!(value < 1e-13, "value {value:e}");
+            prop_assert!(residual < 1e-12, "residual {residual:e}");
+        }
+    }
+
+    #[test]
+    fn equal_diagonals_give_the_lowest_pair_too() {
+        for (diagonal, off) in [(vec![0.0; 2], vec![1.0]), (vec![0.5; 4], vec![0.25; 3]), (vec![-3.0], vec![])] {
+            let (value, residual) = compare(&diagonal, &off);
+            assert!(value < 1e-13 && residual < 1e-12, "{diagonal:?} {off:?} {value:e} {residual:e}");
+        }
+    }
 
     #[test]
     fn lanczos_and_the_whole_hessian_agree_on_the_lowest_eigenvalue() {
