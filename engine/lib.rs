@@ -25,5 +25,3 @@ pub mod explore;
 pub mod capi;
 
 pub use error::{Error, Result};
-#[cfg(test)]
-mod explore_properties;

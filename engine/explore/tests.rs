@@ -1,7 +1,7 @@
 //! Claims about whole explorations, watched from commit to commit over random landscapes with bent valleys.
 
 use crate::explore::{Ended, Explored, Plan, explore};
-use crate::loss::closed_form::{ClosedForm, three_hump_camel};
+use crate::loss::closed_form::{ClosedForm, mueller_brown, three_hump_camel};
 use crate::loss::oracle::Oracle;
 use crate::loss::{Batch, Bounds, Info, Loss};
 use crate::persistence::tree;
@@ -114,7 +114,9 @@ fn a_resumed_run_ends_as_the_uninterrupted_one() {
 }
 
 /// A loss that does not promise to repeat itself.
-struct Unsteady(ClosedForm<fn(&[f64], &mut [f64]) -> f64>, Info);
+struct Unsteady(ClosedForm<Function>, Info);
+
+type Function = fn(&[f64], &mut [f64]) -> f64;
 
 impl Loss for Unsteady {
     fn info(&self) -> &Info {
@@ -130,7 +132,7 @@ impl Loss for Unsteady {
 
 #[test]
 fn a_spent_budget_for_minima_leaves_that_for_paths() {
-    let steady = ClosedForm::new(2, Some([-2.5, 2.5]), three_hump_camel as fn(&[f64], &mut [f64]) -> f64);
+    let steady = ClosedForm::new(2, Some([-2.5, 2.5]), three_hump_camel as Function);
     let mut info = steady.info().clone();
     info.caps.repeatable = false;
     let mut loss = Unsteady(steady, info);
@@ -140,4 +142,38 @@ fn a_spent_budget_for_minima_leaves_that_for_paths() {
     let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
     assert_eq!(found.ended, Ended::Budget);
     assert!(found.landscape.minima.len() < 64 && !found.landscape.paths.is_empty());
+}
+
+fn bars(params: usize, range: [f64; 2], f: Function, plan: &Plan) -> Vec<(f64, Option<f64>)> {
+    let mut loss = ClosedForm::new(params, Some(range), f);
+    let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+    let found = explore(&mut oracle, plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
+    assert_eq!(found.ended, Ended::Complete);
+    let barcode = tree(&found.landscape).barcode(found.noise);
+    barcode.bars.iter().map(|b| (b.birth, b.death)).collect()
+}
+
+fn close(found: &[(f64, Option<f64>)], known: &[(f64, Option<f64>)], tolerance: f64) {
+    assert_eq!(found.len(), known.len(), "{found:?}");
+    for (a, b) in found.iter().zip(known) {
+        assert!((a.0 - b.0).abs() < tolerance, "{found:?}");
+        assert_eq!(a.1.is_some(), b.1.is_some(), "{found:?}");
+        assert!((a.1.unwrap_or(0.0) - b.1.unwrap_or(0.0)).abs() < tolerance, "{found:?}");
+    }
+}
+
+#[test]
+fn the_three_hump_camel_has_its_known_barcode() {
+    let plan = Plan { starts: 24, ..Plan::default() };
+    let found = bars(2, [-2.5, 2.5], three_hump_camel, &plan);
+    let pass = Some(0.8773615578);
+    close(&found, &[(0.0, None), (0.2986384422, pass), (0.2986384422, pass)], 1e-6);
+}
+
+#[test]
+fn mueller_brown_has_its_known_barcode() {
+    let plan = Plan { starts: 24, ..Plan::default() };
+    let found = bars(2, [-1.5, 2.0], mueller_brown, &plan);
+    let known = [(-146.6995, None), (-108.1667, Some(-40.6648)), (-80.7678, Some(-72.2489))];
+    close(&found, &known, 1e-4); // The digits known.
 }

@@ -1,0 +1,157 @@
+//! The stage of minima: every seed's descent, what it came to, and whether that was known already.
+
+use super::{Explorer, Identify};
+use crate::error::Result;
+use crate::loss::{Dtype, Split};
+use crate::search::height::{Care, measure};
+use crate::search::minima::{Quenched, quench};
+use crate::search::polyline::Polyline;
+use crate::search::{CellId, Descent, Finding, Minimum, Origin};
+use rand::{Rng, SeedableRng};
+
+/// Starts that descend together. Part of no result: rows do not see each other.
+const ROUND: u64 = 8;
+
+impl Explorer<'_, '_> {
+    pub(super) fn minima(&mut self) -> Result<()> {
+        let tried: Vec<u64> = self.landscape.minima.iter().filter_map(|m| m.seed()).collect();
+        let seeds = self.plan.seed..self.plan.seed + self.plan.starts;
+        let left: Vec<u64> = seeds.filter(|seed| !tried.contains(seed)).collect();
+        for seeds in left.chunks(ROUND as usize) {
+            let starts: Result<Vec<Vec<f64>>> = seeds.iter().map(|&seed| self.start(seed)).collect();
+            let done = (self.plan.starts as usize - left.len()) as u64;
+            let (progress, total) = (&mut *self.progress, self.plan.starts);
+            let (found, stop) = quench(self.oracle, starts?, &self.plan.recipe, &self.domain, |ended, slowest| {
+                progress.at("minima", done + ended as u64, total, &format!("gradient norm {slowest:.1e}"));
+            });
+            for (&seed, quenched) in seeds.iter().zip(found) {
+                // What ended out of turn is left for the resumed run, so that cells are numbered as without the stop.
+                let Some(quenched) = quenched else { break };
+                self.keep_start(seed, quenched)?;
+            }
+            stop?;
+        }
+        Ok(())
+    }
+
+    /// Where a seed's descent begins: the backend's choice; else a point of the box; else a normal vector.
+    fn start(&mut self, seed: u64) -> Result<Vec<f64>> {
+        if let Some(start) = self.oracle.loss().start(seed)? {
+            return Ok(start);
+        }
+        let p = self.oracle.params();
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        let mut unit = || (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+        Ok(match self.oracle.loss().bounds()? {
+            Some(b) => b.lower.iter().zip(&b.upper).map(|(low, high)| low + (high - low) * unit()).collect(),
+            // Twelve uniforms make a normal of variance 1 (the central limit, exact in mean and variance).
+            None => (0..p).map(|_| (0..12).map(|_| unit()).sum::<f64>() - 6.0).collect(),
+        })
+    }
+
+    fn keep_start(&mut self, seed: u64, quenched: Quenched) -> Result<()> {
+        match quenched.descent {
+            Descent::NotFinite => self.progress.note(&format!("start {seed}: the loss is not finite there; skipped")),
+            Descent::Escaped => {
+                self.progress.note(&format!("start {seed}: descent left the domain; it decides no bar"))
+            }
+            Descent::Unconverged => {
+                let norm = quenched.evidence.gradient_norm;
+                self.progress.note(&format!("start {seed}: not converged, gradient norm {norm:.1e}; kept and flagged"));
+            }
+            Descent::Converged => {}
+        }
+        let origin = Origin::Start { seed };
+        let minimum = self.minimum(quenched, origin.clone(), self.landscape.next_cell())?;
+        let tally = self.count("minima");
+        let known = self.landscape.minima.iter_mut().find(|m| Some(m.cell) == minimum.same_as && !m.is_sampled());
+        if let Some(station) = known {
+            // A way-station that a start leads to after all (only a resumed run can see it) is a sampled minimum.
+            station.origin = origin;
+            return self.journal.commit(&[Finding::Minimum(station), Finding::Evaluations("minima", tally)]);
+        }
+        self.journal.commit(&[Finding::Minimum(&minimum), Finding::Evaluations("minima", tally)])?;
+        self.landscape.minima.push(minimum);
+        Ok(())
+    }
+
+    pub(super) fn minimum(&mut self, quenched: Quenched, origin: Origin, cell: CellId) -> Result<Minimum> {
+        let Quenched { theta, loss, descent, evidence, evaluations } = quenched;
+        let stands = matches!(descent, Descent::Converged | Descent::Unconverged);
+        let same_as = if stands { self.same(loss, &theta)? } else { None };
+        let metrics = if stands { self.metrics(&theta)? } else { Vec::new() };
+        Ok(Minimum { cell, origin, descent, theta, loss, evidence, same_as, metrics, evaluations })
+    }
+
+    fn metrics(&mut self, theta: &[f64]) -> Result<Vec<(String, f64)>> {
+        let mut all = Vec::new();
+        for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
+            let names = self.oracle.loss().metric_names(split)?;
+            if !names.is_empty() {
+                let values = self.oracle.loss().metrics(split, theta)?;
+                all.extend(names.iter().zip(values).map(|(metric, value)| (format!("{name} {metric}"), value)));
+            }
+        }
+        Ok(all)
+    }
+
+    /// The known minimum that a point is a copy of.
+    pub(super) fn same(&mut self, loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
+        let Identify { loss: near, distance, rise } = self.plan.identify;
+        let noise = 2.0 * self.oracle.noise();
+        let candidates: Vec<usize> = (0..self.landscape.minima.len())
+            .filter(|&i| {
+                let other = &self.landscape.minima[i];
+                other.counts() && (other.loss - loss).abs() <= noise.max(near * loss.abs().max(1.0))
+            })
+            .collect();
+        for i in candidates {
+            let other = &self.landscape.minima[i];
+            let copy = self.alignment.nearest(&other.theta, theta);
+            let (cell, height) = (other.cell, other.loss.max(loss));
+            let line = Polyline::straight(&other.theta, &copy);
+            if line.length() < distance {
+                return Ok(Some(cell));
+            }
+            let measured = measure(self.oracle, &line, Care { samples: 15, precision: 1e-2 })?;
+            if measured.height - height < noise.max(rise * loss.abs().max(1.0)) {
+                return Ok(Some(cell));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What repeating an evaluation changes, where the backend does not say; and at least the values' rounding.
+    pub(super) fn measure_noise(&mut self) -> Result<()> {
+        let Some(best) = self.landscape.minima.iter().find(|m| m.counts()) else { return Ok(()) };
+        let (theta, loss) = (best.theta.clone(), best.loss);
+        if self.oracle.noise() == 0.0 && !self.oracle.info().caps.repeatable {
+            let mut values = Vec::new();
+            for _ in 0..8 {
+                values.extend(self.oracle.values(&theta)?);
+            }
+            let (low, high) = values.iter().fold((loss, loss), |(low, high), &v| (v.min(low), v.max(high)));
+            self.oracle.set_noise(high - low);
+        }
+        let rounding = match self.oracle.info().dtype {
+            Dtype::F64 => f64::EPSILON,
+            Dtype::F32 => f64::from(f32::EPSILON),
+        };
+        let noise = self.oracle.noise().max(8.0 * rounding * loss.abs());
+        self.oracle.set_noise(noise);
+        Ok(())
+    }
+
+    /// The one of some new minima that a point is a copy of.
+    pub(super) fn twin(&self, minima: &[Minimum], loss: f64, theta: &[f64]) -> Option<CellId> {
+        let Identify { loss: near, distance, .. } = self.plan.identify;
+        let near = (near * loss.abs().max(1.0)).max(2.0 * self.oracle.noise());
+        let same = |m: &&Minimum| (m.loss - loss).abs() <= near && self.alignment.distance(&m.theta, theta) < distance;
+        minima.iter().find(same).map(|m| m.cell)
+    }
+
+    /// The minimum that a cell stands for.
+    pub(super) fn own(&self, cell: CellId) -> CellId {
+        self.landscape.minimum(cell).and_then(|m| m.same_as).unwrap_or(cell)
+    }
+}

@@ -1,0 +1,244 @@
+//! The stage of paths: which one next, one visit to it, and all that follows: pieces, way-stations, saddles.
+
+use super::Explorer;
+use crate::error::{Error, Result};
+use crate::order::by_value;
+use crate::persistence::{Tree, tree};
+use crate::search::connect::{self, Cut, Ids};
+use crate::search::minima::{Quenched, Recipe, quench};
+use crate::search::saddle;
+use crate::search::{CellId, Descent, Finding, Minimum, Origin, PassKind, Path, PathId, PathState};
+
+impl Explorer<'_, '_> {
+    pub(super) fn paths(&mut self) -> Result<()> {
+        self.measure_noise()?;
+        self.straight_lines(|minimum| minimum.is_sampled())?;
+        while let Some(id) = self.next_path() {
+            self.work_on(id)?;
+        }
+        Ok(())
+    }
+
+    /// Straight lines between minima that have none yet, one commit each.
+    fn straight_lines(&mut self, among: fn(&Minimum) -> bool) -> Result<()> {
+        let minima: Vec<&Minimum> = self.landscape.minima.iter().filter(|m| m.counts() && among(m)).collect();
+        let pairs = connect::pairs(&minima, &self.alignment, self.plan.schedule.neighbours);
+        let wanted: Vec<(CellId, CellId)> = pairs.into_iter().map(|(i, j)| (minima[i].cell, minima[j].cell)).collect();
+        let total = wanted.len() as u64;
+        for (k, (a, b)) in wanted.into_iter().enumerate() {
+            if self.joined(a, b) {
+                continue;
+            }
+            self.progress.at("lines", k as u64, total, "");
+            let (Some(a), Some(b)) = (self.landscape.minimum(a), self.landscape.minimum(b)) else { continue };
+            let ids = Ids { path: self.landscape.paths.len() as PathId, cell: self.landscape.next_cell() };
+            let path = connect::straight(self.oracle, a, b, &self.alignment, ids)?;
+            let tally = self.count("paths");
+            self.journal.commit(&[Finding::Path(&path), Finding::Evaluations("paths", tally)])?;
+            self.landscape.paths.push(path);
+        }
+        Ok(())
+    }
+
+    fn joined(&self, a: CellId, b: CellId) -> bool {
+        self.landscape.paths.iter().any(|p| p.ends == (a, b) || p.ends == (b, a))
+    }
+
+    /// The path to work on: the highest one that decides a sampled minimum's bar and is not settled; when all are,
+    /// the lowest alternative to a deciding path that nobody has tried.
+    fn next_path(&mut self) -> Option<PathId> {
+        let tree = tree(&self.landscape);
+        let open = |p: &Path| p.state != PathState::Converged && p.visits < self.plan.schedule.visits;
+        let targets: Vec<usize> =
+            (0..tree.merges.len()).rev().filter(|&k| tree.minima[tree.merges[k].dead].is_sampled()).collect();
+        let path_of = |k: usize| tree.paths[tree.merges[k].edge];
+        let settled = targets.iter().filter(|&&k| !open(path_of(k))).count();
+        let deciding = targets.iter().map(|&k| path_of(k)).find(|p| open(p));
+        let next = deciding.or_else(|| targets.iter().find_map(|&k| self.alternative(&tree, k)));
+        let detail = next.map_or(String::new(), |p| format!("path {} of height {:.6e}", p.id, p.pass.height));
+        self.progress.at("paths", settled as u64, targets.len() as u64, &detail);
+        next.map(|p| p.id)
+    }
+
+    /// The lowest path that leaves the component a merge ends and has not had its coarse visits, unless enough have.
+    fn alternative<'t>(&self, tree: &Tree<'t>, merge: usize) -> Option<&'t Path> {
+        let coarse = self.plan.schedule.knots.len() as u32 - 1;
+        let tried = |p: &Path| p.visits >= coarse || p.state == PathState::Converged;
+        let deciding = tree.paths[tree.merges[merge].edge].id;
+        let leaving: Vec<&Path> = tree.leaving(merge).into_iter().filter(|p| p.id != deciding).collect();
+        if leaving.iter().filter(|p| tried(p)).count() >= self.plan.alternatives {
+            return None;
+        }
+        leaving
+            .into_iter()
+            .filter(|p| !tried(p) && p.pass.height.is_finite())
+            .min_by(|a, b| by_value((a.pass.height, a.id), (b.pass.height, b.id)))
+    }
+
+    /// One visit and all that follows from it, in one commit.
+    fn work_on(&mut self, id: PathId) -> Result<()> {
+        let Some(at) = self.landscape.paths.iter().position(|p| p.id == id) else {
+            return Err(Error::Internal(format!("path {id} is not in the landscape")));
+        };
+        let mut path = connect::visit(self.oracle, &self.landscape.paths[at], &self.plan.schedule)?;
+        let (mut minima, cuts) = self.cuts(&path)?;
+        let cell = self.landscape.next_cell() + minima.len() as u64;
+        let first = Ids { path: self.landscape.paths.len() as PathId, cell };
+        let mut new = connect::pieces(self.oracle, &path, &cuts, &self.plan.schedule, first)?;
+        // Pieces may bring back a pair that was split before: it goes on from there, so that splitting ends.
+        for piece in &mut new {
+            let same = |p: &&Path| p.ends == piece.ends || p.ends == (piece.ends.1, piece.ends.0);
+            let split = self.landscape.paths.iter().filter(|p| p.state == PathState::Split).filter(same);
+            piece.visits = split.map(|p| p.visits).fold(piece.visits, u32::max);
+        }
+        // The way down from a valley is measured as a straight line; one that climbs higher must not raise a death.
+        let bound = path.pass.height + path.pass.error;
+        if !new.is_empty() && new.iter().all(|piece| piece.pass.height <= bound + piece.pass.error) {
+            path.state = PathState::Split;
+        } else {
+            new.clear();
+            if self.is_ripe(&path) {
+                path = self.over_saddle(path, &mut minima)?;
+            }
+        }
+        self.shortcuts(&minima, &mut new)?;
+        let tally = self.count("paths");
+        let mut findings: Vec<Finding> = minima.iter().map(Finding::Minimum).collect();
+        findings.push(Finding::Path(&path));
+        findings.extend(new.iter().map(Finding::Path));
+        findings.push(Finding::Evaluations("paths", tally));
+        self.journal.commit(&findings)?;
+        self.landscape.paths[at] = path;
+        self.landscape.minima.extend(minima);
+        self.landscape.paths.extend(new);
+        Ok(())
+    }
+
+    /// True when the top of a path may be close enough to a saddle: at once after the whole path was relaxed, and then
+    /// ever more rarely, for every search that fails costs some Hessians.
+    fn is_ripe(&self, path: &Path) -> bool {
+        let zooms = (path.visits as usize).checked_sub(self.plan.schedule.knots.len());
+        path.state == PathState::Converged || matches!(zooms, Some(0 | 2 | 5))
+    }
+
+    /// The path led over the true saddle at its top, if one is found there that both descents confirm; else the path,
+    /// with the reason.
+    fn over_saddle(&mut self, mut path: Path, minima: &mut Vec<Minimum>) -> Result<Path> {
+        let reach = connect::reach(&path);
+        let found = match saddle::refine(self.oracle, &path.pass.theta, reach)? {
+            Ok(found) if found.loss > path.pass.height + path.pass.error => Err("the saddle found lies higher".into()),
+            other => other,
+        };
+        let led = match &found {
+            Ok(saddle) => saddle::lead_over(self.oracle, &path, saddle)?,
+            Err(_) => None,
+        };
+        let (saddle, mut led) = match (found, led) {
+            (Ok(saddle), Some(led)) => (saddle, led),
+            (found, _) => {
+                let reason = found.err().unwrap_or_else(|| "the path does not stay below the saddle found".into());
+                path.pass.reason = Some(reason);
+                return Ok(path);
+            }
+        };
+        let sides = [0.2 * reach, -0.2 * reach]
+            .map(|step| saddle.theta.iter().zip(&saddle.mode).map(|(s, m)| s + step * m).collect::<Vec<f64>>());
+        let quick = Recipe { check: false, ..self.plan.recipe };
+        let (ends, stop) = quench(self.oracle, sides.into(), &quick, &self.domain, |_, _| {});
+        stop?;
+        let mut cells = Vec::new();
+        for quenched in ends.into_iter().flatten().filter(|end| end.descent == Descent::Converged) {
+            let known = self.same(quenched.loss, &quenched.theta)?;
+            cells.extend(known.map_or_else(|| self.new_end(quenched, path.id, minima), |cell| Ok(Some(cell)))?);
+        }
+        match cells[..] {
+            [p, q] if p != q => {
+                if let Some(evidence) = &mut led.pass.evidence {
+                    evidence.ends = Some((p, q));
+                }
+            }
+            _ => {
+                led.pass.kind = PassKind::PathMaximum;
+                led.pass.reason = Some(match cells[..] {
+                    [p, _] => format!("a saddle, but both descents from it end in minimum {p}"),
+                    _ => "a saddle, but a descent from it did not converge".to_owned(),
+                });
+            }
+        }
+        Ok(led)
+    }
+
+    /// A minimum at the foot of a saddle that was not known: checked, and numbered after the new ones so far.
+    fn new_end(&mut self, end: Quenched, path: PathId, minima: &mut Vec<Minimum>) -> Result<Option<CellId>> {
+        let twin = self.twin(minima, end.loss, &end.theta);
+        if twin.is_some() {
+            return Ok(twin);
+        }
+        let (checked, stop) = quench(self.oracle, vec![end.theta], &self.plan.recipe, &self.domain, |_, _| {});
+        stop?;
+        let Some(end) = checked.into_iter().flatten().find(|end| end.descent == Descent::Converged) else {
+            return Ok(None);
+        };
+        let cell = self.landscape.next_cell() + minima.len() as u64;
+        let minimum = self.minimum(end, Origin::Transit { path }, cell)?;
+        let cell = minimum.same_as.unwrap_or(cell);
+        if minimum.same_as.is_none() {
+            minima.push(minimum);
+        }
+        Ok(Some(cell))
+    }
+
+    /// Quenches the valleys of a path: new minima, and where the path is to be cut.
+    fn cuts(&mut self, path: &Path) -> Result<(Vec<Minimum>, Vec<Cut>)> {
+        let stations = self.landscape.minima.iter().filter(|m| !m.is_sampled()).count();
+        let arcs =
+            if stations < self.plan.way_stations { connect::valleys(path, self.oracle.noise()) } else { Vec::new() };
+        let starts: Vec<Vec<f64>> = arcs.iter().map(|&arc| connect::point(path, arc)).collect();
+        let (found, stop) = quench(self.oracle, starts, &self.plan.recipe, &self.domain, |_, _| {});
+        stop?;
+        let (mut minima, mut cuts): (Vec<Minimum>, Vec<Cut>) = Default::default();
+        for (arc, quenched) in arcs.into_iter().zip(found.into_iter().flatten()) {
+            if !matches!(quenched.descent, Descent::Converged) {
+                continue;
+            }
+            let theta = quenched.theta.clone();
+            let cell = self.landscape.next_cell() + minima.len() as u64;
+            let minimum = self.minimum(quenched, Origin::Transit { path: path.id }, cell)?;
+            // Both valleys may drain into one new minimum.
+            let cell = minimum.same_as.or_else(|| self.twin(&minima, minimum.loss, &theta));
+            // A valley that drains into an end is no way-station: a piece would join the same ends again, for ever.
+            if [path.ends.0, path.ends.1].map(|end| Some(self.own(end))).contains(&cell) {
+                continue;
+            }
+            cuts.push(Cut { arc, cell: cell.unwrap_or(minimum.cell), theta });
+            if cell.is_none() {
+                minima.push(minimum);
+            }
+        }
+        Ok((minima, cuts))
+    }
+
+    /// Straight lines from new minima to their nearest known ones: a way-station may lie on more than one road.
+    fn shortcuts(&mut self, minima: &[Minimum], new: &mut Vec<Path>) -> Result<()> {
+        for minimum in minima {
+            let mut known: Vec<(f64, usize)> = (0..self.landscape.minima.len())
+                .filter(|&i| self.landscape.minima[i].counts())
+                .map(|i| (self.alignment.distance(&self.landscape.minima[i].theta, &minimum.theta), i))
+                .collect();
+            known.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            for &(_, i) in known.iter().take(self.plan.schedule.neighbours) {
+                let other = &self.landscape.minima[i];
+                let met = |p: &Path| p.ends == (other.cell, minimum.cell) || p.ends == (minimum.cell, other.cell);
+                if new.iter().any(met) {
+                    continue;
+                }
+                let ids = Ids {
+                    path: (self.landscape.paths.len() + new.len()) as PathId,
+                    cell: self.landscape.next_cell() + (minima.len() + new.len()) as u64,
+                };
+                new.push(connect::straight(self.oracle, other, minimum, &self.alignment, ids)?);
+            }
+        }
+        Ok(())
+    }
+}
