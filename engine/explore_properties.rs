@@ -113,8 +113,10 @@ fn a_resumed_run_ends_as_the_uninterrupted_one() {
     }
 }
 
+type Function = fn(&[f64], &mut [f64]) -> f64;
+
 /// A loss that does not promise to repeat itself.
-struct Unsteady(ClosedForm<fn(&[f64], &mut [f64]) -> f64>, Info);
+struct Unsteady(ClosedForm<Function>, Info);
 
 impl Loss for Unsteady {
     fn info(&self) -> &Info {
@@ -130,7 +132,7 @@ impl Loss for Unsteady {
 
 #[test]
 fn a_spent_budget_for_minima_leaves_that_for_paths() {
-    let steady = ClosedForm::new(2, Some([-2.5, 2.5]), three_hump_camel as fn(&[f64], &mut [f64]) -> f64);
+    let steady = ClosedForm::new(2, Some([-2.5, 2.5]), three_hump_camel as Function);
     let mut info = steady.info().clone();
     info.caps.repeatable = false;
     let mut loss = Unsteady(steady, info);

@@ -189,6 +189,7 @@ mod tests {
     use crate::loss::closed_form::ClosedForm;
     use crate::run::{Budget, Cancel};
     use proptest::prelude::*;
+    use std::f64::consts::TAU;
 
     fn measured(line: &Polyline, care: Care, f: impl FnMut(&[f64], &mut [f64]) -> f64 + Send) -> Measured {
         let mut loss = ClosedForm::new(line.params(), None, f);
@@ -208,13 +209,13 @@ mod tests {
         /// Waves of at least six samples each.
         #[test]
         fn a_smooth_curve_does_not_rise_above_its_height_and_error(
-            waves in prop::collection::vec((-1.0f64..1.0, 0.0f64..6.28), 8), scale in -12i32..13, glance: bool,
+            waves in prop::collection::vec((-1.0f64..1.0, 0.0f64..TAU), 8), scale in -12i32..13, glance: bool,
         ) {
             let size = 10f64.powi(scale);
             let value = |x: f64| -> (f64, f64) {
                 let (mut f, mut d) = (0.0, 0.0);
                 for (k, (amplitude, phase)) in waves.iter().enumerate() {
-                    let w = 6.283 * (k as f64 + 1.0) * 0.3;
+                    let w = TAU * (k as f64 + 1.0) * 0.3;
                     f += size * amplitude * (w * x + phase).sin();
                     d += size * amplitude * w * (w * x + phase).cos();
                 }
