@@ -173,7 +173,6 @@ fn plan(minima: &mut Section, complex: &mut Section, symmetry: &mut Section, pat
     set(&mut plan.recipe.evaluations, minima.count("evaluations_each")?);
     set(&mut plan.radius, minima.positive("radius")?);
     set(&mut plan.identify.loss, minima.positive("same_loss")?);
-    set(&mut plan.identify.distance, minima.positive("same_distance")?);
     complex.choice("method", &[("paths", ())])?;
     complex.choice("goal", &[("barcode", ())])?;
     set(&mut plan.align, symmetry.boolean("align")?);

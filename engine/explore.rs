@@ -45,7 +45,7 @@ impl Default for Plan {
             starts: 8,
             seed: 26,
             recipe: Recipe::POLISH,
-            identify: Identify { loss: 1e-6, distance: 0.02, rise: 1e-9 },
+            identify: Identify { loss: 1e-6 },
             radius: 1e6,
             align: true,
             schedule: Schedule::default(),
@@ -60,12 +60,9 @@ impl Default for Plan {
 /// When two minima are one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Identify {
-    /// Their losses differ by less than this (times max(1, |loss|)), and
+    /// Losses further apart than this (times max(1, |loss|)) are not even compared. The rest is decided without any
+    /// scale: two points are one minimum where the straight line between them, the nearest copies, does not rise.
     pub loss: f64,
-    /// their symmetric distance is below this, or
-    pub distance: f64,
-    /// the straight line between them rises by less than this or the noise.
-    pub rise: f64,
 }
 
 /// Why an exploration ended.

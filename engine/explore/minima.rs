@@ -1,6 +1,6 @@
 //! The stage of minima: every seed's descent, what it came to, and whether that was known already.
 
-use super::{Explorer, Identify};
+use super::Explorer;
 use crate::error::Result;
 use crate::loss::{Dtype, Split};
 use crate::search::height::{Care, measure};
@@ -97,25 +97,40 @@ impl Explorer<'_, '_> {
 
     /// The known minimum that a point is a copy of.
     pub(super) fn same(&mut self, loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
-        let Identify { loss: near, distance, rise } = self.plan.identify;
-        let noise = 2.0 * self.oracle.noise();
-        let candidates: Vec<usize> = (0..self.landscape.minima.len())
-            .filter(|&i| {
-                let other = &self.landscape.minima[i];
-                other.counts() && (other.loss - loss).abs() <= noise.max(near * loss.abs().max(1.0))
-            })
-            .collect();
-        for i in candidates {
-            let other = &self.landscape.minima[i];
-            let copy = self.alignment.nearest(&other.theta, theta);
-            let (cell, height) = (other.cell, other.loss.max(loss));
-            let line = Polyline::straight(&other.theta, &copy);
-            if line.length() < distance {
-                return Ok(Some(cell));
+        let known: Vec<Minimum> = self.near(self.landscape.minima.iter().filter(|m| m.counts()), loss);
+        self.one_of(&known, loss, theta)
+    }
+
+    /// The one of some new minima that a point is a copy of.
+    pub(super) fn twin(&mut self, minima: &[Minimum], loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
+        let known = self.near(minima.iter(), loss);
+        self.one_of(&known, loss, theta)
+    }
+
+    /// Those whose loss is near enough to be compared at all.
+    fn near<'m>(&self, minima: impl Iterator<Item = &'m Minimum>, loss: f64) -> Vec<Minimum> {
+        let near = (2.0 * self.oracle.noise()).max(self.plan.identify.loss * loss.abs().max(1.0));
+        minima.filter(|m| (m.loss - loss).abs() <= near).cloned().collect()
+    }
+
+    fn one_of(&mut self, known: &[Minimum], loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
+        let tolerance = self.plan.recipe.tolerance;
+        // Values are as good as the largest that was added up to make them; that of the landscape stands for it.
+        let largest =
+            self.landscape.minima.iter().filter(|m| m.counts()).map(|m| m.loss.abs()).fold(loss.abs(), f64::max);
+        let rounding = (2.0 * self.oracle.noise()).max(64.0 * f64::EPSILON * largest);
+        for other in known {
+            let line = Polyline::straight(&other.theta, &self.alignment.nearest(&other.theta, theta));
+            // A converged point lies within |g| / (lowest eigenvalue) of its minimum; two of them, ten times as far
+            // apart at the most, are one.
+            let lowest = other.evidence.eigenvalues.first().copied().filter(|value| *value > 0.0);
+            if lowest.is_some_and(|lowest| line.length() <= 20.0 * tolerance / lowest) {
+                return Ok(Some(other.cell));
             }
             let measured = measure(self.oracle, &line, Care { samples: 15, precision: 1e-2 })?;
-            if measured.height - height < noise.max(rise * loss.abs().max(1.0)) {
-                return Ok(Some(cell));
+            let slack = rounding.max(tolerance * line.length());
+            if measured.height <= other.loss.max(loss) + slack {
+                return Ok(Some(other.cell));
             }
         }
         Ok(None)
@@ -140,14 +155,6 @@ impl Explorer<'_, '_> {
         let noise = self.oracle.noise().max(8.0 * rounding * loss.abs());
         self.oracle.set_noise(noise);
         Ok(())
-    }
-
-    /// The one of some new minima that a point is a copy of.
-    pub(super) fn twin(&self, minima: &[Minimum], loss: f64, theta: &[f64]) -> Option<CellId> {
-        let Identify { loss: near, distance, .. } = self.plan.identify;
-        let near = (near * loss.abs().max(1.0)).max(2.0 * self.oracle.noise());
-        let same = |m: &&Minimum| (m.loss - loss).abs() <= near && self.alignment.distance(&m.theta, theta) < distance;
-        minima.iter().find(same).map(|m| m.cell)
     }
 
     /// The minimum that a cell stands for.

@@ -125,7 +125,7 @@ impl Explorer<'_, '_> {
     /// with the reason.
     fn over_saddle(&mut self, mut path: Path, minima: &mut Vec<Minimum>) -> Result<Path> {
         let reach = connect::reach(&path);
-        let found = match saddle::refine(self.oracle, &path.pass.theta, reach)? {
+        let found = match saddle::refine(self.oracle, &path.pass.theta, reach, self.plan.recipe.tolerance)? {
             Ok(found) if found.loss > path.pass.height + path.pass.error => Err("the saddle found lies higher".into()),
             other => other,
         };
@@ -170,7 +170,7 @@ impl Explorer<'_, '_> {
 
     /// A minimum at the foot of a saddle that was not known: checked, and numbered after the new ones so far.
     fn new_end(&mut self, end: Quenched, path: PathId, minima: &mut Vec<Minimum>) -> Result<Option<CellId>> {
-        let twin = self.twin(minima, end.loss, &end.theta);
+        let twin = self.twin(minima, end.loss, &end.theta)?;
         if twin.is_some() {
             return Ok(twin);
         }
@@ -205,7 +205,10 @@ impl Explorer<'_, '_> {
             let cell = self.landscape.next_cell() + minima.len() as u64;
             let minimum = self.minimum(quenched, Origin::Transit { path: path.id }, cell)?;
             // Both valleys may drain into one new minimum.
-            let cell = minimum.same_as.or_else(|| self.twin(&minima, minimum.loss, &theta));
+            let cell = match minimum.same_as {
+                None => self.twin(&minima, minimum.loss, &theta)?,
+                known => known,
+            };
             // A valley that drains into an end is no way-station: a piece would join the same ends again, for ever.
             if [path.ends.0, path.ends.1].map(|end| Some(self.own(end))).contains(&cell) {
                 continue;

@@ -177,3 +177,24 @@ fn mueller_brown_has_its_known_barcode() {
     let known = [(-146.6995, None), (-108.1667, Some(-40.6648)), (-80.7678, Some(-72.2489))];
     close(&found, &known, 1e-4); // The digits known.
 }
+
+#[test]
+fn barcodes_scale_with_the_parameters_and_shift_with_the_loss() {
+    // Copies are told apart without a length of their own: small boxes and large offsets change nothing.
+    for (size, offset) in [(1e-3, 0.0), (1.0, 1.0), (30.0, -50.0)] {
+        let f = move |x: &[f64], g: &mut [f64]| {
+            let value = three_hump_camel(&[x[0] / size, x[1] / size], g);
+            g.iter_mut().for_each(|g| *g /= size);
+            value + offset
+        };
+        let mut loss = ClosedForm::new(2, Some([-2.5 * size, 2.5 * size]), f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let plan = Plan { starts: 24, ..Plan::default() };
+        let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
+        let bars = tree(&found.landscape).barcode(found.noise).bars;
+        let found: Vec<(f64, Option<f64>)> =
+            bars.iter().map(|b| (b.birth - offset, b.death.map(|death| death - offset))).collect();
+        let pass = Some(0.8773615578);
+        close(&found, &[(0.0, None), (0.2986384422, pass), (0.2986384422, pass)], 1e-6);
+    }
+}

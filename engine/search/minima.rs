@@ -125,7 +125,7 @@ fn round(
             continue;
         }
         if !walk.recipe.check {
-            done[i] = Some(walk.end(if domain.contains(&walk.theta, 0.0) { end } else { Descent::Escaped }, None));
+            done[i] = Some(walk.end(if domain.contains(&walk.theta, 1e-9) { end } else { Descent::Escaped }, None));
             continue;
         }
         let lowest = match spectrum::lowest(oracle, &walk.theta, 0) {
@@ -141,7 +141,7 @@ fn round(
             continue;
         }
         let end = if lowest.index() > 0 { Descent::Unconverged } else { end };
-        let end = if domain.contains(&walk.theta, 0.0) { end } else { Descent::Escaped };
+        let end = if domain.contains(&walk.theta, 1e-9) { end } else { Descent::Escaped };
         done[i] = Some(walk.end(end, Some(lowest)));
     }
     Ok(())

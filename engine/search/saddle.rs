@@ -23,34 +23,42 @@ pub struct Saddle {
     pub evidence: Evidence,
 }
 
-/// The gradient norm at which a saddle is accepted.
-const TOLERANCE: f64 = 1e-8;
 const STEPS: usize = 30;
 /// Hessians a search may form.
 const HESSIANS: usize = 5;
 
-/// A saddle near `top`, or the reason why there is none. No step is longer than `reach`, and the search gives up
+/// A saddle near `top`, of a gradient norm up to `tolerance`, or the reason why there is none. No step is longer than `reach`, and the search gives up
 /// beyond five times that. Costs `p` Hessian products for each of at most five Hessians.
-pub fn refine(oracle: &mut Oracle<'_>, top: &[f64], reach: f64) -> Result<std::result::Result<Saddle, String>> {
+pub fn refine(
+    oracle: &mut Oracle<'_>,
+    top: &[f64],
+    reach: f64,
+    tolerance: f64,
+) -> Result<std::result::Result<Saddle, String>> {
     if !oracle.info().caps.smooth {
         return Ok(Err("kink: the loss is not twice differentiable".into()));
     }
     if top.len() > DENSE || !cfg!(feature = "dense") {
         return Ok(Err(format!("not tried: the whole Hessian is formed up to {DENSE} parameters only")));
     }
-    match follow(oracle, top, reach) {
+    match follow(oracle, top, reach, tolerance) {
         Err(Error::Numeric(text)) => Ok(Err(text)),
         other => other,
     }
 }
 
 #[cfg(not(feature = "dense"))]
-fn follow(_: &mut Oracle<'_>, _: &[f64], _: f64) -> Result<std::result::Result<Saddle, String>> {
+fn follow(_: &mut Oracle<'_>, _: &[f64], _: f64, _: f64) -> Result<std::result::Result<Saddle, String>> {
     Ok(Err("not tried: built without the feature dense".into()))
 }
 
 #[cfg(feature = "dense")]
-fn follow(oracle: &mut Oracle<'_>, top: &[f64], reach: f64) -> Result<std::result::Result<Saddle, String>> {
+fn follow(
+    oracle: &mut Oracle<'_>,
+    top: &[f64],
+    reach: f64,
+    tolerance: f64,
+) -> Result<std::result::Result<Saddle, String>> {
     let mut theta = top.to_vec();
     let mut hessian: Option<spectrum::Hessian> = None;
     let (mut formed, mut last) = (0, f64::INFINITY);
@@ -60,7 +68,7 @@ fn follow(oracle: &mut Oracle<'_>, top: &[f64], reach: f64) -> Result<std::resul
         if !size.is_finite() {
             return Ok(Err("the loss is not finite near the top".into()));
         }
-        if size <= TOLERANCE {
+        if size <= tolerance {
             return index_checked(oracle, theta, losses[0], size, reach);
         }
         // An old Hessian serves while the gradient still falls by half a step (a chord of Newton's method).
@@ -198,7 +206,7 @@ mod tests {
     fn near(top: [f64; 2]) -> std::result::Result<Saddle, String> {
         let mut loss = ClosedForm::new(2, None, mueller_brown);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        refine(&mut oracle, &top, 0.1).unwrap()
+        refine(&mut oracle, &top, 0.1, 1e-8).unwrap()
     }
 
     #[test]
@@ -206,7 +214,7 @@ mod tests {
         for (top, height) in [([-0.8, 0.65], -40.6648435), ([0.2, 0.3], -72.2489401)] {
             let saddle = near(top).unwrap();
             assert!((saddle.loss - height).abs() < 1e-6); // The digits known.
-            assert!(saddle.evidence.gradient_norm <= TOLERANCE);
+            assert!(saddle.evidence.gradient_norm <= 1e-8);
             assert!(saddle.evidence.eigenvalues[0] < 0.0 && saddle.evidence.eigenvalues[1] > 0.0);
         }
     }
@@ -234,7 +242,7 @@ mod tests {
         };
         let (knots, profile) = (line.into_knots(), m.profile);
         let path = Path { id: 0, ends: (0, 1), state: PathState::Relaxed, knots, profile, pass, visits: 3 };
-        let saddle = refine(&mut oracle, &[0.1, 0.1], 1.0).unwrap().unwrap();
+        let saddle = refine(&mut oracle, &[0.1, 0.1], 1.0, 1e-8).unwrap().unwrap();
         assert!(saddle.loss.abs() < 1e-15);
         assert_eq!(lead_over(&mut oracle, &path, &saddle).unwrap(), None);
     }
@@ -248,7 +256,7 @@ mod tests {
         };
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let found = refine(&mut oracle, &[0.0, 0.0], 0.1).unwrap();
+        let found = refine(&mut oracle, &[0.0, 0.0], 0.1, 1e-8).unwrap();
         assert!(found.is_err(), "{found:?}");
     }
 
@@ -261,7 +269,7 @@ mod tests {
         };
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let found = refine(&mut oracle, &[0.5, 0.5], 0.1).unwrap();
+        let found = refine(&mut oracle, &[0.5, 0.5], 0.1, 1e-8).unwrap();
         assert!(found.is_err(), "{found:?}");
     }
 
