@@ -91,8 +91,16 @@ impl Explorer<'_, '_> {
             let split = self.landscape.paths.iter().filter(|p| p.state == PathState::Split).filter(same);
             piece.visits = split.map(|p| p.visits).fold(piece.visits, u32::max);
         }
-        // The way down from a valley is measured as a straight line; one that climbs higher must not raise a death.
+        // The way down from a valley is a straight line at first; one that climbs higher is relaxed, and if it stays
+        // so the path is kept: a split must not raise a death.
         let bound = path.pass.height + path.pass.error;
+        for piece in &mut new {
+            while piece.pass.height > bound + piece.pass.error
+                && (piece.visits as usize) < self.plan.schedule.knots.len()
+            {
+                *piece = connect::visit(self.oracle, piece, &self.plan.schedule)?;
+            }
+        }
         if !new.is_empty() && new.iter().all(|piece| piece.pass.height <= bound + piece.pass.error) {
             path.state = PathState::Split;
         } else {
