@@ -2,6 +2,8 @@
 //!
 //! Every key is documented at the field it fills. Paths are relative to the configuration's folder.
 
+#![forbid(unsafe_code)]
+
 use crate::error::{Error, Result};
 use crate::explore::Plan;
 use crate::loss::{Dtype, Loss};

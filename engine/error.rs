@@ -1,5 +1,7 @@
 //! The one error of the engine: what went wrong, in which object, and what to do about it.
 
+#![forbid(unsafe_code)]
+
 use mountainpass_sdk::abi::{Status, status};
 use std::path::PathBuf;
 

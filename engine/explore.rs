@@ -4,6 +4,8 @@
 //! What comes next depends on the landscape alone, so a resumed run goes on as the uninterrupted one would have. One
 //! finding, with all that follows from it, is one commit.
 
+#![forbid(unsafe_code)]
+
 mod minima;
 mod paths;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The total order of cells, used by every algorithm: by value, then by index, so that ties are broken the same way
 //! everywhere. Values are numbers (no NaN); -0 equals +0.
 
+#![forbid(unsafe_code)]
+
 use std::cmp::Ordering;
 
 /// Compares two cells by (value, index).

@@ -1,5 +1,7 @@
 //! What every stage is given: the seed, the token that cancels, the budget, and who is told of progress.
 
+#![forbid(unsafe_code)]
+
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

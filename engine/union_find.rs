@@ -1,5 +1,7 @@
 //! The elder rule: components of a growing graph, each known by its eldest member; when two meet, the younger dies.
 
+#![forbid(unsafe_code)]
+
 /// Disjoint sets whose representative is the *eldest* (lowest in the total order) member.
 ///
 /// Members are numbered in that order: smaller is elder.

@@ -4,6 +4,8 @@
 //! (`plugin.rs`), which is also the only place that checks foreign numbers. So whoever holds a
 //! `dyn Loss` may trust shapes, and trusts a row exactly when its `ok` is set.
 
+#![forbid(unsafe_code)]
+
 use crate::error::Result;
 use crate::run::Cancel;
 pub use mountainpass_sdk::{Bounds, Caps, Identity, Parameter, Split, Symmetry, SymmetryKind};

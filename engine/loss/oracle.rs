@@ -3,6 +3,8 @@
 //! A row that is not finite comes back with loss NaN; search treats it as a wall. Where a backend has no Hessian
 //! product, central differences of gradients stand in (two gradients each, error about 1e-10 relative in f64).
 
+#![forbid(unsafe_code)]
+
 use super::{Batch, Dtype, Info, Loss};
 use crate::error::{Error, Result};
 use crate::run::{Budget, Cancel, Purse};

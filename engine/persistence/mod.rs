@@ -1,5 +1,7 @@
 //! Persistence: merge trees, barcodes, scores.
 
+#![forbid(unsafe_code)]
+
 mod barcode;
 pub mod merge_tree;
 mod of_landscape;

@@ -1,5 +1,7 @@
 //! The search on the oracle: minima, paths between them, their passes.
 
+#![forbid(unsafe_code)]
+
 pub mod align;
 pub mod connect;
 pub mod height;
