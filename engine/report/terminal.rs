@@ -112,12 +112,15 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
         bars.sort_by(|a, b| a.birth.total_cmp(&b.birth).then(a.birth_cell.cmp(&b.birth_cell)));
     }
     let Some(label) = bars.iter().map(|bar| length(&bar.birth_cell.to_string())).max() else { return };
-    let (label, births) = (label.max(4), column(&bars.iter().map(|bar| bar.birth).collect::<Vec<_>>(), 4));
+    let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death]).flatten().collect();
+    // What is so far below the greatest value is a zero with rounding errors.
+    let least = 1e-12 * ends.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+    let births: Vec<f64> = bars.iter().map(|bar| if bar.birth.abs() < least { 0.0 } else { bar.birth }).collect();
+    let (label, births) = (label.max(4), column(&births, 4));
     let born = births.iter().map(|text| length(text)).max().unwrap_or(0).max(5);
     // What is left of the line, shared by the place of the bar and its length; the number needs 14.
     let room = width.saturating_sub(label + born + 4 + 14);
     let (places, spans) = (room * 3 / 5, room - room * 3 / 5 - 2);
-    let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death]).flatten().collect();
     let lengths: Vec<f64> = bars.iter().filter_map(|bar| bar.length()).map(f64::abs).collect();
     let across = Scale::of(&ends, 0.0, (places - 1) as f64);
     let along = Scale::log(&lengths, 0.0, spans as f64);
