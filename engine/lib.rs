@@ -4,6 +4,10 @@
 //! loss --> minima --> paths --> saddles --> morse --> filtration --> reduce --> barcode --> score --> report
 //! ```
 
+// Test losses are shared with the integration tests, which call this crate by its name.
+#[cfg(test)]
+extern crate self as mountainpass;
+
 pub mod error;
 pub mod pool;
 pub mod run;

@@ -1,6 +1,7 @@
 //! Losses: the plugin table is the only way in.
 
 #[cfg(test)]
+#[path = "../../tests/closed_form/mod.rs"]
 pub(crate) mod closed_form;
 #[allow(clippy::module_inception)] // The file is named after its noun, like every other.
 pub mod loss;

@@ -75,11 +75,6 @@ impl<'a> Oracle<'a> {
         std::mem::take(&mut self.tally)
     }
 
-    /// Evaluations counted since the tally was last taken.
-    pub fn spent(&self) -> u64 {
-        self.tally.total()
-    }
-
     fn charge(&mut self, rows: usize) -> Result<()> {
         if self.cancel.fired() {
             return Err(Error::Cancelled);

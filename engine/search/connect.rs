@@ -195,7 +195,7 @@ pub fn valleys(path: &Path, noise: f64) -> Vec<f64> {
     left.into_iter().chain(right).collect()
 }
 
-/// How far a search for the saddle may step, and a hundredth of how far it may walk: by the length of the path.
+/// How far a search for the saddle may step at once, by the length of the path; it may walk five times as far.
 pub fn reach(path: &Path) -> f64 {
     0.05 * path.profile.arc.last().copied().unwrap_or(0.0)
 }
