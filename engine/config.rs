@@ -26,6 +26,8 @@ pub struct LossConfig {
     pub dtype: Option<Dtype>,
     /// `device`, as listed by `mpass backends`.
     pub device: Option<String>,
+    /// `repeatable`: only a loss whose values repeat bit for bit will do.
+    pub repeatable: bool,
     /// `data`, `objective`, `l2` and whatever stands in `options`: handed to the backend, which knows them.
     pub options: Vec<(String, String)>,
 }
@@ -140,6 +142,7 @@ fn loss_config(loss: &mut Section, folder: &Path) -> Result<LossConfig> {
         model: loss.text("model")?.map(|model| resolve(&model, folder)),
         dtype: loss.choice("dtype", &[("f32", Dtype::F32), ("f64", Dtype::F64)])?,
         device: loss.text("device")?,
+        repeatable: loss.boolean("repeatable")?.unwrap_or(false),
         options: Vec::new(),
     };
     for key in BACKEND_KEYS {

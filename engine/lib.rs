@@ -8,6 +8,7 @@
 #[cfg(test)]
 extern crate self as mountainpass;
 
+pub mod child;
 pub mod error;
 pub mod pool;
 pub mod run;

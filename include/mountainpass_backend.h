@@ -18,7 +18,9 @@
 extern "C" {
 #endif
 
-#define MPASS_BACKEND_MINOR 0u /* the major is in the entry symbol's name */
+/* The major is in the entry symbol's name. A later minor only appends fields; a field of minor m is set towards plugins
+ * whose table says abi_minor >= m. To an older one a request that needs it is refused, never dropped. */
+#define MPASS_BACKEND_MINOR 1u
 
 enum {                         /* mpass_loss_info.caps */
   MPASS_CAP_GRAD = 1,

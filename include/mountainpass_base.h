@@ -78,6 +78,9 @@ typedef struct mpass_open {  /* which loss to open: from a caller to the engine,
   const mpass_array *data;                     /* data sets in memory, by name; borrowed for the call only */
   uint64_t n_data;
   void *user;                                  /* as given at registration; NULL for a loaded file */
+  /* minor 1 */
+  uint32_t repeatable;                         /* 1: open only with MPASS_CAP_REPEATABLE, at whatever cost in speed */
+  uint32_t reserved;
 } mpass_open;
 
 #ifdef __cplusplus

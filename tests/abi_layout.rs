@@ -43,7 +43,7 @@ fn layouts() -> Vec<Layout> {
         "mpass_error" abi Error { code text }
         "mpass_view" abi View { data rows cols row_stride dtype memory device reserved }
         "mpass_array" abi Array { name data shape strides ndim dtype }
-        "mpass_open" abi Open { struct_size device max_threads n_options model model_bytes model_len keys values data n_data user }
+        "mpass_open" abi Open { struct_size device max_threads n_options model model_bytes model_len keys values data n_data user repeatable reserved }
         "mpass_host" abi Host { struct_size abi_minor ctx log cancelled parallel extension workers reserved }
         "mpass_device" abi Device { struct_size memory name memory_bytes }
         "mpass_loss_info" abi LossInfo { struct_size caps params samples rows_best rows_max dtypes memories noise }

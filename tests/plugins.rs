@@ -8,6 +8,7 @@ use mountainpass::pool::Pool;
 use mountainpass::run::Cancel;
 use mountainpass_sdk::abi;
 use std::ffi::{CStr, c_char, c_void};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -175,7 +176,7 @@ fn a_backend_that_nobody_registered_is_found_by_its_name() {
     let renamed = folder.join("libmpass_renamed.so");
     let line = "calls its backend \"quad-well\", not \"renamed\": rename the file";
     assert!(found.contains(&format!("renamed: plugin {}: {line}", renamed.display())), "{found}");
-    let lost = child(std::path::Path::new("."));
+    let lost = child(Path::new("."));
     assert!(lost.contains("quad-well: unknown backend \"quad-well\"; there is no libmpass_quad-well.so in "), "{lost}");
 }
 
@@ -341,4 +342,46 @@ fn a_parameter_that_is_no_number_makes_a_bad_row_not_a_broken_promise() {
     let mut loss = registry.open("zero", &OpenRequest::default(), pool()).unwrap();
     // 1e300 is no f32 but infinity.
     assert_eq!(eval(&mut *loss, &[1.0, f64::NAN, 2.0, 1e300]).unwrap().ok, [true, false, true, false]);
+}
+
+/// quad_well.c against other headers than ours.
+fn of_headers(headers: &Path, name: &str) -> Registry {
+    let path = built::c_plugin_with(headers, "quad_well.c", &[], &built::folder(name), "libmpass_quad-well");
+    let registry = Registry::new();
+    registry.load(&path).unwrap();
+    registry
+}
+
+fn answers(registry: &Registry, request: &OpenRequest<'_>) -> Vec<f64> {
+    let mut loss = registry.open("quad-well", request, pool()).unwrap();
+    eval(&mut *loss, &[1.0, 2.0, -3.0, 0.5]).unwrap().loss
+}
+
+#[test]
+fn a_plugin_built_against_an_older_header_loads_and_is_not_asked_what_it_cannot_know() {
+    let old = of_headers(&built::root().join("tests/plugins/minor-0"), "older");
+    let plain = request("quadratic", &[]);
+    assert_eq!(answers(&old, &plain), [2.5, 4.625]);
+    let repeatable = OpenRequest { repeatable: true, ..plain };
+    let line = "quad-well 1.0: mpass_open.repeatable came with minor 1 of the contract and this plugin speaks minor 0: \
+                leave it out, or rebuild the plugin";
+    let refused = old.open("quad-well", &repeatable, pool()).err().unwrap();
+    assert_eq!((refused.to_string().as_str(), refused.code()), (line, abi::status::UNSUPPORTED));
+    let new = of_headers(&built::root().join("include"), "present");
+    assert_eq!(answers(&new, &repeatable), [2.5, 4.625]);
+}
+
+#[test]
+fn a_plugin_built_against_a_longer_header_loads() {
+    let folder = built::folder("longer");
+    for name in ["mountainpass_base.h", "mountainpass_backend.h"] {
+        let mut text = std::fs::read_to_string(built::root().join("include").join(name)).unwrap();
+        let sized = ["mpass_open", "mpass_host", "mpass_device", "mpass_loss_info", "mpass_eval", "mpass_backend"];
+        for end in sized.map(|record| format!("}} {record};")) {
+            text = text.replace(&end, &format!("  uint64_t later[5];\n{end}"));
+        }
+        text = text.replace("MPASS_BACKEND_MINOR 1u", "MPASS_BACKEND_MINOR 9u");
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    assert_eq!(answers(&of_headers(&folder, "longer"), &request("quadratic", &[])), [2.5, 4.625]);
 }

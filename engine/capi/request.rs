@@ -20,6 +20,7 @@ pub(super) struct Request<'a> {
     arrays: Vec<ForeignArray>,
     device: u32,
     threads: u32,
+    repeatable: bool,
 }
 
 /// `mpass_array` with its words copied.
@@ -66,6 +67,7 @@ impl<'a> Request<'a> {
                 arrays: arrays.into_iter().map(|raw| ForeignArray::read(raw)).collect::<Result<_>>()?,
                 device: raw.device,
                 threads: raw.max_threads,
+                repeatable: raw.repeatable != 0,
             })
         }
     }
@@ -82,6 +84,7 @@ impl<'a> Request<'a> {
             device: self.device,
             dtype: None,
             threads: self.threads,
+            repeatable: self.repeatable,
             // SAFETY: forwarded.
             data: self.arrays.iter().map(|array| unsafe { array.borrow() }).collect(),
         }

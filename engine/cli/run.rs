@@ -215,6 +215,7 @@ fn open(config: &Config, threads: usize) -> Result<Box<dyn Loss>> {
         options: config.loss.options.clone(),
         device: builtin::device(&registry, &backend, config.loss.device.as_deref())?,
         dtype: config.loss.dtype,
+        repeatable: config.loss.repeatable,
         ..OpenRequest::default()
     };
     registry.open(&backend, &request, Arc::new(Pool::new(threads)))

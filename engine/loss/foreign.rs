@@ -23,13 +23,8 @@ pub(crate) unsafe fn record<T: Copy>(from: *const T, zero: T, name: &str) -> Res
     if theirs < 2 * size_of::<u32>() {
         return Err(format!("struct_size of {name} is {theirs}: it must be sizeof({name})"));
     }
-    let mut to = zero;
-    // SAFETY: the filler vouches for `theirs` bytes, `to` has size_of::<T>.
-    unsafe {
-        let bytes = theirs.min(size_of::<T>());
-        std::ptr::copy_nonoverlapping(from.cast::<u8>(), (&raw mut to).cast::<u8>(), bytes);
-    }
-    Ok(to)
+    // SAFETY: not NULL, and as large as it says.
+    Ok(unsafe { abi::sized(from, zero) })
 }
 
 /// Copies a NUL-terminated UTF-8 text; `None` for NULL.

@@ -30,6 +30,7 @@ const SMALL: u64 = 100_000;
 pub(super) struct Plugin {
     pub name: String,
     pub version: String,
+    minor: u32,
     pub user: User,
     pub probe: unsafe extern "C" fn(u32) -> *const abi::Device,
     open: unsafe extern "C" fn(*const abi::Host, *const abi::Open, *mut *mut c_void, *mut abi::Error) -> Status,
@@ -58,6 +59,7 @@ impl Plugin {
         Ok(Plugin {
             name,
             version: version.ok_or("version is NULL")?,
+            minor: table.abi_minor,
             user: User::NONE,
             probe: table.probe.ok_or_else(|| missing("probe"))?,
             open: table.open.ok_or_else(|| missing("open"))?,
@@ -76,6 +78,25 @@ impl Plugin {
     /// A promise of the contract that was not kept.
     pub fn broken(&self, slot: &'static str, text: impl Into<String>) -> Error {
         Error::Backend { backend: self.title(), slot, text: text.into() }
+    }
+
+    /// Fails where a request needs a field that a plugin of this age has never heard of: to leave it out would answer
+    /// another question than the one asked.
+    fn understands(&self, request: &OpenRequest<'_>) -> Result<()> {
+        let asked = [("mpass_open.repeatable", request.repeatable, 1)];
+        match asked.into_iter().find(|(_, asked, minor)| *asked && *minor > self.minor) {
+            None => Ok(()),
+            Some((field, _, minor)) => Err(self.unsupported(format!(
+                "{field} came with minor {minor} of the contract and this plugin speaks minor {}: leave it out, or \
+                 rebuild the plugin",
+                self.minor
+            ))),
+        }
+    }
+
+    /// Something that makes sense, but not with this backend.
+    fn unsupported(&self, text: impl Into<String>) -> Error {
+        Error::Unsupported { backend: self.title(), text: text.into() }
     }
 
     /// Calls a slot that answers with a status.
@@ -190,8 +211,13 @@ enum Rows {
 impl PluginLoss {
     /// Opens a loss and checks what it says about itself.
     pub fn open(plugin: Arc<Plugin>, request: &OpenRequest<'_>, pool: Arc<Pool>, log: Arc<Log>) -> Result<PluginLoss> {
+        plugin.understands(request)?;
         let handle = Handle::open(plugin, request, pool, log)?;
         let info = info(&handle, request.dtype)?;
+        if request.repeatable && !info.caps.repeatable {
+            let text = "repeatable: this loss does not promise to repeat its values bit for bit: leave it out";
+            return Err(handle.plugin.unsupported(text));
+        }
         let extensions = Extensions::of(&handle.plugin).map_err(|text| handle.plugin.broken("extension", text))?;
         let rows = match info.dtype {
             Dtype::F32 => Rows::F32(Buffers::new()),
@@ -291,8 +317,7 @@ fn info(handle: &Handle, wanted: Option<Dtype>) -> Result<Info> {
     if !has(raw.memories, abi::memory::HOST) || !(single || double) {
         return Err(broken("f32 or f64 in host memory is required".into()));
     }
-    let lacks =
-        |text: &str| Error::Unsupported { backend: plugin.title(), text: format!("dtype {text}: leave dtype out") };
+    let lacks = |text: &str| plugin.unsupported(format!("dtype {text}: leave dtype out"));
     let dtype = match wanted {
         Some(Dtype::F32) if !single => return Err(lacks("f32 is not offered for this loss, only f64")),
         Some(Dtype::F64) if !double => return Err(lacks("f64 is not offered for this loss, only f32")),

@@ -22,6 +22,8 @@ pub struct OpenRequest<'a> {
     pub threads: u32,
     /// Data sets in memory, borrowed for the call only.
     pub data: Vec<Array<'a>>,
+    /// Only a loss whose values repeat bit for bit will do, at whatever cost in speed.
+    pub repeatable: bool,
 }
 
 /// A named array, in C order unless its values have strides.
@@ -164,6 +166,8 @@ impl<'a> RawRequest<'a> {
             data: self.data.as_ptr(),
             n_data: self.data.len() as u64,
             user,
+            repeatable: self.request.repeatable.into(),
+            reserved: 0,
         }
     }
 }

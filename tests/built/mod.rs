@@ -60,10 +60,15 @@ fn shared_library(command: &[&str]) -> PathBuf {
     messages.filter_map(artifact).next_back().unwrap_or_else(|| panic!("cargo {command:?} made no shared library"))
 }
 
-/// The C compiler.
+/// The C compiler, with our headers.
 pub fn cc() -> Command {
+    cc_with(&root().join("include"))
+}
+
+/// The C compiler, with the headers of a folder.
+fn cc_with(headers: &Path) -> Command {
     let mut cc = Command::new(std::env::var_os("CC").unwrap_or("cc".into()));
-    cc.arg("-I").arg(root().join("include"));
+    cc.arg("-I").arg(headers);
     cc
 }
 
@@ -87,8 +92,13 @@ pub fn run(command: &mut Command) {
 
 /// Compiles `tests/plugins/<source>` with `defines` into `<folder>/<name>.so`.
 pub fn c_plugin(source: &str, defines: &[&str], folder: &Path, name: &str) -> PathBuf {
+    c_plugin_with(&root().join("include"), source, defines, folder, name)
+}
+
+/// The same against the headers of another folder.
+pub fn c_plugin_with(headers: &Path, source: &str, defines: &[&str], folder: &Path, name: &str) -> PathBuf {
     let file = folder.join(format!("{name}{}", std::env::consts::DLL_SUFFIX));
-    let mut cc = cc();
+    let mut cc = cc_with(headers);
     cc.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1", "-shared", "-fPIC", "-fvisibility=hidden"]);
     cc.args(defines.iter().map(|define| format!("-D{define}")));
     run(cc.arg(root().join("tests/plugins").join(source)).arg("-o").arg(&file).arg("-lm"));

@@ -13,7 +13,7 @@ static mpass_status fail(mpass_error *err, mpass_status code, const char *text, 
   return code;
 }
 static const mpass_device *probe(uint32_t index) {
-  static const mpass_device cpu = { sizeof(mpass_device), MPASS_HOST, "cpu", 0 };
+  static const mpass_device cpu = { .struct_size = sizeof cpu, .name = "cpu" };
   return index == 0 ? &cpu : NULL;
 }
 static void close_loss(void *self) {
@@ -89,8 +89,9 @@ static const void *extension(const char *id) {
   return strcmp(id, MPASS_EXT_START) == 0 ? &ext : NULL;
 }
 const mpass_backend *mpass_backend_entry_v0(const mpass_host *host, mpass_error *err) {
-  static const mpass_backend table = { sizeof table, MPASS_BACKEND_MINOR, "quad-well", "1.0", probe,
-                                       open_loss, info, eval, close_loss, extension };
+  static const mpass_backend table = {
+    .struct_size = sizeof table, .abi_minor = MPASS_BACKEND_MINOR, .name = "quad-well", .version = "1.0",
+    .probe = probe, .open = open_loss, .info = info, .eval = eval, .close = close_loss, .extension = extension };
   (void)host; (void)err;
   return &table;
 }

@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_void};
 
 /// The minor version of the contract this file describes; the major is in the entry symbol's name.
-pub const MINOR: u32 = 0;
+pub const MINOR: u32 = 1;
 /// The name of the only symbol that a plugin exports.
 pub const ENTRY_SYMBOL: &std::ffi::CStr = c"mpass_backend_entry_v0";
 
@@ -140,6 +140,7 @@ abi_structs! {
         model: *const c_char, model_bytes: *const c_void, model_len: u64,
         keys: *const *const c_char, values: *const *const c_char,
         data: *const Array, n_data: u64, user: *mut c_void,
+        repeatable: u32, reserved: u32,
     }
     /// `mpass_host`: what the engine offers to a loss, valid until `close` returns.
     pub struct Host {
@@ -211,6 +212,22 @@ abi_structs! {
         struct_size: u32, reserved: u32,
         get: Option<unsafe extern "C" fn(*const c_void) -> *const Identity>,
     }
+}
+
+/// Copies a sized record by THE SIZE RULE: min(theirs, ours) bytes, the rest stays as in `zero`.
+///
+/// # Safety
+/// `from` points to a record of this type, of whatever minor, whose first field says how large it is.
+pub unsafe fn sized<T: Copy>(from: *const T, zero: T) -> T {
+    let mut to = zero;
+    // SAFETY: every sized record begins with `uint32_t struct_size`; its filler vouches for that many bytes, `to` has
+    // size_of::<T>, and any bytes are a value of the records of this file.
+    unsafe {
+        let theirs = from.cast::<u32>().read_unaligned() as usize;
+        let bytes = theirs.min(size_of::<T>());
+        std::ptr::copy_nonoverlapping(from.cast::<u8>(), (&raw mut to).cast::<u8>(), bytes);
+    }
+    to
 }
 
 /// What `mpass_host.parallel` calls for every index: `body(user, i, worker)`.

@@ -192,48 +192,86 @@ impl<'a> Eval<'a> {
         self.theta.n()
     }
 
-    /// Reads a call of the C table.
+    /// Reads a call of the C table and refuses what its loss did not promise to take; `None` where there are no rows.
     ///
     /// # Safety
     /// `raw` obeys the contract of `mpass_eval` for the duration of 'a.
-    pub(crate) unsafe fn from_abi(raw: &abi::Eval, host: Host) -> Result<Eval<'a>, crate::Error> {
-        let n = raw.theta.rows as usize;
-        // SAFETY: forwarded from the caller; every view was checked to lie on the host.
-        unsafe {
-            let theta = matrix(&raw.theta)?.ok_or_else(|| crate::Error::argument("theta is missing"))?;
-            let grad = matrix_mut(&raw.grad)?;
-            let hvp = match (matrix(&raw.dir)?, matrix_mut(&raw.hvp)?) {
-                (Some(dir), Some(out)) => Some((dir, out)),
-                (None, None) => None,
-                _ => return Err(crate::Error::argument("dir and hvp must come together")),
-            };
-            let ids = if raw.ids.data.is_null() {
-                None
-            } else {
-                Some(std::slice::from_raw_parts(raw.ids.data.cast::<u64>(), raw.ids.cols as usize))
-            };
-            if n > 0 && (raw.loss.is_null() || raw.row_status.is_null()) {
-                return Err(crate::Error::argument("loss and row_status are required"));
+    pub(crate) unsafe fn from_abi(
+        raw: &abi::Eval,
+        info: &abi::LossInfo,
+        host: Host,
+    ) -> Result<Option<Eval<'a>>, crate::Error> {
+        let (theta, n) = (&raw.theta, raw.theta.rows);
+        let argument = |text: String| Err(crate::Error::argument(text));
+        let lacks = |text: &str| Err(crate::Error::unsupported(text));
+        let has = |cap: u32| info.caps & cap != 0;
+        if theta.cols != info.params {
+            return argument(format!("theta has {} columns, and the loss {} parameters", theta.cols, info.params));
+        }
+        if info.rows_max != 0 && n > info.rows_max {
+            return argument(format!("{n} rows, where rows_max is {}", info.rows_max));
+        }
+        let wanted = [("grad", &raw.grad), ("dir", &raw.dir), ("hvp", &raw.hvp)];
+        for (name, view) in wanted.into_iter().filter(|(_, view)| !view.data.is_null()) {
+            if (view.rows, view.cols, view.dtype) != (n, theta.cols, theta.dtype) {
+                return argument(format!("{name} is not of theta's shape and element type"));
             }
-            Ok(Eval {
+        }
+        match (raw.dir.data.is_null(), raw.hvp.data.is_null()) {
+            (true, true) => {}
+            (false, false) if has(abi::cap::HVP) => {}
+            (false, false) => return lacks("this loss has no Hessian-vector product"),
+            _ => return argument("dir and hvp must come together".into()),
+        }
+        if !raw.grad.data.is_null() && !has(abi::cap::GRAD) {
+            return lacks("this loss has no gradient");
+        }
+        // SAFETY: forwarded from the caller.
+        let ids = unsafe { ids(&raw.ids, info) }?;
+        if n == 0 {
+            return Ok(None);
+        }
+        if raw.loss.is_null() || raw.row_status.is_null() {
+            return argument("loss and row_status are required".into());
+        }
+        // SAFETY: forwarded from the caller; every view is checked to lie on the host.
+        unsafe {
+            let Some(theta) = matrix(theta)? else { return argument("theta is missing".into()) };
+            Ok(Some(Eval {
                 theta,
                 ids,
-                loss: slice_mut(raw.loss, n),
-                grad,
-                hvp,
-                row_status: slice_mut(raw.row_status, n),
+                loss: std::slice::from_raw_parts_mut(raw.loss, n as usize),
+                grad: matrix_mut(&raw.grad)?,
+                hvp: matrix(&raw.dir)?.zip(matrix_mut(&raw.hvp)?),
+                row_status: std::slice::from_raw_parts_mut(raw.row_status, n as usize),
                 cancel: Cancel { host, token: raw.cancel, life: PhantomData },
-            })
+            }))
         }
     }
 }
 
-unsafe fn slice_mut<'a, T>(data: *mut T, n: usize) -> &'a mut [T] {
-    if n == 0 {
-        return &mut [];
+/// The chosen samples; `None` for all.
+///
+/// # Safety
+/// The view obeys the contract for the duration of 'a.
+unsafe fn ids<'a>(view: &abi::View, info: &abi::LossInfo) -> Result<Option<&'a [u64]>, crate::Error> {
+    if view.data.is_null() {
+        return Ok(None);
     }
-    // SAFETY: outputs hold n elements for the call's duration (mpass_eval).
-    unsafe { std::slice::from_raw_parts_mut(data, n) }
+    let argument = |text: String| Err(crate::Error::argument(text));
+    if info.caps & abi::cap::MINIBATCH == 0 {
+        return Err(crate::Error::unsupported("this loss cannot be taken over chosen samples"));
+    }
+    if view.memory == abi::memory::CUDA || view.dtype != abi::dtype::U64 || view.rows != 1 {
+        return argument("ids are one row of u64 on the host".into());
+    }
+    // SAFETY: forwarded from the caller: one row of `cols` values.
+    let ids = unsafe { std::slice::from_raw_parts(view.data.cast::<u64>(), view.cols as usize) };
+    match ids.iter().find(|&&id| id >= info.samples) {
+        Some(id) => argument(format!("sample {id} of a data set of {}", info.samples)),
+        None if ids.is_empty() => argument("a loss over no samples has no value: ids is empty".into()),
+        None => Ok(Some(ids)),
+    }
 }
 
 fn on_host(view: &abi::View) -> Result<(), crate::Error> {

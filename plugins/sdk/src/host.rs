@@ -6,7 +6,7 @@ use std::ffi::{CString, c_void};
 /// The engine's services; valid until the loss it was given to is closed.
 #[derive(Clone, Copy)]
 pub struct Host {
-    raw: *const abi::Host,
+    record: abi::Host,
 }
 
 // SAFETY: every slot of `mpass_host` is tagged [many] and the record is constant while a loss lives.
@@ -16,22 +16,22 @@ unsafe impl Sync for Host {}
 impl Host {
     /// A host that offers nothing: work runs in line, nothing is ever cancelled. For tests and direct use.
     pub fn none() -> Host {
-        Host { raw: std::ptr::null() }
+        Host { record: abi::Host::zeroed() }
     }
 
-    pub(crate) fn from_raw(raw: *const abi::Host) -> Host {
-        Host { raw }
-    }
-
-    fn get(&self) -> Option<&abi::Host> {
-        // SAFETY: mpass_host is valid until close returns, and a backend keeps `Host` inside its loss.
-        unsafe { self.raw.as_ref() }
+    /// What an engine offers; a service that it lacks, or that came after its time, is none.
+    ///
+    /// # Safety
+    /// `raw` is NULL or a live `mpass_host`.
+    pub(crate) unsafe fn from_raw(raw: *const abi::Host) -> Host {
+        let zero = abi::Host::zeroed();
+        // SAFETY: a sized record.
+        Host { record: if raw.is_null() { zero } else { unsafe { abi::sized(raw, zero) } } }
     }
 
     /// How many workers may run a parallel body: worker numbers are below this.
     pub fn workers(&self) -> usize {
-        const END: usize = std::mem::offset_of!(abi::Host, workers) + 4;
-        self.get().filter(|h| h.struct_size as usize >= END).map_or(1, |h| h.workers.max(1) as usize)
+        self.record.workers.max(1) as usize
     }
 
     /// Runs `body(item, i, worker)` once for every item on the engine's workers and returns when all are done.
@@ -39,8 +39,7 @@ impl Host {
     /// Which worker runs which item is not determined: a result must not depend on it. A panic in `body` is
     /// resumed here after all items are done.
     pub fn for_each<T: Send, F: Fn(&mut T, usize, usize) + Sync>(&self, items: &mut [T], body: F) {
-        let parallel = self.get().and_then(|h| h.parallel.map(|f| (f, h.ctx)));
-        let Some((parallel, ctx)) = parallel.filter(|_| items.len() > 1) else {
+        let Some(parallel) = self.record.parallel.filter(|_| items.len() > 1) else {
             items.iter_mut().enumerate().for_each(|(i, item)| body(item, i, 0));
             return;
         };
@@ -48,7 +47,12 @@ impl Host {
         // SAFETY: `parallel` calls `run` once for each index below n and returns when all calls have returned
         // (mpass_host.parallel), so every `&mut T` is unique and `task` outlives its uses.
         let status = unsafe {
-            parallel(ctx, items.len() as u64, Some(Task::<T, F>::run), (&raw const task).cast_mut().cast::<c_void>())
+            parallel(
+                self.record.ctx,
+                items.len() as u64,
+                Some(Task::<T, F>::run),
+                (&raw const task).cast_mut().cast::<c_void>(),
+            )
         };
         if let Some(payload) = task.panic.into_inner().unwrap_or(None) {
             std::panic::resume_unwind(payload);
@@ -57,19 +61,19 @@ impl Host {
     }
 
     pub(crate) fn cancelled(&self, token: *const c_void) -> bool {
-        match self.get().and_then(|h| h.cancelled.map(|f| (f, h.ctx))) {
+        match self.record.cancelled {
             // SAFETY: [many], and the token is the one this eval was given.
-            Some((cancelled, ctx)) if !token.is_null() => unsafe { cancelled(ctx, token) != 0 },
+            Some(cancelled) if !token.is_null() => unsafe { cancelled(self.record.ctx, token) != 0 },
             _ => false,
         }
     }
 
     /// Writes one line to the engine's log; levels are in [`abi::log`].
     pub fn log(&self, level: i32, text: &str) {
-        if let Some((log, ctx)) = self.get().and_then(|h| h.log.map(|f| (f, h.ctx))) {
+        if let Some(log) = self.record.log {
             let text = CString::new(text.replace('\0', " ")).unwrap_or_default();
             // SAFETY: [many]; the text lives through the call.
-            unsafe { log(ctx, level, text.as_ptr()) };
+            unsafe { log(self.record.ctx, level, text.as_ptr()) };
         }
     }
 }

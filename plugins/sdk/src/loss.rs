@@ -1,6 +1,7 @@
 //! The two traits a backend author implements, and the words they speak.
 
 use crate::{Array, Eval, Host, Matrix, abi};
+use std::ffi::{CStr, c_char};
 
 /// A family of losses: how one is opened.
 pub trait Backend: 'static {
@@ -193,6 +194,9 @@ pub struct Open<'a> {
     pub device: u32,
     /// Data sets in memory.
     pub data: Vec<Array<'a>>,
+    /// Whether [`Caps::repeatable`] is asked for, at whatever cost in speed. A loss that never is may ignore this: the
+    /// engine looks at what it claims.
+    pub repeatable: bool,
     options: Vec<(&'a str, &'a str)>,
     asked: Vec<&'static str>,
 }
@@ -205,19 +209,42 @@ impl<'a> Open<'a> {
             model_bytes: None,
             device: 0,
             data: Vec::new(),
+            repeatable: false,
             options: options.to_vec(),
             asked: Vec::new(),
         }
     }
 
-    pub(crate) fn from_parts(
-        model: Option<&'a str>,
-        model_bytes: Option<&'a [u8]>,
-        device: u32,
-        data: Vec<Array<'a>>,
-        options: Vec<(&'a str, &'a str)>,
-    ) -> Open<'a> {
-        Open { model, model_bytes, device, data, options, asked: Vec::new() }
+    /// Reads a request of the C table.
+    ///
+    /// # Safety
+    /// Arrays hold as many elements as their counts say, for the life 'a.
+    pub(crate) unsafe fn from_abi(raw: &abi::Open) -> Result<Open<'a>, Error> {
+        // SAFETY: forwarded from the caller.
+        unsafe {
+            let mut options = Vec::new();
+            for i in 0..raw.n_options as usize {
+                let (key, value) =
+                    (text(*raw.keys.add(i), "an option")?, text(*raw.values.add(i), "an option's value")?);
+                options.push((key.unwrap_or(""), value.unwrap_or("")));
+            }
+            let mut data = Vec::new();
+            for i in 0..raw.n_data as usize {
+                let array = &*raw.data.add(i);
+                let ndim = array.ndim as usize;
+                data.push(Array {
+                    name: text(array.name, "the name of an array")?.unwrap_or(""),
+                    shape: if ndim == 0 { &[] } else { std::slice::from_raw_parts(array.shape, ndim) },
+                    strides: (!array.strides.is_null()).then(|| std::slice::from_raw_parts(array.strides, ndim)),
+                    dtype: array.dtype,
+                    data: array.data,
+                });
+            }
+            let model_bytes = (!raw.model_bytes.is_null())
+                .then(|| std::slice::from_raw_parts(raw.model_bytes.cast::<u8>(), raw.model_len as usize));
+            let (model, repeatable) = (text(raw.model, "model")?, raw.repeatable != 0);
+            Ok(Open { model, model_bytes, device: raw.device, data, repeatable, options, asked: Vec::new() })
+        }
     }
 
     /// The value of an option, if given. Every option a backend knows is asked for before [`finish`](Open::finish).
@@ -243,6 +270,16 @@ impl<'a> Open<'a> {
             Some((key, _)) => Err(Error::unknown("option", key, &self.asked)),
         }
     }
+}
+
+/// A text of the request; `None` for NULL.
+unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<Option<&'a str>, Error> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: all text is NUL-terminated (THE OWNERSHIP RULE).
+    let bytes = unsafe { CStr::from_ptr(pointer) };
+    bytes.to_str().map(Some).map_err(|_| Error::argument(format!("{what} is not UTF-8")))
 }
 
 /// Why a call failed: a status code and one line for a person.

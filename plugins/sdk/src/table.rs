@@ -3,7 +3,7 @@
 //! A handle is a `Box<Handle<L>>`: the loss, plus the C records it answers with, which live until `close`.
 
 use crate::loss::{Backend, Error, Info, Loss, Open, Split, SymmetryKind};
-use crate::{Array, Host, abi, batch};
+use crate::{Host, abi, batch};
 use abi::{Status, status};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -153,41 +153,6 @@ unsafe fn barrier(err: *mut abi::Error, body: impl FnOnce() -> Result<(), Error>
     error.code
 }
 
-unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<Option<&'a str>, Error> {
-    if pointer.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: all text is NUL-terminated (THE OWNERSHIP RULE).
-    let bytes = unsafe { CStr::from_ptr(pointer) };
-    bytes.to_str().map(Some).map_err(|_| Error::argument(format!("{what} is not UTF-8")))
-}
-
-unsafe fn request<'a>(raw: &'a abi::Open) -> Result<Open<'a>, Error> {
-    // SAFETY: arrays hold as many elements as their counts say (mpass_open).
-    unsafe {
-        let mut options = Vec::new();
-        for i in 0..raw.n_options as usize {
-            let (key, value) = (text(*raw.keys.add(i), "an option")?, text(*raw.values.add(i), "an option's value")?);
-            options.push((key.unwrap_or(""), value.unwrap_or("")));
-        }
-        let mut data = Vec::new();
-        for i in 0..raw.n_data as usize {
-            let array = &*raw.data.add(i);
-            let ndim = array.ndim as usize;
-            data.push(Array {
-                name: text(array.name, "the name of an array")?.unwrap_or(""),
-                shape: if ndim == 0 { &[] } else { std::slice::from_raw_parts(array.shape, ndim) },
-                strides: (!array.strides.is_null()).then(|| std::slice::from_raw_parts(array.strides, ndim)),
-                dtype: array.dtype,
-                data: array.data,
-            });
-        }
-        let bytes = (!raw.model_bytes.is_null())
-            .then(|| std::slice::from_raw_parts(raw.model_bytes.cast::<u8>(), raw.model_len as usize));
-        Ok(Open::from_parts(text(raw.model, "model")?, bytes, raw.device, data, options))
-    }
-}
-
 struct Table<B>(std::marker::PhantomData<B>);
 
 impl<B: Backend> Table<B> {
@@ -230,7 +195,8 @@ impl<B: Backend> Table<B> {
     ) -> Status {
         let body = || {
             // SAFETY: the engine's request and host are valid for this call, the host until close returns.
-            let (host, request) = unsafe { (Host::from_raw(host), request(&*raw)?) };
+            let (host, request) =
+                unsafe { (Host::from_raw(host), Open::from_abi(&abi::sized(raw, abi::Open::zeroed()))?) };
             let loss = B::open(host, request)?;
             let handle = Box::new(Handle { records: Records::of(&loss), loss, host, poisoned: false });
             // SAFETY: out is valid for this call; written on success only.
@@ -277,8 +243,14 @@ impl<B: Backend> Table<B> {
     unsafe extern "C" fn eval(loss: *mut c_void, raw: *const abi::Eval, err: *mut abi::Error) -> Status {
         // SAFETY: a live handle and a valid mpass_eval.
         unsafe {
-            let host = (*loss.cast::<Handle<B::Loss>>()).host;
-            Self::with(loss, err, |loss| loss.eval(crate::Eval::from_abi(&*raw, host)?))
+            let Handle { host, records, .. } = &*loss.cast::<Handle<B::Loss>>();
+            let (host, info) = (*host, records.info);
+            Self::with(loss, err, |loss| {
+                match crate::Eval::from_abi(&abi::sized(raw, abi::Eval::zeroed()), &info, host)? {
+                    Some(eval) => loss.eval(eval),
+                    None => Ok(()), // No rows, nothing to do.
+                }
+            })
         }
     }
 

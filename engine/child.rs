@@ -1,0 +1,144 @@
+//! A process of our own that runs foreign code: in a process group of its own, ended with everything it has started,
+//! and its end in words.
+
+use crate::error::{Error, Result};
+use std::fmt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child as Process, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// A running child; dropping it kills its group.
+pub struct Child {
+    process: Process,
+    end: Option<End>,
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It exited with a status.
+    Exit(i32),
+    /// A signal killed it.
+    Signal(i32),
+}
+
+impl Child {
+    /// Starts a command as the leader of a process group, so that a terminal's Ctrl-C does not reach it.
+    pub fn spawn(command: &mut Command) -> Result<Child> {
+        let process = command.process_group(0).spawn().map_err(|e| Error::io(command.get_program(), e))?;
+        Ok(Child { process, end: None })
+    }
+
+    /// The process itself, for its pipes.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// How it ended, if it has. It stays a zombie until it is killed or dropped: as long as it is one, its number names
+    /// no other process or group.
+    pub fn ended(&self) -> Option<End> {
+        if self.end.is_some() {
+            return self.end;
+        }
+        let (id, peek) = (self.process.id(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
+        // SAFETY: waitid fills the record or leaves it zero, and takes nothing away.
+        unsafe {
+            let mut found: libc::siginfo_t = std::mem::zeroed();
+            let asked = libc::waitid(libc::P_PID, id, &raw mut found, peek);
+            match (asked, found.si_pid(), found.si_code) {
+                (0, 1.., libc::CLD_EXITED) => Some(End::Exit(found.si_status())),
+                (0, 1.., _) => Some(End::Signal(found.si_status())),
+                _ => None,
+            }
+        }
+    }
+
+    /// Waits until it ends or the time comes.
+    pub fn wait_until(&self, time: Instant) -> Option<End> {
+        let mut pause = Duration::from_micros(200);
+        loop {
+            let end = self.ended();
+            let left = time.saturating_duration_since(Instant::now());
+            if end.is_some() || left.is_zero() {
+                return end;
+            }
+            std::thread::sleep(pause.min(left));
+            pause = (2 * pause).min(Duration::from_millis(10));
+        }
+    }
+
+    /// Kills it with everything it started, and says how it ended: by its own doing, if it already had.
+    pub fn kill(&mut self) -> End {
+        if let Some(end) = self.end {
+            return end;
+        }
+        // SAFETY: a signal to the group that `spawn` made, whose number is still its own.
+        unsafe { libc::killpg(self.process.id() as i32, libc::SIGKILL) };
+        *self.end.insert(self.process.wait().map_or(End::Signal(libc::SIGKILL), End::of))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl End {
+    fn of(status: ExitStatus) -> End {
+        status.signal().map_or_else(|| End::Exit(status.code().unwrap_or(-1)), End::Signal)
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match *self {
+            End::Exit(status) => return write!(f, "exited with status {status}"),
+            End::Signal(libc::SIGSEGV) => "SIGSEGV, an access to memory that is not its own",
+            End::Signal(libc::SIGBUS) => "SIGBUS, an access to memory that is not there",
+            End::Signal(libc::SIGFPE) => "SIGFPE, an integer division by zero",
+            End::Signal(libc::SIGILL) => "SIGILL, an instruction this machine does not have",
+            End::Signal(libc::SIGABRT) => "SIGABRT, abort",
+            End::Signal(libc::SIGKILL) => "SIGKILL, from outside: out of memory?",
+            End::Signal(libc::SIGTERM) => "SIGTERM",
+            End::Signal(signal) => return write!(f, "was killed by signal {signal}"),
+        };
+        write!(f, "was killed by {name}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Child {
+        Child::spawn(Command::new("sh").args(["-c", script])).unwrap()
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    #[test]
+    fn an_end_is_told_in_words() {
+        assert_eq!(shell("exit 3").wait_until(soon()).unwrap().to_string(), "exited with status 3");
+        let aborted = shell("kill -ABRT $$").wait_until(soon()).unwrap();
+        assert_eq!(aborted.to_string(), "was killed by SIGABRT, abort");
+        assert!(Child::spawn(&mut Command::new("./no such program")).is_err());
+    }
+
+    #[test]
+    fn what_a_child_started_ends_with_it() {
+        let mut child = Child::spawn(
+            Command::new("sh").args(["-c", "sleep 600 & echo $!; wait"]).stdout(std::process::Stdio::piped()),
+        )
+        .unwrap();
+        let mut line = String::new();
+        let mut reader = std::io::BufReader::new(child.process().stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
+        assert_eq!(child.wait_until(Instant::now()), None);
+        assert_eq!(child.kill(), End::Signal(libc::SIGKILL));
+        // The pipe's last writer is gone: the grandchild held it too.
+        assert_eq!(std::io::Read::read(&mut reader, &mut [0; 8]).unwrap(), 0);
+    }
+}

@@ -1,0 +1,159 @@
+/* mountainpass_backend.h: the plugin contract, version 0. A backend supplies a loss and its derivatives.
+ *
+ * A plugin is one shared library: cc -O2 -shared -fPIC -I include mine.c -o libmpass_mine.so -lm
+ *
+ * Life: entry > probe* > open > (info, eval, extensions)* > close. No init or shutdown: whatever open makes,
+ * close unmakes, threads included. The library stays mapped. Several engines may use one library at once.
+ * Tags: [one] calls on the same object never overlap; [many] may overlap; different objects always may.
+ * Errors: return a status and write err->text (err->code is not read); err is never NULL. Never throw, unwind, exit or
+ * abort.
+ * Options (mpass_open.keys, values) are text, whatever they were in the run's file: "3", "0.001", "true". The keys data,
+ * objective, l2, limit and the like of a run's [loss] arrive as options too. Refuse what you do not know, by name. */
+#ifndef MOUNTAINPASS_BACKEND_H
+#define MOUNTAINPASS_BACKEND_H
+
+#include "mountainpass_base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MPASS_BACKEND_MINOR 0u /* the major is in the entry symbol's name */
+
+enum {                         /* mpass_loss_info.caps */
+  MPASS_CAP_GRAD = 1,
+  MPASS_CAP_HVP = 2,           /* without it the engine takes differences of gradients */
+  MPASS_CAP_MINIBATCH = 4,     /* loss(ids) is the mean over ids, repeats counted, of loss({id}), regulariser in full in each */
+  MPASS_CAP_MANY = 8,          /* eval on one loss is [many] */
+  MPASS_CAP_REPEATABLE = 16,   /* same row, same ids: same bits, whatever n, the position, the threads */
+  MPASS_CAP_CANCEL = 32,       /* eval polls host->cancelled at least every 100 ms */
+  MPASS_CAP_CALLER_THREAD = 64,/* eval must run on the thread that called the engine */
+  MPASS_CAP_SMOOTH = 128       /* twice differentiable: Hessian checks apply; without it no pass is called a saddle */
+};
+
+typedef struct mpass_host {    /* engine-owned; given to open: valid until close returns */
+  uint32_t struct_size, abi_minor;
+  void *ctx;
+  void (*log)(void *ctx, int32_t level, const char *text);     /* [many] */
+  int32_t (*cancelled)(void *ctx, const void *token);          /* [many] one atomic load */
+  mpass_status (*parallel)(void *ctx, uint64_t n,              /* [many] body for 0..n-1 on the engine's pool; */
+                           void (*body)(void *user, uint64_t i, uint32_t worker), /* returns when all are done; */
+                           void *user);                        /* nested calls run in line, as worker they are on */
+  const void *(*extension)(void *ctx, const char *id);         /* [many] id: "org.name/1"; NULL = unknown */
+  uint32_t workers;            /* worker numbers handed to body are below this; read after open began */
+  uint32_t reserved;
+} mpass_host;
+
+typedef struct mpass_device {  /* memory_bytes 0 = not known */
+  uint32_t struct_size, memory;
+  const char *name;
+  uint64_t memory_bytes;
+} mpass_device;
+
+typedef struct mpass_loss_info { /* plugin-owned, constant until close */
+  uint32_t struct_size, caps;
+  uint64_t params, samples;    /* p; data set size, 0 = no data set */
+  uint64_t rows_best, rows_max;/* theta rows per call; 0 = any */
+  uint32_t dtypes, memories;   /* bit sets 1<<MPASS_F32.., 1<<MPASS_HOST..; host f64 or f32 is required */
+  double noise;                /* largest change of a loss value when a call is repeated; 0 = engine measures */
+} mpass_loss_info;
+
+typedef struct mpass_eval {    /* engine-owned; pointers valid during the call; outputs never alias inputs */
+  uint32_t struct_size, reserved;
+  mpass_view theta;            /* in  n x p */
+  mpass_view ids;              /* in  1 x m, u64, host; the same for every row; NULL data = all samples */
+  double *loss;                /* out n, host, always f64: bars are differences of near-equal numbers */
+  mpass_view grad;             /* out n x p, dtype and memory of theta; NULL data = not wanted */
+  mpass_view dir, hvp;         /* in, out n x p: hvp[i] = Hessian(theta[i]) dir[i]; NULL = not wanted */
+  mpass_status *row_status;    /* out n: MPASS_OK (preset) or MPASS_E_NUMERIC, and then the row's other outputs may be */
+                               /* anything; one bad row must not fail the batch */
+  const void *cancel;          /* for host->cancelled; NULL = none */
+  void *stream;                /* for direct callers with device memory; the engine passes host memory and NULL */
+} mpass_eval;
+
+typedef struct mpass_backend { /* plugin-owned, constant; returned by entry */
+  uint32_t struct_size, abi_minor;
+  const char *name, *version;                                  /* static text */
+  const mpass_device *(*probe)(uint32_t index);                /* [many] cheap; NULL ends the list */
+  mpass_status (*open)(const mpass_host *, const mpass_open *, void **loss, mpass_error *err); /* [many] */
+  const mpass_loss_info *(*info)(const void *loss);            /* [many] */
+  mpass_status (*eval)(void *loss, const mpass_eval *, mpass_error *err); /* [one], or [many] by MPASS_CAP_MANY */
+  void (*close)(void *loss);                                   /* [one] frees; never fails */
+  const void *(*extension)(const char *id);                    /* [many] may be NULL; the structs below, by id */
+} mpass_backend;
+
+/* The only exported symbol. Fast (<100 ms), touches no device, keeps no state; host is for this call only.
+ * `_v0` until the contract is frozen; `_v1` appears once, with the golden layout file. NULL = refused. */
+#if defined(__GNUC__)
+__attribute__((visibility("default")))
+#endif
+const mpass_backend *mpass_backend_entry_v0(const mpass_host *host, mpass_error *err);
+
+/* ---- Extensions the engine knows. A backend without them still works. All slots are [one] on one loss. ---- */
+
+#define MPASS_EXT_PARAMETERS "mountainpass.parameters/1" /* the named blocks of theta */
+typedef struct mpass_parameter { /* frozen */
+  const char *name;
+  const uint64_t *shape;       /* ndim; the block is C order */
+  uint64_t offset;             /* of its first element in theta */
+  uint32_t ndim, reserved;
+} mpass_parameter;
+typedef struct mpass_ext_parameters {
+  uint32_t struct_size, reserved;
+  mpass_status (*list)(const void *loss, const mpass_parameter **out, uint64_t *count, mpass_error *err);
+} mpass_ext_parameters;
+
+/* Where a search begins. Without it: uniform in the box, or standard normal. The same seed gives the same start. The box
+ * bounds where minima count, not where the loss is evaluated: a descent may step outside and must end inside. */
+#define MPASS_EXT_START "mountainpass.start/1"
+typedef struct mpass_ext_start {
+  uint32_t struct_size, reserved;
+  mpass_status (*start)(const void *loss, uint64_t seed, double *theta, mpass_error *err); /* writes p values */
+  /* The box of a bounded function: p values each, owned by the loss; both NULL when it is unbounded. */
+  mpass_status (*box)(const void *loss, const double **lower, const double **upper, mpass_error *err);
+} mpass_ext_start;
+
+#define MPASS_EXT_METRICS "mountainpass.metrics/1" /* what people judge a model by */
+enum { MPASS_TRAIN = 0, MPASS_TEST = 1 };
+typedef struct mpass_ext_metrics {
+  uint32_t struct_size, reserved;
+  /* Names in the order of eval's columns ("loss", "accuracy"); a split without samples has count 0. */
+  mpass_status (*names)(const void *loss, uint32_t split, const char *const **out, uint64_t *count, mpass_error *err);
+  mpass_status (*eval)(void *loss, uint32_t split, const mpass_view *theta, double *out /* n x count */, mpass_error *err);
+} mpass_ext_metrics;
+
+#define MPASS_EXT_SYMMETRY "mountainpass.symmetry/1" /* what leaves the whole objective, regulariser included, unchanged */
+enum {
+  MPASS_SYMMETRY_PERMUTATION = 1, /* the n_blocks blocks may be permuted */
+  MPASS_SYMMETRY_SIGN = 2,        /* every block may be negated by itself */
+  MPASS_SYMMETRY_SCALE = 3,       /* the first `split` entries of a block times a > 0, the others divided by a */
+  MPASS_SYMMETRY_PERIOD = 4,      /* every indexed coordinate is periodic with `period` */
+  MPASS_SYMMETRY_RIGID = 5        /* blocks are points of `block` coordinates, moved rigidly together */
+};
+typedef struct mpass_symmetry {   /* frozen */
+  uint32_t kind, reserved;
+  uint64_t n_blocks, block;
+  const uint64_t *index;          /* n_blocks x block offsets into theta */
+  uint64_t split;
+  double period;
+} mpass_symmetry;
+typedef struct mpass_ext_symmetry {
+  uint32_t struct_size, reserved;
+  mpass_status (*list)(const void *loss, const mpass_symmetry **out, uint64_t *count, mpass_error *err);
+} mpass_ext_symmetry;
+
+#define MPASS_EXT_IDENTITY "mountainpass.identity/1" /* which loss this is, for provenance and resume */
+typedef struct mpass_identity {
+  uint32_t struct_size, reserved;
+  const char *model_hash, *data_hash; /* SHA-256 in hexadecimal; "" where there is none */
+  const char *options;                /* the options in effect, defaults included, as key = value lines */
+} mpass_identity;
+typedef struct mpass_ext_identity {
+  uint32_t struct_size, reserved;
+  const mpass_identity *(*get)(const void *loss); /* owned by the loss, constant until close */
+} mpass_ext_identity;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
