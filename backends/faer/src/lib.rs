@@ -187,15 +187,6 @@ impl Loss for Perceptron {
     }
 
     fn eval(&mut self, eval: Eval<'_>) -> Result<(), Error> {
-        let n = self.data.train.n() as u64;
-        if let Some(ids) = eval.ids {
-            if ids.is_empty() {
-                return Err(Error::argument("the minibatch has no samples"));
-            }
-            if let Some(i) = ids.iter().position(|id| *id >= n) {
-                return Err(Error::argument(format!("sample id {} at place {i}, but there are {n} samples", ids[i])));
-            }
-        }
         let shared = (&self.host, &self.f, &self.data, self.tile);
         let request = Request { ids: eval.ids, loss: eval.loss, status: eval.row_status, cancel: eval.cancel };
         let mixed = || Error::argument("theta, grad, dir and hvp differ in their element types");

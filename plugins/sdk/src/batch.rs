@@ -172,7 +172,7 @@ impl Cancel<'_> {
 pub struct Eval<'a> {
     /// The parameter vectors, `n x p`.
     pub theta: Matrix<'a>,
-    /// The samples to take the loss over, the same for every row; `None` means all.
+    /// The samples to take the loss over, the same for every row, at least one and each in range; `None` means all.
     pub ids: Option<&'a [u64]>,
     /// Where the `n` losses go.
     pub loss: &'a mut [f64],
@@ -267,9 +267,9 @@ unsafe fn ids<'a>(view: &abi::View, info: &abi::LossInfo) -> Result<Option<&'a [
     }
     // SAFETY: forwarded from the caller: one row of `cols` values.
     let ids = unsafe { std::slice::from_raw_parts(view.data.cast::<u64>(), view.cols as usize) };
-    match ids.iter().find(|&&id| id >= info.samples) {
-        Some(id) => argument(format!("sample {id} of a data set of {}", info.samples)),
-        None if ids.is_empty() => argument("a loss over no samples has no value: ids is empty".into()),
+    match ids.iter().position(|&id| id >= info.samples) {
+        Some(i) => argument(format!("sample id {} at place {i}, but there are {} samples", ids[i], info.samples)),
+        None if ids.is_empty() => argument("the minibatch has no samples".into()),
         None => Ok(Some(ids)),
     }
 }
