@@ -30,15 +30,19 @@
 //! names in its `needs`: calls lie between canaries but only value.bounds looks at them, arguments stay mapped until
 //! the loss is closed unless [`Call::fleeting`] asks otherwise, and so on.
 
+mod alike;
 mod call;
 mod device;
 mod errors;
+mod gradient;
 mod host;
+mod hvp;
 mod journal;
 mod keeping;
 mod line;
 mod load;
 mod memory;
+mod motion;
 mod open;
 mod opened;
 mod process;
@@ -112,7 +116,17 @@ impl Test {
 
 /// Every test, in the order of running.
 pub fn tests() -> impl Iterator<Item = &'static Test> {
-    let groups = [load::TESTS, open::TESTS, value::TESTS, device::TESTS, keeping::TESTS, errors::TESTS, version::TESTS];
+    let groups = [
+        load::TESTS,
+        open::TESTS,
+        value::TESTS,
+        gradient::TESTS,
+        hvp::TESTS,
+        device::TESTS,
+        keeping::TESTS,
+        errors::TESTS,
+        version::TESTS,
+    ];
     groups.into_iter().flatten()
 }
 
