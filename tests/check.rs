@@ -106,6 +106,15 @@ fn squeezed(line: &str) -> String {
 }
 
 #[test]
+fn a_plugin_that_refuses_and_says_why_has_done_nothing_wrong() {
+    let file = built::c_plugin("bad.c", &["REFUSES"], &built::folder("check"), "refuses");
+    let (code, report) = check(&file, &[]);
+    assert_eq!((code, remarkable(&report)), (0, vec![("load.table".into(), "warn".into())]));
+    assert_eq!(test(&report, "value.answers")["reason"], "the entry symbol refuses: no licence for this machine");
+    assert!(report["plugin"]["name"].is_null());
+}
+
+#[test]
 fn a_loss_is_chosen_by_model_and_options() {
     let file = built::cdylib("mountainpass-surfaces-so");
     let only = ["--only", "value.answers", "--model", "quadratic"];
