@@ -32,8 +32,11 @@
 
 mod alike;
 mod call;
+mod cancel;
 mod device;
 mod errors;
+mod fuzz;
+mod gate;
 mod gradient;
 mod host;
 mod hvp;
@@ -42,7 +45,9 @@ mod keeping;
 mod line;
 mod load;
 mod memory;
+mod minibatch;
 mod motion;
+mod noise;
 mod open;
 mod opened;
 mod process;
@@ -51,6 +56,7 @@ pub mod report;
 mod run;
 mod subject;
 mod taylor;
+mod threads;
 mod value;
 mod verdict;
 mod version;
@@ -120,12 +126,17 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
         load::TESTS,
         open::TESTS,
         value::TESTS,
+        noise::TESTS,
         gradient::TESTS,
         hvp::TESTS,
+        minibatch::TESTS,
+        threads::TESTS,
+        cancel::TESTS,
         device::TESTS,
         keeping::TESTS,
         errors::TESTS,
         version::TESTS,
+        fuzz::TESTS,
     ];
     groups.into_iter().flatten()
 }
