@@ -31,9 +31,9 @@ pub(super) const TESTS: &[Test] = &[
     ),
     Test::new(
         "hvp.taylor",
-        "The Hessian-vector product is the derivative of the gradient along the vector.",
-        "hvp[i] = Hessian(theta[i]) dir[i]",
-        &["gradient.taylor", "gradient.one-sided", "gradient.batch", "hvp.symmetric"],
+        "The Hessian-vector product of a loss with MPASS_CAP_SMOOTH is the derivative of the gradient along the vector.",
+        "twice differentiable: Hessian checks apply;",
+        &["gradient.taylor", "gradient.batch", "hvp.symmetric"],
         derivative,
     ),
 ];
@@ -173,7 +173,9 @@ fn derivative(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
     loss.requires(cap::HVP, "MPASS_CAP_HVP")?;
     loss.requires(cap::GRAD, "MPASS_CAP_GRAD")?;
-    let (p, smooth) = (loss.p()?, loss.has(cap::SMOOTH)?);
+    // Across kinks the gradient jumps, and differences see the jumps as well as the Hessian beside them.
+    loss.requires(cap::SMOOTH, "MPASS_CAP_SMOOTH")?;
+    let p = loss.p()?;
     for away in [false, true] {
         let since = Instant::now();
         let hessian = Hessian::at(&loss, away, random)?;
@@ -183,14 +185,14 @@ fn derivative(subject: &Subject, random: &mut Random) -> Outcome {
             if i >= 2 && since.elapsed() > PATIENCE {
                 break;
             }
-            along(&hessian, direction, smooth, random)?;
+            along(&hessian, direction, random)?;
         }
     }
     Ok(())
 }
 
 /// Holds the product with one direction against differences of gradients.
-fn along(hessian: &Hessian<'_>, direction: &Direction, smooth: bool, random: &mut Random) -> Outcome {
+fn along(hessian: &Hessian<'_>, direction: &Direction, random: &mut Random) -> Outcome {
     let Hessian { loss, theta, epsilon, .. } = hessian;
     let p = theta.len();
     let mut v = vec![0.0; p];
@@ -223,7 +225,7 @@ fn along(hessian: &Hessian<'_>, direction: &Direction, smooth: bool, random: &mu
         let noise = line::noise(&near).unwrap_or(0.0).max(0.5 * epsilon * seen[2 * steps.len()][w].1);
         let line = Line { steps: steps.clone(), base, right: std::mem::take(&mut right), left };
         let allowance = 100.0 * epsilon * terms.map(f64::abs).sum::<f64>() + MEASURED * hessian.noise;
-        if let Slope::Some { value, error, .. } = line.slope(noise, allowance, smooth) {
+        if let Slope::Some { value, error, .. } = line.slope(noise, allowance, true) {
             let along = direction.name(p);
             let expected = format!(
                 "the derivative {:.10e} of the gradient (seen through {}) along {along}, known to {error:.1e}",

@@ -46,9 +46,9 @@ pub fn steps(size: f64, epsilon: f64) -> Vec<f64> {
 }
 
 /// The offsets at which [`noise`] wants its values: so near to each other that fourth differences of a smooth function
-/// vanish beside rounding.
+/// vanish beside rounding, and few kinks lie between them; many roundings of the argument apart all the same.
 pub fn stretch(size: f64, epsilon: f64) -> [f64; 9] {
-    std::array::from_fn(|i| (i + 1) as f64 * size * epsilon.powf(0.3))
+    std::array::from_fn(|i| (i + 1) as f64 * size * epsilon.powf(0.45))
 }
 
 /// The rounding in values taken at equal distances: the root mean square of one of them. `None` if one is no number.
