@@ -1,7 +1,8 @@
 /* mountainpass.h: the engine for C and C++ programs, version 0 (not frozen yet): open a loss, explore it, read its
  * minima, paths and barcode. The rules on sizes, ownership and text are in mountainpass_base.h.
  *
- * Threads. `const T *` may be shared by threads, `T *` is one thread at a time; different handles are independent.
+ * Threads. `const T *` may be shared by threads, `T *` is one thread at a time; different handles are independent. The
+ * slots of a backend run on the thread that is in the call which needs them, whatever the number of workers.
  * Failure. A function answers with a status, or with NULL where it returns a pointer; mpass_last_error then says what,
  * which object, and what to do. On failure out-parameters are untouched. A NULL handle is MPASS_E_ARGUMENT. A handle
  * that another call is using is MPASS_E_BUSY. A bug of the library is MPASS_E_INTERNAL; an engine or a loss that was in
