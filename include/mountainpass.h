@@ -30,6 +30,7 @@ typedef struct mpass_barcode mpass_barcode;     /* bars and scores; immutable, n
 typedef struct mpass_cancel mpass_cancel;       /* a token that stops what was given it */
 
 struct mpass_backend;                           /* mountainpass_backend.h, which only these need: registering, */
+struct mpass_device;                            /* listing, */
 struct mpass_eval;                              /* evaluating, */
 struct mpass_loss_info;                         /* and asking what a loss is */
 
@@ -72,6 +73,17 @@ mpass_status mpass_backend_load(mpass_engine *engine, const char *path);
  * the backend are freed, on the thread that frees it. On failure drop is not called. drop may be NULL. */
 mpass_status mpass_backend_register(mpass_engine *engine, const struct mpass_backend *table, void *user,
                                     void (*drop)(void *user));
+
+typedef struct mpass_backend_info {
+  uint32_t struct_size, n_devices;
+  const char *name, *version;
+  const char *file;                             /* it was loaded from; NULL for one that was registered */
+  const struct mpass_device *const *devices;    /* n_devices, in the order of mpass_open.device */
+} mpass_backend_info;
+
+/* The backends that were registered, loaded or found by their name so far, in this order; the engine's own, constant. NULL
+ * for an index out of range, and where a backend breaks the contract while it is asked for its devices. */
+const mpass_backend_info *mpass_engine_backend(mpass_engine *engine, uint64_t index);
 
 /* ---- Cancelling ---- */
 
@@ -162,6 +174,11 @@ const mpass_landscape_info *mpass_landscape_get_info(const mpass_landscape *land
 const mpass_minimum *mpass_landscape_minimum(const mpass_landscape *landscape, uint64_t index);
 const mpass_path    *mpass_landscape_path(const mpass_landscape *landscape, uint64_t index);
 void mpass_landscape_free(mpass_landscape *landscape);
+
+/* As a file, the landscape.sqlite of the command `mpass`: one that does not exist yet, and any. MPASS_E_UNSUPPORTED where
+ * the library was built without the feature `store`. */
+mpass_status mpass_landscape_save(const mpass_landscape *landscape, const char *path);
+mpass_status mpass_landscape_open(const char *path, mpass_landscape **out);
 
 /* ---- Barcode ---- */
 

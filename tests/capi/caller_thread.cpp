@@ -10,8 +10,8 @@
 #include <cstring>
 #include <thread>
 
-enum Slot { OPEN, INFO, EVAL, CLOSE, EXTENSION, START, BOX, NAMES, METRICS, SYMMETRY, IDENTITY, DROP, SLOTS };
-static const char *const names[SLOTS] = {"open", "info",          "eval",    "close",    "extension", "start",
+enum Slot { PROBE, OPEN, INFO, EVAL, CLOSE, EXTENSION, START, BOX, NAMES, METRICS, SYMMETRY, IDENTITY, DROP, SLOTS };
+static const char *const names[SLOTS] = {"probe", "open", "info",          "eval",    "close",    "extension", "start",
                                          "box",  "metrics.names", "metrics", "symmetry", "identity",  "drop"};
 
 // x^4/4 - x^2/2 + y^2: minima -1/4 at x = -1 and x = 1, the pass 0 at x = 0.
@@ -27,6 +27,12 @@ static Native &here(Slot slot, const void *self) {
   native.calls[slot]++;
   if (calling != &native) native.astray[slot]++;
   return native;
+}
+
+// A slot that is told of no loss: any thread that is calling the engine will do.
+static void anonymous(Slot slot) {
+  if (calling == nullptr) lost++;
+  else here(slot, calling);
 }
 
 static mpass_status start(const void *self, uint64_t seed, double *theta, mpass_error *) {
@@ -69,14 +75,16 @@ static const void *extension(const char *id) {
   static const mpass_ext_metrics e_metrics = {sizeof e_metrics, 0, metric_names, metrics};
   static const mpass_ext_symmetry e_symmetry = {sizeof e_symmetry, 0, symmetries};
   static const mpass_ext_identity e_identity = {sizeof e_identity, 0, identity};
-  if (calling == nullptr) lost++; // It is told of no loss: any thread that is calling the engine will do.
-  else here(EXTENSION, calling);
+  anonymous(EXTENSION);
   if (std::strcmp(id, MPASS_EXT_START) == 0) return &e_start;
   if (std::strcmp(id, MPASS_EXT_METRICS) == 0) return &e_metrics;
   if (std::strcmp(id, MPASS_EXT_SYMMETRY) == 0) return &e_symmetry;
   return std::strcmp(id, MPASS_EXT_IDENTITY) == 0 ? &e_identity : nullptr;
 }
-static const mpass_device *probe(uint32_t) { return nullptr; }
+static const mpass_device *probe(uint32_t) {
+  anonymous(PROBE);
+  return nullptr;
+}
 static mpass_status open_loss(const mpass_host *, const mpass_open *request, void **out, mpass_error *) {
   *out = &here(OPEN, request->user);
   return MPASS_OK;
@@ -158,8 +166,9 @@ static void evaluate(mpass_loss *loss) {
 }
 
 // What one thread does with its loss.
-static void live(mpass_engine *engine, const char *name, Native *native, mpass_loss **out) {
+static void live(mpass_engine *engine, const char *name, uint64_t index, Native *native, mpass_loss **out) {
   calling = native;
+  CHECK(std::strcmp(mpass_engine_backend(engine, index)->name, name) == 0);
   CHECK(mpass_loss_open(engine, name, nullptr, out) == MPASS_OK);
   evaluate(*out);
   explore(*out);
@@ -185,8 +194,8 @@ int main() {
 
   // Opening holds the engine; so each opens in turn, and all explore together.
   mpass_loss *of_a = nullptr, *of_b = nullptr, *of_crowd = nullptr;
-  live(engine, "a", &a, &of_a);
-  std::thread([&] { live(engine, "b", &b, &of_b); }).join();
+  live(engine, "a", 0, &a, &of_a);
+  std::thread([&] { live(engine, "b", 1, &b, &of_b); }).join();
   CHECK(mpass_loss_open(engine, "crowd", nullptr, &of_crowd) == MPASS_OK);
   std::thread first([&] { calling = &b; explore(of_b); });  // Opened by this thread's predecessor,
   std::thread second([&] { calling = &a; explore(of_a); }); // and by the main thread.
