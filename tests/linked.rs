@@ -226,7 +226,7 @@ fn every_surface_is_the_same_through_the_table() {
         direct.gradient(&theta, &mut expected[0]);
         direct.product(&theta, &[0.3, -0.7], &mut expected[1]);
         assert_eq!((ok, value, [grad, hvp]), ([true], [direct.value(&theta)], expected), "{model}");
-        assert_eq!(loss.bounds().unwrap(), Some(direct.bounds()));
+        assert_eq!(loss.bounds().unwrap(), direct.bounds());
         assert_eq!(loss.symmetries().unwrap(), direct.symmetries());
         assert!(loss.identity().unwrap().options.starts_with(&format!("model = {model}\n")));
     }

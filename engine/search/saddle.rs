@@ -3,13 +3,14 @@
 //! Newton steps that climb along the lowest mode of the Hessian and descend along all others (eigenvector following,
 //! Cerjan and Miller 1981), from a top that the string has brought close: from a rough one every refiner walks off
 //! (search.md, fact 4). Up to [`DENSE`] parameters the Hessian is formed whole, so the index is exact up to tau.
-//! Larger losses keep their path maxima here and say why.
+//! Steps are taken in the complement of the tangents of declared continuous symmetries. Larger losses keep their path maxima here and say why.
 
 use super::height::{Care, measure};
 use super::landscape::{Evidence, Pass, PassKind, Path, PathState};
 use super::lbfgs::{axpy, dot, norm};
 use super::polyline::Polyline;
 use super::spectrum::{self, DENSE};
+use super::tangents::Tangents;
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
 
@@ -27,10 +28,11 @@ const STEPS: usize = 30;
 /// Hessians a search may form.
 const HESSIANS: usize = 5;
 
-/// A saddle near `top`, of a gradient norm up to `tolerance`, or the reason why there is none. No step is longer than `reach`, and the search gives up
-/// beyond five times that. Costs `p` Hessian products for each of at most five Hessians.
+/// A saddle near `top`, of a gradient norm up to `tolerance`, or the reason why there is none. No step is longer than
+/// `reach`, and the search gives up beyond five times that. Costs `p` Hessian products for each of at most five Hessians.
 pub fn refine(
     oracle: &mut Oracle<'_>,
+    symmetry: &Tangents,
     top: &[f64],
     reach: f64,
     tolerance: f64,
@@ -41,20 +43,21 @@ pub fn refine(
     if top.len() > DENSE || !cfg!(feature = "dense") {
         return Ok(Err(format!("not tried: the whole Hessian is formed up to {DENSE} parameters only")));
     }
-    match follow(oracle, top, reach, tolerance) {
+    match follow(oracle, symmetry, top, reach, tolerance) {
         Err(Error::Numeric(text)) => Ok(Err(text)),
         other => other,
     }
 }
 
 #[cfg(not(feature = "dense"))]
-fn follow(_: &mut Oracle<'_>, _: &[f64], _: f64, _: f64) -> Result<std::result::Result<Saddle, String>> {
+fn follow(_: &mut Oracle<'_>, _: &Tangents, _: &[f64], _: f64, _: f64) -> Result<std::result::Result<Saddle, String>> {
     Ok(Err("not tried: built without the feature dense".into()))
 }
 
 #[cfg(feature = "dense")]
 fn follow(
     oracle: &mut Oracle<'_>,
+    symmetry: &Tangents,
     top: &[f64],
     reach: f64,
     tolerance: f64,
@@ -69,14 +72,14 @@ fn follow(
             return Ok(Err("the loss is not finite near the top".into()));
         }
         if size <= tolerance {
-            return index_checked(oracle, theta, losses[0], size, reach);
+            return index_checked(oracle, symmetry, theta, losses[0], size, reach);
         }
         // An old Hessian serves while the gradient still falls by half a step (a chord of Newton's method).
         if hessian.is_none() || size > 0.5 * last {
             if formed == HESSIANS {
                 return Ok(Err(format!("budget: gradient norm {size:.1e} after {HESSIANS} Hessians")));
             }
-            hessian = Some(spectrum::Hessian::at(oracle, &theta)?);
+            hessian = Some(spectrum::Hessian::at(oracle, &theta, symmetry)?);
             formed += 1;
         }
         last = size;
@@ -111,12 +114,13 @@ fn newton_step(hessian: &spectrum::Hessian, gradient: &[f64]) -> Vec<f64> {
 #[cfg(feature = "dense")]
 fn index_checked(
     oracle: &mut Oracle<'_>,
+    symmetry: &Tangents,
     theta: Vec<f64>,
     loss: f64,
     gradient_norm: f64,
     reach: f64,
 ) -> Result<std::result::Result<Saddle, String>> {
-    let lowest = spectrum::lowest(oracle, &theta, 0)?;
+    let lowest = spectrum::lowest(oracle, &theta, symmetry, 0)?;
     let undecided = lowest.values.iter().filter(|v| v.abs() <= lowest.tau).count();
     if undecided > 0 {
         return Ok(Err(format!("degenerate, {undecided} undecided")));
@@ -134,6 +138,7 @@ fn index_checked(
         eigenvalues: lowest.values,
         tau: Some(lowest.tau),
         spectrum: Some(lowest.method),
+        projected: lowest.projected,
         ends: None,
     };
     Ok(Ok(Saddle { theta, loss, mode: lowest.vector, evidence }))
@@ -206,7 +211,7 @@ mod tests {
     fn near(top: [f64; 2]) -> std::result::Result<Saddle, String> {
         let mut loss = ClosedForm::new(2, None, mueller_brown);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        refine(&mut oracle, &top, 0.1, 1e-8).unwrap()
+        refine(&mut oracle, &Tangents::none(), &top, 0.1, 1e-8).unwrap()
     }
 
     #[test]
@@ -242,7 +247,7 @@ mod tests {
         };
         let (knots, profile) = (line.into_knots(), m.profile);
         let path = Path { id: 0, ends: (0, 1), state: PathState::Relaxed, knots, profile, pass, visits: 3 };
-        let saddle = refine(&mut oracle, &[0.1, 0.1], 1.0, 1e-8).unwrap().unwrap();
+        let saddle = refine(&mut oracle, &Tangents::none(), &[0.1, 0.1], 1.0, 1e-8).unwrap().unwrap();
         assert!(saddle.loss.abs() < 1e-15);
         assert_eq!(lead_over(&mut oracle, &path, &saddle).unwrap(), None);
     }
@@ -256,7 +261,7 @@ mod tests {
         };
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let found = refine(&mut oracle, &[0.0, 0.0], 0.1, 1e-8).unwrap();
+        let found = refine(&mut oracle, &Tangents::none(), &[0.0, 0.0], 0.1, 1e-8).unwrap();
         assert!(found.is_err(), "{found:?}");
     }
 
@@ -269,7 +274,7 @@ mod tests {
         };
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let found = refine(&mut oracle, &[0.5, 0.5], 0.1, 1e-8).unwrap();
+        let found = refine(&mut oracle, &Tangents::none(), &[0.5, 0.5], 0.1, 1e-8).unwrap();
         assert!(found.is_err(), "{found:?}");
     }
 

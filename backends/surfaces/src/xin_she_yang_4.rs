@@ -85,7 +85,10 @@ impl Surface for XinSheYang4 {
     /// Everything for n = 1, from the sign changes of the slope; for more the minimum at the origin: f >= -e p >= -1.
     fn known(&self) -> Known {
         if self.n > 1 {
-            return Known { critical: vec![Critical { x: vec![0.0; self.n], value: -1.0, index: 0 }], bars: Vec::new() };
+            return Known {
+                critical: vec![Critical { x: vec![0.0; self.n], value: -1.0, index: 0 }],
+                bars: Vec::new(),
+            };
         }
         let slope = |x: f64| {
             let mut slope = [0.0];
