@@ -25,11 +25,13 @@ pub struct Saddle {
 }
 
 const STEPS: usize = 30;
-/// Hessians a search may form.
+/// Hessians a search may form, and Hessian products: where a Hessian is cheap there may be more of them.
 const HESSIANS: usize = 5;
+const PRODUCTS: usize = 600;
 
 /// A saddle near `top`, of a gradient norm up to `tolerance`, or the reason why there is none. No step is longer than
-/// `reach`, and the search gives up beyond five times that. Costs `p` Hessian products for each of at most five Hessians.
+/// `reach`, and the search gives up beyond five times that. Costs `p` Hessian products for each of at most five
+/// Hessians, of more where p is small.
 pub fn refine(
     oracle: &mut Oracle<'_>,
     symmetry: &Tangents,
@@ -65,6 +67,7 @@ fn follow(
     let mut theta = top.to_vec();
     let mut hessian: Option<spectrum::Hessian> = None;
     let (mut formed, mut last) = (0, f64::INFINITY);
+    let most = HESSIANS.max(PRODUCTS / top.len());
     for _step in 0..STEPS {
         let (losses, gradient) = oracle.gradients(&theta)?;
         let size = norm(&gradient);
@@ -76,8 +79,8 @@ fn follow(
         }
         // An old Hessian serves while the gradient still falls by half a step (a chord of Newton's method).
         if hessian.is_none() || size > 0.5 * last {
-            if formed == HESSIANS {
-                return Ok(Err(format!("budget: gradient norm {size:.1e} after {HESSIANS} Hessians")));
+            if formed == most {
+                return Ok(Err(format!("budget: gradient norm {size:.1e} after {most} Hessians")));
             }
             hessian = Some(spectrum::Hessian::at(oracle, &theta, symmetry)?);
             formed += 1;
