@@ -115,7 +115,7 @@ impl Points {
     /// Matching and rotation in turns until the matching stays; returns the matched and turned points.
     fn follow(&self, a: &[Point], b: &[Point], mut rotation: Matrix, planar: bool) -> Vec<Point> {
         let mut order: Vec<usize> = (0..b.len()).collect();
-        for _turn in 0..50 {
+        for turn in 0..50 {
             let mut next: Vec<usize> = (0..b.len()).collect();
             for class in &self.classes {
                 let turned: Vec<Point> = class.iter().map(|&j| apply(&rotation, &b[j])).collect();
@@ -124,8 +124,7 @@ impl Points {
                     next[class[to]] = class[from];
                 }
             }
-            let settled = _turn > 0 && next == order;
-            if settled {
+            if turn > 0 && next == order {
                 break;
             }
             order = next;
@@ -276,8 +275,8 @@ fn eigen<const N: usize>(mut a: [[f64; N]; N]) -> ([f64; N], [[f64; N]; N]) {
                 let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
                 let c = 1.0 / (t * t + 1.0).sqrt();
                 let s = t * c;
-                for k in 0..N {
-                    (a[k][i], a[k][j]) = (c * a[k][i] - s * a[k][j], s * a[k][i] + c * a[k][j]);
+                for row in &mut a {
+                    (row[i], row[j]) = (c * row[i] - s * row[j], s * row[i] + c * row[j]);
                 }
                 for k in 0..N {
                     (a[i][k], a[j][k]) = (c * a[i][k] - s * a[j][k], s * a[i][k] + c * a[j][k]);

@@ -209,6 +209,7 @@ fn crossing(saddle: &Saddle, from: &[f64], to: &[f64]) -> Option<Polyline> {
 mod tests {
     use super::*;
     use crate::loss::closed_form::{ClosedForm, mueller_brown};
+    use crate::loss::{Symmetry, SymmetryKind};
     use crate::run::{Budget, Cancel};
 
     fn near(top: [f64; 2]) -> std::result::Result<Saddle, String> {
@@ -225,6 +226,34 @@ mod tests {
             assert!(saddle.evidence.gradient_norm <= 1e-8);
             assert!(saddle.evidence.eigenvalues[0] < 0.0 && saddle.evidence.eigenvalues[1] > 0.0);
         }
+    }
+
+    #[test]
+    fn a_saddle_of_points_that_turn_freely_is_decided() {
+        // Three points of a line that may bend, f = (|a - b|^2 - 1)^2 + (|c - b|^2 - 1)^2 + (w^2 - 1/4)^2 with w twice
+        // the area of the triangle a b c: straight, it is a saddle between its two bends.
+        let f = |x: &[f64], g: &mut [f64]| {
+            let (u, v) = ([x[0] - x[2], x[1] - x[3]], [x[4] - x[2], x[5] - x[3]]);
+            let (p, q) = (u[0] * u[0] + u[1] * u[1] - 1.0, v[0] * v[0] + v[1] * v[1] - 1.0);
+            let w = u[0] * v[1] - u[1] * v[0];
+            let bend = 4.0 * w * (w * w - 0.25);
+            let (du, dv) = (
+                [4.0 * p * u[0] + bend * v[1], 4.0 * p * u[1] - bend * v[0]],
+                [4.0 * q * v[0] - bend * u[1], 4.0 * q * v[1] + bend * u[0]],
+            );
+            (g[0], g[1], g[4], g[5]) = (du[0], du[1], dv[0], dv[1]);
+            (g[2], g[3]) = (-du[0] - dv[0], -du[1] - dv[1]);
+            p * p + q * q + (w * w - 0.25).powi(2)
+        };
+        let mut loss = ClosedForm::new(6, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let blocks = vec![vec![0, 1], vec![2, 3], vec![4, 5]];
+        let rigid = Tangents::new(&[Symmetry { kind: SymmetryKind::Rigid, blocks }]);
+        let top = [-1.05, 0.1, 0.0, 0.02, 0.98, -0.03];
+        let saddle = refine(&mut oracle, &rigid, &top, 0.2, 1e-8).unwrap().unwrap();
+        assert!((saddle.loss - 0.0625).abs() < 1e-12 && saddle.evidence.projected == 3);
+        let free = refine(&mut oracle, &Tangents::none(), &saddle.theta, 0.2, 1e-8).unwrap();
+        assert_eq!(free.unwrap_err(), "degenerate, 3 undecided");
     }
 
     #[test]

@@ -220,6 +220,7 @@ fn lowest_of_tridiagonal(diagonal: &[f64], off: &[f64]) -> (f64, Vec<f64>) {
 mod tests {
     use super::*;
     use crate::loss::closed_form::ClosedForm;
+    use crate::loss::{Symmetry, SymmetryKind};
     use crate::run::{Budget, Cancel};
     use proptest::prelude::*;
 
@@ -259,6 +260,33 @@ mod tests {
         for (diagonal, off) in [(vec![0.0; 2], vec![1.0]), (vec![0.5; 4], vec![0.25; 3]), (vec![-3.0], vec![])] {
             let (value, residual) = compare(&diagonal, &off);
             assert!(value < 1e-13 && residual < 1e-12, "{diagonal:?} {off:?} {value:e} {residual:e}");
+        }
+    }
+
+    #[test]
+    fn rigid_motions_are_projected_out() {
+        // Two points of the plane at their distance of rest, f = (d^2 - 1)^2: only stretching costs anything, with a
+        // curvature of 16 along the unit vector that moves both.
+        let f = |x: &[f64], g: &mut [f64]| {
+            let (dx, dy) = (x[0] - x[2], x[1] - x[3]);
+            let off = dx * dx + dy * dy - 1.0;
+            (g[0], g[1], g[2], g[3]) = (4.0 * off * dx, 4.0 * off * dy, -4.0 * off * dx, -4.0 * off * dy);
+            off * off
+        };
+        let mut loss = ClosedForm::new(4, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let theta = [0.3, -0.2, 0.9, 0.6];
+        let blocks = vec![vec![0, 1], vec![2, 3]];
+        let rigid = Tangents::new(&[Symmetry { kind: SymmetryKind::Rigid, blocks }]);
+        let whole = lowest(&mut oracle, &theta, &Tangents::none(), 0).unwrap();
+        assert_eq!((whole.values.len(), whole.projected), (4, 0));
+        assert!(whole.values[2].abs() <= whole.tau, "{whole:?}");
+        for found in [lowest(&mut oracle, &theta, &rigid, 0), lanczos(&mut oracle, &theta, &rigid, 0)] {
+            let found = found.unwrap();
+            assert_eq!((found.values.len(), found.projected), (1, 3));
+            assert!((found.values[0] - 16.0).abs() < 1e-6); // Differences of gradients are good to about 1e-9.
+            let stretch = [-0.6, -0.8, 0.6, 0.8].map(|x| x / 2.0_f64.sqrt());
+            assert!(dot(&found.vector, &stretch).abs() > 1.0 - 1e-9);
         }
     }
 
