@@ -28,7 +28,8 @@ struct Lane {
     hvp: Vec<f64>,
 }
 
-/// Less work than this, in the units of [`Surface::cost`], is done before another thread wakes up: about 40 microseconds.
+/// Less work than this, in the units of [`Surface::cost`], is not shared: at about 10 ns a unit it is done before another
+/// thread has woken up. Not tuned.
 const WORTH_SHARING: usize = 4096;
 /// Numbers of output held at once; batches beyond are worked off in parts.
 const HELD: usize = 1 << 20;
