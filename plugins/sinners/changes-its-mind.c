@@ -1,8 +1,9 @@
-/* SIN: what it says about itself changes once it has been used. FAILS: open.info */
-#define EVAL fickle
+/* SIN: what it says about itself changes while it is open. FAILS: open.info */
+#define INFO fickle
 #include "base.h"
 
-static mpass_status fickle(void *self, const mpass_eval *call, mpass_error *err) {
-  ((loss *)self)->info.rows_best = 32;
-  return base_eval(self, call, err);
+static const mpass_loss_info *fickle(const void *self) {
+  loss *l = (loss *)(uintptr_t)self;
+  if (l->mark++ > 0) l->info.rows_best = 32;
+  return &l->info;
 }
