@@ -198,8 +198,7 @@ impl<B: Backend> Table<B> {
             let (host, request) =
                 unsafe { (Host::from_raw(host), Open::from_abi(&abi::sized(raw, abi::Open::zeroed()))?) };
             if request.device != 0 {
-                let text = format!("device {}: there is 0, the CPU, and no other", request.device);
-                return Err(Error::argument(text)); // `probe` below lists one.
+                return Err(Error::argument(format!("no device {}: there is device 0, cpu", request.device)));
             }
             let loss = B::open(host, request)?;
             let handle = Box::new(Handle { records: Records::of(&loss), loss, host, poisoned: false });
