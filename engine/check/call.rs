@@ -22,9 +22,10 @@ pub struct Call<'a> {
     pub single: bool,
     /// Elements between the end of a row and the next one, in every matrix.
     pub gap: usize,
-    /// [`Fence::Wall`]: every argument ends where a page ends, inputs are on read-only pages, and all of them are
-    /// unmapped when the call has returned. Else they stay until the loss is closed.
+    /// [`Fence::Wall`]: every argument ends where a page ends, and inputs are on read-only pages.
     pub fence: Fence,
+    /// The arguments are unmapped when the call has returned. Else they stay until the loss is closed.
+    pub fleeting: bool,
     /// The token to poll; NULL without.
     pub cancel: Option<&'a Cancel>,
     /// The bytes of `mpass_eval` that exist, when they are not those of this checker's minor.
@@ -59,9 +60,14 @@ impl<'a> Call<'a> {
         Call { gap, ..self }
     }
 
-    /// With walls behind every argument, inputs read-only, and nothing left of them afterwards.
+    /// With walls behind every argument, and inputs read-only.
     pub fn walled(self) -> Call<'a> {
         Call { fence: Fence::Wall, ..self }
+    }
+
+    /// With nothing left of its arguments afterwards.
+    pub fn fleeting(self) -> Call<'a> {
+        Call { fleeting: true, ..self }
     }
 
     /// With theta as f32.

@@ -28,7 +28,7 @@
 //!
 //! **One sin, one failure.** A body looks at its own claim only. What other claims cover it takes as it comes, or
 //! names in its `needs`: calls lie between canaries but only value.bounds looks at them, arguments stay mapped until
-//! the loss is closed unless [`Call::walled`] asks otherwise, and so on.
+//! the loss is closed unless [`Call::fleeting`] asks otherwise, and so on.
 
 mod call;
 mod host;

@@ -177,7 +177,7 @@ impl<'a> Opened<'a> {
             (status, since.elapsed())
         };
         let answer = arguments.answer(status, Text::of(&err), took);
-        if call.fence == Fence::Room {
+        if !call.fleeting {
             let mut attic = self.attic.lock().unwrap_or_else(PoisonError::into_inner);
             attic.keep(arguments, record);
         }

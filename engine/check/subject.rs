@@ -88,8 +88,10 @@ pub struct Request {
     /// The most threads the plugin may use; 0 = as many as the host has.
     pub max_threads: u32,
     pub repeatable: bool,
-    /// [`Fence::Wall`]: on read-only pages that are unmapped when `open` has returned.
+    /// [`Fence::Wall`]: on read-only pages, each record right before a page that is not there.
     pub fence: Fence,
+    /// It is unmapped when `open` has returned. Else it stays until the loss is closed.
+    pub fleeting: bool,
     /// The bytes of `mpass_open` that exist, when they are not those of this checker's minor.
     pub size: Option<usize>,
 }
@@ -255,6 +257,7 @@ impl Subject {
             max_threads: 0,
             repeatable: false,
             fence: Fence::Room,
+            fleeting: false,
             size: None,
         })
     }
@@ -291,7 +294,7 @@ impl Subject {
         }
         // SAFETY: an open loss of this plugin, closed by nobody else.
         let handle = unsafe { Handle::adopt(plugin, raw, request.host.clone()) };
-        let kept = (request.fence == Fence::Room).then_some(packed);
+        let kept = (!request.fleeting).then_some(packed);
         Ok(Ok(Opened::new(self, handle, request.host.clone(), extensions, kept)))
     }
 }
