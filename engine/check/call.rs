@@ -24,11 +24,13 @@ pub struct Call<'a> {
     pub gap: usize,
     /// [`Fence::Wall`]: every argument ends where a page ends, and inputs are on read-only pages.
     pub fence: Fence,
-    /// The arguments are unmapped when the call has returned. Else they stay until the loss is closed.
+    /// The arguments are gone when the call has returned. Else they stay until the loss is closed.
     pub fleeting: bool,
+    /// Hardly any memory is left for the time of the call.
+    pub scarce: bool,
     /// The token to poll; NULL without.
     pub cancel: Option<&'a Cancel>,
-    /// The bytes of `mpass_eval` that exist, when they are not those of this checker's minor.
+    /// The bytes of `mpass_eval` that exist, when they are not those of this checker's minor; a wall stands behind them.
     pub size: Option<usize>,
     /// Changes the record at the last moment: a call of a wrong shape.
     pub edit: Option<fn(&mut abi::Eval)>,
@@ -68,6 +70,16 @@ impl<'a> Call<'a> {
     /// With nothing left of its arguments afterwards.
     pub fn fleeting(self) -> Call<'a> {
         Call { fleeting: true, ..self }
+    }
+
+    /// With a record of `mpass_eval` of another length.
+    pub fn sized(self, size: usize) -> Call<'a> {
+        Call { size: Some(size), ..self }
+    }
+
+    /// With a change to the record: a call of a wrong shape.
+    pub fn edit(self, edit: fn(&mut abi::Eval)) -> Call<'a> {
+        Call { edit: Some(edit), ..self }
     }
 
     /// With theta as f32.
@@ -281,6 +293,12 @@ impl Arguments {
             double,
             p,
         })
+    }
+
+    /// Takes them away for good; see [`Region::bury`].
+    pub fn bury(self) {
+        let some = [self.ids, self.dir, self.grad, self.hvp].into_iter().flatten();
+        some.chain([self.theta, self.loss, self.row_status]).for_each(Matrix::bury);
     }
 
     /// The size of all of them, for a budget.

@@ -2,8 +2,8 @@
 //!
 //! A [`Region`] has the bytes of one argument in its middle. Between [`Fence::Room`]s there is room on both sides, so
 //! that a plugin that strays harms nobody and only the test that looks at [`Region::strayed`] says so. Against a
-//! [`Fence::Wall`] the bytes end where a page ends that is not mapped: reading on is a segmentation fault. A region is
-//! unmapped when it is dropped: a pointer that was kept leads nowhere then.
+//! [`Fence::Wall`] the bytes end where a page ends that is not mapped: reading on is a segmentation fault. A region that
+//! is buried leaves a hole: a pointer that was kept leads nowhere then.
 
 use mountainpass_sdk::abi;
 use std::sync::atomic::AtomicU8;
@@ -104,6 +104,15 @@ impl Region {
     pub fn read_only(mut self) -> Region {
         self.protect(0, self.readable, libc::PROT_READ);
         self
+    }
+
+    /// Takes the bytes away for good: whoever kept a pointer to them dies of a segmentation fault. The addresses are not
+    /// given to anybody else, as they would be if the pages were merely unmapped.
+    pub fn bury(mut self) {
+        self.protect(0, self.mapped, libc::PROT_NONE);
+        // SAFETY: the pages of this region, which nobody may touch any more.
+        unsafe { libc::madvise(self.base.cast(), self.mapped, libc::MADV_DONTNEED) };
+        std::mem::forget(self);
     }
 
     /// Which side of the bytes of use was written to, if any.
@@ -209,6 +218,11 @@ impl Matrix {
             device: 0,
             reserved: 0,
         }
+    }
+
+    /// Takes the matrix away for good; see [`Region::bury`].
+    pub fn bury(self) {
+        self.region.bury();
     }
 
     /// The size of its memory, for a budget.
@@ -333,6 +347,10 @@ mod tests {
             unsafe { libc::write(std::os::fd::AsRawFd::as_raw_fd(&writer), region.start().add(at).cast(), 1) }
         };
         assert_eq!((written(23), written(24)), (1, -1));
+        let at = region.start().addr();
+        region.bury();
+        let after: Vec<Region> = (0..8).map(|_| Region::new(24, 0, Fence::Wall).unwrap()).collect();
+        assert!(after.iter().all(|region| region.start().addr() != at), "the addresses stay empty");
     }
 
     #[test]

@@ -31,8 +31,11 @@
 //! the loss is closed unless [`Call::fleeting`] asks otherwise, and so on.
 
 mod call;
+mod device;
+mod errors;
 mod host;
 mod journal;
+mod keeping;
 mod load;
 mod memory;
 mod open;
@@ -44,6 +47,7 @@ mod run;
 mod subject;
 mod value;
 mod verdict;
+mod version;
 
 pub use call::{Answer, Call, Text};
 pub use host::{Event, Host, Polls, What};
@@ -86,6 +90,11 @@ impl Test {
         Test { name, claim, rule, needs, mild: false, body }
     }
 
+    /// The same, a death being no more than a warning.
+    const fn mild(self) -> Test {
+        Test { mild: true, ..self }
+    }
+
     /// The part of the name before the dot.
     pub fn group(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(group, _)| group)
@@ -101,7 +110,8 @@ impl Test {
 
 /// Every test, in the order of running.
 pub fn tests() -> impl Iterator<Item = &'static Test> {
-    [load::TESTS, open::TESTS, value::TESTS].into_iter().flatten()
+    let groups = [load::TESTS, open::TESTS, value::TESTS, device::TESTS, keeping::TESTS, errors::TESTS, version::TESTS];
+    groups.into_iter().flatten()
 }
 
 /// The tests that are named, by name or group, in the order of running; all of them when nobody is.

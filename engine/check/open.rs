@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::errors::sound;
 use super::process::{Captured, Held, State};
 use super::random::Random;
 use super::verdict::{fail, skip, warn};
@@ -123,25 +124,20 @@ fn info(subject: &Subject, _: &mut Random) -> Outcome {
     Ok(())
 }
 
-/// Opens what must be refused with a text, and returns the refusal.
-fn refused(subject: &Subject, request: &Request, what: &str) -> Outcome<Refusal> {
-    match subject.try_open(request)? {
-        Ok(_) => Err(fail(format!("{what} is refused"), "it is opened")),
-        Err(refusal) if !refusal.text.says_something() => {
-            Err(fail("a text that says why", format!("status {} and {}", refusal.status, refusal.text.shown())))
-        }
-        Err(refusal) => Ok(refusal),
-    }
+/// Opens what must be refused with a text, and returns the text.
+fn refused(subject: &Subject, request: &Request, what: &str) -> Outcome<String> {
+    let Err(Refusal { status, text }) = subject.try_open(request)? else {
+        return Err(fail(format!("{what} is refused"), "it is opened"));
+    };
+    sound(what, status, &text)?;
+    Ok(text.shown())
 }
 
 fn bad_option(subject: &Subject, _: &mut Random) -> Outcome {
     let mut request = subject.request()?;
     request.options.push((UNKNOWN.into(), "1".into()));
-    let refusal = refused(subject, &request, &format!("the option {UNKNOWN}"))?;
-    if !refusal.text.shown().contains(UNKNOWN) {
-        return Err(fail(format!("a text with {UNKNOWN} in it"), refusal.text.shown()));
-    }
-    Ok(())
+    let text = refused(subject, &request, &format!("the option {UNKNOWN}"))?;
+    if text.contains(UNKNOWN) { Ok(()) } else { Err(fail(format!("a text with {UNKNOWN} in it"), text)) }
 }
 
 fn bad_model(subject: &Subject, _: &mut Random) -> Outcome {
@@ -153,7 +149,7 @@ fn bad_device(subject: &Subject, _: &mut Random) -> Outcome {
     let devices = subject.devices()?.len() as u32;
     for device in [devices.max(1), u32::MAX] {
         let request = Request { device, ..subject.request()? };
-        refused(subject, &request, &format!("device {device}, of {devices} that probe lists,"))?;
+        refused(subject, &request, &format!("device {device} (probe lists {devices})"))?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::call::{Answer, Arguments, Call, Text, room};
 use super::host::Host;
 use super::memory::{Fence, Matrix, Region};
+use super::process::Scarcity;
 use super::random::Random;
 use super::subject::{Packed, Subject};
 use super::verdict::{Ending, Outcome, fail, skip};
@@ -12,10 +13,11 @@ use crate::loss::plugin::Handle;
 use crate::loss::{Bounds, Identity, Parameter, Split, Symmetry, foreign};
 use mountainpass_sdk::abi::{self, cap, dtype, status};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-/// An open loss; dropping it closes it. Its methods take `&self`, so that a test may call from several threads: which
+/// An open loss; dropping it closes it, unless its last call failed: closing it then is what errors.close is about. Its methods take `&self`, so that a test may call from several threads: which
 /// calls may overlap is for the test to know.
 pub struct Opened<'a> {
     subject: &'a Subject,
@@ -25,6 +27,8 @@ pub struct Opened<'a> {
     extensions: Extensions,
     info: OnceLock<abi::LossInfo>,
     attic: Mutex<Attic>,
+    /// The last call failed.
+    spoiled: AtomicBool,
     _request: Option<Packed>,
 }
 
@@ -60,8 +64,8 @@ impl<'a> Opened<'a> {
         request: Option<Packed>,
     ) -> Opened<'a> {
         let raw = handle.raw;
-        let (info, attic) = (OnceLock::new(), Mutex::default());
-        Opened { subject, handle: Some(handle), raw, host, extensions, info, attic, _request: request }
+        let (info, attic, spoiled) = (OnceLock::new(), Mutex::default(), AtomicBool::new(false));
+        Opened { subject, handle: Some(handle), raw, host, extensions, info, attic, spoiled, _request: request }
     }
 
     /// The host it was opened on.
@@ -164,20 +168,27 @@ impl<'a> Opened<'a> {
             return Err(skip("f32 is not offered"));
         }
         let arguments = Arguments::of(call, p, !call.single && self.is_double()?)?;
+        // A record of a length of its own ends at a wall; the others are fenced like their arguments.
+        let fence = if call.size.is_some() { Fence::Wall } else { call.fence };
         let size = call.size.unwrap_or(abi::Eval::SIZE as usize);
-        let record = room(Region::record(&arguments.record(call), size, call.fence))?;
-        let record = if call.fence == Fence::Wall { record.read_only() } else { record };
+        let record = room(Region::record(&arguments.record(call), size, fence))?;
+        let record = if fence == Fence::Wall { record.read_only() } else { record };
         let err = Text::room()?;
         let (status, took) = {
             let _lane = self.subject.journal().enter(&call.title(call.theta.len() / p));
             let _visit = self.host.visit(call.cancel);
+            let _scarce = call.scarce.then(Scarcity::begin);
             let since = Instant::now();
             // SAFETY: a live handle; every view covers its elements and outlives the call.
             let status = unsafe { (handle.plugin.eval)(self.raw, record.start().cast(), err.start().cast()) };
             (status, since.elapsed())
         };
+        self.spoiled.store(status != status::OK, Ordering::Relaxed);
         let answer = arguments.answer(status, Text::of(&err), took);
-        if !call.fleeting {
+        if call.fleeting {
+            arguments.bury();
+            record.bury();
+        } else {
             let mut attic = self.attic.lock().unwrap_or_else(PoisonError::into_inner);
             attic.keep(arguments, record);
         }
@@ -275,8 +286,10 @@ impl<'a> Opened<'a> {
         }
     }
 
-    /// Closes the loss, as dropping it does.
-    pub fn close(self) {}
+    /// Closes the loss, whatever became of its last call.
+    pub fn close(self) {
+        self.spoiled.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Attic {
@@ -292,6 +305,11 @@ impl Attic {
 
 impl Drop for Opened<'_> {
     fn drop(&mut self) {
+        if self.spoiled.load(Ordering::Relaxed) {
+            // Left open, and so are its host and what it was given.
+            std::mem::forget((self.handle.take(), self.host.clone(), self._request.take()));
+            return;
+        }
         let _lane = self.subject.journal().enter("close");
         let _visit = self.host.visit(None);
         self.handle = None;

@@ -207,6 +207,38 @@ impl Drop for Captured {
     }
 }
 
+/// A time in which hardly any memory is to be had.
+pub struct Scarcity(libc::rlimit);
+
+/// What may be had all the same, so that a text can be written and a small list made.
+const CRUMBS: libc::rlim_t = 1 << 20;
+
+impl Scarcity {
+    /// From now on; changes nothing where the system does not say how much is in use.
+    pub fn begin() -> Scarcity {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmData:")?.trim().strip_suffix(" kB"));
+        let used = kilobytes.and_then(|number| number.trim().parse::<libc::rlim_t>().ok());
+        // SAFETY: the limits of this process, into and from a record of ours.
+        unsafe {
+            let mut before: libc::rlimit = std::mem::zeroed();
+            libc::getrlimit(libc::RLIMIT_DATA, &raw mut before);
+            if let Some(used) = used {
+                let rlim_cur = before.rlim_max.min((used << 10) + CRUMBS);
+                libc::setrlimit(libc::RLIMIT_DATA, &libc::rlimit { rlim_cur, ..before });
+            }
+            Scarcity(before)
+        }
+    }
+}
+
+impl Drop for Scarcity {
+    fn drop(&mut self) {
+        // SAFETY: the limit that was there before.
+        unsafe { libc::setrlimit(libc::RLIMIT_DATA, &raw const self.0) };
+    }
+}
+
 /// Prepares a process that runs one test: no core files, and an end of its own should nobody be left to end it.
 pub fn settle_in(limit: Duration) {
     // SAFETY: limits of this process.

@@ -90,7 +90,7 @@ pub struct Request {
     pub repeatable: bool,
     /// [`Fence::Wall`]: on read-only pages, each record right before a page that is not there.
     pub fence: Fence,
-    /// It is unmapped when `open` has returned. Else it stays until the loss is closed.
+    /// It is gone when `open` has returned. Else it stays until the loss is closed.
     pub fleeting: bool,
     /// The bytes of `mpass_open` that exist, when they are not those of this checker's minor.
     pub size: Option<usize>,
@@ -286,6 +286,12 @@ impl Subject {
                 (plugin.open)(request.host.record(), packed.record.start().cast(), &raw mut raw, err.start().cast())
             }
         };
+        let kept = if request.fleeting {
+            packed.bury();
+            None
+        } else {
+            Some(packed)
+        };
         if status != status::OK {
             return Ok(Err(Refusal { status, text: Text::of(&err) }));
         }
@@ -294,7 +300,6 @@ impl Subject {
         }
         // SAFETY: an open loss of this plugin, closed by nobody else.
         let handle = unsafe { Handle::adopt(plugin, raw, request.host.clone()) };
-        let kept = (!request.fleeting).then_some(packed);
         Ok(Ok(Opened::new(self, handle, request.host.clone(), extensions, kept)))
     }
 }
@@ -303,7 +308,7 @@ impl Subject {
 pub(super) struct Packed {
     record: Region,
     /// Arrays of pointers, then the texts they point to.
-    _texts: Region,
+    texts: Region,
 }
 
 impl Packed {
@@ -338,8 +343,13 @@ impl Packed {
         };
         let record = Region::record(&record, request.size.unwrap_or(abi::Open::SIZE as usize), request.fence)?;
         Some(match request.fence {
-            Fence::Room => Packed { record, _texts: texts },
-            Fence::Wall => Packed { record: record.read_only(), _texts: texts.read_only() },
+            Fence::Room => Packed { record, texts },
+            Fence::Wall => Packed { record: record.read_only(), texts: texts.read_only() },
         })
+    }
+
+    fn bury(self) {
+        self.record.bury();
+        self.texts.bury();
     }
 }
