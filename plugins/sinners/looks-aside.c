@@ -5,7 +5,7 @@
 static mpass_status looks_aside(void *self, const mpass_eval *call, mpass_error *err) {
   mpass_status status = base_eval(self, call, err);
   uint64_t r;
-  for (r = 1; status == MPASS_OK && r < call->theta.rows; r++) 
+  for (r = 1; status == MPASS_OK && r < call->theta.rows; r++)
     if (get(&call->theta, r - 1, 0) > 0) call->loss[r] = nextafter(call->loss[r], INFINITY);
   return status;
 }
