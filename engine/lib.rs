@@ -28,5 +28,7 @@ pub mod config;
 pub mod explore;
 
 pub mod capi;
+#[cfg(feature = "cli")]
+pub mod check;
 
 pub use error::{Error, Result};

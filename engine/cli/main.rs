@@ -12,6 +12,7 @@ macro_rules! tell {
 
 mod backends;
 mod builtin;
+mod check;
 mod progress;
 mod run;
 mod show;
@@ -39,6 +40,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         load: Vec<PathBuf>,
     },
+    /// Checks a backend plugin against the contract, test by test
+    Check(check::Check),
     /// Lists what a landscape database holds
     Show {
         /// A landscape.sqlite, or the folder it is in
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run(run) => run.go(),
         Command::Backends { load } => backends::list(&load),
+        Command::Check(check) => check.go(),
         Command::Show { landscape, json } => show::show(&landscape, json),
     };
     match result {

@@ -17,13 +17,13 @@ const MOST_DIMENSIONS: u64 = 64;
 const MOST_SYMMETRIES: u64 = 1 << 24;
 
 /// The extension tables a backend offers.
-#[derive(Clone, Copy)]
-pub(super) struct Extensions {
-    parameters: Option<abi::ExtParameters>,
-    start: Option<abi::ExtStart>,
-    metrics: Option<abi::ExtMetrics>,
-    symmetry: Option<abi::ExtSymmetry>,
-    identity: Option<abi::ExtIdentity>,
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Extensions {
+    pub parameters: Option<abi::ExtParameters>,
+    pub start: Option<abi::ExtStart>,
+    pub metrics: Option<abi::ExtMetrics>,
+    pub symmetry: Option<abi::ExtSymmetry>,
+    pub identity: Option<abi::ExtIdentity>,
 }
 
 /// What is wrong, as the end of a sentence.
@@ -169,7 +169,8 @@ impl Extensions {
     }
 }
 
-fn code(split: Split) -> u32 {
+/// The code of a split.
+pub(crate) fn code(split: Split) -> u32 {
     match split {
         Split::Train => abi::split::TRAIN,
         Split::Test => abi::split::TEST,

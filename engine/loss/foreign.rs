@@ -32,6 +32,15 @@ pub(crate) unsafe fn record<T: Copy>(from: *const T, zero: T, name: &str) -> Res
 /// # Safety
 /// `from` is NULL or points to NUL-terminated text.
 pub(crate) unsafe fn text(from: *const c_char, name: &str) -> Result<Option<String>, String> {
+    // SAFETY: forwarded.
+    unsafe { text_within(from, name, LONGEST) }
+}
+
+/// The same for a text that makes no sense from `most` bytes on.
+///
+/// # Safety
+/// As for [`text`], or `from` points to `most` readable bytes.
+pub(crate) unsafe fn text_within(from: *const c_char, name: &str, most: usize) -> Result<Option<String>, String> {
     if from.is_null() {
         return Ok(None);
     }
@@ -39,8 +48,8 @@ pub(crate) unsafe fn text(from: *const c_char, name: &str) -> Result<Option<Stri
     // SAFETY: THE OWNERSHIP RULE: all text is NUL-terminated; reading stops at the first NUL.
     while let byte @ 1.. = unsafe { from.add(bytes.len()).read() } as u8 {
         bytes.push(byte);
-        if bytes.len() == LONGEST {
-            return Err(format!("{name} is not terminated within {LONGEST} bytes"));
+        if bytes.len() == most {
+            return Err(format!("{name} is not terminated within {most} bytes"));
         }
     }
     String::from_utf8(bytes).map(Some).map_err(|_| format!("{name} is not UTF-8"))

@@ -42,14 +42,14 @@ pub(super) fn load(path: &Path, log: Arc<Log>) -> Result<Plugin> {
 }
 
 /// What the system's loader says, without the path that our message begins with.
-fn said(error: &libloading::Error, path: &Path) -> String {
+pub(crate) fn said(error: &libloading::Error, path: &Path) -> String {
     let text = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
     let prefix = format!("{}: ", path.display());
     text.strip_prefix(&prefix).unwrap_or(&text).trim().to_owned()
 }
 
 /// Why there is no entry symbol: another major version, or no plugin at all.
-fn missing(library: &Library) -> String {
+pub(crate) fn missing(library: &Library) -> String {
     let ours = abi::ENTRY_SYMBOL.to_string_lossy();
     let (stem, ours_major) = ours.rsplit_once('v').unwrap_or((&ours, ""));
     // SAFETY: the address is compared with NULL and never called.

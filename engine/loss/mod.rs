@@ -8,11 +8,11 @@ pub mod loss;
 pub mod oracle;
 
 mod batch;
-mod extension;
+pub(crate) mod extension;
 pub(crate) mod foreign;
 mod host;
-mod loader;
-mod plugin;
+pub(crate) mod loader;
+pub(crate) mod plugin;
 mod registry;
 mod request;
 

@@ -27,16 +27,16 @@ const MOST_PARAMS: u64 = 1 << 40;
 const SMALL: u64 = 100_000;
 
 /// A checked table: what [`abi::Backend`] promises, with no slot missing, and the caller's pointer for `open`.
-pub(super) struct Plugin {
+pub(crate) struct Plugin {
     pub name: String,
     pub version: String,
     minor: u32,
     pub user: User,
     pub probe: unsafe extern "C" fn(u32) -> *const abi::Device,
-    open: unsafe extern "C" fn(*const abi::Host, *const abi::Open, *mut *mut c_void, *mut abi::Error) -> Status,
-    info: unsafe extern "C" fn(*const c_void) -> *const abi::LossInfo,
+    pub open: unsafe extern "C" fn(*const abi::Host, *const abi::Open, *mut *mut c_void, *mut abi::Error) -> Status,
+    pub info: unsafe extern "C" fn(*const c_void) -> *const abi::LossInfo,
     pub eval: unsafe extern "C" fn(*mut c_void, *const abi::Eval, *mut abi::Error) -> Status,
-    close: unsafe extern "C" fn(*mut c_void),
+    pub close: unsafe extern "C" fn(*mut c_void),
     pub extension: Option<unsafe extern "C" fn(*const c_char) -> *const c_void>,
 }
 
@@ -55,10 +55,15 @@ impl Plugin {
         if !is_name(&name) {
             return Err(format!("name {name:?} is not made of 1 to 64 letters, digits and any of - _ ."));
         }
+        Plugin::of(&table, name, version.ok_or("version is NULL")?)
+    }
+
+    /// A table whose texts have been read: every required slot must be there.
+    pub fn of(table: &abi::Backend, name: String, version: String) -> std::result::Result<Plugin, String> {
         let missing = |slot: &str| format!("slot {slot} is NULL");
         Ok(Plugin {
             name,
-            version: version.ok_or("version is NULL")?,
+            version,
             minor: table.abi_minor,
             user: User::NONE,
             probe: table.probe.ok_or_else(|| missing("probe"))?,
@@ -125,12 +130,12 @@ pub(super) fn refusal(code: Status, err: &abi::Error) -> (Status, String) {
 }
 
 /// True for names that can stand in a file name and a configuration.
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 /// The pointer a caller registered with its table, handed to `open`; released with the last loss of the backend.
-pub(super) struct User {
+pub(crate) struct User {
     pointer: *mut c_void,
     drop: Option<unsafe extern "C" fn(*mut c_void)>,
 }
@@ -160,10 +165,10 @@ impl Drop for User {
 }
 
 /// An open loss of a backend, closed on drop; keeps the table, the caller's pointer and the host alive.
-pub(super) struct Handle {
+pub(crate) struct Handle {
     pub plugin: Arc<Plugin>,
     pub raw: *mut c_void,
-    _host: Arc<Host>,
+    _host: Arc<dyn Send + Sync>,
 }
 
 // SAFETY: [one] slots are called through one owner at a time; which thread that is does not matter (module docs).
@@ -183,6 +188,15 @@ impl Handle {
             return Err(plugin.broken("open", "status is 0 but there is no loss"));
         }
         Ok(Handle { plugin, raw, _host: host })
+    }
+
+    /// Takes over what the plugin's `open` has returned; `host` owns the record that it was given.
+    ///
+    /// # Safety
+    /// `raw` is an open loss of `plugin` that nobody else closes.
+    #[cfg(feature = "cli")]
+    pub unsafe fn adopt(plugin: Arc<Plugin>, raw: *mut c_void, host: Arc<dyn Send + Sync>) -> Handle {
+        Handle { plugin, raw, _host: host }
     }
 }
 

@@ -197,6 +197,9 @@ impl<B: Backend> Table<B> {
             // SAFETY: the engine's request and host are valid for this call, the host until close returns.
             let (host, request) =
                 unsafe { (Host::from_raw(host), Open::from_abi(&abi::sized(raw, abi::Open::zeroed()))?) };
+            if request.device != 0 {
+                return Err(Error::argument(format!("no device {}: there is device 0, cpu", request.device)));
+            }
             let loss = B::open(host, request)?;
             let handle = Box::new(Handle { records: Records::of(&loss), loss, host, poisoned: false });
             // SAFETY: out is valid for this call; written on success only.

@@ -1,0 +1,291 @@
+//! Group `open`: opening and closing losses, what they say about themselves, and what is refused.
+
+#![forbid(unsafe_code)]
+
+use super::errors::sound;
+use super::process::{Captured, Held, State};
+use super::random::Random;
+use super::verdict::{fail, skip, warn};
+use super::{Call, Opened, Outcome, Refusal, Request, Subject, Test};
+use crate::loss::Split;
+use mountainpass_sdk::abi::{LossInfo, cap, dtype, memory};
+use std::time::{Duration, Instant};
+
+/// The group's part of the list.
+pub(super) const TESTS: &[Test] = &[
+    Test::new(
+        "open.opens",
+        "A loss opens with the model and options given.",
+        "Life: entry > probe* > open > (info, eval, extensions)* > close.",
+        &["load.slots"],
+        |subject, _| subject.open().map(drop),
+    ),
+    Test::new(
+        "open.info",
+        "Its info makes sense and stays the same until close.",
+        "plugin-owned, constant until close",
+        &["open.opens"],
+        info,
+    ),
+    Test::new(
+        "open.bad-option",
+        "An option nobody knows is refused with a text that names it.",
+        "Refuse what you do not know, by name.",
+        &["open.opens"],
+        bad_option,
+    ),
+    Test::new(
+        "open.bad-model",
+        "A model nobody knows is refused with a text.",
+        "path or backend-specific name; NULL if model_bytes",
+        &["open.opens"],
+        bad_model,
+    ),
+    Test::new(
+        "open.bad-device",
+        "A device index beyond the last of probe is refused with a text.",
+        "index as listed by probe",
+        &["open.opens"],
+        bad_device,
+    ),
+    Test::new(
+        "open.thousand",
+        "Opening and closing a thousand times leaves no memory, descriptor or thread behind.",
+        "No init or shutdown: whatever open makes, close unmakes, threads included.",
+        &["open.opens"],
+        thousand,
+    ),
+    Test::new(
+        "open.process",
+        "Open, eval and close leave the process as it was: working directory, environment, signal handlers, children, \
+         standard streams, and the mode of the floating-point unit.",
+        "whatever open makes, close unmakes, threads included.",
+        &["value.answers"],
+        process,
+    ),
+    Test::new(
+        "open.silent",
+        "Nothing is printed on the standard streams, since the log is host->log.",
+        "void (*log)(void *ctx, int32_t level, const char *text);",
+        &["value.answers"],
+        silent,
+    ),
+    Test::new(
+        "open.extensions",
+        "Extensions that are offered answer, and what they say makes sense.",
+        "Extensions the engine knows. A backend without them still works.",
+        &["open.info"],
+        extensions,
+    ),
+];
+
+/// The words that nobody knows.
+const UNKNOWN: &str = "no-such-thing";
+
+fn info(subject: &Subject, _: &mut Random) -> Outcome {
+    let loss = subject.open()?;
+    let info = loss.info()?;
+    let wrong = |expected: &str, got: String| Err(fail(expected, got));
+    if info.rows_max != 0 && info.rows_best > info.rows_max {
+        return wrong("rows_best up to rows_max", format!("rows_best {}, rows_max {}", info.rows_best, info.rows_max));
+    }
+    if !(info.noise.is_finite() && info.noise >= 0.0) {
+        return wrong("a noise of 0 or more", format!("{}", info.noise));
+    }
+    if !(loss.offers(dtype::F64)? || loss.offers(dtype::F32)?) {
+        return wrong("f32 or f64 among dtypes", format!("dtypes {:#b}", info.dtypes));
+    }
+    if info.memories & (1 << memory::HOST) == 0 {
+        return wrong("host memory among memories", format!("memories {:#b}", info.memories));
+    }
+    let known =
+        [cap::GRAD, cap::HVP, cap::MINIBATCH, cap::MANY, cap::REPEATABLE, cap::CANCEL, cap::CALLER_THREAD, cap::SMOOTH];
+    let unknown = info.caps & !known.iter().fold(0, |all, bit| all | bit);
+    if unknown != 0 {
+        return wrong("capabilities of this minor", format!("caps {:#x}, of which {unknown:#x} is unknown", info.caps));
+    }
+    if loss.has(cap::MINIBATCH)? && info.samples == 0 {
+        return wrong("samples, since MPASS_CAP_MINIBATCH is claimed", "samples 0".into());
+    }
+    let other = subject.open()?;
+    other.info()?;
+    drop(other);
+    let again = loss.read_info()?;
+    let words = |info: &LossInfo| {
+        let LossInfo { caps, params, samples, rows_best, rows_max, dtypes, memories, noise, .. } = *info;
+        format!(
+            "caps {caps:#x}, params {params}, samples {samples}, rows_best {rows_best}, rows_max {rows_max}, dtypes \
+             {dtypes:#b}, memories {memories:#b}, noise {noise}"
+        )
+    };
+    if words(&again) != words(&info) {
+        return wrong(&words(&info), words(&again));
+    }
+    Ok(())
+}
+
+/// Opens what must be refused with a text, and returns the text.
+fn refused(subject: &Subject, request: &Request, what: &str) -> Outcome<String> {
+    let Err(Refusal { status, text }) = subject.try_open(request)? else {
+        return Err(fail(format!("{what} is refused"), "it is opened"));
+    };
+    sound(what, status, &text)?;
+    Ok(text.shown())
+}
+
+fn bad_option(subject: &Subject, _: &mut Random) -> Outcome {
+    let mut request = subject.request()?;
+    request.options.push((UNKNOWN.into(), "1".into()));
+    let text = refused(subject, &request, &format!("the option {UNKNOWN}"))?;
+    if text.contains(UNKNOWN) { Ok(()) } else { Err(fail(format!("a text with {UNKNOWN} in it"), text)) }
+}
+
+fn bad_model(subject: &Subject, _: &mut Random) -> Outcome {
+    let request = Request { model: Some(UNKNOWN.into()), ..subject.request()? };
+    refused(subject, &request, &format!("the model {UNKNOWN}")).map(drop)
+}
+
+fn bad_device(subject: &Subject, _: &mut Random) -> Outcome {
+    let devices = subject.devices()?.len() as u32;
+    for device in [devices.max(1), u32::MAX] {
+        let request = Request { device, ..subject.request()? };
+        refused(subject, &request, &format!("device {device} (probe lists {devices})"))?;
+    }
+    Ok(())
+}
+
+/// How long opening and closing goes on at most, so that a slow plugin is not taken for one that hangs.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// A loss may leave this much behind: the noise of counting pages over the second half of a thousand.
+const LEAK: usize = 256;
+
+fn thousand(subject: &Subject, _: &mut Random) -> Outcome {
+    let request = subject.request()?;
+    subject.opened(&request)?.close();
+    let (since, before) = (Instant::now(), Held::now());
+    let mut halves = Vec::new();
+    for i in 0..1000 {
+        subject.opened(&request)?.close();
+        halves.push(Held::now().resident);
+        if since.elapsed() > PATIENCE && i > 10 {
+            break;
+        }
+    }
+    let after = Held::settled(before.threads, Duration::from_secs(2));
+    let times = halves.len();
+    if after.threads > before.threads {
+        let got = format!("{} more, after {times} times", after.threads - before.threads);
+        return Err(fail("no thread that open made", got));
+    }
+    if after.descriptors > before.descriptors {
+        let got = format!("{} more, after {times} times", after.descriptors - before.descriptors);
+        return Err(fail("no descriptor that open made", got));
+    }
+    // The first half may fill caches; the second one tells a leak from them.
+    let grown = halves[times - 1].saturating_sub(halves[times / 2]);
+    let each = grown / (times - times / 2);
+    if each > LEAK {
+        return Err(warn(format!("every open and close leaves about {each} bytes behind ({times} times)")));
+    }
+    if times < 1000 {
+        return Err(skip(format!(
+            "{times} times in {} s left nothing behind, and a thousand take too long",
+            PATIENCE.as_secs()
+        )));
+    }
+    Ok(())
+}
+
+/// Opens, evaluates and closes once.
+fn life(subject: &Subject, random: &mut Random) -> Outcome {
+    let loss = subject.open()?;
+    let theta = loss.points(1, random)?;
+    loss.eval(&Call::of(&theta)).map(drop)
+}
+
+fn process(subject: &Subject, random: &mut Random) -> Outcome {
+    subject.load()?;
+    let before = State::now();
+    life(subject, random)?;
+    match before.difference(&State::now()) {
+        None => Ok(()),
+        Some(difference) => Err(fail("a process as it was", difference)),
+    }
+}
+
+fn silent(subject: &Subject, random: &mut Random) -> Outcome {
+    let captured = Captured::begin().map_err(|e| skip(format!("cannot watch the standard streams: {e}")))?;
+    let lived = life(subject, random);
+    let printed = captured.end().map_err(|e| skip(format!("cannot watch the standard streams: {e}")))?;
+    lived?;
+    if printed.is_empty() {
+        Ok(())
+    } else {
+        Err(fail("nothing printed", printed.chars().take(200).collect::<String>()))
+    }
+}
+
+fn extensions(subject: &Subject, random: &mut Random) -> Outcome {
+    let id = c"org.mountainpass-check.no-such-thing/1";
+    if subject.extension_size(id)?.is_some() {
+        let got = format!("a record for {}", id.to_string_lossy());
+        return Err(fail("NULL for an extension nobody knows", got));
+    }
+    let loss = subject.open()?;
+    loss.parameters()?;
+    loss.symmetries()?;
+    loss.identity()?;
+    starts(&loss, random)?;
+    metrics(&loss, random)
+}
+
+/// Starts repeat for their seed and lie in the box.
+fn starts(loss: &Opened<'_>, random: &mut Random) -> Outcome {
+    let bounds = loss.bounds()?;
+    for _ in 0..4 {
+        let seed = random.bits();
+        let Some(start) = loss.start(seed)? else { return Ok(()) };
+        if let Some(text) = start.strayed {
+            return Err(fail("p values and no more", format!("start wrote {text}")).rule("writes p values"));
+        }
+        if let Some(at) = start.theta.iter().position(|x| !x.is_finite()) {
+            let got = format!("theta[{at}] = {}", start.theta[at]);
+            return Err(fail(format!("a finite start for seed {seed}"), got).rule("writes p values"));
+        }
+        let again = loss.start(seed)?.map(|start| start.theta).unwrap_or_default();
+        if let Some(at) = (0..again.len()).find(|&i| again[i].to_bits() != start.theta[i].to_bits()) {
+            let expected = format!("theta[{at}] = {} again for seed {seed}", start.theta[at]);
+            return Err(fail(expected, format!("{}", again[at])).rule("The same seed gives the same start."));
+        }
+        let Some(bounds) = &bounds else { continue };
+        let sides = bounds.lower.iter().zip(&bounds.upper);
+        if let Some((at, (low, high))) =
+            sides.enumerate().find(|(i, (low, high))| !(**low..=**high).contains(&start.theta[*i]))
+        {
+            let expected = format!("theta[{at}] in [{low}, {high}] for seed {seed}");
+            return Err(fail(expected, format!("{}", start.theta[at])).rule("Where a search begins."));
+        }
+    }
+    Ok(())
+}
+
+/// Metrics have names, and a value for every row and name.
+fn metrics(loss: &Opened<'_>, random: &mut Random) -> Outcome {
+    for split in [Split::Train, Split::Test] {
+        let names = loss.metric_names(split)?;
+        if names.is_empty() {
+            continue;
+        }
+        let rows = loss.rows(2)?;
+        let theta = loss.points(rows, random)?;
+        let (first, again) = (loss.metrics(split, &theta, names.len())?, loss.metrics(split, &theta, names.len())?);
+        // Not a number is allowed where a metric has no value, but then again and again.
+        let changed = (0..first.len()).find(|&i| first[i].is_nan() != again[i].is_nan());
+        if let Some(at) = changed {
+            let got = format!("{} and then {}", first[at], again[at]);
+            return Err(fail(format!("a value of {:?} at every call, or at none", names[at % names.len()]), got)
+                .at(at / names.len()));
+        }
+    }
+    Ok(())
+}

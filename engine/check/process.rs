@@ -1,0 +1,285 @@
+//! The state of this process that a plugin must leave as it found it, and the little that a test's process needs.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+/// What a plugin may not change; [`difference`](State::difference) says what it did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    folder: Option<std::path::PathBuf>,
+    environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+    /// Per signal: handler and flags.
+    handlers: Vec<(i32, usize, i32)>,
+    blocked: Vec<i32>,
+    children: bool,
+    /// Device and file of descriptors 0, 1, 2.
+    streams: [Option<(u64, u64)>; 3],
+    floating: u64,
+}
+
+impl State {
+    /// The state now, as this thread sees it.
+    pub fn now() -> State {
+        let mut environment: Vec<_> = std::env::vars_os().collect();
+        environment.sort();
+        State {
+            folder: std::env::current_dir().ok(),
+            environment,
+            handlers: handlers(),
+            blocked: blocked(),
+            children: has_children(),
+            streams: [0, 1, 2].map(stream),
+            floating: floating_mode(),
+        }
+    }
+
+    /// What is different in `later`, as the end of a sentence.
+    pub fn difference(&self, later: &State) -> Option<String> {
+        let signal = self.handlers.iter().zip(&later.handlers).find(|(before, after)| before != after);
+        let stream = self.streams.iter().zip(&later.streams).position(|(before, after)| before != after);
+        if self.folder != later.folder {
+            let folder = later.folder.as_ref().map_or("gone".into(), |folder| folder.display().to_string());
+            Some(format!("the working directory is {folder}"))
+        } else if self.environment != later.environment {
+            let changed = |pair: &&(std::ffi::OsString, std::ffi::OsString)| !self.environment.contains(pair);
+            let name = later.environment.iter().find(changed).map(|(name, _)| name.to_string_lossy().into_owned());
+            Some(format!("the environment has changed ({})", name.unwrap_or_else(|| "a variable is gone".into())))
+        } else if let Some((before, _)) = signal {
+            Some(format!("signal {} has another handler", before.0))
+        } else if self.blocked != later.blocked {
+            Some(format!("the signals {:?} are blocked", later.blocked))
+        } else if self.children != later.children {
+            Some("there is a child process".into())
+        } else if let Some(at) = stream {
+            Some(format!("the standard {} is closed or another file", ["input", "output", "error output"][at]))
+        } else if self.floating != later.floating {
+            Some(format!("the floating-point control register is {:#x}, not {:#x}", later.floating, self.floating))
+        } else {
+            None
+        }
+    }
+}
+
+/// The last signal that programs use.
+const SIGNALS: i32 = 31;
+
+fn handlers() -> Vec<(i32, usize, i32)> {
+    let signals = (1..=SIGNALS).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal));
+    signals
+        .map(|signal| {
+            // SAFETY: asks only; the record is ours.
+            let found = unsafe {
+                let mut found: libc::sigaction = std::mem::zeroed();
+                libc::sigaction(signal, std::ptr::null(), &raw mut found);
+                found
+            };
+            (signal, found.sa_sigaction, found.sa_flags)
+        })
+        .collect()
+}
+
+fn blocked() -> Vec<i32> {
+    // SAFETY: asks only; the set is ours.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut set);
+        (1..=SIGNALS).filter(|&signal| libc::sigismember(&raw const set, signal) == 1).collect()
+    }
+}
+
+fn has_children() -> bool {
+    let peek = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: waitid fills the record and takes nothing away; it fails where there are no children.
+    unsafe { libc::waitid(libc::P_ALL, 0, &mut std::mem::zeroed::<libc::siginfo_t>(), peek) == 0 }
+}
+
+fn stream(descriptor: i32) -> Option<(u64, u64)> {
+    // SAFETY: fills a record of ours, or fails.
+    unsafe {
+        let mut found: libc::stat = std::mem::zeroed();
+        (libc::fstat(descriptor, &raw mut found) == 0).then_some((found.st_dev as u64, found.st_ino as u64))
+    }
+}
+
+/// The control bits of this thread's floating-point unit: rounding, flush to zero, traps; not the sticky flags.
+fn floating_mode() -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let (mut sse, mut x87) = (0_u32, 0_u16);
+        // SAFETY: both instructions store a register into memory of ours.
+        unsafe {
+            std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut sse, options(nostack));
+            std::arch::asm!("fnstcw [{}]", in(reg) &raw mut x87, options(nostack));
+        }
+        u64::from(sse & !0x3f) << 16 | u64::from(x87)
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let control: u64;
+        // SAFETY: reads a register.
+        unsafe { std::arch::asm!("mrs {}, fpcr", out(reg) control, options(nomem, nostack)) };
+        control
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    0
+}
+
+/// What a process holds; 0 where the system does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub descriptors: usize,
+    pub threads: usize,
+    /// Bytes of memory in use.
+    pub resident: usize,
+}
+
+impl Held {
+    /// Of this process, now.
+    pub fn now() -> Held {
+        let count = |folder| std::fs::read_dir(folder).map_or(0, Iterator::count);
+        let pages = std::fs::read_to_string("/proc/self/statm").ok();
+        let resident = pages.and_then(|text| text.split(' ').nth(1)?.parse::<usize>().ok()).unwrap_or(0);
+        // SAFETY: asks the system for a constant.
+        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+        // Looking takes a descriptor itself, the same each time.
+        Held { descriptors: count("/proc/self/fd"), threads: count("/proc/self/task"), resident: resident * page }
+    }
+
+    /// The same once threads that were told to end have had `patience` to do so, if they are more than `threads`.
+    pub fn settled(threads: usize, patience: Duration) -> Held {
+        let since = std::time::Instant::now();
+        loop {
+            let held = Held::now();
+            if held.threads <= threads || since.elapsed() > patience {
+                return held;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// The standard output streams led into a file for a while.
+pub struct Captured {
+    file: File,
+    saved: [OwnedFd; 2],
+}
+
+impl Captured {
+    /// From now on.
+    pub fn begin() -> std::io::Result<Captured> {
+        let path = std::env::temp_dir().join(format!("mpass-captured-{}", std::process::id()));
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        std::fs::remove_file(&path)?; // It lives as long as it is open.
+        let [out, err] = [1, 2].map(|descriptor| {
+            // SAFETY: a copy of a descriptor, owned by nobody else.
+            let copy = unsafe { libc::dup(descriptor) };
+            if copy < 0 { Err(std::io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(copy) }) }
+        });
+        let captured = Captured { file, saved: [out?, err?] };
+        captured.point([captured.file.as_raw_fd(); 2]);
+        Ok(captured)
+    }
+
+    /// Up to now: what was written.
+    pub fn end(mut self) -> std::io::Result<String> {
+        self.point([self.saved[0].as_raw_fd(), self.saved[1].as_raw_fd()]);
+        let mut bytes = Vec::new();
+        self.file.rewind()?;
+        self.file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn point(&self, to: [i32; 2]) {
+        // SAFETY: NULL flushes the C library's streams; descriptors 1 and 2 become copies of open ones.
+        unsafe {
+            libc::fflush(std::ptr::null_mut());
+            libc::dup2(to[0], 1);
+            libc::dup2(to[1], 2);
+        }
+    }
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        self.point([self.saved[0].as_raw_fd(), self.saved[1].as_raw_fd()]);
+    }
+}
+
+/// A time in which hardly any memory is to be had.
+pub struct Scarcity(libc::rlimit);
+
+/// What may be had all the same, so that a text can be written and a small list made.
+const CRUMBS: libc::rlim_t = 1 << 20;
+
+impl Scarcity {
+    /// From now on; changes nothing where the system does not say how much is in use.
+    pub fn begin() -> Scarcity {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmData:")?.trim().strip_suffix(" kB"));
+        let used = kilobytes.and_then(|number| number.trim().parse::<libc::rlim_t>().ok());
+        // SAFETY: the limits of this process, into and from a record of ours.
+        unsafe {
+            let mut before: libc::rlimit = std::mem::zeroed();
+            libc::getrlimit(libc::RLIMIT_DATA, &raw mut before);
+            if let Some(used) = used {
+                let rlim_cur = before.rlim_max.min((used << 10) + CRUMBS);
+                libc::setrlimit(libc::RLIMIT_DATA, &libc::rlimit { rlim_cur, ..before });
+            }
+            Scarcity(before)
+        }
+    }
+}
+
+impl Drop for Scarcity {
+    fn drop(&mut self) {
+        // SAFETY: the limit that was there before.
+        unsafe { libc::setrlimit(libc::RLIMIT_DATA, &raw const self.0) };
+    }
+}
+
+/// Prepares a process that runs one test: no core files, and an end of its own should nobody be left to end it.
+pub fn settle_in(limit: Duration) {
+    // SAFETY: limits of this process.
+    unsafe {
+        libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 });
+        libc::alarm(u32::try_from(limit.as_secs()).unwrap_or(u32::MAX - 60) + 60);
+    }
+}
+
+/// Ends this process at once: a test has its verdict, and the plugin's exit handlers are not part of it.
+pub fn leave() -> ! {
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_differs_from_itself_in_nothing_and_names_what_changed() {
+        let before = State::now();
+        assert_eq!(before.difference(&before), None);
+        let after = State { folder: Some("/elsewhere".into()), ..before.clone() };
+        assert_eq!(before.difference(&after).unwrap(), "the working directory is /elsewhere");
+        let mut after = before.clone();
+        after.environment.push(("MPASS_X".into(), "1".into()));
+        assert_eq!(before.difference(&after).unwrap(), "the environment has changed (MPASS_X)");
+        let mut after = before.clone();
+        after.handlers[1].1 ^= 8;
+        assert_eq!(before.difference(&after).unwrap(), "signal 2 has another handler");
+        let after = State { streams: [before.streams[0], None, None], ..before.clone() };
+        assert_eq!(before.difference(&after).unwrap(), "the standard output is closed or another file");
+    }
+
+    #[test]
+    fn what_a_process_holds_can_be_counted() {
+        let before = Held::now();
+        let _files: Vec<File> = (0..3).map(|_| File::open("/dev/null").unwrap()).collect();
+        let after = Held::now();
+        assert!(before.threads >= 1 && before.resident > 0);
+        assert!(after.descriptors >= before.descriptors + 3); // Other tests open files, too.
+    }
+}
