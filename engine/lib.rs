@@ -11,6 +11,7 @@ extern crate self as mountainpass;
 pub mod child;
 pub mod error;
 pub mod pool;
+pub mod memory;
 pub mod run;
 
 pub mod order;

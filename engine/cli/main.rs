@@ -14,6 +14,7 @@ mod backends;
 mod builtin;
 mod progress;
 mod run;
+mod serve;
 mod show;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +40,9 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         load: Vec<PathBuf>,
     },
+    /// Runs a backend for an engine that isolates it; started by `mpass run --isolate`
+    #[command(hide = true)]
+    ServeLoss(serve::Serve),
     /// Lists what a landscape database holds
     Show {
         /// A landscape.sqlite, or the folder it is in
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run(run) => run.go(),
         Command::Backends { load } => backends::list(&load),
+        Command::ServeLoss(serve) => serve.go(),
         Command::Show { landscape, json } => show::show(&landscape, json),
     };
     match result {

@@ -11,12 +11,14 @@ mod batch;
 mod extension;
 pub(crate) mod foreign;
 mod host;
+mod isolated;
 mod loader;
 mod plugin;
 mod registry;
 mod request;
 
 pub use host::Log;
+pub use isolated::{Isolation, Limits, Service};
 pub use loss::{Batch, Bounds, Caps, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
 pub use registry::{Device, Registry};
 pub use request::{Array, Foreign, OpenRequest, Values};
