@@ -124,7 +124,7 @@ fn next(jobs: &Receiver<Arc<Job<'static>>>) -> Option<Arc<Job<'static>>> {
 }
 
 /// Asks `done` again and again for at most [`SPIN`], yielding to other threads after the first moments.
-pub(crate) fn spin(mut done: impl FnMut() -> bool) -> bool {
+fn spin(mut done: impl FnMut() -> bool) -> bool {
     let backoff = Backoff::new();
     let since = Instant::now();
     loop {

@@ -7,12 +7,11 @@
 #![forbid(unsafe_code)]
 
 use super::message::{Fault, Loaded, Op, answer};
-use super::shared::{Region, WORDS};
+use super::shared::{Patience, Region, WORDS};
 use super::{Isolation, Source};
 use crate::child::Child;
 use crate::error::Error;
 use crate::loss::Log;
-use crate::pool;
 use crate::run::Cancel;
 use mountainpass_sdk::abi::log;
 use std::io::{BufRead, BufReader, Read};
@@ -61,6 +60,7 @@ pub struct Served {
     process: Child,
     pub region: Region,
     turn: u32,
+    patience: Patience,
     /// The longest a call may take.
     limit: Duration,
     reader: Option<JoinHandle<()>>,
@@ -87,7 +87,7 @@ impl Served {
         let mut process = Child::spawn(&mut command)?;
         let reader = process.process().stdout.take().map(|lines| hear(lines, log.clone()));
         let (limit, source) = (isolation.limits.call, source.clone());
-        let mut served = Served { process, region, turn: 0, limit, reader, source };
+        let mut served = Served { process, region, turn: 0, patience: Patience::default(), limit, reader, source };
         // A program that says nothing is none of ours, and no plugin is to blame.
         let hello = served.turn(Op::Hello, &[], SOON.min(served.limit), None);
         match hello.and_then(|words| served.answer(Op::Hello, words)).and_then(|answer| served.read::<String>(answer)) {
@@ -170,7 +170,7 @@ impl Served {
         words[1..=arguments.len()].copy_from_slice(arguments);
         header.request.send(turn, words);
         let reply = &header.reply;
-        if pool::spin(|| reply.turn() == turn) {
+        if reply.spin(&mut self.patience, |now| now == turn) {
             return Ok(reply.words());
         }
         let (begun, mut look, mut cancelled) = (Instant::now(), Duration::from_millis(1), None);

@@ -7,10 +7,10 @@
 
 use super::message::{self, Fault, Loaded, Op, Shape, Told, answer};
 use super::process::{self, Current, Streams};
-use super::shared::{Region, WORDS};
+use super::shared::{Patience, Region, WORDS};
 use crate::error::{Error, Result};
 use crate::loss::{Batch, Log, Loss, OpenRequest, Registry, Split};
-use crate::pool::{self, Pool};
+use crate::pool::Pool;
 use crate::run::Cancel;
 use serde::Serialize;
 use std::io::Write;
@@ -40,7 +40,7 @@ impl Service {
             let _ = (&log).write_all(line.as_bytes());
         });
         let pool = Arc::new(Pool::new(self.threads));
-        let mut server = Server { region, current, pool, backend: None, loss: None, text: Text::default() };
+        let mut server = Server { region, current, pool, backend: None, loss: None, text: Text::default(), patience: Patience::default() };
         let mut load = Some(move || load(told));
         let mut turn = 0;
         loop {
@@ -87,13 +87,14 @@ struct Server {
     backend: Option<(Registry, String)>,
     loss: Option<Box<dyn Loss>>,
     text: Text,
+    patience: Patience,
 }
 
 impl Server {
     /// Waits for the turn after this one.
     fn next(&mut self, last: u32) -> u32 {
         let request = &self.region.header().request;
-        if !pool::spin(|| request.turn() != last) {
+        if !request.spin(&mut self.patience, |turn| turn != last) {
             while !request.sleep(|turn| turn != last, Duration::from_secs(3600)) {}
         }
         request.turn()

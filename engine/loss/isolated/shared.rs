@@ -17,7 +17,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where the payload begins: behind the page of the header.
 const PAYLOAD: usize = 4096;
@@ -25,6 +25,8 @@ const PAYLOAD: usize = 4096;
 const FIRST: usize = 1 << 18;
 /// What the header begins with; the last digit counts the layouts of header and messages.
 const MAGIC: u64 = u64::from_be_bytes(*b"mpserve1");
+/// How long a side spins before it sleeps. A round trip takes half a microsecond where both spin, six where both sleep.
+const SPIN: Duration = Duration::from_micros(20);
 /// Words of a line.
 pub const WORDS: usize = 7;
 
@@ -34,6 +36,14 @@ pub struct Line {
     turn: AtomicU32,
     asleep: AtomicU32,
     words: [AtomicU64; WORDS],
+}
+
+/// What a side has learned of spinning.
+#[derive(Default)]
+pub struct Patience {
+    /// Waits to come without spinning, and how many there were after the last spin in vain.
+    skip: u32,
+    vain: u32,
 }
 
 impl Line {
@@ -58,6 +68,29 @@ impl Line {
     /// The words of the latest turn.
     pub fn words(&self) -> [u64; WORDS] {
         std::array::from_fn(|i| self.words[i].load(Ordering::Relaxed))
+    }
+
+    /// Looks for a moment whether a turn has come that `awaited` is true for. After spinning in vain it does so more
+    /// rarely: the call is a long one, or both sides share one core, where nothing comes while this one holds it.
+    /// (Yielding instead gives the core to whoever else wants it, for milliseconds.)
+    pub fn spin(&self, patience: &mut Patience, awaited: impl Fn(u32) -> bool) -> bool {
+        if patience.skip > 0 {
+            patience.skip -= 1;
+            return awaited(self.turn());
+        }
+        let since = Instant::now();
+        while since.elapsed() < SPIN {
+            for _ in 0..16 {
+                if awaited(self.turn()) {
+                    patience.vain = 0;
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+        }
+        patience.vain = (2 * patience.vain + 1).min(63);
+        patience.skip = patience.vain;
+        false
     }
 
     /// Sleeps until a turn has come that `awaited` is true for, at most for a time; whether it has.
