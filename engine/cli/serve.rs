@@ -23,13 +23,13 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Serves until the engine closes the loss or is gone.
+    /// Serves until the engine ends this process, or is gone.
     pub fn go(self) -> Result<ExitCode> {
         let Serve { plugin, backend, threads, memory } = self;
-        Service { threads, memory }.run(|log| {
+        let load = |log| {
             let (registry, loaded) = builtin::fill(Registry::with_log(log), plugin.as_slice())?;
             Ok((registry, loaded.into_iter().next().or(backend).unwrap_or_default()))
-        })?;
-        Ok(ExitCode::SUCCESS)
+        };
+        match (Service { threads, memory }).run(load)? {}
     }
 }

@@ -104,12 +104,12 @@ impl Registry {
         user: *mut c_void,
         drop: Option<unsafe extern "C" fn(*mut c_void)>,
     ) -> Result<()> {
-        if self.isolation.is_some() {
-            let text = "a callback of this process cannot be isolated: register it with an engine of its own".to_owned();
-            return Err(Error::Unsupported { backend: "a table".into(), text });
-        }
         // SAFETY: forwarded from the caller.
         let mut plugin = unsafe { Plugin::read(table) }.map_err(refused_table)?;
+        if self.isolation.is_some() {
+            let text = "a callback of this process cannot be isolated: register it with an engine that does not isolate";
+            return Err(Error::Unsupported { backend: format!("backend {:?}", plugin.name), text: text.into() });
+        }
         let mut entries = self.entries();
         vacant(&entries, &plugin.name)?;
         plugin.user = User::new(user, drop);

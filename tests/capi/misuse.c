@@ -205,7 +205,7 @@ static void progress(void *user, const char *stage, uint64_t done, uint64_t tota
 int main(int argc, char **argv) { /* misuse PLUGIN: a file that loads */
   well w = { 1, 0, 0, 0 };
   mpass_hooks hooks = { sizeof hooks, 0, NULL, NULL, progress };
-  mpass_engine_options options = { sizeof options, 2, &hooks };
+  mpass_engine_options options = { .struct_size = sizeof options, .threads = 2, .hooks = &hooks };
   mpass_engine *engine = NULL;
   mpass_loss *loss = NULL;
   mpass_landscape *landscape = NULL;

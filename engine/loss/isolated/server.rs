@@ -13,6 +13,7 @@ use crate::loss::{Batch, Log, Loss, OpenRequest, Registry, Split};
 use crate::pool::Pool;
 use crate::run::Cancel;
 use serde::Serialize;
+use std::convert::Infallible;
 use std::io::Write;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -26,9 +27,10 @@ pub struct Service {
 }
 
 impl Service {
-    /// Serves the engine that has started this process, and returns only when it is told to. `load` makes a registry
+    /// Serves the engine that has started this process, until it ends the process. Returns only what keeps it from
+    /// serving. `load` makes a registry
     /// whose backends write to the given log, and says which of them is served; it runs when the engine asks for it.
-    pub fn run(self, load: impl FnOnce(Arc<Log>) -> Result<(Registry, String)>) -> Result<()> {
+    pub fn run(self, load: impl FnOnce(Arc<Log>) -> Result<(Registry, String)>) -> Result<Infallible> {
         let Streams { region, log } = Streams::take()?;
         let region = Region::attach(region)?;
         process::limit(self.memory);
@@ -53,9 +55,6 @@ impl Service {
                 None => Err(out_of_turn()),
             };
             server.reply(turn, answered);
-            if op == Some(Op::Close) {
-                return Ok(());
-            }
         }
     }
 }
