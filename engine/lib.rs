@@ -10,8 +10,8 @@ extern crate self as mountainpass;
 
 pub mod child;
 pub mod error;
-pub mod pool;
 pub mod memory;
+pub mod pool;
 pub mod run;
 
 pub mod order;

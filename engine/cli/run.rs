@@ -137,9 +137,8 @@ impl Run {
         let mut limits = Limits::default();
         if let Some(seconds) = self.isolate_seconds {
             let call = Duration::try_from_secs_f64(seconds).ok().filter(|call| !call.is_zero());
-            limits.call = call.ok_or_else(|| {
-                Error::Argument(format!("--isolate-seconds {seconds}: a positive number is needed"))
-            })?;
+            limits.call = call
+                .ok_or_else(|| Error::Argument(format!("--isolate-seconds {seconds}: a positive number is needed")))?;
         }
         if let Some(mib) = self.isolate_memory {
             limits.memory = mib.saturating_mul(1 << 20);

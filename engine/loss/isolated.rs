@@ -232,7 +232,8 @@ impl IsolatedLoss {
             get(&mut room, &mut batch.loss[rows.clone()]);
             let (fine, behind) = room.split_at(n);
             room = behind;
-            for out in [batch.grad.as_deref_mut(), batch.hvp.as_mut().map(|(_, out)| &mut **out)].into_iter().flatten() {
+            for out in [batch.grad.as_deref_mut(), batch.hvp.as_mut().map(|(_, out)| &mut **out)].into_iter().flatten()
+            {
                 get(&mut room, &mut out[cells.clone()]);
             }
             let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());

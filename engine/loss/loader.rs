@@ -42,11 +42,8 @@ pub(super) fn load(path: &Path, log: Arc<Log>) -> Result<Plugin> {
 
 /// The full path of a plugin file: with another one the system's loader would search its own folders.
 pub(super) fn full(path: &Path) -> Result<PathBuf> {
-    let fault = |e: std::io::Error| Error::Plugin {
-        path: path.to_owned(),
-        code: status::NOT_FOUND,
-        text: e.to_string(),
-    };
+    let fault =
+        |e: std::io::Error| Error::Plugin { path: path.to_owned(), code: status::NOT_FOUND, text: e.to_string() };
     path.canonicalize().map_err(fault)
 }
 

@@ -300,9 +300,7 @@ impl Loss for PluginLoss {
 pub(super) fn afford(backend: &str, params: u64) -> Result<()> {
     let memory = memory::total();
     match params.checked_mul(8) {
-        Some(0) => {
-            Err(Error::Backend { backend: backend.to_owned(), slot: "info", text: "params is 0".into() })
-        }
+        Some(0) => Err(Error::Backend { backend: backend.to_owned(), slot: "info", text: "params is 0".into() }),
         Some(gradient) if gradient <= memory => Ok(()),
         gradient => {
             let gradient = gradient.map_or_else(|| "more than can be counted".into(), memory::gib);

@@ -107,7 +107,8 @@ impl Registry {
         // SAFETY: forwarded from the caller.
         let mut plugin = unsafe { Plugin::read(table) }.map_err(refused_table)?;
         if self.isolation.is_some() {
-            let text = "a callback of this process cannot be isolated: register it with an engine that does not isolate";
+            let text =
+                "a callback of this process cannot be isolated: register it with an engine that does not isolate";
             return Err(Error::Unsupported { backend: format!("backend {:?}", plugin.name), text: text.into() });
         }
         let mut entries = self.entries();

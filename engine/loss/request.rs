@@ -46,7 +46,10 @@ pub enum Values<'a> {
     I32(&'a [i32]),
     U8(&'a [u8]),
     /// The bytes of elements of a code of [`abi::dtype`], in C order and aligned for them.
-    Packed { dtype: u32, bytes: &'a [u8] },
+    Packed {
+        dtype: u32,
+        bytes: &'a [u8],
+    },
     Foreign(Foreign<'a>),
 }
 
@@ -244,6 +247,26 @@ impl<'a> RawRequest<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strided_elements_are_copied_in_c_order() {
+        let matrix: [i32; 7] = [1, 2, 3, 4, 5, 6, 0];
+        let elements = |data: *const i32, shape: &[u64], strides| {
+            // SAFETY: 2 x 3 elements of `matrix`, whose strides each case gives.
+            let values = Values::Foreign(unsafe { Foreign::new(data.cast(), strides, abi::dtype::I32) });
+            let array = Array { name: "x", shape, values };
+            let (dtype, bytes) = array.elements().unwrap();
+            assert_eq!(dtype, abi::dtype::I32);
+            let (elements, _) = bytes.as_chunks::<4>();
+            elements.iter().map(|bytes| i32::from_ne_bytes(*bytes)).collect::<Vec<_>>()
+        };
+        let (first, last) = (matrix.as_ptr(), &raw const matrix[5]);
+        assert_eq!(elements(first, &[2, 3], None), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(elements(first, &[2, 3], Some(&[1, 2])), [1, 3, 5, 2, 4, 6]);
+        assert_eq!(elements(last, &[6], Some(&[-1])), [6, 5, 4, 3, 2, 1]);
+        assert_eq!(elements(first, &[], None), [1]);
+        assert_eq!(elements(std::ptr::null(), &[3, 0], None), [0; 0]);
+    }
 
     #[test]
     fn a_request_that_makes_no_sense_is_refused_before_the_backend_sees_it() {

@@ -44,7 +44,20 @@ impl Op {
     pub fn of(word: u64) -> Option<Op> {
         use Op::*;
         let all = [
-            Hello, Load, Devices, Open, Eval, Start, Metrics, Bounds, Parameters, MetricNames, Symmetries, Identity, More, Close,
+            Hello,
+            Load,
+            Devices,
+            Open,
+            Eval,
+            Start,
+            Metrics,
+            Bounds,
+            Parameters,
+            MetricNames,
+            Symmetries,
+            Identity,
+            More,
+            Close,
         ];
         all.into_iter().find(|op| *op as u64 == word)
     }
@@ -320,16 +333,14 @@ pub fn identity((model_hash, data_hash, options): (String, String, String)) -> I
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loss::Foreign;
     use mountainpass_sdk::abi::dtype;
 
     #[test]
-    fn a_request_arrives_as_it_was_with_its_arrays_in_c_order() {
-        let halves: [u16; 6] = [1, 2, 3, 4, 5, 6];
-        // SAFETY: a 2 x 3 matrix in Fortran order.
-        let foreign = unsafe { Foreign::new(halves.as_ptr().cast(), Some(&[1, 2]), dtype::F16) };
+    fn a_request_arrives_as_it_was() {
+        let halves = [1_u16, 2, 3, 4, 5, 6].map(u16::to_ne_bytes);
+        let packed = Values::Packed { dtype: dtype::F16, bytes: halves.as_flattened() };
         let data = vec![
-            Array { name: "x", shape: &[2, 3], values: Values::Foreign(foreign) },
+            Array { name: "x", shape: &[2, 3], values: packed },
             Array { name: "y", shape: &[2], values: Values::F64(&[0.1, f64::NAN]) },
         ];
         let options = vec![("l2".to_owned(), "0.1".to_owned())];
@@ -350,8 +361,7 @@ mod tests {
             assert_eq!((arrived.dtype, arrived.repeatable), (Some(Dtype::F32), true));
             let [x, y] = &arrived.data[..] else { panic!("two arrays") };
             assert_eq!((x.name, x.shape, y.shape), ("x", &[2, 3][..], &[2][..]));
-            let in_order: Vec<u8> = [1_u16, 3, 5, 2, 4, 6].iter().flat_map(|half| half.to_ne_bytes()).collect();
-            assert_eq!(x.elements().unwrap(), (dtype::F16, in_order.into()));
+            assert_eq!(x.elements().unwrap(), (dtype::F16, halves.as_flattened().into()));
             assert_eq!(y.elements().unwrap().1.as_ref(), [0.1, f64::NAN].map(f64::to_ne_bytes).as_flattened());
             Ok(())
         })

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::run::Cancel;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::process::parent_id;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -58,15 +59,12 @@ pub fn limit(memory: u64) {
 pub type Current = Arc<Mutex<Cancel>>;
 
 /// Starts the watch: it fires the token when the engine says so, and ends this process with all it has started when the
-/// engine is gone, which is when nobody reads the log any more.
-pub fn watch(header: Page, log: &File, current: Current) -> Result<()> {
-    let log = log.try_clone().map_err(|e| Error::io("standard streams", e))?;
+/// engine is gone. (PR_SET_PDEATHSIG would follow the engine's thread, not the engine.)
+pub fn watch(header: Page, current: Current) -> Result<()> {
     let look = move || {
         loop {
-            let mut pipe = libc::pollfd { fd: log.as_raw_fd(), events: 0, revents: 0 };
-            // SAFETY: one record.
-            unsafe { libc::poll(&raw mut pipe, 1, WATCH.as_millis() as libc::c_int) };
-            if pipe.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0 {
+            std::thread::sleep(WATCH);
+            if parent_id() != header.engine.load(Ordering::Relaxed) {
                 // SAFETY: signals this process's own group, which the engine has made for it, and else only itself.
                 unsafe {
                     if libc::getpgrp() == libc::getpid() {

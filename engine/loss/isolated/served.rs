@@ -28,6 +28,8 @@ const LOOK: Duration = Duration::from_millis(20);
 const GRACE: Duration = Duration::from_secs(1);
 /// What a server gets for its first word, and a backend to close its loss.
 const SOON: Duration = Duration::from_secs(5);
+/// More bytes than any answer in text has.
+const MOST_TEXT: usize = 1 << 30;
 /// The longest line of the log.
 const LONGEST: u64 = 1 << 16;
 
@@ -69,12 +71,7 @@ pub struct Served {
 
 impl Served {
     /// Starts a server and has it load its backend.
-    pub fn start(
-        isolation: &Isolation,
-        source: &Source,
-        threads: usize,
-        log: &Arc<Log>,
-    ) -> Asked<(Served, Loaded)> {
+    pub fn start(isolation: &Isolation, source: &Source, threads: usize, log: &Arc<Log>) -> Asked<(Served, Loaded)> {
         let region = Region::create()?;
         let mut command = Command::new(&isolation.server);
         command.arg0("mpass").arg("serve-loss");
@@ -124,6 +121,9 @@ impl Served {
             if words[2] == 0 {
                 break;
             }
+            if text.len() > MOST_TEXT {
+                return Err(self.scribbled());
+            }
             words = self.turn(Op::More, &[], self.limit, None)?;
         }
         if words[0] == answer::TEXT {
@@ -154,13 +154,7 @@ impl Served {
     }
 
     /// Sends one turn and waits for its reply.
-    fn turn(
-        &mut self,
-        op: Op,
-        arguments: &[u64],
-        limit: Duration,
-        cancel: Option<&Cancel>,
-    ) -> Asked<[u64; WORDS]> {
+    fn turn(&mut self, op: Op, arguments: &[u64], limit: Duration, cancel: Option<&Cancel>) -> Asked<[u64; WORDS]> {
         let turn = self.turn.wrapping_add(1);
         self.turn = turn;
         let header = self.region.header().clone();

@@ -35,14 +35,22 @@ impl Service {
         let region = Region::attach(region)?;
         process::limit(self.memory);
         let current = Current::default();
-        process::watch(region.header().clone(), &log, current.clone())?;
+        process::watch(region.header().clone(), current.clone())?;
         let told: Arc<Log> = Arc::new(move |level, text: &str| {
             // One write a line: the lines of two threads do not mix. Who reads is gone only when the engine is.
             let line = format!("{level} {}\n", text.replace('\n', " "));
             let _ = (&log).write_all(line.as_bytes());
         });
         let pool = Arc::new(Pool::new(self.threads));
-        let mut server = Server { region, current, pool, backend: None, loss: None, text: Text::default(), patience: Patience::default() };
+        let mut server = Server {
+            region,
+            current,
+            pool,
+            backend: None,
+            loss: None,
+            text: Text::default(),
+            patience: Patience::default(),
+        };
         let mut load = Some(move || load(told));
         let mut turn = 0;
         loop {
@@ -140,13 +148,9 @@ impl Server {
                 None => Ok(Answer::Nothing),
                 Some(bounds) => json(&(bounds.lower, bounds.upper)),
             },
-            Op::Parameters => {
-                json(&self.loss()?.parameters()?.into_iter().map(message::block).collect::<Vec<_>>())
-            }
+            Op::Parameters => json(&self.loss()?.parameters()?.into_iter().map(message::block).collect::<Vec<_>>()),
             Op::MetricNames => json(&self.loss()?.metric_names(split(words[0]))?),
-            Op::Symmetries => {
-                json(&self.loss()?.symmetries()?.into_iter().map(message::generator).collect::<Vec<_>>())
-            }
+            Op::Symmetries => json(&self.loss()?.symmetries()?.into_iter().map(message::generator).collect::<Vec<_>>()),
             Op::Identity => {
                 let identity = self.loss()?.identity()?;
                 json(&(identity.model_hash, identity.data_hash, identity.options))

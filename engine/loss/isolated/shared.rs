@@ -111,6 +111,8 @@ pub struct Header {
     magic: AtomicU64,
     /// Of the payload, in bytes.
     size: AtomicU64,
+    /// The number of the engine's process.
+    pub engine: AtomicU32,
     /// Not 0: the engine wants the call to stop.
     pub cancel: AtomicU32,
     pub request: Line,
@@ -132,9 +134,8 @@ impl Mapping {
     fn new(file: &File, from: usize, size: usize) -> Result<Mapping> {
         let (protection, offset) = (libc::PROT_READ | libc::PROT_WRITE, from as libc::off_t);
         // SAFETY: a new mapping at an address that the system chooses touches nothing that exists.
-        let base = unsafe {
-            libc::mmap(std::ptr::null_mut(), size, protection, libc::MAP_SHARED, file.as_raw_fd(), offset)
-        };
+        let base =
+            unsafe { libc::mmap(std::ptr::null_mut(), size, protection, libc::MAP_SHARED, file.as_raw_fd(), offset) };
         match NonNull::new(base.cast::<u8>()).filter(|_| base != libc::MAP_FAILED) {
             Some(base) => Ok(Mapping { base, size }),
             None => Err(fault()),
@@ -177,6 +178,7 @@ impl Region {
         let region = Region::of(file)?;
         region.header.magic.store(MAGIC, Ordering::Relaxed);
         region.header.size.store(FIRST as u64, Ordering::Relaxed);
+        region.header.engine.store(std::process::id(), Ordering::Relaxed);
         Ok(region)
     }
 
