@@ -68,7 +68,7 @@ typedef struct mpass_engine_options {
 /* Isolation. A crash, a call beyond isolate_seconds, or an allocation beyond isolate_memory ends a process of the library
  * and not yours. A batch that met such an end is repeated row by row; a row that meets it twice is marked (loss NaN,
  * MPASS_E_NUMERIC) and told to hooks.log; 32 such rows without a good one between them fail with MPASS_E_BACKEND. Values
- * are the same, bit for bit, at about a microsecond a call and a copy of every batch. A backend of your own process
+ * are the same, bit for bit, at a few microseconds a call and a copy of every batch. A backend of your own process
  * cannot be isolated: registering one is MPASS_E_UNSUPPORTED. */
 
 /* A new engine knows no backend. Those not registered or loaded by hand are loaded by their name when a loss is opened:
