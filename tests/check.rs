@@ -62,3 +62,73 @@ fn the_list_is_the_specification() {
         assert_eq!((name, claim.trim()), (test["name"].as_str().unwrap(), test["claim"].as_str().unwrap()));
     }
 }
+
+#[test]
+fn a_death_and_a_hang_are_verdicts_that_name_the_call() {
+    let fate = |define: &str| {
+        let file = built::c_plugin("fates.c", &[define], &built::folder("check"), define);
+        let (code, report) = check(&file, &["--only", "open.info", "--seconds", "2"]);
+        assert_eq!(code, 1);
+        assert_eq!(test(&report, "open.info")["reason"].as_str().unwrap()[..16], *"needs open.opens");
+        test(&report, "open.opens").clone()
+    };
+    for (define, reason) in [
+        ("ABORTS", "was killed by SIGABRT, abort, in open; it printed \"farewell\""),
+        ("EXITS", "exited with status 0, in open; it printed \"farewell\""),
+    ] {
+        let died = fate(define);
+        assert_eq!((died["verdict"].as_str(), died["reason"].as_str()), (Some("crash"), Some(reason)));
+    }
+    let hung = fate("SPINS");
+    assert_eq!((hung["verdict"].as_str(), hung["expected"].as_str()), (Some("fail"), Some("an answer within 2 s")));
+    assert_eq!(hung["got"], "none, in open");
+}
+
+#[test]
+fn what_is_wrong_with_a_plugin_is_said_in_lines_and_in_one_process_too() {
+    let file = built::c_plugin("quad_well.c", &[], &built::folder("check"), "libmpass_quad-well");
+    let arguments = ["check", file.to_str().unwrap(), "--model", "quadratic", "--only", "open.bad-device"];
+    let folder = folder("check-lines");
+    let apart = run(&folder, &arguments);
+    let here = run(&folder, &[&arguments[..], &["--in-process"]].concat());
+    assert_eq!((apart.code, here.code), (Some(1), Some(1)));
+    // All but the last line, which has the time.
+    let verdicts = |text: &str| text.rsplit_once("quad-well 1.0: ").unwrap().0.to_owned();
+    assert_eq!(verdicts(&apart.stdout), verdicts(&here.stdout));
+    for line in ["open.opens       pass", "open.bad-device  FAIL   seed 1", "    got       it is opened"] {
+        assert!(apart.stdout.lines().any(|found| squeezed(found) == squeezed(line)), "{line:?} in {}", apart.stdout);
+    }
+}
+
+/// With single spaces: columns grow with the longest name.
+fn squeezed(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_plugin_that_refuses_and_says_why_has_done_nothing_wrong() {
+    let file = built::c_plugin("bad.c", &["REFUSES"], &built::folder("check"), "refuses");
+    let (code, report) = check(&file, &[]);
+    assert_eq!((code, remarkable(&report)), (0, vec![("load.table".into(), "warn".into())]));
+    assert_eq!(test(&report, "value.answers")["reason"], "the entry symbol refuses: no licence for this machine");
+    assert!(report["plugin"]["name"].is_null());
+}
+
+#[test]
+fn a_loss_is_chosen_by_model_and_options() {
+    let file = built::cdylib("mountainpass-surfaces-so");
+    let only = ["--only", "value.answers", "--model", "quadratic"];
+    let (code, report) = check(&file, &[&only[..], &["--option", "n=7"]].concat());
+    assert_eq!(code, 0, "{report:#}");
+    let (code, report) = check(&file, &[&only[..], &["--option", "n=x"]].concat());
+    assert_eq!((code, remarkable(&report)), (1, vec![("open.opens".into(), "fail".into())]));
+    let folder = folder("check-options");
+    for (arguments, says) in [
+        (["--option", "n"], "--option \"n\": KEY=VALUE is expected"),
+        (["--only", "valu"], "unknown test or group \"valu\"; the nearest is \"value\""),
+        (["--seconds", "0"], "--seconds 0: a positive number is expected"),
+    ] {
+        let ended = run(&folder, &[&["check", file.to_str().unwrap()][..], &arguments[..]].concat());
+        assert_eq!((ended.code, ended.stderr), (Some(2), format!("mpass: {says}\n")));
+    }
+}

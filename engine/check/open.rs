@@ -50,7 +50,7 @@ pub(super) const TESTS: &[Test] = &[
     ),
     Test::new(
         "open.thousand",
-        "Opening and closing a thousand times leaves no memory, descriptor or thread behind.",
+        "Opening and closing again and again, up to a thousand times, leaves no memory, descriptor or thread behind.",
         "No init or shutdown: whatever open makes, close unmakes, threads included.",
         &["open.opens"],
         thousand,
@@ -154,8 +154,8 @@ fn bad_device(subject: &Subject, _: &mut Random) -> Outcome {
     Ok(())
 }
 
-/// How long opening and closing goes on at most, so that a slow plugin is not taken for one that hangs.
-const PATIENCE: Duration = Duration::from_secs(6);
+/// How long opening and closing goes on at most, so that a slow plugin does not keep a person waiting.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// A loss may leave this much behind: the noise of counting pages over the second half of a thousand.
 const LEAK: usize = 256;
 
@@ -186,12 +186,6 @@ fn thousand(subject: &Subject, _: &mut Random) -> Outcome {
     let each = grown / (times - times / 2);
     if each > LEAK {
         return Err(warn(format!("every open and close leaves about {each} bytes behind ({times} times)")));
-    }
-    if times < 1000 {
-        return Err(skip(format!(
-            "{times} times in {} s left nothing behind, and a thousand take too long",
-            PATIENCE.as_secs()
-        )));
     }
     Ok(())
 }

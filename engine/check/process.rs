@@ -243,6 +243,8 @@ impl Drop for Scarcity {
 pub fn settle_in(limit: Duration) {
     // SAFETY: limits of this process.
     unsafe {
+        #[cfg(target_os = "linux")]
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 });
         libc::alarm(u32::try_from(limit.as_secs()).unwrap_or(u32::MAX - 60) + 60);
     }

@@ -52,7 +52,8 @@ pub fn summary(checked: &Checked) -> String {
         (Verdict::Skip, "skipped"),
     ];
     let counts = counts.map(|(verdict, word)| format!("{} {word}", checked.count(verdict)));
-    let who = checked.facts.as_ref().map_or(String::new(), |facts| format!("{} {}: ", facts.name, facts.version));
+    let named = checked.facts.as_ref().filter(|facts| !facts.name.is_empty());
+    let who = named.map_or(String::new(), |facts| format!("{} {}: ", facts.name, facts.version));
     format!("{}{} in {seconds:.1} s\n", one_line(&who), counts.join(", "))
 }
 

@@ -269,8 +269,12 @@ impl Subject {
 
     /// Opens a loss that must open.
     pub fn opened(&self, request: &Request) -> Outcome<Opened<'_>> {
-        self.try_open(request)?
-            .map_err(|refusal| fail("a loss", format!("status {}: {}", refusal.status, refusal.text.shown())))
+        self.try_open(request)?.map_err(|refusal| {
+            fail(
+                "a loss of the given model and options",
+                format!("status {}: {}", refusal.status, refusal.text.shown()),
+            )
+        })
     }
 
     /// Opens a loss, or is refused.
