@@ -98,8 +98,26 @@ fn losses_of_one_engine_run_in_threads_of_their_own_and_stop_on_a_signal() {
 }
 
 #[test]
+fn every_slot_runs_on_the_thread_that_called_however_many_workers_there_are() {
+    assert_eq!(printed(&program("tests/capi/caller_thread.cpp"), &[]), "13 slots ran on their callers' threads\n");
+}
+
+#[test]
 fn a_request_arrives_as_made_and_a_run_keeps_to_the_chosen_samples() {
     assert_eq!(printed(&program("tests/capi/samples.c"), &[]), "samples are as chosen\n");
+}
+
+#[cfg(all(feature = "cli", target_os = "linux"))]
+#[test]
+fn an_engine_that_isolates_outlives_a_plugin_that_crashes() {
+    let plugin = built::c_plugin("hostile.c", &[], &built::folder("capi"), "hostile");
+    let text = printed(&program("tests/capi/isolate.c"), &[env!("CARGO_BIN_EXE_mpass"), plugin.to_str().unwrap()]);
+    let crash = "was killed by SIGSEGV, an access to memory that is not its own";
+    let lines = [
+        format!("hostile 1.0: eval: {crash}; its batch is repeated row by row in a fresh process"),
+        format!("hostile 1.0: row 1 of 2 is marked as not finite: {crash}, twice, at theta = 0.1, 1.75"),
+    ];
+    assert_eq!(text.lines().take(2).collect::<Vec<_>>(), lines);
 }
 
 #[test]
