@@ -39,8 +39,7 @@ fn build(source: &Path, folder: &Path) -> PathBuf {
     file
 }
 
-/// What is wrong with the verdicts on a sinner, if anything. While the checker lacks the test that it names, it must fail
-/// none of the others.
+/// What is wrong with the verdicts on a sinner, if anything.
 fn complaint(source: &Path, test: Option<&str>, folder: &Path) -> Option<String> {
     let plugin = build(source, folder);
     let ended = mpass::run(folder, &["check", plugin.to_str().unwrap(), "--json", "--seed", "1"]);
@@ -50,7 +49,7 @@ fn complaint(source: &Path, test: Option<&str>, folder: &Path) -> Option<String>
     let tests = checked["tests"].as_array().unwrap();
     let failing: Vec<&Value> = tests.iter().filter(bad).collect();
     let names: Vec<&str> = failing.iter().map(|test| test["name"].as_str().unwrap()).collect();
-    let expected: Vec<&str> = test.into_iter().filter(|name| tests.iter().any(|test| test["name"] == *name)).collect();
+    let expected: Vec<&str> = test.into_iter().collect();
     (names != expected).then(|| format!("{name}: announces {expected:?}, fails {failing:#?}"))
 }
 
