@@ -1,7 +1,8 @@
 /* mountainpass.h: the engine for C and C++ programs, version 0 (not frozen yet): open a loss, explore it, read its
  * minima, paths and barcode. The rules on sizes, ownership and text are in mountainpass_base.h.
  *
- * Threads. `const T *` may be shared by threads, `T *` is one thread at a time; different handles are independent.
+ * Threads. `const T *` may be shared by threads, `T *` is one thread at a time; different handles are independent. The
+ * slots of a backend run on the thread that is in the call which needs them, whatever the number of workers.
  * Failure. A function answers with a status, or with NULL where it returns a pointer; mpass_last_error then says what,
  * which object, and what to do. On failure out-parameters are untouched. A NULL handle is MPASS_E_ARGUMENT. A handle
  * that another call is using is MPASS_E_BUSY. A bug of the library is MPASS_E_INTERNAL; an engine or a loss that was in
@@ -29,6 +30,7 @@ typedef struct mpass_barcode mpass_barcode;     /* bars and scores; immutable, n
 typedef struct mpass_cancel mpass_cancel;       /* a token that stops what was given it */
 
 struct mpass_backend;                           /* mountainpass_backend.h, which only these need: registering, */
+struct mpass_device;                            /* listing, */
 struct mpass_eval;                              /* evaluating, */
 struct mpass_loss_info;                         /* and asking what a loss is */
 
@@ -71,6 +73,17 @@ mpass_status mpass_backend_load(mpass_engine *engine, const char *path);
  * the backend are freed, on the thread that frees it. On failure drop is not called. drop may be NULL. */
 mpass_status mpass_backend_register(mpass_engine *engine, const struct mpass_backend *table, void *user,
                                     void (*drop)(void *user));
+
+typedef struct mpass_backend_info {
+  uint32_t struct_size, n_devices;
+  const char *name, *version;
+  const char *file;                             /* it was loaded from; NULL for one that was registered */
+  const struct mpass_device *const *devices;    /* n_devices, in the order of mpass_open.device */
+} mpass_backend_info;
+
+/* The backends that were registered, loaded or found by their name so far, in this order; the engine's own, constant. NULL
+ * for an index out of range, and where a backend breaks the contract while it is asked for its devices. */
+const mpass_backend_info *mpass_engine_backend(mpass_engine *engine, uint64_t index);
 
 /* ---- Cancelling ---- */
 
@@ -161,6 +174,11 @@ const mpass_landscape_info *mpass_landscape_get_info(const mpass_landscape *land
 const mpass_minimum *mpass_landscape_minimum(const mpass_landscape *landscape, uint64_t index);
 const mpass_path    *mpass_landscape_path(const mpass_landscape *landscape, uint64_t index);
 void mpass_landscape_free(mpass_landscape *landscape);
+
+/* As a file, the landscape.sqlite of the command `mpass`: one that does not exist yet, and any. MPASS_E_UNSUPPORTED where
+ * the library was built without the feature `store`. */
+mpass_status mpass_landscape_save(const mpass_landscape *landscape, const char *path);
+mpass_status mpass_landscape_open(const char *path, mpass_landscape **out);
 
 /* ---- Barcode ---- */
 

@@ -2,7 +2,7 @@
 
 mod built;
 
-use mountainpass::loss::{Batch, OpenRequest, Registry};
+use mountainpass::loss::{Batch, Dtype, OpenRequest, Registry};
 use mountainpass::pool::Pool;
 use mountainpass::run::Cancel;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -31,6 +31,28 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
+
+#[cfg(feature = "surfaces")]
+#[test]
+fn nor_does_a_surface() {
+    let registry = Registry::new();
+    registry.register::<mountainpass_surfaces::Surfaces>().unwrap();
+    for dtype in [Dtype::F32, Dtype::F64] {
+        let request = OpenRequest { model: "lennard-jones".into(), dtype: Some(dtype), ..OpenRequest::default() };
+        let mut loss = registry.open("surfaces", &request, Arc::new(Pool::new(1))).unwrap();
+        let theta: Vec<f64> = (0..20).flat_map(|seed| loss.start(seed).unwrap().unwrap()).collect();
+        let [mut grad, mut hvp] = [vec![0.0; theta.len()], vec![0.0; theta.len()]];
+        let (mut value, mut ok, cancel) = ([0.0; 20], [false; 20], Cancel::default());
+        for call in 0..5 {
+            let before = ALLOCATIONS.get();
+            let (grad, hvp) = (Some(&mut grad[..]), Some((&theta[..], &mut hvp[..])));
+            let batch = Batch { theta: &theta, ids: None, loss: &mut value, grad, hvp, ok: &mut ok, cancel: &cancel };
+            loss.eval(batch).unwrap();
+            let after = ALLOCATIONS.get();
+            assert!(if call == 0 { after > before } else { after == before }, "call {call}: {}", after - before);
+        }
+    }
+}
 
 #[test]
 fn an_evaluation_allocates_nothing_after_the_first() {

@@ -98,6 +98,11 @@ fn losses_of_one_engine_run_in_threads_of_their_own_and_stop_on_a_signal() {
 }
 
 #[test]
+fn every_slot_runs_on_the_thread_that_called_however_many_workers_there_are() {
+    assert_eq!(printed(&program("tests/capi/caller_thread.cpp"), &[]), "13 slots ran on their callers' threads\n");
+}
+
+#[test]
 fn a_request_arrives_as_made_and_a_run_keeps_to_the_chosen_samples() {
     assert_eq!(printed(&program("tests/capi/samples.c"), &[]), "samples are as chosen\n");
 }

@@ -210,23 +210,25 @@ fn every_surface_is_the_same_through_the_table() {
         let mut loss = registry.open("surfaces", &request, Arc::new(Pool::new(1))).unwrap();
         let direct = surface(&mut sdk::Open::new(model, &[])).unwrap();
         let theta = loss.start(26).unwrap().unwrap();
-        let (mut value, mut grad, mut hvp, mut ok) = ([0.0], [0.0; 2], [0.0; 2], [false]);
+        let p = theta.len();
+        let dir: Vec<f64> = (0..p).map(|i| 0.3 - (i % 2) as f64).collect();
+        let (mut value, mut grad, mut hvp, mut ok) = ([0.0], vec![0.0; p], vec![0.0; p], [false]);
         let cancel = Cancel::default();
         let batch = Batch {
             theta: &theta,
             ids: None,
             loss: &mut value,
             grad: Some(&mut grad),
-            hvp: Some((&[0.3, -0.7], &mut hvp)),
+            hvp: Some((&dir, &mut hvp)),
             ok: &mut ok,
             cancel: &cancel,
         };
         loss.eval(batch).unwrap();
-        let mut expected = [[0.0; 2]; 2];
+        let mut expected = [vec![0.0; p], vec![0.0; p]];
         direct.gradient(&theta, &mut expected[0]);
-        direct.product(&theta, &[0.3, -0.7], &mut expected[1]);
+        direct.product(&theta, &dir, &mut expected[1]);
         assert_eq!((ok, value, [grad, hvp]), ([true], [direct.value(&theta)], expected), "{model}");
-        assert_eq!(loss.bounds().unwrap(), Some(direct.bounds()));
+        assert_eq!(loss.bounds().unwrap(), direct.bounds());
         assert_eq!(loss.symmetries().unwrap(), direct.symmetries());
         assert!(loss.identity().unwrap().options.starts_with(&format!("model = {model}\n")));
     }

@@ -108,6 +108,7 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
                 eigenvalues: vec![-0.31, 0.004],
                 tau: Some(1e-7),
                 spectrum: Some(Spectrum::Dense),
+                projected: 0,
                 ends: Some((cell, *elder as u64)),
             }),
         });

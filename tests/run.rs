@@ -27,6 +27,24 @@ fn the_examples_with_known_barcodes_have_them() {
     assert_bars(&example("himmelblau"), &[(0.0, passes[0]), (0.0, passes[1]), (0.0, passes[2]), (0.0, None)], 1e-6);
 }
 
+/// Energies of an enumeration of all critical points of its own: see `backends/surfaces/src/lennard_jones.rs`.
+#[test]
+fn seven_atoms_have_four_minima_and_three_bars_on_any_number_of_threads() {
+    let known = [
+        (-16.505_384_168_012, None),
+        (-15.935_043_060_489, Some(-15.444_733_799_819)),
+        (-15.593_210_938_193, Some(-15.319_864_440_861)),
+        (-15.533_060_054_575, Some(-15.283_421_275_350)),
+    ];
+    assert_bars(&example("lj7"), &known, 1e-9); // The energies are printed to twelve decimals.
+    let folder = folder("lj7-threads");
+    let config = built::root().join("examples/lj7.toml");
+    for threads in ["1", "3"] {
+        succeeds(&folder, &["run", config.to_str().unwrap(), "--threads", threads, "--out", threads]);
+    }
+    assert_same_results(&folder.join("1"), &folder.join("3"));
+}
+
 #[test]
 fn copies_a_period_apart_are_one_minimum() {
     assert_eq!(bars(&example("torus")).len(), 1);

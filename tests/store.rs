@@ -42,12 +42,14 @@ fn floats() -> impl Strategy<Value = Vec<f64>> {
 
 fn evidence() -> impl Strategy<Value = Evidence> {
     let spectrum = prop::sample::select(vec![None, Some(Spectrum::Dense), Some(Spectrum::Iterative)]);
-    (any_float(), floats(), prop::option::of(any_float()), spectrum, prop::option::of(any::<(u64, u64)>())).prop_map(
-        |(gradient_norm, eigenvalues, tau, spectrum, ends)| Evidence {
+    let ends = prop::option::of(any::<(u64, u64)>());
+    (any_float(), floats(), prop::option::of(any_float()), spectrum, 0usize..7, ends).prop_map(
+        |(gradient_norm, eigenvalues, tau, spectrum, projected, ends)| Evidence {
             gradient_norm,
             eigenvalues,
             tau,
             spectrum,
+            projected,
             ends,
         },
     )

@@ -3,7 +3,7 @@
 //! What a field means is said in the header. Layouts are compared with a C compiler's in `tests/abi_layout.rs`.
 
 use crate::run::Cancel;
-use mountainpass_sdk::abi::View;
+use mountainpass_sdk::abi::{Device, View};
 use std::ffi::{c_char, c_void};
 
 /// `MPASS_VERSION`: major << 16 | minor of this library.
@@ -59,6 +59,11 @@ mountainpass_sdk::abi_structs! {
     }
     /// `mpass_engine_options`.
     pub struct EngineOptions { struct_size: u32, threads: u32, hooks: *const Hooks }
+    /// `mpass_backend_info`.
+    pub struct BackendInfo {
+        struct_size: u32, n_devices: u32, name: *const c_char, version: *const c_char, file: *const c_char,
+        devices: *const *const Device,
+    }
     /// `mpass_run_options`.
     pub struct RunOptions {
         struct_size: u32, flags: u32, cancel: *const Cancel, config: *const c_char, evaluation_ids: *const View,
@@ -101,7 +106,7 @@ macro_rules! portable {
     )*};
 }
 
-portable! { Hooks EngineOptions RunOptions LandscapeInfo Minimum Path Bar Score }
+portable! { Hooks EngineOptions BackendInfo RunOptions LandscapeInfo Minimum Path Bar Score }
 
 /// The digits of a version.
 const fn number(text: &str) -> u32 {

@@ -2,11 +2,13 @@
 
 use super::abi;
 use super::argument::{handle, options, out_pointer, text};
+use super::backend::Listed;
 use super::barrier::{Exclusive, give, take};
 use super::hooks::Hooks;
 use crate::loss::Registry;
 use crate::pool::Pool;
 use mountainpass_sdk::abi::Backend;
+use std::collections::BTreeMap;
 use std::ffi::{c_char, c_void};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +18,8 @@ pub struct State {
     pub(super) registry: Registry,
     pub(super) pool: Arc<Pool>,
     pub(super) hooks: Arc<Hooks>,
+    /// The records handed out so far, by the backend's index.
+    pub(super) listed: BTreeMap<u64, Box<Listed>>,
 }
 
 /// `mpass_engine`.
@@ -40,7 +44,7 @@ export! {
         let registry = Registry::with_log(hooks.backend_log());
         let pool = Arc::new(Pool::new(given.threads as usize));
         // SAFETY: checked above.
-        unsafe { give(out, Exclusive::new("engine", State { registry, pool, hooks })) };
+        unsafe { give(out, Exclusive::new("engine", State { registry, pool, hooks, listed: BTreeMap::new() })) };
         Ok(())
     }
 }

@@ -110,7 +110,13 @@ fn record<T>(records: &[T], index: u64, what: &str) -> Result<*const T> {
 }
 
 impl Landscape {
-    fn new(
+    /// Counts and costs.
+    #[cfg(feature = "store")]
+    pub(super) fn info(&self) -> &abi::LandscapeInfo {
+        &self.info
+    }
+
+    pub(super) fn new(
         found: search::Landscape,
         noise: f64,
         aligned: bool,
@@ -194,5 +200,6 @@ fn path_record(of: &search::Path, params: usize) -> abi::Path {
 /// A landscape of known findings, for tests.
 #[cfg(test)]
 pub(super) fn found(found: search::Landscape, params: usize) -> Landscape {
-    Landscape::new(found, 0.0, false, ended::COMPLETE, params, Provenance::default())
+    let provenance = Provenance { parameters: params as u64, ..Provenance::default() };
+    Landscape::new(found, 0.0, false, ended::COMPLETE, params, provenance)
 }

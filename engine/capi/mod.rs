@@ -8,15 +8,18 @@ pub mod abi;
 #[macro_use]
 mod barrier;
 mod argument;
+mod backend;
 mod barcode;
 mod cancel;
 mod engine;
 mod error;
+mod file;
 mod hooks;
 mod landscape;
 mod loss;
 mod request;
 
+pub use backend::mpass_engine_backend;
 pub use barcode::{
     Barcode, mpass_barcode_bars, mpass_barcode_compute, mpass_barcode_free, mpass_barcode_json, mpass_barcode_score,
     mpass_barcode_wasserstein,
@@ -26,6 +29,7 @@ pub use engine::{
     Engine, mpass_backend_load, mpass_backend_register, mpass_engine_free, mpass_engine_new, mpass_version,
 };
 pub use error::mpass_last_error;
+pub use file::{mpass_landscape_open, mpass_landscape_save};
 pub use landscape::{
     Landscape, mpass_explore, mpass_landscape_free, mpass_landscape_get_info, mpass_landscape_minimum,
     mpass_landscape_path,

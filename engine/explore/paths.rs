@@ -133,7 +133,13 @@ impl Explorer<'_, '_> {
     /// with the reason.
     fn over_saddle(&mut self, mut path: Path, minima: &mut Vec<Minimum>) -> Result<Path> {
         let reach = connect::reach(&path);
-        let found = match saddle::refine(self.oracle, &path.pass.theta, reach, self.plan.recipe.tolerance)? {
+        let found = match saddle::refine(
+            self.oracle,
+            self.domain.tangents(),
+            &path.pass.theta,
+            reach,
+            self.plan.recipe.tolerance,
+        )? {
             Ok(found) if found.loss > path.pass.height + path.pass.error => Err("the saddle found lies higher".into()),
             other => other,
         };

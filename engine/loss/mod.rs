@@ -18,5 +18,5 @@ mod request;
 
 pub use host::Log;
 pub use loss::{Batch, Bounds, Caps, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
-pub use registry::{Device, Registry};
+pub use registry::{Device, Known, Registry};
 pub use request::{Array, Foreign, OpenRequest, Values};

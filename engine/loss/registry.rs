@@ -27,6 +27,15 @@ pub struct Device {
     pub memory_bytes: u64,
 }
 
+/// A backend a registry knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    pub name: String,
+    pub version: String,
+    /// The file it was loaded from; `None` for one that was linked in or registered.
+    pub file: Option<PathBuf>,
+}
+
 /// More devices than a backend can mean.
 const MOST_DEVICES: u32 = 256;
 
@@ -101,6 +110,15 @@ impl Registry {
         let mut names: Vec<String> = self.entries().iter().map(|entry| entry.plugin.name.clone()).collect();
         names.sort();
         names
+    }
+
+    /// The backends, in order of arrival.
+    pub fn known(&self) -> Vec<Known> {
+        let known = |Entry { plugin, file }: &Entry| {
+            let (name, version) = (plugin.name.clone(), plugin.version.clone());
+            Known { name, version, file: file.clone() }
+        };
+        self.entries().iter().map(known).collect()
     }
 
     /// The version of a backend.

@@ -2,17 +2,21 @@
 //!
 //! Blocks that may be permuted, and perhaps negated one by one, are matched by an exact assignment on their
 //! correlations; families that share coordinates (the layers of a deep network) take turns until nothing improves
-//! (weight matching, Ainsworth, Hayase and Srinivasa 2022). Periodic coordinates are shifted by whole periods. Every
+//! (weight matching, Ainsworth, Hayase and Srinivasa 2022). Points that move rigidly are matched and turned together
+//! (`rigid.rs`). Periodic coordinates are shifted by whole periods. Every
 //! move leaves the objective unchanged, so a path to a copy of a minimum is a path to that minimum in the quotient,
 //! and bounds the death of its start in the raw landscape too.
 
 use super::lbfgs::dot;
+use super::rigid::Points;
 use crate::loss::{Symmetry, SymmetryKind};
 
 /// The declared symmetries, ready for matching.
 #[derive(Clone, Debug, Default)]
 pub struct Alignment {
     families: Vec<Family>,
+    /// Sets of points, with what may be done to them beside rigid motions.
+    points: Vec<Points>,
     /// (coordinate, period).
     periods: Vec<(usize, f64)>,
     /// Kinds that were declared but are not matched here.
@@ -31,6 +35,7 @@ impl Alignment {
     /// Reads the records of a loss; `none()` searches in the raw space.
     pub fn new(symmetries: &[Symmetry]) -> Alignment {
         let mut alignment = Alignment::none();
+        let mut rigid = Vec::new();
         for symmetry in symmetries {
             let blocks: Vec<Vec<usize>> =
                 symmetry.blocks.iter().map(|b| b.iter().map(|&i| i as usize).collect()).collect();
@@ -41,7 +46,16 @@ impl Alignment {
                     alignment.periods.extend(blocks.into_iter().flatten().map(|i| (i, period)));
                 }
                 SymmetryKind::Scale { .. } => alignment.ignored.push("positive rescaling"),
-                SymmetryKind::Rigid => alignment.ignored.push("rigid motion"),
+                SymmetryKind::Rigid => rigid.push(blocks),
+            }
+        }
+        for blocks in rigid {
+            match Points::new(blocks) {
+                Some(mut points) => {
+                    alignment.families.retain(|family| !family.is_absorbed(&mut points));
+                    alignment.points.push(points);
+                }
+                None => alignment.ignored.push("rigid motion of points that have neither 2 nor 3 coordinates"),
             }
         }
         alignment
@@ -54,7 +68,7 @@ impl Alignment {
 
     /// True when points have no copies to choose from.
     pub fn is_trivial(&self) -> bool {
-        self.families.is_empty() && self.periods.is_empty()
+        self.families.is_empty() && self.points.is_empty() && self.periods.is_empty()
     }
 
     /// Kinds that were declared but do not identify points here.
@@ -73,12 +87,14 @@ impl Alignment {
 
     /// The copy of `theta` nearest to `reference`, up to what taking turns between layers misses.
     ///
-    /// O(h^2 b + h^3) for each family of h blocks of b coordinates and each turn.
+    /// O(h^2 b + h^3) for each family of h blocks of b coordinates and each turn; points that move rigidly cost some dozens of
+    /// such turns.
     pub fn nearest(&self, reference: &[f64], theta: &[f64]) -> Vec<f64> {
         let mut theta = theta.to_vec();
         for &(i, period) in &self.periods {
             theta[i] -= period * ((theta[i] - reference[i]) / period).round();
         }
+        self.points.iter().for_each(|points| points.nearest(reference, &mut theta));
         let mut best = distance(reference, &theta);
         for _turn in 0..20 {
             let mut trial = theta.clone();
@@ -103,6 +119,15 @@ impl Alignment {
 }
 
 impl Family {
+    /// Hands a symmetry of points that move rigidly over to their set: the turns below would not find the rotation.
+    fn is_absorbed(&self, points: &mut Points) -> bool {
+        match (self.permute, self.negate, &self.blocks[..]) {
+            (true, false, blocks) => points.exchange(blocks),
+            (false, true, [whole]) => points.reflect(whole),
+            _ => false,
+        }
+    }
+
     fn match_blocks(&self, reference: &[f64], theta: &mut [f64]) {
         let gather = |x: &[f64]| -> Vec<Vec<f64>> {
             self.blocks.iter().map(|block| block.iter().map(|&i| x[i]).collect()).collect()
@@ -131,7 +156,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 
 /// The assignment of least total cost: for every row its column. Shortest augmenting paths, O(n^3)
 /// (Jonker and Volgenant 1987).
-fn assignment(cost: &[f64], n: usize) -> Vec<usize> {
+pub(super) fn assignment(cost: &[f64], n: usize) -> Vec<usize> {
     const FREE: usize = usize::MAX;
     let (mut row_price, mut column_price) = (vec![0.0; n], vec![0.0; n]);
     let mut row_of = vec![FREE; n];

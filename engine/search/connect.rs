@@ -47,11 +47,15 @@ pub fn pairs(minima: &[&Minimum], alignment: &Alignment, neighbours: usize) -> V
     let n = minima.len();
     let best = (0..n).min_by(|&a, &b| minima[a].loss.total_cmp(&minima[b].loss));
     let mut wanted = std::collections::BTreeSet::new();
+    // Of all pairs, each once: alignment costs far more than the rest.
+    let apart = |i: usize, j: usize| alignment.distance(&minima[i].theta, &minima[j].theta);
+    let near = n.saturating_sub(1) <= neighbours;
+    let distances: Vec<Vec<f64>> =
+        (0..n).map(|i| (0..if near { 0 } else { i }).map(|j| apart(i, j)).collect()).collect();
     for i in 0..n {
         let mut others: Vec<usize> = (0..n).filter(|&j| j != i).collect();
-        if others.len() > neighbours {
-            let mut far: Vec<(f64, usize)> =
-                others.iter().map(|&j| (alignment.distance(&minima[i].theta, &minima[j].theta), j)).collect();
+        if !near {
+            let mut far: Vec<(f64, usize)> = others.iter().map(|&j| (distances[i.max(j)][i.min(j)], j)).collect();
             far.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             others = far.into_iter().take(neighbours).map(|(_, j)| j).chain(best.filter(|&b| b != i)).collect();
         }

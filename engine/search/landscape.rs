@@ -56,9 +56,17 @@ pub struct Evidence {
     pub tau: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub spectrum: Option<Spectrum>,
+    /// The number of tangents of declared continuous symmetries that were projected out of the Hessian.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub projected: usize,
     /// The minima in which the two descents from a saddle end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ends: Option<(CellId, CellId)>,
+}
+
+/// Most losses have no continuous symmetry: nothing is written then.
+pub(crate) fn is_zero(projected: &usize) -> bool {
+    *projected == 0
 }
 
 /// One minimum, or what a descent left that is none.

@@ -8,6 +8,7 @@
 use super::landscape::{Descent, Evidence};
 use super::lbfgs::{Lbfgs, axpy, dot, norm};
 use super::spectrum::{self, Lowest};
+use super::tangents::Tangents;
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
 use crate::loss::{Bounds, Symmetry, SymmetryKind};
@@ -37,6 +38,7 @@ impl Recipe {
 pub struct Domain {
     bounds: Option<Bounds>,
     periodic: Vec<bool>,
+    tangents: Tangents,
     radius: f64,
 }
 
@@ -47,7 +49,12 @@ impl Domain {
         for symmetry in symmetries.iter().filter(|s| matches!(s.kind, SymmetryKind::Period(_))) {
             symmetry.blocks.iter().flatten().for_each(|&i| periodic[i as usize] = true);
         }
-        Domain { bounds, periodic, radius }
+        Domain { bounds, periodic, tangents: Tangents::new(symmetries), radius }
+    }
+
+    /// The continuous symmetries, which no index sees.
+    pub fn tangents(&self) -> &Tangents {
+        &self.tangents
     }
 
     /// True inside the box widened by `slack` box widths, and inside the ball.
@@ -128,7 +135,7 @@ fn round(
             done[i] = Some(walk.end(if domain.contains(&walk.theta, 1e-9) { end } else { Descent::Escaped }, None));
             continue;
         }
-        let lowest = match spectrum::lowest(oracle, &walk.theta, 0) {
+        let lowest = match spectrum::lowest(oracle, &walk.theta, &domain.tangents, 0) {
             Ok(lowest) => lowest,
             Err(Error::Numeric(_)) => {
                 done[i] = Some(walk.end(Descent::Unconverged, None));
@@ -272,17 +279,14 @@ impl Walk {
     }
 
     fn end(&self, descent: Descent, lowest: Option<Lowest>) -> Quenched {
-        let (eigenvalues, tau, spectrum) = match lowest {
-            Some(l) => (l.values, Some(l.tau), Some(l.method)),
-            None => (Vec::new(), None, None),
+        let gradient_norm = self.gradient_norm;
+        let evidence = match lowest {
+            Some(Lowest { values: eigenvalues, tau, method, projected, .. }) => {
+                Evidence { gradient_norm, eigenvalues, tau: Some(tau), spectrum: Some(method), projected, ends: None }
+            }
+            None => Evidence { gradient_norm, ..Evidence::default() },
         };
-        Quenched {
-            theta: self.theta.clone(),
-            loss: self.loss,
-            descent,
-            evidence: Evidence { gradient_norm: self.gradient_norm, eigenvalues, tau, spectrum, ends: None },
-            evaluations: self.evaluations,
-        }
+        Quenched { theta: self.theta.clone(), loss: self.loss, descent, evidence, evaluations: self.evaluations }
     }
 }
 

@@ -10,9 +10,11 @@ pub mod lbfgs;
 pub mod minima;
 pub mod path;
 pub mod polyline;
+mod rigid;
 // Without `dense` the search for saddles only says that it was not tried.
 #[cfg_attr(not(feature = "dense"), allow(unused))]
 pub mod saddle;
 pub mod spectrum;
+pub mod tangents;
 
 pub use landscape::*;

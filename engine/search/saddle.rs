@@ -3,13 +3,14 @@
 //! Newton steps that climb along the lowest mode of the Hessian and descend along all others (eigenvector following,
 //! Cerjan and Miller 1981), from a top that the string has brought close: from a rough one every refiner walks off
 //! (search.md, fact 4). Up to [`DENSE`] parameters the Hessian is formed whole, so the index is exact up to tau.
-//! Larger losses keep their path maxima here and say why.
+//! Steps are taken in the complement of the tangents of declared continuous symmetries. Larger losses keep their path maxima here and say why.
 
 use super::height::{Care, measure};
 use super::landscape::{Evidence, Pass, PassKind, Path, PathState};
 use super::lbfgs::{axpy, dot, norm};
 use super::polyline::Polyline;
 use super::spectrum::{self, DENSE};
+use super::tangents::Tangents;
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
 
@@ -24,13 +25,16 @@ pub struct Saddle {
 }
 
 const STEPS: usize = 30;
-/// Hessians a search may form.
+/// Hessians a search may form, and Hessian products: where a Hessian is cheap there may be more of them.
 const HESSIANS: usize = 5;
+const PRODUCTS: usize = 600;
 
-/// A saddle near `top`, of a gradient norm up to `tolerance`, or the reason why there is none. No step is longer than `reach`, and the search gives up
-/// beyond five times that. Costs `p` Hessian products for each of at most five Hessians.
+/// A saddle near `top`, of a gradient norm up to `tolerance`, or the reason why there is none. No step is longer than
+/// `reach`, and the search gives up beyond five times that. Costs `p` Hessian products for each of at most five
+/// Hessians, of more where p is small.
 pub fn refine(
     oracle: &mut Oracle<'_>,
+    symmetry: &Tangents,
     top: &[f64],
     reach: f64,
     tolerance: f64,
@@ -41,20 +45,21 @@ pub fn refine(
     if top.len() > DENSE || !cfg!(feature = "dense") {
         return Ok(Err(format!("not tried: the whole Hessian is formed up to {DENSE} parameters only")));
     }
-    match follow(oracle, top, reach, tolerance) {
+    match follow(oracle, symmetry, top, reach, tolerance) {
         Err(Error::Numeric(text)) => Ok(Err(text)),
         other => other,
     }
 }
 
 #[cfg(not(feature = "dense"))]
-fn follow(_: &mut Oracle<'_>, _: &[f64], _: f64, _: f64) -> Result<std::result::Result<Saddle, String>> {
+fn follow(_: &mut Oracle<'_>, _: &Tangents, _: &[f64], _: f64, _: f64) -> Result<std::result::Result<Saddle, String>> {
     Ok(Err("not tried: built without the feature dense".into()))
 }
 
 #[cfg(feature = "dense")]
 fn follow(
     oracle: &mut Oracle<'_>,
+    symmetry: &Tangents,
     top: &[f64],
     reach: f64,
     tolerance: f64,
@@ -62,6 +67,7 @@ fn follow(
     let mut theta = top.to_vec();
     let mut hessian: Option<spectrum::Hessian> = None;
     let (mut formed, mut last) = (0, f64::INFINITY);
+    let most = HESSIANS.max(PRODUCTS / top.len());
     for _step in 0..STEPS {
         let (losses, gradient) = oracle.gradients(&theta)?;
         let size = norm(&gradient);
@@ -69,14 +75,14 @@ fn follow(
             return Ok(Err("the loss is not finite near the top".into()));
         }
         if size <= tolerance {
-            return index_checked(oracle, theta, losses[0], size, reach);
+            return index_checked(oracle, symmetry, theta, losses[0], size, reach);
         }
         // An old Hessian serves while the gradient still falls by half a step (a chord of Newton's method).
         if hessian.is_none() || size > 0.5 * last {
-            if formed == HESSIANS {
-                return Ok(Err(format!("budget: gradient norm {size:.1e} after {HESSIANS} Hessians")));
+            if formed == most {
+                return Ok(Err(format!("budget: gradient norm {size:.1e} after {most} Hessians")));
             }
-            hessian = Some(spectrum::Hessian::at(oracle, &theta)?);
+            hessian = Some(spectrum::Hessian::at(oracle, &theta, symmetry)?);
             formed += 1;
         }
         last = size;
@@ -111,12 +117,13 @@ fn newton_step(hessian: &spectrum::Hessian, gradient: &[f64]) -> Vec<f64> {
 #[cfg(feature = "dense")]
 fn index_checked(
     oracle: &mut Oracle<'_>,
+    symmetry: &Tangents,
     theta: Vec<f64>,
     loss: f64,
     gradient_norm: f64,
     reach: f64,
 ) -> Result<std::result::Result<Saddle, String>> {
-    let lowest = spectrum::lowest(oracle, &theta, 0)?;
+    let lowest = spectrum::lowest(oracle, &theta, symmetry, 0)?;
     let undecided = lowest.values.iter().filter(|v| v.abs() <= lowest.tau).count();
     if undecided > 0 {
         return Ok(Err(format!("degenerate, {undecided} undecided")));
@@ -134,6 +141,7 @@ fn index_checked(
         eigenvalues: lowest.values,
         tau: Some(lowest.tau),
         spectrum: Some(lowest.method),
+        projected: lowest.projected,
         ends: None,
     };
     Ok(Ok(Saddle { theta, loss, mode: lowest.vector, evidence }))
@@ -201,12 +209,13 @@ fn crossing(saddle: &Saddle, from: &[f64], to: &[f64]) -> Option<Polyline> {
 mod tests {
     use super::*;
     use crate::loss::closed_form::{ClosedForm, mueller_brown};
+    use crate::loss::{Symmetry, SymmetryKind};
     use crate::run::{Budget, Cancel};
 
     fn near(top: [f64; 2]) -> std::result::Result<Saddle, String> {
         let mut loss = ClosedForm::new(2, None, mueller_brown);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        refine(&mut oracle, &top, 0.1, 1e-8).unwrap()
+        refine(&mut oracle, &Tangents::none(), &top, 0.1, 1e-8).unwrap()
     }
 
     #[test]
@@ -217,6 +226,34 @@ mod tests {
             assert!(saddle.evidence.gradient_norm <= 1e-8);
             assert!(saddle.evidence.eigenvalues[0] < 0.0 && saddle.evidence.eigenvalues[1] > 0.0);
         }
+    }
+
+    #[test]
+    fn a_saddle_of_points_that_turn_freely_is_decided() {
+        // Three points of a line that may bend, f = (|a - b|^2 - 1)^2 + (|c - b|^2 - 1)^2 + (w^2 - 1/4)^2 with w twice
+        // the area of the triangle a b c: straight, it is a saddle between its two bends.
+        let f = |x: &[f64], g: &mut [f64]| {
+            let (u, v) = ([x[0] - x[2], x[1] - x[3]], [x[4] - x[2], x[5] - x[3]]);
+            let (p, q) = (u[0] * u[0] + u[1] * u[1] - 1.0, v[0] * v[0] + v[1] * v[1] - 1.0);
+            let w = u[0] * v[1] - u[1] * v[0];
+            let bend = 4.0 * w * (w * w - 0.25);
+            let (du, dv) = (
+                [4.0 * p * u[0] + bend * v[1], 4.0 * p * u[1] - bend * v[0]],
+                [4.0 * q * v[0] - bend * u[1], 4.0 * q * v[1] + bend * u[0]],
+            );
+            (g[0], g[1], g[4], g[5]) = (du[0], du[1], dv[0], dv[1]);
+            (g[2], g[3]) = (-du[0] - dv[0], -du[1] - dv[1]);
+            p * p + q * q + (w * w - 0.25).powi(2)
+        };
+        let mut loss = ClosedForm::new(6, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let blocks = vec![vec![0, 1], vec![2, 3], vec![4, 5]];
+        let rigid = Tangents::new(&[Symmetry { kind: SymmetryKind::Rigid, blocks }]);
+        let top = [-1.05, 0.1, 0.0, 0.02, 0.98, -0.03];
+        let saddle = refine(&mut oracle, &rigid, &top, 0.2, 1e-8).unwrap().unwrap();
+        assert!((saddle.loss - 0.0625).abs() < 1e-12 && saddle.evidence.projected == 3);
+        let free = refine(&mut oracle, &Tangents::none(), &saddle.theta, 0.2, 1e-8).unwrap();
+        assert_eq!(free.unwrap_err(), "degenerate, 3 undecided");
     }
 
     #[test]
@@ -242,7 +279,7 @@ mod tests {
         };
         let (knots, profile) = (line.into_knots(), m.profile);
         let path = Path { id: 0, ends: (0, 1), state: PathState::Relaxed, knots, profile, pass, visits: 3 };
-        let saddle = refine(&mut oracle, &[0.1, 0.1], 1.0, 1e-8).unwrap().unwrap();
+        let saddle = refine(&mut oracle, &Tangents::none(), &[0.1, 0.1], 1.0, 1e-8).unwrap().unwrap();
         assert!(saddle.loss.abs() < 1e-15);
         assert_eq!(lead_over(&mut oracle, &path, &saddle).unwrap(), None);
     }
@@ -256,7 +293,7 @@ mod tests {
         };
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let found = refine(&mut oracle, &[0.0, 0.0], 0.1, 1e-8).unwrap();
+        let found = refine(&mut oracle, &Tangents::none(), &[0.0, 0.0], 0.1, 1e-8).unwrap();
         assert!(found.is_err(), "{found:?}");
     }
 
@@ -269,7 +306,7 @@ mod tests {
         };
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let found = refine(&mut oracle, &[0.5, 0.5], 0.1, 1e-8).unwrap();
+        let found = refine(&mut oracle, &Tangents::none(), &[0.5, 0.5], 0.1, 1e-8).unwrap();
         assert!(found.is_err(), "{found:?}");
     }
 

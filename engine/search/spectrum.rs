@@ -2,10 +2,12 @@
 //!
 //! Up to [`DENSE`] parameters the Hessian is formed from p products and all eigenvalues are taken, so the index is
 //! exact up to tau, the measured error; above, Lanczos with full reorthogonalisation from a seeded random vector gives
-//! the lowest pair with its residual, labelled iterative (mathematics.md 4).
+//! the lowest pair with its residual, labelled iterative (mathematics.md 4). Tangents of declared continuous symmetries
+//! are projected out of either: all that is said is said of their complement.
 
 use super::landscape::Spectrum;
 use super::lbfgs::{axpy, dot, norm};
+use super::tangents::{self, Tangents};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 use rand::{Rng, SeedableRng};
@@ -24,6 +26,8 @@ pub struct Lowest {
     /// Eigenvalues within tau of zero are undecided.
     pub tau: f64,
     pub method: Spectrum,
+    /// The number of tangents that were projected out.
+    pub projected: usize,
 }
 
 impl Lowest {
@@ -34,29 +38,31 @@ impl Lowest {
 }
 
 /// The lowest eigenvalues at theta. Costs p Hessian products (dense) or up to 60 (iterative).
-pub fn lowest(oracle: &mut Oracle<'_>, theta: &[f64], seed: u64) -> Result<Lowest> {
+pub fn lowest(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents, seed: u64) -> Result<Lowest> {
     #[cfg(feature = "dense")]
     if theta.len() <= DENSE {
-        return Ok(Hessian::at(oracle, theta)?.lowest());
+        return Ok(Hessian::at(oracle, theta, symmetry)?.lowest());
     }
-    lanczos(oracle, theta, seed)
+    lanczos(oracle, theta, symmetry, seed)
 }
 
-/// All eigenpairs of a Hessian.
+/// All eigenpairs of a Hessian in the complement of the tangents of continuous symmetries.
 #[cfg(feature = "dense")]
 pub struct Hessian {
     /// Ascending.
     pub values: Vec<f64>,
-    /// `p x p`, one eigenvector per row.
+    /// `values x p`, one eigenvector per row.
     pub vectors: Vec<f64>,
     /// The largest of the asymmetry of the products, their own error and the rounding of the eigensolver.
     pub tau: f64,
+    /// The number of tangents that were projected out.
+    pub projected: usize,
 }
 
 #[cfg(feature = "dense")]
 impl Hessian {
     /// Forms the Hessian at theta from p products and decomposes it.
-    pub fn at(oracle: &mut Oracle<'_>, theta: &[f64]) -> Result<Hessian> {
+    pub fn at(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents) -> Result<Hessian> {
         let p = theta.len();
         let mut h = Vec::with_capacity(p * p);
         const ROWS: usize = 64;
@@ -72,37 +78,67 @@ impl Hessian {
         let asymmetry =
             (0..p).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| (h[i * p + j] - h[j * p + i]).powi(2));
         let asymmetry = asymmetry.sum::<f64>().sqrt();
-        let matrix = faer::Mat::from_fn(p, p, |i, j| 0.5 * (h[i * p + j] + h[j * p + i]));
+        let mut matrix = faer::Mat::from_fn(p, p, |i, j| 0.5 * (h[i * p + j] + h[j * p + i]));
+        let tangents = symmetry.at(theta);
+        let lifted = lift(&mut matrix, &tangents);
+        let kept = p - tangents.len();
         let eigen = matrix
             .self_adjoint_eigen(faer::Side::Lower)
             .map_err(|e| crate::Error::Numeric(format!("the Hessian has no eigenvalues: {e:?}")))?;
-        let values: Vec<f64> = eigen.S().column_vector().iter().copied().collect();
-        let vectors = (0..p).flat_map(|k| eigen.U().col(k).iter().copied().collect::<Vec<_>>()).collect();
-        let largest = values.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        let values: Vec<f64> = eigen.S().column_vector().iter().copied().take(kept).collect();
+        let vectors = (0..kept).flat_map(|k| eigen.U().col(k).iter().copied().collect::<Vec<_>>()).collect();
+        let largest = values.iter().fold(lifted, |m: f64, v| m.max(v.abs()));
         // A symmetric eigensolver is backward stable: each value is off by at most a modest multiple of eps |H|.
         let tau = asymmetry.max(f64::EPSILON * largest * (p as f64).sqrt() * 4.0).max(oracle.product_error() * largest);
-        Ok(Hessian { values, vectors, tau })
+        Ok(Hessian { values, vectors, tau, projected: tangents.len() })
     }
 
     /// Its lower end.
     pub fn lowest(&self) -> Lowest {
-        let p = self.values.len();
-        let end = self.values.iter().position(|&v| v > self.tau).map_or(p, |k| k + 1);
+        let n = self.values.len();
+        let end = self.values.iter().position(|&v| v > self.tau).map_or(n, |k| k + 1);
         Lowest {
             values: self.values[..end].to_vec(),
-            vector: self.vectors[..p].to_vec(),
+            vector: self.vectors.get(..self.vectors.len() / n.max(1)).unwrap_or_default().to_vec(),
             tau: self.tau,
             method: Spectrum::Dense,
+            projected: self.projected,
         }
     }
 }
 
+/// Makes tangents eigenvectors of a matrix, of an eigenvalue above all others, which it returns: they then come last. The
+/// rest is the matrix projected onto their complement.
+#[cfg(feature = "dense")]
+fn lift(matrix: &mut faer::Mat<f64>, tangents: &[Vec<f64>]) -> f64 {
+    let p = matrix.nrows();
+    if tangents.is_empty() {
+        return 0.0;
+    }
+    // No eigenvalue is larger than the largest sum along a row.
+    let bound = (0..p).map(|i| (0..p).map(|j| matrix[(i, j)].abs()).sum::<f64>()).fold(0.0, f64::max);
+    let lifted = 2.0 * bound.max(f64::MIN_POSITIVE);
+    for t in tangents {
+        // (1 - t t^T) M (1 - t t^T) + lifted t t^T, for one tangent after the other: they are orthonormal.
+        let image: Vec<f64> = (0..p).map(|i| (0..p).map(|j| matrix[(i, j)] * t[j]).sum()).collect();
+        let own = dot(&image, t) + lifted;
+        for j in 0..p {
+            for i in 0..p {
+                matrix[(i, j)] += own * t[i] * t[j] - image[i] * t[j] - t[i] * image[j];
+            }
+        }
+    }
+    lifted
+}
+
 /// The lowest eigenpair by Lanczos; `tau` is the residual of the pair.
-pub fn lanczos(oracle: &mut Oracle<'_>, theta: &[f64], seed: u64) -> Result<Lowest> {
+pub fn lanczos(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents, seed: u64) -> Result<Lowest> {
     let p = theta.len();
+    let held = symmetry.at(theta);
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let mut v: Vec<f64> = (0..p).map(|_| f64::from(random.next_u32()) / f64::from(u32::MAX) - 0.5).collect();
-    let steps = LANCZOS_STEPS.min(p);
+    tangents::remove(&held, &mut v);
+    let steps = LANCZOS_STEPS.min(p - held.len()).max(1);
     let (mut basis, mut alphas, mut betas): (Vec<Vec<f64>>, Vec<f64>, Vec<f64>) = Default::default();
     loop {
         let size = norm(&v);
@@ -115,6 +151,7 @@ pub fn lanczos(oracle: &mut Oracle<'_>, theta: &[f64], seed: u64) -> Result<Lowe
         basis.push(std::mem::take(&mut v));
         for _ in 0..2 {
             // Twice is enough (Parlett): rounding would otherwise bring back directions already found.
+            tangents::remove(&held, &mut w);
             for b in &basis {
                 let along = dot(&w, b);
                 axpy(&mut w, -along, b);
@@ -127,7 +164,8 @@ pub fn lanczos(oracle: &mut Oracle<'_>, theta: &[f64], seed: u64) -> Result<Lowe
         if basis.len() == steps || !beta.is_finite() || beta <= 1e-12 * scale || residual <= 1e-6 * value.abs() {
             let mut vector = vec![0.0; p];
             basis.iter().zip(&weights).for_each(|(b, &weight)| axpy(&mut vector, weight, b));
-            return Ok(Lowest { values: vec![value], vector, tau: residual, method: Spectrum::Iterative });
+            let (values, method) = (vec![value], Spectrum::Iterative);
+            return Ok(Lowest { values, vector, tau: residual, method, projected: held.len() });
         }
         betas.push(beta);
         v = w;
@@ -182,6 +220,7 @@ fn lowest_of_tridiagonal(diagonal: &[f64], off: &[f64]) -> (f64, Vec<f64>) {
 mod tests {
     use super::*;
     use crate::loss::closed_form::ClosedForm;
+    use crate::loss::{Symmetry, SymmetryKind};
     use crate::run::{Budget, Cancel};
     use proptest::prelude::*;
 
@@ -225,6 +264,33 @@ mod tests {
     }
 
     #[test]
+    fn rigid_motions_are_projected_out() {
+        // Two points of the plane at their distance of rest, f = (d^2 - 1)^2: only stretching costs anything, with a
+        // curvature of 16 along the unit vector that moves both.
+        let f = |x: &[f64], g: &mut [f64]| {
+            let (dx, dy) = (x[0] - x[2], x[1] - x[3]);
+            let off = dx * dx + dy * dy - 1.0;
+            (g[0], g[1], g[2], g[3]) = (4.0 * off * dx, 4.0 * off * dy, -4.0 * off * dx, -4.0 * off * dy);
+            off * off
+        };
+        let mut loss = ClosedForm::new(4, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let theta = [0.3, -0.2, 0.9, 0.6];
+        let blocks = vec![vec![0, 1], vec![2, 3]];
+        let rigid = Tangents::new(&[Symmetry { kind: SymmetryKind::Rigid, blocks }]);
+        let whole = lowest(&mut oracle, &theta, &Tangents::none(), 0).unwrap();
+        assert_eq!((whole.values.len(), whole.projected), (4, 0));
+        assert!(whole.values[2].abs() <= whole.tau, "{whole:?}");
+        for found in [lowest(&mut oracle, &theta, &rigid, 0), lanczos(&mut oracle, &theta, &rigid, 0)] {
+            let found = found.unwrap();
+            assert_eq!((found.values.len(), found.projected), (1, 3));
+            assert!((found.values[0] - 16.0).abs() < 1e-6); // Differences of gradients are good to about 1e-9.
+            let stretch = [-0.6, -0.8, 0.6, 0.8].map(|x| x / 2.0_f64.sqrt());
+            assert!(dot(&found.vector, &stretch).abs() > 1.0 - 1e-9);
+        }
+    }
+
+    #[test]
     fn lanczos_and_the_whole_hessian_agree_on_the_lowest_eigenvalue() {
         // f = sum_i a_i x_i^2 / 2 + x_0 x_1 x_2 at x = (1, ..., 1): one clearly negative eigenvalue.
         let f = |x: &[f64], g: &mut [f64]| {
@@ -238,8 +304,8 @@ mod tests {
         let mut loss = ClosedForm::new(30, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let theta = vec![1.0; 30];
-        let dense = Hessian::at(&mut oracle, &theta).unwrap().lowest();
-        let krylov = lanczos(&mut oracle, &theta, 7).unwrap();
+        let dense = Hessian::at(&mut oracle, &theta, &Tangents::none()).unwrap().lowest();
+        let krylov = lanczos(&mut oracle, &theta, &Tangents::none(), 7).unwrap();
         // Products are differences of gradients here, good to about 1e-9.
         assert!((dense.values[0] - krylov.values[0]).abs() < 1e-6, "{} {}", dense.values[0], krylov.values[0]);
         assert!(dot(&dense.vector, &krylov.vector).abs() > 1.0 - 1e-6);

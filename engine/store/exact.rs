@@ -3,6 +3,7 @@
 //! SQLite turns NaN into NULL and -0 into 0, JSON has no word for what is not finite. Ordinary values are stored as
 //! ordinary numbers, so that a person can query them; the others as their eight bytes.
 
+use crate::search::landscape::is_zero;
 use crate::search::{CellId, Evidence, Spectrum};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -67,6 +68,8 @@ pub struct ExactEvidence {
     tau: Option<Exact>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     spectrum: Option<Spectrum>,
+    #[serde(skip_serializing_if = "is_zero", default)]
+    projected: usize,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     ends: Option<(CellId, CellId)>,
 }
@@ -74,12 +77,13 @@ pub struct ExactEvidence {
 impl From<&Evidence> for ExactEvidence {
     fn from(evidence: &Evidence) -> ExactEvidence {
         // Taken apart by name: a new field must not be forgotten here.
-        let Evidence { gradient_norm, eigenvalues, tau, spectrum, ends } = evidence;
+        let Evidence { gradient_norm, eigenvalues, tau, spectrum, projected, ends } = evidence;
         ExactEvidence {
             gradient_norm: Exact(*gradient_norm),
             eigenvalues: eigenvalues.iter().copied().map(Exact).collect(),
             tau: tau.map(Exact),
             spectrum: *spectrum,
+            projected: *projected,
             ends: *ends,
         }
     }
@@ -92,6 +96,7 @@ impl From<ExactEvidence> for Evidence {
             eigenvalues: evidence.eigenvalues.into_iter().map(|x| x.0).collect(),
             tau: evidence.tau.map(|x| x.0),
             spectrum: evidence.spectrum,
+            projected: evidence.projected,
             ends: evidence.ends,
         }
     }

@@ -25,6 +25,10 @@ static void null_is_refused_and_freed(void) {
   CHECK(mpass_loss_get_info(NULL) == NULL && mpass_landscape_get_info(NULL) == NULL);
   CHECK(mpass_landscape_minimum(NULL, 0) == NULL && mpass_landscape_path(NULL, 0) == NULL);
   CHECK(mpass_barcode_bars(NULL, &count) == NULL && mpass_barcode_score(NULL, 0) == NULL);
+  CHECK(mpass_engine_backend(NULL, 0) == NULL);
+  FAILS(mpass_landscape_save(NULL, "x"), MPASS_E_ARGUMENT, "landscape is NULL");
+  FAILS(mpass_landscape_open(NULL, &landscape), MPASS_E_ARGUMENT, "path is NULL");
+  FAILS(mpass_landscape_open("x", NULL), MPASS_E_ARGUMENT, "out is NULL");
   CHECK(mpass_barcode_json(NULL) == NULL);
   says(__LINE__, MPASS_E_ARGUMENT, "barcode is NULL");
   CHECK(loss == L && landscape == S && barcode == B && q == 5 && count == 5);
@@ -215,11 +219,17 @@ int main(int argc, char **argv) { /* misuse PLUGIN: a file that loads */
   CHECK(mpass_backend_register(engine, well_table("well"), &w, well_drop) == MPASS_OK);
   backends_and_requests(engine);
   CHECK(argc == 2 && mpass_backend_load(engine, argv[1]) == MPASS_OK && mpass_backend_load(engine, argv[1]) == MPASS_OK);
+  CHECK(mpass_engine_backend(engine, 2) == NULL);
+  says(__LINE__, MPASS_E_ARGUMENT, "there is no backend 2 of 2");
+  CHECK(strcmp(mpass_engine_backend(engine, 1)->name, "surfaces") == 0 && mpass_engine_backend(engine, 1)->file[0] == '/');
   CHECK(mpass_loss_open(engine, "well", NULL, &loss) == MPASS_OK);
   exploring = loss;
   evaluations(loss);
   runs(loss, &w);
   CHECK(mpass_explore(loss, NULL, &landscape) == MPASS_OK && seen == MPASS_E_BUSY);
+  FAILS(mpass_landscape_save(landscape, "/nowhere/x"), MPASS_E_UNSUPPORTED, /* Tests build the library without the store. */
+        "libmountainpass: built without the feature store: landscapes are neither saved nor opened");
+  FAILS(mpass_landscape_open("/nowhere/x", &landscape), MPASS_E_UNSUPPORTED, NULL);
   mpass_landscape_free(landscape);
   mpass_engine_free(engine);
   mpass_loss_free(loss);

@@ -86,6 +86,15 @@ static void barcode_is_known(const mpass_barcode *barcode) {
   CHECK(distance == 5);
 }
 
+static void backends_are_listed(mpass_engine *engine) {
+  const mpass_backend_info *first = mpass_engine_backend(engine, 0);
+  CHECK(first && first->struct_size >= sizeof *first && strcmp(first->name, "well") == 0 && strcmp(first->version, "1") == 0);
+  CHECK(first->file == NULL && first->n_devices == 1 && first->devices[0]->memory == MPASS_HOST);
+  CHECK(strcmp(first->devices[0]->name, "cpu") == 0 && first->devices[0]->memory_bytes == 0);
+  CHECK(mpass_engine_backend(engine, 0) == first); /* It stays where it is. */
+  CHECK(mpass_engine_backend(engine, 1) == NULL && mpass_last_error()->code == MPASS_E_ARGUMENT);
+}
+
 int main(void) {
   well w = { 2, 0, 0, 0 };
   mpass_engine *engine = NULL;
@@ -99,6 +108,7 @@ int main(void) {
   CHECK(mpass_engine_new(NULL, &engine) == MPASS_OK);
   CHECK(mpass_backend_register(engine, well_table("well"), &w, well_drop) == MPASS_OK);
   CHECK(mpass_loss_open(engine, "well", NULL, &loss) == MPASS_OK);
+  backends_are_listed(engine);
   mpass_engine_free(engine); /* The loss, */
   CHECK(w.dropped == 0 && mpass_loss_get_info(loss)->params == 2);
   evaluates(loss);

@@ -30,8 +30,8 @@ impl Surface for Himmelblau {
         out[1] = xy * v[0] + yy * v[1];
     }
 
-    fn bounds(&self) -> Bounds {
-        Bounds { lower: vec![-5.0; 2], upper: vec![5.0; 2] }
+    fn bounds(&self) -> Option<Bounds> {
+        Some(Bounds { lower: vec![-5.0; 2], upper: vec![5.0; 2] })
     }
 
     fn known(&self) -> Known {

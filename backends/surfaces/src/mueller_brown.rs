@@ -49,8 +49,8 @@ impl Surface for MuellerBrown {
         }
     }
 
-    fn bounds(&self) -> Bounds {
-        Bounds { lower: vec![-1.5, -0.2], upper: vec![1.2, 2.0] }
+    fn bounds(&self) -> Option<Bounds> {
+        Some(Bounds { lower: vec![-1.5, -0.2], upper: vec![1.2, 2.0] })
     }
 
     fn known(&self) -> Known {

@@ -38,8 +38,8 @@ impl Surface for Quadratic {
         out.iter_mut().zip(v).zip(&self.lambda).for_each(|((out, v), lambda)| *out = lambda * v);
     }
 
-    fn bounds(&self) -> Bounds {
-        Bounds { lower: vec![-1.0; self.n()], upper: vec![1.0; self.n()] }
+    fn bounds(&self) -> Option<Bounds> {
+        Some(Bounds { lower: vec![-1.0; self.n()], upper: vec![1.0; self.n()] })
     }
 
     fn known(&self) -> Known {

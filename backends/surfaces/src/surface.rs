@@ -1,21 +1,38 @@
-//! What a closed-form loss is: value, gradient, Hessian, a box, and the answers that are known about it.
+//! What a closed-form loss is: value, gradient, Hessian, where searches start, and the answers that are known about it.
 
 use mountainpass_sdk::{Bounds, Symmetry};
 
-/// A smooth function of `n` variables in closed form. Slices have `n` entries.
-pub trait Surface: Send {
+/// A function of `n` variables in closed form. Slices have `n` entries; rows are evaluated on several threads.
+pub trait Surface: Send + Sync {
     /// The number of variables.
     fn n(&self) -> usize;
     /// f(x).
     fn value(&self, x: &[f64]) -> f64;
-    /// The gradient at x.
+    /// The gradient at x; at a kink a one-sided one, and the file says from which side.
     fn gradient(&self, x: &[f64], out: &mut [f64]);
     /// The Hessian at x times v.
     fn product(&self, x: &[f64], v: &[f64], out: &mut [f64]);
-    /// The box searches start in.
-    fn bounds(&self) -> Bounds;
+    /// The box in which minima count; `None` for a function of the whole space.
+    fn bounds(&self) -> Option<Bounds>;
     /// What is known about the function inside its box.
     fn known(&self) -> Known;
+    /// True where the function is twice differentiable everywhere in its box.
+    fn smooth(&self) -> bool {
+        true
+    }
+    /// What one value costs, counted in square roots, sines and the like.
+    fn cost(&self) -> usize {
+        self.n()
+    }
+    /// Where a search begins, made of numbers in [0, 1): uniform in the box unless the function knows better.
+    fn start(&self, uniform: &mut dyn FnMut() -> f64) -> Vec<f64> {
+        match self.bounds() {
+            Some(Bounds { lower, upper }) => {
+                lower.iter().zip(&upper).map(|(lower, upper)| lower + (upper - lower) * uniform()).collect()
+            }
+            None => (0..self.n()).map(|_| 2.0 * uniform() - 1.0).collect(),
+        }
+    }
     /// What leaves the function unchanged.
     fn symmetries(&self) -> Vec<Symmetry> {
         Vec::new()
@@ -29,20 +46,20 @@ pub trait Surface: Send {
 /// Known answers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
-    /// Every critical point inside the box, unless there are too many to list.
+    /// Every critical point inside the box, unless there are too many to list or not all are known.
     pub critical: Vec<Critical>,
-    /// The bars of degree 0, birth and death, by birth; the half-line dies at infinity.
+    /// The bars of degree 0, birth and death, by birth; the half-line dies at infinity. Empty where not known.
     pub bars: Vec<(f64, f64)>,
 }
 
-/// A critical point: where the gradient is zero.
+/// A critical point: where the gradient is zero, or a minimum or maximum on a kink.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Critical {
     /// Where it is.
     pub x: Vec<f64>,
     /// f there.
     pub value: f64,
-    /// The number of negative eigenvalues of the Hessian: 0 at a minimum, 1 at a pass.
+    /// The number of negative eigenvalues of the Hessian (at a kink: of directions downhill): 0 at a minimum, 1 at a pass.
     pub index: usize,
 }
 

@@ -27,8 +27,8 @@ impl Surface for ThreeHumpCamel {
         out[1] = v[0] + 2.0 * v[1];
     }
 
-    fn bounds(&self) -> Bounds {
-        Bounds { lower: vec![-2.5; 2], upper: vec![2.5; 2] }
+    fn bounds(&self) -> Option<Bounds> {
+        Some(Bounds { lower: vec![-2.5; 2], upper: vec![2.5; 2] })
     }
 
     fn known(&self) -> Known {

@@ -33,8 +33,8 @@ impl Surface for Torus {
         out.iter_mut().zip(x).zip(v).for_each(|((out, x), v)| *out = -x.cos() * v);
     }
 
-    fn bounds(&self) -> Bounds {
-        Bounds { lower: vec![0.0; self.n], upper: vec![TAU; self.n] }
+    fn bounds(&self) -> Option<Bounds> {
+        Some(Bounds { lower: vec![0.0; self.n], upper: vec![TAU; self.n] })
     }
 
     /// The 2^n critical points are listed up to n = 10.

@@ -208,6 +208,9 @@ impl<'a> Eval<'a> {
         if theta.cols != info.params {
             return argument(format!("theta has {} columns, and the loss {} parameters", theta.cols, info.params));
         }
+        if 1u32.checked_shl(theta.dtype).is_none_or(|bit| info.dtypes & bit == 0) {
+            return lacks("theta is of an element type that this loss does not offer");
+        }
         if info.rows_max != 0 && n > info.rows_max {
             return argument(format!("{n} rows, where rows_max is {}", info.rows_max));
         }
