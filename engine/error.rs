@@ -27,6 +27,9 @@ pub enum Error {
     /// A backend broke a promise of the contract.
     #[error("{backend}: {slot}: {text} (the backend breaks the contract)")]
     Backend { backend: String, slot: &'static str, text: String },
+    /// The process of an isolated backend is gone, and with it the answer.
+    #[error("{backend}: {slot}: {text}")]
+    Lost { backend: String, slot: &'static str, text: String },
     /// A plugin file that cannot be used.
     #[error("plugin {}: {text}", path.display())]
     Plugin { path: PathBuf, code: Status, text: String },
@@ -77,7 +80,7 @@ impl Error {
         match self {
             Error::Argument(_) | Error::Unknown { .. } | Error::Config { .. } => status::ARGUMENT,
             Error::Refused { code, .. } | Error::Plugin { code, .. } => *code,
-            Error::Backend { .. } => status::BACKEND,
+            Error::Backend { .. } | Error::Lost { .. } => status::BACKEND,
             Error::Unsupported { .. } => status::UNSUPPORTED,
             Error::Numeric(_) => status::NUMERIC,
             Error::Cancelled => status::CANCELLED,

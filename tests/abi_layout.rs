@@ -58,7 +58,7 @@ fn layouts() -> Vec<Layout> {
         "mpass_identity" abi Identity { struct_size reserved model_hash data_hash options }
         "mpass_ext_identity" abi ExtIdentity { struct_size reserved get }
         "mpass_hooks" callers Hooks { struct_size log_level user log progress }
-        "mpass_engine_options" callers EngineOptions { struct_size threads hooks }
+        "mpass_engine_options" callers EngineOptions { struct_size threads hooks isolate reserved isolate_seconds isolate_memory server }
         "mpass_backend_info" callers BackendInfo { struct_size n_devices name version file devices }
         "mpass_run_options" callers RunOptions { struct_size flags cancel config evaluation_ids }
         "mpass_landscape_info" callers LandscapeInfo { struct_size ended params n_minima n_paths n_loss n_gradient n_hessian_product noise aligned reserved }

@@ -107,6 +107,19 @@ fn a_request_arrives_as_made_and_a_run_keeps_to_the_chosen_samples() {
     assert_eq!(printed(&program("tests/capi/samples.c"), &[]), "samples are as chosen\n");
 }
 
+#[cfg(all(feature = "cli", target_os = "linux"))]
+#[test]
+fn an_engine_that_isolates_outlives_a_plugin_that_crashes() {
+    let plugin = built::c_plugin("hostile.c", &[], &built::folder("capi"), "hostile");
+    let text = printed(&program("tests/capi/isolate.c"), &[env!("CARGO_BIN_EXE_mpass"), plugin.to_str().unwrap()]);
+    let crash = "was killed by SIGSEGV, an access to memory that is not its own";
+    let lines = [
+        format!("hostile 1.0: eval: {crash}; its batch is repeated row by row in a fresh process"),
+        format!("hostile 1.0: row 1 of 2 is marked as not finite: {crash}, twice, at theta = 0.1, 1.75"),
+    ];
+    assert_eq!(text.lines().take(2).collect::<Vec<_>>(), lines);
+}
+
 #[test]
 fn the_example_prints_the_known_barcode_of_a_backend_found_by_its_name() {
     let plugin = built::cdylib("mountainpass-surfaces-so");

@@ -58,7 +58,10 @@ mountainpass_sdk::abi_structs! {
         progress: Option<unsafe extern "C" fn(*mut c_void, *const c_char, u64, u64, *const c_char)>,
     }
     /// `mpass_engine_options`.
-    pub struct EngineOptions { struct_size: u32, threads: u32, hooks: *const Hooks }
+    pub struct EngineOptions {
+        struct_size: u32, threads: u32, hooks: *const Hooks,
+        isolate: u32, reserved: u32, isolate_seconds: f64, isolate_memory: u64, server: *const c_char,
+    }
     /// `mpass_backend_info`.
     pub struct BackendInfo {
         struct_size: u32, n_devices: u32, name: *const c_char, version: *const c_char, file: *const c_char,

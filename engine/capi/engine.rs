@@ -1,17 +1,19 @@
 //! An engine: backends, a pool of threads, hooks.
 
 use super::abi;
-use super::argument::{handle, options, out_pointer, text};
+use super::argument::{handle, optional_text, options, out_pointer, text};
 use super::backend::Listed;
 use super::barrier::{Exclusive, give, take};
 use super::hooks::Hooks;
-use crate::loss::Registry;
+use crate::error::{Error, Result};
+use crate::loss::{Isolation, Limits, Registry};
 use crate::pool::Pool;
 use mountainpass_sdk::abi::Backend;
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_void};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What `mpass_engine` holds. No backend is linked in: the library finds all of them by file or registration.
 pub struct State {
@@ -40,13 +42,52 @@ export! {
             let given = options(given, abi::EngineOptions::zeroed(), "mpass_engine_options")?;
             (given, options(given.hooks, abi::Hooks::zeroed(), "mpass_hooks")?)
         };
+        // SAFETY: NULL or the caller's text.
+        let isolation = unsafe { isolation(&given) }?;
         let hooks = Hooks::new(hooks);
-        let registry = Registry::with_log(hooks.backend_log());
+        let mut registry = Registry::with_log(hooks.backend_log());
+        if let Some(isolation) = isolation {
+            registry = registry.isolated(Arc::new(isolation));
+        }
         let pool = Arc::new(Pool::new(given.threads as usize));
         // SAFETY: checked above.
         unsafe { give(out, Exclusive::new("engine", State { registry, pool, hooks, listed: BTreeMap::new() })) };
         Ok(())
     }
+}
+
+/// How the options isolate backends.
+///
+/// # Safety
+/// `server` is NULL or a text.
+unsafe fn isolation(given: &abi::EngineOptions) -> Result<Option<Isolation>> {
+    let abi::EngineOptions { isolate, reserved, isolate_seconds, isolate_memory, .. } = *given;
+    let wrong = |text: String| Err(Error::Argument(format!("mpass_engine_options.{text}")));
+    // SAFETY: forwarded from the caller.
+    let server = unsafe { optional_text(given.server, "mpass_engine_options.server") }?.map(PathBuf::from);
+    match isolate {
+        _ if reserved != 0 => return wrong(format!("reserved is {reserved}, and must be 0")),
+        0 if isolate_seconds != 0.0 || isolate_memory != 0 || server.is_some() => {
+            return wrong("isolate is 0: isolate_seconds, isolate_memory and server belong to 1".into());
+        }
+        0 => return Ok(None),
+        1 => {}
+        other => return wrong(format!("isolate is {other}, neither 0 nor 1")),
+    }
+    let mut limits = Limits::default();
+    if isolate_seconds != 0.0 {
+        let Ok(call) = Duration::try_from_secs_f64(isolate_seconds) else {
+            return wrong(format!("isolate_seconds is {isolate_seconds}: a positive number is needed"));
+        };
+        limits.call = call;
+    }
+    if isolate_memory != 0 {
+        limits.memory = isolate_memory;
+    }
+    let Some(server) = server.or_else(Isolation::server) else {
+        return wrong("server is NULL, and there is no program mpass beside the library or the program".into());
+    };
+    Isolation::new(server, limits).map(Some)
 }
 
 export! {

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::gate::Gate;
 use super::memory::{Fence, Matrix, Region};
 use super::verdict::{Outcome, fail, skip};
 use crate::run::Cancel;
@@ -28,6 +29,8 @@ pub struct Call<'a> {
     pub fleeting: bool,
     /// Hardly any memory is left for the time of the call.
     pub scarce: bool,
+    /// Where the call waits for others at the last moment, so that they overlap.
+    pub gate: Option<&'a Gate>,
     /// The token to poll; NULL without.
     pub cancel: Option<&'a Cancel>,
     /// The bytes of `mpass_eval` that exist, when they are not those of this checker's minor; a wall stands behind them.

@@ -30,14 +30,24 @@
 //! names in its `needs`: calls lie between canaries but only value.bounds looks at them, arguments stay mapped until
 //! the loss is closed unless [`Call::fleeting`] asks otherwise, and so on.
 
+mod alike;
 mod call;
+mod cancel;
 mod device;
 mod errors;
+mod fuzz;
+mod gate;
+mod gradient;
 mod host;
+mod hvp;
 mod journal;
 mod keeping;
+mod line;
 mod load;
 mod memory;
+mod minibatch;
+mod motion;
+mod noise;
 mod open;
 mod opened;
 mod process;
@@ -45,6 +55,8 @@ mod random;
 pub mod report;
 mod run;
 mod subject;
+mod taylor;
+mod threads;
 mod value;
 mod verdict;
 mod version;
@@ -110,7 +122,22 @@ impl Test {
 
 /// Every test, in the order of running.
 pub fn tests() -> impl Iterator<Item = &'static Test> {
-    let groups = [load::TESTS, open::TESTS, value::TESTS, device::TESTS, keeping::TESTS, errors::TESTS, version::TESTS];
+    let groups = [
+        load::TESTS,
+        open::TESTS,
+        value::TESTS,
+        noise::TESTS,
+        gradient::TESTS,
+        hvp::TESTS,
+        minibatch::TESTS,
+        threads::TESTS,
+        cancel::TESTS,
+        device::TESTS,
+        keeping::TESTS,
+        errors::TESTS,
+        version::TESTS,
+        fuzz::TESTS,
+    ];
     groups.into_iter().flatten()
 }
 

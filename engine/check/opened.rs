@@ -178,6 +178,7 @@ impl<'a> Opened<'a> {
             let _lane = self.subject.journal().enter(&call.title(call.theta.len() / p));
             let _visit = self.host.visit(call.cancel);
             let _scarce = call.scarce.then(Scarcity::begin);
+            call.gate.iter().for_each(|gate| gate.wait());
             let since = Instant::now();
             // SAFETY: a live handle; every view covers its elements and outlives the call.
             let status = unsafe { (handle.plugin.eval)(self.raw, record.start().cast(), err.start().cast()) };

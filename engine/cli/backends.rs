@@ -2,12 +2,13 @@
 
 use super::{builtin, print};
 use mountainpass::Result;
+use mountainpass::loss::Registry;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Lists every backend with its version and devices, one line each.
 pub fn list(load: &[PathBuf]) -> Result<ExitCode> {
-    let (registry, _) = builtin::registry(load)?;
+    let (registry, _) = builtin::fill(Registry::with_log(builtin::warnings()), load)?;
     let mut text = String::new();
     for name in registry.names() {
         let devices: Vec<String> = registry

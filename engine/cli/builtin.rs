@@ -1,18 +1,22 @@
 //! The backends linked into the command: the only file that names a crate of `backends/`.
 
-use mountainpass::loss::Registry;
+use mountainpass::loss::{Log, Registry};
 use mountainpass::{Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A registry with the backends of `files`, whose names are returned, and every linked one; what backends log goes to
-/// stderr. A file comes before a linked backend of the same name: whoever names a file means it.
-pub fn registry(files: &[PathBuf]) -> Result<(Registry, Vec<String>)> {
-    let registry = Registry::with_log(Arc::new(|level, text: &str| {
+/// Warnings of backends, on stderr.
+pub fn warnings() -> Arc<Log> {
+    Arc::new(|level, text: &str| {
         if level <= mountainpass_sdk::abi::log::WARN {
             tell!("{text}");
         }
-    }));
+    })
+}
+
+/// Adds the backends of `files`, whose names are returned, and every linked one. A file comes before a linked backend of
+/// the same name: whoever names a file means it.
+pub fn fill(registry: Registry, files: &[PathBuf]) -> Result<(Registry, Vec<String>)> {
     let loaded = files.iter().map(|file| registry.load(file)).collect::<Result<Vec<String>>>()?;
     #[cfg(feature = "faer")]
     link::<mountainpass_faer::Faer>(&registry, &loaded)?;

@@ -15,6 +15,7 @@ mod builtin;
 mod check;
 mod progress;
 mod run;
+mod serve;
 mod show;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +43,9 @@ enum Command {
     },
     /// Checks a backend plugin against the contract, test by test
     Check(check::Check),
+    /// Runs a backend for an engine that isolates it; started by `mpass run --isolate`
+    #[command(hide = true)]
+    ServeLoss(serve::Serve),
     /// Lists what a landscape database holds
     Show {
         /// A landscape.sqlite, or the folder it is in
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run.go(),
         Command::Backends { load } => backends::list(&load),
         Command::Check(check) => check.go(),
+        Command::ServeLoss(serve) => serve.go(),
         Command::Show { landscape, json } => show::show(&landscape, json),
     };
     match result {

@@ -9,7 +9,7 @@ use super::show::{Results, print_table};
 use mountainpass::config::Config;
 use mountainpass::explore::{Ended, explore};
 use mountainpass::loss::oracle::Oracle;
-use mountainpass::loss::{Dtype, Loss, OpenRequest};
+use mountainpass::loss::{Dtype, Isolation, Limits, Loss, OpenRequest, Registry};
 use mountainpass::pool::Pool;
 use mountainpass::run::Cancel;
 use mountainpass::search::{Finding, Landscape, Minimum};
@@ -18,7 +18,7 @@ use mountainpass::{Error, Result, report};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 pub struct Run {
@@ -36,6 +36,15 @@ pub struct Run {
     /// Worker threads [default: one a core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Runs the backend in a process of its own: where it crashes, hangs or eats the memory, the row is marked (Linux)
+    #[arg(long)]
+    isolate: bool,
+    /// The longest call of an isolated backend, in seconds [default: 60]
+    #[arg(long, value_name = "S", requires = "isolate")]
+    isolate_seconds: Option<f64>,
+    /// The memory of an isolated backend, in MiB [default: the machine's]
+    #[arg(long, value_name = "MIB", requires = "isolate")]
+    isolate_memory: Option<u64>,
 }
 
 impl Run {
@@ -80,7 +89,8 @@ impl Run {
         }
 
         let cancel = catch_interrupts()?;
-        let mut loss = open(&config, threads)?;
+        let isolation = self.isolation()?;
+        let mut loss = open(&config, threads, isolation.clone())?;
         let provenance = config.provenance(&*loss)?;
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e).into_usage())?;
         let _claim = if claimed.is_some() { claimed } else { claim(&folder)? };
@@ -94,7 +104,12 @@ impl Run {
                 Store::create(&database, &provenance).map_err(Error::into_usage)?
             }
         };
-        let results = search(&config, &mut *loss, &mut store, &cancel)?;
+        let results = search(&config, &mut *loss, &mut store, &cancel);
+        drop(loss);
+        if let Some(marked @ 1..) = isolation.map(|isolation| isolation.marked()) {
+            tell!("rows that the backend did not survive and that count as not finite: {marked}");
+        }
+        let results = results?;
         store.close()?;
         // Without a minimum there is no barcode, and an empty one would pretend that there is.
         let found = results.landscape.minima.iter().any(Minimum::counts);
@@ -112,6 +127,26 @@ impl Run {
         let out = self.out.as_ref().map_or(String::new(), |out| format!("--out {} ", out.display()));
         tell!("{what} with: mpass run {} {out}--resume", self.config.display());
         Ok(if found && results.ended == "budget" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// Whether and how the backend is isolated: this very program serves it.
+    fn isolation(&self) -> Result<Option<Arc<Isolation>>> {
+        if !self.isolate {
+            return Ok(None);
+        }
+        let mut limits = Limits::default();
+        if let Some(seconds) = self.isolate_seconds {
+            let call = Duration::try_from_secs_f64(seconds).ok().filter(|call| !call.is_zero());
+            limits.call = call
+                .ok_or_else(|| Error::Argument(format!("--isolate-seconds {seconds}: a positive number is needed")))?;
+        }
+        if let Some(mib) = self.isolate_memory {
+            limits.memory = mib.saturating_mul(1 << 20);
+        }
+        // The file may be replaced while it runs; on Linux this name still leads to the program that runs.
+        let running = PathBuf::from("/proc/self/exe");
+        let server = if running.exists() { Some(running) } else { std::env::current_exe().ok() };
+        Isolation::new(server.unwrap_or_else(|| "mpass".into()), limits).map(|isolation| Some(Arc::new(isolation)))
     }
 
     /// The database of an earlier run, if it may be used.
@@ -198,8 +233,12 @@ fn catch_interrupts() -> Result<Cancel> {
     Ok(cancel)
 }
 
-fn open(config: &Config, threads: usize) -> Result<Box<dyn Loss>> {
-    let (registry, loaded) = builtin::registry(config.loss.plugin.as_slice())?;
+fn open(config: &Config, threads: usize, isolation: Option<Arc<Isolation>>) -> Result<Box<dyn Loss>> {
+    let mut registry = Registry::with_log(builtin::warnings());
+    if let Some(isolation) = isolation {
+        registry = registry.isolated(isolation);
+    }
+    let (registry, loaded) = builtin::fill(registry, config.loss.plugin.as_slice())?;
     let backend = match (&config.loss.backend, loaded.into_iter().next()) {
         (Some(backend), Some(loaded)) if *backend != loaded => {
             return Err(Error::Argument(format!(

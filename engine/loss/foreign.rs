@@ -69,10 +69,10 @@ pub(crate) unsafe fn list<T: Copy>(from: *const T, count: u64, most: u64, name: 
     }
 }
 
-/// Guard elements on either side of an output in debug builds.
-const GUARD: usize = if cfg!(debug_assertions) { 16 } else { 0 };
+/// Guard elements on either side of an output.
+const GUARD: usize = 16;
 
-/// An output a backend writes: memory of our own, kept between calls, with canaries round it in debug builds.
+/// An output a backend writes: memory of our own, kept between calls, with canaries round it.
 pub(super) struct Output<T> {
     memory: Vec<T>,
     canary: T,
@@ -143,7 +143,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(debug_assertions)]
     fn an_overrun_names_the_side() {
         let mut output = Output::new(7_i32);
         for (place, sentence) in [(-1, "wrote before the start of loss"), (3, "wrote past the end of loss (3 values)")]

@@ -18,8 +18,7 @@ use std::sync::Arc;
 /// Opens a plugin file, calls its entry symbol and checks the table it returns.
 pub(super) fn load(path: &Path, log: Arc<Log>) -> Result<Plugin> {
     let fault = |code: Status, text: String| Error::Plugin { path: path.to_owned(), code, text };
-    // A full path, or the system's loader would search its own folders.
-    let full = path.canonicalize().map_err(|e| fault(status::NOT_FOUND, e.to_string()))?;
+    let full = full(path)?;
     // SAFETY: running a library's initialisers is what loading a plugin means; the user named the file.
     let library = unsafe { Library::open(Some(&full), RTLD_NOW | RTLD_LOCAL) };
     let library = ManuallyDrop::new(library.map_err(|e| fault(status::VERSION, said(&e, &full)))?);
@@ -39,6 +38,20 @@ pub(super) fn load(path: &Path, log: Arc<Log>) -> Result<Plugin> {
     // SAFETY: the entry symbol returns a constant table, and the library is never unmapped.
     unsafe { Plugin::read(table) }
         .map_err(|text| fault(status::BACKEND, format!("its table breaks the contract: {text}")))
+}
+
+/// The full path of a plugin file: with another one the system's loader would search its own folders.
+pub(super) fn full(path: &Path) -> Result<PathBuf> {
+    let fault =
+        |e: std::io::Error| Error::Plugin { path: path.to_owned(), code: status::NOT_FOUND, text: e.to_string() };
+    path.canonicalize().map_err(fault)
+}
+
+/// The program `mpass`, if it lies beside the engine's library or the program.
+pub(super) fn server() -> Option<PathBuf> {
+    let exe = std::env::current_exe().ok();
+    let here = [library_folder(), exe.and_then(|exe| Some(exe.parent()?.to_owned()))];
+    here.into_iter().flatten().map(|folder| folder.join("mpass")).find(|file| file.is_file())
 }
 
 /// What the system's loader says, without the path that our message begins with.

@@ -1,7 +1,7 @@
 //! From the table of a backend to [`Loss`]: the one adapter, and the only place that checks foreign numbers.
 //!
 //! Whatever a backend answers is copied and looked at here: sizes, NULL slots, counts, finiteness against
-//! `row_status`, canaries round the outputs in debug builds. A status other than 0 becomes [`Error::Refused`] with
+//! `row_status`, canaries round the outputs. A status other than 0 becomes [`Error::Refused`] with
 //! the backend's own text; a broken promise becomes [`Error::Backend`] and poisons the loss, because a backend that
 //! lied once may have written anywhere: every later evaluation repeats the first fault.
 //!
@@ -15,14 +15,15 @@ use super::host::{Host, Log};
 use super::loss::{Batch, Bounds, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry};
 use super::request::{OpenRequest, RawRequest};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::pool::Pool;
 use mountainpass_sdk::Caps;
 use mountainpass_sdk::abi::{self, Status, status};
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-/// More parameters than any memory holds: a larger count is garbage.
-const MOST_PARAMS: u64 = 1 << 40;
+/// More rows than any call has: a larger count says "any number".
+const MOST_ROWS: u64 = 1 << 40;
 /// Below this many parameters a loss runs in f64 unless asked otherwise.
 const SMALL: u64 = 100_000;
 
@@ -309,6 +310,21 @@ impl Loss for PluginLoss {
     }
 }
 
+/// Refuses a count of parameters that makes no sense, or of which this machine cannot hold one gradient.
+pub(super) fn afford(backend: &str, params: u64) -> Result<()> {
+    let memory = memory::total();
+    match params.checked_mul(8) {
+        Some(0) => Err(Error::Backend { backend: backend.to_owned(), slot: "info", text: "params is 0".into() }),
+        Some(gradient) if gradient <= memory => Ok(()),
+        gradient => {
+            let gradient = gradient.map_or_else(|| "more than can be counted".into(), memory::gib);
+            let (backend, memory) = (backend.to_owned(), memory::gib(memory));
+            let text = format!("one gradient of {params} parameters takes {gradient}, and this machine has {memory}");
+            Err(Error::Unsupported { backend, text })
+        }
+    }
+}
+
 /// Reads and checks `mpass_loss_info`, and settles the element type.
 fn info(handle: &Handle, wanted: Option<Dtype>) -> Result<Info> {
     let plugin = &handle.plugin;
@@ -317,9 +333,7 @@ fn info(handle: &Handle, wanted: Option<Dtype>) -> Result<Info> {
     let raw = unsafe {
         foreign::record((plugin.info)(handle.raw), abi::LossInfo::zeroed(), "mpass_loss_info").map_err(broken)?
     };
-    if raw.params == 0 || raw.params > MOST_PARAMS {
-        return Err(broken(format!("params is {}", raw.params)));
-    }
+    afford(&plugin.title(), raw.params)?;
     if !(raw.noise.is_finite() && raw.noise >= 0.0) {
         return Err(broken(format!("noise is {}", raw.noise)));
     }
@@ -339,8 +353,7 @@ fn info(handle: &Handle, wanted: Option<Dtype>) -> Result<Info> {
         None if double && (raw.params < SMALL || !single) => Dtype::F64,
         None => Dtype::F32,
     };
-    // Counts beyond p's own limit say "any number of rows".
-    let rows = |count: u64| if count > MOST_PARAMS { 0 } else { count as usize };
+    let rows = |count: u64| if count > MOST_ROWS { 0 } else { count as usize };
     Ok(Info {
         backend: plugin.name.clone(),
         version: plugin.version.clone(),

@@ -1,10 +1,12 @@
 //! The backends an engine knows, by name: linked into the program, registered by the caller, or loaded from a file.
 //!
-//! All of them are tables of the plugin contract and open through the same adapter. A registry may be shared by
+//! All of them are tables of the plugin contract and open through the same adapter, here or in a process of their own. A
+//! registry may be shared by
 //! threads; an open loss keeps its backend, its pool and the caller's pointer alive and needs the registry no more.
 
 use super::foreign;
 use super::host::Log;
+use super::isolated::{IsolatedLoss, Isolation, Source};
 use super::loader;
 use super::loss::Loss;
 use super::plugin::{Plugin, PluginLoss, User, is_name};
@@ -43,13 +45,25 @@ const MOST_DEVICES: u32 = 256;
 pub struct Registry {
     entries: Mutex<Vec<Entry>>,
     log: Arc<Log>,
+    isolation: Option<Arc<Isolation>>,
 }
 
 #[derive(Clone)]
 struct Entry {
-    plugin: Arc<Plugin>,
+    name: String,
+    version: String,
     /// The file it was loaded from.
     file: Option<PathBuf>,
+    place: Place,
+}
+
+/// Where the code of a backend runs.
+#[derive(Clone)]
+enum Place {
+    /// In this process.
+    Here(Arc<Plugin>),
+    /// In processes of its own.
+    Apart(Arc<Isolation>, Source),
 }
 
 impl Default for Registry {
@@ -66,14 +80,25 @@ impl Registry {
 
     /// No backends; what they log goes to `log`, each line after the name and version of its backend.
     pub fn with_log(log: Arc<Log>) -> Registry {
-        Registry { entries: Mutex::new(Vec::new()), log }
+        Registry { entries: Mutex::new(Vec::new()), log, isolation: None }
+    }
+
+    /// The same, but backends that are added from now on run in processes of their own. Linked ones must be linked into
+    /// the server's program too; callbacks of this process are refused.
+    pub fn isolated(self, isolation: Arc<Isolation>) -> Registry {
+        Registry { isolation: Some(isolation), ..self }
     }
 
     /// Adds a backend linked into this program.
     pub fn register<B: mountainpass_sdk::Backend>(&self) -> Result<()> {
+        if let Some(isolation) = &self.isolation {
+            let [name, version] = [B::NAME, B::VERSION].map(|text| text.to_string_lossy().into_owned());
+            let place = Place::Apart(isolation.clone(), Source::Linked(name.clone()));
+            return self.add(Entry { name, version, file: None, place });
+        }
         // SAFETY: the sdk's table of a `Backend` keeps the contract by construction; its texts and slots are static.
         let plugin = unsafe { Plugin::read(mountainpass_sdk::table::<B>()) };
-        self.add(plugin.map_err(refused_table)?, None)
+        self.add(Entry::here(plugin.map_err(refused_table)?, None))
     }
 
     /// Adds a backend of the caller's process. `user` is handed to every `open`; `drop(user)` is called once the
@@ -90,45 +115,64 @@ impl Registry {
     ) -> Result<()> {
         // SAFETY: forwarded from the caller.
         let mut plugin = unsafe { Plugin::read(table) }.map_err(refused_table)?;
+        if self.isolation.is_some() {
+            let text =
+                "a callback of this process cannot be isolated: register it with an engine that does not isolate";
+            return Err(Error::Unsupported { backend: format!("backend {:?}", plugin.name), text: text.into() });
+        }
         let mut entries = self.entries();
         vacant(&entries, &plugin.name)?;
         plugin.user = User::new(user, drop);
-        entries.push(Entry { plugin: Arc::new(plugin), file: None });
+        entries.push(Entry::here(plugin, None));
         Ok(())
     }
 
     /// Loads a plugin file and returns the name of its backend. Loading a file twice changes nothing.
     pub fn load(&self, path: &Path) -> Result<String> {
-        let plugin = loader::load(path, self.log.clone())?;
-        let (name, file) = (plugin.name.clone(), path.canonicalize().map_err(|e| Error::io(path, e))?);
-        self.add(plugin, Some(file))?;
+        let entry = match &self.isolation {
+            None => {
+                let plugin = loader::load(path, self.log.clone())?;
+                Entry::here(plugin, Some(path.canonicalize().map_err(|e| Error::io(path, e))?))
+            }
+            Some(isolation) => {
+                let file = loader::full(path)?;
+                let source = Source::File(file.clone());
+                let (name, version) = source.load(isolation, &self.log)?;
+                Entry { name, version, file: Some(file), place: Place::Apart(isolation.clone(), source) }
+            }
+        };
+        let name = entry.name.clone();
+        self.add(entry)?;
         Ok(name)
     }
 
     /// The names of the backends, sorted.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.entries().iter().map(|entry| entry.plugin.name.clone()).collect();
+        let mut names: Vec<String> = self.entries().iter().map(|entry| entry.name.clone()).collect();
         names.sort();
         names
     }
 
     /// The backends, in order of arrival.
     pub fn known(&self) -> Vec<Known> {
-        let known = |Entry { plugin, file }: &Entry| {
-            let (name, version) = (plugin.name.clone(), plugin.version.clone());
-            Known { name, version, file: file.clone() }
+        let known = |entry: &Entry| {
+            let Entry { name, version, file, .. } = entry.clone();
+            Known { name, version, file }
         };
         self.entries().iter().map(known).collect()
     }
 
     /// The version of a backend.
     pub fn version(&self, name: &str) -> Result<String> {
-        Ok(self.find(name)?.version.clone())
+        Ok(self.find(name)?.version)
     }
 
     /// The devices of a backend; [`OpenRequest::device`] is an index of this list.
     pub fn devices(&self, name: &str) -> Result<Vec<Device>> {
-        let plugin = self.find(name)?;
+        let plugin = match self.find(name)?.place {
+            Place::Here(plugin) => plugin,
+            Place::Apart(isolation, source) => return source.devices(&isolation, &self.log),
+        };
         let mut devices = Vec::new();
         for index in 0..MOST_DEVICES {
             // SAFETY: probe is [many]; NULL ends the list.
@@ -150,29 +194,34 @@ impl Registry {
     /// Opens a loss. A backend that is not registered is looked for as `libmpass_<name>.so` in the folders of
     /// MPASS_BACKEND_PATH (ignored when privileges are elevated), then beside the engine's library and the program.
     pub fn open(&self, name: &str, request: &OpenRequest<'_>, pool: Arc<Pool>) -> Result<Box<dyn Loss>> {
-        let plugin = self.find(name)?;
-        Ok(Box::new(PluginLoss::open(plugin, request, pool, self.log.clone())?))
+        let log = self.log.clone();
+        Ok(match self.find(name)?.place {
+            Place::Here(plugin) => Box::new(PluginLoss::open(plugin, request, pool, log)?),
+            Place::Apart(isolation, source) => {
+                Box::new(IsolatedLoss::open(isolation, source, request, pool.workers(), log)?)
+            }
+        })
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, plugin: Plugin, file: Option<PathBuf>) -> Result<()> {
+    fn add(&self, new: Entry) -> Result<()> {
         let mut entries = self.entries();
-        if file.is_some() && entries.iter().any(|entry| entry.plugin.name == plugin.name && entry.file == file) {
+        if new.file.is_some() && entries.iter().any(|entry| entry.name == new.name && entry.file == new.file) {
             return Ok(()); // The same file once more.
         }
-        vacant(&entries, &plugin.name)?;
-        entries.push(Entry { plugin: Arc::new(plugin), file });
+        vacant(&entries, &new.name)?;
+        entries.push(new);
         Ok(())
     }
 
     /// The backend of a name, loaded if need be.
-    fn find(&self, name: &str) -> Result<Arc<Plugin>> {
-        let known = |entries: &[Entry]| entries.iter().find(|e| e.plugin.name == name).map(|e| e.plugin.clone());
-        if let Some(plugin) = known(&self.entries()) {
-            return Ok(plugin);
+    fn find(&self, name: &str) -> Result<Entry> {
+        let known = |entries: &[Entry]| entries.iter().find(|entry| entry.name == name).cloned();
+        if let Some(entry) = known(&self.entries()) {
+            return Ok(entry);
         }
         if let Some(path) = Some(name).filter(|name| is_name(name)).and_then(loader::find) {
             let loaded = self.load(&path)?;
@@ -194,12 +243,19 @@ impl Registry {
     }
 }
 
+impl Entry {
+    fn here(plugin: Plugin, file: Option<PathBuf>) -> Entry {
+        let (name, version) = (plugin.name.clone(), plugin.version.clone());
+        Entry { name, version, file, place: Place::Here(Arc::new(plugin)) }
+    }
+}
+
 fn refused_table(text: String) -> Error {
     Error::Backend { backend: "a table".into(), slot: "register", text }
 }
 
 fn vacant(entries: &[Entry], name: &str) -> Result<()> {
-    match entries.iter().find(|entry| entry.plugin.name == name) {
+    match entries.iter().find(|entry| entry.name == name) {
         None => Ok(()),
         Some(Entry { file: None, .. }) => Err(Error::Argument(format!("there is a backend {name:?} already"))),
         Some(Entry { file: Some(file), .. }) => {

@@ -3,6 +3,7 @@
 use super::loss::Dtype;
 use crate::error::{Error, Result};
 use mountainpass_sdk::abi;
+use std::borrow::Cow;
 use std::ffi::{CString, c_char, c_void};
 
 /// Which loss to open.
@@ -44,10 +45,16 @@ pub enum Values<'a> {
     I64(&'a [i64]),
     I32(&'a [i32]),
     U8(&'a [u8]),
+    /// The bytes of elements of a code of [`abi::dtype`], in C order and aligned for them.
+    Packed {
+        dtype: u32,
+        bytes: &'a [u8],
+    },
     Foreign(Foreign<'a>),
 }
 
-/// Elements as a C caller has them: of any element type of the contract, with any strides. They are never read here.
+/// Elements as a C caller has them: of any element type of the contract, with any strides. They are read only to be copied
+/// to another process.
 #[derive(Clone, Copy, Debug)]
 pub struct Foreign<'a> {
     data: *const c_void,
@@ -75,6 +82,7 @@ impl Values<'_> {
             Values::I64(v) => (v.as_ptr().cast(), abi::dtype::I64),
             Values::I32(v) => (v.as_ptr().cast(), abi::dtype::I32),
             Values::U8(v) => (v.as_ptr().cast(), abi::dtype::U8),
+            Values::Packed { dtype, bytes } => (bytes.as_ptr().cast(), *dtype),
             Values::Foreign(v) => (v.data, v.dtype),
         }
     }
@@ -88,6 +96,7 @@ impl Values<'_> {
             Values::I64(v) => Some(v.len()),
             Values::I32(v) => Some(v.len()),
             Values::U8(v) => Some(v.len()),
+            Values::Packed { dtype, bytes } => element_size(*dtype).map(|size| bytes.len() / size),
             Values::Foreign(_) => None,
         }
     }
@@ -98,6 +107,69 @@ impl Values<'_> {
             _ => std::ptr::null(),
         }
     }
+}
+
+/// The bytes of an element; `None` for a code that is none of [`abi::dtype`].
+fn element_size(dtype: u32) -> Option<usize> {
+    use abi::dtype::*;
+    match dtype {
+        F64 | U64 | I64 => Some(8),
+        F32 | I32 => Some(4),
+        F16 | BF16 => Some(2),
+        U8 => Some(1),
+        _ => None,
+    }
+}
+
+impl Array<'_> {
+    /// Element type and elements, as bytes in C order.
+    pub(super) fn elements(&self) -> Result<(u32, Cow<'_, [u8]>)> {
+        let wrong = |what: &str| Error::Argument(format!("array {:?}: {what}", self.name));
+        let (data, dtype) = self.values.parts();
+        let bytes: &[u8] = match self.values {
+            Values::F32(v) => bytemuck::cast_slice(v),
+            Values::F64(v) => bytemuck::cast_slice(v),
+            Values::U64(v) => bytemuck::cast_slice(v),
+            Values::I64(v) => bytemuck::cast_slice(v),
+            Values::I32(v) => bytemuck::cast_slice(v),
+            Values::U8(v) | Values::Packed { bytes: v, .. } => v,
+            Values::Foreign(v) => {
+                let size = element_size(dtype).ok_or_else(|| wrong("an element type of no size"))?;
+                // SAFETY: `Foreign::new` vouches for what shape and strides reach.
+                let gathered = unsafe { gather(data.cast(), self.shape, v.strides, size) };
+                return Ok((dtype, gathered.ok_or_else(|| wrong("more elements than memory holds"))?.into()));
+            }
+        };
+        Ok((dtype, bytes.into()))
+    }
+}
+
+/// Copies elements of `size` bytes into C order; `None` where there is no memory for them.
+///
+/// # Safety
+/// `data` reaches every element that shape and strides, in elements, lead to.
+unsafe fn gather(data: *const u8, shape: &[u64], strides: Option<&[i64]>, size: usize) -> Option<Vec<u8>> {
+    let count = shape.iter().try_fold(1_u64, |count, &axis| count.checked_mul(axis))?;
+    let count = usize::try_from(count).ok()?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(count.checked_mul(size)?).ok()?;
+    let mut index = vec![0_u64; shape.len()];
+    for i in 0..count {
+        let at = match strides {
+            None => i as isize,
+            Some(strides) => index.iter().zip(strides).map(|(&i, &stride)| i as isize * stride as isize).sum(),
+        };
+        // SAFETY: forwarded; any initialized element is bytes.
+        bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(data.offset(at * size as isize), size) });
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            if index[axis] < shape[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+    Some(bytes)
 }
 
 /// A request with C texts; [`record`](RawRequest::record) points into it.
@@ -175,6 +247,26 @@ impl<'a> RawRequest<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strided_elements_are_copied_in_c_order() {
+        let matrix: [i32; 7] = [1, 2, 3, 4, 5, 6, 0];
+        let elements = |data: *const i32, shape: &[u64], strides| {
+            // SAFETY: 2 x 3 elements of `matrix`, whose strides each case gives.
+            let values = Values::Foreign(unsafe { Foreign::new(data.cast(), strides, abi::dtype::I32) });
+            let array = Array { name: "x", shape, values };
+            let (dtype, bytes) = array.elements().unwrap();
+            assert_eq!(dtype, abi::dtype::I32);
+            let (elements, _) = bytes.as_chunks::<4>();
+            elements.iter().map(|bytes| i32::from_ne_bytes(*bytes)).collect::<Vec<_>>()
+        };
+        let (first, last) = (matrix.as_ptr(), &raw const matrix[5]);
+        assert_eq!(elements(first, &[2, 3], None), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(elements(first, &[2, 3], Some(&[1, 2])), [1, 3, 5, 2, 4, 6]);
+        assert_eq!(elements(last, &[6], Some(&[-1])), [6, 5, 4, 3, 2, 1]);
+        assert_eq!(elements(first, &[], None), [1]);
+        assert_eq!(elements(std::ptr::null(), &[3, 0], None), [0; 0]);
+    }
 
     #[test]
     fn a_request_that_makes_no_sense_is_refused_before_the_backend_sees_it() {

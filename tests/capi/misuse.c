@@ -42,8 +42,8 @@ static void null_is_refused_and_freed(void) {
 }
 
 static void options_are_honoured_or_refused(void) {
-  struct { mpass_engine_options known; uint64_t later; } longer = { { sizeof longer, 1, NULL }, 0 };
-  mpass_engine_options options = { 4, 1, NULL };
+  struct { mpass_engine_options known; uint64_t later; } longer = { { .struct_size = sizeof longer, .threads = 1 }, 0 };
+  mpass_engine_options options = { .struct_size = 4, .threads = 1 };
   mpass_engine *engine = E;
   FAILS(mpass_engine_new(&options, &engine), MPASS_E_ARGUMENT,
         "struct_size of mpass_engine_options is 4: it must be sizeof(mpass_engine_options)");
@@ -52,7 +52,7 @@ static void options_are_honoured_or_refused(void) {
         "struct_size of mpass_engine_options is 4294967280: it must be sizeof(mpass_engine_options)");
   longer.later = 1;
   FAILS(mpass_engine_new(&longer.known, &engine), MPASS_E_UNSUPPORTED,
-        "libmountainpass: mpass_engine_options has 24 bytes of which this library knows 16, and the rest is not zero: it "
+        "libmountainpass: mpass_engine_options has 56 bytes of which this library knows 48, and the rest is not zero: it "
         "asks for something that needs a newer library");
   CHECK(engine == E);
   longer.later = 0;
@@ -209,7 +209,7 @@ static void progress(void *user, const char *stage, uint64_t done, uint64_t tota
 int main(int argc, char **argv) { /* misuse PLUGIN: a file that loads */
   well w = { 1, 0, 0, 0 };
   mpass_hooks hooks = { sizeof hooks, 0, NULL, NULL, progress };
-  mpass_engine_options options = { sizeof options, 2, &hooks };
+  mpass_engine_options options = { .struct_size = sizeof options, .threads = 2, .hooks = &hooks };
   mpass_engine *engine = NULL;
   mpass_loss *loss = NULL;
   mpass_landscape *landscape = NULL;

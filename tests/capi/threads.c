@@ -42,7 +42,7 @@ int main(void) {
   well wells[N] = { { 1, 0, 0, 0 }, { 1, 0, 0, 0 }, { 1, 0, 0, 0 }, { 1, 0, 0, 0 } };
   const char *names[N] = { "a", "b", "c", "d" };
   mpass_hooks hooks = { sizeof hooks, 0, NULL, NULL, progress };
-  mpass_engine_options options = { sizeof options, 2, &hooks };
+  mpass_engine_options options = { .struct_size = sizeof options, .threads = 2, .hooks = &hooks };
   mpass_run_options run = { 0 };
   mpass_engine *engine = NULL;
   mpass_landscape *stopped = NULL;
