@@ -32,7 +32,10 @@ fn test<'a>(report: &'a Value, name: &str) -> &'a Value {
 fn our_surfaces_keep_the_contract() {
     let file = built::cdylib("mountainpass-surfaces-so");
     let (code, report) = check(&file, &["--model", "three-hump-camel"]);
-    assert_eq!((code, remarkable(&report)), (0, vec![]), "{report:#}");
+    let mut remarkable = remarkable(&report);
+    // Rust ends the process when it gets no memory, which is worth a warning and cannot be helped on stable.
+    remarkable.retain(|(name, verdict)| (&**name, &**verdict) != ("memory.huge", "warn"));
+    assert_eq!((code, remarkable), (0, vec![]), "{report:#}");
     assert_eq!((report["plugin"]["name"].as_str(), report["plugin"]["minor"].as_u64()), (Some("surfaces"), Some(1)));
 }
 
