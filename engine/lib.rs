@@ -10,6 +10,7 @@ extern crate self as mountainpass;
 
 pub mod child;
 pub mod error;
+pub mod npy;
 pub mod pool;
 pub mod run;
 

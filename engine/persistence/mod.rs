@@ -5,8 +5,10 @@
 mod barcode;
 pub mod merge_tree;
 mod of_landscape;
+pub mod pairs;
 mod score;
 
 pub use barcode::{Bar, Barcode, Cell, CellKind, DeathKind};
 pub use of_landscape::{Tree, tree};
+pub use pairs::Pair;
 pub use score::Score;
