@@ -4,8 +4,10 @@
 
 mod barcode;
 pub mod merge_tree;
+pub mod of_grid;
 mod of_landscape;
 pub mod pairs;
+pub mod reduce;
 mod score;
 
 pub use barcode::{Bar, Barcode, Cell, CellKind, DeathKind};

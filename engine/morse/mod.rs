@@ -1,0 +1,8 @@
+//! Sampled functions: grids, their discrete gradient and Morse complex.
+
+#![forbid(unsafe_code)]
+
+pub mod basin;
+pub mod gradient;
+pub mod grid;
+pub mod star;
