@@ -51,7 +51,7 @@ pub const OUTSIDE: u32 = u32::MAX;
 /// In the place of a basin: none.
 pub const NOWHERE: u32 = BASIN - 1;
 /// Marks a label as a basin; without it, it is a sample that leads to one.
-const BASIN: u32 = 1 << 31;
+pub(super) const BASIN: u32 = 1 << 31;
 /// Samples of a tile: its labels and edges stay in a core's cache.
 const TILE: usize = if cfg!(test) { 8 } else { 1 << 16 }; // Tests of small grids see many tiles.
 
@@ -297,7 +297,7 @@ fn eldest(parent: &mut [u32], mut i: u32) -> u32 {
 }
 
 /// Replaces the labels of some samples, which lead from sample to sample, by the basin at the end.
-fn lead_home(samples: Range<usize>, labels: &[AtomicU32]) {
+pub(super) fn lead_home(samples: Range<usize>, labels: &[AtomicU32]) {
     for sample in samples {
         let mut at = labels[sample].load(Relaxed);
         while at & BASIN == 0 {

@@ -1,8 +1,9 @@
-//! Sampled functions: grids, their discrete gradient and Morse complex.
+//! Sampled functions: grids with their discrete gradient and Morse complex, graphs and point clouds with their basins.
 
 #![forbid(unsafe_code)]
 
 pub mod basin;
 pub mod gradient;
+pub mod graph;
 pub mod grid;
 pub mod star;

@@ -4,6 +4,7 @@
 
 mod barcode;
 pub mod merge_tree;
+pub mod of_graph;
 pub mod of_grid;
 mod of_landscape;
 pub mod pairs;
