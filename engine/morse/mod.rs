@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod basin;
+pub mod cloud;
 pub mod gradient;
 pub mod graph;
 pub mod grid;
