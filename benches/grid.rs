@@ -15,8 +15,9 @@ fn main() {
     let mut seconds = Vec::new();
     let mut counts = Vec::new();
     for _ in 0..number(3, 1) {
+        let array = array.clone();
         let begun = Instant::now();
-        let grid = Grid::new(array.clone(), &[], Construction::Vertex, false).unwrap();
+        let grid = Grid::new(array, &[], Construction::Vertex, false).unwrap();
         let found = canonical(&grid, Wanted { max_degree, ..Wanted::default() }, &pool);
         seconds.push(begun.elapsed().as_secs_f64());
         let axes = grid.shape.axes() as u32;
