@@ -91,7 +91,9 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
 
     /// Whether the sweep comes to (key, sample) `a` before `b`.
     fn before(a: (K, u32), b: (K, u32)) -> bool {
-        if DOWN { a > b } else { a < b }
+        // Without branches: on rough functions none of them could be predicted.
+        let (a, b) = if DOWN { (b, a) } else { (a, b) };
+        (a.0 < b.0) | ((a.0 == b.0) & (a.1 < b.1))
     }
 
     fn place(&self, sample: u32) -> (K, u32) {
@@ -200,6 +202,8 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
         let width = self.rows.width;
         let mut edges: Vec<Edge<K>> = Vec::new();
         let mut mixed = vec![0_u32; width];
+        let Some(&key) = self.field.keys.first() else { return edges };
+        let mut lower = [Edge { key, at: 0, a: 0, b: 0 }; 81]; // More than there are neighbours.
         for row in rows {
             let begin = row * width;
             let own = &basins[begin..begin + width];
@@ -225,15 +229,12 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
                     continue;
                 }
                 let place = self.place(sample as u32);
-                let seen = edges.len();
+                let mut count = 0;
                 let mut look = |other: usize| {
                     let there = basins[other];
-                    if there != basin
-                        && Self::before(self.place(other as u32), place)
-                        && !edges[seen..].iter().any(|known| known.b == there)
-                    {
-                        edges.push(Edge { key: place.0, at: place.1, a: basin, b: there });
-                    }
+                    // Written in any case and kept if it is one: again no branch to predict.
+                    lower[count] = Edge { key: place.0, at: place.1, a: basin, b: there };
+                    count += usize::from((there != basin) & Self::before(self.place(other as u32), place));
                 };
                 let left = i.checked_sub(1).or(self.ring.then_some(width - 1));
                 let right = Some(i + 1).filter(|&right| right < width).or(self.ring.then_some(0));
@@ -243,6 +244,12 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
                     look(neighbour * width + i);
                     if self.reach == Reach::Box {
                         aside.into_iter().flatten().for_each(|at| look(neighbour * width + at));
+                    }
+                }
+                let begun = edges.len();
+                for edge in &lower[..count] {
+                    if self.reach == Reach::Axes || edges[begun..].iter().all(|known| known.b != edge.b) {
+                        edges.push(*edge);
                     }
                 }
             }
