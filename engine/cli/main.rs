@@ -12,8 +12,10 @@ macro_rules! tell {
 
 mod backends;
 mod builtin;
+mod grid;
 mod progress;
 mod run;
+mod sampled;
 mod show;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +35,8 @@ struct Arguments {
 enum Command {
     /// Finds minima, connects them, and writes barcode and report: loss -> ... -> report
     Run(run::Run),
+    /// The barcode of an n-dimensional array, in all degrees
+    Grid(grid::Command),
     /// Lists backends and their devices
     Backends {
         /// A plugin file to load first; may be repeated
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Run(run) => run.go(),
+        Command::Grid(grid) => grid.go(),
         Command::Backends { load } => backends::list(&load),
         Command::Show { landscape, json } => show::show(&landscape, json),
     };

@@ -30,6 +30,8 @@ pub struct Merge {
     pub birth: u32,
     /// The first sample of the component that swallows it once all that meets at `death` has joined; `None` is the outside.
     pub elder: Option<u32>,
+    /// The two basins that touch there, indices of [`Components::minima`].
+    pub basins: [u32; 2],
 }
 
 /// The components of all sublevel or superlevel sets.
@@ -77,16 +79,13 @@ struct Sweeper<'a, K, const DOWN: bool> {
     reach: Reach,
     /// The outside takes part.
     walled: bool,
-    /// The last axis closes up.
-    ring: bool,
     rows: Rows,
 }
 
 impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
     fn new(field: &Field<'a, K>, reach: Reach) -> Self {
         let walled = DOWN && !field.shape.periodic.iter().all(|&closed| closed);
-        let ring = field.shape.periodic.last() == Some(&true);
-        Sweeper { field: *field, reach, walled, ring, rows: Rows::new(field.shape, reach) }
+        Sweeper { field: *field, reach, walled, rows: Rows::new(field.shape, reach) }
     }
 
     /// Whether the sweep comes to (key, sample) `a` before `b`.
@@ -161,7 +160,7 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
             }
             for (i, ((_, first), label)) in best.iter().zip(labels).enumerate() {
                 let sample = (begin + i) as u32;
-                let outside = self.walled && !self.ring && (i == 0 || i + 1 == width);
+                let outside = self.walled && !self.rows.ring && (i == 0 || i + 1 == width);
                 label.store(
                     match *first {
                         _ if outside => BASIN,
@@ -191,7 +190,7 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
             look(i, i - 1);
             look(i - 1, i);
         }
-        if self.ring {
+        if self.rows.ring {
             look(0, width - 1);
             look(width - 1, 0);
         }
@@ -220,7 +219,7 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
                 mixed[i - 1] |= differ | right;
                 mixed[i] |= differ | left;
             }
-            if self.ring {
+            if self.rows.ring {
                 (mixed[0], mixed[width - 1]) = (1, 1);
             }
             for i in (0..width).filter(|&i| mixed[i] != 0) {
@@ -236,8 +235,8 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
                     lower[count] = Edge { key: place.0, at: place.1, a: basin, b: there };
                     count += usize::from((there != basin) & Self::before(self.place(other as u32), place));
                 };
-                let left = i.checked_sub(1).or(self.ring.then_some(width - 1));
-                let right = Some(i + 1).filter(|&right| right < width).or(self.ring.then_some(0));
+                let left = i.checked_sub(1).or(self.rows.ring.then_some(width - 1));
+                let right = Some(i + 1).filter(|&right| right < width).or(self.rows.ring.then_some(0));
                 let aside = [left, right];
                 aside.into_iter().flatten().for_each(|at| look(begin + at));
                 for &neighbour in &around {
@@ -327,7 +326,12 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
                 }
                 let (elder, dead) = if elder(a, b) { (a, b) } else { (b, a) };
                 parent[dead as usize] = elder;
-                merges.push(Merge { death: edge.at, birth: sample(dead), elder: Some(sample(elder)) });
+                merges.push(Merge {
+                    death: edge.at,
+                    birth: sample(dead),
+                    elder: Some(sample(elder)),
+                    basins: [edge.a, edge.b],
+                });
             }
             if merges.len() > begun + 1 {
                 let last = sample(eldest(&mut parent, group[0].a));
@@ -346,6 +350,35 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
         lasting.sort_unstable_by_key(|&sample| self.place(sample));
         (merges, lasting)
     }
+}
+
+/// The way from a sample down to the minimum of its basin, the steepest at every step, both ends included.
+pub fn descent<K: Key>(field: &Field<'_, K>, reach: Reach, sample: u32) -> Vec<u32> {
+    let rows = Rows::new(field.shape, reach);
+    let mut way = vec![sample];
+    while let Some(&last) = way.last() {
+        let place = |at: &u32| (field.keys[*at as usize], *at);
+        match rows.neighbours(last).into_iter().min_by_key(place).filter(|next| place(next) < place(&last)) {
+            Some(next) => way.push(next),
+            None => break,
+        }
+    }
+    way
+}
+
+/// The path through a merge: from the minimum of one of its basins up to the sample at which it happens, and down to the
+/// minimum of the other.
+pub fn path<K: Key>(field: &Field<'_, K>, reach: Reach, components: &Components, merge: &Merge) -> Vec<u32> {
+    let rows = Rows::new(field.shape, reach);
+    let place = |at: &u32| (field.keys[*at as usize], *at);
+    let [own, other] = merge.basins;
+    let beyond = |at: &u32| components.basins[*at as usize] == other && place(at) < place(&merge.death);
+    let mut path = descent(field, reach, merge.death);
+    debug_assert_eq!(path.last(), components.minima.get(own as usize));
+    path.reverse();
+    let gate = rows.neighbours(merge.death).into_iter().filter(beyond).min_by_key(place);
+    path.extend(gate.into_iter().flat_map(|gate| descent(field, reach, gate)));
+    path
 }
 
 /// The representative of a basin's component. Unlike [`UnionFind`](crate::union_find::UnionFind) it numbers members by
@@ -403,6 +436,8 @@ struct Rows {
     /// The shape of the other axes.
     outer: Option<Shape>,
     reach: Reach,
+    /// The last axis closes up.
+    ring: bool,
 }
 
 impl Rows {
@@ -410,7 +445,8 @@ impl Rows {
         let (width, axes) = (*shape.sizes.last().unwrap_or(&1), shape.axes() - 1);
         let strides = shape.strides[..axes].iter().map(|stride| stride / width).collect();
         let outer = Shape { sizes: shape.sizes[..axes].to_vec(), periodic: shape.periodic[..axes].to_vec(), strides };
-        Rows { width, count: shape.count() / width, outer: (axes > 0).then_some(outer), reach }
+        let ring = shape.periodic.last() == Some(&true);
+        Rows { width, count: shape.count() / width, outer: (axes > 0).then_some(outer), reach, ring }
     }
 
     /// Runs of rows of about [`TILE`] samples.
@@ -438,5 +474,21 @@ impl Rows {
                 rows.split_off(1)
             }
         }
+    }
+
+    /// The samples in reach of a sample.
+    fn neighbours(&self, sample: u32) -> Vec<u32> {
+        let (row, i) = (sample as usize / self.width, sample as usize % self.width);
+        let left = i.checked_sub(1).or(self.ring.then_some(self.width - 1));
+        let right = Some(i + 1).filter(|&right| right < self.width).or(self.ring.then_some(0));
+        let aside = [left, right].into_iter().flatten();
+        let mut all: Vec<usize> = aside.clone().map(|at| row * self.width + at).collect();
+        for row in self.around(row).into_iter().flatten() {
+            all.push(row * self.width + i);
+            if self.reach == Reach::Box {
+                all.extend(aside.clone().map(|at| row * self.width + at));
+            }
+        }
+        all.into_iter().map(|sample| sample as u32).collect()
     }
 }

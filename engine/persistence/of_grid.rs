@@ -6,7 +6,7 @@
 
 use super::Pair;
 use super::reduce::{Reduced, reduce};
-use crate::morse::basin::{Components, Sweep, components};
+use crate::morse::basin::{Components, Sweep, components, path};
 use crate::morse::gradient::{Cell, Gradient};
 use crate::morse::grid::{Construction, Field, Grid, Reach};
 use crate::order::Key;
@@ -38,8 +38,10 @@ impl Default for Wanted {
 pub struct Canonical {
     /// In no particular order of degrees.
     pub pairs: Vec<Pair>,
-    /// With each pair of `pairs`, the cells of a cycle that it ends; none where they were not asked for.
-    pub cycles: Vec<Vec<Cell>>,
+    /// With each pair of `pairs`, where they were asked for and the class ends: in degree 0 the path through the merge, a
+    /// list of samples; above a cycle that the class is and that something fills at its death, a list of cells, each the
+    /// samples of it.
+    pub cycles: Vec<Vec<Vec<u32>>>,
     /// Basins of the sublevel sets; empty where degree 0 was reduced.
     pub components: Components,
 }
@@ -80,7 +82,10 @@ impl<K: Key> Work<'_, K> {
                 if reduces {
                     *ended.entry(merge.death).or_default() += 1;
                 }
-                self.keep(0, merge.birth, Some(merge.death), merge.elder);
+                if self.keep(0, merge.birth, Some(merge.death), merge.elder) && self.wanted.cycles {
+                    let path = path(&self.field, low, &components, merge);
+                    self.found.cycles.push(path.into_iter().map(|sample| vec![sample]).collect());
+                }
             }
             for &birth in &components.lasting {
                 self.keep(0, birth, None, None);
@@ -129,7 +134,9 @@ impl<K: Key> Work<'_, K> {
             positive.clear();
             for (i, (birth, death)) in reduced.pairs.iter().enumerate() {
                 positive.insert(*birth);
-                self.keep_cycle(degree, birth.sample, Some(death.sample), reduced.cycles.get(i));
+                let cycle =
+                    reduced.cycles.get(i).map(|cells| cells.iter().map(|cell| gradient.samples(*cell)).collect());
+                self.keep_cycle(degree, birth.sample, Some(death.sample), cycle);
             }
             // Positive, and no column of the degree above ended there.
             if degree < top {
@@ -181,12 +188,12 @@ impl<K: Key> Work<'_, K> {
     }
 
     /// The same for a class with a cycle.
-    fn keep_cycle(&mut self, degree: usize, birth: u32, death: Option<u32>, cycle: Option<&Vec<Cell>>) {
+    fn keep_cycle(&mut self, degree: usize, birth: u32, death: Option<u32>, cycle: Option<Vec<Vec<u32>>>) {
         if self.keep(degree, birth, death, None) && self.wanted.cycles {
             // Those before it have none.
             self.found.cycles.resize(self.found.pairs.len(), Vec::new());
             if let (Some(cycle), Some(last)) = (cycle, self.found.cycles.last_mut()) {
-                last.clone_from(cycle);
+                *last = cycle;
             }
         }
     }
