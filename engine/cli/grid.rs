@@ -2,6 +2,7 @@
 
 use super::sampled::Sampled;
 use mountainpass::morse::basin::NOWHERE;
+use mountainpass::morse::complex::Complex;
 use mountainpass::morse::grid::{Construction, Grid};
 use mountainpass::npy::{self, Array};
 use mountainpass::persistence::of_grid::{Canonical, Wanted, canonical};
@@ -36,6 +37,9 @@ pub struct Command {
     /// A cycle for every bar: in degree 0 the path through its saddle, above the cells of a cycle
     #[arg(long)]
     cycles: bool,
+    /// Writes the discrete Morse complex: critical cells, boundaries, descending manifolds
+    #[arg(long, value_name = "FILE.json")]
+    complex: Option<PathBuf>,
     /// Keeps bars of length zero
     #[arg(long)]
     zero_length: bool,
@@ -75,11 +79,17 @@ impl Command {
             cycles: self.cycles,
             ..Wanted::default()
         };
-        let found = canonical(&grid, wanted, &Pool::new(self.threads));
+        let pool = Pool::new(self.threads);
+        let found = canonical(&grid, wanted, &pool);
         let seconds = begun.elapsed().as_secs_f64();
         if let Some(file) = &self.labels {
             let labels = Array { shape: grid.shape.sizes.clone(), values: labels(&found).into() };
             write_file(file, &npy::bytes(&labels)).map_err(Error::into_usage)?;
+        }
+        if let Some(file) = &self.complex {
+            let complex = Complex::of(&grid, true, &pool);
+            let text = serde_json::to_vec(&complex).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
+            write_file(file, &text).map_err(Error::into_usage)?;
         }
         let shape: Vec<String> = grid.shape.sizes.iter().map(ToString::to_string).collect();
         let sampled = Sampled {

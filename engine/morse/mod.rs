@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod basin;
+pub mod complex;
 pub mod gradient;
 pub mod grid;
 pub mod star;

@@ -130,6 +130,9 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     let mut across_name = words::value_name(findings).to_lowercase();
     across_name += if across.is_log() { " (log axis)" } else { "" };
     let head = format!("{:>label$}  {:>born$}  {across_name:<places$}  {height} (log axis)", "cell", "birth");
+    if !findings.searched() {
+        lines.push(ink.paint(BOLD, &format!("degree {degree}, {}", counted(all as u64, "bar", "bars"))));
+    }
     lines.push(ink.paint(BOLD, &clip(&head, width)));
     for (bar, birth) in bars.iter().zip(&births) {
         let doubt = bar.below_noise == Some(true) || bar.unconverged == Some(true);
