@@ -2,7 +2,7 @@
 //! everywhere. Values are numbers (no NaN); -0 equals +0; integers are compared as integers.
 //!
 //! [`by_value`] compares f64 pairs. Large sampled functions turn every value into an integer [`Key`] once and compare
-//! (key, index) packed into one number.
+//! (key, index).
 
 #![forbid(unsafe_code)]
 
@@ -16,17 +16,6 @@ pub fn by_value(a: (f64, u64), b: (f64, u64)) -> Ordering {
 
 /// An unsigned integer that orders values.
 pub trait Key: Copy + Ord + Send + Sync + std::fmt::Debug + 'static {
-    /// A key and an index in one number.
-    type Packed: Copy + Ord + Send + Sync + std::fmt::Debug + 'static;
-    /// Below every (key, index), in either direction.
-    const LEAST: Self::Packed;
-
-    /// (key, index) as one number, of the same order.
-    fn pack(self, index: u32) -> Self::Packed;
-    /// (key, index) as one number, of the reversed order.
-    fn pack_down(self, index: u32) -> Self::Packed;
-    /// The index in a packed number of either order.
-    fn index(packed: Self::Packed, down: bool) -> u32;
     /// The key, widened.
     fn wide(self) -> u64;
     /// The key of the opposite order.
@@ -34,18 +23,6 @@ pub trait Key: Copy + Ord + Send + Sync + std::fmt::Debug + 'static {
 }
 
 impl Key for u32 {
-    type Packed = u64;
-    const LEAST: u64 = 0;
-
-    fn pack(self, index: u32) -> u64 {
-        u64::from(self) << 32 | u64::from(index)
-    }
-    fn pack_down(self, index: u32) -> u64 {
-        !self.pack(index)
-    }
-    fn index(packed: u64, down: bool) -> u32 {
-        if down { !packed as u32 } else { packed as u32 }
-    }
     fn wide(self) -> u64 {
         self.into()
     }
@@ -55,18 +32,6 @@ impl Key for u32 {
 }
 
 impl Key for u64 {
-    type Packed = u128;
-    const LEAST: u128 = 0;
-
-    fn pack(self, index: u32) -> u128 {
-        u128::from(self) << 32 | u128::from(index)
-    }
-    fn pack_down(self, index: u32) -> u128 {
-        !self.pack(index)
-    }
-    fn index(packed: u128, down: bool) -> u32 {
-        if down { !packed as u32 } else { packed as u32 }
-    }
     fn wide(self) -> u64 {
         self
     }
@@ -132,14 +97,6 @@ mod tests {
             prop_assert_eq!(f32::from_key(g.key()), g);
             prop_assert_eq!((c.key().cmp(&d.key()), i8::from_key(c.key())), (c.cmp(&d), c));
             prop_assert_eq!((e.key().cmp(&f.key()), i64::from_key(e.key())), (e.cmp(&f), e));
-        }
-
-        #[test]
-        fn packed_numbers_order_by_key_then_index(a: u64, b: u64, i: u32, j: u32) {
-            let order = (a, i).cmp(&(b, j));
-            prop_assert_eq!(a.pack(i).cmp(&b.pack(j)), order);
-            prop_assert_eq!(a.pack_down(i).cmp(&b.pack_down(j)), order.reverse());
-            prop_assert_eq!((u64::index(a.pack(i), false), u64::index(a.pack_down(i), true)), (i, i));
         }
     }
 

@@ -9,7 +9,6 @@
 use super::grid::{Field, Reach, Shape};
 use crate::order::Key;
 use crate::pool::Pool;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -31,6 +30,8 @@ pub struct Merge {
     pub birth: u32,
     /// The first sample of the component that swallows it once all that meets at `death` has joined; `None` is the outside.
     pub elder: Option<u32>,
+    /// The two basins that touch there, indices of [`Components::minima`].
+    pub basins: [u32; 2],
 }
 
 /// The components of all sublevel or superlevel sets.
@@ -66,8 +67,9 @@ pub fn components<K: Key>(field: &Field<'_, K>, reach: Reach, sweep: Sweep, pool
 
 /// An edge between two basins, at the later of its ends.
 #[derive(Clone, Copy, Debug)]
-struct Edge<P> {
-    at: P,
+struct Edge<K> {
+    key: K,
+    at: u32,
     a: u32,
     b: u32,
 }
@@ -86,10 +88,15 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
         Sweeper { field: *field, reach, walled, rows: Rows::new(field.shape, reach) }
     }
 
-    /// A sample's place in the order of the sweep.
-    fn place(&self, sample: usize) -> K::Packed {
-        let key = self.field.keys[sample];
-        if DOWN { key.pack_down(sample as u32) } else { key.pack(sample as u32) }
+    /// Whether the sweep comes to (key, sample) `a` before `b`.
+    fn before(a: (K, u32), b: (K, u32)) -> bool {
+        // Without branches: on rough functions none of them could be predicted.
+        let (a, b) = if DOWN { (b, a) } else { (a, b) };
+        (a.0 < b.0) | ((a.0 == b.0) & (a.1 < b.1))
+    }
+
+    fn place(&self, sample: u32) -> (K, u32) {
+        (self.field.keys[sample as usize], sample)
     }
 
     fn takes_part(&self, sample: usize) -> bool {
@@ -97,10 +104,9 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
     }
 
     fn run(&self, pool: &Pool) -> Components {
-        let n = self.field.keys.len();
         let tiles = self.rows.tiles();
-        let labels: Vec<AtomicU32> = (0..n).map(|_| AtomicU32::new(0)).collect();
-        // Every sample points to the lowest in its reach; those that point nowhere are minima, numbered in scan order.
+        let labels: Vec<AtomicU32> = (0..self.field.keys.len()).map(|_| AtomicU32::new(0)).collect();
+        // Every sample points to the first in its reach; those that are first themselves are numbered in scan order.
         let found = pool.map(tiles.len(), &|tile| self.point(tiles[tile].clone(), &labels));
         let mut minima = if self.walled { vec![OUTSIDE] } else { Vec::new() };
         let mut first = Vec::with_capacity(tiles.len() + 1);
@@ -115,133 +121,134 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
             }
         });
         pool.map(tiles.len(), &|tile| lead_home(self.rows.samples(&tiles[tile]), &labels));
-        let forests = pool.map(tiles.len(), &|tile| {
-            let mut edges = self.edges(tiles[tile].clone(), &labels);
-            edges.sort_unstable_by_key(|edge| edge.at);
-            forest(edges, first[tile]..first[tile + 1])
-        });
-        let edges = merge_sorted(forests, pool);
+        let basins: Vec<u32> = labels.into_iter().map(|label| label.into_inner() & !BASIN).collect();
+        let forests = pool.map(tiles.len(), &|tile| forest(self.sorted(self.edges(tiles[tile].clone(), &basins))));
+        let edges = self.merge_sorted(forests, pool);
         let (merges, lasting) = self.merge(&edges, &minima);
-        let basins = labels.into_iter().map(|label| label.into_inner() & !BASIN).collect();
         Components { merges, lasting, basins, minima }
     }
 
-    /// Points every sample of some rows to the lowest in its reach; returns those that are lowest themselves.
+    /// Points every sample of some rows to the first in its reach; returns those that are first themselves.
     fn point(&self, rows: Range<usize>, labels: &[AtomicU32]) -> Vec<u32> {
         let width = self.rows.width;
-        let (mut own, mut best) = (vec![K::LEAST; width], vec![K::LEAST; width]);
+        let mut best: Vec<(K, u32)> = Vec::with_capacity(width);
         let mut minima = Vec::new();
         for row in rows {
-            let begin = row * width;
-            own.iter_mut().enumerate().for_each(|(i, own)| *own = self.place(begin + i));
-            best.copy_from_slice(&own);
-            if self.reach == Reach::Axes {
-                self.look_aside(&own, &mut best);
+            let (begin, around) = (row * width, self.rows.around(row));
+            let labels = &labels[begin..begin + width];
+            if self.walled && around.contains(&None) {
+                labels.iter().for_each(|label| label.store(BASIN, Relaxed)); // The outside is the first basin.
+                continue;
             }
-            for neighbour in &self.rows.around(row) {
-                match *neighbour {
-                    Some(row) => {
-                        let begin = row * width;
-                        best.iter_mut().enumerate().for_each(|(i, best)| *best = (*best).min(self.place(begin + i)));
+            best.clear();
+            best.extend(self.field.keys[begin..begin + width].iter().zip(begin as u32..).map(|(&key, at)| (key, at)));
+            if self.reach == Reach::Axes {
+                self.look_aside(&mut best, |i| self.place((begin + i) as u32));
+            }
+            for neighbour in around.into_iter().flatten() {
+                let keys = &self.field.keys[neighbour * width..(neighbour + 1) * width];
+                for ((best, &key), at) in best.iter_mut().zip(keys).zip((neighbour * width) as u32..) {
+                    // A whole row comes before or after another: of equal keys the lesser index wins, or the greater.
+                    if Self::before((key, at), *best) {
+                        *best = (key, at);
                     }
-                    None if self.walled => best.fill(K::LEAST),
-                    None => {}
                 }
             }
             if self.reach == Reach::Box {
                 let column = best.clone();
-                self.look_aside(&column, &mut best);
+                self.look_aside(&mut best, |i| column[i]);
             }
-            for (i, (own, best)) in own.iter().zip(&best).enumerate() {
-                let sample = begin + i;
-                let takes_part = self.takes_part(sample);
-                let label = match K::index(*best, DOWN) {
-                    _ if !takes_part => BASIN | NOWHERE,
-                    _ if *best == K::LEAST => BASIN, // The outside, the first basin.
-                    lowest => lowest,
-                };
-                if best == own && takes_part {
-                    minima.push(sample as u32);
+            for (i, ((_, first), label)) in best.iter().zip(labels).enumerate() {
+                let sample = (begin + i) as u32;
+                let outside = self.walled && !self.rows.ring && (i == 0 || i + 1 == width);
+                label.store(
+                    match *first {
+                        _ if outside => BASIN,
+                        _ if !self.takes_part(begin + i) => BASIN | NOWHERE,
+                        first => first,
+                    },
+                    Relaxed,
+                );
+                if *first == sample && label.load(Relaxed) & BASIN == 0 {
+                    minima.push(sample);
                 }
-                labels[sample].store(label, Relaxed);
             }
         }
         minima
     }
 
-    /// Lowers every entry of a row to the least of itself and its two neighbours in `of`.
-    fn look_aside(&self, of: &[K::Packed], best: &mut [K::Packed]) {
-        let width = of.len();
+    /// Brings every entry of a row to the first of itself and of `of` on both sides.
+    fn look_aside(&self, best: &mut [(K, u32)], of: impl Fn(usize) -> (K, u32)) {
+        let width = best.len();
+        let mut look = |i: usize, at: usize| {
+            let there = of(at);
+            if Self::before(there, best[i]) {
+                best[i] = there;
+            }
+        };
         for i in 1..width {
-            best[i] = best[i].min(of[i - 1]);
-            best[i - 1] = best[i - 1].min(of[i]);
+            look(i, i - 1);
+            look(i - 1, i);
         }
-        if *self.field.shape.periodic.last().unwrap_or(&false) {
-            best[0] = best[0].min(of[width - 1]);
-            best[width - 1] = best[width - 1].min(of[0]);
-        } else if self.walled {
-            (best[0], best[width - 1]) = (K::LEAST, K::LEAST);
+        if self.rows.ring {
+            look(0, width - 1);
+            look(width - 1, 0);
         }
     }
 
-    /// The edges from the samples of some rows down into other basins.
-    fn edges(&self, rows: Range<usize>, labels: &[AtomicU32]) -> Vec<Edge<K::Packed>> {
+    /// The edges from the samples of some rows to earlier ones in other basins.
+    fn edges(&self, rows: Range<usize>, basins: &[u32]) -> Vec<Edge<K>> {
         let width = self.rows.width;
-        let closed = *self.field.shape.periodic.last().unwrap_or(&false);
-        let label = |sample: usize| labels[sample].load(Relaxed);
-        let mut edges = Vec::new();
+        let mut edges: Vec<Edge<K>> = Vec::new();
         let mut mixed = vec![0_u32; width];
+        let Some(&key) = self.field.keys.first() else { return edges };
+        let mut lower = [Edge { key, at: 0, a: 0, b: 0 }; 81]; // More than there are neighbours.
         for row in rows {
-            let own = &labels[row * width..(row + 1) * width];
+            let begin = row * width;
+            let own = &basins[begin..begin + width];
             let around: Vec<usize> = self.rows.around(row).into_iter().flatten().collect();
             // Almost every sample of a smooth function has one basin around it: those are passed over by the row.
             mixed.fill(0);
             for &neighbour in &around {
-                let other = &labels[neighbour * width..(neighbour + 1) * width];
-                for ((mixed, own), other) in mixed.iter_mut().zip(own).zip(other) {
-                    *mixed |= own.load(Relaxed) ^ other.load(Relaxed);
-                }
+                let other = &basins[neighbour * width..(neighbour + 1) * width];
+                mixed.iter_mut().zip(own).zip(other).for_each(|((mixed, own), other)| *mixed |= own ^ other);
             }
-            if self.reach == Reach::Box {
-                // A neighbour differs from this sample, or the one above it does from it.
-                for i in 1..width {
-                    mixed[i - 1] |= mixed[i];
-                }
-                for i in (1..width).rev() {
-                    mixed[i] |= mixed[i - 1];
-                }
+            for i in 1..width {
+                let differ = own[i - 1] ^ own[i];
+                let (left, right) = if self.reach == Reach::Box { (mixed[i - 1], mixed[i]) } else { (0, 0) };
+                mixed[i - 1] |= differ | right;
+                mixed[i] |= differ | left;
             }
-            for i in 0..width {
-                let (left, right) = (i.checked_sub(1), Some(i + 1).filter(|&right| right < width));
-                let left = left.or(closed.then_some(width - 1));
-                let right = right.or(closed.then_some(0));
-                let here = own[i].load(Relaxed);
-                let aside = [left, right];
-                let differs = |at: Option<usize>| at.is_some_and(|at| own[at].load(Relaxed) != here);
-                let edge_of_box = self.reach == Reach::Box && (i == 0 || i + 1 == width);
-                if mixed[i] == 0 && !aside.into_iter().any(differs) && !edge_of_box {
-                    continue;
-                }
-                let sample = row * width + i;
+            if self.rows.ring {
+                (mixed[0], mixed[width - 1]) = (1, 1);
+            }
+            for i in (0..width).filter(|&i| mixed[i] != 0) {
+                let (sample, basin) = (begin + i, own[i]);
                 if !self.takes_part(sample) {
                     continue;
                 }
-                let at = self.place(sample);
-                let seen = edges.len();
+                let place = self.place(sample as u32);
+                let mut count = 0;
                 let mut look = |other: usize| {
-                    let there = label(other);
-                    if there != here && self.place(other) < at {
-                        let edge = Edge { at, a: here & !BASIN, b: there & !BASIN };
-                        if !edges[seen..].iter().any(|known: &Edge<K::Packed>| known.b == edge.b) {
-                            edges.push(edge);
-                        }
-                    }
+                    let there = basins[other];
+                    // Written in any case and kept if it is one: again no branch to predict.
+                    lower[count] = Edge { key: place.0, at: place.1, a: basin, b: there };
+                    count += usize::from((there != basin) & Self::before(self.place(other as u32), place));
                 };
-                aside.into_iter().flatten().for_each(|at| look(row * width + at));
+                let left = i.checked_sub(1).or(self.rows.ring.then_some(width - 1));
+                let right = Some(i + 1).filter(|&right| right < width).or(self.rows.ring.then_some(0));
+                let aside = [left, right];
+                aside.into_iter().flatten().for_each(|at| look(begin + at));
                 for &neighbour in &around {
                     look(neighbour * width + i);
                     if self.reach == Reach::Box {
                         aside.into_iter().flatten().for_each(|at| look(neighbour * width + at));
+                    }
+                }
+                let begun = edges.len();
+                for edge in &lower[..count] {
+                    if self.reach == Reach::Axes || edges[begun..].iter().all(|known| known.b != edge.b) {
+                        edges.push(*edge);
                     }
                 }
             }
@@ -249,40 +256,129 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
         edges
     }
 
+    /// Sorts the edges of a tile, which come in the order of their samples, into that of the sweep: by the leading bits
+    /// of the keys and the number of the edge in one word, then by what those bits do not tell.
+    fn sorted(&self, edges: Vec<Edge<K>>) -> Vec<Edge<K>> {
+        const NUMBER: u32 = 24; // A tile has fewer edges than 2^24.
+        let wide = |edge: &Edge<K>| if DOWN { !edge.key.wide() } else { edge.key.wide() };
+        let least = edges.iter().map(wide).min().unwrap_or(0);
+        let range = edges.iter().map(wide).max().unwrap_or(0) - least;
+        let shift = (u64::BITS - range.leading_zeros()).saturating_sub(u64::BITS - NUMBER);
+        let last = edges.len().saturating_sub(1);
+        let number = |i: usize| if DOWN { last - i } else { i };
+        let word = |(i, edge): (usize, &Edge<K>)| (wide(edge) - least) >> shift << NUMBER | number(i) as u64;
+        let mut words: Vec<u64> = edges.iter().enumerate().map(word).collect();
+        words.sort_unstable();
+        let mut sorted: Vec<Edge<K>> =
+            words.iter().map(|word| edges[number((word & ((1 << NUMBER) - 1)) as usize)]).collect();
+        if shift > 0 {
+            let mut begin = 0;
+            for run in words.chunk_by(|a, b| a >> NUMBER == b >> NUMBER) {
+                // Stable: equal keys keep their order.
+                sorted[begin..begin + run.len()].sort_by_key(wide);
+                begin += run.len();
+            }
+        }
+        sorted
+    }
+
+    /// Joins sorted lists into one sorted list, pairwise and in parallel.
+    fn merge_sorted(&self, mut lists: Vec<Vec<Edge<K>>>, pool: &Pool) -> Vec<Edge<K>> {
+        let before = |a: &Edge<K>, b: &Edge<K>| Self::before((a.key, a.at), (b.key, b.at));
+        while lists.len() > 1 {
+            let pairs: Vec<&[Vec<Edge<K>>]> = lists.chunks(2).collect();
+            lists = pool.map(pairs.len(), &|pair| match pairs[pair] {
+                [a, b] => {
+                    let mut merged = Vec::with_capacity(a.len() + b.len());
+                    let (mut i, mut j) = (0, 0);
+                    while i < a.len() && j < b.len() {
+                        let second = before(&b[j], &a[i]);
+                        merged.push(if second { b[j] } else { a[i] });
+                        j += usize::from(second);
+                        i += usize::from(!second);
+                    }
+                    merged.extend_from_slice(&a[i..]);
+                    merged.extend_from_slice(&b[j..]);
+                    merged
+                }
+                rest => rest.concat(),
+            });
+        }
+        lists.pop().unwrap_or_default()
+    }
+
     /// Merges basins over sorted edges under the elder rule.
-    fn merge(&self, edges: &[Edge<K::Packed>], minima: &[u32]) -> (Vec<Merge>, Vec<u32>) {
-        let age = |basin: u32| match minima[basin as usize] {
-            OUTSIDE => K::LEAST,
-            sample => self.place(sample as usize),
+    fn merge(&self, edges: &[Edge<K>], minima: &[u32]) -> (Vec<Merge>, Vec<u32>) {
+        let elder = |a: u32, b: u32| match (minima[a as usize], minima[b as usize]) {
+            (OUTSIDE, _) => true,
+            (_, OUTSIDE) => false,
+            (a, b) => Self::before(self.place(a), self.place(b)),
         };
         let mut parent: Vec<u32> = (0..minima.len() as u32).collect();
         let mut merges: Vec<Merge> = Vec::with_capacity(edges.len());
         let sample = |basin: u32| minima[basin as usize];
         for group in edges.chunk_by(|a, b| a.at == b.at) {
-            let death = K::index(group[0].at, DOWN);
             let begun = merges.len();
-            let mut survivor = 0;
             for edge in group {
                 let (a, b) = (eldest(&mut parent, edge.a), eldest(&mut parent, edge.b));
                 if a == b {
                     continue;
                 }
-                let (elder, dead) = if age(a) < age(b) { (a, b) } else { (b, a) };
+                let (elder, dead) = if elder(a, b) { (a, b) } else { (b, a) };
                 parent[dead as usize] = elder;
-                survivor = elder;
-                merges.push(Merge { death, birth: sample(dead), elder: None });
+                merges.push(Merge {
+                    death: edge.at,
+                    birth: sample(dead),
+                    elder: Some(sample(elder)),
+                    basins: [edge.a, edge.b],
+                });
             }
-            if merges.len() > begun {
-                let elder = Some(sample(eldest(&mut parent, survivor))).filter(|&sample| sample != OUTSIDE);
-                merges[begun..].iter_mut().for_each(|merge| merge.elder = elder);
-                merges[begun..].sort_unstable_by_key(|merge| self.place(merge.birth as usize));
+            if merges.len() > begun + 1 {
+                let last = sample(eldest(&mut parent, group[0].a));
+                merges[begun..].iter_mut().for_each(|merge| merge.elder = Some(last));
+                merges[begun..].sort_unstable_by(|a, b| {
+                    let order = self.place(a.birth).cmp(&self.place(b.birth));
+                    if DOWN { order.reverse() } else { order }
+                });
             }
+        }
+        if self.walled {
+            merges.iter_mut().for_each(|merge| merge.elder = merge.elder.filter(|&elder| elder != OUTSIDE));
         }
         let lasting = (0..minima.len() as u32).filter(|&basin| parent[basin as usize] == basin).map(sample);
         let mut lasting: Vec<u32> = lasting.filter(|&sample| sample != OUTSIDE).collect();
-        lasting.sort_unstable_by_key(|&sample| self.place(sample as usize));
+        lasting.sort_unstable_by_key(|&sample| self.place(sample));
         (merges, lasting)
     }
+}
+
+/// The way from a sample down to the minimum of its basin, the steepest at every step, both ends included.
+pub fn descent<K: Key>(field: &Field<'_, K>, reach: Reach, sample: u32) -> Vec<u32> {
+    let rows = Rows::new(field.shape, reach);
+    let mut way = vec![sample];
+    while let Some(&last) = way.last() {
+        let place = |at: &u32| (field.keys[*at as usize], *at);
+        match rows.neighbours(last).into_iter().min_by_key(place).filter(|next| place(next) < place(&last)) {
+            Some(next) => way.push(next),
+            None => break,
+        }
+    }
+    way
+}
+
+/// The path through a merge: from the minimum of one of its basins up to the sample at which it happens, and down to the
+/// minimum of the other.
+pub fn path<K: Key>(field: &Field<'_, K>, reach: Reach, components: &Components, merge: &Merge) -> Vec<u32> {
+    let rows = Rows::new(field.shape, reach);
+    let place = |at: &u32| (field.keys[*at as usize], *at);
+    let [own, other] = merge.basins;
+    let beyond = |at: &u32| components.basins[*at as usize] == other && place(at) < place(&merge.death);
+    let mut path = descent(field, reach, merge.death);
+    debug_assert_eq!(path.last(), components.minima.get(own as usize));
+    path.reverse();
+    let gate = rows.neighbours(merge.death).into_iter().filter(beyond).min_by_key(place);
+    path.extend(gate.into_iter().flat_map(|gate| descent(field, reach, gate)));
+    path
 }
 
 /// The representative of a basin's component. Unlike [`UnionFind`](crate::union_find::UnionFind) it numbers members by
@@ -306,66 +402,31 @@ pub(super) fn lead_home(samples: Range<usize>, labels: &[AtomicU32]) {
         let (basin, mut walk) = (at, sample);
         loop {
             // Another thread may have been here: whatever it wrote leads to the same basin.
-            let next = labels[walk].swap(basin, Relaxed);
+            let next = labels[walk].load(Relaxed);
             if next & BASIN != 0 {
                 break;
             }
+            labels[walk].store(basin, Relaxed);
             walk = next as usize;
         }
     }
 }
 
-/// Of sorted edges, those that join two components. `own` are the basins most edges are between.
-fn forest<P: Copy>(edges: Vec<Edge<P>>, own: Range<u32>) -> Vec<Edge<P>> {
-    let mut strangers: HashMap<u32, u32> = HashMap::new();
-    let mut parent: Vec<u32> = (0..own.len() as u32).collect();
+/// Of sorted edges, those that join two components.
+fn forest<K: Copy>(edges: Vec<Edge<K>>) -> Vec<Edge<K>> {
+    // The basins of a tile are neighbours in number, or few in all.
+    let ends = || edges.iter().flat_map(|edge| [edge.a, edge.b]);
+    let (least, most) = (ends().min().unwrap_or(0), ends().max().unwrap_or(0));
+    let mut parent: Vec<u32> = (0..=most - least).collect();
     let mut kept = Vec::new();
     for edge in edges {
-        let mut find = |basin: u32| {
-            let member = match basin {
-                own_one if own.contains(&own_one) => own_one - own.start,
-                stranger => *strangers.entry(stranger).or_insert_with(|| {
-                    parent.push(parent.len() as u32);
-                    parent.len() as u32 - 1
-                }),
-            };
-            eldest(&mut parent, member)
-        };
-        let (a, b) = (find(edge.a), find(edge.b));
+        let (a, b) = (eldest(&mut parent, edge.a - least), eldest(&mut parent, edge.b - least));
         if a != b {
             parent[a as usize] = b;
             kept.push(edge);
         }
     }
     kept
-}
-
-/// Joins sorted lists into one sorted list, pairwise and in parallel.
-fn merge_sorted<P: Copy + Ord + Send + Sync>(mut lists: Vec<Vec<Edge<P>>>, pool: &Pool) -> Vec<Edge<P>> {
-    while lists.len() > 1 {
-        let pairs: Vec<&[Vec<Edge<P>>]> = lists.chunks(2).collect();
-        lists = pool.map(pairs.len(), &|pair| match pairs[pair] {
-            [a, b] => {
-                let mut merged = Vec::with_capacity(a.len() + b.len());
-                let (mut i, mut j) = (0, 0);
-                while i < a.len() && j < b.len() {
-                    // Equal places keep the order of the tiles.
-                    if b[j].at < a[i].at {
-                        merged.push(b[j]);
-                        j += 1;
-                    } else {
-                        merged.push(a[i]);
-                        i += 1;
-                    }
-                }
-                merged.extend_from_slice(&a[i..]);
-                merged.extend_from_slice(&b[j..]);
-                merged
-            }
-            rest => rest.concat(),
-        });
-    }
-    lists.pop().unwrap_or_default()
 }
 
 /// A grid as rows along its last axis.
@@ -375,6 +436,8 @@ struct Rows {
     /// The shape of the other axes.
     outer: Option<Shape>,
     reach: Reach,
+    /// The last axis closes up.
+    ring: bool,
 }
 
 impl Rows {
@@ -382,7 +445,8 @@ impl Rows {
         let (width, axes) = (*shape.sizes.last().unwrap_or(&1), shape.axes() - 1);
         let strides = shape.strides[..axes].iter().map(|stride| stride / width).collect();
         let outer = Shape { sizes: shape.sizes[..axes].to_vec(), periodic: shape.periodic[..axes].to_vec(), strides };
-        Rows { width, count: shape.count() / width, outer: (axes > 0).then_some(outer), reach }
+        let ring = shape.periodic.last() == Some(&true);
+        Rows { width, count: shape.count() / width, outer: (axes > 0).then_some(outer), reach, ring }
     }
 
     /// Runs of rows of about [`TILE`] samples.
@@ -410,5 +474,21 @@ impl Rows {
                 rows.split_off(1)
             }
         }
+    }
+
+    /// The samples in reach of a sample.
+    fn neighbours(&self, sample: u32) -> Vec<u32> {
+        let (row, i) = (sample as usize / self.width, sample as usize % self.width);
+        let left = i.checked_sub(1).or(self.ring.then_some(self.width - 1));
+        let right = Some(i + 1).filter(|&right| right < self.width).or(self.ring.then_some(0));
+        let aside = [left, right].into_iter().flatten();
+        let mut all: Vec<usize> = aside.clone().map(|at| row * self.width + at).collect();
+        for row in self.around(row).into_iter().flatten() {
+            all.push(row * self.width + i);
+            if self.reach == Reach::Box {
+                all.extend(aside.clone().map(|at| row * self.width + at));
+            }
+        }
+        all.into_iter().map(|sample| sample as u32).collect()
     }
 }

@@ -102,6 +102,12 @@ impl<'a, K: Key> Gradient<'a, K> {
         self.stars.iter().enumerate().flat_map(cells).collect()
     }
 
+    /// The samples of a cell, its own first: its vertices, or the cubes round it.
+    pub fn samples(&self, cell: Cell) -> Vec<u32> {
+        let (samples, count) = self.spanned(cell.sample as usize, self.codes.steps[cell.code as usize]);
+        samples[..count].iter().map(|(sample, _)| *sample as u32).collect()
+    }
+
     /// Calls `each` with every facet of a cell.
     pub fn facets(&self, cell: Cell, mut each: impl FnMut(Cell)) {
         let steps = self.codes.steps[cell.code as usize];
@@ -131,7 +137,21 @@ impl<'a, K: Key> Gradient<'a, K> {
     /// first of its cubes.
     fn owned(&self, from: usize, steps: [i8; 4]) -> Cell {
         let place = |sample: usize| (self.field.keys[sample], sample);
-        // Every sample of the cell with the axes it is stepped along, as bits.
+        let (samples, count) = self.spanned(from, steps);
+        let samples = samples[..count].iter();
+        let owner = match self.codes.construction {
+            Construction::Vertex => samples.max_by_key(|(sample, _)| place(*sample)),
+            Construction::TopCell => samples.min_by_key(|(sample, _)| place(*sample)),
+        };
+        let &(sample, taken) = owner.unwrap_or(&(from, 0));
+        let mut own = steps;
+        (0..self.codes.axes).filter(|axis| taken >> axis & 1 == 1).for_each(|axis| own[axis] = -own[axis]);
+        Cell { sample: sample as u32, code: self.codes.code(&own) }
+    }
+
+    /// The samples that are spanned from one along some steps, and how many; each with the axes it is stepped along, as
+    /// bits.
+    fn spanned(&self, from: usize, steps: [i8; 4]) -> ([(usize, u8); 16], usize) {
         let (mut samples, mut count) = ([(from, 0_u8); 16], 1);
         for axis in 0..self.codes.axes {
             for i in 0..if steps[axis] == 0 { 0 } else { count } {
@@ -142,15 +162,7 @@ impl<'a, K: Key> Gradient<'a, K> {
                 }
             }
         }
-        let samples = samples[..count].iter();
-        let owner = match self.codes.construction {
-            Construction::Vertex => samples.max_by_key(|(sample, _)| place(*sample)),
-            Construction::TopCell => samples.min_by_key(|(sample, _)| place(*sample)),
-        };
-        let &(sample, taken) = owner.unwrap_or(&(from, 0));
-        let mut own = steps;
-        (0..self.codes.axes).filter(|axis| taken >> axis & 1 == 1).for_each(|axis| own[axis] = -own[axis]);
-        Cell { sample: sample as u32, code: self.codes.code(&own) }
+        (samples, count)
     }
 }
 

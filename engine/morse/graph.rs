@@ -10,11 +10,11 @@ mod forest;
 mod level;
 mod rank;
 
-pub use forest::{Forest, Pass, Path};
+pub use forest::{Cycle, Forest, Pass, Path};
 
+use super::cloud::Cloud;
 use crate::error::{Error, Result};
 use crate::npy::{Array, Values};
-use crate::order::Key;
 use crate::pool::Pool;
 use level::Levels;
 use std::fmt::Display;
@@ -83,6 +83,25 @@ impl Graph {
         Graph::new(flat(values, "values")?, ends, own.map(|own| flat(own, "edge values")).transpose()?, superlevel)
     }
 
+    /// The function with a value for each point of a cloud, on the graph of its k nearest neighbours: see [`Cloud::edges`].
+    pub fn on_cloud(
+        cloud: &Cloud,
+        values: Array,
+        k: usize,
+        radius: Option<f64>,
+        superlevel: bool,
+        pool: &Pool,
+    ) -> Result<Graph> {
+        let values = flat(values, "values")?;
+        if values.len() != cloud.points() {
+            let (n, values) = (cloud.points(), values.len());
+            return Err(Error::Argument(format!("there are {n} points but {values} values: one for each is needed")));
+        }
+        // Bad values are found before the long search for neighbours.
+        Graph::new(values.clone(), Vec::new(), None, superlevel)?;
+        Graph::new(values, cloud.edges(k, radius, pool)?, None, superlevel)
+    }
+
     /// n, the number of vertices.
     pub fn vertices(&self) -> usize {
         self.n
@@ -118,7 +137,7 @@ impl Graph {
     pub fn census(&self) -> Census {
         let mut alone = vec![true; self.n];
         let proper = self.edges.iter().filter(|[a, b]| a != b);
-        let mut pairs: Vec<u64> = proper.map(|&[a, b]| a.min(b).pack(a.max(b))).collect();
+        let mut pairs: Vec<u64> = proper.map(|&[a, b]| packed(a.min(b), a.max(b))).collect();
         let proper = pairs.len();
         for &[a, b] in self.edges.iter().filter(|[a, b]| a != b) {
             (alone[a as usize], alone[b as usize]) = (false, false);
@@ -134,8 +153,13 @@ impl Graph {
     }
 }
 
+/// Two numbers as one that orders by the first.
+fn packed(first: u32, second: u32) -> u64 {
+    u64::from(first) << 32 | u64::from(second)
+}
+
 /// The values of an array with one axis.
-pub(super) fn flat(array: Array, what: &str) -> Result<Values> {
+fn flat(array: Array, what: &str) -> Result<Values> {
     match array.shape[..] {
         [_] => Ok(array.values),
         _ => Err(Error::Argument(format!("the {what} have shape {:?}: one axis is needed", array.shape))),

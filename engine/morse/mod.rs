@@ -4,6 +4,7 @@
 
 pub mod basin;
 pub mod cloud;
+pub mod complex;
 pub mod gradient;
 pub mod graph;
 pub mod grid;

@@ -6,7 +6,7 @@
 
 use super::Pair;
 use super::reduce::{Reduced, reduce};
-use crate::morse::basin::{Components, Sweep, components};
+use crate::morse::basin::{Components, Sweep, components, path};
 use crate::morse::gradient::{Cell, Gradient};
 use crate::morse::grid::{Construction, Field, Grid, Reach};
 use crate::order::Key;
@@ -36,10 +36,12 @@ impl Default for Wanted {
 /// Pairs, and where they were asked for, cycles.
 #[derive(Clone, Debug, Default)]
 pub struct Canonical {
-    /// By degree; in the order of the sweep.
+    /// In no particular order of degrees.
     pub pairs: Vec<Pair>,
-    /// With each pair of `pairs`, the cells of a cycle that it kills; empty where there is none.
-    pub cycles: Vec<Vec<Cell>>,
+    /// With each pair of `pairs`, where they were asked for and the class ends: in degree 0 the path through the merge, a
+    /// list of samples; above a cycle that the class is and that something fills at its death, a list of cells, each the
+    /// samples of it.
+    pub cycles: Vec<Vec<Vec<u32>>>,
     /// Basins of the sublevel sets; empty where degree 0 was reduced.
     pub components: Components,
 }
@@ -70,19 +72,26 @@ impl<K: Key> Work<'_, K> {
             Construction::Vertex => (Reach::Axes, Reach::Box),
             Construction::TopCell => (Reach::Box, Reach::Axes),
         };
+        let dual = !(closed || self.wanted.reduction || self.wanted.cycles) && n > 1 && top == n - 1;
+        let reduces = top > 0 && (!dual || n > 2) || self.wanted.reduction;
         let mut ended: HashMap<u32, usize> = HashMap::new(); // Components that end at a sample.
         if !self.wanted.reduction {
             let components = components(&self.field, low, Sweep::Up, self.pool);
+            self.found.pairs.reserve(components.merges.len());
             for merge in &components.merges {
-                if top > 0 {
+                if reduces {
                     *ended.entry(merge.death).or_default() += 1;
                 }
-                self.keep(0, merge.birth, Some(merge.death), merge.elder, Vec::new());
+                if self.keep(0, merge.birth, Some(merge.death), merge.elder) && self.wanted.cycles {
+                    let path = path(&self.field, low, &components, merge);
+                    self.found.cycles.push(path.into_iter().map(|sample| vec![sample]).collect());
+                }
             }
-            components.lasting.iter().for_each(|&birth| self.keep(0, birth, None, None, Vec::new()));
+            for &birth in &components.lasting {
+                self.keep(0, birth, None, None);
+            }
             self.found.components = components;
         }
-        let dual = !(closed || self.wanted.reduction || self.wanted.cycles) && n > 1 && top == n - 1;
         let mut begun: HashMap<u32, usize> = HashMap::new(); // Classes of degree n - 1 that begin at a sample.
         if dual {
             for merge in components(&self.field, high, Sweep::Down, self.pool).merges {
@@ -91,23 +100,15 @@ impl<K: Key> Work<'_, K> {
                     if n > 2 {
                         *begun.entry(merge.death).or_default() += 1;
                     }
-                    self.keep(n - 1, merge.death, death, None, Vec::new());
+                    self.keep(n - 1, merge.death, death, None);
                 }
             }
         }
         let lowest = usize::from(!self.wanted.reduction);
         let highest = if dual { n - 2 } else { top.min(n - 1) };
-        if top > 0 && (!dual || n > 2) || self.wanted.reduction {
+        if reduces {
             self.reduce(lowest, highest, top, dual.then_some(begun), &ended);
         }
-        let order: Vec<usize> = {
-            let degree = |i: &usize| self.found.pairs[*i].degree;
-            let mut order: Vec<usize> = (0..self.found.pairs.len()).collect();
-            order.sort_by_key(degree); // Stable: within a degree the order of the sweep stays.
-            order
-        };
-        self.found.pairs = order.iter().map(|&i| self.found.pairs[i]).collect();
-        self.found.cycles = order.iter().map(|&i| std::mem::take(&mut self.found.cycles[i])).collect();
         self.found
     }
 
@@ -133,12 +134,13 @@ impl<K: Key> Work<'_, K> {
             positive.clear();
             for (i, (birth, death)) in reduced.pairs.iter().enumerate() {
                 positive.insert(*birth);
-                let cycle = reduced.cycles.get(i).cloned().unwrap_or_default();
-                self.keep(degree, birth.sample, Some(death.sample), None, cycle);
+                let cycle =
+                    reduced.cycles.get(i).map(|cells| cells.iter().map(|cell| gradient.samples(*cell)).collect());
+                self.keep_cycle(degree, birth.sample, Some(death.sample), cycle);
             }
             // Positive, and no column of the degree above ended there.
             if degree < top {
-                reduced.vanished.iter().for_each(|cell| self.keep(degree + 1, cell.sample, None, None, Vec::new()));
+                reduced.vanished.iter().for_each(|cell| self.keep_cycle(degree + 1, cell.sample, None, None));
             }
         }
         // What no column was made for: lowest-degree cells that end nothing and that nothing ends.
@@ -149,7 +151,7 @@ impl<K: Key> Work<'_, K> {
         for cell in lasting {
             match ends.get_mut(&cell.sample) {
                 Some(left) if *left > 0 => *left -= 1,
-                _ => self.keep(lowest, cell.sample, None, None, Vec::new()),
+                _ => self.keep_cycle(lowest, cell.sample, None, None),
             }
         }
     }
@@ -171,17 +173,29 @@ impl<K: Key> Work<'_, K> {
         Reduced { vanished: Vec::new(), ..reduced } // Those that did were counted by duality.
     }
 
-    fn keep(&mut self, degree: usize, birth: u32, death: Option<u32>, elder: Option<u32>, cycle: Vec<Cell>) {
+    /// Keeps a pair that was asked for; tells whether it was.
+    fn keep(&mut self, degree: usize, birth: u32, death: Option<u32>, elder: Option<u32>) -> bool {
         let keys = self.field.keys;
         let empty = death.is_some_and(|death| keys[death as usize] == keys[birth as usize]);
         // Within one star nothing begins that the same star ends.
         if degree > self.wanted.max_degree || death == Some(birth) || empty && !self.wanted.zero_length {
-            return;
+            return false;
         }
         let wide = |sample: u32| u64::from(sample);
         let pair = Pair { degree: degree as u32, birth: wide(birth), death: death.map(wide), elder: elder.map(wide) };
         self.found.pairs.push(pair);
-        self.found.cycles.push(cycle);
+        true
+    }
+
+    /// The same for a class with a cycle.
+    fn keep_cycle(&mut self, degree: usize, birth: u32, death: Option<u32>, cycle: Option<Vec<Vec<u32>>>) {
+        if self.keep(degree, birth, death, None) && self.wanted.cycles {
+            // Those before it have none.
+            self.found.cycles.resize(self.found.pairs.len(), Vec::new());
+            if let (Some(cycle), Some(last)) = (cycle, self.found.cycles.last_mut()) {
+                *last = cycle;
+            }
+        }
     }
 }
 

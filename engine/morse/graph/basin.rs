@@ -4,9 +4,8 @@
 //! without the ones that a small table of the lowest edge seen for each pair of basins shows to be superfluous.
 
 use super::super::basin::{BASIN, NOWHERE, lead_home};
-use super::Graph;
 use super::rank::Ranks;
-use crate::order::Key;
+use super::{Graph, packed};
 use crate::pool::Pool;
 use crate::union_find::UnionFind;
 use std::ops::Range;
@@ -120,7 +119,7 @@ impl Basins {
                     continue;
                 }
             }
-            let (pair, place) = (x.min(y).pack(x.max(y)), height.pack(i.min(j)));
+            let (pair, place) = (packed(x.min(y), x.max(y)), packed(height, i.min(j)));
             let slot = &mut lowest[(pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % SLOTS];
             if slot.0 != pair || place < slot.1 {
                 *slot = (pair, place);

@@ -6,9 +6,10 @@
 
 use super::basin::Basins;
 use super::rank::Ranks;
-use super::{Graph, NOWHERE};
+use super::{Graph, NOWHERE, packed};
 use crate::pool::Pool;
 use crate::union_find::UnionFind;
+use std::collections::HashSet;
 
 /// Minima, their basins, and the passes that join them. Borrows its graph.
 #[derive(Clone, Debug)]
@@ -17,6 +18,7 @@ pub struct Forest<'a> {
     ranks: Ranks,
     basins: Basins,
     passes: Vec<Pass>,
+    ways: Vec<Way>,
 }
 
 /// Where a component dies.
@@ -39,6 +41,15 @@ pub struct Path {
     pub vertices: Vec<u32>,
     /// The highest cell on it.
     pub top: u64,
+}
+
+/// An edge that joins nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cycle {
+    /// The cell at which the cycle begins, a vertex or n + e.
+    pub cell: u64,
+    /// The later end of the edge, and the other.
+    pub ends: [u32; 2],
 }
 
 impl<'a> Forest<'a> {
@@ -67,7 +78,8 @@ impl<'a> Forest<'a> {
             }
             swallowed[pass.dead as usize] = Some((pass.cell, pass.elder));
         }
-        Forest { graph, ranks, basins, passes }
+        let ways = ways(&basins, &passes);
+        Forest { graph, ranks, basins, passes, ways }
     }
 
     /// The graph.
@@ -120,14 +132,13 @@ impl<'a> Forest<'a> {
     }
 
     /// The path between two vertices whose highest cell is lowest, on every stretch of it; `None` where no sublevel set
-    /// joins them. O(basins and the path's length).
+    /// joins them. As long as the way of both to the first basin that both pass, or less.
     pub fn path(&self, from: u32, to: u32) -> Option<Path> {
         let basin = |v: u32| self.basins.of.get(v as usize).copied().filter(|&basin| basin != NOWHERE);
-        let (first, last) = (basin(from)?, basin(to)?);
+        let passes = self.between(basin(from)?, basin(to)?)?;
+        let (mut at, mut top) = (from, self.ranks.of[from as usize]);
         let mut vertices = Vec::new();
-        let mut at = from;
-        let mut top = self.ranks.of[from as usize];
-        for pass in self.between(first, last)? {
+        for pass in passes {
             let [a, b] = self.passes[pass].ends;
             let (near, far) = if basin(a) == basin(at) { (a, b) } else { (b, a) };
             self.walk(at, near, &mut vertices);
@@ -139,33 +150,22 @@ impl<'a> Forest<'a> {
         Some(Path { vertices, top: self.ranks.cells[top as usize].into() })
     }
 
-    /// The passes from one basin to another, as indices of `passes`, in order.
+    /// The passes from one basin to another, as indices of `passes`.
     fn between(&self, first: u32, last: u32) -> Option<Vec<usize>> {
-        let mut next: Vec<Vec<usize>> = vec![Vec::new(); self.basins.minima.len()];
-        let sides = |pass: usize| self.passes[pass].ends.map(|v| self.basins.of[v as usize]);
-        for pass in 0..self.passes.len() {
-            sides(pass).into_iter().for_each(|basin| next[basin as usize].push(pass));
+        let (mut a, mut b) = (first, last);
+        let (mut up, mut down) = (Vec::new(), Vec::new());
+        while a != b {
+            // The deeper of the two goes up, so that they meet at the first basin above both.
+            let deeper = if self.ways[a as usize].depth >= self.ways[b as usize].depth {
+                (&mut a, &mut up)
+            } else {
+                (&mut b, &mut down)
+            };
+            let (pass, above) = self.ways[*deeper.0 as usize].up?;
+            *deeper.0 = above;
+            deeper.1.push(pass);
         }
-        // From the last basin, so that the steps back are in order.
-        let mut came = vec![None; next.len()];
-        let mut queue = vec![last];
-        while let Some(basin) = queue.pop() {
-            for &pass in &next[basin as usize] {
-                let [a, b] = sides(pass);
-                let other = if a == basin { b } else { a };
-                if other != last && came[other as usize].is_none() {
-                    came[other as usize] = Some((pass, basin));
-                    queue.push(other);
-                }
-            }
-        }
-        let (mut at, mut passes) = (first, Vec::new());
-        while at != last {
-            let (pass, basin) = came[at as usize]?;
-            passes.push(pass);
-            at = basin;
-        }
-        Some(passes)
+        Some(up.into_iter().chain(down.into_iter().rev()).collect())
     }
 
     /// Appends the way between two vertices of one basin: down from the one until the other's way is met, and up it.
@@ -186,28 +186,75 @@ impl<'a> Forest<'a> {
         vertices.extend(down.into_iter().chain(lowest).chain(up.into_iter().rev()));
     }
 
-    /// How many cycles each cell closes, in order: as many as edges enter with it, less those that join two components.
-    pub fn cycles(&self) -> Vec<(u64, usize)> {
+    /// The edges that join nothing, lowest first: each closes one cycle with the lowest path between its ends, and those
+    /// are a basis of all cycles. Of repeated edges the lowest counts. O(m log m).
+    pub fn cycles(&self) -> Vec<Cycle> {
         let (ranks, graph) = (&self.ranks, self.graph);
-        let mut edges: Vec<u128> = Vec::new();
+        let mut edges: Vec<(u64, u32)> = Vec::new();
         for (e, &[a, b]) in graph.edges.iter().enumerate().filter(|(_, [a, b])| a != b) {
             let (i, j) = (ranks.of[a as usize], ranks.of[b as usize]);
             let own = if graph.levels.own.is_empty() { 0 } else { ranks.of[graph.n + e] };
             let height = i.max(j).max(own);
             if height < ranks.present {
-                edges.push(u128::from(i.max(j)) << 64 | u128::from(i.min(j)) << 32 | u128::from(height));
+                edges.push((packed(i.max(j), i.min(j)), height));
             }
         }
-        // Of repeated edges the lowest counts.
         edges.sort_unstable();
-        edges.dedup_by_key(|edge| *edge >> 32);
-        let mut begun = vec![0_usize; ranks.cells.len()];
-        edges.iter().for_each(|&edge| begun[edge as u32 as usize] += 1);
-        self.passes.iter().for_each(|pass| begun[ranks.of[pass.cell as usize] as usize] -= 1);
-        for v in (0..graph.n).filter(|&v| self.basins.down[v] != v as u32) {
-            begun[ranks.of[v] as usize] -= 1; // The edge that joins it to its lowest neighbour.
-        }
-        let cell = |rank: usize| u64::from(ranks.cells[rank]);
-        begun.into_iter().enumerate().filter(|&(_, count)| count > 0).map(|(rank, count)| (cell(rank), count)).collect()
+        edges.dedup_by_key(|edge| edge.0);
+        let ends = |edge: u64| [(edge >> 32) as u32, edge as u32].map(|rank| ranks.cells[rank as usize]);
+        let bridges: HashSet<[u32; 2]> = self.passes.iter().map(|pass| sorted(pass.ends)).collect();
+        edges.retain(|&(edge, height)| {
+            let [high, low] = ends(edge);
+            let is_descent = self.basins.down[high as usize] == low && height == ranks.of[high as usize];
+            !is_descent && !bridges.contains(&sorted([high, low]))
+        });
+        edges.sort_by_key(|&(_, height)| height);
+        let cycle = |(edge, height): (u64, u32)| Cycle { cell: ranks.cells[height as usize].into(), ends: ends(edge) };
+        edges.into_iter().map(cycle).collect()
     }
+}
+
+/// The way of a basin to the root of its tree.
+#[derive(Clone, Copy, Debug, Default)]
+struct Way {
+    depth: u32,
+    /// The pass to the next basin, and that basin; `None` at the root.
+    up: Option<(usize, u32)>,
+}
+
+/// The ways from all basins; each tree is rooted at its eldest.
+fn ways(basins: &Basins, passes: &[Pass]) -> Vec<Way> {
+    let sides = |pass: &Pass| pass.ends.map(|v| basins.of[v as usize]);
+    let mut first = vec![0_u32; basins.minima.len() + 1];
+    passes.iter().flat_map(sides).for_each(|basin| first[basin as usize + 1] += 1);
+    (1..first.len()).for_each(|basin| first[basin] += first[basin - 1]);
+    let mut next = first.clone();
+    let mut at = vec![0_u32; 2 * passes.len()];
+    for (pass, basin) in passes.iter().enumerate().flat_map(|(i, pass)| sides(pass).map(|basin| (i, basin))) {
+        at[next[basin as usize] as usize] = pass as u32;
+        next[basin as usize] += 1;
+    }
+    let mut ways: Vec<Option<Way>> = vec![None; basins.minima.len()];
+    let mut queue = Vec::new();
+    for root in 0..basins.minima.len() as u32 {
+        if ways[root as usize].is_none() {
+            ways[root as usize] = Some(Way::default());
+            queue.push((root, 0));
+        }
+        while let Some((basin, depth)) = queue.pop() {
+            for &pass in &at[first[basin as usize] as usize..first[basin as usize + 1] as usize] {
+                let [a, b] = sides(&passes[pass as usize]);
+                let other = if a == basin { b } else { a };
+                if ways[other as usize].is_none() {
+                    ways[other as usize] = Some(Way { depth: depth + 1, up: Some((pass as usize, basin)) });
+                    queue.push((other, depth + 1));
+                }
+            }
+        }
+    }
+    ways.into_iter().flatten().collect()
+}
+
+fn sorted([a, b]: [u32; 2]) -> [u32; 2] {
+    [a.min(b), a.max(b)]
 }

@@ -1,7 +1,6 @@
 //! The places of cells in THE total order: by value, vertices before edges, by number.
 
-use super::Graph;
-use crate::order::Key;
+use super::{Graph, packed};
 use crate::pool::Pool;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -26,11 +25,11 @@ impl Ranks {
         let cells = (0..levels.keys.len()).filter(counts);
         let key = |cell: usize| levels.keys[cell];
         let cells: Vec<u32> = if levels.narrow {
-            let packed = cells.map(|cell| (key(cell) as u32).pack(cell as u32)).collect();
-            sorted(packed, pool).into_iter().map(|packed| u32::index(packed, false)).collect()
+            let keyed = cells.map(|cell| packed(key(cell) as u32, cell as u32)).collect();
+            sorted(keyed, pool).into_iter().map(|cell| cell as u32).collect()
         } else {
-            let packed = cells.map(|cell| key(cell).pack(cell as u32)).collect();
-            sorted(packed, pool).into_iter().map(|packed| u64::index(packed, false)).collect()
+            let keyed = cells.map(|cell| u128::from(key(cell)) << 32 | cell as u128).collect();
+            sorted(keyed, pool).into_iter().map(|cell| cell as u32).collect()
         };
         let of: Vec<AtomicU32> = levels.keys.iter().map(|_| AtomicU32::new(0)).collect();
         let tile = cells.len().div_ceil(16 * pool.workers()).max(1);

@@ -170,10 +170,10 @@ fn graphs() -> impl Strategy<Value = Plain> {
     })
 }
 
-const ALL: Wanted = Wanted { cycles: true, zero_length: true, threshold: 0.0 };
+const ALL: Wanted = Wanted { degree_1: true, zero_length: true, threshold: 0.0, cycles: true };
 
 fn pairs(graph: &Graph, wanted: Wanted) -> Vec<Pair> {
-    let mut pairs = canonical(&graph.forest(&Pool::new(1)), wanted);
+    let mut pairs = canonical(&graph.forest(&Pool::new(1)), wanted).pairs;
     pairs.sort();
     pairs
 }
@@ -208,6 +208,31 @@ proptest! {
                 };
                 let highest = path.vertices.windows(2).map(step).fold(plain.values[a as usize], f64::max);
                 prop_assert_eq!(highest, lowest);
+            }
+        }
+    }
+
+    #[test]
+    fn representatives_lie_on_the_bars_they_represent(plain in graphs()) {
+        let graph = plain.graph(false);
+        let found = canonical(&graph.forest(&Pool::new(1)), ALL);
+        prop_assert_eq!(found.pairs.len(), found.cycles.len());
+        let rows = plain.rows();
+        let row = |a: u32, b: u32| rows.iter().copied().find(|&e| plain.edges[e] == [a, b] || plain.edges[e] == [b, a]);
+        for (pair, cycle) in found.pairs.iter().zip(&found.cycles) {
+            let edges: Vec<(f64, usize)> = match pair.degree {
+                0 => cycle.windows(2).map(|step| plain.height(row(step[0][0], step[1][0]).unwrap())).collect(),
+                _ => cycle.iter().map(|edge| plain.height(row(edge[0], edge[1]).unwrap())).collect(),
+            };
+            let highest = edges.iter().copied().max_by(|a, b| a.partial_cmp(b).unwrap()).map(|(_, cell)| cell as u64);
+            if pair.degree == 0 {
+                prop_assert_eq!(highest, pair.death);
+                let ends = (cycle.first().map(|v| v[0].into()), cycle.last().map(|v| v[0].into()));
+                prop_assert_eq!(ends, (pair.elder.map(|_| pair.birth), pair.elder));
+            } else {
+                // Closed: every vertex has an even number of its edges. Born at its last edge.
+                prop_assert!(cycle.iter().flatten().all(|v| cycle.iter().flatten().filter(|w| *w == v).count() == 2));
+                prop_assert_eq!(highest, Some(pair.birth));
             }
         }
     }
@@ -256,7 +281,7 @@ proptest! {
         let graph = plain.graph(false);
         let forest = graph.forest(&Pool::new(1));
         let wanted = Wanted { zero_length: true, threshold: threshold.into(), ..Wanted::default() };
-        let long = canonical(&forest, wanted);
+        let long = canonical(&forest, wanted).pairs;
         let mut births: Vec<i64> = long.iter().map(|pair| pair.birth as i64).collect();
         births.sort_unstable();
         let mut labels = forest.labels(threshold.into());

@@ -185,3 +185,39 @@ fn the_torus_is_a_perfect_morse_function() {
         assert!(found.iter().all(|pair| pair.death.is_none()));
     }
 }
+
+proptest! {
+    #[test]
+    fn every_bar_has_a_cycle_that_is_born_with_it(case in case()) {
+        let grid = case.grid();
+        let found = canonical(&grid, Wanted { cycles: true, ..Wanted::default() }, &Pool::new(1));
+        let order = |sample: u32| {
+            let value = grid.value(u64::from(sample));
+            (if case.superlevel { -value } else { value } + 0.0, sample)
+        };
+        let later = |a: u32, b: u32| if order(a) < order(b) { b } else { a };
+        for (pair, cycle) in found.pairs.iter().zip(&found.cycles) {
+            let Some(death) = pair.death else { continue };
+            prop_assert!(!cycle.is_empty(), "{pair:?}");
+            let last = cycle.iter().map(|cell| {
+                let samples = cell.iter().copied();
+                if case.top { samples.reduce(|a, b| if order(a) < order(b) { a } else { b }) } else { samples.reduce(later) }
+            });
+            let last = last.flatten().reduce(later).map(u64::from);
+            prop_assert_eq!(last, Some(if pair.degree == 0 { death } else { pair.birth }), "{:?}", pair);
+            if pair.degree == 1 && !case.top {
+                // Every vertex is the end of an even number of edges.
+                let mut ends: Vec<u32> = cycle.concat();
+                ends.sort_unstable();
+                prop_assert!(ends.chunk_by(|a, b| a == b).all(|run| run.len() % 2 == 0), "{pair:?}: {cycle:?}");
+            }
+            if pair.degree == 0 {
+                let beside = |a: u32, b: u32| (0..case.sizes.len()).filter(|&axis| {
+                    let at = |sample: u32| sample as usize / grid.shape.strides[axis] % case.sizes[axis];
+                    at(a) != at(b)
+                }).count();
+                prop_assert!(cycle.windows(2).all(|two| beside(two[0][0], two[1][0]) == 1 || case.top), "{cycle:?}");
+            }
+        }
+    }
+}
