@@ -7,8 +7,8 @@ Requirements: benches/peers/graph-requirements.txt, in an environment of its own
 dimensions, k = 20, a smooth function with a little noise, symmetrised graph; bars of length zero dropped. The bars of all
 sides are compared first, then seconds are taken in turn: of the computation from arrays in memory, reading left out. GUDHI
 and ToMATo use one thread whatever is asked. ToMATo's core gets both graphs: the symmetrised one as a list of arrays, whose bars
-are the right ones, and the directed array (n, k) it is fastest with, whose bars differ. `--alone` times our side only, also in
-random order.
+are the right ones, and the directed array (n, k) it is fastest with, whose bars differ. `--alone` times our side only, also with
+the points in random order.
 """
 
 import argparse
@@ -102,13 +102,14 @@ def main():
             save = lambda values, edges: [np.save(os.path.join(folder, f"{x}.npy"), a) for x, a in (("v", values), ("e", edges))]
             save(values, edges)
             if arguments.alone:
-                name = np.random.default_rng(1).permutation(n)
                 for order in ("locality", "random"):
-                    if order == "random":
-                        save(values[np.argsort(name)], name[edges].astype(np.int32)[np.argsort(np.random.default_rng(2).random(len(edges)))])
+                    if order == "random":  # Vertex v becomes name[v].
+                        name = np.random.default_rng(1).permutation(n).astype(np.int32)
+                        old = np.argsort(name)
+                        save(values[old], edge_list(name[neighbours[old]]))
                     taken = [ours(arguments.benchmark, folder, arguments.threads) for _ in range(arguments.rounds)]
                     seconds = statistics.median(seconds for seconds, _ in taken)
-                    print(f"n = {n}, {order} order, {arguments.threads} threads: {seconds:.3f} s, {taken[0][1]} bars", flush=True)
+                    print(f"n = {n}, {order} order of points, {arguments.threads} threads: {seconds:.3f} s, {taken[0][1]} bars", flush=True)
                 continue
             both = symmetrised(edges, n)
             sides = {
