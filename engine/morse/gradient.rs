@@ -34,13 +34,18 @@ impl<'a, K: Key> Gradient<'a, K> {
     pub fn new(field: &Field<'a, K>, construction: Construction, pool: &Pool) -> Gradient<'a, K> {
         let codes = Codes::new(field.shape.axes(), construction);
         let n = field.keys.len();
+        let around = Around::new(field, &codes);
         let chunks = pool.map(n.div_ceil(CHUNK), &|chunk| {
             let mut seen: HashMap<(Mask, u8), u32> = HashMap::new();
+            let mut last = ((0, NONE), u32::MAX);
             let stars: Vec<u32> = (chunk * CHUNK..n.min((chunk + 1) * CHUNK))
                 .map(|sample| {
-                    let star = star(field, &codes, sample);
-                    let next = seen.len() as u32;
-                    *seen.entry(star).or_insert(next)
+                    let star = around.star(sample);
+                    if last.0 != star || last.1 == u32::MAX {
+                        let next = seen.len() as u32;
+                        last = (star, *seen.entry(star).or_insert(next));
+                    }
+                    last.1
                 })
                 .collect();
             (stars, seen)
@@ -166,35 +171,90 @@ impl<'a, K: Key> Gradient<'a, K> {
     }
 }
 
-/// The star of a sample, and the code of the steepest step down.
-fn star<K: Key>(field: &Field<'_, K>, codes: &Codes, sample: usize) -> (Mask, u8) {
-    if !field.is_present(sample) {
-        return (0, NONE);
-    }
-    let place = |sample: usize| (field.keys[sample], sample);
-    let own = place(sample);
-    // Neighbours of all codes, each a step from the one with its last step left out.
-    let mut neighbours = [usize::MAX; 81];
-    neighbours[0] = sample;
-    let (mut before, mut present) = (0, 0);
-    let (mut first, mut lowest) = (NONE, own);
-    for code in 1..codes.count {
-        let steps = &codes.steps[code];
-        let Some(axis) = steps.iter().rposition(|&step| step != 0) else { continue };
-        let mut rest = *steps;
-        rest[axis] = 0;
-        let from = neighbours[codes.code(&rest) as usize];
-        let Some(neighbour) = Some(from).filter(|&from| from != usize::MAX) else { continue };
-        let Some(neighbour) = field.shape.step(neighbour, axis, steps[axis].into()) else { continue };
-        neighbours[code] = neighbour;
-        present |= 1 << code;
-        let there = place(neighbour);
-        if there < own {
-            before |= 1 << code;
-            if codes.construction == Construction::Vertex && codes.dims[code] == 1 && there < lowest {
-                (first, lowest) = (code as u8, there);
-            }
+/// Where the neighbours of a sample are, by code.
+struct Around<'a, K> {
+    field: Field<'a, K>,
+    codes: &'a Codes,
+    /// From a sample that has all its neighbours to each of them.
+    offsets: Vec<isize>,
+    /// The codes of one step.
+    steps: Vec<u8>,
+}
+
+impl<'a, K: Key> Around<'a, K> {
+    fn new(field: &Field<'a, K>, codes: &'a Codes) -> Around<'a, K> {
+        let shape = field.shape;
+        let along = |steps: &[i8; 4], axis: usize| isize::from(steps[axis]) * shape.strides[axis] as isize;
+        let offset = |steps: &[i8; 4]| (0..codes.axes).map(|axis| along(steps, axis)).sum();
+        let is_step = |code: &u8| codes.steps[*code as usize].iter().filter(|&&step| step != 0).count() == 1;
+        Around {
+            field: *field,
+            codes,
+            offsets: codes.steps.iter().map(offset).collect(),
+            steps: (0..codes.count as u8).filter(is_step).collect(),
         }
     }
-    (codes.star(before, present), first)
+
+    /// The star of a sample, and the code of the steepest step down.
+    fn star(&self, sample: usize) -> (Mask, u8) {
+        if !self.field.is_present(sample) {
+            return (0, NONE);
+        }
+        let shape = self.field.shape;
+        let inside = |axis: usize| {
+            let at = sample / shape.strides[axis] % shape.sizes[axis];
+            at > 0 && at + 1 < shape.sizes[axis]
+        };
+        let before = if (0..self.codes.axes).all(inside) { self.inner(sample) } else { self.outer(sample) };
+        let mut first = NONE;
+        if self.codes.construction == Construction::Vertex {
+            let down = self.steps.iter().filter(|&&code| before >> code & 1 == 1);
+            let place = |code: &&u8| {
+                let steps = &self.codes.steps[**code as usize];
+                let axis = steps.iter().position(|&step| step != 0).unwrap_or(0);
+                let neighbour = shape.step(sample, axis, steps[axis].into()).unwrap_or(sample);
+                (self.field.keys[neighbour], neighbour)
+            };
+            first = down.min_by_key(place).copied().unwrap_or(NONE);
+        }
+        (self.codes.star(before), first)
+    }
+
+    /// The neighbours that come before a sample which has all of them.
+    fn inner(&self, sample: usize) -> Mask {
+        let (keys, own) = (self.field.keys, self.field.keys[sample]);
+        let mut before = 0;
+        // Words of 64 bits: shifts of 128 are slow.
+        for (word, offsets) in self.offsets.chunks(64).enumerate() {
+            let mut bits = 0_u64;
+            for (bit, &offset) in offsets.iter().enumerate() {
+                let there = keys[sample.wrapping_add_signed(offset)];
+                bits |= u64::from((there < own) | ((there == own) & (offset < 0))) << bit;
+            }
+            before |= Mask::from(bits) << (64 * word);
+        }
+        before
+    }
+
+    /// The same where some neighbours may be missing or lie on the other side.
+    fn outer(&self, sample: usize) -> Mask {
+        let place = |sample: usize| (self.field.keys[sample], sample);
+        let (own, codes) = (place(sample), self.codes);
+        // Each neighbour is a step from the one with its last step left out.
+        let mut neighbours = [None; 81];
+        neighbours[0] = Some(sample);
+        let mut before = 0;
+        for code in 1..codes.count {
+            let steps = &codes.steps[code];
+            let Some(axis) = steps.iter().rposition(|&step| step != 0) else { continue };
+            let mut rest = *steps;
+            rest[axis] = 0;
+            let from: Option<usize> = neighbours[codes.code(&rest) as usize];
+            neighbours[code] = from.and_then(|from| self.field.shape.step(from, axis, steps[axis].into()));
+            if neighbours[code].is_some_and(|neighbour| place(neighbour) < own) {
+                before |= 1 << code;
+            }
+        }
+        before
+    }
 }

@@ -69,13 +69,22 @@ impl Codes {
         digits.rev().fold(0, |code, digit| 3 * code + digit)
     }
 
-    /// The cells in the star of a sample whose neighbours in `before` come before it and in `present` exist.
-    pub fn star(&self, before: Mask, present: Mask) -> Mask {
-        let brought = |code: usize| match self.construction {
-            Construction::Vertex => self.others[code] & !before == 0,
-            Construction::TopCell => self.others[code] & before & present == 0,
+    /// The cells in the star of a sample whose neighbours in `before` exist and come before it.
+    pub fn star(&self, before: Mask) -> Mask {
+        // Those that must not be there: vertices that come after, or are missing; cubes that come before.
+        let barred = match self.construction {
+            Construction::Vertex => !before,
+            Construction::TopCell => before,
         };
-        (0..self.count).filter(|&code| brought(code)).fold(0, |star, code| star | 1 << code)
+        let mut star = 0;
+        for (word, others) in self.others.chunks(64).enumerate() {
+            let mut bits = 0_u64;
+            for (bit, others) in others.iter().enumerate() {
+                bits |= u64::from(others & barred == 0) << bit;
+            }
+            star |= Mask::from(bits) << (64 * word);
+        }
+        star
     }
 
     /// Pairs the cells of a star. The sample itself is first offered to `first`, the cell of the steepest step.
@@ -148,8 +157,7 @@ mod tests {
     use super::*;
 
     fn critical(codes: &Codes, before: Mask, first: u8) -> Vec<u8> {
-        let all = (1 << codes.count) - 1;
-        let pairing = codes.pair(codes.star(before, all), first);
+        let pairing = codes.pair(codes.star(before), first);
         pairing.critical().map(|code| codes.dims[code as usize]).collect()
     }
 
@@ -175,7 +183,7 @@ mod tests {
             let mut before: Mask = 0x1234_5678_9abc_def0;
             for _ in 0..300 {
                 before = before.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1) & ((1 << codes.count) - 1);
-                let star = codes.star(before, (1 << codes.count) - 1);
+                let star = codes.star(before);
                 let pairing = codes.pair(star, NONE);
                 assert_eq!(pairing.order.len(), star.count_ones() as usize);
                 for (at, (&cell, &mate)) in pairing.order.iter().zip(&pairing.mate).enumerate() {
