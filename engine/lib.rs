@@ -11,6 +11,7 @@ extern crate self as mountainpass;
 pub mod child;
 pub mod error;
 pub mod memory;
+pub mod npy;
 pub mod pool;
 pub mod run;
 
@@ -19,6 +20,8 @@ pub mod union_find;
 
 pub mod loss;
 pub mod search;
+
+pub mod morse;
 
 pub mod persistence;
 pub mod store;

@@ -228,6 +228,9 @@ pub fn test(
 mod tests {
     use super::*;
 
+    /// Spoils a right derivative.
+    type Sin = fn(&mut Vec<f64>);
+
     /// A closure as a function.
     struct Plain<F: Fn(&[f64]) -> f64>(usize, f64, F);
 
@@ -321,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_wrong_gradient_is_found_in_a_thousand_parameters() {
-        let sins: [(&str, fn(&mut Vec<f64>)); 6] = [
+        let sins: [(&str, Sin); 6] = [
             ("sign", |g| g.iter_mut().for_each(|x| *x = -*x)),
             ("factor", |g| g.iter_mut().for_each(|x| *x *= 1.001)),
             ("swapped", |g| g.swap(400, 401)),
@@ -340,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_wrong_gradient_is_found_in_single_precision() {
-        let sins: [(&str, fn(&mut Vec<f64>)); 4] = [
+        let sins: [(&str, Sin); 4] = [
             ("sign", |g| g.iter_mut().for_each(|x| *x = -*x)),
             ("factor", |g| g.iter_mut().for_each(|x| *x *= 1.1)),
             ("swapped", |g| g.swap(40, 41)),

@@ -4,9 +4,14 @@
 
 mod barcode;
 pub mod merge_tree;
+pub mod of_graph;
+pub mod of_grid;
 mod of_landscape;
+pub mod pairs;
+pub mod reduce;
 mod score;
 
 pub use barcode::{Bar, Barcode, Cell, CellKind, DeathKind};
 pub use of_landscape::{Tree, tree};
+pub use pairs::Pair;
 pub use score::Score;
