@@ -158,10 +158,9 @@ impl<'a, K: Key> Gradient<'a, K> {
     /// bits.
     fn spanned(&self, from: usize, steps: [i8; 4]) -> ([(usize, u8); 16], usize) {
         let (mut samples, mut count) = ([(from, 0_u8); 16], 1);
-        for axis in 0..self.codes.axes {
-            for i in 0..if steps[axis] == 0 { 0 } else { count } {
-                let (sample, taken) = samples[i];
-                if let Some(next) = self.field.shape.step(sample, axis, steps[axis].into()) {
+        for (axis, &step) in steps.iter().enumerate().filter(|(_, step)| **step != 0) {
+            for (sample, taken) in samples.into_iter().take(count) {
+                if let Some(next) = self.field.shape.step(sample, axis, step.into()) {
                     samples[count] = (next, taken | 1 << axis);
                     count += 1;
                 }
