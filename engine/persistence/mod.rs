@@ -1,14 +1,18 @@
-//! Persistence: merge trees, barcodes, scores.
+//! Persistence: merge trees, barcodes, scores, distances.
 
 #![forbid(unsafe_code)]
 
 mod barcode;
+mod diagram;
+pub mod distance;
 pub mod merge_tree;
 mod of_landscape;
 pub mod pairs;
 mod score;
 
 pub use barcode::{Bar, Barcode, Cell, CellKind, DeathKind};
+pub use diagram::{Diagram, Interval};
+pub use distance::{Distance, Metric, distance};
 pub use of_landscape::{Tree, tree};
 pub use pairs::Pair;
 pub use score::Score;
