@@ -24,9 +24,7 @@ pub struct Diagram {
 impl Diagram {
     /// Checks bars. `superlevel` is `None` where nobody has said which way they go: then their ends do, and it stays
     /// open where none has a length. The fault, if any, is one sentence about the interval of the index with it.
-    pub fn new(
-        intervals: Vec<Interval>, superlevel: Option<bool>,
-    ) -> std::result::Result<Diagram, (usize, String)> {
+    pub fn new(intervals: Vec<Interval>, superlevel: Option<bool>) -> std::result::Result<Diagram, (usize, String)> {
         let mut known = superlevel;
         for (at, &Interval { birth, death, .. }) in intervals.iter().enumerate() {
             let fault = |text: String| Err((at, text));

@@ -71,8 +71,7 @@ impl Tree {
         index.iter().enumerate().for_each(|(at, &i)| place[i as usize] = at as u32);
         let nothing = Node { low: [f64::INFINITY; 2], high: [f64::NEG_INFINITY; 2], least: f64::INFINITY };
         let points: Vec<Point> = index.iter().map(|&i| points[i as usize]).collect();
-        let mut tree =
-            Tree { nodes: vec![nothing; 2 * leaves], leaves, weights: vec![0.0; n], points, index, place };
+        let mut tree = Tree { nodes: vec![nothing; 2 * leaves], leaves, weights: vec![0.0; n], points, index, place };
         for node in (1..2 * leaves).rev() {
             let (mut low, mut high) = (nothing.low, nothing.high);
             let mut grow = |a: Point, b: Point| {
@@ -127,6 +126,14 @@ impl Tree {
         Some(found)
     }
 
+    /// Takes out a point of least weight within `radius`, if there is one.
+    pub fn take_least_within(&mut self, from: Point, radius: f64) -> Option<usize> {
+        let mut best = (None, f64::INFINITY);
+        self.least_within(1, from, radius, &mut best);
+        self.set(best.0?, f64::INFINITY);
+        best.0
+    }
+
     /// The two points of least cost(distance) + weight below `bound`. `cost` does not fall.
     pub fn best(&self, from: Point, cost: impl Fn(f64) -> f64 + Copy, bound: f64) -> Best {
         let mut best = Best { first: None, value: bound, second: bound };
@@ -145,13 +152,21 @@ impl Tree {
     /// Calls `found` with each point whose cost(distance) + weight is below the bound, and that sum. Its answer is the
     /// bound from then on.
     pub fn below(
-        &self, from: Point, cost: impl Fn(f64) -> f64 + Copy, bound: f64, mut found: impl FnMut(usize, f64) -> f64,
+        &self,
+        from: Point,
+        cost: impl Fn(f64) -> f64 + Copy,
+        bound: f64,
+        mut found: impl FnMut(usize, f64) -> f64,
     ) {
         self.visit(1, from, cost, &mut { bound }, &mut found);
     }
 
     fn visit(
-        &self, node: usize, from: Point, cost: impl Fn(f64) -> f64 + Copy, bound: &mut f64,
+        &self,
+        node: usize,
+        from: Point,
+        cost: impl Fn(f64) -> f64 + Copy,
+        bound: &mut f64,
         found: &mut impl FnMut(usize, f64) -> f64,
     ) {
         if node >= self.leaves {
@@ -185,6 +200,24 @@ impl Tree {
         let (near, far) = if right.1 < left.1 { (right, left) } else { (left, right) };
         let mut children = [near, far].into_iter().filter(|(_, distance)| *distance <= radius);
         children.find_map(|(child, _)| self.within(child, from, radius))
+    }
+
+    fn least_within(&self, node: usize, from: Point, radius: f64, best: &mut (Option<usize>, f64)) {
+        if node >= self.leaves {
+            for at in self.leaf(node) {
+                if self.weights[at] < best.1 && sup(from, self.points[at]) <= radius {
+                    *best = (Some(self.index[at] as usize), self.weights[at]);
+                }
+            }
+            return;
+        }
+        let (left, right) = (2 * node, 2 * node + 1);
+        let (one, other) = if self.nodes[right].least < self.nodes[left].least { (right, left) } else { (left, right) };
+        for child in [one, other] {
+            if self.nodes[child].least < best.1 && self.nodes[child].distance(from) <= radius {
+                self.least_within(child, from, radius, best);
+            }
+        }
     }
 
     /// The places of a leaf.
