@@ -12,6 +12,7 @@ macro_rules! tell {
 
 mod backends;
 mod builtin;
+mod distance;
 mod progress;
 mod run;
 mod show;
@@ -47,6 +48,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tells how far two barcodes are apart, degree by degree
+    Distance(distance::Arguments),
+    /// Writes a barcode for other programs
+    Export {
+        /// A barcode.json (or a folder with one), a GUDHI .pers or a DIPHA diagram
+        barcode: PathBuf,
+        /// The file to write: FILE.pers for GUDHI, FILE.dipha for DIPHA
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -55,6 +66,8 @@ fn main() -> ExitCode {
         Command::Run(run) => run.go(),
         Command::Backends { load } => backends::list(&load),
         Command::Show { landscape, json } => show::show(&landscape, json),
+        Command::Distance(arguments) => distance::go(&arguments),
+        Command::Export { barcode, to } => distance::export(&barcode, &to),
     };
     match result {
         Ok(code) => code,

@@ -32,6 +32,16 @@ pub enum Metric {
     Wasserstein { order: f64, relative_error: Option<f64> },
 }
 
+impl Metric {
+    /// Its order and the relative error asked for.
+    fn parameters(self) -> (f64, Option<f64>) {
+        match self {
+            Metric::Bottleneck => (f64::INFINITY, None),
+            Metric::Wasserstein { order, relative_error } => (order, relative_error),
+        }
+    }
+}
+
 /// A distance, and what it was taken of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Distance {
@@ -51,12 +61,9 @@ impl Distance {
     }
 }
 
-/// The distance of the bars of one degree. Bottleneck: memory O(n), seconds for 50,000 bars. Wasserstein: memory O(n).
-pub fn distance(a: &Diagram, b: &Diagram, degree: u32, metric: Metric) -> Result<Distance> {
-    let (order, relative_error) = match metric {
-        Metric::Bottleneck => (f64::INFINITY, None),
-        Metric::Wasserstein { order, relative_error } => (order, relative_error),
-    };
+/// Refuses what has no distance: numbers of the metric that make no sense, sublevel sets beside superlevel sets.
+pub fn check(a: &Diagram, b: &Diagram, metric: Metric) -> Result<()> {
+    let (order, relative_error) = metric.parameters();
     if order.is_nan() || order < 1.0 {
         return Err(Error::Argument(format!("the order of a Wasserstein distance is from 1 to inf: {order} is not")));
     }
@@ -69,6 +76,13 @@ pub fn distance(a: &Diagram, b: &Diagram, degree: u32, metric: Metric) -> Result
         let text = "one barcode is of superlevel sets, the other of sublevel sets: no distance is defined between them";
         return Err(Error::Argument(text.to_owned()));
     }
+    Ok(())
+}
+
+/// The distance of the bars of one degree. Bottleneck: memory O(n), seconds for 50,000 bars. Wasserstein: memory O(n).
+pub fn distance(a: &Diagram, b: &Diagram, degree: u32, metric: Metric) -> Result<Distance> {
+    check(a, b, metric)?;
+    let (order, relative_error) = metric.parameters();
     let ((a, births_a), (b, births_b)) = (a.parts(degree), b.parts(degree));
     let (bars, half_lines) = ([a.len(), b.len()], [births_a.len(), births_b.len()]);
     let made = |(value, lower)| Distance { value, lower, bars, half_lines };

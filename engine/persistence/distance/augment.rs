@@ -7,7 +7,6 @@
 //! feasible and matched pairs stay tight, so the end is optimal.
 
 use super::market::{Market, Side};
-use super::tree::sup;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
@@ -169,16 +168,4 @@ impl Search {
             free = from.mate[i as usize].replace(j);
         }
     }
-}
-
-/// How far pairs and single bars are from meeting their constraints with equality, at most; 0 but for rounding when
-/// the matching is optimal.
-pub fn slack(market: &Market) -> f64 {
-    let [a, b] = &market.sides;
-    let alone = |side: &Side| side.single().map(|i| side.alone[i] - side.price[i]).fold(0.0, f64::max);
-    let pair = |i: usize| {
-        let j = a.mate[i]? as usize;
-        Some((market.cost.of(sup(a.points[i], b.points[j])) - a.price[i] - b.price[j]).abs())
-    };
-    (0..a.points.len()).filter_map(pair).fold(alone(a).max(alone(b)), f64::max)
 }
