@@ -104,6 +104,9 @@ const STEEP: f64 = 64.0;
 /// Where the auction leaves the rest of an exact computation to augmenting paths: a relative gap of the powers' sums.
 const HANDOVER: f64 = 0.01;
 
+/// Prices whose sum is so near the matching's cost prove it optimal: what is missing is rounding.
+const ROUNDING: f64 = 1e-10;
+
 /// The distance and its bound from below.
 fn wasserstein(a: &[[f64; 2]], b: &[[f64; 2]], shifts: &[f64], q: f64, bottleneck: f64, error: f64) -> (f64, f64) {
     // All but the mantissa's bits of a normal number is the power of two below it.
@@ -121,8 +124,9 @@ fn wasserstein(a: &[[f64; 2]], b: &[[f64; 2]], shifts: &[f64], q: f64, bottlenec
     }
     market.cap(market.total());
     augment::augment(&mut market);
-    let value = cost.root(market.total() + rest);
-    (value, value)
+    let (total, bound) = (market.total() + rest, market.bound() + rest);
+    let proven = total - bound <= ROUNDING * total;
+    (cost.root(total), cost.root(if proven { total } else { bound.max(0.0) }))
 }
 
 #[cfg(test)]

@@ -89,8 +89,8 @@ proptest! {
     #[test]
     fn wasserstein_is_the_least_of_all_matchings(a in bars(6), b in bars(6), q in prop_oneof![Just(1.0), Just(2.0), 1.0..5.0]) {
         let known = brute(&a, &mut b.iter().copied().map(Some).collect(), q).powf(1.0 / q);
-        let found = value(&diagram(&a, &[]), &diagram(&b, &[]), exact(q));
-        prop_assert!(near(found, known), "{found} where {known} is the least");
+        let found = distance(&diagram(&a, &[]), &diagram(&b, &[]), 0, exact(q)).unwrap();
+        prop_assert!(near(found.value, known) && found.is_exact(), "{found:?} where {known} is the least");
     }
 
     #[test]
@@ -151,7 +151,9 @@ proptest! {
         let limit = value(&a, &b, BOTTLENECK);
         let mut last = f64::INFINITY;
         for q in [1.0, 1.5, 2.0, 5.0, 20.0, 100.0, 1000.0] {
-            let found = value(&a, &b, exact(q));
+            let distance = distance(&a, &b, 0, exact(q)).unwrap();
+            let found = distance.value;
+            prop_assert!(distance.is_exact(), "{distance:?} at q = {q}");
             prop_assert!(found <= last * (1.0 + 1e-12) && found >= limit * (1.0 - 1e-12), "{found} at q = {q}");
             last = found;
         }
