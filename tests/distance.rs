@@ -58,8 +58,8 @@ fn distances_are_told_degree_by_degree_and_infinity_with_its_reason() {
 fn above_the_exact_size_the_error_is_stated_and_kept() {
     let folder = folder("stated");
     let bars = |step: u64| -> String {
-        let bar = |i: u64| (i * step % 10_007, 1 + i * i * step % 997);
-        (0..3_100).map(bar).map(|(birth, length)| format!("0 {birth} {}\n", birth + length)).collect()
+        let bar = |i: u64| (i * step % 10_007, 1 + i * i % step % 997);
+        (0..10_100).map(bar).map(|(birth, length)| format!("0 {birth} {}\n", birth + length)).collect()
     };
     file(&folder, "a.pers", bars(5_003));
     file(&folder, "b.pers", bars(7_919));

@@ -26,7 +26,7 @@ pub struct Arguments {
     /// This degree alone; otherwise all that either has
     #[arg(long, value_name = "K")]
     degree: Option<u32>,
-    /// How far a Wasserstein distance may be off [default: 0, exact, up to 3,000 bars; 0.01 above]
+    /// How far a Wasserstein distance may be off [default: 0, exact, up to 10,000 bars; 0.01 above]
     #[arg(long, value_name = "E")]
     relative_error: Option<f64>,
     /// Prints JSON

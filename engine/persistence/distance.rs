@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use market::{Cost, Market};
 
 /// Up to so many finite bars on either side a Wasserstein distance is exact unless an error is asked for.
-pub const EXACT: usize = 3000;
+pub const EXACT: usize = 10_000;
 /// Above, its relative error unless another one is asked for.
 pub const RELATIVE_ERROR: f64 = 0.01;
 

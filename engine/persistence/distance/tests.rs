@@ -59,6 +59,45 @@ fn brute_bottleneck(a: &[[f64; 2]], b: &mut Vec<Option<[f64; 2]>>) -> f64 {
     least
 }
 
+/// The same by Kuhn's algorithm on the square problem, diagonal copies and all, over every candidate radius.
+fn square_bottleneck(a: &[[f64; 2]], b: &[[f64; 2]]) -> f64 {
+    let half = |p: [f64; 2]| (p[1] - p[0]) / 2.0;
+    let (n, m) = (a.len(), b.len());
+    // Row i < n is a bar of a, the others are the diagonal's copies of b; columns likewise.
+    let cost = |i: usize, j: usize| match (i < n, j < m) {
+        (true, true) => (a[i][0] - b[j][0]).abs().max((a[i][1] - b[j][1]).abs()),
+        (true, false) => half(a[i]),
+        (false, true) => half(b[j]),
+        (false, false) => 0.0,
+    };
+    let grows = |mate: &mut Vec<Option<usize>>, i: usize, radius: f64| {
+        fn grow(
+            mate: &mut Vec<Option<usize>>,
+            seen: &mut [bool],
+            i: usize,
+            near: &dyn Fn(usize, usize) -> bool,
+        ) -> bool {
+            (0..mate.len()).any(|j| {
+                let free = near(i, j) && !std::mem::replace(&mut seen[j], true);
+                let free = free && mate[j].is_none_or(|other| grow(mate, seen, other, near));
+                if free {
+                    mate[j] = Some(i);
+                }
+                free
+            })
+        }
+        grow(mate, &mut vec![false; n + m], i, &|i, j| cost(i, j) <= radius)
+    };
+    let suffices = |radius: f64| {
+        let mut mate = vec![None; n + m];
+        (0..n + m).all(|i| grows(&mut mate, i, radius))
+    };
+    let mut radii: Vec<f64> =
+        (0..n + m).flat_map(|i| (0..n + m).map(move |j| (i, j))).map(|(i, j)| cost(i, j)).collect();
+    radii.sort_by(f64::total_cmp);
+    radii[radii.partition_point(|&radius| !suffices(radius)).min(radii.len().saturating_sub(1))]
+}
+
 /// Equal but for the rounding of sums, roots and powers of less than a hundred terms.
 fn near(x: f64, y: f64) -> bool {
     (x - y).abs() <= 1e-12 * x.abs().max(y.abs())
@@ -84,6 +123,14 @@ proptest! {
         let known = brute_bottleneck(&a, &mut b.iter().copied().map(Some).collect());
         // Halving before or after subtracting rounds alike.
         prop_assert_eq!(value(&diagram(&a, &[]), &diagram(&b, &[]), BOTTLENECK), known);
+    }
+
+    #[test]
+    fn bottleneck_needs_no_copies_of_the_diagonal(a in bars(40), b in bars(40), longer in 0.0..1.0) {
+        // Longer bars must be matched; without any, most stay alone.
+        let [a, b] = [a, b].map(|bars| bars.iter().map(|p| [p[0], p[1] + longer]).collect::<Vec<_>>());
+        prop_assume!(a.len() + b.len() > 0);
+        prop_assert_eq!(value(&diagram(&a, &[]), &diagram(&b, &[]), BOTTLENECK), square_bottleneck(&a, &b));
     }
 
     #[test]
