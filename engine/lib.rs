@@ -20,6 +20,8 @@ pub mod union_find;
 pub mod loss;
 pub mod search;
 
+pub mod morse;
+
 pub mod persistence;
 pub mod store;
 

@@ -98,6 +98,17 @@ impl Pool {
         SEAT.set(seat);
         job.finish();
     }
+
+    /// What `body(i)` returns for each `i < n`, in order.
+    pub fn map<T: Send>(&self, n: usize, body: &(dyn Fn(usize) -> T + Sync)) -> Vec<T> {
+        let slots: Vec<Mutex<Option<T>>> = (0..n).map(|_| Mutex::new(None)).collect();
+        self.run(n, &|i, _| {
+            let value = body(i);
+            *slots[i].lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        });
+        let value = |slot: Mutex<Option<T>>| slot.into_inner().unwrap_or_else(PoisonError::into_inner);
+        slots.into_iter().filter_map(value).collect() // `run` returns when every body has: no slot is empty.
+    }
 }
 
 impl Drop for Pool {

@@ -12,9 +12,13 @@ macro_rules! tell {
 
 mod backends;
 mod builtin;
+mod cloud;
 mod distance;
+mod graph;
+mod grid;
 mod progress;
 mod run;
+mod sampled;
 mod show;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +38,12 @@ struct Arguments {
 enum Command {
     /// Finds minima, connects them, and writes barcode and report: loss -> ... -> report
     Run(run::Run),
+    /// The barcode of an n-dimensional array, in all degrees
+    Grid(grid::Command),
+    /// The barcode of a function on the vertices of a graph, its merge tree, and lowest paths
+    Graph(graph::Command),
+    /// The same of a function sampled at points: on the graph of their nearest neighbours
+    Cloud(cloud::Command),
     /// Lists backends and their devices
     Backends {
         /// A plugin file to load first; may be repeated
@@ -64,6 +74,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Run(run) => run.go(),
+        Command::Grid(grid) => grid.go(),
+        Command::Graph(graph) => graph.go(),
+        Command::Cloud(cloud) => cloud.go(),
         Command::Backends { load } => backends::list(&load),
         Command::Show { landscape, json } => show::show(&landscape, json),
         Command::Distance(arguments) => distance::go(&arguments),

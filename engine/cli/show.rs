@@ -83,10 +83,15 @@ pub fn show(landscape: &Path, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the table, as wide as the terminal and in colour if it is one.
+/// Prints the table of a run.
 pub fn print_table(results: &Results) -> Result<()> {
+    print_findings(&results.findings())
+}
+
+/// Prints a table, as wide as the terminal and in colour if it is one.
+pub fn print_findings(findings: &Findings<'_>) -> Result<()> {
     let terminal = std::io::stdout().is_terminal();
     let width = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
     let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-    print(&report::terminal::table(&results.findings(), width, colour))
+    print(&report::terminal::table(findings, width, colour))
 }

@@ -53,6 +53,10 @@ pub struct Bar {
     pub unconverged: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub evidence: Option<Evidence>,
+    /// A sampled function, where asked for: in degree 0 the path of samples through the death from minimum to minimum,
+    /// one in each list; above, the cells of a cycle, each by its samples.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub cycle: Vec<Vec<u32>>,
 }
 
 impl Bar {

@@ -6,8 +6,11 @@ mod barcode;
 mod diagram;
 pub mod distance;
 pub mod merge_tree;
+pub mod of_graph;
+pub mod of_grid;
 mod of_landscape;
 pub mod pairs;
+pub mod reduce;
 mod score;
 
 pub use barcode::{Bar, Barcode, Cell, CellKind, DeathKind};

@@ -77,6 +77,7 @@ impl<'a> Tree<'a> {
                 below_noise: death.map(|death| death - minimum.loss <= noise),
                 unconverged: Some(minimum.descent != Descent::Converged),
                 evidence: Some(path.and_then(|p| p.pass.evidence.clone()).unwrap_or_else(|| minimum.evidence.clone())),
+                cycle: Vec::new(),
             });
             cells.push(Cell { id: minimum.cell, degree: 0, value: minimum.loss, kind: CellKind::Minimum });
             cells.extend(path.map(|p| Cell {

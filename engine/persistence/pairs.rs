@@ -21,6 +21,11 @@ pub struct Pair {
 
 /// The barcode of pairs, by degree, birth and birth cell. `value` is the function's value at a vertex.
 pub fn barcode(pairs: &[Pair], value: impl Fn(u64) -> f64) -> Barcode {
+    barcode_with_cycles(pairs, &[], value)
+}
+
+/// The same with a cycle for each of the first pairs.
+pub fn barcode_with_cycles(pairs: &[Pair], cycles: &[Vec<Vec<u32>>], value: impl Fn(u64) -> f64) -> Barcode {
     let bar = |pair: &Pair| Bar {
         degree: pair.degree,
         birth: value(pair.birth),
@@ -35,8 +40,10 @@ pub fn barcode(pairs: &[Pair], value: impl Fn(u64) -> f64) -> Barcode {
         below_noise: None,
         unconverged: None,
         evidence: None,
+        cycle: Vec::new(),
     };
     let mut bars: Vec<Bar> = pairs.iter().map(bar).collect();
+    bars.iter_mut().zip(cycles).for_each(|(bar, cycle)| bar.cycle.clone_from(cycle));
     bars.sort_by(|a, b| {
         let death = |bar: &Bar| (bar.death.unwrap_or(f64::INFINITY), bar.death_cell.unwrap_or(u64::MAX));
         let birth = by_value((a.birth, a.birth_cell), (b.birth, b.birth_cell));

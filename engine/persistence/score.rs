@@ -97,6 +97,7 @@ mod tests {
             below_noise: None,
             unconverged: None,
             evidence: None,
+            cycle: Vec::new(),
         };
         let barcode = Barcode { bars: [None, Some(3.0), Some(4.0)].map(bar).to_vec(), cells: Vec::new() };
         let (score, of) = (Score::of(&barcode, 0), |q| Score::wasserstein(&barcode, 0, q));

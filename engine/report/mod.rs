@@ -87,8 +87,12 @@ pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
         .collect()
 }
 
-/// Writes a file so that whoever looks sees the old one or the new one, never half of it.
+/// Writes a file so that whoever looks sees the old one or the new one, never half of it. What is there and no regular
+/// file (a pipe, /dev/null) is written to, not replaced.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return std::fs::write(path, bytes).map_err(|e| Error::io(path, e));
+    }
     let Some(name) = path.file_name() else {
         return Err(Error::Argument(format!("{}: not the name of a file", path.display())));
     };
@@ -99,4 +103,33 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = std::fs::remove_file(&temporary);
         Error::io(path, e)
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::fs::FileTypeExt;
+
+    #[test]
+    fn a_pipe_is_written_to_and_stays_a_pipe() {
+        let folder = std::env::temp_dir().join(format!("mpass-pipe-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let pipe = folder.join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || {
+                let mut text = String::new();
+                std::fs::File::open(pipe).unwrap().read_to_string(&mut text).unwrap();
+                text
+            }
+        });
+        write_file(&pipe, b"bars").unwrap();
+        // Checked before the reader is waited for: a pipe that was replaced would leave it waiting.
+        let is_pipe = std::fs::metadata(&pipe).unwrap().file_type().is_fifo();
+        assert!(is_pipe);
+        assert_eq!(reader.join().unwrap(), "bars");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

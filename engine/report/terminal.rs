@@ -42,7 +42,7 @@ pub fn table(findings: &Findings<'_>, width: usize, colour: bool) -> String {
     }
     costs(&mut lines, findings, width);
     lines.extend(findings.notes.iter().flat_map(|note| wrap(note, width)).map(|line| ink.paint(DIM, &line)));
-    if findings.provenance.heights != "exact" && findings.score.bars > 0 {
+    if findings.provenance.heights == "upper bounds" && findings.score.bars > 0 {
         let honest = "Heights are upper bounds; finitely many minima see part of the barcode.";
         lines.extend(wrap(honest, width).iter().map(|line| ink.paint(DIM, line)));
     }
@@ -130,6 +130,9 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     let mut across_name = words::value_name(findings).to_lowercase();
     across_name += if across.is_log() { " (log axis)" } else { "" };
     let head = format!("{:>label$}  {:>born$}  {across_name:<places$}  {height} (log axis)", "cell", "birth");
+    if !findings.searched() {
+        lines.push(ink.paint(BOLD, &format!("degree {degree}, {}", counted(all as u64, "bar", "bars"))));
+    }
     lines.push(ink.paint(BOLD, &clip(&head, width)));
     for (bar, birth) in bars.iter().zip(&births) {
         let doubt = bar.below_noise == Some(true) || bar.unconverged == Some(true);
@@ -149,7 +152,8 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
         lines.push(line);
     }
     if all > MOST {
-        lines.push(ink.paint(DIM, &format!("the {MOST} longest of {all}; all are in barcode.csv")));
+        let rest = if findings.searched() { "all are in barcode.csv" } else { "--json gives all" };
+        lines.push(ink.paint(DIM, &format!("the {MOST} longest of {all}; {rest}")));
     }
     let any = |what: &dyn Fn(&Bar) -> bool| bars.iter().any(|bar| what(bar));
     let marks = [

@@ -161,6 +161,7 @@ mod tests {
             below_noise: None,
             unconverged: None,
             evidence: None,
+            cycle: Vec::new(),
         }
     }
 

@@ -125,7 +125,7 @@ pub fn omitted(findings: &Findings<'_>) -> Option<String> {
 /// What may be claimed (mathematics.md 4), a paragraph each.
 pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
     let mut claims = Vec::new();
-    if findings.provenance.heights != "exact" {
+    if findings.provenance.heights == "upper bounds" {
         claims.push(
             "Every height is an upper bound. A death is the highest loss along a path that was found and measured \
              between its samples; a lower path may exist. That holds for deaths at verified saddles too: verified \

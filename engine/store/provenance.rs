@@ -47,6 +47,6 @@ pub struct Provenance {
     pub samples: u64,
     /// `paths`, `grid`, `cloud` or `graph`.
     pub method: String,
-    /// What the deaths are: `upper bounds` or `exact`.
+    /// What the deaths are: `upper bounds`, `exact`, or `as sampled`, which bounds nothing.
     pub heights: String,
 }

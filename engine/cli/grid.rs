@@ -1,0 +1,117 @@
+//! `mpass grid`: the barcode of an n-dimensional array, in all degrees.
+
+use super::sampled::Sampled;
+use mountainpass::morse::basin::NOWHERE;
+use mountainpass::morse::complex::Complex;
+use mountainpass::morse::grid::{Construction, Grid};
+use mountainpass::npy::{self, Array};
+use mountainpass::persistence::of_grid::{Canonical, Wanted, canonical};
+use mountainpass::persistence::pairs::barcode_with_cycles;
+use mountainpass::pool::Pool;
+use mountainpass::report::write_file;
+use mountainpass::{Error, Result};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// The options of `mpass grid`.
+#[derive(clap::Args)]
+pub struct Command {
+    /// An array of 1 to 4 axes, a .npy file; +inf means "in no sublevel set"
+    file: PathBuf,
+    /// The highest degree to compute [default: all]
+    #[arg(long, value_name = "K")]
+    max_degree: Option<usize>,
+    /// Superlevel sets: components are born at maxima
+    #[arg(long)]
+    superlevel: bool,
+    /// Axes that close up, counted from 0: 0,1
+    #[arg(long, value_name = "AXES", value_delimiter = ',')]
+    periodic: Vec<usize>,
+    /// Samples are vertices (V) or cells of full dimension (T)
+    #[arg(long, value_name = "V|T", default_value = "V")]
+    construction: Samples,
+    /// Writes the basin of every sample, the index of its minimum, -1 where there is none
+    #[arg(long, value_name = "FILE.npy")]
+    labels: Option<PathBuf>,
+    /// A cycle for every bar: in degree 0 the path through its saddle, above the cells of a cycle
+    #[arg(long)]
+    cycles: bool,
+    /// Writes the discrete Morse complex: critical cells, boundaries, descending manifolds
+    #[arg(long, value_name = "FILE.json")]
+    complex: Option<PathBuf>,
+    /// Keeps bars of length zero
+    #[arg(long)]
+    zero_length: bool,
+    /// Writes barcode.json to FILE, or to standard output for -
+    #[arg(long, value_name = "FILE|-")]
+    json: Option<PathBuf>,
+    /// Worker threads [default: one a core]
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Samples {
+    #[value(name = "V")]
+    V,
+    #[value(name = "T")]
+    T,
+}
+
+impl Command {
+    /// Computes and prints the barcode.
+    pub fn go(self) -> Result<ExitCode> {
+        let construction = match self.construction {
+            Samples::V => Construction::Vertex,
+            Samples::T => Construction::TopCell,
+        };
+        let in_file = |error: Error| match error {
+            Error::Argument(text) => Error::Config { path: self.file.clone(), text },
+            other => other,
+        };
+        let array = npy::read(&self.file)?;
+        let begun = Instant::now();
+        let grid = Grid::new(array, &self.periodic, construction, self.superlevel).map_err(in_file)?;
+        let wanted = Wanted {
+            max_degree: self.max_degree.unwrap_or(usize::MAX),
+            zero_length: self.zero_length,
+            cycles: self.cycles,
+            ..Wanted::default()
+        };
+        let pool = Pool::new(self.threads);
+        let found = canonical(&grid, wanted, &pool);
+        let seconds = begun.elapsed().as_secs_f64();
+        if let Some(file) = &self.labels {
+            let labels = Array { shape: grid.shape.sizes.clone(), values: labels(&found).into() };
+            write_file(file, &npy::bytes(&labels)).map_err(Error::into_usage)?;
+        }
+        if let Some(file) = &self.complex {
+            let complex = Complex::of(&grid, true, &pool);
+            let text = serde_json::to_vec(&complex).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
+            write_file(file, &text).map_err(Error::into_usage)?;
+        }
+        let shape: Vec<String> = grid.shape.sizes.iter().map(ToString::to_string).collect();
+        let sampled = Sampled {
+            title: format!("{}, {} samples", self.file.display(), shape.join(" x ")),
+            barcode: barcode_with_cycles(&found.pairs, &found.cycles, |sample| grid.value(sample)),
+            superlevel: self.superlevel,
+            method: "grid",
+            heights: "exact",
+            files: vec![self.file],
+            seconds,
+            notes: Vec::new(),
+        };
+        sampled.tell(self.json.as_deref())
+    }
+}
+
+/// The minimum of the basin of every sample.
+fn labels(found: &Canonical) -> Vec<i64> {
+    let components = &found.components;
+    let minimum = |&basin: &u32| match basin {
+        NOWHERE => -1,
+        basin => i64::from(components.minima[basin as usize]),
+    };
+    components.basins.iter().map(minimum).collect()
+}

@@ -1,0 +1,130 @@
+//! Point clouds: the exact nearest neighbours of every point, and the graph they make.
+//!
+//! The distance of two points is the sum of the squares of their coordinates' differences, added in the order of the
+//! coordinates in f64; points at equal distance are ordered by number. That is what every road below answers exactly, by
+//! computing the distances that could matter in just this way: a k-d tree up to [`TREE`] dimensions, products of blocks of
+//! points above.
+
+mod product;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use crate::error::{Error, Result};
+use crate::npy::Array;
+use crate::pool::Pool;
+use std::cmp::Ordering;
+
+/// Up to so many dimensions a tree beats the products.
+pub const TREE: usize = 8;
+/// Squares of greater numbers may overflow.
+const GREATEST: f64 = 1e150;
+
+/// Points in d-dimensional space.
+#[derive(Clone, Debug)]
+pub struct Cloud {
+    /// `n x d`, a point a row.
+    coordinates: Vec<f64>,
+    n: usize,
+    d: usize,
+}
+
+impl Cloud {
+    /// Takes an array of shape (n, d), or (n) for points on a line. Refuses an empty one, and coordinates that are not
+    /// finite or greater than 1e150.
+    pub fn of_array(array: &Array) -> Result<Cloud> {
+        let (n, d) = match array.shape[..] {
+            [n] => (n, 1),
+            [n, d] => (n, d),
+            _ => {
+                let shape = &array.shape;
+                return Err(Error::Argument(format!("the points have shape {shape:?}: a point a row is needed")));
+            }
+        };
+        if n == 0 || d == 0 {
+            return Err(Error::Argument(format!("the points have shape {:?}: there are none", array.shape)));
+        }
+        if u32::try_from(n).is_err() {
+            return Err(Error::Argument(format!("there are {n} points: fewer than 2^32 are supported")));
+        }
+        let coordinates = array.values.to_f64();
+        match coordinates.iter().position(|x| x.is_nan() || x.abs() > GREATEST) {
+            Some(i) => Err(Error::Argument(format!(
+                "coordinate {} of point {} is {}: finite numbers up to {GREATEST:e} are needed",
+                i % d,
+                i / d,
+                coordinates[i]
+            ))),
+            None => Ok(Cloud { coordinates, n, d }),
+        }
+    }
+
+    /// n, the number of points.
+    pub fn points(&self) -> usize {
+        self.n
+    }
+
+    /// d, the number of coordinates of each.
+    pub fn dimensions(&self) -> usize {
+        self.d
+    }
+
+    /// The k nearest other points of each point, nearest first: `n x k`. About O(n k log n) up to [`TREE`] dimensions,
+    /// O(n^2 d) above. The same for any number of threads.
+    pub fn neighbours(&self, k: usize, pool: &Pool) -> Result<Vec<u32>> {
+        if k == 0 {
+            return Err(Error::Argument("k is 0: at least one neighbour is needed".into()));
+        }
+        if k >= self.n {
+            let n = self.n;
+            return Err(Error::Argument(format!("k is {k}, but {n} points have {} neighbours each", n - 1)));
+        }
+        match self.d {
+            1 => tree::neighbours::<1>(self, k, pool),
+            2 => tree::neighbours::<2>(self, k, pool),
+            3 => tree::neighbours::<3>(self, k, pool),
+            4 => tree::neighbours::<4>(self, k, pool),
+            5 => tree::neighbours::<5>(self, k, pool),
+            6 => tree::neighbours::<6>(self, k, pool),
+            7 => tree::neighbours::<7>(self, k, pool),
+            8 => tree::neighbours::<8>(self, k, pool),
+            _ => Ok(product::neighbours(self, k, pool)),
+        }
+    }
+
+    /// The edges from each point to its k nearest, those longer than `radius` left out. As edges have no direction, two
+    /// points are joined where either is among the nearest of the other.
+    pub fn edges(&self, k: usize, radius: Option<f64>, pool: &Pool) -> Result<Vec<[u32; 2]>> {
+        let reach = match radius {
+            Some(radius) if radius > 0.0 => radius * radius,
+            Some(radius) => return Err(Error::Argument(format!("the radius is {radius}: it must be positive"))),
+            None => f64::INFINITY,
+        };
+        let neighbours = self.neighbours(k, pool)?;
+        let edges = neighbours.iter().enumerate().map(|(i, &j)| [(i / k) as u32, j]);
+        Ok(edges.filter(|&[i, j]| reach == f64::INFINITY || self.distance(i, j) <= reach).collect())
+    }
+
+    fn point(&self, i: u32) -> &[f64] {
+        &self.coordinates[i as usize * self.d..][..self.d]
+    }
+
+    /// The squared distance of two points: the one definition.
+    fn distance(&self, i: u32, j: u32) -> f64 {
+        self.point(i).iter().zip(self.point(j)).map(|(x, y)| (x - y) * (x - y)).sum()
+    }
+}
+
+/// A point at a squared distance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Near {
+    distance: f64,
+    point: u32,
+}
+
+impl Near {
+    fn order(&self, other: &Near) -> Ordering {
+        self.distance.total_cmp(&other.distance).then(self.point.cmp(&other.point))
+    }
+}

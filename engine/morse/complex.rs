@@ -1,0 +1,171 @@
+//! The discrete Morse complex: critical cells, their boundaries, and the paths of the gradient between them.
+//!
+//! The boundary of a critical cell is the sum, over Z/2, of the critical cells that an odd number of gradient paths lead to
+//! (Forman, "Morse theory for cell complexes", 1998). It is filtered by the function, and its boundary of a boundary is 0.
+
+use super::gradient::{Cell, Gradient};
+use super::grid::Grid;
+use crate::order::Key;
+use crate::pool::Pool;
+use crate::with_field;
+use serde::Serialize;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+
+/// A critical cell.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Critical {
+    /// Its dimension: the Morse index.
+    pub degree: u32,
+    /// The sample that gives it its value.
+    pub sample: u32,
+    pub value: f64,
+    /// The samples of the cell, its own among them.
+    pub samples: Vec<u32>,
+    /// The critical cells of one degree less in its boundary, ascending indices of [`Complex::cells`].
+    pub boundary: Vec<u32>,
+    /// The samples of its descending manifold, down to the critical cells of one degree less, ascending; for a pass the
+    /// two lines of descent. Empty unless asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub descending: Vec<u32>,
+}
+
+/// The critical cells in the order of the filtration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Complex {
+    pub cells: Vec<Critical>,
+}
+
+impl Complex {
+    /// The complex of a grid. Time grows with the descending manifolds, for smooth functions about N for each critical cell
+    /// of degree 2 and above.
+    pub fn of(grid: &Grid, geometry: bool, pool: &Pool) -> Complex {
+        with_field!(grid, field => {
+            let gradient = Gradient::new(&field, grid.construction, pool);
+            trace(&gradient, geometry, pool, &|sample| grid.value(sample))
+        })
+    }
+
+    /// The alternating sum of the numbers of critical cells by degree.
+    pub fn euler_characteristic(&self) -> i64 {
+        self.cells.iter().map(|cell| if cell.degree % 2 == 0 { 1 } else { -1 }).sum()
+    }
+}
+
+fn trace<K: Key>(
+    gradient: &Gradient<'_, K>,
+    geometry: bool,
+    pool: &Pool,
+    value: &(dyn Fn(u64) -> f64 + Sync),
+) -> Complex {
+    let mut cells: Vec<(u128, u8, Cell)> = (0..=gradient.codes.axes as u8)
+        .flat_map(|dim| gradient.critical(dim).into_iter().map(move |cell| (dim, cell)))
+        .map(|(dim, cell)| (gradient.place(cell), dim, cell))
+        .collect();
+    cells.sort_unstable();
+    let number: HashMap<Cell, u32> = cells.iter().enumerate().map(|(i, (_, _, cell))| (*cell, i as u32)).collect();
+    let cells = pool.map(cells.len(), &|i| {
+        let (_, dim, cell) = cells[i];
+        let mut samples = gradient.samples(cell);
+        samples.sort_unstable();
+        let (boundary, descending) = descend(gradient, cell, &number, geometry);
+        Critical {
+            degree: dim.into(),
+            sample: cell.sample,
+            value: value(cell.sample.into()),
+            samples,
+            boundary,
+            descending,
+        }
+    });
+    Complex { cells }
+}
+
+/// Follows the gradient from the facets of a critical cell down to critical cells; with `geometry` returns all samples met.
+fn descend<K: Key>(
+    gradient: &Gradient<'_, K>,
+    from: Cell,
+    number: &HashMap<Cell, u32>,
+    geometry: bool,
+) -> (Vec<u32>, Vec<u32>) {
+    let mut front: BinaryHeap<u128> = BinaryHeap::new();
+    let mut met: BTreeSet<u32> = BTreeSet::new();
+    let mut boundary = Vec::new();
+    gradient.facets(from, |facet| front.push(gradient.place(facet)));
+    while let Some(last) = front.pop() {
+        let mut paths = 1;
+        while front.peek() == Some(&last) {
+            front.pop();
+            paths += 1;
+        }
+        let cell = gradient.at(last);
+        if geometry {
+            met.extend(gradient.samples(cell));
+        } else if paths % 2 == 0 {
+            continue; // An even number of paths is none; only the geometry wants them.
+        }
+        match gradient.mate(cell) {
+            None if paths % 2 == 1 => boundary.extend(number.get(&cell)),
+            Some(mate) if gradient.dim(mate) > gradient.dim(cell) => gradient.facets(mate, |facet| {
+                if facet != cell {
+                    let copies = if paths % 2 == 1 { 1 } else { 2 };
+                    front.extend(std::iter::repeat_n(gradient.place(facet), copies));
+                }
+            }),
+            _ => {}
+        }
+    }
+    boundary.sort_unstable();
+    (boundary, met.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::morse::grid::Construction;
+    use crate::npy::Array;
+    use proptest::prelude::*;
+
+    fn grid(sizes: Vec<usize>, periodic: &[usize], construction: Construction, value: impl Fn(usize) -> f64) -> Grid {
+        let values: Vec<f64> = (0..sizes.iter().product()).map(value).collect();
+        Grid::new(Array { shape: sizes, values: values.into() }, periodic, construction, false).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn the_boundary_of_a_boundary_is_zero(values in prop::collection::vec(0_u8..20, 81), axes in 1_usize..5, ring: bool, top: bool) {
+            let sizes = [vec![81], vec![9, 9], vec![3, 3, 9], vec![3; 4]][axes - 1].clone();
+            let construction = if top { Construction::TopCell } else { Construction::Vertex };
+            let periodic: &[usize] = if ring { &[0] } else { &[] };
+            let grid = grid(sizes, periodic, construction, |i| values[i].into());
+            let complex = Complex::of(&grid, false, &Pool::new(1));
+            for cell in &complex.cells {
+                let mut twice: Vec<u32> = cell.boundary.iter().flat_map(|&b| complex.cells[b as usize].boundary.clone()).collect();
+                twice.sort_unstable();
+                prop_assert!(twice.chunk_by(|a, b| a == b).all(|run| run.len() % 2 == 0), "{cell:?}");
+                let below = |b: &u32| {
+                    let face = &complex.cells[*b as usize];
+                    face.degree + 1 == cell.degree && face.value <= cell.value
+                };
+                prop_assert!(cell.boundary.iter().all(below), "{cell:?}");
+            }
+            prop_assert_eq!(complex.euler_characteristic(), if ring { 0 } else { 1 });
+            prop_assert_eq!(&Complex::of(&grid, true, &Pool::new(2)).cells.len(), &complex.cells.len());
+        }
+    }
+
+    #[test]
+    fn two_wells_are_joined_by_two_lines_through_one_pass() {
+        // (x^2 - 4)^2 / 16 + y^2 on 9 x 5 samples: wells at x = -2 and 2, the pass between them.
+        let value = |i: usize| {
+            let (x, y) = ((i / 5) as f64 - 4.0, (i % 5) as f64 - 2.0);
+            (x * x - 4.0).powi(2) / 16.0 + y * y
+        };
+        let complex = Complex::of(&grid(vec![9, 5], &[], Construction::Vertex, value), true, &Pool::new(1));
+        let degrees: Vec<u32> = complex.cells.iter().map(|cell| cell.degree).collect();
+        assert_eq!(degrees, [0, 0, 1]);
+        let pass = &complex.cells[2];
+        assert_eq!((pass.value, &pass.boundary), (1.0, &vec![0, 1]));
+        // Samples are 5 x + y; y stays at its middle all along.
+        assert_eq!(pass.descending, [12, 17, 22, 27, 32]);
+    }
+}

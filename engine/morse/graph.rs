@@ -1,0 +1,203 @@
+//! A function on the vertices of a graph, and on its edges if they have values of their own.
+//!
+//! An edge enters the sublevel sets with its later end, or at its own value where that lies above both ends. The cell that
+//! gives it its value is then the vertex, or the edge: vertices are numbered 0 to n - 1, and row e of the edge list is cell
+//! n + e. Edges may come in any order and direction, more than once, and as self-loops; only the lowest of repeated edges
+//! counts.
+
+mod basin;
+mod forest;
+mod level;
+mod rank;
+
+pub use forest::{Cycle, Forest, Pass, Path};
+
+use super::cloud::Cloud;
+use crate::error::{Error, Result};
+use crate::npy::{Array, Values};
+use crate::pool::Pool;
+use level::Levels;
+use std::fmt::Display;
+
+/// In the place of a basin: the vertex is in no sublevel set.
+pub const NOWHERE: u32 = super::basin::NOWHERE;
+
+/// As many cells have names: labels are 32 bits, one of which tells basins from vertices.
+const MOST: usize = NOWHERE as usize;
+
+/// A function on a graph.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    n: usize,
+    edges: Vec<[u32; 2]>,
+    levels: Levels,
+    superlevel: bool,
+}
+
+/// What a reader of a barcode should know of an edge list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Edges from a vertex to itself, without effect.
+    pub loops: usize,
+    /// Rows that join two vertices joined before, in either direction.
+    pub repeats: usize,
+    /// Vertices without an edge to another one.
+    pub isolated: usize,
+    /// Vertices at +inf (superlevel: -inf).
+    pub absent: usize,
+}
+
+impl Graph {
+    /// Takes a value for each vertex, edges as pairs of vertices, and if they have any a value for each edge.
+    ///
+    /// Refuses an empty graph, ends that are no vertices, numbers of values that do not fit, and NaN and -inf (with
+    /// `superlevel`, +inf): no sublevel set could begin there. +inf is in no sublevel set.
+    pub fn new(values: Values, edges: Vec<[u32; 2]>, own: Option<Values>, superlevel: bool) -> Result<Graph> {
+        let n = values.len();
+        if n == 0 {
+            return Err(Error::Argument("there are no values: a graph needs at least one vertex".into()));
+        }
+        let cells = n + own.as_ref().map_or(0, Values::len);
+        if cells >= MOST {
+            return Err(Error::Argument(format!(
+                "the graph has {cells} cells with values: fewer than 2^31 are supported"
+            )));
+        }
+        if let Some(own) = own.as_ref().filter(|own| own.len() != edges.len()) {
+            let (m, values) = (edges.len(), own.len());
+            return Err(Error::Argument(format!(
+                "there are {m} edges but {values} edge values: one for each is needed"
+            )));
+        }
+        if let Some(e) = edges.iter().position(|&[a, b]| a.max(b) as usize >= n) {
+            return Err(outside(e, edges[e][0], edges[e][1], n));
+        }
+        let mut graph = Graph { n, edges, levels: Levels::new(values, own, superlevel)?, superlevel };
+        graph.levels.settle(n, &graph.edges);
+        Ok(graph)
+    }
+
+    /// The same from arrays as files hold them: values of shape (n), edges (m, 2), own values (m).
+    pub fn of_arrays(values: Array, edges: Array, own: Option<Array>, superlevel: bool) -> Result<Graph> {
+        let ends = ends(&edges, values.values.len())?;
+        Graph::new(flat(values, "values")?, ends, own.map(|own| flat(own, "edge values")).transpose()?, superlevel)
+    }
+
+    /// The function with a value for each point of a cloud, on the graph of its k nearest neighbours: see [`Cloud::edges`].
+    pub fn on_cloud(
+        cloud: &Cloud,
+        values: Array,
+        k: usize,
+        radius: Option<f64>,
+        superlevel: bool,
+        pool: &Pool,
+    ) -> Result<Graph> {
+        let values = flat(values, "values")?;
+        if values.len() != cloud.points() {
+            let (n, values) = (cloud.points(), values.len());
+            return Err(Error::Argument(format!("there are {n} points but {values} values: one for each is needed")));
+        }
+        // Bad values are found before the long search for neighbours.
+        Graph::new(values.clone(), Vec::new(), None, superlevel)?;
+        Graph::new(values, cloud.edges(k, radius, pool)?, None, superlevel)
+    }
+
+    /// n, the number of vertices.
+    pub fn vertices(&self) -> usize {
+        self.n
+    }
+
+    /// The edges, as they were given.
+    pub fn edges(&self) -> &[[u32; 2]] {
+        &self.edges
+    }
+
+    /// Whether superlevel sets are asked for.
+    pub fn superlevel(&self) -> bool {
+        self.superlevel
+    }
+
+    /// The value of a cell: a vertex, or n + e for edge e with a value of its own.
+    pub fn value(&self, cell: u64) -> f64 {
+        self.levels.value(cell as usize)
+    }
+
+    /// Whether two cells have the same value, compared in its own type.
+    pub fn same_level(&self, a: u64, b: u64) -> bool {
+        self.levels.keys[a as usize] == self.levels.keys[b as usize]
+    }
+
+    /// Minima, basins and the passes between them. O(n log n + m) for a smooth function; 30 bytes a vertex besides the
+    /// graph and 16 for each edge between basins. The same for any number of threads and any order of edges.
+    pub fn forest(&self, pool: &Pool) -> Forest<'_> {
+        Forest::new(self, pool)
+    }
+
+    /// Counts what may surprise. O(m log m).
+    pub fn census(&self) -> Census {
+        let mut alone = vec![true; self.n];
+        let proper = self.edges.iter().filter(|[a, b]| a != b);
+        let mut pairs: Vec<u64> = proper.map(|&[a, b]| packed(a.min(b), a.max(b))).collect();
+        let proper = pairs.len();
+        for &[a, b] in self.edges.iter().filter(|[a, b]| a != b) {
+            (alone[a as usize], alone[b as usize]) = (false, false);
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        Census {
+            loops: self.edges.len() - proper,
+            repeats: proper - pairs.len(),
+            isolated: alone.into_iter().filter(|&alone| alone).count(),
+            absent: (0..self.n).filter(|&v| self.levels.is_absent(v)).count(),
+        }
+    }
+}
+
+/// Two numbers as one that orders by the first.
+fn packed(first: u32, second: u32) -> u64 {
+    u64::from(first) << 32 | u64::from(second)
+}
+
+/// The values of an array with one axis.
+fn flat(array: Array, what: &str) -> Result<Values> {
+    match array.shape[..] {
+        [_] => Ok(array.values),
+        _ => Err(Error::Argument(format!("the {what} have shape {:?}: one axis is needed", array.shape))),
+    }
+}
+
+/// The rows of an edge list.
+fn ends(array: &Array, n: usize) -> Result<Vec<[u32; 2]>> {
+    if !matches!(array.shape[..], [_, 2]) {
+        return Err(Error::Argument(format!("the edges have shape {:?}: two columns are needed", array.shape)));
+    }
+    match &array.values {
+        Values::I8(v) => rows(v, n),
+        Values::I16(v) => rows(v, n),
+        Values::I32(v) => rows(v, n),
+        Values::I64(v) => rows(v, n),
+        Values::U8(v) => rows(v, n),
+        Values::U16(v) => rows(v, n),
+        Values::U32(v) => rows(v, n),
+        Values::U64(v) => rows(v, n),
+        Values::F32(_) | Values::F64(_) => {
+            Err(Error::Argument("the edges are floating-point numbers: vertices are named by integers".into()))
+        }
+    }
+}
+
+fn rows<T: Copy + Display + TryInto<u32>>(ends: &[T], n: usize) -> Result<Vec<[u32; 2]>> {
+    let vertex = |end: T| end.try_into().ok().filter(|&v| (v as usize) < n);
+    let row = |(e, row): (usize, &[T])| match (vertex(row[0]), vertex(row[1])) {
+        (Some(a), Some(b)) => Ok([a, b]),
+        _ => Err(outside(e, row[0], row[1], n)),
+    };
+    ends.chunks_exact(2).enumerate().map(row).collect()
+}
+
+fn outside(edge: usize, a: impl Display, b: impl Display, n: usize) -> Error {
+    Error::Argument(match n {
+        0 => "there are no values: a graph needs at least one vertex".into(),
+        n => format!("edge {edge} joins {a} and {b}: the vertices are 0 to {}", n - 1),
+    })
+}
