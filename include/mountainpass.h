@@ -224,6 +224,11 @@ const mpass_bar *mpass_barcode_bars(const mpass_barcode *barcode, uint64_t *coun
 const mpass_score *mpass_barcode_score(const mpass_barcode *barcode, uint32_t degree);
 /* The distance to the ideal barcode, (sum (length/2)^q)^(1/q), q from 1 to INFINITY (the bottleneck distance). */
 mpass_status mpass_barcode_wasserstein(const mpass_barcode *barcode, uint32_t degree, double q, double *out);
+/* The distance between the bars of one degree, (sum cost^q)^(1/q) over a best matching, q from 1 to INFINITY (the
+ * bottleneck distance). The cost of two bars is the larger of |birth - birth| and |death - death|, that of a bar alone half
+ * its length; half-lines go to half-lines, and *out is INFINITY where their numbers differ. Exact: seconds for 10,000 bars.
+ * Way-stations do not take part. */
+mpass_status mpass_barcode_distance(const mpass_barcode *a, const mpass_barcode *b, uint32_t degree, double q, double *out);
 /* The text of a barcode.json, the barcode's own. */
 const char *mpass_barcode_json(const mpass_barcode *barcode);
 void mpass_barcode_free(mpass_barcode *barcode);

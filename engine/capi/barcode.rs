@@ -6,7 +6,7 @@ use super::barrier::{give, take};
 use super::hooks::c_text;
 use super::landscape::Landscape;
 use crate::error::Error;
-use crate::persistence::{self, Bar, DeathKind, Score, tree};
+use crate::persistence::{self, Bar, DeathKind, Diagram, Metric, Score, distance, tree};
 use crate::report::{BarcodeFile, Findings};
 use std::ffi::{CString, c_char};
 
@@ -66,6 +66,20 @@ export! {
         let distance = distance.ok_or_else(|| Error::Argument(format!("q is {q}: it must be from 1 to INFINITY")))?;
         // SAFETY: checked above.
         unsafe { out.write(distance) };
+        Ok(())
+    }
+}
+
+export! {
+    /// The distance of order q between two barcodes.
+    fn mpass_barcode_distance(a: *const Barcode, b: *const Barcode, degree: u32, q: f64, out: *mut f64) {
+        let out = out_pointer(out, "out")?;
+        // SAFETY: the caller's handles.
+        let (a, b) = unsafe { (handle(a, "a")?, handle(b, "b")?) };
+        let (a, b) = (Diagram::of(&a.barcode, false)?, Diagram::of(&b.barcode, false)?);
+        let found = distance(&a, &b, degree, Metric::Wasserstein { order: q, relative_error: Some(0.0) })?;
+        // SAFETY: checked above.
+        unsafe { out.write(found.value) };
         Ok(())
     }
 }

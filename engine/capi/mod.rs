@@ -21,8 +21,8 @@ mod request;
 
 pub use backend::mpass_engine_backend;
 pub use barcode::{
-    Barcode, mpass_barcode_bars, mpass_barcode_compute, mpass_barcode_free, mpass_barcode_json, mpass_barcode_score,
-    mpass_barcode_wasserstein,
+    Barcode, mpass_barcode_bars, mpass_barcode_compute, mpass_barcode_distance, mpass_barcode_free, mpass_barcode_json,
+    mpass_barcode_score, mpass_barcode_wasserstein,
 };
 pub use cancel::{mpass_cancel_fire, mpass_cancel_free, mpass_cancel_new};
 pub use engine::{

@@ -14,6 +14,7 @@ mod backends;
 mod builtin;
 mod check;
 mod cloud;
+mod distance;
 mod graph;
 mod grid;
 mod progress;
@@ -64,6 +65,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tells how far two barcodes are apart, degree by degree
+    Distance(distance::Arguments),
+    /// Writes a barcode for other programs
+    Export {
+        /// A barcode.json (or a folder with one), a GUDHI .pers or a DIPHA diagram
+        barcode: PathBuf,
+        /// The file to write: FILE.pers for GUDHI, FILE.dipha for DIPHA
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -77,6 +88,8 @@ fn main() -> ExitCode {
         Command::Check(check) => check.go(),
         Command::ServeLoss(serve) => serve.go(),
         Command::Show { landscape, json } => show::show(&landscape, json),
+        Command::Distance(arguments) => distance::go(&arguments),
+        Command::Export { barcode, to } => distance::export(&barcode, &to),
     };
     match result {
         Ok(code) => code,

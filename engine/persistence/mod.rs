@@ -1,8 +1,10 @@
-//! Persistence: merge trees, barcodes, scores.
+//! Persistence: merge trees, barcodes, scores, distances.
 
 #![forbid(unsafe_code)]
 
 mod barcode;
+mod diagram;
+pub mod distance;
 pub mod merge_tree;
 pub mod of_graph;
 pub mod of_grid;
@@ -12,6 +14,8 @@ pub mod reduce;
 mod score;
 
 pub use barcode::{Bar, Barcode, Cell, CellKind, DeathKind};
+pub use diagram::{Diagram, Interval};
+pub use distance::{Distance, Metric, distance};
 pub use of_landscape::{Tree, tree};
 pub use pairs::Pair;
 pub use score::Score;

@@ -114,19 +114,23 @@ impl BarcodeFile {
 
     /// Reads a file; one of another kind or version is refused.
     pub fn read(path: &Path) -> Result<BarcodeFile> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        BarcodeFile::parse(&text).map_err(|text| Error::Config { path: path.to_owned(), text })
+    }
+
+    /// Reads the text of a file; the fault, if any, as one sentence.
+    pub fn parse(text: &str) -> std::result::Result<BarcodeFile, String> {
         #[derive(Deserialize)]
         struct Head {
             format: String,
             version: u32,
         }
-        let refuse = |text: String| Error::Config { path: path.to_owned(), text };
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        let head: Head = serde_json::from_str(&text).map_err(|e| refuse(format!("not a barcode file: {e}")))?;
+        let head: Head = serde_json::from_str(text).map_err(|e| format!("not a barcode file: {e}"))?;
         if head.format != FORMAT || head.version != VERSION {
             let found = format!("{:?} version {}", head.format, head.version);
-            return Err(refuse(format!("{found}, but {FORMAT:?} version {VERSION} is expected")));
+            return Err(format!("{found}, but {FORMAT:?} version {VERSION} is expected"));
         }
-        serde_json::from_str(&text).map_err(|e| refuse(e.to_string()))
+        serde_json::from_str(text).map_err(|e| e.to_string())
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod barcode;
 mod csv;
+pub mod diagram;
 mod html;
 mod json;
 pub mod number;

@@ -95,6 +95,35 @@ static void backends_are_listed(mpass_engine *engine) {
   CHECK(mpass_engine_backend(engine, 1) == NULL && mpass_last_error()->code == MPASS_E_ARGUMENT);
 }
 
+static void distances_are_known(const mpass_barcode *two) {
+  /* The well with k = 3: half-lines at -8 and -16/3, bars [-5/4, 0) and [-5/6, 0). */
+  well w = { 3, 0, 0, 0 };
+  mpass_engine *engine = NULL;
+  mpass_loss *loss = NULL;
+  mpass_landscape *landscape = NULL;
+  mpass_barcode *three = NULL;
+  double distance = 5;
+  CHECK(mpass_engine_new(NULL, &engine) == MPASS_OK);
+  CHECK(mpass_backend_register(engine, well_table("well"), &w, NULL) == MPASS_OK);
+  CHECK(mpass_loss_open(engine, "well", NULL, &loss) == MPASS_OK);
+  CHECK(mpass_explore(loss, NULL, &landscape) == MPASS_OK && mpass_barcode_compute(landscape, &three) == MPASS_OK);
+  CHECK(mpass_barcode_distance(two, three, 0, INFINITY, &distance) == MPASS_OK && near(distance, 8.0 / 3));
+  /* Two minima with a gradient of 1e-8, and two heights bracketed to 1e-6 of themselves. */
+  CHECK(mpass_barcode_distance(three, two, 0, 1, &distance) == MPASS_OK && fabs(distance - 37.0 / 12) < 1e-5);
+  CHECK(mpass_barcode_distance(two, two, 0, 2, &distance) == MPASS_OK && distance == 0);
+  CHECK(mpass_barcode_distance(two, three, 9, INFINITY, &distance) == MPASS_OK && distance == 0);
+  distance = 5;
+  FAILS(mpass_barcode_distance(two, three, 0, 0, &distance), MPASS_E_ARGUMENT,
+        "the order of a Wasserstein distance is from 1 to inf: 0 is not");
+  FAILS(mpass_barcode_distance(two, NULL, 0, 1, &distance), MPASS_E_ARGUMENT, "b is NULL");
+  FAILS(mpass_barcode_distance(two, three, 0, 1, NULL), MPASS_E_ARGUMENT, "out is NULL");
+  CHECK(distance == 5);
+  mpass_barcode_free(three);
+  mpass_landscape_free(landscape);
+  mpass_loss_free(loss);
+  mpass_engine_free(engine);
+}
+
 int main(void) {
   well w = { 2, 0, 0, 0 };
   mpass_engine *engine = NULL;
@@ -119,6 +148,7 @@ int main(void) {
   landscape_is_consistent(landscape);
   mpass_landscape_free(landscape); /* and the barcode each live on without what they came from. */
   barcode_is_known(barcode);
+  distances_are_known(barcode);
   printf("%s", mpass_barcode_json(barcode));
   mpass_barcode_free(barcode);
   return 0;

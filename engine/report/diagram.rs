@@ -1,0 +1,167 @@
+//! Barcodes in files: our own `barcode.json`, GUDHI's persistence text and DIPHA's binary diagrams are read alike; the
+//! last two are also written, for the programs of others.
+//!
+//! What a file is, its first bytes say, not its name. Sizes are checked against the file before anything is allocated,
+//! and every fault is one sentence.
+
+mod dipha;
+mod gudhi;
+
+use super::json::BarcodeFile;
+use super::write_file;
+use crate::error::{Error, Result};
+use crate::persistence::Diagram;
+use std::path::Path;
+
+/// Reads a barcode: `barcode.json` (or a folder with one), a GUDHI .pers or a DIPHA diagram.
+pub fn read(path: &Path) -> Result<Diagram> {
+    let file = if path.is_dir() { path.join("barcode.json") } else { path.to_owned() };
+    let bytes = std::fs::read(&file).map_err(|e| Error::io(&file, e).into_usage())?;
+    parse(&bytes).map_err(|text| Error::Config { path: file, text })
+}
+
+/// Reads the bytes of such a file; the fault, if any, as one sentence.
+pub fn parse(bytes: &[u8]) -> std::result::Result<Diagram, String> {
+    if bytes.starts_with(&dipha::MAGIC.to_le_bytes()) {
+        return dipha::parse(bytes);
+    }
+    let none = "is no barcode: a barcode.json, a GUDHI .pers or a DIPHA diagram is needed";
+    let text = std::str::from_utf8(bytes).map_err(|_| none)?;
+    if !text.trim_start().starts_with('{') {
+        return gudhi::parse(text);
+    }
+    let file = BarcodeFile::parse(text)?;
+    Diagram::of(&file.barcode(), file.superlevel).map_err(|error| error.to_string())
+}
+
+/// Whether [`write`] knows the format that a file's name asks for: `.pers` or `.dipha`.
+pub fn is_foreign(path: &Path) -> bool {
+    format(path).is_some()
+}
+
+/// Writes a file in the format that its name asks for: GUDHI's for `.pers`, DIPHA's for `.dipha`.
+pub fn write(path: &Path, diagram: &Diagram) -> Result<()> {
+    let format = format(path).ok_or_else(|| {
+        Error::Argument(format!("{}: the name of a persistence file ends in .pers or .dipha", path.display()))
+    })?;
+    write_file(path, &format(diagram))
+}
+
+fn format(path: &Path) -> Option<fn(&Diagram) -> Vec<u8>> {
+    match path.extension()?.to_str()? {
+        "pers" => Some(|diagram| gudhi::text(diagram).into_bytes()),
+        "dipha" => Some(dipha::bytes),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::Interval;
+    use proptest::prelude::*;
+
+    fn diagrams() -> impl Strategy<Value = Diagram> {
+        let number = prop_oneof![-1e3..1e3, any::<f64>().prop_filter("finite", |x| x.is_finite())];
+        let bar = (0_u32..5, number.clone(), prop::option::of(number));
+        (prop::collection::vec(bar, 0..20), any::<bool>()).prop_map(|(bars, superlevel)| {
+            let interval = |(degree, x, y): (u32, f64, Option<f64>)| {
+                let Some(y) = y else { return Interval { degree, birth: x, death: None } };
+                let (low, high) = (x.min(y), x.max(y));
+                let (birth, death) = if superlevel { (high, low) } else { (low, high) };
+                Interval { degree, birth, death: Some(death) }
+            };
+            Diagram::new(bars.into_iter().map(interval).collect(), Some(superlevel)).unwrap()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(diagram in diagrams()) {
+            for format in ["a.pers", "a.dipha"] {
+                let found = parse(&super::format(Path::new(format)).unwrap()(&diagram)).unwrap();
+                prop_assert_eq!(found.intervals(), diagram.intervals(), "{}", format);
+                // A file does not say which way bars without length go.
+                prop_assert!(found.superlevel().is_none_or(|found| Some(found) == diagram.superlevel()));
+                let tells = |bar: &Interval| bar.death != Some(bar.birth) && bar.death.is_some();
+                prop_assert!(found.superlevel().is_some() || !diagram.intervals().iter().any(tells));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text: String, keep in 0_usize..80, diagram in diagrams()) {
+            let lines = |head: &str| format!("{head}{text}\n1 2 {text}\n0 1 2").into_bytes();
+            let mut inputs = vec![bytes.clone(), lines(""), lines("#"), lines("{"), lines("{\"format\": \"mountainpass.barcode\", \"version\": 1, \"bars\": [")];
+            for good in [gudhi::text(&diagram).into_bytes(), dipha::bytes(&diagram)] {
+                let kept = &good[..keep.min(good.len())];
+                inputs.push([kept, &bytes].concat());
+                let mut spoilt = good.clone();
+                spoilt.iter_mut().zip(&bytes).skip(8).for_each(|(byte, by)| *byte ^= by & by.rotate_left(3));
+                inputs.push(spoilt);
+            }
+            for input in inputs {
+                if let Err(fault) = parse(&input) {
+                    prop_assert!(!fault.contains('\n'), "{fault:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn files_of_other_programs_read_as_they_mean_them() {
+        let bar = |degree, birth, death| Interval { degree, birth, death };
+        // As in GUDHI's documentation; its writer ends lines with a space and gives the field first.
+        let text = "# Persistence diagram example\n2 2.7 3.7\n2 9.6 14.\n# Some comments\n4 3. inf\n";
+        let known = [bar(2, 2.7, Some(3.7)), bar(2, 9.6, Some(14.0)), bar(4, 3.0, None)];
+        assert_eq!(parse(text.as_bytes()).unwrap().intervals(), known);
+        assert_eq!(
+            parse(b"2  0 0 inf \r\n2  1 0.5 1 \n\n").unwrap().intervals(),
+            [bar(0, 0.0, None), bar(1, 0.5, Some(1.0))]
+        );
+        let falling = parse(b"1 -inf\n1 0.5").unwrap();
+        assert_eq!(
+            (falling.intervals(), falling.superlevel()),
+            (&[bar(0, 1.0, None), bar(0, 1.0, Some(0.5))][..], Some(true))
+        );
+        assert_eq!(parse(b"").unwrap(), Diagram::default());
+        // DIPHA writes the complex's largest value as the death of an essential class.
+        let words =
+            [8_067_171_840, 2, 2, -1, 0.25_f64.to_bits() as i64, 9_f64.to_bits() as i64, 1, 0, 2_f64.to_bits() as i64];
+        let bytes: Vec<u8> = words.iter().flat_map(|word: &i64| word.to_le_bytes()).collect();
+        let found = parse(&bytes).unwrap();
+        assert_eq!(
+            (found.intervals(), found.superlevel()),
+            (&[bar(0, 0.25, None), bar(1, 0.0, Some(2.0))][..], Some(false))
+        );
+    }
+
+    #[test]
+    fn what_is_no_barcode_is_refused_in_a_sentence() {
+        let refused = |bytes: &[u8]| parse(bytes).unwrap_err();
+        assert_eq!(refused(b"\x89PNG"), "is no barcode: a barcode.json, a GUDHI .pers or a DIPHA diagram is needed");
+        assert_eq!(refused(b"1 nan 2"), "line 1: a bar is born at NaN: births are finite numbers");
+        assert_eq!(refused(b"1 -inf 2"), "line 1: a bar is born at -inf: births are finite numbers");
+        assert_eq!(refused(b"# x\n0 1 nan"), "line 2: a bar dies at NaN");
+        assert_eq!(refused(b"0 1 1e999"), "line 1: \"1e999\" is larger than numbers go");
+        assert_eq!(refused(b"0 1 2\n0 5 4"), "line 2: a bar of sublevel sets dies at 4, before its birth at 5");
+        assert_eq!(refused(b"0 1 inf\n0 1 -inf"), "line 2: a half-line ends at -inf, others at inf");
+        assert_eq!(refused(b"0 1 2\n1 2"), "line 2: there are 2 numbers, in the lines before 3");
+        assert_eq!(refused(b"hello 1"), "line 1: \"hello\" is no number; a line is [[field] dimension] birth death");
+        assert_eq!(refused(b"1"), "line 1: there is 1 number; a line is [[field] dimension] birth death");
+        assert_eq!(refused(b"0.5 1 2"), "line 1: \"0.5\" is no dimension");
+        assert_eq!(refused(b"-1 1 2"), "line 1: \"-1\" is no dimension");
+        let dipha = |words: &[i64]| {
+            let all = [&[dipha::MAGIC][..], words].concat();
+            refused(&all.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>())
+        };
+        assert_eq!(dipha(&[]), "is a DIPHA file cut off inside its header");
+        assert_eq!(dipha(&[1, 0]), "is a DIPHA file of type 1: a persistence diagram, type 2, is needed");
+        assert_eq!(dipha(&[2, -1]), "is a DIPHA diagram of -1 bars");
+        assert_eq!(dipha(&[2, i64::MAX]), "is a DIPHA diagram of 9223372036854775807 bars in a file of 24 bytes");
+        assert_eq!(dipha(&[2, 0, 0]), "is a DIPHA diagram of 0 bars in a file of 32 bytes");
+        assert_eq!(dipha(&[2, 1, i64::MIN, 0, 0]), "bar 1: a dimension of -9223372036854775808");
+        let infinite = f64::INFINITY.to_bits() as i64;
+        assert_eq!(dipha(&[2, 1, 0, infinite, infinite]), "bar 1: a bar is born at inf: births are finite numbers");
+        assert!(refused(b"{ \"format\": 3 }").starts_with("not a barcode file: "));
+    }
+}
