@@ -104,6 +104,7 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
             below_noise: None,
             unconverged: None,
             evidence: verified.then(|| Evidence {
+            cycle: Vec::new(),
                 gradient_norm: 2e-9,
                 eigenvalues: vec![-0.31, 0.004],
                 tau: Some(1e-7),
@@ -254,6 +255,7 @@ fn grid() -> Case {
             below_noise: None,
             unconverged: None,
             evidence: None,
+            cycle: Vec::new(),
         });
     }
     case

@@ -7,7 +7,7 @@ use super::memory::{Fence, Matrix, Region};
 use super::verdict::{Outcome, fail, skip};
 use crate::run::Cancel;
 use mountainpass_sdk::abi::{self, Status, dtype, status};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A call of `eval`: `Call::of(&theta)` asks for losses, the methods for more.
 #[derive(Clone, Copy, Default)]
@@ -122,6 +122,8 @@ pub struct Answer {
     pub row_status: Vec<Status>,
     /// What outside the outputs was written to, as the end of "wrote ...".
     pub strayed: Option<String>,
+    /// When the plugin was called.
+    pub began: Instant,
     pub took: Duration,
     p: usize,
 }
@@ -333,7 +335,7 @@ impl Arguments {
     }
 
     /// What a plugin left in them.
-    pub fn answer(&self, status: Status, text: Text, took: Duration) -> Answer {
+    pub fn answer(&self, status: Status, text: Text, (began, took): (Instant, Duration)) -> Answer {
         let widened = |matrix: &Option<Matrix>| match matrix {
             None => Vec::new(),
             Some(matrix) if self.double => matrix.read(),
@@ -353,6 +355,7 @@ impl Arguments {
             hvp: widened(&self.hvp),
             row_status: self.row_status.read(),
             strayed: outputs.iter().find_map(|(name, matrix)| matrix.as_ref()?.strayed(name)),
+            began,
             took,
             p: self.p,
         }

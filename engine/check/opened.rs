@@ -174,18 +174,18 @@ impl<'a> Opened<'a> {
         let record = room(Region::record(&arguments.record(call), size, fence))?;
         let record = if fence == Fence::Wall { record.read_only() } else { record };
         let err = Text::room()?;
-        let (status, took) = {
+        let (status, when) = {
             let _lane = self.subject.journal().enter(&call.title(call.theta.len() / p));
             let _visit = self.host.visit(call.cancel);
             let _scarce = call.scarce.then(Scarcity::begin);
-            call.gate.iter().for_each(|gate| gate.wait());
-            let since = Instant::now();
+            call.gate.iter().for_each(|gate| gate.together());
+            let began = Instant::now();
             // SAFETY: a live handle; every view covers its elements and outlives the call.
             let status = unsafe { (handle.plugin.eval)(self.raw, record.start().cast(), err.start().cast()) };
-            (status, since.elapsed())
+            (status, (began, began.elapsed()))
         };
         self.spoiled.store(status != status::OK, Ordering::Relaxed);
-        let answer = arguments.answer(status, Text::of(&err), took);
+        let answer = arguments.answer(status, Text::of(&err), when);
         if call.fleeting {
             arguments.bury();
             record.bury();

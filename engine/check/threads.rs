@@ -11,9 +11,9 @@ use super::process::Held;
 use super::value::{everything, places};
 use super::{Answer, Call, Host, Opened, Outcome, Random, Subject, Test, fail, skip};
 use mountainpass_sdk::abi::cap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The group's part of the list.
 pub(super) const TESTS: &[Test] = &[
@@ -54,9 +54,14 @@ pub(super) const TESTS: &[Test] = &[
     ),
 ];
 
-/// How long calls are let go together, if they are quick, and how often at least and at most.
-const TOGETHER: Duration = Duration::from_millis(1500);
-const ROUNDS: std::ops::RangeInclusive<u64> = 6..=1500;
+/// So many calls must have overlapped, whatever the time, and so long calls are let go together, unless that many more
+/// have; a machine that is too busy for it gets no more than the last.
+const ENOUGH: u64 = 24;
+const TOGETHER: Duration = Duration::from_millis(800);
+const PLENTY: u64 = 400;
+const PATIENCE: Duration = Duration::from_secs(8);
+/// Calls shall last this long, so that they overlap.
+const LASTING: Duration = Duration::from_micros(100);
 
 /// Batches and the answers to them that were computed while nobody else was at work.
 struct Work {
@@ -67,36 +72,86 @@ struct Work {
 
 impl Work {
     fn new(loss: &Opened<'_>, random: &mut Random) -> Outcome<Work> {
-        let p = loss.p()?;
+        let (p, points) = (loss.p()?, places(loss, 3, random)?);
+        let one = loss.eval(&Call::of(&points[..p]))?.numbers()?;
+        let many = (LASTING.as_secs_f64() / one.took.as_secs_f64().max(1e-7)) as usize;
         let (mut batches, mut answers) = (Vec::new(), Vec::new());
-        for n in [3, 1] {
-            let n = loss.rows(n)?;
-            let (theta, dir) = (places(loss, n, random)?, random.normals(n * p));
+        // They begin with different rows.
+        for (n, skipped) in [(loss.rows(many.clamp(3, 64))?, 0), (1, p)] {
+            let theta: Vec<f64> = points.iter().cycle().skip(skipped).take(n * p).copied().collect();
+            let dir = random.normals(n * p);
             answers.push(loss.eval(&everything(loss, &theta, &dir)?)?.numbers()?);
             batches.push((theta, dir));
         }
-        let alike = Alike::of(loss, &batches[1].0)?;
+        let alike = Alike::of(loss, &points[..p])?;
         Ok(Work { batches, answers, alike })
     }
 
-    /// Evaluates one of the batches again, with all others if there is a gate.
-    fn again(&self, loss: &Opened<'_>, turn: usize, gate: Option<&Gate>, how: &str) -> Outcome {
+    /// Evaluates one of the batches again, with all others if there is a gate; when that was.
+    fn again(&self, loss: &Opened<'_>, turn: usize, gate: Option<&Gate>, how: &str) -> Outcome<(Instant, Instant)> {
         let which = turn % self.batches.len();
         let (theta, dir) = &self.batches[which];
         let answer = loss.eval(&Call { gate, ..everything(loss, theta, dir)? })?.accepted()?;
-        (0..answer.n()).try_for_each(|row| self.alike.hold((&self.answers[which], row), (&answer, row), how))
-    }
-
-    /// The longest of its calls, in microseconds.
-    fn micros(&self) -> u64 {
-        self.answers.iter().map(|answer| answer.took.as_micros() as u64).max().unwrap_or(0)
+        (0..answer.n()).try_for_each(|row| self.alike.hold((&self.answers[which], row), (&answer, row), how))?;
+        Ok((answer.began, answer.began + answer.took))
     }
 }
 
-/// How often calls that take that long by themselves are let go together.
-fn rounds(threads: usize, micros: u64) -> u64 {
-    let each = (micros + 50) * threads as u64;
-    (TOGETHER.as_micros() as u64 / each).clamp(*ROUNDS.start(), *ROUNDS.end())
+/// Calls of several threads that are let go together until enough of them have overlapped.
+struct Rounds {
+    gate: Gate,
+    over: AtomicBool,
+    /// The last call of each thread, by round.
+    last: Mutex<Vec<Option<(usize, Instant, Instant)>>>,
+    overlaps: AtomicU64,
+}
+
+impl Rounds {
+    fn new(threads: usize) -> Rounds {
+        let last = Mutex::new(vec![None; threads]);
+        Rounds { gate: Gate::new(threads), over: AtomicBool::new(false), last, overlaps: AtomicU64::new(0) }
+    }
+
+    /// The part of one thread; thread 0 says when it is over.
+    fn run(&self, thread: usize, loss: &Opened<'_>, work: &Work, how: &str) -> Outcome {
+        let since = Instant::now();
+        for round in 0.. {
+            if thread == 0 {
+                self.over.store(self.is_over(since.elapsed()), Ordering::Release);
+            }
+            self.gate.wait();
+            if self.gate.is_broken() {
+                return Ok(()); // Another thread has failed, which says it all.
+            }
+            if self.over.load(Ordering::Acquire) {
+                break;
+            }
+            let when = work.again(loss, round, Some(&self.gate), &format!("{how} (round {round})"))?;
+            self.note(thread, round, when);
+        }
+        match self.overlaps.load(Ordering::Acquire) {
+            0 => Err(skip("the machine is too busy for calls to overlap")),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_over(&self, elapsed: Duration) -> bool {
+        match self.overlaps.load(Ordering::Acquire) {
+            ..ENOUGH => elapsed > PATIENCE,
+            ENOUGH..PLENTY => elapsed > TOGETHER,
+            _ => true,
+        }
+    }
+
+    /// Counts a call that overlaps one of the same round.
+    fn note(&self, thread: usize, round: usize, (begin, end): (Instant, Instant)) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let overlaps = |other: &(usize, Instant, Instant)| other.0 == round && other.1 < end && begin < other.2;
+        if last.iter().flatten().any(overlaps) {
+            self.overlaps.fetch_add(1, Ordering::AcqRel);
+        }
+        last[thread] = Some((round, begin, end));
+    }
 }
 
 /// Runs a body on several threads; the first failure, by thread.
@@ -124,21 +179,17 @@ fn joined(thread: std::thread::ScopedJoinHandle<'_, Outcome>) -> Outcome {
 
 fn losses(subject: &Subject, random: &mut Random) -> Outcome {
     let (n, request) = (2, subject.request()?);
-    let (gate, turn, slowest) = (Gate::new(n), Mutex::new(()), AtomicU64::new(0));
+    let (rounds, turn) = (Rounds::new(n), Mutex::new(()));
     let seeds: Vec<u64> = (0..n).map(|_| random.bits()).collect();
-    on_threads(n, &gate, |i| {
+    on_threads(n, &rounds.gate, |i| {
         // Opened, alone, by the thread that uses it.
         let alone = turn.lock();
         let loss = subject.opened(&request)?;
         let work = Work::new(&loss, &mut Random::new(seeds[i], "threads.losses"))?;
         drop(alone);
-        slowest.fetch_max(work.micros(), Ordering::SeqCst);
-        gate.wait();
-        for round in 0..rounds(n, slowest.load(Ordering::SeqCst)) {
-            let how = format!("while another loss evaluates (round {round})");
-            work.again(&loss, round as usize, Some(&gate), &how)?;
-        }
-        gate.wait();
+        rounds.run(i, &loss, &work, "while another loss evaluates")?;
+        // None is closed while another one is at work.
+        rounds.gate.wait();
         Ok(())
     })
 }
@@ -148,12 +199,8 @@ fn calls(subject: &Subject, random: &mut Random) -> Outcome {
     loss.requires(cap::MANY, "MPASS_CAP_MANY")?;
     let n = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
     let works = (0..n).map(|_| Work::new(&loss, random)).collect::<Outcome<Vec<_>>>()?;
-    let rounds = rounds(n, works.iter().map(Work::micros).max().unwrap_or(0));
-    let gate = Gate::new(n);
-    on_threads(n, &gate, |i| {
-        let how = |round| format!("while {} other calls run on the same loss (round {round})", n - 1);
-        (0..rounds).try_for_each(|round| works[i].again(&loss, round as usize, Some(&gate), &how(round)))
-    })
+    let rounds = Rounds::new(n);
+    on_threads(n, &rounds.gate, |i| rounds.run(i, &loss, &works[i], "while other calls run on the same loss"))
 }
 
 fn moves(subject: &Subject, random: &mut Random) -> Outcome {
@@ -164,7 +211,7 @@ fn moves(subject: &Subject, random: &mut Random) -> Outcome {
     let work = Work::new(&loss, random)?;
     let elsewhere = |turn| {
         std::thread::scope(|scope| {
-            joined(scope.spawn(|| work.again(&loss, turn, None, "on another thread than before")))
+            joined(scope.spawn(|| work.again(&loss, turn, None, "on another thread than before").map(drop)))
         })
     };
     (0..2).try_for_each(elsewhere)?;

@@ -3,7 +3,7 @@
 #define EVAL shares
 #include "base.h"
 
-static volatile const void *user;
+static const void *volatile user;
 static mpass_status shares(void *self, const mpass_eval *call, mpass_error *err) {
   mpass_status status = base_eval(self, call, err);
   uint64_t r;

@@ -4,7 +4,7 @@
 
 static mpass_status scribbles(void *self, const mpass_eval *call, mpass_error *err) {
   mpass_status status = base_check((const loss *)self, call, err);
-  volatile unsigned char *scratch = (volatile unsigned char *)call->theta.data; /* or the compiler leaves the sin out */
-  if (status == MPASS_OK && call->theta.rows > 0) *scratch = *scratch;
+  volatile char *first = (volatile char *)call->theta.data;
+  if (status == MPASS_OK && call->theta.rows > 0) *first = *first;
   return base_eval(self, call, err);
 }
