@@ -102,9 +102,9 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
             death_kind: end.map(|_| kind),
             transit: None,
             below_noise: None,
+            cycle: Vec::new(),
             unconverged: None,
             evidence: verified.then(|| Evidence {
-            cycle: Vec::new(),
                 gradient_norm: 2e-9,
                 eigenvalues: vec![-0.31, 0.004],
                 tau: Some(1e-7),
