@@ -110,6 +110,7 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
                 spectrum: Some(Spectrum::Dense),
                 ends: Some((cell, *elder as u64)),
             }),
+            cycle: Vec::new(),
         });
         if let (Some(height), Some(id)) = (end, path) {
             case.landscape.paths.push(some_path(
@@ -253,6 +254,7 @@ fn grid() -> Case {
             below_noise: None,
             unconverged: None,
             evidence: None,
+            cycle: Vec::new(),
         });
     }
     case

@@ -22,7 +22,7 @@ fn cloud(folder: &Path) {
     let angle = |i: usize| i as f64 / 20.0;
     let points: Vec<f64> = (0..400).flat_map(|i| [angle(i) * angle(i).cos(), angle(i) * angle(i).sin()]).collect();
     save(folder, "x.npy", &[400, 2], points);
-    save(folder, "v.npy", &[400], (0..400).map(|i| (i * i % 83) as i32).collect::<Vec<_>>());
+    save(folder, "v.npy", &[400], (0..400).map(|i| i * i % 83).collect::<Vec<i32>>());
 }
 
 #[test]
