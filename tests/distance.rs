@@ -113,3 +113,29 @@ fn bad_input_is_one_line_and_exit_status_2() {
     }
     assert!(!folder.join("b.pers").exists() && !folder.join("b.csv").exists());
 }
+
+#[test]
+fn a_sampled_barcode_is_written_in_every_format_and_superlevel_bars_fall() {
+    use mountainpass::npy;
+    let folder = folder("sampled-formats");
+    let values: Vec<f64> = vec![0.0, 3.0, 1.0, 4.0, -2.0, 0.5];
+    file(&folder, "v.npy", npy::bytes(&npy::Array { shape: vec![6], values: values.into() }));
+    let outputs = ["--json", "a.json", "--pers", "a.pers", "--dipha", "a.dipha"];
+    succeeds(&folder, &[&["grid", "v.npy"][..], &outputs].concat());
+    assert_eq!(bytes(&folder, "a.pers"), b"0 -2 inf\n0 0 4\n0 1 3\n");
+    for other in ["a.pers", "a.dipha"] {
+        let found = json(&folder, &["distance", "a.json", other, "--json"]);
+        assert_eq!(
+            (found["degrees"][0]["distance"].as_f64(), found["degrees"].as_array().unwrap().len()),
+            (Some(0.0), 1)
+        );
+    }
+    succeeds(&folder, &[&["grid", "v.npy", "--superlevel"][..], &outputs].concat());
+    assert_eq!(bytes(&folder, "a.pers"), b"0 0.5 -2\n0 3 1\n0 4 -inf\n");
+    for other in ["a.pers", "a.dipha"] {
+        let found = json(&folder, &["distance", other, "a.json", "--metric", "wasserstein", "--json"]);
+        assert_eq!(found["degrees"][0]["distance"], 0.0);
+    }
+    let ended = run(&folder, &["grid", "v.npy", "--pers", "none/a.pers"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{}", ended.stderr);
+}

@@ -10,11 +10,14 @@ image and of the same with noise. Every side gets the same arrays and runs on on
 """
 
 import math
+import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import time
+
+os.environ["OMP_NUM_THREADS"] = "1"  # POT's network simplex would take all cores.
 
 import gudhi
 import gudhi.hera

@@ -5,7 +5,7 @@ use super::print;
 use clap::ValueEnum;
 use mountainpass::persistence::Diagram;
 use mountainpass::persistence::distance::{Distance, Metric, check, distance};
-use mountainpass::report::diagram;
+use mountainpass::report::diagram::{self, Format};
 use mountainpass::{Error, Result};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -65,11 +65,10 @@ pub fn go(arguments: &Arguments) -> Result<ExitCode> {
 
 /// Writes a barcode as a GUDHI .pers or a DIPHA diagram.
 pub fn export(barcode: &Path, to: &Path) -> Result<ExitCode> {
-    if !diagram::is_foreign(to) {
-        let text = format!("--to {}: a barcode is written as .pers (GUDHI) or .dipha", to.display());
-        return Err(Error::Argument(text));
-    }
-    diagram::write(to, &diagram::read(barcode)?)?;
+    let format = Format::of(to).ok_or_else(|| {
+        Error::Argument(format!("--to {}: a barcode is written as .pers (GUDHI) or .dipha", to.display()))
+    })?;
+    format.write(to, &diagram::read(barcode)?)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,7 +1,7 @@
 //! `mpass graph`: the barcode of a function on a graph; and the questions that `mpass cloud` answers in the same way.
 
 use super::print;
-use super::sampled::Sampled;
+use super::sampled::{Outputs, Sampled};
 use mountainpass::morse::graph::{Forest, Graph};
 use mountainpass::npy::{self, Array};
 use mountainpass::persistence::Barcode;
@@ -10,7 +10,7 @@ use mountainpass::pool::Pool;
 use mountainpass::report::number::{counted, short};
 use mountainpass::report::write_file;
 use mountainpass::{Error, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -57,9 +57,8 @@ pub struct Questions {
     /// Keeps bars of length zero
     #[arg(long)]
     zero_length: bool,
-    /// Writes barcode.json to FILE, or to standard output for -
-    #[arg(long, value_name = "FILE|-")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    outputs: Outputs,
     /// Worker threads [default: one a core]
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
@@ -137,7 +136,7 @@ impl Questions {
             let last = graph.vertices() - 1;
             return Err(Error::Argument(format!("--path {stranger}: the vertices are 0 to {last}")));
         }
-        if self.json.as_deref() == Some(Path::new("-")) && (self.tree || !self.path.is_empty()) {
+        if self.outputs.fill_stdout() && (self.tree || !self.path.is_empty()) {
             let text = "--json - leaves --tree and --path no place: write the barcode to a file";
             return Err(Error::Argument(text.into()));
         }
@@ -176,7 +175,7 @@ impl Questions {
             seconds,
             notes,
         };
-        let code = sampled.tell(self.json.as_deref())?;
+        let code = sampled.tell(&self.outputs)?;
         print(&more)?;
         Ok(code)
     }

@@ -1,6 +1,6 @@
 //! `mpass grid`: the barcode of an n-dimensional array, in all degrees.
 
-use super::sampled::Sampled;
+use super::sampled::{Outputs, Sampled};
 use mountainpass::morse::basin::NOWHERE;
 use mountainpass::morse::complex::Complex;
 use mountainpass::morse::grid::{Construction, Grid};
@@ -43,9 +43,8 @@ pub struct Command {
     /// Keeps bars of length zero
     #[arg(long)]
     zero_length: bool,
-    /// Writes barcode.json to FILE, or to standard output for -
-    #[arg(long, value_name = "FILE|-")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    outputs: Outputs,
     /// Worker threads [default: one a core]
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
@@ -102,7 +101,7 @@ impl Command {
             seconds,
             notes: Vec::new(),
         };
-        sampled.tell(self.json.as_deref())
+        sampled.tell(&self.outputs)
     }
 }
 

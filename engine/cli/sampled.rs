@@ -1,8 +1,9 @@
-//! What `mpass grid`, `graph` and `cloud` end with: the barcode of a sampled function as a table and as `barcode.json`.
+//! What `mpass grid`, `graph` and `cloud` end with: the barcode of a sampled function as a table and in files.
 
 use super::print;
 use super::show::print_findings;
-use mountainpass::persistence::{Barcode, Score};
+use mountainpass::persistence::{Barcode, Diagram, Score};
+use mountainpass::report::diagram::Format;
 use mountainpass::report::{BarcodeFile, Findings, write_file};
 use mountainpass::search::Landscape;
 use mountainpass::store::Provenance;
@@ -11,6 +12,27 @@ use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// The files that a barcode is written to.
+#[derive(clap::Args)]
+pub struct Outputs {
+    /// Writes barcode.json to FILE, or to standard output for -
+    #[arg(long, value_name = "FILE|-")]
+    json: Option<PathBuf>,
+    /// Writes the bars as GUDHI reads them
+    #[arg(long, value_name = "FILE")]
+    pers: Option<PathBuf>,
+    /// Writes the bars as a DIPHA persistence diagram
+    #[arg(long, value_name = "FILE")]
+    dipha: Option<PathBuf>,
+}
+
+impl Outputs {
+    /// True where standard output belongs to barcode.json.
+    pub fn fill_stdout(&self) -> bool {
+        self.json.as_deref() == Some(Path::new("-"))
+    }
+}
 
 /// The barcode of a sampled function.
 pub struct Sampled {
@@ -28,8 +50,8 @@ pub struct Sampled {
 }
 
 impl Sampled {
-    /// Prints the table, or with `--json -` the file; with `--json FILE` both, the file into FILE.
-    pub fn tell(self, json: Option<&Path>) -> Result<ExitCode> {
+    /// Writes the files that are asked for, and prints the table unless one of them is standard output.
+    pub fn tell(self, outputs: &Outputs) -> Result<ExitCode> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let provenance = Provenance {
             version: version.clone(),
@@ -51,13 +73,18 @@ impl Sampled {
             notes: &self.notes,
         };
         let text = || BarcodeFile::of(&findings).to_json();
-        match json {
-            Some(file) if file == Path::new("-") => print(&text()?)?,
-            Some(file) => {
-                write_file(file, text()?.as_bytes()).map_err(Error::into_usage)?;
-                print_findings(&findings)?;
+        for (format, file) in [(Format::Gudhi, &outputs.pers), (Format::Dipha, &outputs.dipha)] {
+            if let Some(file) = file {
+                format.write(file, &Diagram::of(&self.barcode, self.superlevel)?)?;
             }
-            None => print_findings(&findings)?,
+        }
+        if outputs.fill_stdout() {
+            print(&text()?)?;
+        } else {
+            if let Some(file) = &outputs.json {
+                write_file(file, text()?.as_bytes()).map_err(Error::into_usage)?;
+            }
+            print_findings(&findings)?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -103,6 +103,8 @@ pub fn distance(a: &Diagram, b: &Diagram, degree: u32, metric: Metric) -> Result
 const STEEP: f64 = 64.0;
 /// Where the auction leaves the rest of an exact computation to augmenting paths: a relative gap of the powers' sums.
 const HANDOVER: f64 = 0.01;
+/// A relative error below this is had sooner by computing exactly.
+const FINE: f64 = 1e-3;
 
 /// Prices whose sum is so near the matching's cost prove it optimal: what is missing is rounding.
 const ROUNDING: f64 = 1e-10;
@@ -116,9 +118,10 @@ fn wasserstein(a: &[[f64; 2]], b: &[[f64; 2]], shifts: &[f64], q: f64, bottlenec
     let mut market = Market::new(a, b, cost);
     // The matching of the bottleneck distance costs no more.
     market.cap(cost.of(bottleneck) * (a.len() + b.len()) as f64);
-    let gap = if error > 0.0 { q * error.ln_1p() } else { HANDOVER }; // (1 + error)^q - 1 is no less than that.
+    let rough = error >= FINE;
+    let gap = if rough { q * error.ln_1p() } else { HANDOVER }; // (1 + error)^q - 1 is no less than that.
     let bound = auction::auction(&mut market, gap, rest);
-    if error > 0.0 {
+    if rough {
         let (value, lower) = (cost.root(market.total() + rest), cost.root((bound + rest).max(0.0)));
         return (value, lower.min(value));
     }

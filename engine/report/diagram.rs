@@ -34,24 +34,36 @@ pub fn parse(bytes: &[u8]) -> std::result::Result<Diagram, String> {
     Diagram::of(&file.barcode(), file.superlevel).map_err(|error| error.to_string())
 }
 
-/// Whether [`write`] knows the format that a file's name asks for: `.pers` or `.dipha`.
-pub fn is_foreign(path: &Path) -> bool {
-    format(path).is_some()
+/// A format of other programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// GUDHI's text, `.pers`.
+    Gudhi,
+    /// DIPHA's binary diagrams, `.dipha`.
+    Dipha,
 }
 
-/// Writes a file in the format that its name asks for: GUDHI's for `.pers`, DIPHA's for `.dipha`.
-pub fn write(path: &Path, diagram: &Diagram) -> Result<()> {
-    let format = format(path).ok_or_else(|| {
-        Error::Argument(format!("{}: the name of a persistence file ends in .pers or .dipha", path.display()))
-    })?;
-    write_file(path, &format(diagram))
-}
+impl Format {
+    /// The one that a file's name asks for.
+    pub fn of(path: &Path) -> Option<Format> {
+        match path.extension()?.to_str()? {
+            "pers" => Some(Format::Gudhi),
+            "dipha" => Some(Format::Dipha),
+            _ => None,
+        }
+    }
 
-fn format(path: &Path) -> Option<fn(&Diagram) -> Vec<u8>> {
-    match path.extension()?.to_str()? {
-        "pers" => Some(|diagram| gudhi::text(diagram).into_bytes()),
-        "dipha" => Some(dipha::bytes),
-        _ => None,
+    /// The bytes of a file.
+    pub fn bytes(self, diagram: &Diagram) -> Vec<u8> {
+        match self {
+            Format::Gudhi => gudhi::text(diagram).into_bytes(),
+            Format::Dipha => dipha::bytes(diagram),
+        }
+    }
+
+    /// Writes a file, whole or not at all.
+    pub fn write(self, path: &Path, diagram: &Diagram) -> Result<()> {
+        write_file(path, &self.bytes(diagram)).map_err(Error::into_usage)
     }
 }
 
@@ -78,9 +90,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(diagram in diagrams()) {
-            for format in ["a.pers", "a.dipha"] {
-                let found = parse(&super::format(Path::new(format)).unwrap()(&diagram)).unwrap();
-                prop_assert_eq!(found.intervals(), diagram.intervals(), "{}", format);
+            for format in [Format::Gudhi, Format::Dipha] {
+                let found = parse(&format.bytes(&diagram)).unwrap();
+                prop_assert_eq!(found.intervals(), diagram.intervals(), "{:?}", format);
                 // A file does not say which way bars without length go.
                 prop_assert!(found.superlevel().is_none_or(|found| Some(found) == diagram.superlevel()));
                 let tells = |bar: &Interval| bar.death != Some(bar.birth) && bar.death.is_some();
@@ -92,7 +104,7 @@ mod tests {
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text: String, keep in 0_usize..80, diagram in diagrams()) {
             let lines = |head: &str| format!("{head}{text}\n1 2 {text}\n0 1 2").into_bytes();
             let mut inputs = vec![bytes.clone(), lines(""), lines("#"), lines("{"), lines("{\"format\": \"mountainpass.barcode\", \"version\": 1, \"bars\": [")];
-            for good in [gudhi::text(&diagram).into_bytes(), dipha::bytes(&diagram)] {
+            for good in [Format::Gudhi, Format::Dipha].map(|format| format.bytes(&diagram)) {
                 let kept = &good[..keep.min(good.len())];
                 inputs.push([kept, &bytes].concat());
                 let mut spoilt = good.clone();
