@@ -112,7 +112,6 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
                 projected: 0,
                 ends: Some((cell, *elder as u64)),
             }),
-            cycle: Vec::new(),
         });
         if let (Some(height), Some(id)) = (end, path) {
             case.landscape.paths.push(some_path(
