@@ -6,8 +6,10 @@
 mod arrays;
 mod data;
 mod digits;
+pub mod graph;
 mod idx;
 mod mlp;
+pub mod model;
 mod objective;
 mod start;
 mod symmetry;
