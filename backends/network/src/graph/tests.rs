@@ -354,8 +354,8 @@ fn moving_transpositions_changes_no_value() {
                     g.mul(x, row).unwrap()
                 }
             };
-            x = step(&mut g, x);
             plain = alone(&plain, &step);
+            x = step(&mut g, x);
         }
         let values = evaluate(&g, Sources { theta: &theta, ..Sources::default() }, &[x]).unwrap();
         assert_eq!(g.shape(x), plain.1);
