@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod arrays;
+pub mod build;
 mod data;
 mod digits;
 pub mod graph;
