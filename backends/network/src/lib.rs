@@ -12,6 +12,7 @@ mod idx;
 mod mlp;
 pub mod model;
 mod objective;
+pub mod problem;
 mod start;
 mod symmetry;
 
