@@ -9,6 +9,7 @@ mod data;
 mod digits;
 pub mod graph;
 mod idx;
+pub mod invariance;
 mod mlp;
 pub mod model;
 mod objective;
