@@ -4,13 +4,16 @@
 #![forbid(unsafe_code)]
 
 mod arrays;
+pub mod build;
 mod data;
 mod digits;
 pub mod graph;
 mod idx;
+pub mod invariance;
 mod mlp;
 pub mod model;
 mod objective;
+pub mod problem;
 mod start;
 mod symmetry;
 

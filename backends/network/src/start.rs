@@ -13,7 +13,7 @@ const BIAS: f64 = 0.01;
 impl Mlp {
     /// A start for a seed, `p` values; the same seed gives the same bits on one machine.
     pub fn start(&self, seed: u64) -> Vec<f64> {
-        let mut normal = Normal { rng: ChaCha8Rng::seed_from_u64(seed), spare: None };
+        let mut normal = Normal::seeded(seed);
         let mut theta = vec![BIAS; self.params()];
         let last = self.layers().len() - 1;
         for (i, layer) in self.layers().iter().enumerate() {
@@ -27,13 +27,19 @@ impl Mlp {
 }
 
 /// Normal numbers by Marsaglia's polar method, two at a time.
-struct Normal {
+pub(crate) struct Normal {
     rng: ChaCha8Rng,
     spare: Option<f64>,
 }
 
 impl Normal {
-    fn next(&mut self) -> f64 {
+    /// The sequence of a seed.
+    pub(crate) fn seeded(seed: u64) -> Normal {
+        Normal { rng: ChaCha8Rng::seed_from_u64(seed), spare: None }
+    }
+
+    /// The next number of mean 0 and variance 1.
+    pub(crate) fn next(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
         }

@@ -65,6 +65,12 @@ impl Graph {
         &self.nodes[id.index()]
     }
 
+    /// The node at a place of [`nodes`](Graph::nodes).
+    pub fn id(&self, index: usize) -> Id {
+        debug_assert!(index < self.nodes.len());
+        Id(index as u32)
+    }
+
     /// The sizes of a node's array.
     pub fn shape(&self, id: Id) -> &[usize] {
         &self.node(id).of.shape

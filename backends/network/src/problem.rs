@@ -1,0 +1,219 @@
+//! A model under an objective, for one batch size: the losses of its samples, their gradient and Hessian product.
+//!
+//! Everything is a sum over the batch, so that batches may be cut into pieces and their parts added; whoever adds them
+//! divides by the number of all samples. The penalty is no part of it: it needs no network.
+
+use crate::DataTerm;
+use crate::graph::op::{Binary, Element, Op, Unary};
+use crate::graph::{Graph, Id};
+use crate::model::{Model, Network, OutputKind};
+use mountainpass_sdk::{Error, Parameter};
+
+/// One graph for all that is asked of a batch; executors prune it to what they are asked for.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub graph: Graph,
+    /// Data term of every sample, `[n, 1]`; of a model that computes its own mean, n times that, one number.
+    pub losses: Id,
+    /// 1 for every sample (or place) whose largest output, the first of equals, is its label's, else 0.
+    pub correct: Option<Id>,
+    /// The gradient of the sum of the losses, block after block of the parameters, in their shapes.
+    pub gradient: Vec<Id>,
+    /// The Hessian of that sum times the direction, likewise.
+    pub product: Vec<Id>,
+    /// Whether the batch must not be cut.
+    pub is_joint: bool,
+}
+
+impl Problem {
+    /// The problem of `n` samples. Labels are expected in the slot behind the features, one for each row of logits.
+    pub fn new(model: &dyn Model, term: DataTerm, n: usize) -> Result<Problem, Error> {
+        let Network { mut graph, output, kind, is_joint } = model.network(n)?;
+        let slot = model.features().len();
+        let (losses, correct) = data_term(&mut graph, output, kind, term, slot, n)?;
+        let mut blocks = Vec::new();
+        for Parameter { shape, offset, .. } in model.parameters() {
+            blocks.push(graph.parameter(*offset as usize, shape.iter().map(|d| *d as usize).collect())?);
+        }
+        let seed = graph.fill_like(1.0, losses)?;
+        let found = graph.gradient(losses, seed, &blocks)?;
+        let gradient = or_zeros(&mut graph, &blocks, &found)?;
+        let rates = graph.rates(&gradient)?;
+        let product = or_zeros(&mut graph, &blocks, &rates)?;
+        Ok(Problem { graph, losses, correct, gradient, product, is_joint })
+    }
+}
+
+/// Zeros of a block's shape where there is no derivative.
+fn or_zeros(graph: &mut Graph, blocks: &[Id], found: &[Option<Id>]) -> Result<Vec<Id>, Error> {
+    blocks.iter().zip(found).map(|(block, found)| found.map_or_else(|| graph.fill_like(0.0, *block), Ok)).collect()
+}
+
+fn data_term(
+    graph: &mut Graph,
+    output: Id,
+    kind: OutputKind,
+    term: DataTerm,
+    slot: usize,
+    n: usize,
+) -> Result<(Id, Option<Id>), Error> {
+    if kind == OutputKind::Loss {
+        let count = graph.shape(output).iter().product::<usize>();
+        let losses = graph.reshape(output, vec![count, 1])?;
+        return match count {
+            1 => Ok((graph.scale(losses, n as f64)?, None)),
+            _ if count == n => Ok((losses, None)),
+            _ => Err(Error::argument(format!("the model's own loss has {count} values for {n} samples"))),
+        };
+    }
+    let shape = graph.shape(output).to_vec();
+    let (Some(&classes), true) = (shape.last(), shape.len() >= 2 && shape[0] == n) else {
+        return Err(Error::argument(format!("the output has shape {shape:?}, expected samples first, scores last")));
+    };
+    let places: usize = shape[..shape.len() - 1].iter().product();
+    let each = places / n;
+    let z = graph.reshape(output, vec![places, classes])?;
+    let labels = graph.input(slot, vec![places], Element::Index)?;
+    let hot = graph.push(Op::OneHot { classes }, &[labels])?;
+    let losses = match (term, kind) {
+        (DataTerm::CrossEntropy, OutputKind::Logits) => graph.cross_entropy(z, labels)?,
+        (DataTerm::CrossEntropy, _) => {
+            let picked = graph.mul(z, hot)?;
+            let own = graph.sum(picked, &[1])?;
+            let log = graph.unary(Unary::Log, own)?;
+            graph.neg(log)?
+        }
+        (DataTerm::Mse, _) => {
+            let residual = graph.sub(z, hot)?;
+            let square = graph.mul(residual, residual)?;
+            graph.sum(square, &[1])?
+        }
+    };
+    // The loss of a sample of several places is their mean.
+    let rows = graph.reshape(losses, vec![n, each])?;
+    let losses = graph.mean(rows, &[1])?;
+    let correct = correct(graph, z, hot)?;
+    Ok((losses, Some(correct)))
+}
+
+/// 1 for every row of z that is largest where `hot` is 1; of equals the first counts.
+fn correct(graph: &mut Graph, z: Id, hot: Id) -> Result<Id, Error> {
+    let &[rows, classes] = graph.shape(z) else { return Err(Error::argument("scores want 2 axes")) };
+    let largest = graph.push(Op::Largest(vec![1]), &[z])?;
+    let is_largest = graph.binary(Binary::Equal, z, largest)?;
+    // Earlier places weigh more: the first of equals has the largest weight.
+    let weights = (0..classes).map(|c| (classes - c) as f64).collect();
+    let weights = graph.constant(vec![1, classes], crate::graph::op::Values::Real(weights))?;
+    let weighted = graph.mul(is_largest, weights)?;
+    let first = graph.push(Op::Largest(vec![1]), &[weighted])?;
+    let own = graph.mul(weighted, hot)?;
+    let own = graph.sum(own, &[1])?;
+    let equal = graph.binary(Binary::Equal, own, first)?;
+    graph.reshape(equal, vec![rows])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::Built;
+    use crate::graph::evaluate::{Sources, evaluate};
+    use crate::graph::op::Values;
+
+    struct Batch {
+        x: Values,
+        labels: Vec<i64>,
+        n: usize,
+    }
+
+    fn batch(spec: &str, n: usize) -> Batch {
+        let feature = &Built::parse(spec).unwrap().features()[0].clone();
+        let count = n * feature.shape.iter().product::<usize>();
+        match feature.element {
+            Element::Real => Batch {
+                x: Values::Real((0..count).map(|i| ((i * 29) % 37) as f64 / 18.0 - 1.0).collect()),
+                labels: (0..n as i64).map(|i| i % 3).collect(),
+                n,
+            },
+            Element::Index => {
+                let tokens: Vec<i64> = (0..count as i64).map(|i| (i * 5) % 7).collect();
+                let each = if spec.contains("classes") { n } else { count };
+                Batch { x: Values::Index(tokens), labels: (0..each as i64).map(|i| i % 3).collect(), n }
+            }
+        }
+    }
+
+    fn vectors(problem: &Problem, batch: &Batch, theta: &[f64], direction: &[f64], ids: &[Id]) -> Vec<f64> {
+        let inputs = [batch.x.clone(), Values::Index(batch.labels.clone())];
+        let values = evaluate(&problem.graph, Sources { inputs: &inputs, theta, direction }, ids).unwrap();
+        let reals = values.into_iter().map(|v| match v {
+            Values::Real(values) => values,
+            Values::Index(_) => panic!("indices"),
+        });
+        reals.flatten().collect()
+    }
+
+    const SMOOTH: [&str; 6] = [
+        "mlp:4-5-3:tanh",
+        "cnn:5x4x2-3-4-3:softplus",
+        "cnn:4x4x1-3-3:gelu:batchnorm",
+        "resnet14:4x4x1-3:tanh",
+        "transformer:vocabulary=7:context=4:width=6:heads=2:layers=2",
+        "transformer:vocabulary=7:context=4:width=6:heads=3:layers=1:classes=3",
+    ];
+
+    #[test]
+    fn whole_networks_pass_taylor_tests_of_first_and_second_order() {
+        for spec in SMOOTH {
+            for term in [DataTerm::CrossEntropy, DataTerm::Mse] {
+                let model = Built::parse(spec).unwrap();
+                let batch = batch(spec, 3);
+                let problem = Problem::new(&model, term, batch.n).unwrap();
+                let theta: Vec<f64> = model.start(2).unwrap();
+                let v: Vec<f64> = model.start(3).unwrap().iter().map(|x| x / 3.0).collect();
+                let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+                let at = |s: f64| theta.iter().zip(&v).map(|(t, v)| t + s * v).collect::<Vec<f64>>();
+                let loss = |s: f64| vectors(&problem, &batch, &at(s), &[], &[problem.losses]).iter().sum::<f64>();
+                let slope = |s: f64| dot(&vectors(&problem, &batch, &at(s), &[], &problem.gradient), &v);
+                let curvature = dot(&vectors(&problem, &batch, &theta, &v, &problem.product), &v);
+                let h = 1e-4;
+                // Central differences err by h^2 times the third derivative, some 1e-8 relative here.
+                let (seen, exact) = ((loss(h) - loss(-h)) / (2.0 * h), slope(0.0));
+                assert!((seen - exact).abs() < 1e-6 * (1.0 + exact.abs()), "{spec}: slope {exact}, seen {seen}");
+                let seen = (slope(h) - slope(-h)) / (2.0 * h);
+                assert!((seen - curvature).abs() < 1e-6 * (1.0 + seen.abs()), "{spec}: {curvature}, seen {seen}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_is_the_sum_of_its_pieces() {
+        let spec = "cnn:5x4x2-3-4-3:relu";
+        let (model, whole) = (Built::parse(spec).unwrap(), batch(spec, 4));
+        let theta = model.start(1).unwrap();
+        let of = |batch: &Batch| {
+            let problem = Problem::new(&model, DataTerm::CrossEntropy, batch.n).unwrap();
+            vectors(&problem, batch, &theta, &[], &problem.gradient)
+        };
+        let Values::Real(x) = &whole.x else { panic!("indices") };
+        let piece = |range: std::ops::Range<usize>| Batch {
+            x: Values::Real(x[range.start * 40..range.end * 40].to_vec()),
+            labels: whole.labels[range.clone()].to_vec(),
+            n: range.len(),
+        };
+        let (a, b) = (of(&piece(0..3)), of(&piece(3..4)));
+        let sum: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a + b).collect();
+        // Sums of the same terms in another order.
+        assert!(of(&whole).iter().zip(&sum).all(|(a, b)| (a - b).abs() < 1e-13 * (1.0 + a.abs())));
+    }
+
+    #[test]
+    fn of_equal_scores_the_first_is_the_answer() {
+        let mut graph = Graph::new();
+        let z = graph.constant(vec![4, 3], Values::Real(vec![1., 1., 0., 1., 1., 0., 0., 2., 1., 0., 2., 1.])).unwrap();
+        let labels = graph.constant(vec![4], Values::Index(vec![0, 1, 1, 2])).unwrap();
+        let hot = graph.push(Op::OneHot { classes: 3 }, &[labels]).unwrap();
+        let right = correct(&mut graph, z, hot).unwrap();
+        let values = evaluate(&graph, Sources::default(), &[right]).unwrap();
+        assert_eq!(values, [Values::Real(vec![1.0, 0.0, 1.0, 0.0])]);
+    }
+}
