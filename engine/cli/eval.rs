@@ -136,7 +136,7 @@ fn rows(file: &Path, p: usize) -> Result<(Vec<f64>, bool)> {
 fn repeated(values: Vec<f64>, length: usize, file: &Path) -> Result<Vec<f64>> {
     match values.len() {
         count if count == length => Ok(values),
-        count if length % count == 0 && values.len() < length => Ok(values.repeat(length / count)),
+        count if length.is_multiple_of(count) => Ok(values.repeat(length / count)),
         count => Err(Error::Config { path: file.to_owned(), text: format!("{count} values for {length} of theta") }),
     }
 }
