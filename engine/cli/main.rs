@@ -15,8 +15,10 @@ mod builtin;
 mod check;
 mod cloud;
 mod distance;
+mod eval;
 mod graph;
 mod grid;
+mod open;
 mod progress;
 mod run;
 mod sampled;
@@ -40,6 +42,8 @@ struct Arguments {
 enum Command {
     /// Finds minima, connects them, and writes barcode and report: loss -> ... -> report
     Run(run::Run),
+    /// The loss of a run at given parameters: value, derivatives, metrics
+    Eval(eval::Eval),
     /// The barcode of an n-dimensional array, in all degrees
     Grid(grid::Command),
     /// The barcode of a function on the vertices of a graph, its merge tree, and lowest paths
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Run(run) => run.go(),
+        Command::Eval(eval) => eval.go(),
         Command::Grid(grid) => grid.go(),
         Command::Graph(graph) => graph.go(),
         Command::Cloud(cloud) => cloud.go(),

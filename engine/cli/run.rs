@@ -3,14 +3,13 @@
 //! The folder belongs to its configuration: the same one again says "already complete" or, with `--resume`, goes on
 //! where it stopped; another one is refused.
 
-use super::builtin;
+use super::open::{opened, threads};
 use super::progress::Teller;
 use super::show::{Results, print_table};
 use mountainpass::config::Config;
 use mountainpass::explore::{Ended, explore};
 use mountainpass::loss::oracle::Oracle;
-use mountainpass::loss::{Dtype, Isolation, Limits, Loss, OpenRequest, Registry};
-use mountainpass::pool::Pool;
+use mountainpass::loss::{Dtype, Isolation, Limits, Loss};
 use mountainpass::run::Cancel;
 use mountainpass::search::{Finding, Landscape, Minimum};
 use mountainpass::store::{Provenance, Store};
@@ -58,11 +57,7 @@ impl Run {
                 folder.display()
             )));
         }
-        let threads = match self.threads {
-            Some(0) => return Err(Error::Argument("--threads 0: at least one thread is needed".into())),
-            Some(n) => n,
-            None => std::thread::available_parallelism().map_or(1, usize::from),
-        };
+        let threads = threads(self.threads)?;
         let database = folder.join("landscape.sqlite");
         let claimed = if folder.is_dir() { claim(&folder)? } else { None };
         // An empty file is what a run killed at once leaves.
@@ -90,7 +85,7 @@ impl Run {
 
         let cancel = catch_interrupts()?;
         let isolation = self.isolation()?;
-        let mut loss = open(&config, threads, isolation.clone())?;
+        let mut loss = opened(&config, threads, isolation.clone())?;
         let provenance = config.provenance(&*loss)?;
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e).into_usage())?;
         let _claim = if claimed.is_some() { claimed } else { claim(&folder)? };
@@ -231,33 +226,6 @@ fn catch_interrupts() -> Result<Cancel> {
     };
     ctrlc::set_handler(handler).map_err(|e| Error::Internal(format!("no handler for Ctrl-C: {e}")))?;
     Ok(cancel)
-}
-
-fn open(config: &Config, threads: usize, isolation: Option<Arc<Isolation>>) -> Result<Box<dyn Loss>> {
-    let mut registry = Registry::with_log(builtin::warnings());
-    if let Some(isolation) = isolation {
-        registry = registry.isolated(isolation);
-    }
-    let (registry, loaded) = builtin::fill(registry, config.loss.plugin.as_slice())?;
-    let backend = match (&config.loss.backend, loaded.into_iter().next()) {
-        (Some(backend), Some(loaded)) if *backend != loaded => {
-            return Err(Error::Argument(format!(
-                "[loss] backend is {backend:?}, but its plugin calls itself {loaded:?}: leave one of the two out"
-            )));
-        }
-        (Some(backend), _) => backend.clone(),
-        (None, Some(loaded)) => loaded,
-        (None, None) => return Err(Error::Argument("[loss] names no backend and no plugin".into())),
-    };
-    let request = OpenRequest {
-        model: config.loss.model.clone().unwrap_or_default(),
-        options: config.loss.options.clone(),
-        device: builtin::device(&registry, &backend, config.loss.device.as_deref())?,
-        dtype: config.loss.dtype,
-        repeatable: config.loss.repeatable,
-        ..OpenRequest::default()
-    };
-    registry.open(&backend, &request, Arc::new(Pool::new(threads)))
 }
 
 /// Explores, keeping every finding, and reads back what there is.

@@ -1,0 +1,201 @@
+//! `mpass eval`: a run's loss at given parameters, or at the model's own: its value, derivatives and metrics.
+
+use super::open::{opened, threads};
+use super::print;
+use mountainpass::config::Config;
+use mountainpass::loss::{Batch, Loss, Split};
+use mountainpass::npy::{self, Array, Values};
+use mountainpass::report::number::counted;
+use mountainpass::report::write_file;
+use mountainpass::run::Cancel;
+use mountainpass::{Error, Result};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The options of `mpass eval`.
+#[derive(clap::Args)]
+pub struct Eval {
+    /// The configuration of a run, a TOML file; only its loss and its seed are looked at
+    config: PathBuf,
+    /// Parameters, p or n x p values, a .npy file [default: the model's own, or its start for the run's seed]
+    #[arg(long, value_name = "T.npy")]
+    theta: Option<PathBuf>,
+    /// Writes the gradient, in the shape of the parameters
+    #[arg(long, value_name = "G.npy")]
+    grad: Option<PathBuf>,
+    /// Multiplies the Hessian by a vector (or by one for each row) and writes the product
+    #[arg(long, num_args = 2, value_names = ["V.npy", "OUT.npy"])]
+    hvp: Option<Vec<PathBuf>>,
+    /// Takes loss and derivatives over these samples, counted from 0, repeats allowed [default: all]
+    #[arg(long, value_name = "I.npy")]
+    ids: Option<PathBuf>,
+    /// Takes metrics of this part of the data only [default: of both]
+    #[arg(long, value_name = "train|test")]
+    split: Option<Part>,
+    /// Prints JSON
+    #[arg(long)]
+    json: bool,
+    /// Worker threads [default: one a core]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Part {
+    Train,
+    Test,
+}
+
+/// What was computed, row by row.
+struct Evaluated {
+    loss: Vec<f64>,
+    /// By split: its name, the metrics' names, and their values, rows x names.
+    metrics: Vec<(&'static str, Vec<String>, Vec<f64>)>,
+    /// Whether one vector was given, not a list of them.
+    is_single: bool,
+}
+
+impl Eval {
+    /// Evaluates, writes the files asked for, and prints.
+    pub fn go(self) -> Result<ExitCode> {
+        let config = Config::read(&self.config)?;
+        let mut loss = opened(&config, threads(self.threads)?, None)?;
+        let p = loss.info().params;
+        let (theta, is_single) = match &self.theta {
+            Some(file) => rows(file, p)?,
+            None => (own(&*loss, config.plan.seed)?, true),
+        };
+        let n = theta.len() / p;
+        let direction = match self.hvp.as_deref() {
+            Some([file, _]) => Some(repeated(rows(file, p)?.0, n * p, file)?),
+            _ => None,
+        };
+        let ids = self.ids.as_deref().map(ids).transpose()?;
+        let (mut values, mut ok) = (vec![f64::NAN; n], vec![true; n]);
+        let mut grad = self.grad.as_ref().map(|_| vec![f64::NAN; n * p]);
+        let mut hvp = direction.as_ref().map(|_| vec![f64::NAN; n * p]);
+        let cancel = Cancel::default();
+        loss.eval(Batch {
+            theta: &theta,
+            ids: ids.as_deref(),
+            loss: &mut values,
+            grad: grad.as_deref_mut(),
+            hvp: direction.as_deref().zip(hvp.as_deref_mut()),
+            ok: &mut ok,
+            cancel: &cancel,
+        })?;
+        let shape = if is_single { vec![p] } else { vec![n, p] };
+        let outputs = [(self.grad.as_ref(), grad), (self.hvp.as_ref().map(|files| &files[1]), hvp)];
+        for (file, values) in outputs {
+            if let (Some(file), Some(values)) = (file, values) {
+                let array = Array { shape: shape.clone(), values: values.into() };
+                write_file(file, &npy::bytes(&array)).map_err(Error::into_usage)?;
+            }
+        }
+        let mut metrics = Vec::new();
+        for (part, split, name) in [(Part::Train, Split::Train, "train"), (Part::Test, Split::Test, "test")] {
+            if self.split.is_none_or(|wanted| wanted == part) {
+                let names = loss.metric_names(split)?;
+                if !names.is_empty() {
+                    let values = loss.metrics(split, &theta)?;
+                    metrics.push((name, names, values));
+                }
+            }
+        }
+        let strange = ok.iter().filter(|ok| !**ok).count() as u64;
+        if strange > 0 {
+            tell!("{} not finite", counted(strange, "row is", "rows are"));
+        }
+        let evaluated = Evaluated { loss: values, metrics, is_single };
+        print(&if self.json { evaluated.json(&*loss)? } else { evaluated.text(&*loss)? })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The model's own parameters.
+fn own(loss: &dyn Loss, seed: u64) -> Result<Vec<f64>> {
+    let start = loss.start(seed)?;
+    start.ok_or_else(|| Error::Argument("the loss has no parameters of its own: give some with --theta".into()))
+}
+
+/// The rows of an array of shape p or n x p, and whether it is the former.
+fn rows(file: &Path, p: usize) -> Result<(Vec<f64>, bool)> {
+    let Array { shape, values } = npy::read(file)?;
+    match shape[..] {
+        [length] if length == p => Ok((values.to_f64(), true)),
+        [n, length] if length == p && n > 0 => Ok((values.to_f64(), false)),
+        _ => Err(Error::Config {
+            path: file.to_owned(),
+            text: format!("an array of shape {shape:?}; the loss has {p} parameters: wants ({p},) or (n, {p})"),
+        }),
+    }
+}
+
+/// One vector for all rows, or one for each.
+fn repeated(values: Vec<f64>, length: usize, file: &Path) -> Result<Vec<f64>> {
+    match values.len() {
+        count if count == length => Ok(values),
+        count if length.is_multiple_of(count) => Ok(values.repeat(length / count)),
+        count => Err(Error::Config { path: file.to_owned(), text: format!("{count} values for {length} of theta") }),
+    }
+}
+
+/// Sample numbers.
+fn ids(file: &Path) -> Result<Vec<u64>> {
+    let Array { shape, values } = npy::read(file)?;
+    let wrong = |text: String| Error::Config { path: file.to_owned(), text };
+    if shape.len() != 1 || matches!(values, Values::F32(_) | Values::F64(_)) {
+        return Err(wrong(format!("an array of shape {shape:?} of {}: wants whole numbers in a row", values.descr())));
+    }
+    let id = |x: f64| if x >= 0.0 { Ok(x as u64) } else { Err(wrong(format!("sample {x}: samples count from 0"))) };
+    values.to_f64().into_iter().map(id).collect()
+}
+
+impl Evaluated {
+    fn json(&self, loss: &dyn Loss) -> Result<String> {
+        // Numbers that are not finite become null.
+        let of = |values: &mut dyn Iterator<Item = f64>| -> Value {
+            let mut values: Vec<f64> = values.collect();
+            if self.is_single { json!(values.pop()) } else { json!(values) }
+        };
+        let mut splits = Map::new();
+        for (split, names, values) in &self.metrics {
+            let column = |k: usize| of(&mut values.iter().skip(k).step_by(names.len()).copied());
+            let columns: Map<String, Value> = names.iter().enumerate().map(|(k, n)| (n.clone(), column(k))).collect();
+            splits.insert((*split).to_owned(), columns.into());
+        }
+        let parameters: Vec<Value> = loss
+            .parameters()?
+            .iter()
+            .map(|block| json!({ "name": block.name, "shape": block.shape, "offset": block.offset }))
+            .collect();
+        let all = json!({
+            "loss": of(&mut self.loss.iter().copied()),
+            "metrics": splits,
+            "n_parameters": loss.info().params,
+            "parameters": parameters,
+        });
+        let text = serde_json::to_string_pretty(&all).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
+        Ok(text + "\n")
+    }
+
+    fn text(&self, loss: &dyn Loss) -> Result<String> {
+        use std::fmt::Write;
+        let mut text = String::new();
+        let blocks = loss.parameters()?;
+        let parameters = counted(loss.info().params as u64, "parameter", "parameters");
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{parameters} in {}", counted(blocks.len() as u64, "block", "blocks"));
+        for (row, value) in self.loss.iter().enumerate() {
+            let which = if self.is_single { String::new() } else { format!("row {row}: ") };
+            let _ = writeln!(text, "{which}loss {value}");
+            for (split, names, values) in &self.metrics {
+                let own = &values[row * names.len()..(row + 1) * names.len()];
+                let list: Vec<String> = names.iter().zip(own).map(|(name, value)| format!("{name} {value}")).collect();
+                let _ = writeln!(text, "{which}{split}: {}", list.join(", "));
+            }
+        }
+        Ok(text)
+    }
+}

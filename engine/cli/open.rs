@@ -1,0 +1,45 @@
+//! The loss of a run: its backend loaded, asked for by name, opened on a pool.
+
+use super::builtin;
+use mountainpass::config::Config;
+use mountainpass::loss::{Isolation, Loss, OpenRequest, Registry};
+use mountainpass::pool::Pool;
+use mountainpass::{Error, Result};
+use std::sync::Arc;
+
+/// The worker threads that `--threads` asks for; one a core where it is not given.
+pub fn threads(asked: Option<usize>) -> Result<usize> {
+    match asked {
+        Some(0) => Err(Error::Argument("--threads 0: at least one thread is needed".into())),
+        Some(n) => Ok(n),
+        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+    }
+}
+
+/// Opens the loss that a configuration names.
+pub fn opened(config: &Config, threads: usize, isolation: Option<Arc<Isolation>>) -> Result<Box<dyn Loss>> {
+    let mut registry = Registry::with_log(builtin::warnings());
+    if let Some(isolation) = isolation {
+        registry = registry.isolated(isolation);
+    }
+    let (registry, loaded) = builtin::fill(registry, config.loss.plugin.as_slice())?;
+    let backend = match (&config.loss.backend, loaded.into_iter().next()) {
+        (Some(backend), Some(loaded)) if *backend != loaded => {
+            return Err(Error::Argument(format!(
+                "[loss] backend is {backend:?}, but its plugin calls itself {loaded:?}: leave one of the two out"
+            )));
+        }
+        (Some(backend), _) => backend.clone(),
+        (None, Some(loaded)) => loaded,
+        (None, None) => return Err(Error::Argument("[loss] names no backend and no plugin".into())),
+    };
+    let request = OpenRequest {
+        model: config.loss.model.clone().unwrap_or_default(),
+        options: config.loss.options.clone(),
+        device: builtin::device(&registry, &backend, config.loss.device.as_deref())?,
+        dtype: config.loss.dtype,
+        repeatable: config.loss.repeatable,
+        ..OpenRequest::default()
+    };
+    registry.open(&backend, &request, Arc::new(Pool::new(threads)))
+}

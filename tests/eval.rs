@@ -1,0 +1,100 @@
+//! `mpass eval` against closed forms, its own derivatives and the files it reads.
+
+mod mpass;
+
+use mountainpass::npy::{self, Array, Values};
+use mpass::{Ended, file, folder, run};
+use serde_json::Value;
+use std::path::Path;
+
+const ROSENBROCK: &str = "[loss]\nbackend = \"surfaces\"\nmodel = \"rosenbrock\"\noptions = { n = 3 }\n";
+const DIGITS: &str = "[loss]\nbackend = \"faer\"\nmodel = \"mlp:64-4-10:tanh\"\ndata = \"digits\"\nl2 = 1e-3\n";
+
+fn write(folder: &Path, name: &str, shape: &[usize], values: impl Into<Values>) {
+    file(folder, name, npy::bytes(&Array { shape: shape.to_vec(), values: values.into() }));
+}
+
+fn json(ended: &Ended) -> Value {
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+fn read(folder: &Path, name: &str) -> Array {
+    npy::read(&folder.join(name)).unwrap()
+}
+
+#[test]
+fn values_gradients_and_products_are_those_of_the_closed_form() {
+    let here = folder("eval_closed_form");
+    file(&here, "r.toml", ROSENBROCK);
+    // sum 100 (y - x^2)^2 + (1 - x)^2 over neighbours.
+    let rows = [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 2.0, 3.0];
+    write(&here, "t.npy", &[3, 3], rows.to_vec());
+    write(&here, "v.npy", &[3], vec![1.0, 0.0, 0.0]);
+    let line = ["eval", "r.toml", "--theta", "t.npy", "--grad", "g.npy", "--hvp", "v.npy", "hv.npy", "--json"];
+    let all = json(&run(&here, &line));
+    let f = |x: &[f64]| x.windows(2).map(|w| 100.0 * (w[1] - w[0] * w[0]).powi(2) + (1.0 - w[0]).powi(2)).sum::<f64>();
+    let losses: Vec<f64> = rows.chunks(3).map(f).collect();
+    assert_eq!(all["loss"], serde_json::json!(losses));
+    assert_eq!(all["n_parameters"], 3);
+    let gradient = read(&here, "g.npy");
+    assert_eq!(gradient.shape, [3, 3]);
+    assert_eq!(gradient.values.to_f64()[3..6], [-2.0, -2.0, 0.0]);
+    // The first column of the Hessian: 1200 x^2 - 400 y + 2, -400 x, 0.
+    assert_eq!(read(&here, "hv.npy").values.to_f64(), [802.0, -400.0, 0.0, 2.0, 0.0, 0.0, 402.0, 400.0, 0.0]);
+}
+
+#[test]
+fn a_network_is_told_with_its_metrics_and_blocks() {
+    let here = folder("eval_network");
+    file(&here, "d.toml", DIGITS);
+    let own = json(&run(&here, &["eval", "d.toml", "--grad", "g.npy", "--json"]));
+    assert_eq!(own["n_parameters"], 64 * 4 + 4 + 40 + 10);
+    assert_eq!(own["parameters"][1], serde_json::json!({ "name": "layers.0.bias", "shape": [4], "offset": 256 }));
+    // The objective is that of all train samples.
+    assert_eq!(own["metrics"]["train"]["loss"], own["loss"]);
+    assert!(own["metrics"]["test"]["accuracy"].as_f64().unwrap() < 0.5);
+    assert_eq!(read(&here, "g.npy").shape, [310]);
+    let train = json(&run(&here, &["eval", "d.toml", "--split", "train", "--json"]));
+    assert_eq!(train["metrics"].as_object().unwrap().len(), 1);
+    // The mean over single samples is the loss over them.
+    let of = |ids: Vec<i64>| {
+        write(&here, "i.npy", &[ids.len()], ids);
+        json(&run(&here, &["eval", "d.toml", "--ids", "i.npy", "--json"]))["loss"].as_f64().unwrap()
+    };
+    let (a, b, both) = (of(vec![3]), of(vec![8]), of(vec![3, 8]));
+    assert!(((a + b) / 2.0 - both).abs() < 1e-14 * both);
+    let text = run(&here, &["eval", "d.toml"]).stdout;
+    assert!(text.starts_with("310 parameters in 4 blocks\nloss 2."), "{text}");
+    assert!(text.contains("\ntrain: loss 2.") && text.contains("\ntest: loss 2."), "{text}");
+}
+
+#[test]
+fn bad_input_is_one_line_and_exit_2() {
+    let here = folder("eval_bad_input");
+    file(&here, "r.toml", ROSENBROCK);
+    file(&here, "d.toml", DIGITS);
+    write(&here, "four.npy", &[4], vec![0.0; 4]);
+    write(&here, "none.npy", &[0, 3], Vec::<f64>::new());
+    write(&here, "half.npy", &[1], vec![0.5]);
+    write(&here, "minus.npy", &[1], vec![-1_i64]);
+    write(&here, "far.npy", &[1], vec![1_000_000_i64]);
+    file(&here, "text.npy", "no array");
+    let cases: [(&[&str], &str); 9] = [
+        (&["r.toml", "--theta", "four.npy"], "an array of shape [4]; the loss has 3 parameters: wants (3,) or (n, 3)"),
+        (&["r.toml", "--theta", "none.npy"], "an array of shape [0, 3]"),
+        (&["r.toml", "--theta", "text.npy"], "text.npy"),
+        (&["r.toml", "--theta", "gone.npy"], "gone.npy"),
+        (&["r.toml", "--ids", "half.npy"], "wants whole numbers in a row"),
+        (&["r.toml", "--ids", "minus.npy"], "samples count from 0"),
+        (&["r.toml", "--ids", "far.npy"], "MPASS_CAP_MINIBATCH"),
+        (&["d.toml", "--ids", "far.npy"], "sample 1000000 of a data set"),
+        (&["r.toml", "--threads", "0"], "at least one thread"),
+    ];
+    for (arguments, expected) in cases {
+        let ended = run(&here, &[&["eval"], arguments].concat());
+        assert!(ended.stderr.contains(expected), "{arguments:?}: {}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        assert!(ended.code == Some(2) && ended.stdout.is_empty(), "{arguments:?}: {:?}", ended.code);
+    }
+}
