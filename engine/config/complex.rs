@@ -12,7 +12,7 @@ use toml::Value;
 /// The methods and the keys that belong to them.
 const METHODS: [(&str, &[&str]); 3] = [
     ("paths", &["goal"]),
-    ("grid", &["axes", "at", "box", "samples", "max_degree"]),
+    ("grid", &["axes", "at", "box", "samples", "max_degree", "simplify"]),
     ("cloud", &["points", "scale", "box", "threshold", "k", "degree1", "simplify"]),
 ];
 
@@ -33,7 +33,7 @@ pub(super) fn method(complex: &mut Section, beside: &Beside<'_>, folder: &Path) 
         owners.peek()?;
         let owners: Vec<&str> = owners.collect();
         let own = owners.contains(&name);
-        (!own).then(|| format!("a key of method = {:?}; the method here is {name:?}", owners.join("\" and \"")))
+        (!own).then(|| format!("a key of method = \"{}\"; the method here is {name:?}", owners.join("\" and \"")))
     })?;
     if name == "paths" {
         complex.choice("goal", &[("barcode", ())])?;
@@ -72,6 +72,7 @@ fn grid(complex: &mut Section, folder: &Path) -> Result<GridPlan> {
         ranges: complex.intervals("box")?,
         samples: each.unwrap_or_default().into_iter().map(index).collect(),
         max_degree: complex.count("max_degree")?.map(index),
+        simplify: simplify(complex)?,
     })
 }
 
@@ -89,14 +90,17 @@ fn cloud(complex: &mut Section) -> Result<CloudPlan> {
         return Err(Error::Argument("[complex] k = 0: at least one neighbour is needed".into()));
     }
     set(&mut plan.degree_1, complex.boolean("degree1")?);
+    plan.simplify = simplify(complex)?;
+    Ok(plan)
+}
+
+/// The length below which bars are left out.
+fn simplify(complex: &mut Section) -> Result<f64> {
     match complex.number("simplify")? {
         Some(length) if length < 0.0 => {
             Err(Error::Argument(format!("[complex] simplify = {length}: a length of zero or more is needed")))
         }
-        length => {
-            set(&mut plan.simplify, length);
-            Ok(plan)
-        }
+        length => Ok(length.unwrap_or(0.0)),
     }
 }
 

@@ -8,15 +8,17 @@ use super::sampled::{Complex, fits, interval};
 use super::{Explorer, Method, minima};
 use crate::error::{Error, Result};
 use crate::loss::{Loss, SymmetryKind};
-use crate::morse::grid::{Construction, Grid, MOST_AXES};
+use crate::morse::grid::{Construction, Grid, MOST_AXES, MOST_AXES_OF_COMPONENTS};
 use crate::npy::Array;
 use crate::persistence::Barcode;
 use crate::persistence::of_grid::{Wanted, canonical};
-use crate::persistence::pairs::barcode;
+use crate::persistence::pairs::{Pair, barcode};
 use crate::pool::Pool;
 
 /// Samples an axis unless said, by the number of axes; odd, so that the middle of the box is one of them.
 const SAMPLES: [usize; MOST_AXES] = [1001, 201, 51, 21];
+/// The same for more axes: thirteen are 1.6 million samples.
+const FEW: usize = 3;
 /// Bytes a sample: value, key, label of its basin, star of its gradient, and as much again for edges between basins.
 const BYTES: u64 = 40;
 
@@ -33,6 +35,8 @@ pub struct GridPlan {
     pub samples: Vec<usize>,
     /// The highest degree to compute; all unless given.
     pub max_degree: Option<usize>,
+    /// Shorter bars are left out.
+    pub simplify: f64,
 }
 
 /// A grid in the parameters of a loss.
@@ -47,6 +51,7 @@ pub struct Axes {
     /// All parameters; those of the axes do not matter.
     at: Vec<f64>,
     max_degree: usize,
+    simplify: f64,
 }
 
 impl Axes {
@@ -64,8 +69,11 @@ impl Axes {
             }
         };
         let n = parameters.len();
-        if n == 0 || n > MOST_AXES {
-            return refuse(format!("axes: {n} parameters vary; 1 to {MOST_AXES} may"));
+        let most = if plan.max_degree == Some(0) { MOST_AXES_OF_COMPONENTS } else { MOST_AXES };
+        if n == 0 || n > most {
+            let more = format!("; with max_degree = 0 up to {MOST_AXES_OF_COMPONENTS}");
+            let more = if n > most && most == MOST_AXES { more.as_str() } else { "" };
+            return refuse(format!("axes: {n} parameters vary; 1 to {most} may{more}"));
         }
         if let Some(stranger) = parameters.iter().find(|&&axis| axis >= p) {
             return refuse(format!("axes: {stranger} is no parameter; they are 0 to {}", p - 1));
@@ -87,7 +95,7 @@ impl Axes {
             return refuse(format!("box: {} intervals for {n} axes; one for each is needed", ranges.len()));
         }
         let sizes = match plan.samples[..] {
-            [] => vec![SAMPLES[n - 1]; n],
+            [] => vec![SAMPLES.get(n - 1).copied().unwrap_or(FEW); n],
             [each] => vec![each; n],
             _ => plan.samples.clone(),
         };
@@ -99,8 +107,9 @@ impl Axes {
         }
         let periodic = periods(&parameters, &ranges, loss)?;
         if let Some(axis) = (0..n).find(|&i| sizes[i] < if periodic[i] { 3 } else { 2 }) {
-            let (samples, kind) = (sizes[axis], if periodic[axis] { "periodic axis needs 3" } else { "axis needs 2" });
-            return refuse(format!("samples: axis {axis} has {samples}; a {kind} or more"));
+            let (samples, least) =
+                (sizes[axis], if periodic[axis] { "3 or more on a periodic axis" } else { "2 or more" });
+            return refuse(format!("samples: axis {axis} has {samples}; {least} are needed"));
         }
         let shape = sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ");
         let total = sizes.iter().try_fold(1_u64, |n, &size| n.checked_mul(size as u64)).filter(|&n| n < 1 << 31);
@@ -119,7 +128,15 @@ impl Axes {
         if let Some(wrong) = (0..p).find(|i| !at[*i].is_finite() && !parameters.contains(i)) {
             return refuse(format!("at: parameter {wrong} is {}; a finite number is needed", at[wrong]));
         }
-        Ok(Axes { parameters, ranges, sizes, periodic, at, max_degree: plan.max_degree.unwrap_or(usize::MAX) })
+        Ok(Axes {
+            parameters,
+            ranges,
+            sizes,
+            periodic,
+            at,
+            max_degree: plan.max_degree.unwrap_or(usize::MAX),
+            simplify: plan.simplify,
+        })
     }
 
     /// The number of samples.
@@ -157,15 +174,25 @@ impl Axes {
         let axes: Vec<String> = (0..self.sizes.len()).map(axis).collect();
         let rest = self.at.len() - self.parameters.len();
         let fixed = if rest > 0 { "; the other parameters stand still" } else { "" };
-        vec![format!("The samples: {}{fixed}.", axes.join(", "))]
+        let mut notes = vec![format!("The samples: {}{fixed}.", axes.join(", "))];
+        if self.simplify > 0.0 {
+            notes.push(format!("Bars shorter than {} are left out.", self.simplify));
+        }
+        notes
     }
 
     /// The barcode of the values, in all degrees that are asked for.
     pub fn barcode(&self, values: Vec<f64>, pool: &Pool) -> Result<Barcode> {
         let closed: Vec<usize> = (0..self.sizes.len()).filter(|&axis| self.periodic[axis]).collect();
         let array = Array { shape: self.sizes.clone(), values: values.into() };
-        let grid = Grid::new(array, &closed, Construction::Vertex, false)?;
-        let found = canonical(&grid, Wanted { max_degree: self.max_degree, ..Wanted::default() }, pool);
+        let grid = match self.max_degree {
+            0 => Grid::of_components(array, &closed, false)?,
+            _ => Grid::new(array, &closed, Construction::Vertex, false)?,
+        };
+        let mut found = canonical(&grid, Wanted { max_degree: self.max_degree, ..Wanted::default() }, pool);
+        // What swallows a bar is longer: it stays where that one stays.
+        let length = |pair: &Pair| pair.death.map_or(f64::INFINITY, |death| grid.value(death) - grid.value(pair.birth));
+        found.pairs.retain(|pair| length(pair) >= self.simplify);
         let mut barcode = barcode(&found.pairs, |sample| grid.value(sample));
         barcode.cells.iter_mut().for_each(|cell| cell.position = self.place(cell.id as usize));
         Ok(barcode)
