@@ -4,11 +4,16 @@
 
 #![forbid(unsafe_code)]
 
+mod complex;
+mod section;
+
 use crate::error::{Error, Result};
-use crate::explore::Plan;
+use crate::explore::{GridPlan, Method, Plan};
 use crate::loss::{Dtype, Loss};
 use crate::run::Budget;
 use crate::store::{Provenance, Space};
+use complex::Beside;
+use section::Section;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -72,15 +77,15 @@ impl Config {
 
     /// Reads a text; relative paths in it start from `folder`.
     pub fn parse(text: &str, folder: &Path) -> Result<Config> {
-        let (mut config, loss) = Config::tables(text)?;
-        let mut loss = loss.unwrap_or(Section { name: "loss", table: Table::new(), asked: Vec::new() });
+        let (mut config, loss) = Config::tables(text, folder)?;
+        let mut loss = loss.unwrap_or(Section::new("loss", Table::new()));
         config.loss = loss_config(&mut loss, folder)?;
         Ok(config)
     }
 
     /// Reads the text of a run whose loss the caller has opened: all tables but `[loss]`.
     pub fn parse_opened(text: &str) -> Result<Config> {
-        match Config::tables(text)? {
+        match Config::tables(text, Path::new(""))? {
             (config, None) => Ok(config),
             (_, Some(_)) => Err(Error::Argument("[loss]: the loss is open already: leave this table out".into())),
         }
@@ -89,6 +94,10 @@ impl Config {
     /// Where the results of a run come from.
     pub fn provenance(&self, loss: &dyn Loss) -> Result<Provenance> {
         let (info, identity) = (loss.info(), loss.identity()?);
+        let heights = match self.plan.method {
+            Method::Paths => "upper bounds",
+            Method::Grid(_) | Method::Cloud(_) => "as sampled",
+        };
         let aligned = self.plan.align && !loss.symmetries()?.is_empty();
         Ok(Provenance {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -103,16 +112,16 @@ impl Config {
             space: if aligned { Space::Aligned } else { Space::Raw },
             parameters: info.params as u64,
             samples: info.samples,
-            method: "paths".into(),
-            heights: "upper bounds".into(),
+            method: self.plan.method.name().into(),
+            heights: heights.into(),
         })
     }
 
     /// Everything but the loss, and the table of the loss, if there is one.
-    fn tables(text: &str) -> Result<(Config, Option<Section>)> {
+    fn tables(text: &str, folder: &Path) -> Result<(Config, Option<Section>)> {
         let root: Table = text.parse().map_err(|e: toml::de::Error| Error::Argument(located(text, &e)))?;
-        let mut root = Section { name: "the configuration", table: root, asked: Vec::new() };
-        let hash = hash(&root.table);
+        let mut root = Section::new("the configuration", root);
+        let root_table = root.table.clone();
         let has_loss = root.table.contains_key("loss");
         let loss = root.section("loss")?;
         let mut budget = root.section("budget")?;
@@ -122,10 +131,15 @@ impl Config {
         let mut paths = root.section("paths")?;
         let mut report = root.section("report")?;
         root.finish()?;
+        let beside = Beside { minima: &minima, symmetry: &symmetry, paths: &paths };
+        let method = complex::method(&mut complex, &beside, folder)?;
+        // What a file said when it was read decides the results, not its name.
+        let at = if let Method::Grid(GridPlan { at: Some(at), .. }) = &method { at.as_slice() } else { &[] };
+        let hash = hash(&root_table, at);
         let config = Config {
             loss: LossConfig::default(),
             budget: budget.budget()?,
-            plan: plan(&mut minima, &mut complex, &mut symmetry, &mut paths)?,
+            plan: plan(method, &mut minima, &mut symmetry, &mut paths)?,
             title: report.text("title")?,
             hash,
             text: text.to_owned(),
@@ -169,8 +183,11 @@ fn loss_config(loss: &mut Section, folder: &Path) -> Result<LossConfig> {
     Ok(config)
 }
 
-fn plan(minima: &mut Section, complex: &mut Section, symmetry: &mut Section, paths: &mut Section) -> Result<Plan> {
-    let mut plan = Plan { minima_budget: minima.budget()?, paths_budget: paths.budget()?, ..Plan::default() };
+fn plan(method: Method, minima: &mut Section, symmetry: &mut Section, paths: &mut Section) -> Result<Plan> {
+    // Samples are taken of the loss as it is: copies of a minimum are places of their own.
+    let align = method == Method::Paths;
+    let mut plan =
+        Plan { method, align, minima_budget: minima.budget()?, paths_budget: paths.budget()?, ..Plan::default() };
     set(&mut plan.starts, minima.count("starts")?);
     set(&mut plan.seed, minima.count("seed")?);
     minima.choice("recipe", &[("polish", ())])?;
@@ -178,8 +195,6 @@ fn plan(minima: &mut Section, complex: &mut Section, symmetry: &mut Section, pat
     set(&mut plan.recipe.evaluations, minima.count("evaluations_each")?);
     set(&mut plan.radius, minima.positive("radius")?);
     set(&mut plan.identify.loss, minima.positive("same_loss")?);
-    complex.choice("method", &[("paths", ())])?;
-    complex.choice("goal", &[("barcode", ())])?;
     set(&mut plan.align, symmetry.boolean("align")?);
     set(&mut plan.schedule.tolerance, paths.positive("tolerance")?);
     set(&mut plan.schedule.visits, paths.count("visits")?.map(|n| n.min(u64::from(u32::MAX)) as u32));
@@ -234,7 +249,8 @@ fn located(text: &str, error: &toml::de::Error) -> String {
     line.map_or_else(|| reason.clone(), |line| format!("line {line}: {reason}"))
 }
 
-fn hash(root: &Table) -> String {
+/// SHA-256 of what decides the results: the tables, and a point that was read from a file.
+fn hash(root: &Table, at: &[f64]) -> String {
     let mut kept = root.clone();
     kept.remove("report");
     kept.remove("budget");
@@ -244,102 +260,9 @@ fn hash(root: &Table) -> String {
     }
     // Tables are sorted by key, so the text does not depend on the order in the file.
     let canonical = serde_json::to_string(&kept).unwrap_or_default();
-    Sha256::digest(canonical.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A table being read: every key is taken by name, and what nobody took is unknown.
-struct Section {
-    name: &'static str,
-    table: Table,
-    asked: Vec<&'static str>,
-}
-
-impl Section {
-    fn take(&mut self, key: &'static str) -> Option<Value> {
-        self.asked.push(key);
-        self.table.remove(key)
-    }
-
-    fn section(&mut self, name: &'static str) -> Result<Section> {
-        match self.take(name) {
-            None => Ok(Section { name, table: Table::new(), asked: Vec::new() }),
-            Some(Value::Table(table)) => Ok(Section { name, table, asked: Vec::new() }),
-            Some(other) => Err(self.wrong(name, "a table", &other)),
-        }
-    }
-
-    fn finish(&self) -> Result<()> {
-        let Some(key) = self.table.keys().next() else { return Ok(()) };
-        let unknown = Error::unknown("key", key, self.asked.iter().copied());
-        Err(Error::Argument(format!("{}{unknown}", self.place())))
-    }
-
-    fn wrong(&self, key: &str, wanted: &str, found: &Value) -> Error {
-        let found = match found {
-            Value::String(text) => format!("{text:?}"), // TOML's own form of a text with line breaks has line breaks.
-            other => other.to_string(),
-        };
-        let place = self.place();
-        Error::Argument(format!("{place}{key} = {found}: wants {wanted}"))
-    }
-
-    /// What stands before a key in messages: nothing for the keys of the root.
-    fn place(&self) -> String {
-        if self.asked.contains(&"loss") { String::new() } else { format!("[{}] ", self.name) }
-    }
-
-    fn text(&mut self, key: &'static str) -> Result<Option<String>> {
-        match self.take(key) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(self.wrong(key, "a text", &other)),
-        }
-    }
-
-    fn boolean(&mut self, key: &'static str) -> Result<Option<bool>> {
-        match self.take(key) {
-            None => Ok(None),
-            Some(Value::Boolean(on)) => Ok(Some(on)),
-            Some(other) => Err(self.wrong(key, "true or false", &other)),
-        }
-    }
-
-    fn count(&mut self, key: &'static str) -> Result<Option<u64>> {
-        match self.take(key) {
-            None => Ok(None),
-            Some(Value::Integer(n)) if n >= 0 => Ok(Some(n as u64)),
-            Some(other) => Err(self.wrong(key, "a whole number from 0", &other)),
-        }
-    }
-
-    fn counts(&mut self, key: &'static str) -> Result<Option<Vec<u64>>> {
-        let Some(value) = self.take(key) else { return Ok(None) };
-        let numbers = value.as_array().and_then(|list| {
-            list.iter().map(|n| n.as_integer().and_then(|n| u64::try_from(n).ok())).collect::<Option<Vec<u64>>>()
-        });
-        numbers.map(Some).ok_or_else(|| self.wrong(key, "a list of whole numbers", &value))
-    }
-
-    fn positive(&mut self, key: &'static str) -> Result<Option<f64>> {
-        let Some(value) = self.take(key) else { return Ok(None) };
-        let number = value.as_float().or(value.as_integer().map(|n| n as f64)).filter(|x| *x > 0.0 && x.is_finite());
-        number.map(Some).ok_or_else(|| self.wrong(key, "a positive number", &value))
-    }
-
-    fn choice<T: Copy>(&mut self, key: &'static str, known: &[(&'static str, T)]) -> Result<Option<T>> {
-        let Some(name) = self.text(key)? else { return Ok(None) };
-        match known.iter().find(|(k, _)| *k == name) {
-            Some((_, value)) => Ok(Some(*value)),
-            None => {
-                let unknown = Error::unknown("value", &name, known.iter().map(|(k, _)| *k));
-                Err(Error::Argument(format!("[{}] {key}: {unknown}", self.name)))
-            }
-        }
-    }
-
-    fn budget(&mut self) -> Result<Budget> {
-        Ok(Budget { seconds: self.positive("seconds")?, evaluations: self.count("evaluations")? })
-    }
+    let mut digest = Sha256::new_with_prefix(canonical.as_bytes());
+    at.iter().for_each(|x| digest.update(x.to_le_bytes()));
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

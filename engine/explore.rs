@@ -1,20 +1,27 @@
 //! The loop over all stages: starts become minima, pairs become paths, paths break at new minima, and the merge tree
-//! says which path decides a bar and is worked on next.
+//! says which path decides a bar and is worked on next. Or the loss is sampled, on a grid or at points round its minima.
 //!
 //! What comes next depends on the landscape alone, so a resumed run goes on as the uninterrupted one would have. One
 //! finding, with all that follows from it, is one commit.
 
 #![forbid(unsafe_code)]
 
+mod cloud;
+mod grid;
 mod minima;
 mod paths;
+mod sampled;
 #[cfg(test)]
 mod tests;
 
+pub use cloud::CloudPlan;
+pub use grid::GridPlan;
+pub use sampled::Sampled;
+
 use crate::error::{Error, Result};
-use crate::loss::Symmetry;
 use crate::loss::oracle::Oracle;
-use crate::run::{Budget, Progress};
+use crate::loss::{Loss, Symmetry};
+use crate::run::{Budget, Cancel, Progress};
 use crate::search::align::Alignment;
 use crate::search::connect::Schedule;
 use crate::search::minima::{Domain, Recipe};
@@ -23,6 +30,7 @@ use crate::search::{Descent, Finding, Journal, Landscape, Minimum, Tally};
 /// What an exploration is asked to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    pub method: Method,
     /// The number of descents, from seeds `seed`, `seed + 1`, ...
     pub starts: u64,
     pub seed: u64,
@@ -44,6 +52,7 @@ pub struct Plan {
 impl Default for Plan {
     fn default() -> Plan {
         Plan {
+            method: Method::Paths,
             starts: 8,
             seed: 26,
             recipe: Recipe::POLISH,
@@ -55,6 +64,54 @@ impl Default for Plan {
             way_stations: 1000,
             minima_budget: Budget::default(),
             paths_budget: Budget::default(),
+        }
+    }
+}
+
+impl Plan {
+    /// The oracle that the method needs, over `ids`: for a grid values are enough.
+    pub fn oracle<'a>(
+        &self,
+        loss: &'a mut dyn Loss,
+        ids: Option<&'a [u64]>,
+        cancel: &Cancel,
+        budget: Budget,
+    ) -> Result<Oracle<'a>> {
+        match self.method {
+            Method::Grid(_) => Ok(Oracle::of_values(loss, ids, cancel, budget)),
+            Method::Paths | Method::Cloud(_) => Oracle::new(loss, ids, cancel, budget),
+        }
+    }
+
+    /// Refuses what does not fit a loss, before anything is computed of it.
+    pub fn check(&self, loss: &dyn Loss) -> Result<()> {
+        match &self.method {
+            Method::Paths => Ok(()),
+            Method::Grid(grid) => grid::Axes::new(grid, self.seed, loss).map(drop),
+            Method::Cloud(cloud) => cloud.check(loss),
+        }
+    }
+}
+
+/// Where the complex comes from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Method {
+    /// Minima and the lowest passes that paths between them find, in the whole space.
+    #[default]
+    Paths,
+    /// A grid over a box of few parameters.
+    Grid(GridPlan),
+    /// Points in a box round the minima, and the graph of their nearest neighbours.
+    Cloud(CloudPlan),
+}
+
+impl Method {
+    /// The name in a configuration.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Method::Paths => "paths",
+            Method::Grid(_) => "grid",
+            Method::Cloud(_) => "cloud",
         }
     }
 }
@@ -86,6 +143,8 @@ pub struct Explored {
     pub noise: f64,
     /// Whether declared symmetries were used.
     pub aligned: bool,
+    /// The loss on a grid or a cloud, when every value is there.
+    pub sampled: Option<Sampled>,
 }
 
 /// Explores a loss from what is known so far (empty at first). A stop is no error; see [`Ended`].
@@ -105,14 +164,16 @@ pub fn explore(
     let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius);
     let aligned = !alignment.is_trivial();
     let ended = Ended::Complete;
-    let mut explorer = Explorer { oracle, plan, alignment, domain, landscape: known, ended, journal, progress };
+    let mut explorer =
+        Explorer { oracle, plan, alignment, domain, landscape: known, sampled: None, ended, journal, progress };
     match explorer.all() {
         Ok(()) => {}
         Err(Error::Cancelled) => explorer.ended = Ended::Cancelled,
         Err(Error::Budget(_)) => explorer.ended = Ended::Budget,
         Err(error) => return Err(error),
     }
-    Ok(Explored { landscape: explorer.landscape, ended: explorer.ended, noise: explorer.oracle.noise(), aligned })
+    let Explorer { oracle, landscape, sampled, ended, .. } = explorer;
+    Ok(Explored { landscape, ended, noise: oracle.noise(), aligned, sampled })
 }
 
 struct Explorer<'a, 'b> {
@@ -121,6 +182,7 @@ struct Explorer<'a, 'b> {
     alignment: Alignment,
     domain: Domain,
     landscape: Landscape,
+    sampled: Option<Sampled>,
     ended: Ended,
     journal: &'a mut dyn Journal,
     progress: &'a mut dyn Progress,
@@ -128,6 +190,9 @@ struct Explorer<'a, 'b> {
 
 impl Explorer<'_, '_> {
     fn all(&mut self) -> Result<()> {
+        if let Method::Grid(_) = self.plan.method {
+            return self.stage("grid", Budget::default(), Self::grid);
+        }
         self.stage("minima", self.plan.minima_budget, Self::minima)?;
         if !self.landscape.minima.iter().any(Minimum::counts) {
             if self.ended == Ended::Budget {
@@ -140,7 +205,12 @@ impl Explorer<'_, '_> {
                 tried - escaped
             )));
         }
-        self.stage("paths", self.plan.paths_budget, Self::paths)
+        match self.plan.method {
+            // The box is that of all minima: without them there is none yet.
+            Method::Cloud(_) if self.ended == Ended::Budget => Ok(()),
+            Method::Cloud(_) => self.stage("cloud", Budget::default(), Self::cloud),
+            _ => self.stage("paths", self.plan.paths_budget, Self::paths),
+        }
     }
 
     /// Runs a stage and counts what it spent, also when it is stopped.

@@ -85,10 +85,16 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
         let verified = i % 3 != 2;
         let path = (with_paths && i > 0).then(|| i as u64 - 1);
         let kind = if verified { DeathKind::VerifiedSaddle } else { DeathKind::PathMaximum };
-        case.barcode.cells.push(Cell { id: cell, degree: 0, value: *birth, kind: CellKind::Minimum });
+        case.barcode.cells.push(Cell {
+            id: cell,
+            degree: 0,
+            value: *birth,
+            kind: CellKind::Minimum,
+            position: Vec::new(),
+        });
         if let Some(value) = end {
             let kind = if verified { CellKind::Saddle } else { CellKind::PathMaximum };
-            case.barcode.cells.push(Cell { id: n + cell - 1, degree: 1, value, kind });
+            case.barcode.cells.push(Cell { id: n + cell - 1, degree: 1, value, kind, position: Vec::new() });
         }
         case.barcode.bars.push(Bar {
             degree: 0,

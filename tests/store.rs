@@ -120,7 +120,7 @@ fn landscape() -> impl Strategy<Value = Landscape> {
         minima.iter_mut().zip(0..).for_each(|(m, i)| m.cell = u64::MAX - 2 * i);
         paths.iter_mut().zip(0..).for_each(|(p, i)| (p.id, p.pass.cell) = (i, 2 * i + 1));
         let evaluations = stages.into_iter().enumerate().map(|(i, tally)| (format!("stage {i}"), tally)).collect();
-        Landscape { minima, paths, evaluations }
+        Landscape { minima, paths, evaluations, ..Landscape::default() }
     })
 }
 

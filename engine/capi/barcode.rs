@@ -217,7 +217,7 @@ mod tests {
             minimum(3, 3.0, Descent::Converged, Origin::Transit { path: 0 }),
         ];
         let paths = vec![path(0, (0, 1), 4, 5.0), path(1, (0, 2), 5, 3.0), path(2, (3, 0), 6, 9.0)];
-        let landscape = found(search::Landscape { minima, paths, evaluations: Vec::new() }, 1);
+        let landscape = found(search::Landscape { minima, paths, ..Default::default() }, 1);
         let barcode = Barcode::of(&landscape);
         let told: Vec<(f64, f64, u32, u32)> =
             barcode.bars.iter().map(|b| (b.birth, b.death, b.flags, b.death_kind)).collect();

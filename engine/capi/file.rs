@@ -81,6 +81,11 @@ mod stored {
     pub fn open(path: &Path) -> Result<Landscape> {
         let store = Store::open(path)?;
         let (found, provenance) = (store.landscape()?, store.provenance()?);
+        if provenance.is_sampled() {
+            let text =
+                format!("made with method = {:?}: this library reads paths; mpass show prints it", provenance.method);
+            return Err(Error::Store { path: path.to_owned(), text });
+        }
         let p = usize::try_from(provenance.parameters).unwrap_or(0);
         if !fits(&found, p) {
             let text = format!("its minima and paths are not of {} parameters", provenance.parameters);
@@ -139,7 +144,15 @@ mod tests {
         let knots = vec![0.0, 0.0, 1.0, 0.0];
         let path = Curve { id: 7, ends: (0, 1), state: PathState::Converged, knots, profile, pass, visits: 1 };
         let evaluations = vec![("minima".to_owned(), Tally { loss: 1, gradient: 2, hessian_product: 3 })];
-        found(search::Landscape { minima: vec![minimum(0, 0.0), minimum(1, 1.0)], paths: vec![path], evaluations }, 2)
+        found(
+            search::Landscape {
+                minima: vec![minimum(0, 0.0), minimum(1, 1.0)],
+                paths: vec![path],
+                evaluations,
+                values: Vec::new(),
+            },
+            2,
+        )
     }
 
     #[test]

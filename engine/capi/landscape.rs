@@ -8,7 +8,7 @@ use super::hooks::Teller;
 use super::loss::{Loss, Opened};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::explore::{Ended, explore};
+use crate::explore::{Ended, Method, explore};
 use crate::loss::oracle::Oracle;
 use crate::search::{self, Descent, Origin, PathState, Tally, Unrecorded};
 use crate::store::Provenance;
@@ -43,6 +43,10 @@ export! {
         }
         let Opened { loss, model, hooks, .. } = &mut *opened;
         let mut config = Config::parse_opened(&text)?;
+        if config.plan.method != Method::Paths {
+            let text = format!("[complex] method = {:?}: this library explores by paths; mpass run samples", config.plan.method.name());
+            return Err(Error::Unsupported { backend: "libmountainpass".into(), text });
+        }
         config.loss.model = (!model.is_empty()).then(|| model.clone());
         let provenance = config.provenance(&**loss)?;
         let params = loss.info().params;

@@ -5,6 +5,7 @@ use super::print;
 use mountainpass::config::Config;
 use mountainpass::loss::{Batch, Loss, Split};
 use mountainpass::npy::{self, Array, Values};
+use mountainpass::pool::Pool;
 use mountainpass::report::number::counted;
 use mountainpass::report::write_file;
 use mountainpass::run::Cancel;
@@ -12,6 +13,7 @@ use mountainpass::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// The options of `mpass eval`.
 #[derive(clap::Args)]
@@ -60,7 +62,7 @@ impl Eval {
     /// Evaluates, writes the files asked for, and prints.
     pub fn go(self) -> Result<ExitCode> {
         let config = Config::read(&self.config)?;
-        let mut loss = opened(&config, threads(self.threads)?, None)?;
+        let mut loss = opened(&config, Arc::new(Pool::new(threads(self.threads)?)), None)?;
         let p = loss.info().params;
         let (theta, is_single) = match &self.theta {
             Some(file) => rows(file, p)?,

@@ -17,7 +17,7 @@ use std::time::Instant;
 /// The options of `mpass grid`.
 #[derive(clap::Args)]
 pub struct Command {
-    /// An array of 1 to 4 axes, a .npy file; +inf means "in no sublevel set"
+    /// An array of 1 to 4 axes, with --max-degree 0 up to 16, a .npy file; +inf means "in no sublevel set"
     file: PathBuf,
     /// The highest degree to compute [default: all]
     #[arg(long, value_name = "K")]
@@ -71,7 +71,11 @@ impl Command {
         };
         let array = npy::read(&self.file)?;
         let begun = Instant::now();
-        let grid = Grid::new(array, &self.periodic, construction, self.superlevel).map_err(in_file)?;
+        let grid = match (self.max_degree, construction) {
+            (Some(0), Construction::Vertex) => Grid::of_components(array, &self.periodic, self.superlevel),
+            _ => Grid::new(array, &self.periodic, construction, self.superlevel),
+        };
+        let grid = grid.map_err(in_file)?;
         let wanted = Wanted {
             max_degree: self.max_degree.unwrap_or(usize::MAX),
             zero_length: self.zero_length,
@@ -86,7 +90,7 @@ impl Command {
             write_file(file, &npy::bytes(&labels)).map_err(Error::into_usage)?;
         }
         if let Some(file) = &self.complex {
-            let complex = Complex::of(&grid, true, &pool);
+            let complex = Complex::of(&grid, true, &pool)?;
             let text = serde_json::to_vec(&complex).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
             write_file(file, &text).map_err(Error::into_usage)?;
         }

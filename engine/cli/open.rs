@@ -17,7 +17,7 @@ pub fn threads(asked: Option<usize>) -> Result<usize> {
 }
 
 /// Opens the loss that a configuration names.
-pub fn opened(config: &Config, threads: usize, isolation: Option<Arc<Isolation>>) -> Result<Box<dyn Loss>> {
+pub fn opened(config: &Config, pool: Arc<Pool>, isolation: Option<Arc<Isolation>>) -> Result<Box<dyn Loss>> {
     let mut registry = Registry::with_log(builtin::warnings());
     if let Some(isolation) = isolation {
         registry = registry.isolated(isolation);
@@ -41,5 +41,5 @@ pub fn opened(config: &Config, threads: usize, isolation: Option<Arc<Isolation>>
         repeatable: config.loss.repeatable,
         ..OpenRequest::default()
     };
-    registry.open(&backend, &request, Arc::new(Pool::new(threads)))
+    registry.open(&backend, &request, pool)
 }

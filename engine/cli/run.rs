@@ -7,11 +7,11 @@ use super::open::{opened, threads};
 use super::progress::Teller;
 use super::show::{Results, print_table};
 use mountainpass::config::Config;
-use mountainpass::explore::{Ended, explore};
-use mountainpass::loss::oracle::Oracle;
+use mountainpass::explore::{Ended, Method, explore};
 use mountainpass::loss::{Dtype, Isolation, Limits, Loss};
+use mountainpass::pool::Pool;
 use mountainpass::run::Cancel;
-use mountainpass::search::{Finding, Landscape, Minimum};
+use mountainpass::search::{Finding, Landscape};
 use mountainpass::store::{Provenance, Store};
 use mountainpass::{Error, Result, report};
 use std::path::{Path, PathBuf};
@@ -85,7 +85,9 @@ impl Run {
 
         let cancel = catch_interrupts()?;
         let isolation = self.isolation()?;
-        let mut loss = opened(&config, threads, isolation.clone())?;
+        let pool = Arc::new(Pool::new(threads));
+        let mut loss = opened(&config, pool.clone(), isolation.clone())?;
+        config.plan.check(&*loss)?;
         let provenance = config.provenance(&*loss)?;
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e).into_usage())?;
         let _claim = if claimed.is_some() { claimed } else { claim(&folder)? };
@@ -99,15 +101,14 @@ impl Run {
                 Store::create(&database, &provenance).map_err(Error::into_usage)?
             }
         };
-        let results = search(&config, &mut *loss, &mut store, &cancel);
+        let results = search(&config, &mut *loss, &mut store, &cancel, &pool);
         drop(loss);
         if let Some(marked @ 1..) = isolation.map(|isolation| isolation.marked()) {
             tell!("rows that the backend did not survive and that count as not finite: {marked}");
         }
         let results = results?;
         store.close()?;
-        // Without a minimum there is no barcode, and an empty one would pretend that there is.
-        let found = results.landscape.minima.iter().any(Minimum::counts);
+        let found = results.found();
         if found {
             report::write(&results.findings(), &folder)?;
             print_table(&results)?;
@@ -116,7 +117,12 @@ impl Run {
         let what = match results.ended.as_str() {
             "cancelled" => "stopped; what was found is kept. Go on",
             "budget" if found => "a budget is spent; raise it and go on",
-            "budget" => "a budget was spent before the first minimum was found; raise it and go on",
+            "budget" if config.plan.method == Method::Paths => {
+                "a budget was spent before the first minimum was found; raise it and go on"
+            }
+            "budget" => {
+                "a budget was spent before every sample had its value; what was computed is kept. Raise it and go on"
+            }
             _ => return Ok(ExitCode::SUCCESS),
         };
         let out = self.out.as_ref().map_or(String::new(), |out| format!("--out {} ", out.display()));
@@ -229,7 +235,7 @@ fn catch_interrupts() -> Result<Cancel> {
 }
 
 /// Explores, keeping every finding, and reads back what there is.
-fn search(config: &Config, loss: &mut dyn Loss, store: &mut Store, cancel: &Cancel) -> Result<Results> {
+fn search(config: &Config, loss: &mut dyn Loss, store: &mut Store, cancel: &Cancel, pool: &Pool) -> Result<Results> {
     let begun = Instant::now();
     let known: Landscape = store.landscape()?;
     if loss.info().dtype == Dtype::F32 {
@@ -238,10 +244,16 @@ fn search(config: &Config, loss: &mut dyn Loss, store: &mut Store, cancel: &Canc
     let title = config.title.clone().unwrap_or_else(|| config.loss.model.clone().unwrap_or_default());
     store.set_meta("title", &title)?;
     let mut teller = Teller::new();
-    let mut oracle = Oracle::new(loss, None, cancel, config.budget)?;
+    let mut oracle = config.plan.oracle(loss, None, cancel, config.budget)?;
     let explored = explore(&mut oracle, &config.plan, known, store, &mut teller);
     teller.finish();
     let explored = explored?;
+    // That of samples is kept: to make it again would take all their values.
+    let sampled = explored.sampled.map(|sampled| {
+        let notes = json(&sampled.notes)?;
+        Ok::<_, Error>([json(&sampled.barcode(pool)?)?, notes])
+    });
+    let sampled = sampled.transpose()?;
     let before: f64 = store.get_meta("seconds")?.and_then(|text| text.parse().ok()).unwrap_or(0.0);
     let seconds = (before + begun.elapsed().as_secs_f64()).to_string();
     let ended = match explored.ended {
@@ -249,10 +261,16 @@ fn search(config: &Config, loss: &mut dyn Loss, store: &mut Store, cancel: &Canc
         Ended::Budget => "budget",
         Ended::Cancelled => "cancelled",
     };
-    store.commit(&[
-        Finding::Meta("seconds", &seconds),
-        Finding::Meta("noise", &explored.noise.to_string()),
-        Finding::Meta("ended", ended),
-    ])?;
+    let noise = explored.noise.to_string();
+    let mut words = vec![Finding::Meta("seconds", &seconds), Finding::Meta("noise", &noise)];
+    words.extend(
+        sampled.iter().flat_map(|[barcode, notes]| [Finding::Meta("barcode", barcode), Finding::Meta("notes", notes)]),
+    );
+    words.push(Finding::Meta("ended", ended));
+    store.commit(&words)?;
     Results::read(store)
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::Internal(format!("JSON: {e}")))
 }

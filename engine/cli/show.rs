@@ -3,7 +3,7 @@
 use super::print;
 use mountainpass::persistence::{Barcode, Score, tree};
 use mountainpass::report::{self, Findings};
-use mountainpass::search::Landscape;
+use mountainpass::search::{Landscape, Minimum};
 use mountainpass::store::{Provenance, Store};
 use mountainpass::{Error, Result};
 use std::io::IsTerminal;
@@ -31,12 +31,18 @@ impl Results {
         let provenance = store.provenance()?;
         let number =
             |key| -> Result<f64> { Ok(store.get_meta(key)?.and_then(|text| text.parse().ok()).unwrap_or(0.0)) };
-        let barcode = tree(&landscape).barcode(number("noise")?);
+        let sampled = provenance.is_sampled();
+        let barcode = match store.get_meta("barcode")? {
+            Some(text) => parse(store, &text)?,
+            None if sampled => Barcode::default(),
+            None => tree(&landscape).barcode(number("noise")?),
+        };
         let ended = store.get_meta("ended")?.unwrap_or_default();
+        let before = if sampled { "every sample had its value" } else { "every deciding path was settled" };
         let notes = match ended.as_str() {
-            "complete" => Vec::new(),
-            "budget" => vec!["A budget was spent before every deciding path was settled.".to_owned()],
-            _ => vec!["The run was stopped before every deciding path was settled.".to_owned()],
+            "complete" => store.get_meta("notes")?.map_or(Ok(Vec::new()), |text| parse(store, &text))?,
+            "budget" => vec![format!("A budget was spent before {before}.")],
+            _ => vec![format!("The run was stopped before {before}.")],
         };
         Ok(Results {
             score: Score::of(&barcode, 0),
@@ -54,6 +60,13 @@ impl Results {
         })
     }
 
+    /// Whether there is a barcode to report of. Without a minimum there is none, and an empty one would pretend that
+    /// there is; that of samples is there once all of them are.
+    pub fn found(&self) -> bool {
+        !self.barcode.bars.is_empty()
+            || !self.provenance.is_sampled() && self.landscape.minima.iter().any(Minimum::counts)
+    }
+
     /// The same, borrowed by the report.
     pub fn findings(&self) -> Findings<'_> {
         Findings {
@@ -69,6 +82,12 @@ impl Results {
             notes: &self.notes,
         }
     }
+}
+
+/// What a run keeps as JSON beside its findings.
+fn parse<T: serde::de::DeserializeOwned>(store: &Store, text: &str) -> Result<T> {
+    let damaged = |e| Error::Store { path: store.path().to_owned(), text: format!("its barcode does not read: {e}") };
+    serde_json::from_str(text).map_err(damaged)
 }
 
 /// Prints a database.

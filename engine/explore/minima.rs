@@ -2,7 +2,7 @@
 
 use super::Explorer;
 use crate::error::Result;
-use crate::loss::{Dtype, Split};
+use crate::loss::{Dtype, Loss, Split};
 use crate::search::height::{Care, measure};
 use crate::search::minima::{Quenched, quench};
 use crate::search::polyline::Polyline;
@@ -18,7 +18,7 @@ impl Explorer<'_, '_> {
         let seeds = self.plan.seed..self.plan.seed + self.plan.starts;
         let left: Vec<u64> = seeds.filter(|seed| !tried.contains(seed)).collect();
         for seeds in left.chunks(ROUND as usize) {
-            let starts: Result<Vec<Vec<f64>>> = seeds.iter().map(|&seed| self.start(seed)).collect();
+            let starts: Result<Vec<Vec<f64>>> = seeds.iter().map(|&seed| start(self.oracle.loss(), seed)).collect();
             let done = (self.plan.starts as usize - left.len()) as u64;
             let (progress, total) = (&mut *self.progress, self.plan.starts);
             let (found, stop) = quench(self.oracle, starts?, &self.plan.recipe, &self.domain, |ended, slowest| {
@@ -32,21 +32,6 @@ impl Explorer<'_, '_> {
             stop?;
         }
         Ok(())
-    }
-
-    /// Where a seed's descent begins: the backend's choice; else a point of the box; else a normal vector.
-    fn start(&mut self, seed: u64) -> Result<Vec<f64>> {
-        if let Some(start) = self.oracle.loss().start(seed)? {
-            return Ok(start);
-        }
-        let p = self.oracle.params();
-        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        let mut unit = || (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-        Ok(match self.oracle.loss().bounds()? {
-            Some(b) => b.lower.iter().zip(&b.upper).map(|(low, high)| low + (high - low) * unit()).collect(),
-            // Twelve uniforms make a normal of variance 1 (the central limit, exact in mean and variance).
-            None => (0..p).map(|_| (0..12).map(|_| unit()).sum::<f64>() - 6.0).collect(),
-        })
     }
 
     fn keep_start(&mut self, seed: u64, quenched: Quenched) -> Result<()> {
@@ -161,4 +146,24 @@ impl Explorer<'_, '_> {
     pub(super) fn own(&self, cell: CellId) -> CellId {
         self.landscape.minimum(cell).and_then(|m| m.same_as).unwrap_or(cell)
     }
+}
+
+/// Where a seed's descent begins: the backend's choice; else a point of the box; else a normal vector.
+pub(super) fn start(loss: &dyn Loss, seed: u64) -> Result<Vec<f64>> {
+    if let Some(start) = loss.start(seed)? {
+        return Ok(start);
+    }
+    let mut unit = uniform(seed, 0);
+    Ok(match loss.bounds()? {
+        Some(b) => b.lower.iter().zip(&b.upper).map(|(low, high)| low + (high - low) * unit()).collect(),
+        // Twelve uniforms make a normal of variance 1 (the central limit, exact in mean and variance).
+        None => (0..loss.info().params).map(|_| (0..12).map(|_| unit()).sum::<f64>() - 6.0).collect(),
+    })
+}
+
+/// Numbers from [0, 1), the same for the same seed and stream.
+pub(super) fn uniform(seed: u64, stream: u64) -> impl FnMut() -> f64 {
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    random.set_stream(stream);
+    move || (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }

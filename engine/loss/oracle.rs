@@ -28,8 +28,13 @@ impl<'a> Oracle<'a> {
             let text = "gives no gradient, and the search needs one".to_owned();
             return Err(Error::Unsupported { backend: info.backend.clone(), text });
         }
-        let (purses, noise) = (vec![Purse::new(budget)], info.noise);
-        Ok(Oracle { loss, ids, cancel: cancel.clone(), purses, tally: Tally::default(), noise })
+        Ok(Oracle::of_values(loss, ids, cancel, budget))
+    }
+
+    /// The same for who asks for values alone: a loss without gradients will do.
+    pub fn of_values(loss: &'a mut dyn Loss, ids: Option<&'a [u64]>, cancel: &Cancel, budget: Budget) -> Oracle<'a> {
+        let (purses, noise) = (vec![Purse::new(budget)], loss.info().noise);
+        Oracle { loss, ids, cancel: cancel.clone(), purses, tally: Tally::default(), noise }
     }
 
     /// What the loss is.

@@ -4,7 +4,8 @@
 //! (Forman, "Morse theory for cell complexes", 1998). It is filtered by the function, and its boundary of a boundary is 0.
 
 use super::gradient::{Cell, Gradient};
-use super::grid::Grid;
+use super::grid::{Grid, MOST_AXES};
+use crate::error::{Error, Result};
 use crate::order::Key;
 use crate::pool::Pool;
 use crate::with_field;
@@ -37,12 +38,16 @@ pub struct Complex {
 
 impl Complex {
     /// The complex of a grid. Time grows with the descending manifolds, for smooth functions about N for each critical cell
-    /// of degree 2 and above.
-    pub fn of(grid: &Grid, geometry: bool, pool: &Pool) -> Complex {
-        with_field!(grid, field => {
+    /// of degree 2 and above. Refuses grids of more than [`MOST_AXES`] axes.
+    pub fn of(grid: &Grid, geometry: bool, pool: &Pool) -> Result<Complex> {
+        let n = grid.shape.axes();
+        if n > MOST_AXES {
+            return Err(Error::Argument(format!("a grid of {n} axes: a Morse complex is made of up to {MOST_AXES}")));
+        }
+        Ok(with_field!(grid, field => {
             let gradient = Gradient::new(&field, grid.construction, pool);
             trace(&gradient, geometry, pool, &|sample| grid.value(sample))
-        })
+        }))
     }
 
     /// The alternating sum of the numbers of critical cells by degree.
@@ -137,7 +142,7 @@ mod tests {
             let construction = if top { Construction::TopCell } else { Construction::Vertex };
             let periodic: &[usize] = if ring { &[0] } else { &[] };
             let grid = grid(sizes, periodic, construction, |i| values[i].into());
-            let complex = Complex::of(&grid, false, &Pool::new(1));
+            let complex = Complex::of(&grid, false, &Pool::new(1)).unwrap();
             for cell in &complex.cells {
                 let mut twice: Vec<u32> = cell.boundary.iter().flat_map(|&b| complex.cells[b as usize].boundary.clone()).collect();
                 twice.sort_unstable();
@@ -149,7 +154,7 @@ mod tests {
                 prop_assert!(cell.boundary.iter().all(below), "{cell:?}");
             }
             prop_assert_eq!(complex.euler_characteristic(), if ring { 0 } else { 1 });
-            prop_assert_eq!(&Complex::of(&grid, true, &Pool::new(2)).cells.len(), &complex.cells.len());
+            prop_assert_eq!(&Complex::of(&grid, true, &Pool::new(2)).unwrap().cells.len(), &complex.cells.len());
         }
     }
 
@@ -160,7 +165,7 @@ mod tests {
             let (x, y) = ((i / 5) as f64 - 4.0, (i % 5) as f64 - 2.0);
             (x * x - 4.0).powi(2) / 16.0 + y * y
         };
-        let complex = Complex::of(&grid(vec![9, 5], &[], Construction::Vertex, value), true, &Pool::new(1));
+        let complex = Complex::of(&grid(vec![9, 5], &[], Construction::Vertex, value), true, &Pool::new(1)).unwrap();
         let degrees: Vec<u32> = complex.cells.iter().map(|cell| cell.degree).collect();
         assert_eq!(degrees, [0, 0, 1]);
         let pass = &complex.cells[2];

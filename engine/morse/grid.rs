@@ -11,6 +11,8 @@ use crate::order::{Key, Ordinal};
 
 /// More axes than this are refused: stars are bit masks of 3^n cells.
 pub const MOST_AXES: usize = 4;
+/// Of so many axes degree 0 can be had, which needs no stars.
+pub const MOST_AXES_OF_COMPONENTS: usize = 16;
 
 /// Which complex the samples span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -44,8 +46,11 @@ impl Shape {
     /// Refuses shapes without samples, with too many, or with periodic axes too short to tell both neighbours apart.
     pub fn new(sizes: &[usize], periodic: &[usize]) -> Result<Shape> {
         let refuse = |text: String| Err(Error::Argument(text));
-        if sizes.is_empty() || sizes.len() > MOST_AXES {
-            return refuse(format!("an array of {} axes: 1 to {MOST_AXES} are supported", sizes.len()));
+        if sizes.is_empty() || sizes.len() > MOST_AXES_OF_COMPONENTS {
+            return refuse(format!(
+                "an array of {} axes: 1 to {MOST_AXES} are supported, in degree 0 up to {MOST_AXES_OF_COMPONENTS}",
+                sizes.len()
+            ));
         }
         let count = sizes.iter().try_fold(1_usize, |n, &size| n.checked_mul(size));
         match count {
@@ -113,6 +118,22 @@ pub struct Grid {
 impl Grid {
     /// Reads an array. NaN is refused, and so is -inf (+inf with `superlevel`): no sublevel set could begin there.
     pub fn new(array: Array, periodic: &[usize], construction: Construction, superlevel: bool) -> Result<Grid> {
+        match array.shape.len() {
+            n if n > MOST_AXES => {
+                let text =
+                    format!("an array of {n} axes: of more than {MOST_AXES} degree 0 alone is computed, of vertices");
+                Err(Error::Argument(text))
+            }
+            _ => Grid::read(array, periodic, construction, superlevel),
+        }
+    }
+
+    /// The same of up to [`MOST_AXES_OF_COMPONENTS`] axes, for who asks for degree 0 alone; samples are vertices.
+    pub fn of_components(array: Array, periodic: &[usize], superlevel: bool) -> Result<Grid> {
+        Grid::read(array, periodic, Construction::Vertex, superlevel)
+    }
+
+    fn read(array: Array, periodic: &[usize], construction: Construction, superlevel: bool) -> Result<Grid> {
         let shape = Shape::new(&array.shape, periodic)?;
         macro_rules! of {
             ($width:ident, $values:expr, $type:ident, $infinity:expr) => {{

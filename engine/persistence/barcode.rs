@@ -86,6 +86,9 @@ pub struct Cell {
     pub degree: u32,
     pub value: f64,
     pub kind: CellKind,
+    /// Where it lies, of a sampled loss: the parameters of a point, or on a grid those of its axes.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub position: Vec<f64>,
 }
 
 /// The bars of one function, sorted by degree, then birth, then birth cell, with the cells they name.

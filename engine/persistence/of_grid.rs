@@ -8,7 +8,7 @@ use super::Pair;
 use super::reduce::{Reduced, reduce};
 use crate::morse::basin::{Components, Sweep, components, path};
 use crate::morse::gradient::{Cell, Gradient};
-use crate::morse::grid::{Construction, Field, Grid, Reach};
+use crate::morse::grid::{Construction, Field, Grid, MOST_AXES, Reach};
 use crate::order::Key;
 use crate::pool::Pool;
 use crate::with_field;
@@ -47,8 +47,11 @@ pub struct Canonical {
 }
 
 /// The canonical form of a grid. Up to two dimensions O(N) and a sort; in three, about one boundary matrix reduction of the
-/// critical cells.
-pub fn canonical(grid: &Grid, wanted: Wanted, pool: &Pool) -> Canonical {
+/// critical cells. Of a grid of more than [`MOST_AXES`] axes, degree 0.
+pub fn canonical(grid: &Grid, mut wanted: Wanted, pool: &Pool) -> Canonical {
+    if grid.shape.axes() > MOST_AXES {
+        wanted = Wanted { max_degree: 0, reduction: false, ..wanted };
+    }
     with_field!(grid, field => {
         let work = Work { field, construction: grid.construction, wanted, pool, found: Canonical::default() };
         work.run()

@@ -79,7 +79,13 @@ impl<'a> Tree<'a> {
                 evidence: Some(path.and_then(|p| p.pass.evidence.clone()).unwrap_or_else(|| minimum.evidence.clone())),
                 cycle: Vec::new(),
             });
-            cells.push(Cell { id: minimum.cell, degree: 0, value: minimum.loss, kind: CellKind::Minimum });
+            cells.push(Cell {
+                id: minimum.cell,
+                degree: 0,
+                value: minimum.loss,
+                kind: CellKind::Minimum,
+                position: Vec::new(),
+            });
             cells.extend(path.map(|p| Cell {
                 id: p.pass.cell,
                 degree: 1,
@@ -88,6 +94,7 @@ impl<'a> Tree<'a> {
                     PassKind::VerifiedSaddle => CellKind::Saddle,
                     PassKind::PathMaximum => CellKind::PathMaximum,
                 },
+                position: Vec::new(),
             }));
         }
         bars.sort_by(|a, b| by_value((a.birth, a.birth_cell), (b.birth, b.birth_cell)));

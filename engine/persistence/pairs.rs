@@ -50,7 +50,7 @@ pub fn barcode_with_cycles(pairs: &[Pair], cycles: &[Vec<Vec<u32>>], value: impl
         a.degree.cmp(&b.degree).then(birth).then(by_value(death(a), death(b)))
     });
     let ends = |pair: &Pair| {
-        let cell = |id, degree| Cell { id, degree, value: value(id), kind: CellKind::Vertex };
+        let cell = |id, degree| Cell { id, degree, value: value(id), kind: CellKind::Vertex, position: Vec::new() };
         [Some(cell(pair.birth, pair.degree)), pair.death.map(|id| cell(id, pair.degree + 1))]
     };
     let mut cells: Vec<Cell> = pairs.iter().flat_map(ends).flatten().collect();

@@ -83,6 +83,7 @@ pub fn page(findings: &Findings<'_>, tree: Option<&Drawing>, paths: Option<&Draw
         figure(&mut page, "Paths", what, paths);
     }
     minima(&mut page, findings);
+    places(&mut page, findings);
     scores(&mut page, findings);
     costs(&mut page, findings);
     let claims = words::claims(findings);
@@ -152,6 +153,44 @@ fn minima(page: &mut String, findings: &Findings<'_>) {
         *page += &format!("<p class=\"muted\">{omitted}</p>\n");
     }
     *page += "</section>\n";
+}
+
+/// Where the longest bars of a sampled loss are born and die.
+fn places(page: &mut String, findings: &Findings<'_>) {
+    const MOST: usize = 20;
+    let cells = &findings.barcode.cells;
+    let place = |id: u64| {
+        let at = cells.binary_search_by_key(&id, |cell| cell.id).ok();
+        let position = at.map_or(&[][..], |at| cells[at].position.as_slice());
+        position.iter().map(|x| short(*x)).collect::<Vec<_>>().join(", ")
+    };
+    if cells.iter().all(|cell| cell.position.is_empty()) {
+        return;
+    }
+    let mut bars: Vec<&Bar> = findings.barcode.bars.iter().collect();
+    let length = |bar: &Bar| bar.length().map_or(f64::INFINITY, f64::abs);
+    // The order of the barcode between equal lengths.
+    bars.sort_by(|a, b| a.degree.cmp(&b.degree).then(length(b).total_cmp(&length(a))));
+    *page += "<section>\n<h2>Where the longest bars lie</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th \
+              class=\"n\">Degree</th><th class=\"n\">Birth</th><th class=\"n\">Death</th><th class=\"n\">Born in \
+              cell</th><th>at</th><th class=\"n\">Dies in cell</th><th>at</th></tr></thead>\n<tbody>\n";
+    for degree in bars.chunk_by(|a, b| a.degree == b.degree) {
+        for bar in degree.iter().take(MOST) {
+            let (death, cell) = (bar.death.map_or("∞".to_owned(), short), bar.death_cell);
+            let _ = writeln!(
+                page,
+                "<tr><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{death}</td><td class=\"n\">{}</td>\
+                 <td>{}</td><td class=\"n\">{}</td><td>{}</td></tr>",
+                bar.degree,
+                short(bar.birth),
+                bar.birth_cell,
+                place(bar.birth_cell),
+                cell.map(|cell| cell.to_string()).unwrap_or_default(),
+                cell.map(place).unwrap_or_default()
+            );
+        }
+    }
+    *page += "</tbody></table></div>\n</section>\n";
 }
 
 /// The names of all metrics, in the order in which they come up.

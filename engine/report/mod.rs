@@ -50,7 +50,7 @@ pub struct Findings<'a> {
 impl Findings<'_> {
     /// True when the barcode comes of a search for minima, not of a grid or a graph.
     fn searched(&self) -> bool {
-        !self.landscape.minima.is_empty()
+        !self.landscape.minima.is_empty() && !self.provenance.is_sampled()
     }
 }
 

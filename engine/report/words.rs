@@ -132,6 +132,13 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
              means that the point is a saddle with one descending direction, not that no other pass is lower.",
         );
     }
+    if findings.provenance.heights == "as sampled" {
+        claims.push(
+            "The loss was looked at in the samples only. Between two of them a barrier, a pass or a whole minimum may \
+             hide, so a death is neither an upper nor a lower bound of the loss's own, and short bars may be the \
+             samples' own doing. More samples make all of this smaller; nothing here says by how much.",
+        );
+    }
     if findings.searched() {
         claims.push(
             "Finitely many minima see part of the barcode. A minimum that was not found can only lower the deaths of \

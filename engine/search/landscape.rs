@@ -192,6 +192,9 @@ pub struct Landscape {
     pub paths: Vec<Path>,
     /// Evaluations by stage name (`minima`, `paths`, ...), in the order the stages first ran.
     pub evaluations: Vec<(String, Tally)>,
+    /// Where the loss is sampled (a grid, a cloud): its values so far, in the order of the samples; NaN where it is not
+    /// finite.
+    pub values: Vec<f64>,
 }
 
 impl Landscape {
@@ -218,6 +221,8 @@ pub enum Finding<'a> {
     Path(&'a Path),
     /// What one stage has spent so far.
     Evaluations(&'a str, Tally),
+    /// Values of a sampled loss, from this sample on; they follow those that are kept already.
+    Values(u64, &'a [f64]),
     /// A word of the caller's own, `complete` and so on.
     Meta(&'a str, &'a str),
 }

@@ -67,6 +67,9 @@ CREATE TABLE evaluations (
 );
 ";
 
+/// The values of a sampled loss. Made with the first of them: a run that samples nothing has no such table.
+const VALUES: &str = "CREATE TABLE IF NOT EXISTS sample_values (first INTEGER PRIMARY KEY, value BLOB NOT NULL)";
+
 /// An open landscape database.
 #[derive(Debug)]
 pub struct Store {
@@ -223,7 +226,28 @@ impl Store {
                 let (loss, gradient, hessian_product) = (number(row, 1)?, number(row, 2)?, number(row, 3)?);
                 Ok((row.get(0)?, Tally { loss, gradient, hessian_product }))
             })?,
+            values: self.values()?,
         })
+    }
+
+    /// The values of a sampled loss, which follow one another without a gap.
+    fn values(&self) -> Result<Vec<f64>> {
+        let there = self.db.table_exists(None, "sample_values").map_err(|e| fault(&self.path, e))?;
+        if !there {
+            return Ok(Vec::new());
+        }
+        let mut all: Vec<f64> = Vec::new();
+        for (first, values) in self.rows("SELECT first, value FROM sample_values ORDER BY first", |row| {
+            Ok((number(row, 0)?, floats(row, 1)?))
+        })? {
+            if first != all.len() as u64 {
+                let text =
+                    format!("damaged: of its samples {} to {first} are missing; run again with --force", all.len());
+                return Err(Error::Store { path: self.path.clone(), text });
+            }
+            all.extend(values);
+        }
+        Ok(all)
     }
 }
 
@@ -304,6 +328,11 @@ fn put(t: &Transaction<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
                 tally.gradient.cast_signed(),
                 tally.hessian_product.cast_signed()
             ])?;
+        }
+        Finding::Values(first, values) => {
+            t.execute_batch(VALUES)?;
+            t.prepare_cached("INSERT INTO sample_values VALUES (?, ?)")?
+                .execute(params![first.cast_signed(), bytes(values)])?;
         }
         Finding::Meta(key, value) => {
             t.prepare_cached("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value")?

@@ -50,3 +50,10 @@ pub struct Provenance {
     /// What the deaths are: `upper bounds`, `exact`, or `as sampled`, which bounds nothing.
     pub heights: String,
 }
+
+impl Provenance {
+    /// True where the loss was sampled, so that there is no path and no height is a bound.
+    pub fn is_sampled(&self) -> bool {
+        matches!(self.method.as_str(), "grid" | "cloud")
+    }
+}
