@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::npy::{Array, Values};
 use crate::pool::Pool;
 use level::Levels;
+use std::borrow::Cow;
 use std::fmt::Display;
 
 /// In the place of a basin: the vertex is in no sublevel set.
@@ -130,7 +131,12 @@ impl Graph {
     /// Minima, basins and the passes between them. O(n log n + m) for a smooth function; 30 bytes a vertex besides the
     /// graph and 16 for each edge between basins. The same for any number of threads and any order of edges.
     pub fn forest(&self, pool: &Pool) -> Forest<'_> {
-        Forest::new(self, pool)
+        Forest::new(Cow::Borrowed(self), pool)
+    }
+
+    /// The same for a forest that owns its graph.
+    pub fn into_forest(self, pool: &Pool) -> Forest<'static> {
+        Forest::new(Cow::Owned(self), pool)
     }
 
     /// Counts what may surprise. O(m log m).

@@ -22,6 +22,16 @@ pub enum Construction {
     TopCell,
 }
 
+impl Construction {
+    /// Which samples touch in a sublevel set.
+    pub fn reach(self) -> Reach {
+        match self {
+            Construction::Vertex => Reach::Axes,
+            Construction::TopCell => Reach::Box,
+        }
+    }
+}
+
 /// Which samples touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
