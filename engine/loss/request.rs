@@ -144,6 +144,11 @@ impl Array<'_> {
                     // SAFETY: `Foreign::new` vouches for what the shape reaches; any initialized element is bytes.
                     return Ok((dtype, unsafe { std::slice::from_raw_parts(data, bytes) }.into()));
                 };
+                let steps = self.shape.iter().zip(strides);
+                let reach: i128 = steps.map(|(&n, stride)| i128::from(n - 1) * i128::from(stride.unsigned_abs())).sum();
+                if reach * size as i128 > isize::MAX as i128 {
+                    return Err(wrong("strides beyond any memory"));
+                }
                 // SAFETY: `Foreign::new` vouches for what shape and strides reach.
                 let gathered = unsafe { gather(data.cast(), self.shape, strides, size, bytes) };
                 return Ok((dtype, gathered.ok_or_else(too_many)?.into()));

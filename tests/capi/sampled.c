@@ -3,6 +3,8 @@
 #include <complex.h> /* Its macro `complex` must not meet a name of ours. */
 #include "check.h"
 #include <math.h>
+#include <pthread.h>
+#include <string.h>
 
 static uint64_t state;
 static uint64_t draw(uint64_t below) {
@@ -191,11 +193,40 @@ static void graphs(mpass_engine *engine) {
   tell_graph("alone", graph, 40, 0);
 }
 
+/* A handle that is constant is shared by threads. */
+static void *ask(void *grid) {
+  mpass_barcode *barcode = NULL;
+  CHECK(mpass_grid_barcode((const mpass_grid *)grid, NULL, &barcode) == MPASS_OK);
+  return barcode;
+}
+
+static void threads(mpass_engine *engine) {
+  static double values[128][128];
+  const uint64_t shape[2] = { 128, 128 };
+  mpass_array array = { NULL, values, shape, NULL, 2, MPASS_F64 };
+  mpass_grid *grid = NULL;
+  pthread_t others[4];
+  state = 3;
+  for (int i = 0; i < 128 * 128; i++) values[i / 128][i % 128] = (double)draw(1000);
+  CHECK(mpass_grid_new(engine, &array, NULL, &grid) == MPASS_OK);
+  for (int i = 0; i < 4; i++) CHECK(pthread_create(&others[i], NULL, ask, grid) == 0);
+  mpass_barcode *own = ask(grid);
+  for (int i = 0; i < 4; i++) {
+    void *answer = NULL;
+    CHECK(pthread_join(others[i], &answer) == 0);
+    CHECK(strcmp(mpass_barcode_json(answer), mpass_barcode_json(own)) == 0);
+    mpass_barcode_free(answer);
+  }
+  mpass_barcode_free(own);
+  mpass_grid_free(grid);
+}
+
 int main(void) {
   mpass_engine *engine = NULL;
   CHECK(mpass_engine_new(NULL, &engine) == MPASS_OK);
   grids(engine);
   graphs(engine);
+  threads(engine);
   mpass_engine_free(engine);
   return 0;
 }

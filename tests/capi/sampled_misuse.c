@@ -62,8 +62,10 @@ static void arrays(mpass_engine *engine) {
   FAILS(mpass_grid_new(engine, &array, NULL, &grid), MPASS_E_ARGUMENT, NULL);
   array.strides = still;
   FAILS(mpass_grid_new(engine, &array, NULL, &grid), MPASS_E_ARGUMENT, NULL);
-  array.strides = NULL;
   shape[0] = 2;
+  still[0] = INT64_MIN;
+  FAILS(mpass_grid_new(engine, &array, NULL, &grid), MPASS_E_ARGUMENT, "array \"values\": strides beyond any memory");
+  array.strides = NULL;
   values[4] = NAN;
   FAILS(mpass_grid_new(engine, &array, NULL, &grid), MPASS_E_ARGUMENT,
         "the sample at [1, 1] is NaN: it has no place among the values of a function");
