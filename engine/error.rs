@@ -78,14 +78,15 @@ impl Error {
     /// The status code that C callers see.
     pub fn code(&self) -> Status {
         match self {
-            Error::Argument(_) | Error::Unknown { .. } | Error::Config { .. } => status::ARGUMENT,
+            // A store that is there and cannot be used, or is there and must not be.
+            Error::Argument(_) | Error::Unknown { .. } | Error::Config { .. } | Error::Store { .. } => status::ARGUMENT,
             Error::Refused { code, .. } | Error::Plugin { code, .. } => *code,
             Error::Backend { .. } | Error::Lost { .. } => status::BACKEND,
             Error::Unsupported { .. } => status::UNSUPPORTED,
             Error::Numeric(_) => status::NUMERIC,
             Error::Cancelled => status::CANCELLED,
             Error::Budget(_) => status::BUDGET,
-            Error::Io { .. } | Error::Store { .. } => status::NOT_FOUND,
+            Error::Io { .. } => status::NOT_FOUND,
             Error::Busy(_) => status::BUSY,
             Error::Poisoned(_) => status::POISONED,
             Error::Internal(_) => status::INTERNAL,

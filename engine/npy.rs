@@ -37,7 +37,8 @@ macro_rules! element_types {
                 match self { $(Values::$variant(_) => $descr),* }
             }
 
-            fn read(descr: &str, bytes: &[u8], big: bool) -> Option<Values> {
+            /// Elements from their bytes; `None` for a type that is none of these.
+            pub(crate) fn read(descr: &str, bytes: &[u8], big: bool) -> Option<Values> {
                 match descr {
                     $($descr => {
                         let read = |bytes: &[u8]| {

@@ -1,5 +1,6 @@
 /* mountainpass.h: the engine for C and C++ programs, version 0 (not frozen yet): open a loss, explore it, read its
- * minima, paths and barcode. The rules on sizes, ownership and text are in mountainpass_base.h.
+ * minima, paths and barcode; or sample a function on a grid, a graph or points, and read its barcode, basins and discrete
+ * Morse complex. The rules on sizes, ownership and text are in mountainpass_base.h.
  *
  * Threads. `const T *` may be shared by threads, `T *` is one thread at a time; different handles are independent. The
  * slots of a backend run on the thread that is in the call which needs them, whatever the number of workers.
@@ -26,7 +27,10 @@ extern "C" {
 typedef struct mpass_engine mpass_engine;       /* backends, a worker pool, hooks */
 typedef struct mpass_loss mpass_loss;           /* one opened loss function; needs its engine no more */
 typedef struct mpass_landscape mpass_landscape; /* minima and paths of one loss; immutable, needs its loss no more */
-typedef struct mpass_barcode mpass_barcode;     /* bars and scores; immutable, needs its landscape no more */
+typedef struct mpass_grid mpass_grid;           /* a function sampled on an array; immutable, needs its engine no more */
+typedef struct mpass_graph mpass_graph;         /* a function on a graph or at points; immutable, needs its engine no more */
+typedef struct mpass_complex mpass_complex;     /* the discrete Morse complex of a grid; immutable, needs its grid no more */
+typedef struct mpass_barcode mpass_barcode;     /* bars and scores; immutable, needs what it was computed of no more */
 typedef struct mpass_cancel mpass_cancel;       /* a token that stops what was given it */
 
 struct mpass_backend;                           /* mountainpass_backend.h, which only these need: registering, */
@@ -200,11 +204,11 @@ enum {                                          /* mpass_bar.flags */
   MPASS_BAR_TRANSIT = 4                         /* the birth is a way-station: its death is a rough bound, no score counts it */
 };
 typedef struct mpass_bar {                      /* frozen: 72 bytes; MPASS_NONE where there is none */
-  double birth, death;                          /* death = +INFINITY when it never dies */
+  double birth, death;                          /* death = INFINITY when it never dies; superlevel sets: -INFINITY */
   double death_error;                           /* how far the death may lie above; 0 where it never dies */
-  uint64_t birth_cell, death_cell;
-  uint64_t elder_cell;                          /* the birth of the component that swallows this one */
-  uint64_t path;                                /* whose top is the death */
+  uint64_t birth_cell, death_cell;              /* of a sampled function: a sample or vertex; n + e is edge e of n vertices */
+  uint64_t elder_cell;                          /* degree 0: the birth of the component that swallows this one */
+  uint64_t path;                                /* whose top is the death; of a landscape only */
   uint32_t degree, death_kind, flags, reserved;
 } mpass_bar;
 
@@ -218,8 +222,21 @@ typedef struct mpass_score {                    /* the TO-score: distances to th
 } mpass_score;
 
 mpass_status mpass_barcode_compute(const mpass_landscape *landscape, mpass_barcode **out);
-/* The barcode's own, by degree, then birth. */
+/* The barcode's own, by degree, then birth. In degree 0 deaths and elders are the merge tree. */
 const mpass_bar *mpass_barcode_bars(const mpass_barcode *barcode, uint64_t *count);
+
+typedef struct mpass_chain {                    /* frozen: a list of cells, each by its samples or vertices */
+  uint64_t n_cells;
+  const uint64_t *first;                        /* n_cells + 1: cell i is samples[first[i]] up to samples[first[i + 1] - 1] */
+  const uint32_t *samples;
+} mpass_chain;
+
+/* What represents a bar, the barcode's own; NULL for an index out of range, no cells where nothing does (half-lines of
+ * degree 0, landscapes) and where MPASS_KEEP_CYCLES was not asked for. Of a grid, in degree 0: the path of samples from one
+ * minimum through the death to another; above: the cells of a cycle which the death fills. Of a graph, in degree 0: the
+ * lowest path of vertices from the birth to the elder; in degree 1: the edges of a cycle. */
+const mpass_chain *mpass_barcode_cycle(const mpass_barcode *barcode, uint64_t bar);
+
 /* The barcode's own; NULL if it has no bar of this degree. */
 const mpass_score *mpass_barcode_score(const mpass_barcode *barcode, uint32_t degree);
 /* The distance to the ideal barcode, (sum (length/2)^q)^(1/q), q from 1 to INFINITY (the bottleneck distance). */
@@ -227,11 +244,115 @@ mpass_status mpass_barcode_wasserstein(const mpass_barcode *barcode, uint32_t de
 /* The distance between the bars of one degree, (sum cost^q)^(1/q) over a best matching, q from 1 to INFINITY (the
  * bottleneck distance). The cost of two bars is the larger of |birth - birth| and |death - death|, that of a bar alone half
  * its length; half-lines go to half-lines, and *out is INFINITY where their numbers differ. Exact: seconds for 10,000 bars.
- * Way-stations do not take part. */
+ * Way-stations do not take part. Bars of superlevel sets are compared with such: MPASS_E_ARGUMENT otherwise. */
 mpass_status mpass_barcode_distance(const mpass_barcode *a, const mpass_barcode *b, uint32_t degree, double q, double *out);
 /* The text of a barcode.json, the barcode's own. */
 const char *mpass_barcode_json(const mpass_barcode *barcode);
 void mpass_barcode_free(mpass_barcode *barcode);
+
+/* ---- Sampled functions ---- */
+
+/* Values are arrays in host memory of any dtype, copied, and compared in their own type: integers beyond 2^53 as integers,
+ * though a bar tells them as the nearest double. Of equal values the lesser index comes first. +INFINITY is in no sublevel
+ * set; NaN and -INFINITY are MPASS_E_ARGUMENT (for superlevel sets -INFINITY and +INFINITY change places), and so are
+ * arrays that are empty or of a wrong shape. A sample is named by its index in C order, whatever the strides, a vertex by
+ * its number. The engine's workers take part in every question; their number changes nothing but the time. */
+
+enum {                                          /* flags of mpass_grid_options and mpass_graph_options */
+  MPASS_SUPERLEVEL = 1,                         /* superlevel sets: components are born at maxima, deaths lie below */
+  MPASS_TOP_CELLS = 2                           /* grids: samples are cubes of full dimension (T), else vertices (V) */
+};
+
+enum {                                          /* mpass_barcode_options.flags */
+  MPASS_KEEP_ZERO_LENGTH = 1,                   /* also bars whose birth and death are equal */
+  MPASS_KEEP_CYCLES = 2                         /* mpass_barcode_cycle for every bar; grids take longer then */
+};
+typedef struct mpass_barcode_options {          /* of a sampled function */
+  uint32_t struct_size, flags;                  /* MPASS_KEEP_* */
+  uint32_t degrees;                             /* so many, from 0 up; 0 = all of a grid, one of a graph (it has two) */
+  uint32_t reserved;
+  double simplify;                              /* graphs: leaves out the bars of degree 0 that are shorter */
+} mpass_barcode_options;
+
+typedef struct mpass_grid_options {
+  uint32_t struct_size, flags;                  /* MPASS_SUPERLEVEL, MPASS_TOP_CELLS */
+  uint32_t periodic;                            /* bit a: axis a closes up; it needs 3 samples */
+  uint32_t reserved;
+} mpass_grid_options;
+
+/* `values`: 1 to 4 axes, fewer than 2^31 samples. */
+mpass_status mpass_grid_new(mpass_engine *engine, const mpass_array *values, const mpass_grid_options *options,
+                            mpass_grid **out);
+/* Up to 2 axes, and in degrees 0 and n - 1 of any box, a sort; else a reduction of the discrete gradient. */
+mpass_status mpass_grid_barcode(const mpass_grid *grid, const mpass_barcode_options *options, mpass_barcode **out);
+/* The basin of every sample: the minimum that steepest descent leads to (with MPASS_SUPERLEVEL the maximum that ascent
+ * does), -1 for samples in no set. `labels` has room for `count`, the number of samples. */
+mpass_status mpass_grid_labels(const mpass_grid *grid, int64_t *labels, uint64_t count);
+void         mpass_grid_free(mpass_grid *grid);
+
+typedef struct mpass_graph_options {
+  uint32_t struct_size, flags;                  /* MPASS_SUPERLEVEL */
+  double radius;                                /* points: edges that are longer are left out; 0 = none is */
+} mpass_graph_options;
+
+/* `values`: a value for each of n vertices, fewer than 2^31; `edges`: m x 2 integers, in any order and direction;
+ * `edge_values`: NULL, or a value for each edge, in a type that holds both exactly with that of `values`. An edge enters
+ * with its later end, or at its own value where that lies above both ends; it is then cell n + e. Loops have no effect,
+ * of repeated edges the lowest counts. */
+mpass_status mpass_graph_new(mpass_engine *engine, const mpass_array *values, const mpass_array *edges,
+                             const mpass_array *edge_values, const mpass_graph_options *options, mpass_graph **out);
+/* Points n x d, or n on a line, each joined with its k nearest (exact; equal distances go by number), 0 < k < n, and a
+ * value for each. Between the points nothing is known: edges may jump a barrier, and sparse points miss a pass. */
+mpass_status mpass_graph_of_points(mpass_engine *engine, const mpass_array *points, const mpass_array *values, uint64_t k,
+                                   const mpass_graph_options *options, mpass_graph **out);
+/* Every bar of degree 1 is a half-line: a graph has nothing that fills a cycle. */
+mpass_status mpass_graph_barcode(const mpass_graph *graph, const mpass_barcode_options *options, mpass_barcode **out);
+/* The minimum (with MPASS_SUPERLEVEL the maximum) that every vertex belongs to once all bars of degree 0 shorter than
+ * `simplify` are cancelled, each draining over the pass at which it died; -1 for vertices in no set. `labels` has room for
+ * `count`, the number of vertices. */
+mpass_status mpass_graph_labels(const mpass_graph *graph, double simplify, int64_t *labels, uint64_t count);
+/* The path between two vertices whose highest value is lowest, on every stretch of it (superlevel sets: the other way
+ * round): `count` vertices, both ends included, and the cell `top` where it is highest. `vertices` is NULL or has `room`
+ * for them: n always do. `count` is 0 and `top` MPASS_NONE where no set joins the two. */
+mpass_status mpass_graph_path(const mpass_graph *graph, uint64_t from, uint64_t to, uint32_t *vertices, uint64_t room,
+                              uint64_t *count, uint64_t *top);
+void         mpass_graph_free(mpass_graph *graph);
+
+/* ---- The discrete Morse complex of a grid ---- */
+
+enum { MPASS_GEOMETRY = 1 };                    /* flags of mpass_grid_complex: also descending manifolds and V-paths */
+
+typedef struct mpass_complex_info {
+  uint32_t struct_size;
+  uint32_t degrees;                             /* the number of axes and one more */
+  uint64_t n_cells;
+  const uint64_t *n_of_degree;                  /* degrees: how many critical cells have each */
+  int64_t euler_characteristic;
+} mpass_complex_info;
+
+typedef struct mpass_critical {                 /* a critical cell; cells are numbered in the order of the filtration */
+  uint32_t struct_size;
+  uint32_t degree;                              /* its dimension, the Morse index */
+  double value;
+  uint64_t sample;                              /* which gives it its value */
+  uint64_t n_samples, n_boundary, n_descending, n_paths;
+  const uint32_t *samples;                      /* n_samples: of the cell; its vertices (V) or the cubes round it (T) */
+  const uint32_t *boundary;                     /* n_boundary: the cells of one degree less that an odd number of paths lead */
+                                                /* to, ascending: the incidences over Z/2 */
+  const uint32_t *descending;                   /* n_descending: the samples of its descending manifold, ascending; */
+                                                /* MPASS_GEOMETRY only, as the V-paths */
+  const uint32_t *path_ends;                    /* n_paths: the cell that each path leads to */
+  const mpass_chain *paths;                     /* n_paths: a pass has its two lines of descent, a cell above a path to */
+                                                /* each of its boundary; from a facet down to the end, one degree below */
+} mpass_critical;
+
+/* For superlevel sets it is that of the negated function, with the values as they are. */
+mpass_status mpass_grid_complex(const mpass_grid *grid, uint32_t flags, mpass_complex **out);
+/* (`complex` is a macro of <complex.h>.) */
+const mpass_complex_info *mpass_complex_get_info(const mpass_complex *morse);
+/* The complex's own, constant; NULL for an index out of range. */
+const mpass_critical *mpass_complex_cell(const mpass_complex *morse, uint64_t index);
+void mpass_complex_free(mpass_complex *morse);
 
 #ifdef __cplusplus
 }

@@ -66,6 +66,12 @@ fn layouts() -> Vec<Layout> {
         "mpass_path" callers Path { struct_size state id from_cell to_cell pass_cell pass_kind reserved height height_error pass_arc pass_theta n_samples n_knots arc loss slope knots }
         "mpass_bar" callers Bar { birth death death_error birth_cell death_cell elder_cell path degree death_kind flags reserved }
         "mpass_score" callers Score { struct_size degree bars essential doubtful mean total max bottleneck wasserstein_1 wasserstein_2 without_doubtful }
+        "mpass_chain" callers Chain { n_cells first samples }
+        "mpass_barcode_options" callers BarcodeOptions { struct_size flags degrees reserved simplify }
+        "mpass_grid_options" callers GridOptions { struct_size flags periodic reserved }
+        "mpass_graph_options" callers GraphOptions { struct_size flags radius }
+        "mpass_complex_info" callers ComplexInfo { struct_size degrees n_cells n_of_degree euler_characteristic }
+        "mpass_critical" callers Critical { struct_size degree value sample n_samples n_boundary n_descending n_paths samples boundary descending path_ends paths }
     }
 }
 
@@ -94,7 +100,7 @@ fn constants() -> Vec<(&'static str, i64)> {
         ("MPASS_SYMMETRY_RIGID", symmetry::RIGID),
         ("MPASS_TRAIN", split::TRAIN), ("MPASS_TEST", split::TEST), ("MPASS_BACKEND_MINOR", abi::MINOR),
     ];
-    use callers::{bar, death, ended, minimum, path};
+    use callers::{bar, death, ended, keep, minimum, path, sampled};
     let callers = [
         ("MPASS_VERSION", callers::VERSION),
         ("MPASS_ENDED_COMPLETE", ended::COMPLETE), ("MPASS_ENDED_BUDGET", ended::BUDGET),
@@ -108,6 +114,9 @@ fn constants() -> Vec<(&'static str, i64)> {
         ("MPASS_DEATH_PATH_MAXIMUM", death::PATH_MAXIMUM), ("MPASS_DEATH_VERIFIED_SADDLE", death::VERIFIED_SADDLE),
         ("MPASS_BAR_BELOW_NOISE", bar::BELOW_NOISE), ("MPASS_BAR_UNCONVERGED", bar::UNCONVERGED),
         ("MPASS_BAR_TRANSIT", bar::TRANSIT),
+        ("MPASS_SUPERLEVEL", sampled::SUPERLEVEL), ("MPASS_TOP_CELLS", sampled::TOP_CELLS),
+        ("MPASS_KEEP_ZERO_LENGTH", keep::ZERO_LENGTH), ("MPASS_KEEP_CYCLES", keep::CYCLES),
+        ("MPASS_GEOMETRY", callers::GEOMETRY),
     ];
     statuses.map(|(name, code)| (name, i64::from(code))).into_iter()
         .chain(codes.map(|(name, code)| (name, i64::from(code))))

@@ -2,9 +2,10 @@
 
 mod built;
 
+use built::printed;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::OnceLock;
 
 /// The shared library, built once.
@@ -13,29 +14,9 @@ fn library() -> &'static Path {
     LIBRARY.get_or_init(built::engine)
 }
 
-/// Compiles a program, warnings being errors, and links it with the library.
+/// Compiles a program and links it with the library.
 fn program(source: &str) -> PathBuf {
-    let (source, folder) = (built::root().join(source), built::folder("capi"));
-    let binary = folder.join(source.file_stem().unwrap());
-    let mut compiler = match source.extension().unwrap().to_str() {
-        Some("c") => built::cc(),
-        _ => built::cxx(),
-    };
-    compiler.arg(if source.extension().unwrap() == "c" { "-std=c99" } else { "-std=c++11" });
-    compiler.args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-g"]).arg(source).arg("-o").arg(&binary);
-    let libraries = library().parent().unwrap();
-    compiler.arg("-L").arg(libraries).args(["-lmountainpass", "-lm", "-pthread"]);
-    built::run(compiler.arg(format!("-Wl,-rpath,{}", libraries.display())));
-    binary
-}
-
-/// Runs a program that must succeed; what it printed.
-fn printed(binary: &Path, arguments: &[&str]) -> String {
-    let Output { status, stdout, stderr } = Command::new(binary).args(arguments).output().unwrap();
-    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8_lossy(&stderr).into_owned());
-    assert!(status.success(), "{status}\n{stdout}{stderr}");
-    assert_eq!(stderr, "", "the library prints nothing");
-    stdout
+    built::linked(source, library())
 }
 
 /// The numbers of a line.
@@ -136,6 +117,30 @@ fn the_example_prints_the_known_barcode_of_a_backend_found_by_its_name() {
     let line = "open: unknown model \"three-hump-cammel\"; the nearest is \"three-hump-camel\"\n";
     let said = String::from_utf8(failed.stderr).unwrap();
     assert!(said.ends_with(line) && failed.status.code() == Some(1), "{said}");
+}
+
+#[test]
+fn the_example_of_a_grid_prints_its_bars_and_basins() {
+    let text = printed(&program("examples/c/grid.c"), &[]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "degree 0, born at -1.000 in (118, 0), dies at inf, basin of 7608 samples");
+    let samples = |line: &&str| line.split_once("basin of ").map(|(_, rest)| numbers(rest)[0]);
+    assert_eq!(lines.iter().filter_map(samples).sum::<f64>(), 200.0 * 300.0, "{text}");
+    assert!(lines.iter().any(|line| line.starts_with("degree 1")), "{text}");
+}
+
+#[test]
+fn every_misuse_of_a_sampled_function_has_its_status_and_its_line() {
+    let binary = program("tests/capi/sampled_misuse.c");
+    assert_eq!(printed(&binary, &[]), "every misuse answered\n");
+    // Where valgrind is at hand it watches the same program.
+    let valgrind = || Command::new("valgrind");
+    if valgrind().arg("--version").output().is_ok_and(|output| output.status.success()) {
+        // (What the standard library keeps of a thread is only possibly lost.)
+        let leaks = ["--leak-check=full", "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"];
+        let watched = valgrind().args(["-q", "--error-exitcode=9"]).args(leaks).arg(binary).output().unwrap();
+        assert!(watched.status.success(), "{}", String::from_utf8_lossy(&watched.stderr));
+    }
 }
 
 #[test]

@@ -50,6 +50,21 @@ pub mod bar {
     pub const TRANSIT: u32 = 4;
 }
 
+/// Flags of `mpass_grid_options` and `mpass_graph_options`.
+pub mod sampled {
+    pub const SUPERLEVEL: u32 = 1;
+    pub const TOP_CELLS: u32 = 2;
+}
+
+/// Flags of `mpass_barcode_options`, `MPASS_KEEP_*`.
+pub mod keep {
+    pub const ZERO_LENGTH: u32 = 1;
+    pub const CYCLES: u32 = 2;
+}
+
+/// `MPASS_GEOMETRY`, a flag of `mpass_grid_complex`.
+pub const GEOMETRY: u32 = 1;
+
 mountainpass_sdk::abi_structs! {
     /// `mpass_hooks`.
     pub struct Hooks {
@@ -97,6 +112,24 @@ mountainpass_sdk::abi_structs! {
         struct_size: u32, degree: u32, bars: u64, essential: u64, doubtful: u64, mean: f64, total: f64, max: f64,
         bottleneck: f64, wasserstein_1: f64, wasserstein_2: f64, without_doubtful: *const Score,
     }
+    /// `mpass_chain`; frozen.
+    pub struct Chain { n_cells: u64, first: *const u64, samples: *const u32 }
+    /// `mpass_barcode_options`.
+    pub struct BarcodeOptions { struct_size: u32, flags: u32, degrees: u32, reserved: u32, simplify: f64 }
+    /// `mpass_grid_options`.
+    pub struct GridOptions { struct_size: u32, flags: u32, periodic: u32, reserved: u32 }
+    /// `mpass_graph_options`.
+    pub struct GraphOptions { struct_size: u32, flags: u32, radius: f64 }
+    /// `mpass_complex_info`.
+    pub struct ComplexInfo {
+        struct_size: u32, degrees: u32, n_cells: u64, n_of_degree: *const u64, euler_characteristic: i64,
+    }
+    /// `mpass_critical`.
+    pub struct Critical {
+        struct_size: u32, degree: u32, value: f64, sample: u64,
+        n_samples: u64, n_boundary: u64, n_descending: u64, n_paths: u64,
+        samples: *const u32, boundary: *const u32, descending: *const u32, path_ends: *const u32, paths: *const Chain,
+    }
 }
 
 macro_rules! portable {
@@ -109,7 +142,10 @@ macro_rules! portable {
     )*};
 }
 
-portable! { Hooks EngineOptions BackendInfo RunOptions LandscapeInfo Minimum Path Bar Score }
+portable! {
+    Hooks EngineOptions BackendInfo RunOptions LandscapeInfo Minimum Path Bar Score Chain BarcodeOptions GridOptions
+    GraphOptions ComplexInfo Critical
+}
 
 /// The digits of a version.
 const fn number(text: &str) -> u32 {

@@ -69,6 +69,32 @@ pub(super) unsafe fn options<T: Copy>(from: *const T, defaults: T, name: &str) -
     unsafe { foreign::record(from, defaults, name) }.map_err(Error::Argument)
 }
 
+/// Refuses flags that this library does not know.
+pub(super) fn unknown_flags(flags: u32, known: u32, name: &str) -> Result<()> {
+    if flags & !known == 0 {
+        return Ok(());
+    }
+    let known = if known == 0 { "none".to_owned() } else { format!("the bits of {known}") };
+    let text = format!("{name}.flags is {flags}: this library knows {known}");
+    Err(Error::Unsupported { backend: "libmountainpass".into(), text })
+}
+
+/// Checks that a buffer for one value each is of the right length.
+pub(super) fn check_length<T>(buffer: *mut T, count: u64, needed: usize, name: &str) -> Result<*mut T> {
+    if count != needed as u64 {
+        return Err(Error::Argument(format!("{name} has room for {count} values where {needed} are needed")));
+    }
+    out_pointer(buffer, name)
+}
+
+/// One of a handle's own records, to be handed out.
+pub(super) fn record<T>(records: &[T], index: u64, what: &str) -> Result<*const T> {
+    let found = usize::try_from(index).ok().and_then(|index| records.get(index));
+    found
+        .map(std::ptr::from_ref)
+        .ok_or_else(|| Error::Argument(format!("there is no {what} {index} of {}", records.len())))
+}
+
 /// The shape of a matrix, checked: rows, columns, stride in elements, bytes of an element.
 fn layout(view: &View, name: &str) -> Result<(usize, usize, usize)> {
     if view.memory != memory::HOST && view.memory != memory::HOST_PINNED {

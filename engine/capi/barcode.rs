@@ -1,25 +1,32 @@
-//! The barcode of a landscape, its scores and its text.
+//! A barcode, of a landscape or a sampled function: its bars, cycles, scores and text.
 
-use super::abi::{self, bar, death};
-use super::argument::{handle, out_pointer};
+use super::abi::{self, bar, death, keep};
+use super::argument::{handle, options, out_pointer, record, unknown_flags};
 use super::barrier::{give, take};
+use super::chain::Chains;
 use super::hooks::c_text;
 use super::landscape::Landscape;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::persistence::{self, Bar, DeathKind, Diagram, Metric, Score, distance, tree};
 use crate::report::{BarcodeFile, Findings};
+use crate::search;
+use crate::store::Provenance;
 use std::ffi::{CString, c_char};
+use std::sync::OnceLock;
 
 /// `mpass_barcode`.
 pub struct Barcode {
     barcode: persistence::Barcode,
+    superlevel: bool,
+    provenance: Provenance,
     bars: Vec<abi::Bar>,
+    cycles: Chains,
     /// One for each degree that has bars.
     scores: Vec<abi::Score>,
     /// What their `without_doubtful` points to; never changed again.
     _sure: Vec<abi::Score>,
-    /// The text, or why a value in it has no word in JSON.
-    json: std::result::Result<CString, String>,
+    /// The text, or why a value in it has no word in JSON; written when it is first asked for.
+    json: OnceLock<std::result::Result<CString, String>>,
 }
 
 export! {
@@ -27,7 +34,9 @@ export! {
     fn mpass_barcode_compute(landscape: *const Landscape, out: *mut *mut Barcode) {
         let out = out_pointer(out, "out")?;
         // SAFETY: the caller's handle.
-        let barcode = Barcode::of(unsafe { handle(landscape, "landscape") }?);
+        let landscape = unsafe { handle(landscape, "landscape") }?;
+        let bars = tree(&landscape.found).barcode(landscape.noise);
+        let barcode = Barcode::new(bars, false, landscape.provenance.clone());
         // SAFETY: checked above.
         unsafe { give(out, barcode) };
         Ok(())
@@ -43,6 +52,15 @@ export! {
         // SAFETY: checked above.
         unsafe { count.write(bars.len() as u64) };
         Ok(bars.as_ptr())
+    }
+}
+
+export! {
+    /// What represents a bar.
+    fn mpass_barcode_cycle(barcode: *const Barcode, bar: u64) -> *const abi::Chain, else std::ptr::null(); {
+        // SAFETY: the caller's handle.
+        let cycles = unsafe { handle(barcode, "barcode") }?.cycles.records();
+        record(cycles, bar, "bar")
     }
 }
 
@@ -76,7 +94,8 @@ export! {
         let out = out_pointer(out, "out")?;
         // SAFETY: the caller's handles.
         let (a, b) = unsafe { (handle(a, "a")?, handle(b, "b")?) };
-        let (a, b) = (Diagram::of(&a.barcode, false)?, Diagram::of(&b.barcode, false)?);
+        let diagram = |of: &Barcode| Diagram::of(&of.barcode, of.superlevel);
+        let (a, b) = (diagram(a)?, diagram(b)?);
         let found = distance(&a, &b, degree, Metric::Wasserstein { order: q, relative_error: Some(0.0) })?;
         // SAFETY: checked above.
         unsafe { out.write(found.value) };
@@ -88,7 +107,8 @@ export! {
     /// The text of a barcode.json.
     fn mpass_barcode_json(barcode: *const Barcode) -> *const c_char, else std::ptr::null(); {
         // SAFETY: the caller's handle.
-        let json = &unsafe { handle(barcode, "barcode") }?.json;
+        let barcode = unsafe { handle(barcode, "barcode") }?;
+        let json = barcode.json.get_or_init(|| barcode.to_json());
         json.as_ref().map(|text| text.as_ptr()).map_err(|fault| Error::Numeric(fault.clone()))
     }
 }
@@ -103,22 +123,18 @@ export! {
 }
 
 impl Barcode {
-    fn of(landscape: &Landscape) -> Barcode {
-        let barcode = tree(&landscape.found).barcode(landscape.noise);
-        let degree_0 = Score::of(&barcode, 0);
-        let file = BarcodeFile::of(&Findings {
-            title: &landscape.provenance.model,
-            landscape: &landscape.found,
-            barcode: &barcode,
-            score: &degree_0,
-            provenance: &landscape.provenance,
-            superlevel: false,
-            complete: landscape.complete,
-            seconds: &[],
-            versions: &[],
-            notes: &[],
-        });
-        let json = file.to_json().map(|text| c_text(&text)).map_err(|error| error.to_string());
+    /// The barcode of a sampled function; `method` is how, `heights` what its values stand for.
+    pub(super) fn sampled(bars: persistence::Barcode, superlevel: bool, method: &str, heights: &str) -> Barcode {
+        let provenance = Provenance {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            method: method.to_owned(),
+            heights: heights.to_owned(),
+            ..Provenance::default()
+        };
+        Barcode::new(bars, superlevel, provenance)
+    }
+
+    fn new(barcode: persistence::Barcode, superlevel: bool, provenance: Provenance) -> Barcode {
         let mut degrees: Vec<u32> = barcode.bars.iter().map(|bar| bar.degree).collect();
         degrees.dedup(); // Bars are sorted by degree.
         let all: Vec<(Score, u64)> = degrees
@@ -131,19 +147,54 @@ impl Barcode {
         let sure: Vec<abi::Score> = all
             .iter()
             .filter_map(|(score, essential)| {
-                Some(record(score.without_doubtful.as_deref()?, *essential, std::ptr::null()))
+                Some(score_record(score.without_doubtful.as_deref()?, *essential, std::ptr::null()))
             })
             .collect();
         let without_doubtful =
             |degree| sure.iter().find(|s| s.degree == degree).map_or(std::ptr::null(), std::ptr::from_ref);
-        let scores =
-            all.iter().map(|(score, essential)| record(score, *essential, without_doubtful(score.degree))).collect();
-        let bars = barcode.bars.iter().map(bar_record).collect();
-        Barcode { barcode, bars, scores, _sure: sure, json }
+        let scores = all
+            .iter()
+            .map(|(score, essential)| score_record(score, *essential, without_doubtful(score.degree)))
+            .collect();
+        let never = if superlevel { f64::NEG_INFINITY } else { f64::INFINITY };
+        let bars = barcode.bars.iter().map(|bar| bar_record(bar, never)).collect();
+        let cycles = Chains::new(barcode.bars.iter().map(|bar| &bar.cycle[..]));
+        Barcode { barcode, superlevel, provenance, bars, cycles, scores, _sure: sure, json: OnceLock::new() }
+    }
+
+    /// The text of a barcode.json.
+    fn to_json(&self) -> std::result::Result<CString, String> {
+        let file = BarcodeFile::of(&Findings {
+            title: &self.provenance.model,
+            landscape: &search::Landscape::default(), // The file tells nothing of it.
+            barcode: &self.barcode,
+            score: &Score::of(&self.barcode, 0),
+            provenance: &self.provenance,
+            superlevel: self.superlevel,
+            complete: true,
+            seconds: &[],
+            versions: &[],
+            notes: &[],
+        });
+        file.to_json().map(|text| c_text(&text)).map_err(|error| error.to_string())
     }
 }
 
-fn record(score: &Score, essential: u64, without_doubtful: *const abi::Score) -> abi::Score {
+/// `mpass_barcode_options` of a caller.
+///
+/// # Safety
+/// `given` is NULL or as large as its `struct_size` says.
+pub(super) unsafe fn wanted(given: *const abi::BarcodeOptions) -> Result<abi::BarcodeOptions> {
+    // SAFETY: forwarded from the caller.
+    let given = unsafe { options(given, abi::BarcodeOptions::zeroed(), "mpass_barcode_options") }?;
+    unknown_flags(given.flags, keep::ZERO_LENGTH | keep::CYCLES, "mpass_barcode_options")?;
+    if given.reserved != 0 {
+        return Err(Error::Argument(format!("mpass_barcode_options.reserved is {}, and must be 0", given.reserved)));
+    }
+    Ok(given)
+}
+
+fn score_record(score: &Score, essential: u64, without_doubtful: *const abi::Score) -> abi::Score {
     abi::Score {
         struct_size: abi::Score::SIZE,
         degree: score.degree,
@@ -160,11 +211,11 @@ fn record(score: &Score, essential: u64, without_doubtful: *const abi::Score) ->
     }
 }
 
-fn bar_record(of: &Bar) -> abi::Bar {
+fn bar_record(of: &Bar, never: f64) -> abi::Bar {
     let flag = |on: Option<bool>, flag: u32| if on == Some(true) { flag } else { 0 };
     abi::Bar {
         birth: of.birth,
-        death: of.death.unwrap_or(f64::INFINITY),
+        death: of.death.unwrap_or(never),
         death_error: of.death_error.unwrap_or(0.0),
         birth_cell: of.birth_cell,
         death_cell: of.death_cell.unwrap_or(abi::NONE),
@@ -218,7 +269,8 @@ mod tests {
         ];
         let paths = vec![path(0, (0, 1), 4, 5.0), path(1, (0, 2), 5, 3.0), path(2, (3, 0), 6, 9.0)];
         let landscape = found(search::Landscape { minima, paths, ..Default::default() }, 1);
-        let barcode = Barcode::of(&landscape);
+        let bars = tree(&landscape.found).barcode(landscape.noise);
+        let barcode = Barcode::new(bars, false, landscape.provenance.clone());
         let told: Vec<(f64, f64, u32, u32)> =
             barcode.bars.iter().map(|b| (b.birth, b.death, b.flags, b.death_kind)).collect();
         let top = death::PATH_MAXIMUM;

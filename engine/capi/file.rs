@@ -176,7 +176,7 @@ mod tests {
         unsafe {
             assert_eq!(mpass_landscape_open(file.as_ptr(), &raw mut back), status::NOT_FOUND);
             assert_eq!(mpass_landscape_save(&raw const ours, file.as_ptr()), status::OK);
-            assert_eq!(mpass_landscape_save(&raw const ours, file.as_ptr()), status::NOT_FOUND);
+            assert_eq!(mpass_landscape_save(&raw const ours, file.as_ptr()), status::ARGUMENT);
             assert!((*mpass_last_error()).message().contains("exists already"));
             assert_eq!(mpass_landscape_open(file.as_ptr(), &raw mut back), status::OK);
             let (info, known) = (*mpass_landscape_get_info(back), *ours.info());

@@ -1,13 +1,13 @@
 //! Exploring a loss, and reading what was found.
 
 use super::abi::{self, ended, minimum, path};
-use super::argument::{handle, ids, optional_text, options, out_pointer};
+use super::argument::{handle, ids, optional_text, options, out_pointer, record, unknown_flags};
 use super::barcode::death_code;
 use super::barrier::{give, take};
 use super::hooks::Teller;
 use super::loss::{Loss, Opened};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::explore::{Ended, Method, explore};
 use crate::loss::oracle::Oracle;
 use crate::search::{self, Descent, Origin, PathState, Tally, Unrecorded};
@@ -17,7 +17,6 @@ use crate::store::Provenance;
 pub struct Landscape {
     pub(super) found: search::Landscape,
     pub(super) noise: f64,
-    pub(super) complete: bool,
     pub(super) provenance: Provenance,
     info: abi::LandscapeInfo,
     minima: Vec<abi::Minimum>,
@@ -37,10 +36,7 @@ export! {
             let cancel = given.cancel.as_ref().cloned().unwrap_or_default();
             (given, cancel, optional_text(given.config, "config")?.unwrap_or_default(), ids)
         };
-        if given.flags != 0 {
-            let text = format!("mpass_run_options.flags is {}: this library knows none", given.flags);
-            return Err(Error::Unsupported { backend: "libmountainpass".into(), text });
-        }
+        unknown_flags(given.flags, 0, "mpass_run_options")?;
         let Opened { loss, model, hooks, .. } = &mut *opened;
         let mut config = Config::parse_opened(&text)?;
         if config.plan.method != Method::Paths {
@@ -106,13 +102,6 @@ export! {
     }
 }
 
-fn record<T>(records: &[T], index: u64, what: &str) -> Result<*const T> {
-    let found = usize::try_from(index).ok().and_then(|index| records.get(index));
-    found
-        .map(std::ptr::from_ref)
-        .ok_or_else(|| Error::Argument(format!("there is no {what} {index} of {}", records.len())))
-}
-
 impl Landscape {
     /// Counts and costs.
     #[cfg(feature = "store")]
@@ -145,7 +134,7 @@ impl Landscape {
         // The vectors that records point into keep their memory when `found` moves, and are never changed again.
         let minima = found.minima.iter().map(minimum_record).collect();
         let paths = found.paths.iter().map(|path| path_record(path, params)).collect();
-        Landscape { found, noise, complete: ended == ended::COMPLETE, provenance, info, minima, paths }
+        Landscape { found, noise, provenance, info, minima, paths }
     }
 }
 

@@ -1,14 +1,12 @@
 //! `mpass_open` of a caller, as the registry takes it.
 
 use super::argument::{optional_text, options, text};
+use super::array::ForeignArray;
 use crate::error::{Error, Result};
+use crate::loss::OpenRequest;
 use crate::loss::foreign::list;
-use crate::loss::{Array, Foreign, OpenRequest, Values};
 use mountainpass_sdk::abi;
-use std::ffi::c_void;
 
-/// More dimensions than an array can mean.
-const MOST_DIMENSIONS: u64 = 64;
 /// More options or arrays than a caller can mean.
 const MOST_ITEMS: u64 = 1 << 20;
 
@@ -21,15 +19,6 @@ pub(super) struct Request<'a> {
     device: u32,
     threads: u32,
     repeatable: bool,
-}
-
-/// `mpass_array` with its words copied.
-struct ForeignArray {
-    name: String,
-    shape: Vec<u64>,
-    strides: Option<Vec<i64>>,
-    data: *const c_void,
-    dtype: u32,
 }
 
 impl<'a> Request<'a> {
@@ -64,7 +53,7 @@ impl<'a> Request<'a> {
                 model: optional_text(raw.model, "mpass_open.model")?.unwrap_or_default(),
                 bytes,
                 options: keys.into_iter().zip(values).map(pair).collect::<Result<_>>()?,
-                arrays: arrays.into_iter().map(|raw| ForeignArray::read(raw)).collect::<Result<_>>()?,
+                arrays: arrays.into_iter().map(|raw| ForeignArray::named(raw)).collect::<Result<_>>()?,
                 device: raw.device,
                 threads: raw.max_threads,
                 repeatable: raw.repeatable != 0,
@@ -87,39 +76,6 @@ impl<'a> Request<'a> {
             repeatable: self.repeatable,
             // SAFETY: forwarded.
             data: self.arrays.iter().map(|array| unsafe { array.borrow() }).collect(),
-        }
-    }
-}
-
-impl ForeignArray {
-    /// # Safety
-    /// As for [`Request::borrow`].
-    unsafe fn borrow(&self) -> Array<'_> {
-        // SAFETY: mpass_array holds the elements that its shape and strides reach, for the call's duration.
-        let values = unsafe { Foreign::new(self.data, self.strides.as_deref(), self.dtype) };
-        Array { name: &self.name, shape: &self.shape, values: Values::Foreign(values) }
-    }
-
-    /// # Safety
-    /// A record whose pointers reach what its counts say.
-    unsafe fn read(raw: abi::Array) -> Result<ForeignArray> {
-        // SAFETY: forwarded.
-        unsafe {
-            let name = text(raw.name, "the name of an array of mpass_open")?;
-            let wrong = |fault: String| Error::Argument(format!("array {name:?}: {fault}"));
-            let ndim = u64::from(raw.ndim);
-            let shape = list(raw.shape, ndim, MOST_DIMENSIONS, "shape").map_err(wrong)?;
-            let strides = match raw.strides.is_null() {
-                true => None,
-                false => Some(list(raw.strides, ndim, MOST_DIMENSIONS, "strides").map_err(wrong)?),
-            };
-            if raw.data.is_null() && !shape.contains(&0) {
-                return Err(wrong("data is NULL".into()));
-            }
-            if !(abi::dtype::F32..=abi::dtype::BF16).contains(&raw.dtype) {
-                return Err(wrong(format!("element type {} is none of MPASS_F32 and so on", raw.dtype)));
-            }
-            Ok(ForeignArray { name, shape, strides, data: raw.data, dtype: raw.dtype })
         }
     }
 }

@@ -1,11 +1,10 @@
 //! `mpass grid`: the barcode of an n-dimensional array, in all degrees.
 
 use super::sampled::{Outputs, Sampled};
-use mountainpass::morse::basin::NOWHERE;
 use mountainpass::morse::complex::Complex;
 use mountainpass::morse::grid::{Construction, Grid};
 use mountainpass::npy::{self, Array};
-use mountainpass::persistence::of_grid::{Canonical, Wanted, canonical};
+use mountainpass::persistence::of_grid::{Wanted, canonical};
 use mountainpass::persistence::pairs::barcode_with_cycles;
 use mountainpass::pool::Pool;
 use mountainpass::report::write_file;
@@ -86,7 +85,7 @@ impl Command {
         let found = canonical(&grid, wanted, &pool);
         let seconds = begun.elapsed().as_secs_f64();
         if let Some(file) = &self.labels {
-            let labels = Array { shape: grid.shape.sizes.clone(), values: labels(&found).into() };
+            let labels = Array { shape: grid.shape.sizes.clone(), values: found.components.labels().into() };
             write_file(file, &npy::bytes(&labels)).map_err(Error::into_usage)?;
         }
         if let Some(file) = &self.complex {
@@ -107,14 +106,4 @@ impl Command {
         };
         sampled.tell(&self.outputs)
     }
-}
-
-/// The minimum of the basin of every sample.
-fn labels(found: &Canonical) -> Vec<i64> {
-    let components = &found.components;
-    let minimum = |&basin: &u32| match basin {
-        NOWHERE => -1,
-        basin => i64::from(components.minima[basin as usize]),
-    };
-    components.basins.iter().map(minimum).collect()
 }

@@ -123,7 +123,7 @@ fn element_size(dtype: u32) -> Option<usize> {
 
 impl Array<'_> {
     /// Element type and elements, as bytes in C order.
-    pub(super) fn elements(&self) -> Result<(u32, Cow<'_, [u8]>)> {
+    pub(crate) fn elements(&self) -> Result<(u32, Cow<'_, [u8]>)> {
         let wrong = |what: &str| Error::Argument(format!("array {:?}: {what}", self.name));
         let (data, dtype) = self.values.parts();
         let bytes: &[u8] = match self.values {
@@ -135,30 +135,39 @@ impl Array<'_> {
             Values::U8(v) | Values::Packed { bytes: v, .. } => v,
             Values::Foreign(v) => {
                 let size = element_size(dtype).ok_or_else(|| wrong("an element type of no size"))?;
+                let bytes = self.shape.iter().try_fold(size as u64, |bytes, &axis| bytes.checked_mul(axis));
+                let bytes = bytes.and_then(|bytes| isize::try_from(bytes).ok());
+                let too_many = || wrong("more elements than memory holds");
+                let bytes = bytes.ok_or_else(too_many)? as usize;
+                let Some(strides) = v.strides.filter(|_| bytes > 0) else {
+                    let data = if bytes > 0 { data.cast() } else { std::ptr::NonNull::<u8>::dangling().as_ptr() };
+                    // SAFETY: `Foreign::new` vouches for what the shape reaches; any initialized element is bytes.
+                    return Ok((dtype, unsafe { std::slice::from_raw_parts(data, bytes) }.into()));
+                };
+                let steps = self.shape.iter().zip(strides);
+                let reach: i128 = steps.map(|(&n, stride)| i128::from(n - 1) * i128::from(stride.unsigned_abs())).sum();
+                if reach * size as i128 > isize::MAX as i128 {
+                    return Err(wrong("strides beyond any memory"));
+                }
                 // SAFETY: `Foreign::new` vouches for what shape and strides reach.
-                let gathered = unsafe { gather(data.cast(), self.shape, v.strides, size) };
-                return Ok((dtype, gathered.ok_or_else(|| wrong("more elements than memory holds"))?.into()));
+                let gathered = unsafe { gather(data.cast(), self.shape, strides, size, bytes) };
+                return Ok((dtype, gathered.ok_or_else(too_many)?.into()));
             }
         };
         Ok((dtype, bytes.into()))
     }
 }
 
-/// Copies elements of `size` bytes into C order; `None` where there is no memory for them.
+/// Copies elements of `size` bytes, `total` bytes in all, into C order; `None` where there is no memory for them.
 ///
 /// # Safety
 /// `data` reaches every element that shape and strides, in elements, lead to.
-unsafe fn gather(data: *const u8, shape: &[u64], strides: Option<&[i64]>, size: usize) -> Option<Vec<u8>> {
-    let count = shape.iter().try_fold(1_u64, |count, &axis| count.checked_mul(axis))?;
-    let count = usize::try_from(count).ok()?;
+unsafe fn gather(data: *const u8, shape: &[u64], strides: &[i64], size: usize, total: usize) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(count.checked_mul(size)?).ok()?;
+    bytes.try_reserve_exact(total).ok()?;
     let mut index = vec![0_u64; shape.len()];
-    for i in 0..count {
-        let at = match strides {
-            None => i as isize,
-            Some(strides) => index.iter().zip(strides).map(|(&i, &stride)| i as isize * stride as isize).sum(),
-        };
+    for _ in 0..total / size {
+        let at: isize = index.iter().zip(strides).map(|(&i, &stride)| i as isize * stride as isize).sum();
         // SAFETY: forwarded; any initialized element is bytes.
         bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(data.offset(at * size as isize), size) });
         for axis in (0..shape.len()).rev() {

@@ -6,9 +6,11 @@
 //! is sorted once and merged under the elder rule. The forest of a union is that of the forests (the cycle property of
 //! spanning trees, edges being in one total order), so tiles change nothing but the time.
 
-use super::grid::{Field, Reach, Shape};
+use super::grid::{Field, Grid, Reach};
+use super::rows::Rows;
 use crate::order::Key;
 use crate::pool::Pool;
+use crate::with_field;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -47,14 +49,25 @@ pub struct Components {
     pub minima: Vec<u32>,
 }
 
+impl Components {
+    /// The basins of the minima of a grid; of its maxima where superlevel sets are asked for. O(N) and a sort.
+    pub fn of(grid: &Grid, pool: &Pool) -> Components {
+        with_field!(grid, field => components(&field, grid.construction.reach(), Sweep::Up, pool))
+    }
+
+    /// Of an upward sweep: for every sample the first one of its basin, a minimum; -1 for samples in no sublevel set.
+    pub fn labels(&self) -> Vec<i64> {
+        let minimum = |&basin: &u32| if basin == NOWHERE { -1 } else { self.minima[basin as usize].into() };
+        self.basins.iter().map(minimum).collect()
+    }
+}
+
 /// In the place of a sample: the outside of the grid.
 pub const OUTSIDE: u32 = u32::MAX;
 /// In the place of a basin: none.
 pub const NOWHERE: u32 = BASIN - 1;
 /// Marks a label as a basin; without it, it is a sample that leads to one.
 pub(super) const BASIN: u32 = 1 << 31;
-/// Samples of a tile: its labels and edges stay in a core's cache.
-const TILE: usize = if cfg!(test) { 8 } else { 1 << 16 }; // Tests of small grids see many tiles.
 
 /// Sweeps a grid. O(N) and a sort of one edge for each pair of neighbouring basins of a tile; 4 bytes a sample besides the
 /// keys. Samples in no sublevel set take no part in an upward sweep and are the first in a downward one.
@@ -427,68 +440,4 @@ fn forest<K: Copy>(edges: Vec<Edge<K>>) -> Vec<Edge<K>> {
         }
     }
     kept
-}
-
-/// A grid as rows along its last axis.
-struct Rows {
-    width: usize,
-    count: usize,
-    /// The shape of the other axes.
-    outer: Option<Shape>,
-    reach: Reach,
-    /// The last axis closes up.
-    ring: bool,
-}
-
-impl Rows {
-    fn new(shape: &Shape, reach: Reach) -> Rows {
-        let (width, axes) = (*shape.sizes.last().unwrap_or(&1), shape.axes() - 1);
-        let strides = shape.strides[..axes].iter().map(|stride| stride / width).collect();
-        let outer = Shape { sizes: shape.sizes[..axes].to_vec(), periodic: shape.periodic[..axes].to_vec(), strides };
-        let ring = shape.periodic.last() == Some(&true);
-        Rows { width, count: shape.count() / width, outer: (axes > 0).then_some(outer), reach, ring }
-    }
-
-    /// Runs of rows of about [`TILE`] samples.
-    fn tiles(&self) -> Vec<Range<usize>> {
-        let rows = (TILE / self.width).max(1);
-        (0..self.count).step_by(rows).map(|first| first..self.count.min(first + rows)).collect()
-    }
-
-    fn samples(&self, rows: &Range<usize>) -> Range<usize> {
-        rows.start * self.width..rows.end * self.width
-    }
-
-    /// The rows in reach of a row, itself left out; `None` for one outside.
-    fn around(&self, row: usize) -> Vec<Option<usize>> {
-        let Some(outer) = &self.outer else { return Vec::new() };
-        match self.reach {
-            Reach::Axes => (0..outer.axes()).flat_map(|axis| [-1, 1].map(|step| outer.step(row, axis, step))).collect(),
-            Reach::Box => {
-                let mut rows = vec![Some(row)];
-                for axis in 0..outer.axes() {
-                    let beside = |step| rows.iter().map(move |row| row.and_then(|row| outer.step(row, axis, step)));
-                    let beside: Vec<Option<usize>> = beside(-1).chain(beside(1)).collect();
-                    rows.extend(beside);
-                }
-                rows.split_off(1)
-            }
-        }
-    }
-
-    /// The samples in reach of a sample.
-    fn neighbours(&self, sample: u32) -> Vec<u32> {
-        let (row, i) = (sample as usize / self.width, sample as usize % self.width);
-        let left = i.checked_sub(1).or(self.ring.then_some(self.width - 1));
-        let right = Some(i + 1).filter(|&right| right < self.width).or(self.ring.then_some(0));
-        let aside = [left, right].into_iter().flatten();
-        let mut all: Vec<usize> = aside.clone().map(|at| row * self.width + at).collect();
-        for row in self.around(row).into_iter().flatten() {
-            all.push(row * self.width + i);
-            if self.reach == Reach::Box {
-                all.extend(aside.clone().map(|at| row * self.width + at));
-            }
-        }
-        all.into_iter().map(|sample| sample as u32).collect()
-    }
 }

@@ -22,6 +22,25 @@ pub const TREE: usize = 8;
 const GREATEST: f64 = 1e150;
 
 /// Points in d-dimensional space.
+///
+/// ```
+/// use mountainpass::morse::cloud::Cloud;
+/// use mountainpass::morse::graph::Graph;
+/// use mountainpass::npy::Array;
+/// use mountainpass::persistence::of_graph::{Wanted, canonical};
+/// use mountainpass::pool::Pool;
+///
+/// // x^4 - x^2 at 41 points of a line: minima at -0.7 and 0.7, the pass at 0 between them.
+/// let points: Vec<f64> = (-20..=20).map(|i| f64::from(i) / 20.0).collect();
+/// let values: Vec<f64> = points.iter().map(|x| x.powi(4) - x.powi(2)).collect();
+/// let [points, values] = [points, values].map(|values| Array { shape: vec![41], values: values.into() });
+/// let (cloud, pool) = (Cloud::of_array(&points)?, Pool::new(0));
+/// let graph = Graph::on_cloud(&cloud, values, 2, None, false, &pool)?;
+/// let barcode = canonical(&graph.forest(&pool), Wanted::default()).barcode(&graph);
+/// let bars: Vec<_> = barcode.bars.iter().map(|bar| (bar.birth_cell, bar.death_cell)).collect();
+/// assert_eq!(bars, [(6, None), (34, Some(20))]);
+/// # Ok::<(), mountainpass::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Cloud {
     /// `n x d`, a point a row.

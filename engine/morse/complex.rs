@@ -28,9 +28,40 @@ pub struct Critical {
     /// two lines of descent. Empty unless asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub descending: Vec<u32>,
+    /// For a pass its two lines of descent; above, a path to each cell of the boundary. Empty unless asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<VPath>,
+}
+
+/// A path of the gradient from a critical cell down to one of a degree less.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VPath {
+    /// Where it ends, an index of [`Complex::cells`].
+    pub to: u32,
+    /// The cells of that degree that it leads over, each by its samples: the first is a facet of the cell that it comes
+    /// from, the last is the one that it ends in. (In between it climbs from each cell to the one that it pairs with.)
+    pub cells: Vec<Vec<u32>>,
 }
 
 /// The critical cells in the order of the filtration.
+///
+/// ```
+/// use mountainpass::morse::complex::Complex;
+/// use mountainpass::morse::grid::{Construction, Grid};
+/// use mountainpass::npy::Array;
+/// use mountainpass::pool::Pool;
+///
+/// // Two wells on a line, at samples 1 and 3; the edge from 2 to 3 joins them.
+/// let array = Array { shape: vec![5], values: vec![3.0, 0.0, 2.0, 1.0, 3.0].into() };
+/// let grid = Grid::new(array, &[], Construction::Vertex, false)?;
+/// let complex = Complex::of(&grid, true, &Pool::new(1))?;
+/// let cells: Vec<_> = complex.cells.iter().map(|cell| (cell.degree, cell.sample, cell.value)).collect();
+/// assert_eq!(cells, [(0, 1, 0.0), (0, 3, 1.0), (1, 2, 2.0)]);
+/// assert_eq!(complex.cells[2].boundary, [0, 1]);
+/// let lines: Vec<_> = complex.cells[2].paths.iter().map(|path| (path.to, path.cells.concat())).collect();
+/// assert_eq!(lines, [(0, vec![2, 1]), (1, vec![3])]);
+/// # Ok::<(), mountainpass::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Complex {
     pub cells: Vec<Critical>,
@@ -72,7 +103,7 @@ fn trace<K: Key>(
         let (_, dim, cell) = cells[i];
         let mut samples = gradient.samples(cell);
         samples.sort_unstable();
-        let (boundary, descending) = descend(gradient, cell, &number, geometry);
+        let (boundary, descending, paths) = descend(gradient, cell, &number, geometry);
         Critical {
             degree: dim.into(),
             sample: cell.sample,
@@ -80,22 +111,29 @@ fn trace<K: Key>(
             samples,
             boundary,
             descending,
+            paths,
         }
     });
     Complex { cells }
 }
 
-/// Follows the gradient from the facets of a critical cell down to critical cells; with `geometry` returns all samples met.
+/// Follows the gradient from the facets of a critical cell down to critical cells: the boundary; with `geometry` also all
+/// samples met, and paths.
 fn descend<K: Key>(
     gradient: &Gradient<'_, K>,
     from: Cell,
     number: &HashMap<Cell, u32>,
     geometry: bool,
-) -> (Vec<u32>, Vec<u32>) {
+) -> (Vec<u32>, Vec<u32>, Vec<VPath>) {
     let mut front: BinaryHeap<u128> = BinaryHeap::new();
     let mut met: BTreeSet<u32> = BTreeSet::new();
     let mut boundary = Vec::new();
+    // From where each place was reached first; for facets of `from`, themselves.
+    let mut before: HashMap<u128, u128> = HashMap::new();
     gradient.facets(from, |facet| front.push(gradient.place(facet)));
+    if geometry {
+        before.extend(front.iter().map(|&place| (place, place)));
+    }
     while let Some(last) = front.pop() {
         let mut paths = 1;
         while front.peek() == Some(&last) {
@@ -109,18 +147,57 @@ fn descend<K: Key>(
             continue; // An even number of paths is none; only the geometry wants them.
         }
         match gradient.mate(cell) {
-            None if paths % 2 == 1 => boundary.extend(number.get(&cell)),
+            None if paths % 2 == 1 => boundary.extend(number.get(&cell).map(|&to| (to, last))),
             Some(mate) if gradient.dim(mate) > gradient.dim(cell) => gradient.facets(mate, |facet| {
                 if facet != cell {
-                    let copies = if paths % 2 == 1 { 1 } else { 2 };
-                    front.extend(std::iter::repeat_n(gradient.place(facet), copies));
+                    let (copies, next) = (if paths % 2 == 1 { 1 } else { 2 }, gradient.place(facet));
+                    front.extend(std::iter::repeat_n(next, copies));
+                    if geometry {
+                        before.entry(next).or_insert(last);
+                    }
                 }
             }),
             _ => {}
         }
     }
     boundary.sort_unstable();
-    (boundary, met.into_iter().collect())
+    let samples = |place: u128| gradient.samples(gradient.at(place));
+    let paths = match (geometry, gradient.dim(from)) {
+        (false, _) | (_, 0) => Vec::new(),
+        (true, 1) => lines(gradient, from, number),
+        (true, _) => {
+            let back = |end: u128| {
+                let way = std::iter::successors(Some(end), |at| before.get(at).copied().filter(|next| next != at));
+                let mut cells: Vec<Vec<u32>> = way.map(samples).collect();
+                cells.reverse();
+                cells
+            };
+            boundary.iter().map(|&(to, end)| VPath { to, cells: back(end) }).collect()
+        }
+    };
+    (boundary.into_iter().map(|(to, _)| to).collect(), met.into_iter().collect(), paths)
+}
+
+/// The two lines of descent of a pass, also where both end in the same minimum.
+fn lines<K: Key>(gradient: &Gradient<'_, K>, pass: Cell, number: &HashMap<Cell, u32>) -> Vec<VPath> {
+    let mut ends = Vec::new();
+    gradient.facets(pass, |vertex| ends.push(vertex));
+    let line = |mut at: Cell| {
+        let mut cells = vec![gradient.samples(at)];
+        while let Some(edge) = gradient.mate(at) {
+            let here = at;
+            gradient.facets(edge, |vertex| {
+                if vertex != here {
+                    at = vertex;
+                }
+            });
+            cells.push(gradient.samples(at));
+        }
+        number.get(&at).map(|&to| VPath { to, cells })
+    };
+    let mut lines: Vec<VPath> = ends.into_iter().filter_map(line).collect();
+    lines.sort_by_key(|line| line.to);
+    lines
 }
 
 #[cfg(test)]
@@ -154,7 +231,33 @@ mod tests {
                 prop_assert!(cell.boundary.iter().all(below), "{cell:?}");
             }
             prop_assert_eq!(complex.euler_characteristic(), if ring { 0 } else { 1 });
-            prop_assert_eq!(&Complex::of(&grid, true, &Pool::new(2)).unwrap().cells.len(), &complex.cells.len());
+            let traced = Complex::of(&grid, true, &Pool::new(2)).unwrap();
+            for (cell, plain) in traced.cells.iter().zip(&complex.cells) {
+                prop_assert_eq!((&cell.samples, &cell.boundary), (&plain.samples, &plain.boundary));
+                let mut ends: Vec<u32> = cell.paths.iter().map(|path| path.to).collect();
+                if cell.degree == 1 {
+                    prop_assert_eq!(ends.len(), 2);
+                    ends = if ends[0] == ends[1] { Vec::new() } else { ends };
+                }
+                prop_assert_eq!(&ends, &cell.boundary);
+                for path in &cell.paths {
+                    let (first, last) = (&path.cells[0], &path.cells[path.cells.len() - 1]);
+                    let touches = |a: &[u32], b: &[u32]| top || a.iter().all(|sample| b.contains(sample));
+                    prop_assert!(touches(first, &cell.samples), "{cell:?}");
+                    let mut last = last.clone();
+                    last.sort_unstable();
+                    prop_assert_eq!(&last, &traced.cells[path.to as usize].samples);
+                    prop_assert!(path.cells.iter().flatten().all(|sample| cell.descending.contains(sample)));
+                    // The value of a cell is the greatest of its vertices, or the least of its cubes.
+                    let values = |cell: &Vec<u32>| cell.iter().map(|&sample| (grid.value(sample.into()), sample)).collect::<Vec<_>>();
+                    let order = |a: &(f64, u32), b: &(f64, u32)| a.partial_cmp(b).unwrap();
+                    let level = |cell: &Vec<u32>| {
+                        let values = values(cell).into_iter();
+                        if top { values.min_by(order) } else { values.max_by(order) }
+                    };
+                    prop_assert!(path.cells.windows(2).all(|pair| level(&pair[1]) <= level(&pair[0])), "{path:?}");
+                }
+            }
         }
     }
 
@@ -172,5 +275,7 @@ mod tests {
         assert_eq!((pass.value, &pass.boundary), (1.0, &vec![0, 1]));
         // Samples are 5 x + y; y stays at its middle all along.
         assert_eq!(pass.descending, [12, 17, 22, 27, 32]);
+        let lines: Vec<(u32, Vec<u32>)> = pass.paths.iter().map(|path| (path.to, path.cells.concat())).collect();
+        assert_eq!(lines, [(0, vec![22, 17, 12]), (1, vec![27, 32])]);
     }
 }

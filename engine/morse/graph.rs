@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::npy::{Array, Values};
 use crate::pool::Pool;
 use level::Levels;
+use std::borrow::Cow;
 use std::fmt::Display;
 
 /// In the place of a basin: the vertex is in no sublevel set.
@@ -26,6 +27,25 @@ pub const NOWHERE: u32 = super::basin::NOWHERE;
 const MOST: usize = NOWHERE as usize;
 
 /// A function on a graph.
+///
+/// ```
+/// use mountainpass::morse::graph::Graph;
+/// use mountainpass::persistence::of_graph::{Wanted, canonical};
+/// use mountainpass::pool::Pool;
+///
+/// // Two valleys, at vertices 0 and 2, and two ways between them: over 1, or over 3 and 4.
+/// let values = vec![0_i64, 9, 1, 5, 4];
+/// let edges = vec![[0, 1], [1, 2], [2, 3], [3, 4], [4, 0]];
+/// let graph = Graph::new(values.into(), edges, None, false)?;
+/// let forest = graph.forest(&Pool::new(0));
+/// let barcode = canonical(&forest, Wanted { degree_1: true, ..Wanted::default() }).barcode(&graph);
+/// let bars: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death)).collect();
+/// assert_eq!(bars, [(0, 0.0, None), (0, 1.0, Some(5.0)), (1, 9.0, None)]);
+/// assert_eq!(forest.path(2, 0).map(|path| (path.vertices, path.top)), Some((vec![2, 3, 4, 0], 3)));
+/// assert_eq!(forest.labels(0.0), [0, 0, 2, 2, 0]);
+/// assert_eq!(forest.labels(4.5), [0; 5]); // The valley of vertex 2 is 4 deep.
+/// # Ok::<(), mountainpass::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Graph {
     n: usize,
@@ -130,7 +150,12 @@ impl Graph {
     /// Minima, basins and the passes between them. O(n log n + m) for a smooth function; 30 bytes a vertex besides the
     /// graph and 16 for each edge between basins. The same for any number of threads and any order of edges.
     pub fn forest(&self, pool: &Pool) -> Forest<'_> {
-        Forest::new(self, pool)
+        Forest::new(Cow::Borrowed(self), pool)
+    }
+
+    /// The same for a forest that owns its graph.
+    pub fn into_forest(self, pool: &Pool) -> Forest<'static> {
+        Forest::new(Cow::Owned(self), pool)
     }
 
     /// Counts what may surprise. O(m log m).

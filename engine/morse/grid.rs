@@ -24,6 +24,16 @@ pub enum Construction {
     TopCell,
 }
 
+impl Construction {
+    /// Which samples touch in a sublevel set.
+    pub fn reach(self) -> Reach {
+        match self {
+            Construction::Vertex => Reach::Axes,
+            Construction::TopCell => Reach::Box,
+        }
+    }
+}
+
 /// Which samples touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -103,6 +113,34 @@ pub enum Keys {
 }
 
 /// A sampled function.
+///
+/// ```
+/// use mountainpass::morse::basin::Components;
+/// use mountainpass::morse::grid::{Construction, Grid};
+/// use mountainpass::npy::Array;
+/// use mountainpass::persistence::of_grid::{Wanted, canonical};
+/// use mountainpass::persistence::pairs::barcode;
+/// use mountainpass::pool::Pool;
+///
+/// // A ring of height 2 with a gap of 1 in it, round a pit of depth 0, in a plain of height 0.5.
+/// let values = [
+///     [0.5, 0.5, 0.5, 0.5, 0.5_f32],
+///     [0.5, 2.0, 2.0, 2.0, 0.5],
+///     [0.5, 2.0, 0.0, 1.0, 0.5],
+///     [0.5, 2.0, 2.0, 2.0, 0.5],
+///     [0.5, 0.5, 0.5, 0.5, 0.5],
+/// ];
+/// let array = Array { shape: vec![5, 5], values: values.concat().into() };
+/// let (grid, pool) = (Grid::new(array, &[], Construction::Vertex, false)?, Pool::new(0));
+/// let found = canonical(&grid, Wanted::default(), &pool);
+/// let barcode = barcode(&found.pairs, |sample| grid.value(sample));
+/// let bars: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death)).collect();
+/// assert_eq!(bars, [(0, 0.0, None), (0, 0.5, Some(1.0)), (1, 0.5, Some(2.0))]);
+/// // The middle and its gap drain into the pit, sample 12.
+/// let labels = Components::of(&grid, &pool).labels();
+/// assert_eq!((labels[12], labels[13], labels[14]), (12, 12, 0));
+/// # Ok::<(), mountainpass::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Grid {
     pub shape: Shape,

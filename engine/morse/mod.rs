@@ -8,4 +8,5 @@ pub mod complex;
 pub mod gradient;
 pub mod graph;
 pub mod grid;
+mod rows;
 pub mod star;

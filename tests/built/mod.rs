@@ -5,7 +5,7 @@
 #![allow(dead_code)] // Every test that includes this module uses a part of it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// The root of the repository.
 pub fn root() -> &'static Path {
@@ -77,6 +77,29 @@ pub fn cxx() -> Command {
     let mut cxx = Command::new(std::env::var_os("CXX").unwrap_or("c++".into()));
     cxx.arg("-I").arg(root().join("include"));
     cxx
+}
+
+/// Compiles a program of the repository, warnings being errors, and links it with libmountainpass.so.
+pub fn linked(source: &str, library: &Path) -> PathBuf {
+    let (source, folder) = (root().join(source), folder("capi"));
+    let binary = folder.join(source.file_stem().unwrap());
+    let is_c = source.extension().unwrap() == "c";
+    let mut compiler = if is_c { cc() } else { cxx() };
+    compiler.arg(if is_c { "-std=c99" } else { "-std=c++11" });
+    compiler.args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-g"]).arg(source).arg("-o").arg(&binary);
+    let libraries = library.parent().unwrap();
+    compiler.arg("-L").arg(libraries).args(["-lmountainpass", "-lm", "-pthread"]);
+    run(compiler.arg(format!("-Wl,-rpath,{}", libraries.display())));
+    binary
+}
+
+/// Runs a program that must succeed; what it printed.
+pub fn printed(binary: &Path, arguments: &[&str]) -> String {
+    let Output { status, stdout, stderr } = Command::new(binary).args(arguments).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8_lossy(&stderr).into_owned());
+    assert!(status.success(), "{status}\n{stdout}{stderr}");
+    assert_eq!(stderr, "", "the library prints nothing");
+    stdout
 }
 
 /// A header without its comments.

@@ -2,27 +2,11 @@
  * x = 2, its pass is 0 at x = 0. */
 #ifndef WELL_H
 #define WELL_H
-#include "mountainpass.h"
+#include "check.h"
 #include "mountainpass_backend.h"
-#include <stdio.h>
-#include <stdlib.h>
-
-#define CHECK(yes) do { if (!(yes)) { \
-  printf("%s:%d: %s\n  last error %d: %s\n", __FILE__, __LINE__, #yes, mpass_last_error()->code, mpass_last_error()->text); \
-  exit(1); } } while (0)
-/* The status, and the text where one is asked for. */
-#define FAILS(call, status, line) do { CHECK((call) == (status)); says(__LINE__, status, line); } while (0)
 
 typedef struct { double k; uint64_t calls, fail_at, dropped; } well;
 
-static inline void says(int line, mpass_status status, const char *text) {
-  const mpass_error *last = mpass_last_error();
-  int same = 1;
-  for (size_t i = 0; text && (same = text[i] == last->text[i]) && text[i]; i++) {}
-  if (last->code == status && same) return;
-  printf("line %d: last error is %d: %s\n     wanted %d: %s\n", line, last->code, last->text, status, text ? text : "anything");
-  exit(1);
-}
 static const mpass_device *well_probe(uint32_t index) {
   static const mpass_device cpu = { sizeof cpu, MPASS_HOST, "cpu", 0 };
   return index == 0 ? &cpu : NULL;

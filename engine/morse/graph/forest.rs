@@ -9,12 +9,13 @@ use super::rank::Ranks;
 use super::{Graph, NOWHERE, packed};
 use crate::pool::Pool;
 use crate::union_find::UnionFind;
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Minima, their basins, and the passes that join them. Borrows its graph.
+/// Minima, their basins, and the passes that join them. Borrows or owns its graph.
 #[derive(Clone, Debug)]
 pub struct Forest<'a> {
-    graph: &'a Graph,
+    graph: Cow<'a, Graph>,
     ranks: Ranks,
     basins: Basins,
     passes: Vec<Pass>,
@@ -53,10 +54,10 @@ pub struct Cycle {
 }
 
 impl<'a> Forest<'a> {
-    pub(super) fn new(graph: &'a Graph, pool: &Pool) -> Forest<'a> {
-        let ranks = Ranks::new(graph, pool);
-        let basins = Basins::new(graph, &ranks, pool);
-        let bridges = basins.bridges(graph, &ranks, pool);
+    pub(super) fn new(graph: Cow<'a, Graph>, pool: &Pool) -> Forest<'a> {
+        let ranks = Ranks::new(&graph, pool);
+        let basins = Basins::new(&graph, &ranks, pool);
+        let bridges = basins.bridges(&graph, &ranks, pool);
         let mut components = UnionFind::new(basins.minima.len());
         let mut passes: Vec<Pass> = Vec::with_capacity(bridges.len());
         for bridge in bridges {
@@ -83,8 +84,8 @@ impl<'a> Forest<'a> {
     }
 
     /// The graph.
-    pub fn graph(&self) -> &'a Graph {
-        self.graph
+    pub fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     /// The vertices that are minima, eldest first. A basin is known by its place here.
@@ -189,7 +190,7 @@ impl<'a> Forest<'a> {
     /// The edges that join nothing, lowest first: each closes one cycle with the lowest path between its ends, and those
     /// are a basis of all cycles. Of repeated edges the lowest counts. O(m log m).
     pub fn cycles(&self) -> Vec<Cycle> {
-        let (ranks, graph) = (&self.ranks, self.graph);
+        let (ranks, graph) = (&self.ranks, self.graph());
         let mut edges: Vec<(u64, u32)> = Vec::new();
         for (e, &[a, b]) in graph.edges.iter().enumerate().filter(|(_, [a, b])| a != b) {
             let (i, j) = (ranks.of[a as usize], ranks.of[b as usize]);
