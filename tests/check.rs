@@ -40,6 +40,13 @@ fn our_surfaces_keep_the_contract() {
 }
 
 #[test]
+fn the_smallest_backend_of_our_tests_keeps_the_contract() {
+    let file = built::c_plugin("quad_well.c", &[], &built::folder("check"), "libmpass_quad-well");
+    let (code, report) = check(&file, &["--model", "double-well"]);
+    assert_eq!((code, remarkable(&report)), (0, vec![]), "{report:#}");
+}
+
+#[test]
 fn a_file_that_is_no_plugin_is_a_verdict_and_one_that_is_not_there_is_usage() {
     let (code, report) = check(&built::root().join("Cargo.toml"), &[]);
     assert_eq!((code, remarkable(&report)), (1, vec![("load.opens".into(), "fail".into())]));
@@ -89,7 +96,7 @@ fn a_death_and_a_hang_are_verdicts_that_name_the_call() {
 
 #[test]
 fn what_is_wrong_with_a_plugin_is_said_in_lines_and_in_one_process_too() {
-    let file = built::c_plugin("quad_well.c", &[], &built::folder("check"), "libmpass_quad-well");
+    let file = built::c_plugin("quad_well.c", &["ANY_DEVICE"], &built::folder("check"), "any-device");
     let arguments = ["check", file.to_str().unwrap(), "--model", "quadratic", "--only", "open.bad-device"];
     let folder = folder("check-lines");
     let apart = run(&folder, &arguments);
