@@ -110,7 +110,7 @@ impl Test {
     }
 
     /// The same, the end of the process being part of it.
-    const fn to_the_end(self) -> Test {
+    const fn ending(self) -> Test {
         Test { ends: true, ..self }
     }
 

@@ -70,7 +70,7 @@ pub(super) const TESTS: &[Test] = &[
         &["value.answers"],
         life,
     )
-    .to_the_end(),
+    .ending(),
     Test::new(
         "open.silent",
         "Nothing is printed on the standard streams, since the log is host->log.",

@@ -17,7 +17,7 @@ pub struct State {
     /// Device and file of descriptors 0, 1, 2.
     streams: [Option<(u64, u64)>; 3],
     /// Per resource: the limit in force and the highest it may be set to.
-    limits: Vec<(&'static str, u64, u64)>,
+    limits: Vec<(&'static str, libc::rlim_t, libc::rlim_t)>,
     /// The mode that new files do not get, as the system prints it.
     mask: Option<String>,
     floating: u64,
@@ -114,7 +114,7 @@ fn stream(descriptor: i32) -> Option<(u64, u64)> {
     }
 }
 
-fn limits() -> Vec<(&'static str, u64, u64)> {
+fn limits() -> Vec<(&'static str, libc::rlim_t, libc::rlim_t)> {
     let resources = [
         ("RLIMIT_AS", libc::RLIMIT_AS),
         ("RLIMIT_CORE", libc::RLIMIT_CORE),
@@ -129,7 +129,7 @@ fn limits() -> Vec<(&'static str, u64, u64)> {
         let mut found = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: fills a record of ours, or leaves it zero.
         unsafe { libc::getrlimit(resource, &raw mut found) };
-        (name, found.rlim_cur as u64, found.rlim_max as u64)
+        (name, found.rlim_cur, found.rlim_max)
     };
     resources.map(limit).into()
 }
