@@ -66,7 +66,7 @@ typedef struct mpass_eval {    /* engine-owned; pointers valid during the call; 
   mpass_view ids;              /* in  1 x m, u64, host; the same for every row; NULL data = all samples */
   double *loss;                /* out n, host, always f64: bars are differences of near-equal numbers */
   mpass_view grad;             /* out n x p, dtype and memory of theta; NULL data = not wanted */
-  mpass_view dir, hvp;         /* in, out n x p: hvp[i] = Hessian(theta[i]) dir[i]; NULL = not wanted */
+  mpass_view dir, hvp;         /* in, out n x p: hvp[i] = Hessian(theta[i]) dir[i]; NULL = not wanted; one alone is refused */
   mpass_status *row_status;    /* out n: MPASS_OK (preset) or MPASS_E_NUMERIC, and then the row's other outputs may be */
                                /* anything; one bad row must not fail the batch */
   const void *cancel;          /* for host->cancelled; NULL = none */

@@ -40,6 +40,13 @@ fn our_surfaces_keep_the_contract() {
 }
 
 #[test]
+fn the_smallest_backend_of_our_tests_keeps_the_contract() {
+    let file = built::c_plugin("quad_well.c", &[], &built::folder("check"), "libmpass_quad-well");
+    let (code, report) = check(&file, &["--model", "double-well"]);
+    assert_eq!((code, remarkable(&report)), (0, vec![]), "{report:#}");
+}
+
+#[test]
 fn a_file_that_is_no_plugin_is_a_verdict_and_one_that_is_not_there_is_usage() {
     let (code, report) = check(&built::root().join("Cargo.toml"), &[]);
     assert_eq!((code, remarkable(&report)), (1, vec![("load.opens".into(), "fail".into())]));
@@ -88,8 +95,19 @@ fn a_death_and_a_hang_are_verdicts_that_name_the_call() {
 }
 
 #[test]
+fn a_loss_too_large_for_this_machine_fails_and_is_not_opened_further() {
+    if mountainpass::memory::total() >= 8 << 35 {
+        return;
+    }
+    let file = built::c_plugin("hostile.c", &[], &built::folder("check"), "large");
+    let (code, report) = check(&file, &["--model", "2^32", "--only", "value.answers"]);
+    assert_eq!((code, remarkable(&report)), (1, vec![("open.info".into(), "fail".into())]), "{report:#}");
+    assert_eq!(test(&report, "open.info")["got"], "params is 4294967296");
+}
+
+#[test]
 fn what_is_wrong_with_a_plugin_is_said_in_lines_and_in_one_process_too() {
-    let file = built::c_plugin("quad_well.c", &[], &built::folder("check"), "libmpass_quad-well");
+    let file = built::c_plugin("quad_well.c", &["ANY_DEVICE"], &built::folder("check"), "any-device");
     let arguments = ["check", file.to_str().unwrap(), "--model", "quadratic", "--only", "open.bad-device"];
     let folder = folder("check-lines");
     let apart = run(&folder, &arguments);

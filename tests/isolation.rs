@@ -218,6 +218,25 @@ fn files_that_are_no_plugin_are_refused_in_the_words_of_this_process() {
     assert_eq!(error, format!("plugin {}: {line}", crash.display()));
 }
 
+/// Whoever lists what a file holds does not trust it yet.
+#[test]
+fn a_list_of_backends_outlives_the_plugins_in_it() {
+    let folder = folder("list");
+    let listed = |define: &str| {
+        built::c_plugin("hostile.c", &[define], &folder, "mine");
+        let ended = run(&folder, &["backends", "--load", "mine.so"]);
+        (ended.code, ended.stdout, ended.stderr)
+    };
+    let path = folder.join("mine.so").canonicalize().unwrap_or_else(|_| folder.join("mine.so"));
+    let refused = |text: &str| (Some(2), String::new(), format!("mpass: plugin {}: {text}\n", path.display()));
+    let crash = "load: was killed by SIGSEGV, an access to memory that is not its own";
+    assert_eq!(listed("CRASH_ON_LOAD"), refused(crash));
+    assert_eq!(listed("CRASH_IN_ENTRY"), refused(crash));
+    assert_eq!(listed("EXIT_ON_LOAD"), refused("load: exited with status 0"));
+    assert_eq!(listed("ABORT_IN_PROBE"), refused("probe: was killed by SIGABRT, abort"));
+    assert_eq!(listed("DECENT").1.lines().filter(|line| line.starts_with("hostile ")).count(), 1);
+}
+
 #[test]
 fn a_cancelled_call_ends_whether_the_backend_listens_or_not() {
     for model in ["wait", "hang", "ignore"] {

@@ -81,11 +81,26 @@ fn the_rust_template_keeps_the_contract() {
     passes(&rust(), &mpass::folder("template-rust-check"));
 }
 
+/// What the page says of a loss without data, done to the C template.
+#[test]
+fn the_c_template_without_data_keeps_the_contract() {
+    let folder = made("template-c", "template-c-no-data");
+    let mut text = std::fs::read_to_string(folder.join("mine.c")).unwrap();
+    for (from, to) in [("m->info.samples = t.shape[0]", "m->info.samples = 0"), ("MPASS_CAP_MINIBATCH | ", "")] {
+        assert!(text.contains(from));
+        text = text.replace(from, to);
+    }
+    mpass::file(&folder, "mine.c", text);
+    built::run(make(&folder).arg("-B"));
+    passes(&folder.join("libmpass_mine.so"), &folder);
+}
+
 #[test]
 fn make_run_computes_a_barcode() {
     for (template, bars) in [("template-c", 7), ("template-cpp", 7)] {
         let folder = made(template, &format!("{template}-run"));
         built::run(make(&folder).arg("run"));
+        built::run(make(&folder).arg("run")); // The loss may be a new one: nothing is "already complete".
         assert_eq!(finite_bars(&folder.join("mine")), bars, "{template}");
     }
 }

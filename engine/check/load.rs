@@ -122,7 +122,7 @@ const ABSURD: u32 = 1 << 16;
 fn sizes(subject: &Subject, _: &mut Random) -> Outcome {
     let check = |name: &str, size: u32, least: usize| {
         let fits = (least as u32..ABSURD).contains(&size);
-        let expected = || format!("struct_size of {name} from {least}");
+        let expected = || format!("struct_size of {name} from {least}, below {ABSURD}");
         if fits { Ok(()) } else { Err(fail(expected(), format!("{size}"))) }
     };
     let table = subject.table()?;

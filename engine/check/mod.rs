@@ -87,6 +87,8 @@ pub struct Test {
     pub needs: &'static [&'static str],
     /// A death is no more than a warning.
     pub mild: bool,
+    /// The end of the process, exit handlers included, belongs to the test.
+    pub ends: bool,
     body: Body,
 }
 
@@ -99,12 +101,17 @@ impl Test {
         needs: &'static [&'static str],
         body: Body,
     ) -> Test {
-        Test { name, claim, rule, needs, mild: false, body }
+        Test { name, claim, rule, needs, mild: false, ends: false, body }
     }
 
     /// The same, a death being no more than a warning.
     const fn mild(self) -> Test {
         Test { mild: true, ..self }
+    }
+
+    /// The same, the end of the process being part of it.
+    const fn ending(self) -> Test {
+        Test { ends: true, ..self }
     }
 
     /// The part of the name before the dot.

@@ -57,12 +57,20 @@ pub(super) const TESTS: &[Test] = &[
     ),
     Test::new(
         "open.process",
-        "Open, eval and close leave the process as it was: working directory, environment, signal handlers, children, \
-         standard streams, and the mode of the floating-point unit.",
+        "Loading, open, eval and close leave the process as it was: working directory, environment, signal handlers, \
+         children, standard streams, limits, file mask, and the mode of the floating-point unit.",
         "whatever open makes, close unmakes, threads included.",
         &["value.answers"],
         process,
     ),
+    Test::new(
+        "open.exit",
+        "Once all is closed the process can end: no exit handler and no destructor crashes or hangs.",
+        "No init or shutdown: whatever open makes, close unmakes, threads included.",
+        &["value.answers"],
+        life,
+    )
+    .ending(),
     Test::new(
         "open.silent",
         "Nothing is printed on the standard streams, since the log is host->log.",
@@ -198,7 +206,6 @@ fn life(subject: &Subject, random: &mut Random) -> Outcome {
 }
 
 fn process(subject: &Subject, random: &mut Random) -> Outcome {
-    subject.load()?;
     let before = State::now();
     life(subject, random)?;
     match before.difference(&State::now()) {
@@ -209,7 +216,7 @@ fn process(subject: &Subject, random: &mut Random) -> Outcome {
 
 fn silent(subject: &Subject, random: &mut Random) -> Outcome {
     let captured = Captured::begin().map_err(|e| skip(format!("cannot watch the standard streams: {e}")))?;
-    let lived = life(subject, random);
+    let lived = subject.devices().and_then(|_| life(subject, random));
     let printed = captured.end().map_err(|e| skip(format!("cannot watch the standard streams: {e}")))?;
     lived?;
     if printed.is_empty() {

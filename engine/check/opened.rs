@@ -17,8 +17,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-/// An open loss; dropping it closes it, unless its last call failed: closing it then is what errors.close is about. Its methods take `&self`, so that a test may call from several threads: which
-/// calls may overlap is for the test to know.
+/// So many vectors of p values a test may hold at a time.
+const GRADIENTS: u64 = 8;
+
+/// An open loss; dropping it closes it, unless its last call failed: closing it then is what errors.close is about. Its
+/// methods take `&self`, so that a test may call from several threads: which calls may overlap is for the test to know.
 pub struct Opened<'a> {
     subject: &'a Subject,
     handle: Option<Handle>,
@@ -93,8 +96,11 @@ impl<'a> Opened<'a> {
             return Ok(*info);
         }
         let info = self.read_info()?;
-        if info.params == 0 || info.params > 1 << 40 {
-            return Err(fail("between 1 and 2^40 parameters", format!("params is {}", info.params)));
+        // Beyond it the checker itself would die for want of memory, in the name of the plugin.
+        let most = crate::memory::total() / size_of::<f64>() as u64 / GRADIENTS;
+        if !(1..=most).contains(&info.params) {
+            let expected = format!("between 1 and {most} parameters, so that this machine holds {GRADIENTS} gradients");
+            return Err(fail(expected, format!("params is {}", info.params)));
         }
         Ok(*self.info.get_or_init(|| info))
     }

@@ -16,6 +16,10 @@ pub struct State {
     children: bool,
     /// Device and file of descriptors 0, 1, 2.
     streams: [Option<(u64, u64)>; 3],
+    /// Per resource: the limit in force and the highest it may be set to.
+    limits: Vec<(&'static str, libc::rlim_t, libc::rlim_t)>,
+    /// The mode that new files do not get, as the system prints it.
+    mask: Option<String>,
     floating: u64,
 }
 
@@ -31,6 +35,8 @@ impl State {
             blocked: blocked(),
             children: has_children(),
             streams: [0, 1, 2].map(stream),
+            limits: limits(),
+            mask: mask(),
             floating: floating_mode(),
         }
     }
@@ -38,6 +44,7 @@ impl State {
     /// What is different in `later`, as the end of a sentence.
     pub fn difference(&self, later: &State) -> Option<String> {
         let signal = self.handlers.iter().zip(&later.handlers).find(|(before, after)| before != after);
+        let limit = self.limits.iter().zip(&later.limits).find(|(before, after)| before != after);
         let stream = self.streams.iter().zip(&later.streams).position(|(before, after)| before != after);
         if self.folder != later.folder {
             let folder = later.folder.as_ref().map_or("gone".into(), |folder| folder.display().to_string());
@@ -54,6 +61,10 @@ impl State {
             Some("there is a child process".into())
         } else if let Some(at) = stream {
             Some(format!("the standard {} is closed or another file", ["input", "output", "error output"][at]))
+        } else if let Some((before, after)) = limit {
+            Some(format!("the limit {} is {} (was {})", before.0, after.1, before.1))
+        } else if self.mask != later.mask {
+            Some(format!("the mask of new files is {}", later.mask.as_deref().unwrap_or("unknown")))
         } else if self.floating != later.floating {
             Some(format!("the floating-point control register is {:#x}, not {:#x}", later.floating, self.floating))
         } else {
@@ -101,6 +112,32 @@ fn stream(descriptor: i32) -> Option<(u64, u64)> {
         let mut found: libc::stat = std::mem::zeroed();
         (libc::fstat(descriptor, &raw mut found) == 0).then_some((found.st_dev as u64, found.st_ino as u64))
     }
+}
+
+fn limits() -> Vec<(&'static str, libc::rlim_t, libc::rlim_t)> {
+    let resources = [
+        ("RLIMIT_AS", libc::RLIMIT_AS),
+        ("RLIMIT_CORE", libc::RLIMIT_CORE),
+        ("RLIMIT_CPU", libc::RLIMIT_CPU),
+        ("RLIMIT_DATA", libc::RLIMIT_DATA),
+        ("RLIMIT_FSIZE", libc::RLIMIT_FSIZE),
+        ("RLIMIT_NOFILE", libc::RLIMIT_NOFILE),
+        ("RLIMIT_NPROC", libc::RLIMIT_NPROC),
+        ("RLIMIT_STACK", libc::RLIMIT_STACK),
+    ];
+    let limit = |(name, resource)| {
+        let mut found = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: fills a record of ours, or leaves it zero.
+        unsafe { libc::getrlimit(resource, &raw mut found) };
+        (name, found.rlim_cur, found.rlim_max)
+    };
+    resources.map(limit).into()
+}
+
+/// Reading it in any other way would change it; `None` where the system does not say.
+fn mask() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| Some(line.strip_prefix("Umask:")?.trim().to_owned()))
 }
 
 /// The control bits of this thread's floating-point unit: rounding, flush to zero, traps; not the sticky flags.
@@ -250,8 +287,12 @@ pub fn settle_in(limit: Duration) {
     }
 }
 
-/// Ends this process at once: a test has its verdict, and the plugin's exit handlers are not part of it.
-pub fn leave() -> ! {
+/// Ends this process at once: a test has its verdict, and the plugin's exit handlers are no part of it, unless the test
+/// is about them.
+pub fn leave(handlers: bool) -> ! {
+    if handlers {
+        std::process::exit(0);
+    }
     // SAFETY: ends the process.
     unsafe { libc::_exit(0) }
 }
@@ -272,6 +313,11 @@ mod tests {
         let mut after = before.clone();
         after.handlers[1].1 ^= 8;
         assert_eq!(before.difference(&after).unwrap(), "signal 2 has another handler");
+        let mut after = before.clone();
+        after.limits[2].1 = 7;
+        assert!(after.difference(&before).unwrap().starts_with("the limit RLIMIT_CPU is "));
+        let after = State { mask: Some("0777".into()), ..before.clone() };
+        assert_eq!(before.difference(&after).unwrap(), "the mask of new files is 0777");
         let after = State { streams: [before.streams[0], None, None], ..before.clone() };
         assert_eq!(before.difference(&after).unwrap(), "the standard output is closed or another file");
     }

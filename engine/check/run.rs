@@ -78,7 +78,7 @@ pub fn run(plan: &Plan, place: &Place, chosen: &[&'static Test], mut tell: impl 
 pub fn run_alone(plan: &Plan, place: &Place, test: &'static Test) -> Result<Checked> {
     let since = Instant::now();
     let mut left = match place {
-        Place::Here if test.mild => {
+        Place::Here if test.mild || test.ends => {
             let reason = Some("a death of the plugin would be that of this process".to_owned());
             Left { finished: Finished { reason, ..Finished::new(test.name, Verdict::Skip, plan.seed) }, facts: None }
         }
@@ -142,13 +142,15 @@ pub fn run_child(plan: &Plan, name: &str, folder: &Path, limit: Duration) -> Res
     process::settle_in(limit);
     let named = tests().find(|test| test.name == name);
     let test = named.ok_or_else(|| Error::unknown("test", name, tests().map(|test| test.name)))?;
-    let journal = Journal::open(&folder.join(JOURNAL)).map_err(|e| Error::io(folder, e))?;
-    let left = here(plan, test, journal);
+    let journal = || Journal::open(&folder.join(JOURNAL)).map_err(|e| Error::io(folder, e));
+    let left = here(plan, test, journal()?);
     let text = serde_json::to_vec(&left).map_err(|e| Error::Internal(e.to_string()))?;
     // Under another name until it is whole.
     let (whole, part) = (folder.join(VERDICT), folder.join("part"));
     fs::write(&part, text).and_then(|()| fs::rename(&part, &whole)).map_err(|e| Error::io(&whole, e))?;
-    process::leave()
+    let journal = journal()?;
+    let _lane = test.ends.then(|| journal.enter("exit"));
+    process::leave(test.ends)
 }
 
 /// Runs one test in a child.
@@ -168,12 +170,12 @@ fn child(plan: &Plan, test: &Test, program: &Path, limit: Duration, folder: &Pat
     let mut child = Child::spawn(&mut command)?;
     let end = child.wait_until(Instant::now() + limit);
     child.kill();
-    let left = fs::read(&verdict).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let left: Option<Left> = fs::read(&verdict).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let rule = Some(test.rule.to_owned());
     let without_verdict = |finished| Left { finished, facts: None };
     Ok(match (end, left) {
-        (Some(_), Some(left)) => left,
-        (Some(end), None) => {
+        (Some(end), Some(left)) if !test.ends || end == End::Exit(0) || left.finished.verdict.is_bad() => left,
+        (Some(end), _) => {
             let verdict = if test.mild { Verdict::Warn } else { Verdict::Crash };
             let reason = Some(death(end, &Journal::last(&journal), &output));
             without_verdict(Finished { reason, rule, ..Finished::new(test.name, verdict, plan.seed) })

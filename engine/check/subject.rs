@@ -271,7 +271,7 @@ impl Subject {
     pub fn opened(&self, request: &Request) -> Outcome<Opened<'_>> {
         self.try_open(request)?.map_err(|refusal| {
             fail(
-                "a loss of the given model and options",
+                "a loss of the given model and options (--model M, --option KEY=VALUE)",
                 format!("status {}: {}", refusal.status, refusal.text.shown()),
             )
         })

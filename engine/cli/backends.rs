@@ -1,14 +1,23 @@
 //! `mpass backends`: what is there.
 
-use super::{builtin, print};
+use super::{builtin, print, serve};
 use mountainpass::Result;
-use mountainpass::loss::Registry;
+use mountainpass::loss::{Limits, Registry};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-/// Lists every backend with its version and devices, one line each.
+/// The longest that a plugin may take to load, or to list its devices.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Lists every backend with its version and devices, one line each. Where the system can, files are loaded in processes
+/// of their own: whoever looks at a plugin does not trust it yet.
 pub fn list(load: &[PathBuf]) -> Result<ExitCode> {
-    let (registry, _) = builtin::fill(Registry::with_log(builtin::warnings()), load)?;
+    let mut registry = Registry::with_log(builtin::warnings());
+    if !load.is_empty() && cfg!(target_os = "linux") {
+        registry = registry.isolated(serve::isolation(Limits { call: PATIENCE, ..Limits::default() })?);
+    }
+    let (registry, _) = builtin::fill(registry, load)?;
     let mut text = String::new();
     for name in registry.names() {
         let devices: Vec<String> = registry

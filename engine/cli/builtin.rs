@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub fn warnings() -> Arc<Log> {
     Arc::new(|level, text: &str| {
         if level <= mountainpass_sdk::abi::log::WARN {
-            tell!("{text}");
+            tell!("{}", super::escaped(text));
         }
     })
 }

@@ -100,10 +100,15 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // One line, whatever the names in it hold.
-            tell!("mpass: {}", error.to_string().replace('\n', "\\n"));
+            tell!("mpass: {}", escaped(&error.to_string()));
             ExitCode::from(if error.is_usage() { 2 } else { 1 })
         }
     }
+}
+
+/// A text that was foreign with its control characters escaped: one line, and nothing that a terminal obeys.
+fn escaped(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// Prints a result. A reader that has gone away (`| head`) is no error.

@@ -5,6 +5,7 @@
 
 use super::open::{opened, threads};
 use super::progress::Teller;
+use super::serve;
 use super::show::{Results, print_table};
 use mountainpass::config::Config;
 use mountainpass::explore::{Ended, Method, explore};
@@ -144,10 +145,7 @@ impl Run {
         if let Some(mib) = self.isolate_memory {
             limits.memory = mib.saturating_mul(1 << 20);
         }
-        // The file may be replaced while it runs; on Linux this name still leads to the program that runs.
-        let running = PathBuf::from("/proc/self/exe");
-        let server = if running.exists() { Some(running) } else { std::env::current_exe().ok() };
-        Isolation::new(server.unwrap_or_else(|| "mpass".into()), limits).map(|isolation| Some(Arc::new(isolation)))
+        serve::isolation(limits).map(Some)
     }
 
     /// The database of an earlier run, if it may be used.

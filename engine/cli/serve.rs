@@ -2,9 +2,18 @@
 
 use super::builtin;
 use mountainpass::Result;
-use mountainpass::loss::{Registry, Service};
+use mountainpass::loss::{Isolation, Limits, Registry, Service};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Backends in processes of their own, which are this very program.
+pub fn isolation(limits: Limits) -> Result<Arc<Isolation>> {
+    // The file may be replaced while it runs; on Linux this name still leads to the program that runs.
+    let running = PathBuf::from("/proc/self/exe");
+    let server = if running.exists() { Some(running) } else { std::env::current_exe().ok() };
+    Isolation::new(server.unwrap_or_else(|| "mpass".into()), limits).map(Arc::new)
+}
 
 #[derive(clap::Args)]
 pub struct Serve {

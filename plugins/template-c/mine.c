@@ -183,7 +183,8 @@ static mpass_status check(const mine *m, const mpass_eval *call, mpass_error *er
 static mpass_status eval(void *self, const mpass_eval *call, mpass_error *err) {
   const mine *m = self;
   const uint64_t *id = call->ids.data; /* NULL: all samples */
-  uint64_t count = id ? call->ids.cols : m->info.samples, r, k;
+  uint64_t all = m->info.samples ? m->info.samples : 1; /* no data set: a loss of one sample */
+  uint64_t count = id ? call->ids.cols : all, r, k;
   mpass_status status = check(m, call, err);
   if (status != MPASS_OK) return status;
   for (r = 0; r < call->theta.rows; r++) { /* rows may lie further apart than they are long */

@@ -23,6 +23,9 @@ static void *haunt(void *memory) {
 }
 static const mpass_device *probe(uint32_t index) {
   static const mpass_device cpu = { .struct_size = sizeof cpu, .name = "cpu" };
+#ifdef ABORT_IN_PROBE
+  abort();
+#endif
   return index == 0 ? &cpu : NULL;
 }
 static mpass_status open_loss(const mpass_host *host, const mpass_open *open, void **out, mpass_error *err) {
@@ -54,6 +57,14 @@ static void close_loss(void *self) {
 }
 static const mpass_loss_info *info(const void *self) { return &((const loss *)self)->info; }
 static mpass_status crash(void) { *(volatile int *)8 = 1; return MPASS_OK; }
+#if defined(CRASH_ON_LOAD) || defined(EXIT_ON_LOAD)
+__attribute__((constructor)) static void load(void) {
+#ifdef CRASH_ON_LOAD
+  crash();
+#endif
+  exit(0);
+}
+#endif
 static mpass_status sin_here(loss *l, const mpass_eval *call, mpass_error *err, uint64_t row) {
   if (is(l, "crash")) crash();
   if (is(l, "abort")) abort();

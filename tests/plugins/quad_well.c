@@ -1,4 +1,5 @@
-/* A whole backend in C: `quadratic`, x.x / 2, and `double-well`, (x0^2 - 1)^2 + x1^2 + x2^2 + ...; option n (2). */
+/* A whole backend in C: `quadratic`, x.x / 2, and `double-well`, (x0^2 - 1)^2 + x1^2 + x2^2 + ...; option n (2).
+ * It keeps the contract, but where a macro says otherwise. */
 #include "mountainpass_backend.h"
 #include <math.h>
 #include <stdio.h>
@@ -27,6 +28,10 @@ static mpass_status open_loss(const mpass_host *host, const mpass_open *open, vo
   (void)host;
   if (!well && strcmp(model, "quadratic") != 0)
     return fail(err, MPASS_E_ARGUMENT, "no model \"%s\": there are quadratic and double-well", model);
+#ifndef ANY_DEVICE
+  if (open->device != 0) return fail(err, MPASS_E_ARGUMENT, "no such device: there is 0, the %s", "cpu");
+#endif
+  if (open->n_data > 0) return fail(err, MPASS_E_ARGUMENT, "no array \"%s\": there are none", open->data[0].name ? open->data[0].name : "");
   for (i = 0; i < open->n_options; i++) {
     char *end;
     if (strcmp(open->keys[i], "n") != 0) return fail(err, MPASS_E_ARGUMENT, "no option \"%s\": there is n", open->keys[i]);
@@ -50,10 +55,18 @@ static mpass_status open_loss(const mpass_host *host, const mpass_open *open, vo
   return MPASS_OK;
 }
 static const mpass_loss_info *info(const void *self) { return &((const loss *)self)->info; }
+static int fits(const loss *l, const mpass_view *view, uint64_t n) {
+  return view->rows == n && view->cols == l->info.params && view->row_stride >= view->cols && view->dtype == MPASS_F64 &&
+         view->memory != MPASS_CUDA;
+}
 static mpass_status eval(void *self, const mpass_eval *call, mpass_error *err) {
   loss *l = self;
-  (void)err;
-  for (uint64_t r = 0; r < call->theta.rows; r++) {
+  uint64_t n = call->theta.rows;
+  if (n > l->info.rows_max) return fail(err, MPASS_E_ARGUMENT, "more than 8 rows of %s", "theta");
+  if (!fits(l, &call->theta, n)) return fail(err, MPASS_E_ARGUMENT, "%s is not rows of n f64 on the host", "theta");
+  if (call->grad.data && !fits(l, &call->grad, n)) return fail(err, MPASS_E_ARGUMENT, "%s is not like theta", "grad");
+  if (call->dir.data || call->hvp.data || call->ids.data) return fail(err, MPASS_E_UNSUPPORTED, "%s: not here", "hvp or ids");
+  for (uint64_t r = 0; r < n; r++) {
     const double *x = (const double *)call->theta.data + r * call->theta.row_stride;
     double *g = call->grad.data ? (double *)call->grad.data + r * call->grad.row_stride : NULL;
     double f = 0;
