@@ -6,7 +6,12 @@
 //! is sorted once and merged under the elder rule. The forest of a union is that of the forests (the cycle property of
 //! spanning trees, edges being in one total order), so tiles change nothing but the time.
 
-use super::grid::{Field, Reach, Shape};
+mod forest;
+mod rows;
+
+use self::forest::Numbers;
+use self::rows::Rows;
+use super::grid::{Field, Reach};
 use crate::order::Key;
 use crate::pool::Pool;
 use std::ops::Range;
@@ -37,7 +42,7 @@ pub struct Merge {
 /// The components of all sublevel or superlevel sets.
 #[derive(Clone, Debug, Default)]
 pub struct Components {
-    /// In order of the sweep; of equal deaths by age.
+    /// In no particular order, but always in the same.
     pub merges: Vec<Merge>,
     /// The first samples of those that never end, the outside left out.
     pub lasting: Vec<u32>,
@@ -53,9 +58,6 @@ pub const OUTSIDE: u32 = u32::MAX;
 pub const NOWHERE: u32 = BASIN - 1;
 /// Marks a label as a basin; without it, it is a sample that leads to one.
 pub(super) const BASIN: u32 = 1 << 31;
-/// Samples of a tile: its labels and edges stay in a core's cache.
-const TILE: usize = if cfg!(test) { 8 } else { 1 << 16 }; // Tests of small grids see many tiles.
-
 /// Sweeps a grid. O(N) and a sort of one edge for each pair of neighbouring basins of a tile; 4 bytes a sample besides the
 /// keys. Samples in no sublevel set take no part in an upward sweep and are the first in a downward one.
 pub fn components<K: Key>(field: &Field<'_, K>, reach: Reach, sweep: Sweep, pool: &Pool) -> Components {
@@ -63,15 +65,6 @@ pub fn components<K: Key>(field: &Field<'_, K>, reach: Reach, sweep: Sweep, pool
         Sweep::Up => Sweeper::<K, false>::new(field, reach).run(pool),
         Sweep::Down => Sweeper::<K, true>::new(field, reach).run(pool),
     }
-}
-
-/// An edge between two basins, at the later of its ends.
-#[derive(Clone, Copy, Debug)]
-struct Edge<K> {
-    key: K,
-    at: u32,
-    a: u32,
-    b: u32,
 }
 
 struct Sweeper<'a, K, const DOWN: bool> {
@@ -122,9 +115,11 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
         });
         pool.map(tiles.len(), &|tile| lead_home(self.rows.samples(&tiles[tile]), &labels));
         let basins: Vec<u32> = labels.into_iter().map(|label| label.into_inner() & !BASIN).collect();
-        let forests = pool.map(tiles.len(), &|tile| forest(self.sorted(self.edges(tiles[tile].clone(), &basins))));
-        let edges = self.merge_sorted(forests, pool);
-        let (merges, lasting) = self.merge(&edges, &minima);
+        let at = |tile: usize| first[tile.min(tiles.len())];
+        let numbers =
+            |tile: usize| Numbers { own: at(tile)..at(tile + 1), near: at(tile.saturating_sub(1))..at(tile + 2) };
+        let numbers: Vec<Numbers> = (0..tiles.len()).map(numbers).collect();
+        let (merges, lasting) = self.merges(&tiles, &numbers, &basins, &minima, pool);
         Components { merges, lasting, basins, minima }
     }
 
@@ -195,161 +190,6 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
             look(width - 1, 0);
         }
     }
-
-    /// The edges from the samples of some rows to earlier ones in other basins.
-    fn edges(&self, rows: Range<usize>, basins: &[u32]) -> Vec<Edge<K>> {
-        let width = self.rows.width;
-        let mut edges: Vec<Edge<K>> = Vec::new();
-        let mut mixed = vec![0_u32; width];
-        let Some(&key) = self.field.keys.first() else { return edges };
-        let mut lower = [Edge { key, at: 0, a: 0, b: 0 }; 81]; // More than there are neighbours.
-        for row in rows {
-            let begin = row * width;
-            let own = &basins[begin..begin + width];
-            let around: Vec<usize> = self.rows.around(row).into_iter().flatten().collect();
-            // Almost every sample of a smooth function has one basin around it: those are passed over by the row.
-            mixed.fill(0);
-            for &neighbour in &around {
-                let other = &basins[neighbour * width..(neighbour + 1) * width];
-                mixed.iter_mut().zip(own).zip(other).for_each(|((mixed, own), other)| *mixed |= own ^ other);
-            }
-            for i in 1..width {
-                let differ = own[i - 1] ^ own[i];
-                let (left, right) = if self.reach == Reach::Box { (mixed[i - 1], mixed[i]) } else { (0, 0) };
-                mixed[i - 1] |= differ | right;
-                mixed[i] |= differ | left;
-            }
-            if self.rows.ring {
-                (mixed[0], mixed[width - 1]) = (1, 1);
-            }
-            for i in (0..width).filter(|&i| mixed[i] != 0) {
-                let (sample, basin) = (begin + i, own[i]);
-                if !self.takes_part(sample) {
-                    continue;
-                }
-                let place = self.place(sample as u32);
-                let mut count = 0;
-                let mut look = |other: usize| {
-                    let there = basins[other];
-                    // Written in any case and kept if it is one: again no branch to predict.
-                    lower[count] = Edge { key: place.0, at: place.1, a: basin, b: there };
-                    count += usize::from((there != basin) & Self::before(self.place(other as u32), place));
-                };
-                let left = i.checked_sub(1).or(self.rows.ring.then_some(width - 1));
-                let right = Some(i + 1).filter(|&right| right < width).or(self.rows.ring.then_some(0));
-                let aside = [left, right];
-                aside.into_iter().flatten().for_each(|at| look(begin + at));
-                for &neighbour in &around {
-                    look(neighbour * width + i);
-                    if self.reach == Reach::Box {
-                        aside.into_iter().flatten().for_each(|at| look(neighbour * width + at));
-                    }
-                }
-                let begun = edges.len();
-                for edge in &lower[..count] {
-                    if self.reach == Reach::Axes || edges[begun..].iter().all(|known| known.b != edge.b) {
-                        edges.push(*edge);
-                    }
-                }
-            }
-        }
-        edges
-    }
-
-    /// Sorts the edges of a tile, which come in the order of their samples, into that of the sweep: by the leading bits
-    /// of the keys and the number of the edge in one word, then by what those bits do not tell.
-    fn sorted(&self, edges: Vec<Edge<K>>) -> Vec<Edge<K>> {
-        const NUMBER: u32 = 24; // A tile has fewer edges than 2^24.
-        let wide = |edge: &Edge<K>| if DOWN { !edge.key.wide() } else { edge.key.wide() };
-        let least = edges.iter().map(wide).min().unwrap_or(0);
-        let range = edges.iter().map(wide).max().unwrap_or(0) - least;
-        let shift = (u64::BITS - range.leading_zeros()).saturating_sub(u64::BITS - NUMBER);
-        let last = edges.len().saturating_sub(1);
-        let number = |i: usize| if DOWN { last - i } else { i };
-        let word = |(i, edge): (usize, &Edge<K>)| (wide(edge) - least) >> shift << NUMBER | number(i) as u64;
-        let mut words: Vec<u64> = edges.iter().enumerate().map(word).collect();
-        words.sort_unstable();
-        let mut sorted: Vec<Edge<K>> =
-            words.iter().map(|word| edges[number((word & ((1 << NUMBER) - 1)) as usize)]).collect();
-        if shift > 0 {
-            let mut begin = 0;
-            for run in words.chunk_by(|a, b| a >> NUMBER == b >> NUMBER) {
-                // Stable: equal keys keep their order.
-                sorted[begin..begin + run.len()].sort_by_key(wide);
-                begin += run.len();
-            }
-        }
-        sorted
-    }
-
-    /// Joins sorted lists into one sorted list, pairwise and in parallel.
-    fn merge_sorted(&self, mut lists: Vec<Vec<Edge<K>>>, pool: &Pool) -> Vec<Edge<K>> {
-        let before = |a: &Edge<K>, b: &Edge<K>| Self::before((a.key, a.at), (b.key, b.at));
-        while lists.len() > 1 {
-            let pairs: Vec<&[Vec<Edge<K>>]> = lists.chunks(2).collect();
-            lists = pool.map(pairs.len(), &|pair| match pairs[pair] {
-                [a, b] => {
-                    let mut merged = Vec::with_capacity(a.len() + b.len());
-                    let (mut i, mut j) = (0, 0);
-                    while i < a.len() && j < b.len() {
-                        let second = before(&b[j], &a[i]);
-                        merged.push(if second { b[j] } else { a[i] });
-                        j += usize::from(second);
-                        i += usize::from(!second);
-                    }
-                    merged.extend_from_slice(&a[i..]);
-                    merged.extend_from_slice(&b[j..]);
-                    merged
-                }
-                rest => rest.concat(),
-            });
-        }
-        lists.pop().unwrap_or_default()
-    }
-
-    /// Merges basins over sorted edges under the elder rule.
-    fn merge(&self, edges: &[Edge<K>], minima: &[u32]) -> (Vec<Merge>, Vec<u32>) {
-        let elder = |a: u32, b: u32| match (minima[a as usize], minima[b as usize]) {
-            (OUTSIDE, _) => true,
-            (_, OUTSIDE) => false,
-            (a, b) => Self::before(self.place(a), self.place(b)),
-        };
-        let mut parent: Vec<u32> = (0..minima.len() as u32).collect();
-        let mut merges: Vec<Merge> = Vec::with_capacity(edges.len());
-        let sample = |basin: u32| minima[basin as usize];
-        for group in edges.chunk_by(|a, b| a.at == b.at) {
-            let begun = merges.len();
-            for edge in group {
-                let (a, b) = (eldest(&mut parent, edge.a), eldest(&mut parent, edge.b));
-                if a == b {
-                    continue;
-                }
-                let (elder, dead) = if elder(a, b) { (a, b) } else { (b, a) };
-                parent[dead as usize] = elder;
-                merges.push(Merge {
-                    death: edge.at,
-                    birth: sample(dead),
-                    elder: Some(sample(elder)),
-                    basins: [edge.a, edge.b],
-                });
-            }
-            if merges.len() > begun + 1 {
-                let last = sample(eldest(&mut parent, group[0].a));
-                merges[begun..].iter_mut().for_each(|merge| merge.elder = Some(last));
-                merges[begun..].sort_unstable_by(|a, b| {
-                    let order = self.place(a.birth).cmp(&self.place(b.birth));
-                    if DOWN { order.reverse() } else { order }
-                });
-            }
-        }
-        if self.walled {
-            merges.iter_mut().for_each(|merge| merge.elder = merge.elder.filter(|&elder| elder != OUTSIDE));
-        }
-        let lasting = (0..minima.len() as u32).filter(|&basin| parent[basin as usize] == basin).map(sample);
-        let mut lasting: Vec<u32> = lasting.filter(|&sample| sample != OUTSIDE).collect();
-        lasting.sort_unstable_by_key(|&sample| self.place(sample));
-        (merges, lasting)
-    }
 }
 
 /// The way from a sample down to the minimum of its basin, the steepest at every step, both ends included.
@@ -381,17 +221,6 @@ pub fn path<K: Key>(field: &Field<'_, K>, reach: Reach, components: &Components,
     path
 }
 
-/// The representative of a basin's component. Unlike [`UnionFind`](crate::union_find::UnionFind) it numbers members by
-/// place, not by age: sorting millions of basins by age would cost more than all their merges.
-fn eldest(parent: &mut [u32], mut i: u32) -> u32 {
-    while parent[i as usize] != i {
-        let grandparent = parent[parent[i as usize] as usize];
-        parent[i as usize] = grandparent;
-        i = grandparent;
-    }
-    i
-}
-
 /// Replaces the labels of some samples, which lead from sample to sample, by the basin at the end.
 pub(super) fn lead_home(samples: Range<usize>, labels: &[AtomicU32]) {
     for sample in samples {
@@ -409,86 +238,5 @@ pub(super) fn lead_home(samples: Range<usize>, labels: &[AtomicU32]) {
             labels[walk].store(basin, Relaxed);
             walk = next as usize;
         }
-    }
-}
-
-/// Of sorted edges, those that join two components.
-fn forest<K: Copy>(edges: Vec<Edge<K>>) -> Vec<Edge<K>> {
-    // The basins of a tile are neighbours in number, or few in all.
-    let ends = || edges.iter().flat_map(|edge| [edge.a, edge.b]);
-    let (least, most) = (ends().min().unwrap_or(0), ends().max().unwrap_or(0));
-    let mut parent: Vec<u32> = (0..=most - least).collect();
-    let mut kept = Vec::new();
-    for edge in edges {
-        let (a, b) = (eldest(&mut parent, edge.a - least), eldest(&mut parent, edge.b - least));
-        if a != b {
-            parent[a as usize] = b;
-            kept.push(edge);
-        }
-    }
-    kept
-}
-
-/// A grid as rows along its last axis.
-struct Rows {
-    width: usize,
-    count: usize,
-    /// The shape of the other axes.
-    outer: Option<Shape>,
-    reach: Reach,
-    /// The last axis closes up.
-    ring: bool,
-}
-
-impl Rows {
-    fn new(shape: &Shape, reach: Reach) -> Rows {
-        let (width, axes) = (*shape.sizes.last().unwrap_or(&1), shape.axes() - 1);
-        let strides = shape.strides[..axes].iter().map(|stride| stride / width).collect();
-        let outer = Shape { sizes: shape.sizes[..axes].to_vec(), periodic: shape.periodic[..axes].to_vec(), strides };
-        let ring = shape.periodic.last() == Some(&true);
-        Rows { width, count: shape.count() / width, outer: (axes > 0).then_some(outer), reach, ring }
-    }
-
-    /// Runs of rows of about [`TILE`] samples.
-    fn tiles(&self) -> Vec<Range<usize>> {
-        let rows = (TILE / self.width).max(1);
-        (0..self.count).step_by(rows).map(|first| first..self.count.min(first + rows)).collect()
-    }
-
-    fn samples(&self, rows: &Range<usize>) -> Range<usize> {
-        rows.start * self.width..rows.end * self.width
-    }
-
-    /// The rows in reach of a row, itself left out; `None` for one outside.
-    fn around(&self, row: usize) -> Vec<Option<usize>> {
-        let Some(outer) = &self.outer else { return Vec::new() };
-        match self.reach {
-            Reach::Axes => (0..outer.axes()).flat_map(|axis| [-1, 1].map(|step| outer.step(row, axis, step))).collect(),
-            Reach::Box => {
-                let mut rows = vec![Some(row)];
-                for axis in 0..outer.axes() {
-                    let beside = |step| rows.iter().map(move |row| row.and_then(|row| outer.step(row, axis, step)));
-                    let beside: Vec<Option<usize>> = beside(-1).chain(beside(1)).collect();
-                    rows.extend(beside);
-                }
-                rows.split_off(1)
-            }
-        }
-    }
-
-    /// The samples in reach of a sample.
-    fn neighbours(&self, sample: u32) -> Vec<u32> {
-        let (row, i) = (sample as usize / self.width, sample as usize % self.width);
-        let left = i.checked_sub(1).or(self.ring.then_some(self.width - 1));
-        let right = Some(i + 1).filter(|&right| right < self.width).or(self.ring.then_some(0));
-        let aside = [left, right].into_iter().flatten();
-        let mut all: Vec<usize> = aside.clone().map(|at| row * self.width + at).collect();
-        for row in self.around(row).into_iter().flatten() {
-            all.push(row * self.width + i);
-            if self.reach == Reach::Box {
-                all.extend(aside.clone().map(|at| row * self.width + at));
-            }
-        }
-        all.into_iter().map(|sample| sample as u32).collect()
     }
 }
