@@ -9,8 +9,7 @@
 mod forest;
 mod rows;
 
-use self::forest::Numbers;
-use self::rows::Rows;
+use self::rows::{Rows, Tile};
 use super::grid::{Field, Reach};
 use crate::order::Key;
 use crate::pool::Pool;
@@ -100,71 +99,71 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
         let tiles = self.rows.tiles();
         let labels: Vec<AtomicU32> = (0..self.field.keys.len()).map(|_| AtomicU32::new(0)).collect();
         // Every sample points to the first in its reach; those that are first themselves are numbered in scan order.
-        let found = pool.map(tiles.len(), &|tile| self.point(tiles[tile].clone(), &labels));
+        let found = pool.map(tiles.len(), &|tile| self.point(&tiles[tile], &labels));
         let mut minima = if self.walled { vec![OUTSIDE] } else { Vec::new() };
-        let mut first = Vec::with_capacity(tiles.len() + 1);
+        let mut own = Vec::with_capacity(tiles.len());
         for tile in found {
-            first.push(minima.len() as u32);
+            let first = minima.len() as u32;
             minima.extend(tile);
+            own.push(first..minima.len() as u32);
         }
-        first.push(minima.len() as u32);
         pool.map(tiles.len(), &|tile| {
-            for basin in first[tile]..first[tile + 1] {
+            for basin in own[tile].clone() {
                 labels[minima[basin as usize] as usize].store(BASIN | basin, Relaxed);
             }
         });
-        pool.map(tiles.len(), &|tile| lead_home(self.rows.samples(&tiles[tile]), &labels));
+        pool.map(tiles.len(), &|tile| {
+            for row in &tiles[tile].rows {
+                let begin = row * self.rows.width;
+                lead_home(begin + tiles[tile].columns.start..begin + tiles[tile].columns.end, &labels);
+            }
+        });
         let basins: Vec<u32> = labels.into_iter().map(|label| label.into_inner() & !BASIN).collect();
-        let at = |tile: usize| first[tile.min(tiles.len())];
-        let numbers =
-            |tile: usize| Numbers { own: at(tile)..at(tile + 1), near: at(tile.saturating_sub(1))..at(tile + 2) };
-        let numbers: Vec<Numbers> = (0..tiles.len()).map(numbers).collect();
-        let (merges, lasting) = self.merges(&tiles, &numbers, &basins, &minima, pool);
+        let (merges, lasting) = self.merges(&tiles, &own, &basins, &minima, pool);
         Components { merges, lasting, basins, minima }
     }
 
-    /// Points every sample of some rows to the first in its reach; returns those that are first themselves.
-    fn point(&self, rows: Range<usize>, labels: &[AtomicU32]) -> Vec<u32> {
+    /// Points every sample of a tile to the first in its reach; returns those that are first themselves.
+    fn point(&self, tile: &Tile, labels: &[AtomicU32]) -> Vec<u32> {
         let width = self.rows.width;
-        let mut best: Vec<(K, u32)> = Vec::with_capacity(width);
+        let columns = tile.columns.clone();
+        let (mut best, mut beside): (Vec<(K, u32)>, Vec<(K, u32)>) = (Vec::new(), Vec::new());
         let mut minima = Vec::new();
-        for row in rows {
-            let (begin, around) = (row * width, self.rows.around(row));
-            let labels = &labels[begin..begin + width];
+        for &row in &tile.rows {
+            let around = self.rows.around(row);
+            let labels = &labels[row * width..(row + 1) * width];
             if self.walled && around.contains(&None) {
-                labels.iter().for_each(|label| label.store(BASIN, Relaxed)); // The outside is the first basin.
+                // The outside is the first basin.
+                labels[columns.clone()].iter().for_each(|label| label.store(BASIN, Relaxed));
                 continue;
             }
-            best.clear();
-            best.extend(self.field.keys[begin..begin + width].iter().zip(begin as u32..).map(|(&key, at)| (key, at)));
+            let around: Vec<usize> = around.into_iter().flatten().collect();
             if self.reach == Reach::Axes {
-                self.look_aside(&mut best, |i| self.place((begin + i) as u32));
+                self.first_across(row, &around, columns.clone(), &mut best);
+                self.look_aside(&mut best, &columns, |i| self.place((row * width + i) as u32));
+            } else {
+                let wide = columns.start.saturating_sub(1)..width.min(columns.end + 1);
+                self.first_across(row, &around, wide.clone(), &mut beside);
+                best.clear();
+                best.extend_from_slice(&beside[columns.start - wide.start..][..columns.len()]);
+                let mut far = Vec::new();
+                self.look_aside(&mut best, &columns, |i| {
+                    beside.get(i.wrapping_sub(wide.start)).copied().unwrap_or_else(|| {
+                        self.first_across(row, &around, i..i + 1, &mut far);
+                        far[0]
+                    })
+                });
             }
-            for neighbour in around.into_iter().flatten() {
-                let keys = &self.field.keys[neighbour * width..(neighbour + 1) * width];
-                for ((best, &key), at) in best.iter_mut().zip(keys).zip((neighbour * width) as u32..) {
-                    // A whole row comes before or after another: of equal keys the lesser index wins, or the greater.
-                    if Self::before((key, at), *best) {
-                        *best = (key, at);
-                    }
-                }
-            }
-            if self.reach == Reach::Box {
-                let column = best.clone();
-                self.look_aside(&mut best, |i| column[i]);
-            }
-            for (i, ((_, first), label)) in best.iter().zip(labels).enumerate() {
-                let sample = (begin + i) as u32;
+            for ((i, (_, first)), label) in columns.clone().zip(&best).zip(&labels[columns.clone()]) {
+                let sample = (row * width + i) as u32;
                 let outside = self.walled && !self.rows.ring && (i == 0 || i + 1 == width);
-                label.store(
-                    match *first {
-                        _ if outside => BASIN,
-                        _ if !self.takes_part(begin + i) => BASIN | NOWHERE,
-                        first => first,
-                    },
-                    Relaxed,
-                );
-                if *first == sample && label.load(Relaxed) & BASIN == 0 {
+                let to = match *first {
+                    _ if outside => BASIN,
+                    _ if !self.takes_part(sample as usize) => BASIN | NOWHERE,
+                    first => first,
+                };
+                label.store(to, Relaxed);
+                if to == sample {
                     minima.push(sample);
                 }
             }
@@ -172,22 +171,43 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
         minima
     }
 
-    /// Brings every entry of a row to the first of itself and of `of` on both sides.
-    fn look_aside(&self, best: &mut [(K, u32)], of: impl Fn(usize) -> (K, u32)) {
-        let width = best.len();
+    /// For some columns the first sample among those in a row and the rows around it.
+    fn first_across(&self, row: usize, around: &[usize], columns: Range<usize>, best: &mut Vec<(K, u32)>) {
+        let places = |row: usize| {
+            let samples = row * self.rows.width + columns.start..row * self.rows.width + columns.end;
+            self.field.keys[samples.clone()].iter().copied().zip(samples.start as u32..)
+        };
+        best.clear();
+        best.extend(places(row));
+        for &neighbour in around {
+            for (best, there) in best.iter_mut().zip(places(neighbour)) {
+                if Self::before(there, *best) {
+                    *best = there;
+                }
+            }
+        }
+    }
+
+    /// Brings the entry of every column to the first of itself and of `of` on both sides.
+    fn look_aside(&self, best: &mut [(K, u32)], columns: &Range<usize>, mut of: impl FnMut(usize) -> (K, u32)) {
+        let last = self.rows.width - 1;
         let mut look = |i: usize, at: usize| {
-            let there = of(at);
-            if Self::before(there, best[i]) {
-                best[i] = there;
+            let (there, best) = (of(at), &mut best[i - columns.start]);
+            if Self::before(there, *best) {
+                *best = there;
             }
         };
-        for i in 1..width {
+        for i in columns.start.max(1)..columns.end {
             look(i, i - 1);
-            look(i - 1, i);
         }
-        if self.rows.ring {
-            look(0, width - 1);
-            look(width - 1, 0);
+        for i in columns.start..columns.end.min(last) {
+            look(i, i + 1);
+        }
+        if self.rows.ring && columns.start == 0 {
+            look(0, last);
+        }
+        if self.rows.ring && columns.end > last {
+            look(last, 0);
         }
     }
 }

@@ -6,7 +6,7 @@
 //! decided. The forest of a union is that of the forests (the cycle property of spanning trees, edges being in one total
 //! order), so tiles change nothing but the time.
 
-use super::rows::Row;
+use super::rows::{Row, Tile};
 use super::{Merge, OUTSIDE, Sweeper};
 use crate::morse::grid::Reach;
 use crate::order::Key;
@@ -20,11 +20,12 @@ const BLOCK: usize = 32;
 /// More neighbours than a sample has: 3^4.
 const NEIGHBOURS: usize = 81;
 
-/// An edge between two basins at the later of its ends, whose own basin is one of them.
+/// An edge between two basins, at the later of its ends, which lies in the first of them.
 #[derive(Clone, Copy, Debug)]
 struct Edge<K> {
     key: K,
     at: u32,
+    own: u32,
     other: u32,
 }
 
@@ -33,31 +34,24 @@ struct Edge<K> {
 struct Touch<K> {
     key: K,
     at: u32,
+    own: u32,
     /// Where its part of the list of other basins ends; it begins where that of the touch before it ends.
     end: u32,
 }
 
-/// Where the basins of a tile stand in the numbering of all.
-pub(super) struct Numbers {
-    /// Those whose minima lie in the tile.
-    pub own: Range<u32>,
-    /// Those and the ones of the tiles before and after it.
-    pub near: Range<u32>,
-}
-
 impl<K: Key, const DOWN: bool> Sweeper<'_, K, DOWN> {
-    /// Merges the basins of all samples, and the minima that last.
+    /// Merges the basins of all samples, and the minima that last. `own` are the basins with their minimum in each tile.
     pub(super) fn merges(
         &self,
-        tiles: &[Range<usize>],
-        numbers: &[Numbers],
+        tiles: &[Tile],
+        own: &[Range<u32>],
         basins: &[u32],
         minima: &[u32],
         pool: &Pool,
     ) -> (Vec<Merge>, Vec<u32>) {
         let parent: Vec<AtomicU32> = (0..minima.len() as u32).map(AtomicU32::new).collect();
         let decided = pool.map(tiles.len(), &|tile| {
-            let (merges, edges) = self.decide_tile(tiles[tile].clone(), &numbers[tile], basins, minima);
+            let (merges, edges) = self.decide_tile(&tiles[tile], own[tile].clone(), basins, minima);
             for merge in &merges {
                 // Their basins lie within this tile: no other one writes here.
                 let elder = merge.elder.map_or(0, |elder| basins[elder as usize]);
@@ -66,12 +60,13 @@ impl<K: Key, const DOWN: bool> Sweeper<'_, K, DOWN> {
             (merges, edges)
         });
         let (merges, edges): (Vec<_>, Vec<_>) = decided.into_iter().unzip();
+        let edges = self.merge_sorted(edges, pool);
         let mut merges = merges.concat();
-        let parent = parent.into_iter().map(AtomicU32::into_inner).collect();
-        let mut forest = Forest::new(0..minima.len() as u32, parent);
-        for group in self.merge_sorted(edges, pool).chunk_by(|a, b| a.at == b.at) {
-            let at = group[0].at;
-            self.meet(&mut forest, at, basins[at as usize], group.iter().map(|edge| edge.other), minima, &mut merges);
+        merges.reserve(edges.len());
+        let mut forest = self.forest(0..minima.len() as u32, minima);
+        forest.parent = parent.into_iter().map(AtomicU32::into_inner).collect();
+        for group in edges.chunk_by(|a, b| a.at == b.at) {
+            self.meet(&mut forest, group[0].at, group[0].own, group.iter().map(|edge| edge.other), &mut merges);
         }
         if self.walled {
             merges.iter_mut().for_each(|merge| merge.elder = merge.elder.filter(|&elder| elder != OUTSIDE));
@@ -84,66 +79,74 @@ impl<K: Key, const DOWN: bool> Sweeper<'_, K, DOWN> {
     }
 
     /// What a tile can decide alone, and the edges that it hands on, sorted.
-    fn decide_tile(
-        &self,
-        rows: Range<usize>,
-        numbers: &Numbers,
-        basins: &[u32],
-        minima: &[u32],
-    ) -> (Vec<Merge>, Vec<Edge<K>>) {
-        let near = numbers.near.clone();
-        let mut forest = Forest::new(near.clone(), (0..near.end - near.start).collect());
-        let width = self.rows.width;
-        // Whatever basin has a sample with a neighbour in another tile, or lies there itself, may have edges there.
-        let own = (numbers.own.start - near.start) as usize..(numbers.own.end - near.start) as usize;
-        forest.open[..own.start].fill(true);
-        forest.open[own.end..].fill(true);
-        let at_border = |row: &usize| self.rows.around(*row).iter().flatten().any(|near| !rows.contains(near));
-        for row in rows.clone().filter(at_border) {
-            for basin in &basins[row * width..(row + 1) * width] {
-                if near.contains(basin) {
-                    forest.open[(basin - near.start) as usize] = true;
-                }
+    fn decide_tile(&self, tile: &Tile, own: Range<u32>, basins: &[u32], minima: &[u32]) -> (Vec<Merge>, Vec<Edge<K>>) {
+        let (width, columns) = (self.rows.width, tile.columns.clone());
+        let mut forest = self.forest(own.clone(), minima);
+        // A basin with a sample beside another tile may have edges there.
+        let parted = |end: bool| columns.len() < width && (end || self.rows.ring);
+        for &row in &tile.rows {
+            let inside = |near: &usize| tile.rows.binary_search(near).is_ok();
+            let (first, last) = if self.rows.around(row).iter().flatten().all(inside) {
+                (usize::from(parted(columns.start > 0)), usize::from(parted(columns.end < width)))
+            } else {
+                (columns.len(), 0)
+            };
+            let row = &basins[row * width..][columns.clone()];
+            for basin in row[..first].iter().chain(&row[row.len() - last..]).filter(|basin| own.contains(basin)) {
+                forest.open[(basin - own.start) as usize] = true;
             }
         }
-        let (touches, others) = self.touches(rows, basins);
-        let (mut merges, mut edges) = (Vec::new(), Vec::new());
+        let (touches, others) = self.touches(tile, basins);
+        let (mut merges, mut edges) = (Vec::with_capacity(own.len()), Vec::new());
         for i in self.sorted(&touches) {
-            let (touch, begun) = (touches[i], merges.len());
-            let others = &others[if i > 0 { touches[i - 1].end as usize } else { 0 }..touch.end as usize];
-            let own = basins[touch.at as usize];
-            if self.meet(&mut forest, touch.at, own, others.iter().copied(), minima, &mut merges) {
-                let edge = |merge: Merge| Edge { key: touch.key, at: touch.at, other: merge.basins[1] };
-                edges.extend(merges.drain(begun..).map(edge));
+            let (Touch { key, at, own, .. }, begun) = (touches[i], merges.len());
+            let others = &others[if i > 0 { touches[i - 1].end as usize } else { 0 }..touches[i].end as usize];
+            if self.meet(&mut forest, at, own, others.iter().copied(), &mut merges) {
+                edges.extend(merges.drain(begun..).map(|merge| Edge { key, at, own, other: merge.basins[1] }));
             }
         }
         (merges, edges)
     }
 
+    /// Every basin of a range by itself.
+    fn forest<'b>(&self, own: Range<u32>, minima: &'b [u32]) -> Forest<'b, K>
+    where
+        Self: 'b,
+    {
+        let first = minima[own.start as usize..own.end as usize].iter().map(|&sample| self.birth(sample)).collect();
+        let parent: Vec<u32> = (0..own.end - own.start).collect();
+        Forest { own, minima, far: HashMap::new(), open: vec![false; parent.len()], parent, first }
+    }
+
+    /// The place of a minimum; of the outside only the number counts.
+    fn birth(&self, sample: u32) -> (K, u32) {
+        (self.field.keys[if sample == OUTSIDE { 0 } else { sample as usize }], sample)
+    }
+
     /// Joins the components round a sample; tells whether what they have become is open.
     fn meet(
         &self,
-        forest: &mut Forest,
+        forest: &mut Forest<'_, K>,
         at: u32,
         own: u32,
         others: impl Iterator<Item = u32>,
-        minima: &[u32],
         merges: &mut Vec<Merge>,
     ) -> bool {
         let begun = merges.len();
-        let mut component = forest.eldest(own);
+        let mut component = forest.eldest(own, |sample| self.birth(sample));
         for other in others {
-            let joining = forest.eldest(other);
+            let joining = forest.eldest(other, |sample| self.birth(sample));
             if joining == component {
                 continue;
             }
-            let [a, b] = [component, joining].map(|number| minima[forest.basin(number) as usize]);
-            let is_elder = a == OUTSIDE || b != OUTSIDE && Self::before(self.place(a), self.place(b));
-            let (elder, dead, birth) = if is_elder { (component, joining, b) } else { (joining, component, a) };
+            let (a, b) = (forest.first[component as usize], forest.first[joining as usize]);
+            let is_elder = a.1 == OUTSIDE || b.1 != OUTSIDE && Self::before(a, b);
+            let (elder, dead) = if is_elder { (component, joining) } else { (joining, component) };
+            let (first, birth) = if is_elder { (a.1, b.1) } else { (b.1, a.1) };
             forest.parent[dead as usize] = elder;
             forest.open[elder as usize] |= forest.open[dead as usize];
             component = elder;
-            merges.push(Merge { death: at, birth, elder: Some(if is_elder { a } else { b }), basins: [own, other] });
+            merges.push(Merge { death: at, birth, elder: Some(first), basins: [own, other] });
         }
         if let [before @ .., last] = &mut merges[begun..] {
             before.iter_mut().for_each(|merge| merge.elder = last.elder);
@@ -151,17 +154,17 @@ impl<K: Key, const DOWN: bool> Sweeper<'_, K, DOWN> {
         forest.open[component as usize]
     }
 
-    /// The samples of some rows at which basins touch, and the basins of earlier neighbours.
-    fn touches(&self, rows: Range<usize>, basins: &[u32]) -> (Vec<Touch<K>>, Vec<u32>) {
+    /// The samples of a tile at which basins touch, and the basins of earlier neighbours.
+    fn touches(&self, tile: &Tile, basins: &[u32]) -> (Vec<Touch<K>>, Vec<u32>) {
         let width = self.rows.width;
         let (mut touches, mut others) = (Vec::new(), Vec::new());
-        let mut found = [0; NEIGHBOURS + 1];
-        for row in rows {
+        let mut found = vec![0; BLOCK * NEIGHBOURS + 1];
+        for &row in &tile.rows {
             let read = |row: usize| Row::new(row * width, width, self.field.keys, basins);
             let own = read(row);
             let around: Vec<Row<'_, K>> = self.rows.around(row).into_iter().flatten().map(read).collect();
-            for begin in (0..width).step_by(BLOCK) {
-                let block = begin..width.min(begin + BLOCK);
+            for begin in tile.columns.clone().step_by(BLOCK) {
+                let block = begin..tile.columns.end.min(begin + BLOCK);
                 let wide = begin.saturating_sub(1)..width.min(block.end + 1);
                 let first = own.basins[begin];
                 let mixed = |row: &Row<'_, K>| row.basins[wide.clone()].iter().fold(0, |m, basin| m | (basin ^ first));
@@ -169,9 +172,10 @@ impl<K: Key, const DOWN: bool> Sweeper<'_, K, DOWN> {
                 if !at_ends && around.iter().fold(mixed(&own), |m, row| m | mixed(row)) == 0 {
                     continue;
                 }
+                let (before, mut count) = (others.len(), 0);
                 for i in block {
                     let (place, basin) = (own.place(i), own.basins[i]);
-                    let mut count = 0;
+                    let begun = count;
                     let mut look = |row: &Row<'_, K>, i: usize| {
                         let there = row.basins[i];
                         // Written in any case and kept if it counts: no branch that could not be predicted.
@@ -188,11 +192,14 @@ impl<K: Key, const DOWN: bool> Sweeper<'_, K, DOWN> {
                             aside.into_iter().flatten().for_each(|i| look(row, i));
                         }
                     }
-                    if count > 0 && self.takes_part(place.1 as usize) {
-                        others.extend_from_slice(&found[..count]);
-                        touches.push(Touch { key: place.0, at: place.1, end: others.len() as u32 });
+                    if !self.takes_part(place.1 as usize) {
+                        count = begun;
+                    }
+                    if count > begun {
+                        touches.push(Touch { key: place.0, at: place.1, own: basin, end: (before + count) as u32 });
                     }
                 }
+                others.extend_from_slice(&found[..count]);
             }
         }
         (touches, others)
@@ -248,25 +255,23 @@ impl<K: Key, const DOWN: bool> Sweeper<'_, K, DOWN> {
 
 /// Components of basins. Unlike [`UnionFind`](crate::union_find::UnionFind) it numbers members by place, not by age: sorting
 /// millions of basins by age would cost more than all their merges.
-struct Forest {
-    /// Basins in a row, which are the first numbers.
-    near: Range<u32>,
-    /// The numbers of others, in the order in which they were met, and the way back.
+struct Forest<'a, K> {
+    /// Basins that have the first numbers.
+    own: Range<u32>,
+    minima: &'a [u32],
+    /// The numbers of other basins, given when they are met.
     far: HashMap<u32, u32>,
-    met: Vec<u32>,
     parent: Vec<u32>,
+    /// The place of each basin's minimum.
+    first: Vec<(K, u32)>,
     /// By the eldest of a component: edges of it may be missing.
     open: Vec<bool>,
 }
 
-impl Forest {
-    fn new(near: Range<u32>, parent: Vec<u32>) -> Forest {
-        Forest { near, far: HashMap::new(), met: Vec::new(), open: vec![false; parent.len()], parent }
-    }
-
+impl<K> Forest<'_, K> {
     /// The number of the eldest basin in the component of a basin.
-    fn eldest(&mut self, basin: u32) -> u32 {
-        let mut i = if self.near.contains(&basin) { basin - self.near.start } else { self.stranger(basin) };
+    fn eldest(&mut self, basin: u32, birth: impl Fn(u32) -> (K, u32)) -> u32 {
+        let mut i = if self.own.contains(&basin) { basin - self.own.start } else { self.stranger(basin, birth) };
         let parent = &mut self.parent;
         while parent[i as usize] != i {
             let grandparent = parent[parent[i as usize] as usize];
@@ -276,21 +281,14 @@ impl Forest {
         i
     }
 
-    fn stranger(&mut self, basin: u32) -> u32 {
+    #[cold]
+    fn stranger(&mut self, basin: u32, birth: impl Fn(u32) -> (K, u32)) -> u32 {
         *self.far.entry(basin).or_insert_with(|| {
             let number = self.parent.len() as u32;
-            self.met.push(basin);
             self.parent.push(number);
+            self.first.push(birth(self.minima[basin as usize]));
             self.open.push(true);
             number
         })
-    }
-
-    /// The basin of a number.
-    fn basin(&self, number: u32) -> u32 {
-        match self.near.start.checked_add(number) {
-            Some(basin) if basin < self.near.end => basin,
-            _ => self.met[(number - (self.near.end - self.near.start)) as usize],
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! A grid read row by row: what lies around a row, and runs of rows as tiles.
+//! A grid read row by row: what lies around a row, and boxes of parts of rows as tiles.
 
 use crate::morse::grid::{Reach, Shape};
 use std::ops::Range;
@@ -25,10 +25,17 @@ impl<'a, K: Copy> Row<'a, K> {
     }
 }
 
+/// A box of samples.
+pub(super) struct Tile {
+    /// Ascending.
+    pub rows: Vec<usize>,
+    /// Of every row the same part.
+    pub columns: Range<usize>,
+}
+
 /// A grid as rows along its last axis.
 pub(super) struct Rows {
     pub width: usize,
-    count: usize,
     /// The shape of the other axes.
     outer: Option<Shape>,
     reach: Reach,
@@ -42,17 +49,27 @@ impl Rows {
         let strides = shape.strides[..axes].iter().map(|stride| stride / width).collect();
         let outer = Shape { sizes: shape.sizes[..axes].to_vec(), periodic: shape.periodic[..axes].to_vec(), strides };
         let ring = shape.periodic.last() == Some(&true);
-        Rows { width, count: shape.count() / width, outer: (axes > 0).then_some(outer), reach, ring }
+        Rows { width, outer: (axes > 0).then_some(outer), reach, ring }
     }
 
-    /// Runs of rows of about [`TILE`] samples.
-    pub fn tiles(&self) -> Vec<Range<usize>> {
-        let rows = (TILE / self.width).max(1);
-        (0..self.count).step_by(rows).map(|first| first..self.count.min(first + rows)).collect()
-    }
-
-    pub fn samples(&self, rows: &Range<usize>) -> Range<usize> {
-        rows.start * self.width..rows.end * self.width
+    /// Boxes of about [`TILE`] samples, as near to cubes as powers of two allow.
+    pub fn tiles(&self) -> Vec<Tile> {
+        let mut bits = TILE.ilog2();
+        let mut boxes = vec![vec![0]];
+        let axes = self.outer.as_ref().map_or(0, Shape::axes);
+        for (axis, outer) in (0..axes).zip(std::iter::repeat(&self.outer).flatten()) {
+            let (size, stride) = (outer.sizes[axis], outer.strides[axis]);
+            let side = size.min(1 << (bits / (axes + 1 - axis) as u32));
+            bits -= side.next_power_of_two().ilog2();
+            let part = |rows: &Vec<usize>, begin: usize| -> Vec<usize> {
+                let steps = begin..size.min(begin + side);
+                rows.iter().flat_map(|row| steps.clone().map(move |step| row + step * stride)).collect()
+            };
+            let parts = |rows: &Vec<usize>| (0..size).step_by(side).map(|begin| part(rows, begin)).collect::<Vec<_>>();
+            boxes = boxes.iter().flat_map(parts).collect();
+        }
+        let columns = (0..self.width).step_by(1 << bits).map(|begin| begin..self.width.min(begin + (1 << bits)));
+        boxes.iter().flat_map(|rows| columns.clone().map(|columns| Tile { rows: rows.clone(), columns })).collect()
     }
 
     /// The rows in reach of a row, itself left out; `None` for one outside.
