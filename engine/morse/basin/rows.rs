@@ -52,14 +52,14 @@ impl Rows {
         Rows { width, outer: (axes > 0).then_some(outer), reach, ring }
     }
 
-    /// Boxes of about [`TILE`] samples, as near to cubes as powers of two allow.
+    /// Boxes of about [`TILE`] samples, whose sides are powers of two: cubes, but longer along rows, which are read fast.
     pub fn tiles(&self) -> Vec<Tile> {
         let mut bits = TILE.ilog2();
         let mut boxes = vec![vec![0]];
         let axes = self.outer.as_ref().map_or(0, Shape::axes);
         for (axis, outer) in (0..axes).zip(std::iter::repeat(&self.outer).flatten()) {
             let (size, stride) = (outer.sizes[axis], outer.strides[axis]);
-            let side = size.min(1 << (bits / (axes + 1 - axis) as u32));
+            let side = size.min(1 << ((bits - bits / 5) / (axes + 1 - axis) as u32));
             bits -= side.next_power_of_two().ilog2();
             let part = |rows: &Vec<usize>, begin: usize| -> Vec<usize> {
                 let steps = begin..size.min(begin + side);
