@@ -1,10 +1,8 @@
 //! Basins of a grid and how they merge: degree 0 of the sublevel sets and, of the superlevel sets with the outside as one
 //! more component, the dual of degree n - 1.
 //!
-//! Every sample points to the lowest sample in its reach and so belongs to the basin of a minimum. Only edges between
-//! basins can merge anything. Tiles of fixed size keep of theirs the minimum spanning forest, in parallel; what is left
-//! is sorted once and merged under the elder rule. The forest of a union is that of the forests (the cycle property of
-//! spanning trees, edges being in one total order), so tiles change nothing but the time.
+//! Every sample points to the first sample in its reach and so belongs to the basin of a minimum (this file). Only edges
+//! between basins can merge anything, and tiles decide most of them alone (`forest.rs`).
 
 mod forest;
 mod rows;
@@ -57,8 +55,7 @@ pub const OUTSIDE: u32 = u32::MAX;
 pub const NOWHERE: u32 = BASIN - 1;
 /// Marks a label as a basin; without it, it is a sample that leads to one.
 pub(super) const BASIN: u32 = 1 << 31;
-/// Sweeps a grid. O(N) and a sort of one edge for each pair of neighbouring basins of a tile; 4 bytes a sample besides the
-/// keys. Samples in no sublevel set take no part in an upward sweep and are the first in a downward one.
+/// Sweeps a grid. O(N) and a sort of the samples of each tile at which basins touch; 4 bytes a sample besides the keys. Samples in no sublevel set take no part in an upward sweep and are the first in a downward one.
 pub fn components<K: Key>(field: &Field<'_, K>, reach: Reach, sweep: Sweep, pool: &Pool) -> Components {
     match sweep {
         Sweep::Up => Sweeper::<K, false>::new(field, reach).run(pool),
@@ -98,7 +95,7 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
     fn run(&self, pool: &Pool) -> Components {
         let tiles = self.rows.tiles();
         let labels: Vec<AtomicU32> = (0..self.field.keys.len()).map(|_| AtomicU32::new(0)).collect();
-        // Every sample points to the first in its reach; those that are first themselves are numbered in scan order.
+        // Every sample points to the first in its reach; those that are first themselves are numbered tile by tile.
         let found = pool.map(tiles.len(), &|tile| self.point(&tiles[tile], &labels));
         let mut minima = if self.walled { vec![OUTSIDE] } else { Vec::new() };
         let mut own = Vec::with_capacity(tiles.len());
@@ -127,8 +124,7 @@ impl<'a, K: Key, const DOWN: bool> Sweeper<'a, K, DOWN> {
     fn point(&self, tile: &Tile, labels: &[AtomicU32]) -> Vec<u32> {
         let width = self.rows.width;
         let columns = tile.columns.clone();
-        let (mut best, mut beside): (Vec<(K, u32)>, Vec<(K, u32)>) = (Vec::new(), Vec::new());
-        let mut minima = Vec::new();
+        let (mut best, mut beside, mut minima) = (Vec::new(), Vec::new(), Vec::new());
         for &row in &tile.rows {
             let around = self.rows.around(row);
             let labels = &labels[row * width..(row + 1) * width];
