@@ -8,5 +8,4 @@ pub mod complex;
 pub mod gradient;
 pub mod graph;
 pub mod grid;
-mod rows;
 pub mod star;

@@ -130,8 +130,8 @@ impl Case {
 /// Small grids of every kind, with ties; some samples are in no sublevel set.
 fn case() -> impl Strategy<Value = Case> {
     let sizes = prop_oneof![
-        prop::collection::vec(1_usize..9, 1),
-        prop::collection::vec(1_usize..6, 2),
+        prop::collection::vec(1_usize..40, 1),
+        prop::collection::vec(1_usize..8, 2),
         prop::collection::vec(1_usize..5, 3),
         prop::collection::vec(1_usize..4, 4),
     ];
@@ -165,6 +165,50 @@ proptest! {
             let upto: Vec<Pair> = known.iter().filter(|pair| pair.degree as usize <= max_degree).copied().collect();
             prop_assert_eq!(pairs(&grid, Wanted { max_degree, ..Wanted::default() }), upto, "up to {}", max_degree);
         }
+    }
+}
+
+/// Deaths, births and elders of components, sample after sample.
+fn swept(grid: &Grid) -> Vec<(u64, u64, u64)> {
+    let shape = &grid.shape;
+    let key = |sample: usize| match grid.keys() {
+        crate::morse::grid::Keys::Narrow(keys) => keys[sample].wide(),
+        crate::morse::grid::Keys::Wide(keys) => keys[sample],
+    };
+    let mut samples: Vec<usize> = (0..shape.count()).filter(|&sample| grid.absent() != Some(key(sample))).collect();
+    samples.sort_by_key(|&sample| (key(sample), sample));
+    // The component of every sample so far, by its first sample, which is the least place.
+    let mut component: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut deaths = Vec::new();
+    for sample in samples {
+        let mut reach = vec![sample];
+        for axis in 0..shape.axes() {
+            let from = if grid.construction == Construction::TopCell { reach.clone() } else { vec![sample] };
+            reach.extend(from.iter().flat_map(|&from| [-1, 1].map(|step| shape.step(from, axis, step))).flatten());
+        }
+        component.insert(sample, sample);
+        let mut met: Vec<usize> = reach.iter().filter_map(|near| component.get(near).copied()).collect();
+        met.sort_by_key(|&first| (key(first), first));
+        met.dedup();
+        let dead = met[1..].iter().filter(|&&first| first != sample);
+        deaths.extend(dead.map(|&first| (sample as u64, first as u64, met[0] as u64)));
+        component.values_mut().filter(|first| met.contains(first)).for_each(|first| *first = met[0]);
+    }
+    deaths.sort_unstable();
+    deaths
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn components_end_in_the_eldest_that_meets_them_for_any_number_of_threads(case in case()) {
+        let grid = case.grid();
+        let wanted = Wanted { zero_length: true, max_degree: 0, ..Wanted::default() };
+        let found = canonical(&grid, wanted, &Pool::new(1)).pairs;
+        let mut deaths: Vec<_> = found.iter().filter_map(|pair| Some((pair.death?, pair.birth, pair.elder?))).collect();
+        deaths.sort_unstable();
+        prop_assert_eq!(deaths, swept(&grid));
+        prop_assert_eq!(canonical(&grid, wanted, &Pool::new(3)).pairs, found);
     }
 }
 
