@@ -157,11 +157,9 @@ impl Grid {
     /// Reads an array. NaN is refused, and so is -inf (+inf with `superlevel`): no sublevel set could begin there.
     pub fn new(array: Array, periodic: &[usize], construction: Construction, superlevel: bool) -> Result<Grid> {
         match array.shape.len() {
-            n if n > MOST_AXES => {
-                let text =
-                    format!("an array of {n} axes: of more than {MOST_AXES} degree 0 alone is computed, of vertices");
-                Err(Error::Argument(text))
-            }
+            n if n > MOST_AXES => Err(Error::Argument(format!(
+                "an array of {n} axes: {MOST_AXES} at most (of more, vertices in degree 0 alone)"
+            ))),
             _ => Grid::read(array, periodic, construction, superlevel),
         }
     }
