@@ -10,6 +10,7 @@ mod activation;
 mod batch;
 pub mod graph;
 mod head;
+mod lanes;
 mod pass;
 mod real;
 mod scratch;

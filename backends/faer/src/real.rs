@@ -3,6 +3,7 @@
 //!
 //! Every function takes one number; callers loop inside [`vectorised`]. All are pure in each element, so results do not depend on where a vector loop ends.
 
+use crate::lanes::Lanes;
 use faer::traits::ComplexField;
 use mountainpass_sdk::Scalar;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -10,6 +11,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 /// f32 or f64.
 pub trait Real:
     Scalar
+    + Lanes
     + Default
     + ComplexField
     + Add<Output = Self>

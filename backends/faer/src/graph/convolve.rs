@@ -1,6 +1,7 @@
 //! Convolutions of any kernel, stride, dilation and groups: the windows of one image side by side (im2col), then one
-//! product, so that what is laid out stays in the second cache. Kernels of one tap are products of whole batches.
+//! product, so that what is laid out stays in the second cache. Kernels three taps wide that move by 1 are left to `direct`. Kernels of one tap are products of whole batches.
 
+use super::direct;
 use super::product::{into, rows};
 use crate::real::{Real, vectorised};
 use crate::scratch::grow;
@@ -42,7 +43,11 @@ impl Convolution {
     }
 
     /// `result = image * kernel`.
-    pub(super) fn result<T: Real>(&self, x: &[T], w: &[T], y: &mut [T], scratch: &mut Vec<T>) {
+    pub(super) fn result<T: Real>(&self, x: &[T], w: &[T], y: &mut [T], scratch: &mut [Vec<T>; 2]) {
+        if direct::result(self, x, w, y, scratch) {
+            return;
+        }
+        let scratch = &mut scratch[0];
         let ([images, height, width, c], [r, s, o]) = (self.image, self.result);
         let [ci, co] = self.group();
         let k = self.taps() * ci;
@@ -62,7 +67,11 @@ impl Convolution {
     }
 
     /// The adjoint by the image.
-    pub(super) fn image<T: Real>(&self, y: &[T], w: &[T], x: &mut [T], scratch: &mut Vec<T>) {
+    pub(super) fn image<T: Real>(&self, y: &[T], w: &[T], x: &mut [T], scratch: &mut [Vec<T>; 2]) {
+        if direct::image(self, y, w, x, scratch) {
+            return;
+        }
+        let scratch = &mut scratch[0];
         let ([images, height, width, c], [r, s, o]) = (self.image, self.result);
         let [ci, co] = self.group();
         let k = self.taps() * ci;
@@ -85,7 +94,11 @@ impl Convolution {
     }
 
     /// The adjoint by the kernel; images are added in their order.
-    pub(super) fn kernel<T: Real>(&self, x: &[T], y: &[T], w: &mut [T], scratch: &mut Vec<T>) {
+    pub(super) fn kernel<T: Real>(&self, x: &[T], y: &[T], w: &mut [T], scratch: &mut [Vec<T>; 2]) {
+        if direct::kernel(self, x, y, w, scratch) {
+            return;
+        }
+        let scratch = &mut scratch[0];
         let ([images, height, width, c], [r, s, o]) = (self.image, self.result);
         let [ci, co] = self.group();
         let k = self.taps() * ci;

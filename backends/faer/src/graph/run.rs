@@ -292,11 +292,11 @@ impl Kernel {
             Kernel::Chain(_) => {}
             Kernel::Product(product) => product.run([reads.get(0), reads.get(1)], out),
             Kernel::Convolve(convolution, Wanted::Result) => {
-                convolution.result(dense(0), dense(1), out, &mut pair[0]);
+                convolution.result(dense(0), dense(1), out, pair);
             }
-            Kernel::Convolve(convolution, Wanted::Image) => convolution.image(dense(0), dense(1), out, &mut pair[0]),
+            Kernel::Convolve(convolution, Wanted::Image) => convolution.image(dense(0), dense(1), out, pair),
             Kernel::Convolve(convolution, Wanted::Kernel) => {
-                convolution.kernel(dense(0), dense(1), out, &mut pair[0]);
+                convolution.kernel(dense(0), dense(1), out, pair);
             }
             Kernel::Reduce(reduction) => reduction.run(dense(0), out, pair),
             Kernel::Softmax(n, log) => reduce::softmax(dense(0), *n, *log, out),

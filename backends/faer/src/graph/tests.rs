@@ -3,7 +3,7 @@
 use super::{Input, Memory, Plan, Sources};
 use crate::real::Real;
 use mountainpass_network::graph::evaluate::{self, evaluate};
-use mountainpass_network::graph::op::{Binary, Number, Op, Stride, Unary, Values, Window};
+use mountainpass_network::graph::op::{Binary, Element, Number, Op, Stride, Unary, Values, Window};
 use mountainpass_network::graph::{Graph, Id};
 use mountainpass_sdk::Error;
 
@@ -250,4 +250,207 @@ fn every_operator_agrees_with_the_plain_interpreter() {
         let error = distance::<f32>(&f.graph, &outputs, &theta, &v, &[]);
         assert!(error < 1e-5, "{}: f32 errs by {error:.1e}", case.name);
     }
+}
+
+#[test]
+fn direct_convolutions_agree_with_the_plain_interpreter() {
+    let mut draw = Draw(2);
+    let bounds = [([1, 1], [1, 1]), ([0, 0], [0, 0]), ([0, 2], [2, 1])];
+    let sizes = [(5, 7, 16, 16), (3, 9, 32, 48), (4, 18, 16, 32), (6, 6, 14, 64), (2, 13, 64, 8), (5, 5, 40, 20)];
+    for (height, width, c, o) in sizes {
+        for (begin, end) in bounds {
+            let window = window([3, 3], [1, 1], [1, 1], begin, end);
+            let (rows, columns) = (window.places(0, height), window.places(1, width));
+            if rows == 0 {
+                continue;
+            }
+            let mut g = Graph::new();
+            let [mut p, n] = [0, 2];
+            let mut parameter = |g: &mut Graph, shape: Vec<usize>| {
+                let id = g.parameter(p, shape.clone()).unwrap();
+                p += shape.iter().product::<usize>();
+                id
+            };
+            let x = parameter(&mut g, vec![n, height, width, c]);
+            let w = parameter(&mut g, vec![3, 3, c, o]);
+            let dy = parameter(&mut g, vec![n, rows, columns, o]);
+            let y = g.convolve(x, w, window, 1).unwrap();
+            let size = [height, width];
+            let dx = g.push(Op::ConvolveImage { window, groups: 1, size }, &[dy, w]).unwrap();
+            let dw = g.push(Op::ConvolveKernel { window, groups: 1 }, &[x, dy]).unwrap();
+            let theta: Vec<f64> = (0..p).map(|_| f64::from(draw.next((-1.0, 1.0)) as f32)).collect();
+            let name = format!("{height}x{width}, {c} to {o}, {begin:?} {end:?}");
+            // Sums of some hundred products.
+            let error = distance::<f64>(&g, &[y, dx, dw], &theta, &[], &[]);
+            assert!(error < 1e-13, "{name}: f64 errs by {error:.1e}");
+            let error = distance::<f32>(&g, &[y, dx, dw], &theta, &[], &[]);
+            assert!(error < 1e-5, "{name}: f32 errs by {error:.1e}");
+        }
+    }
+}
+
+/// A network of `build`'s loss with gradient and Hessian product, both types.
+fn agrees(name: &str, p: usize, inputs: &[Values], build: impl Fn(&mut Graph, Id) -> Result<Id, Error>) {
+    let mut g = Graph::new();
+    let theta = g.parameter(0, vec![p]).unwrap();
+    let loss = build(&mut g, theta).unwrap();
+    let seed = g.fill_like(0.5, loss).unwrap();
+    let gradient = g.gradient(loss, seed, &[theta]).unwrap()[0].unwrap();
+    let rate = g.rates(&[gradient]).unwrap()[0].unwrap();
+    let mut draw = Draw(3);
+    let values: Vec<f64> = (0..p).map(|_| f64::from(draw.next((-0.7, 0.7)) as f32)).collect();
+    let along: Vec<f64> = (0..p).map(|_| f64::from(draw.next((-1.0, 1.0)) as f32)).collect();
+    let error = distance::<f64>(&g, &[loss, gradient, rate], &values, &along, inputs);
+    assert!(error < 1e-11, "{name}: f64 errs by {error:.1e}");
+    let error = distance::<f32>(&g, &[loss, gradient, rate], &values, &along, inputs);
+    // Rounding of a network's many layers, relative to the largest entry.
+    assert!(error < 1e-4, "{name}: f32 errs by {error:.1e}");
+}
+
+/// Cuts theta into blocks.
+struct Blocks(Id, usize);
+
+impl Blocks {
+    fn next(&mut self, g: &mut Graph, shape: &[usize]) -> Result<Id, Error> {
+        let count = shape.iter().product();
+        let part = g.narrow(self.0, 0, self.1, count)?;
+        self.1 += count;
+        g.reshape(part, shape.to_vec())
+    }
+}
+
+#[test]
+fn a_perceptron_wider_than_blocks_agrees() {
+    let inputs = [
+        Values::Real((0..70 * 5).map(|i| f64::from(((i * 37) % 100) as f32 / 50.0 - 1.0)).collect()),
+        Values::Index((0..70).map(|i| i % 3).collect()),
+    ];
+    agrees("perceptron", 5 * 33 + 33 + 33 * 3 + 3, &inputs, |g, theta| {
+        let mut blocks = Blocks(theta, 0);
+        let x = g.input(0, vec![70, 5], Element::Real)?;
+        let labels = g.input(1, vec![70], Element::Index)?;
+        let mut y = x;
+        for (from, to) in [(5, 33), (33, 3)] {
+            let w = blocks.next(g, &[to, from])?;
+            let bias = blocks.next(g, &[to])?;
+            let w = g.flip(w)?;
+            let z = g.matmul(y, w)?;
+            let z = g.add(z, bias)?;
+            y = if to == 3 { z } else { g.unary(Unary::Tanh, z)? };
+        }
+        let losses = g.cross_entropy(y, labels)?;
+        g.mean(losses, &[0])
+    });
+}
+
+#[test]
+fn a_normalised_convolutional_network_agrees() {
+    let n = 3;
+    let pixels = n * 8 * 8 * 2;
+    let inputs = [
+        Values::Real((0..pixels).map(|i| f64::from(((i * 37) % 101) as f32 / 50.0 - 1.0)).collect()),
+        Values::Index(vec![1, 0, 2]),
+    ];
+    let p = 9 * 2 * 16 + 2 * 16 + 9 * 16 * 16 + 2 * 16 + 16 * 3;
+    agrees("convolutions", p, &inputs, |g, theta| {
+        let mut blocks = Blocks(theta, 0);
+        let x = g.input(0, vec![2 + 1, 8, 8, 2], Element::Real)?;
+        let labels = g.input(1, vec![3], Element::Index)?;
+        let mut y = x;
+        for from in [2, 16] {
+            let w = blocks.next(g, &[3, 3, from, 16])?;
+            let [scale, shift] = [blocks.next(g, &[16])?, blocks.next(g, &[16])?];
+            let z = g.convolve(y, w, window([3, 3], [1, 1], [1, 1], [1, 1], [1, 1]), 1)?;
+            // Batch normalisation with the statistics of this batch.
+            let mean = g.mean(z, &[0, 1, 2])?;
+            let centred = g.sub(z, mean)?;
+            let square = g.mul(centred, centred)?;
+            let variance = g.mean(square, &[0, 1, 2])?;
+            let variance = g.shift(variance, 1e-5)?;
+            let rate = g.unary(Unary::Power(Number::new(-0.5)), variance)?;
+            let z = g.mul(centred, rate)?;
+            let z = g.mul(z, scale)?;
+            let z = g.add(z, shift)?;
+            let z = g.unary(Unary::Softplus, z)?;
+            let z = if from == 16 { g.add(z, y)? } else { z };
+            y = g.average_pool(z, window([2, 2], [2, 2], [1, 1], [0, 0], [0, 0]), true)?;
+            y = if from == 16 { y } else { z };
+        }
+        let mean = g.mean(y, &[1, 2])?;
+        let mean = g.reshape(mean, vec![3, 16])?;
+        let w = blocks.next(g, &[16, 3])?;
+        let logits = g.matmul(mean, w)?;
+        let losses = g.cross_entropy(logits, labels)?;
+        g.mean(losses, &[0])
+    });
+}
+
+#[test]
+fn attention_agrees() {
+    let (n, t, heads, d) = (2, 5, 2, 4);
+    let width = heads * d;
+    let inputs = [Values::Index(vec![3, 1, 4, 1, 5, 2, 6, 5, 3, 5]), Values::Index(vec![1, 0])];
+    agrees("attention", 7 * width + 3 * width * width + width * 3, &inputs, |g, theta| {
+        let mut blocks = Blocks(theta, 0);
+        let tokens = g.input(0, vec![n, t], Element::Index)?;
+        let labels = g.input(1, vec![n], Element::Index)?;
+        let table = blocks.next(g, &[7, width])?;
+        let x = g.push(Op::Gather { axis: 0 }, &[table, tokens])?;
+        let w = blocks.next(g, &[width, 3 * width])?;
+        let all = g.matmul(x, w)?;
+        let all = g.reshape(all, vec![n, t, 3, heads, d])?;
+        let mut parts = Vec::new();
+        for k in 0..3 {
+            let part = g.narrow(all, 2, k, 1)?;
+            let part = g.reshape(part, vec![n, t, heads, d])?;
+            parts.push(g.transpose(part, &[0, 2, 1, 3])?);
+        }
+        let keys = g.flip(parts[1])?;
+        let scores = g.matmul(parts[0], keys)?;
+        let scores = g.scale(scores, 0.5)?;
+        // The future is hidden.
+        let mask = (0..t * t).map(|i| if i % t > i / t { -1e9 } else { 0.0 }).collect();
+        let mask = g.constant(vec![t, t], Values::Real(mask))?;
+        let scores = g.add(scores, mask)?;
+        let weights = g.push(Op::Softmax, &[scores])?;
+        let y = g.matmul(weights, parts[2])?;
+        let y = g.transpose(y, &[0, 2, 1, 3])?;
+        let y = g.reshape(y, vec![n, t, width])?;
+        let y = g.add(y, x)?;
+        let y = g.gelu(y, false)?;
+        let y = g.mean(y, &[1])?;
+        let y = g.reshape(y, vec![n, width])?;
+        let w = blocks.next(g, &[width, 3])?;
+        let logits = g.matmul(y, w)?;
+        let losses = g.cross_entropy(logits, labels)?;
+        g.mean(losses, &[0])
+    });
+}
+
+#[test]
+fn bad_sources_are_named() {
+    let mut g = Graph::new();
+    let x = g.input(0, vec![3], Element::Real).unwrap();
+    let labels = g.input(1, vec![3], Element::Index).unwrap();
+    let w = g.parameter(2, vec![3]).unwrap();
+    let hot = g.push(Op::OneHot { classes: 2 }, &[labels]).unwrap();
+    let y = g.mul(x, w).unwrap();
+    let plan = Plan::new(&g, &[y, hot]).unwrap();
+    let mut memory = Memory::<f64>::default();
+    let mut text = |inputs: &[Input<'_, f64>], theta: &[f64]| {
+        plan.run(&mut memory, Sources { inputs, theta, direction: &[] }, &go).map_err(|e| e.text)
+    };
+    let (x, good, bad) = (Input::Real(&[1.0, 2.0, 3.0]), Input::Index(&[0, 1, -1]), Input::Index(&[0, 2, 1]));
+    assert_eq!(text(&[x, good], &[0.0; 5]), Ok(()));
+    assert_eq!(text(&[x, good], &[0.0; 4]), Err("theta ends before element 5".into()));
+    assert_eq!(text(&[x], &[0.0; 5]), Err("input 1 is missing".into()));
+    assert_eq!(text(&[good, good], &[0.0; 5]), Err("input 0: 3 values (Index), expected 3 (Real)".into()));
+    assert_eq!(text(&[x, bad], &[0.0; 5]), Err("index 2 is outside of 0..2".into()));
+    // After an error the same memory serves again.
+    assert_eq!(text(&[x, good], &[1.0; 5]), Ok(()));
+    assert_eq!(memory.output(0), [1.0, 2.0, 3.0]);
+    assert_eq!(memory.output(1), [1.0, 0.0, 0.0, 1.0, 0.0, 1.0]);
+    let stopped = plan.run(&mut memory, Sources { inputs: &[x, good], theta: &[1.0; 5], direction: &[] }, &|| true);
+    assert_eq!(stopped, Err(Error::cancelled()));
+    assert!(Plan::new(&g, &[labels]).is_err());
 }
