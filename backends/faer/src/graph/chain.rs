@@ -55,6 +55,8 @@ pub(super) struct Chain {
     patterns: Vec<Pattern>,
     code: Vec<Instruction>,
     scratch: usize,
+    /// Scratch blocks that go to an output when the block is done.
+    stores: Vec<(usize, usize)>,
 }
 
 /// Elements in a block: instructions cost little beside it, and a dozen fit the first cache in f32.
@@ -85,7 +87,28 @@ impl Chain {
             }
         };
         let patterns = strides.iter().map(&mut pattern).collect();
-        Chain { sizes, strides, patterns, code, scratch }
+        Chain { sizes, strides, patterns, code, scratch, stores: Vec::new() }
+    }
+
+    /// Whether a read and an output may be one array: what is read of a block is then read before it is written.
+    pub(super) fn may_share(&self, read: usize) -> bool {
+        matches!(self.patterns[read], Pattern::Dense)
+    }
+
+    /// Makes them one.
+    pub(super) fn share(&mut self, read: usize, output: usize) {
+        let own = Block::Scratch(self.scratch);
+        for instruction in &mut self.code {
+            for block in instruction.args.iter_mut().chain([&mut instruction.to]) {
+                if *block == Block::Output(output) {
+                    *block = own;
+                } else if *block == Block::Read(read) {
+                    *block = Block::Output(output);
+                }
+            }
+        }
+        self.stores.push((self.scratch, output));
+        self.scratch += 1;
     }
 
     /// Computes all of `out`; each is as long as the chain's shape.
@@ -156,6 +179,9 @@ impl Chain {
                 Block::Output(k) => out[k] = taken,
                 Block::Read(_) => {}
             }
+        }
+        for &(from, to) in &self.stores {
+            out[to][start..start + len].copy_from_slice(&blocks[from][..len]);
         }
     }
 

@@ -124,20 +124,31 @@ impl Convolution {
         }
     }
 
-    /// Calls `f(in the laid out windows, in the image)` for the channels of every tap of every place of one image; the
-    /// second is `None` outside of it.
+    /// Calls `f(in the laid out windows, in the image, numbers)` for every run of every place of one image that is
+    /// contiguous in both; the second is `None` outside of the image.
     #[inline(always)]
-    fn windows(&self, g: usize, mut f: impl FnMut(usize, Option<usize>)) {
+    fn windows(&self, g: usize, mut f: impl FnMut(usize, Option<usize>, usize)) {
         let ([_, height, width, c], [r, s, _]) = (self.image, self.result);
         let ci = self.group()[0];
+        let Window { kernel, strides, dilations, begin, .. } = self.window;
+        // Taps of a row are neighbours, and their channels too.
+        let joined = dilations[1] == 1 && ci == c;
         let mut to = 0;
         for row in 0..r {
             for column in 0..s {
-                for i in 0..self.window.kernel[0] {
+                let whole =
+                    joined && column * strides[1] >= begin[1] && column * strides[1] - begin[1] + kernel[1] <= width;
+                for i in 0..kernel[0] {
                     let y = self.window.sees(0, row, i, height);
-                    for j in 0..self.window.kernel[1] {
+                    if whole || y.is_none() {
+                        let x = column * strides[1];
+                        f(to, y.map(|y| (y * width + x - begin[1]) * c + g * ci), kernel[1] * ci);
+                        to += kernel[1] * ci;
+                        continue;
+                    }
+                    for j in 0..kernel[1] {
                         let x = self.window.sees(1, column, j, width);
-                        f(to, y.zip(x).map(|(y, x)| (y * width + x) * c + g * ci));
+                        f(to, y.zip(x).map(|(y, x)| (y * width + x) * c + g * ci), ci);
                         to += ci;
                     }
                 }
@@ -147,18 +158,17 @@ impl Convolution {
 
     /// The windows of one image, a row for each place.
     fn lay_out<T: Real>(&self, x: &[T], g: usize, columns: &mut [T]) {
-        let ci = self.group()[0];
         vectorised(
             #[inline(always)]
             || {
                 self.windows(
                     g,
                     #[inline(always)]
-                    |to, at| match at {
+                    |to, at, n| match at {
                         Some(at) => {
-                            columns[to..to + ci].iter_mut().zip(&x[at..at + ci]).for_each(|(to, x)| *to = *x);
+                            columns[to..to + n].iter_mut().zip(&x[at..at + n]).for_each(|(to, x)| *to = *x);
                         }
-                        None => columns[to..to + ci].iter_mut().for_each(|to| *to = T::ZERO),
+                        None => columns[to..to + n].iter_mut().for_each(|to| *to = T::ZERO),
                     },
                 );
             },
@@ -167,16 +177,15 @@ impl Convolution {
 
     /// Its adjoint: adds the windows into the image.
     fn add_back<T: Real>(&self, columns: &[T], g: usize, x: &mut [T]) {
-        let ci = self.group()[0];
         vectorised(
             #[inline(always)]
             || {
                 self.windows(
                     g,
                     #[inline(always)]
-                    |from, at| {
+                    |from, at, n| {
                         if let Some(at) = at {
-                            x[at..at + ci].iter_mut().zip(&columns[from..from + ci]).for_each(|(x, d)| *x += *d);
+                            x[at..at + n].iter_mut().zip(&columns[from..from + n]).for_each(|(x, d)| *x += *d);
                         }
                     },
                 );

@@ -360,8 +360,30 @@ impl<'a> Lowering<'a> {
         let mut buffer = vec![0; self.values.len()];
         for (s, step) in self.steps.iter_mut().enumerate() {
             let all = &mut buffers[kind(step.element)];
-            for (value, len) in &mut step.writes {
-                buffer[*value] = all.take(*len);
+            // An array that is read for the last time makes room for one that is written.
+            let mut shared = Vec::new();
+            for (k, (value, len)) in step.writes.iter().enumerate() {
+                let last_read = |read: &usize| match step.reads[*read].place {
+                    Place::Value(value) => {
+                        let alone = step.reads.iter().filter(|view| view.place == Place::Value(value)).count() == 1;
+                        let fits = self.values[value].0 == *len && !shared.contains(&value);
+                        alone && fits && last[value] == s
+                    }
+                    _ => false,
+                };
+                let read = match &step.kernel {
+                    Kernel::Chain(chain) => (0..step.reads.len()).find(|i| chain.may_share(*i) && last_read(i)),
+                    _ => None,
+                };
+                if let (Some(read), Kernel::Chain(chain)) = (read, &mut step.kernel)
+                    && let Place::Value(from) = step.reads[read].place
+                {
+                    chain.share(read, k);
+                    shared.push(from);
+                    buffer[*value] = buffer[from];
+                } else {
+                    buffer[*value] = all.take(*len);
+                }
             }
             let read = step.reads.iter().filter_map(|view| match view.place {
                 Place::Value(value) => Some(value),
@@ -370,7 +392,7 @@ impl<'a> Lowering<'a> {
             let mut over: Vec<usize> = read.chain(step.writes.iter().map(|(value, _)| *value)).collect();
             over.sort_unstable();
             over.dedup();
-            for value in over.into_iter().filter(|value| last[*value] == s) {
+            for value in over.into_iter().filter(|value| last[*value] == s && !shared.contains(value)) {
                 buffers[kind(self.values[value].1)].free.push(buffer[value]);
             }
             for view in &mut step.reads {

@@ -256,7 +256,16 @@ fn every_operator_agrees_with_the_plain_interpreter() {
 fn direct_convolutions_agree_with_the_plain_interpreter() {
     let mut draw = Draw(2);
     let bounds = [([1, 1], [1, 1]), ([0, 0], [0, 0]), ([0, 2], [2, 1])];
-    let sizes = [(5, 7, 16, 16), (3, 9, 32, 48), (4, 18, 16, 32), (6, 6, 14, 64), (2, 13, 64, 8), (5, 5, 40, 20)];
+    let sizes = [
+        (5, 7, 16, 16),
+        (3, 9, 32, 48),
+        (4, 18, 16, 32),
+        (6, 6, 14, 64),
+        (2, 13, 64, 8),
+        (5, 5, 40, 20),
+        (6, 9, 3, 16),
+        (4, 12, 1, 32),
+    ];
     for (height, width, c, o) in sizes {
         for (begin, end) in bounds {
             let window = window([3, 3], [1, 1], [1, 1], begin, end);
