@@ -50,10 +50,10 @@ impl<T: Real> WithSimd for Job<'_, '_, T> {
         if S::IS_SCALAR {
             return false;
         }
-        let Job { direct, task, scratch: [image, kernel] } = self;
+        let Job { direct, task, scratch } = self;
         match task {
-            Task::Result { x, w, turned, y } => direct.result(simd, x, w, turned, y, image, kernel),
-            Task::Kernel { x, y, w } => direct.kernel(simd, x, y, w, image, kernel),
+            Task::Result { x, w, turned, y } => direct.result(simd, x, w, turned, y, scratch),
+            Task::Kernel { x, y, w } => direct.kernel(simd, x, y, w, scratch),
         }
     }
 }
@@ -147,8 +147,7 @@ impl Direct {
         w: &[T],
         turned: bool,
         y: &mut [T],
-        image: &mut Vec<T>,
-        kernel: &mut Vec<T>,
+        [image, kernel]: &mut [Vec<T>; 2],
     ) -> bool {
         let [_, columns, outputs] = self.result;
         // (pixels, vectors) of a block: as many as registers hold beside a vector of the kernel and a pixel.
@@ -282,8 +281,7 @@ impl Direct {
         x: &[T],
         y: &[T],
         w: &mut [T],
-        image: &mut Vec<T>,
-        kernel: &mut Vec<T>,
+        [image, kernel]: &mut [Vec<T>; 2],
     ) -> bool {
         let outputs = self.result[2];
         let lanes = T::width::<S>();

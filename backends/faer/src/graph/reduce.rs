@@ -156,7 +156,7 @@ pub(super) fn softmax<T: Real>(x: &[T], n: usize, log: bool, out: &mut [T]) {
                     out.iter_mut().zip(x).for_each(|(out, x)| *out = *x - top - shift);
                 } else {
                     let scale = T::ONE / total;
-                    out.iter_mut().for_each(|out| *out = *out * scale);
+                    out.iter_mut().for_each(|out| *out *= scale);
                 }
             }
         },
