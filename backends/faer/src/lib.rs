@@ -8,7 +8,9 @@
 
 mod activation;
 mod batch;
+pub mod graph;
 mod head;
+mod lanes;
 mod pass;
 mod real;
 mod scratch;
@@ -21,7 +23,7 @@ use mountainpass_sdk::{
     Backend, Cancel, Caps, Dtypes, Error, Eval, Host, Identity, Info, Loss, Matrix, MatrixMut, Open, Parameter, Rows,
     RowsMut, Split, Symmetry,
 };
-use real::Real;
+pub use real::Real;
 use std::ffi::CStr;
 use tiles::Tiles;
 

@@ -3,13 +3,15 @@
 //!
 //! Every function takes one number; callers loop inside [`vectorised`]. All are pure in each element, so results do not depend on where a vector loop ends.
 
+use crate::lanes::Lanes;
 use faer::traits::ComplexField;
 use mountainpass_sdk::Scalar;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// f32 or f64.
-pub(crate) trait Real:
+pub trait Real:
     Scalar
+    + Lanes
     + Default
     + ComplexField
     + Add<Output = Self>
@@ -31,6 +33,16 @@ pub(crate) trait Real:
     fn ln_1p(self) -> Self;
     /// exp(x^2) erfc(x) for x >= 0.
     fn erfcx(self) -> Self;
+    /// exp(x) - 1 and exp(x) for every x.
+    fn exp_both(self) -> (Self, Self);
+    fn erf(self) -> Self;
+    fn root(self) -> Self;
+    fn undefined(self) -> bool;
+    /// By the standard library, as the three that follow: no loop over them vectorises.
+    fn log(self) -> Self;
+    fn sine(self) -> Self;
+    fn cosine(self) -> Self;
+    fn power(self, exponent: f64) -> Self;
 }
 
 /// Runs loops compiled for the widest vectors the machine has (AVX2 with fused multiply-add; else the build's own).
@@ -63,7 +75,7 @@ fn horner<T: Real, const N: usize>(x: T, coefficients: [T; N]) -> T {
 /// The parts of the two types that differ by numbers only.
 macro_rules! real {
     ($type:ident, $bits:ident, $mantissa:literal, $bias:literal, $lowest:literal, $ln2:expr,
-     exp: $exp:expr, atanh: $atanh:expr, erfcx: $erfcx:expr) => {
+     exp: $exp:expr, atanh: $atanh:expr, erfcx: $erfcx:expr, erf: $erf:expr) => {
         impl Real for $type {
             const ZERO: $type = 0.0;
             const ONE: $type = 1.0;
@@ -114,6 +126,53 @@ macro_rules! real {
                 let t = (self - 3.75) / (self + 3.75);
                 horner(t, $erfcx) / self.mul_add(2.0, 1.0)
             }
+
+            #[inline(always)]
+            fn exp_both(self) -> ($type, $type) {
+                // From h = exp(x/2) - 1, whose exponent stays in range wherever exp(x) is finite.
+                let half = 0.5 * self;
+                let half = if half > -0.6 * $lowest { -0.6 * $lowest } else { half };
+                let (h, e) = half.exp_pair();
+                (h * (h + 2.0), e * e)
+            }
+
+            #[inline(always)]
+            fn erf(self) -> $type {
+                // Near 0 the Maclaurin series, sum (-1)^n 2 / sqrt(pi) x^(2n+1) / (n! (2n+1)); else from the tail.
+                let x = self.abs();
+                let square = x * x;
+                let (_, g) = (-square).exp_pair();
+                let tail = (-g).mul_add(x.erfcx(), 1.0);
+                let near = x * horner(square, $erf);
+                let value = if x < 0.5 { near } else { tail };
+                if self < 0.0 { -value } else { value }
+            }
+
+            #[inline(always)]
+            fn root(self) -> $type {
+                self.sqrt()
+            }
+
+            #[inline(always)]
+            fn undefined(self) -> bool {
+                self.is_nan()
+            }
+
+            fn log(self) -> $type {
+                self.ln()
+            }
+
+            fn sine(self) -> $type {
+                self.sin()
+            }
+
+            fn cosine(self) -> $type {
+                self.cos()
+            }
+
+            fn power(self, exponent: f64) -> $type {
+                self.powf(exponent as $type)
+            }
         }
     };
 }
@@ -128,14 +187,18 @@ real!(f64, u64, 52, 1023, -708.0, (0.693_147_180_369_123_8, 1.908_214_929_270_58
             0.0017556258530017114, 0.00029371363428499375, -0.00029015408097946113, 5.164921139076899e-05,
             2.238424031403088e-05, -1.1444412439365664e-05, -9.735619011484009e-07, 1.7520579705369148e-06,
             -5.721597301827045e-08, -2.591069692389326e-07, 2.3261913631655787e-08, 3.8965452904647e-08,
-            -3.7435681896403536e-09, -5.284287135945641e-09, 3.1103110167700235e-10, 4.43495936752757e-10]);
+            -3.7435681896403536e-09, -5.284287135945641e-09, 3.1103110167700235e-10, 4.43495936752757e-10],
+    erf: [std::f64::consts::FRAC_2_SQRT_PI, -0.37612638903183754, 0.11283791670955126, -0.026866170645131252, 0.005223977625442188,
+          -0.0008548327023450852, 0.00012055332981789664, -1.492565035840625e-05, 1.6462114365889246e-06,
+          -1.6365844691234924e-07, 1.4807192815879218e-08, -1.2290555301717926e-09]);
 
 real!(f32, u32, 23, 127, -87.0, (0.693_359_4, -2.121_944_4e-4),
     exp: [1.0, 1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0],
     atanh: [1.0 / 3.0, 1.0 / 5.0, 1.0 / 7.0, 1.0 / 9.0, 1.0 / 11.0, 1.0 / 13.0, 1.0 / 15.0],
     erfcx: [1.237_512_6, -0.140_240_6, 0.003_585_497_4, 0.082_276_754, -0.108_805_254, 0.092_304_125, -0.058_685_336,
             0.028_363_474, -0.009_770_286, 0.001_752_209_5, 0.000_330_344_22, -0.000_285_154_32, 2.198_796_6e-5,
-            1.878_073_6e-5]);
+            1.878_073_6e-5],
+    erf: [std::f32::consts::FRAC_2_SQRT_PI, -0.37612639, 0.11283792, -0.026866171, 0.0052239776, -0.0008548327, 0.00012055333]);
 
 #[cfg(test)]
 mod tests {

@@ -168,6 +168,7 @@ impl Window {
     }
 
     /// The row or column of the image that a tap sees from a place; `None` outside of it.
+    #[inline]
     pub fn sees(&self, axis: usize, place: usize, tap: usize, size: usize) -> Option<usize> {
         let at = place * self.strides[axis] + tap * self.dilations[axis];
         at.checked_sub(self.begin[axis]).filter(|at| *at < size)

@@ -1,0 +1,186 @@
+//! Pools on images with channels last: every loop runs along the channels.
+
+use crate::real::{Real, vectorised};
+use crate::scratch::grow;
+use mountainpass_network::graph::op::Window;
+
+/// A window on images of a size.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub window: Window,
+    /// Images, height, width, channels.
+    pub image: [usize; 4],
+    /// Rows and columns of the result.
+    pub places: [usize; 2],
+}
+
+impl Pool {
+    #[inline(always)]
+    fn places(&self, mut f: impl FnMut(Place)) {
+        let [rows, columns] = self.places;
+        for image in 0..self.image[0] {
+            for row in 0..rows {
+                for column in 0..columns {
+                    f(Place { image, row, column, to: ((image * rows + row) * columns + column) * self.image[3] });
+                }
+            }
+        }
+    }
+
+    /// Calls `f(first channel in the image, whether it is the first, number of the tap)` for every tap in the image.
+    #[inline(always)]
+    fn seen(&self, place: Place, mut f: impl FnMut(usize, bool, usize)) {
+        let [_, height, width, channels] = self.image;
+        let mut first = true;
+        for i in 0..self.window.kernel[0] {
+            let Some(y) = self.window.sees(0, place.row, i, height) else { continue };
+            for j in 0..self.window.kernel[1] {
+                let Some(x) = self.window.sees(1, place.column, j, width) else { continue };
+                let at = ((place.image * height + y) * width + x) * channels;
+                f(at, first, i * self.window.kernel[1] + j);
+                first = false;
+            }
+        }
+    }
+
+    /// Calls `f(place, first channel of the tap in the image, whether it is the first)` for every tap of every place.
+    #[inline(always)]
+    fn taps(&self, mut f: impl FnMut(usize, usize, bool)) {
+        self.places(
+            #[inline(always)]
+            |place| {
+                self.seen(
+                    place,
+                    #[inline(always)]
+                    |at, first, _| f(place.to, at, first),
+                );
+            },
+        );
+    }
+
+    /// The sum in every window.
+    pub(super) fn sum<T: Real>(&self, x: &[T], out: &mut [T]) {
+        let c = self.image[3];
+        vectorised(
+            #[inline(always)]
+            || {
+                out.fill(T::ZERO);
+                self.taps(
+                    #[inline(always)]
+                    |to, at, _| {
+                        out[to..to + c].iter_mut().zip(&x[at..at + c]).for_each(|(sum, x)| *sum += *x);
+                    },
+                );
+            },
+        );
+    }
+
+    /// Its adjoint.
+    pub(super) fn unpool<T: Real>(&self, g: &[T], out: &mut [T]) {
+        let c = self.image[3];
+        vectorised(
+            #[inline(always)]
+            || {
+                out.fill(T::ZERO);
+                self.taps(
+                    #[inline(always)]
+                    |from, at, _| {
+                        out[at..at + c].iter_mut().zip(&g[from..from + c]).for_each(|(sum, g)| *sum += *g);
+                    },
+                );
+            },
+        );
+    }
+
+    /// `v` where `x` is largest in the window, the first of equals; -inf for a window that sees nothing.
+    pub(super) fn pick<T: Real>(&self, x: &[T], v: &[T], out: &mut [T], scratch: &mut Vec<T>) {
+        let c = self.image[3];
+        grow(scratch, c);
+        let best = &mut scratch[..c];
+        vectorised(
+            #[inline(always)]
+            || {
+                out.fill(-T::ONE / T::ZERO);
+                self.taps(
+                    #[inline(always)]
+                    |to, at, first| {
+                        let (out, x, v) = (&mut out[to..to + c], &x[at..at + c], &v[at..at + c]);
+                        if first {
+                            best.copy_from_slice(x);
+                            out.copy_from_slice(v);
+                        } else {
+                            for (((out, best), x), v) in out.iter_mut().zip(best.iter_mut()).zip(x).zip(v) {
+                                let better = (*x > *best) | (x.undefined() & !best.undefined());
+                                *out = if better { *v } else { *out };
+                                *best = if better { *x } else { *best };
+                            }
+                        }
+                    },
+                );
+            },
+        );
+    }
+
+    /// Its adjoint in v: adds every `g` where `x` is largest.
+    pub(super) fn place<T: Real>(&self, x: &[T], g: &[T], out: &mut [T], scratch: &mut [Vec<T>; 2]) {
+        let c = self.image[3];
+        scratch.iter_mut().for_each(|scratch| grow(scratch, c));
+        let [best, tap] = scratch;
+        let (best, tap) = (&mut best[..c], &mut tap[..c]);
+        let tiles = self.tiles();
+        vectorised(
+            #[inline(always)]
+            || {
+                if !tiles {
+                    out.fill(T::ZERO);
+                }
+                self.places(
+                    #[inline(always)]
+                    |place| {
+                        let g = &g[place.to..place.to + c];
+                        // The number of the largest tap, as a float so that lanes have one width; exact up to 2^24.
+                        self.seen(
+                            place,
+                            #[inline(always)]
+                            |at, first, number| {
+                                let number = T::of(number as f64);
+                                for ((best, tap), x) in best.iter_mut().zip(tap.iter_mut()).zip(&x[at..at + c]) {
+                                    let better = (*x > *best) | (x.undefined() & !best.undefined()) | first;
+                                    *tap = if better { number } else { *tap };
+                                    *best = if better { *x } else { *best };
+                                }
+                            },
+                        );
+                        self.seen(
+                            place,
+                            #[inline(always)]
+                            |at, _, number| {
+                                let number = T::of(number as f64);
+                                for ((sum, g), tap) in out[at..at + c].iter_mut().zip(g).zip(tap.iter()) {
+                                    let before = if tiles { T::ZERO } else { *sum };
+                                    *sum = if *tap == number { before + *g } else { before };
+                                }
+                            },
+                        );
+                    },
+                );
+            },
+        );
+    }
+
+    /// Whether every pixel is seen from exactly one place.
+    fn tiles(&self) -> bool {
+        let Window { kernel, strides, dilations, begin, .. } = self.window;
+        let whole = |axis: usize| self.places[axis] * kernel[axis] == self.image[axis + 1];
+        kernel == strides && dilations == [1, 1] && begin == [0, 0] && whole(0) && whole(1)
+    }
+}
+
+/// A place of a window and where its channels begin in the result.
+#[derive(Clone, Copy)]
+struct Place {
+    image: usize,
+    row: usize,
+    column: usize,
+    to: usize,
+}

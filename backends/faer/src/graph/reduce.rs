@@ -1,0 +1,164 @@
+//! Sums and maxima over axes, and softmax: always in one order, in blocks, so that rounding grows with the logarithm of
+//! the count rather than with the count.
+
+use crate::real::{Real, vectorised};
+use crate::scratch::grow;
+
+/// What is reduced: alternately kept and reduced axes, as passes over `[outer, reduced, inner]`.
+#[derive(Debug)]
+pub(super) struct Reduction {
+    passes: Vec<[usize; 3]>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Kind {
+    Sum,
+    Largest,
+}
+
+/// Rows that are added up before their sum is added to the total.
+const ROWS: usize = 64;
+
+impl Reduction {
+    pub(super) fn new(kind: Kind, shape: &[usize], axes: &[usize]) -> Reduction {
+        // Runs of axes that are all kept or all reduced.
+        let mut runs: Vec<(usize, bool)> = Vec::new();
+        for (axis, &size) in shape.iter().enumerate().filter(|(_, size)| **size > 1) {
+            let reduced = axes.contains(&axis);
+            match runs.last_mut() {
+                Some((run, is)) if *is == reduced => *run *= size,
+                _ => runs.push((size, reduced)),
+            }
+        }
+        let mut passes = Vec::new();
+        let mut inner = 1;
+        while let Some((size, reduced)) = runs.pop() {
+            if reduced {
+                let outer = runs.iter().map(|(size, _)| size).product();
+                passes.push([outer, size, inner]);
+            } else {
+                inner *= size;
+            }
+        }
+        if passes.is_empty() {
+            passes.push([inner, 1, 1]);
+        }
+        Reduction { passes, kind }
+    }
+
+    /// Every pass but the last leaves its result in scratch.
+    pub(super) fn run<T: Real>(&self, x: &[T], out: &mut [T], scratch: &mut [Vec<T>; 2]) {
+        let [before, after] = scratch;
+        for (i, pass) in self.passes.iter().enumerate() {
+            let (size, last) = (pass[0] * pass[2], i + 1 == self.passes.len());
+            if !last {
+                grow(after, size);
+            }
+            let from = if i == 0 { x } else { &before[..pass.iter().product()] };
+            self.pass(*pass, from, if last { out } else { &mut after[..size] });
+            std::mem::swap(before, after);
+        }
+    }
+
+    fn pass<T: Real>(&self, [_, reduced, inner]: [usize; 3], x: &[T], out: &mut [T]) {
+        match (self.kind, inner) {
+            (Kind::Sum, 1) => vectorised(
+                #[inline(always)]
+                || x.chunks_exact(reduced).zip(&mut *out).for_each(|(x, out)| *out = sum(x)),
+            ),
+            (Kind::Sum, _) => vectorised(
+                #[inline(always)]
+                || {
+                    let parts = x.chunks_exact(reduced * inner).zip(out.chunks_exact_mut(inner));
+                    parts.for_each(|(x, out)| sum_rows(x, out));
+                },
+            ),
+            (Kind::Largest, _) => {
+                let parts = x.chunks_exact(reduced * inner).zip(out.chunks_exact_mut(inner));
+                parts.for_each(|(x, out)| {
+                    out.copy_from_slice(&x[..inner]);
+                    for row in x.chunks_exact(inner) {
+                        let best = out.iter_mut().zip(row);
+                        best.for_each(|(a, x)| *a = if (*x > *a) | x.undefined() { *x } else { *a });
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// The sum of a row: blocks of 1024, each in sixteen interleaved partial sums.
+#[inline(always)]
+pub(super) fn sum<T: Real>(x: &[T]) -> T {
+    let mut total = T::ZERO;
+    for block in x.chunks(1024) {
+        let mut lanes = [T::ZERO; 16];
+        let pieces = block.chunks_exact(16);
+        let rest = pieces.remainder();
+        for piece in pieces {
+            lanes.iter_mut().zip(piece).for_each(|(l, x)| *l += *x);
+        }
+        lanes.iter_mut().zip(rest).for_each(|(l, x)| *l += *x);
+        total += lanes.into_iter().fold(T::ZERO, |sum, l| sum + l);
+    }
+    total
+}
+
+/// The sum of rows as long as `out`: columns sixteen at a time, rows in blocks.
+#[inline(always)]
+fn sum_rows<T: Real>(x: &[T], out: &mut [T]) {
+    const LANES: usize = 32;
+    let inner = out.len();
+    out.fill(T::ZERO);
+    for block in x.chunks(ROWS * inner) {
+        for column in (0..inner / LANES * LANES).step_by(LANES) {
+            let mut lanes = [T::ZERO; LANES];
+            for row in block.chunks_exact(inner) {
+                lanes.iter_mut().zip(&row[column..column + LANES]).for_each(|(l, x)| *l += *x);
+            }
+            out[column..column + LANES].iter_mut().zip(lanes).for_each(|(sum, l)| *sum += l);
+        }
+        // Few columns are left: one run over the rows for each sixteen, then one by one.
+        let mut column = inner / LANES * LANES;
+        if column + 16 <= inner {
+            // Two rows at a time, so that additions do not wait for each other.
+            let mut lanes = [[T::ZERO; 16]; 2];
+            for (i, row) in block.chunks_exact(inner).enumerate() {
+                lanes[i % 2].iter_mut().zip(&row[column..column + 16]).for_each(|(l, x)| *l += *x);
+            }
+            let sums = out[column..column + 16].iter_mut().zip(lanes[0].iter().zip(&lanes[1]));
+            sums.for_each(|(sum, (a, b))| *sum += *a + *b);
+            column += 16;
+        }
+        if column < inner {
+            let mut lanes = [T::ZERO; 16];
+            for row in block.chunks_exact(inner) {
+                lanes.iter_mut().zip(&row[column..]).for_each(|(l, x)| *l += *x);
+            }
+            out[column..].iter_mut().zip(lanes).for_each(|(sum, l)| *sum += l);
+        }
+    }
+}
+
+/// Softmax of every row of `n`, or its logarithm.
+pub(super) fn softmax<T: Real>(x: &[T], n: usize, log: bool, out: &mut [T]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
+                let mut top = x[0];
+                x.iter().for_each(|x| top = if *x > top { *x } else { top });
+                out.iter_mut().zip(x).for_each(|(out, x)| *out = (*x - top).exp_pair().1);
+                let total = sum(out);
+                if log {
+                    let shift = total.log();
+                    out.iter_mut().zip(x).for_each(|(out, x)| *out = *x - top - shift);
+                } else {
+                    let scale = T::ONE / total;
+                    out.iter_mut().for_each(|out| *out *= scale);
+                }
+            }
+        },
+    );
+}

@@ -1,0 +1,328 @@
+//! Running a plan: steps one after the other, on memory that is kept between runs.
+
+use super::chain::Chain;
+use super::convolve::{Convolution, Wanted};
+use super::copy::{self, Walk};
+use super::plan::{Plan, Source};
+use super::pool::Pool;
+use super::product::Product;
+use super::reduce::{self, Reduction};
+use super::view::{Place, View};
+use crate::real::Real;
+use mountainpass_network::graph::op::{Element, Values};
+use mountainpass_sdk::Error;
+
+/// What stands behind an input slot.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a, T> {
+    Real(&'a [T]),
+    Index(&'a [i64]),
+}
+
+/// What stands behind the sources of a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a, T> {
+    /// By slot.
+    pub inputs: &'a [Input<'a, T>],
+    pub theta: &'a [T],
+    /// Of a Hessian product; empty where there is none.
+    pub direction: &'a [T],
+}
+
+/// What one worker keeps between runs: only the first run of a plan allocates.
+#[derive(Debug, Default)]
+pub struct Memory<T> {
+    /// Of which plan the arrays are.
+    plan: u64,
+    reals: Vec<Vec<T>>,
+    indices: Vec<Vec<i64>>,
+    constants: Vec<Vec<T>>,
+    taken: Vec<Vec<T>>,
+    work: Work<T>,
+    outputs: Vec<(usize, usize)>,
+}
+
+/// Scratch of the kernels.
+#[derive(Debug, Default)]
+struct Work<T> {
+    blocks: Vec<Vec<T>>,
+    pair: [Vec<T>; 2],
+}
+
+/// One operator, or one chain of them.
+#[derive(Debug)]
+pub(super) enum Kernel {
+    Chain(Chain),
+    Product(Product),
+    Convolve(Convolution, Wanted),
+    Reduce(Reduction),
+    /// Rows of so many elements; the logarithm if true.
+    Softmax(usize, bool),
+    /// A view in C order.
+    Copy(Walk),
+    /// Zeros, and the argument by the walk from the place on.
+    Place(Walk, usize),
+    /// Arguments by walks into the whole, from places on.
+    Concat(Vec<(Walk, usize)>),
+    /// (rows in the data, elements in a row)
+    Gather(usize, usize),
+    Scatter(usize, usize),
+    OneHot(usize),
+    Pool(Pool, Pooling),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pooling {
+    Sum,
+    Unpool,
+    Pick,
+    Place,
+}
+
+/// A kernel, what it reads and which buffers it writes.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub kernel: Kernel,
+    pub element: Element,
+    pub reads: Vec<View>,
+    /// The elements read of every dense view.
+    pub lengths: Vec<usize>,
+    /// Buffers and how much of them.
+    pub writes: Vec<(usize, usize)>,
+}
+
+/// The arrays that a step reads.
+pub(super) struct Reads<'a, T> {
+    views: &'a [View],
+    lengths: &'a [usize],
+    sources: Sources<'a, T>,
+    reals: &'a [Vec<T>],
+    indices: &'a [Vec<i64>],
+    constants: &'a [Vec<T>],
+    known: &'a [Source],
+}
+
+impl<'a, T> Reads<'a, T> {
+    /// The array behind read `k` and where the view begins in it.
+    #[inline(always)]
+    pub(super) fn get(&self, k: usize) -> (&'a [T], usize) {
+        let View { place, offset, .. } = self.views[k];
+        let from = match place {
+            Place::Theta => self.sources.theta,
+            Place::Direction => self.sources.direction,
+            Place::Value(buffer) => &self.reals[buffer],
+            Place::Constant(i) => &self.constants[i],
+            Place::Input(slot) => match self.sources.inputs[slot] {
+                Input::Real(values) => values,
+                Input::Index(_) => &[],
+            },
+        };
+        (from, offset)
+    }
+
+    /// All of a dense read.
+    fn dense(&self, k: usize) -> &'a [T] {
+        let (from, offset) = self.get(k);
+        &from[offset..offset + self.lengths[k]]
+    }
+
+    /// The array of indices behind read `k`.
+    fn indices(&self, k: usize) -> (&'a [i64], usize) {
+        let View { place, offset, .. } = self.views[k];
+        let from: &[i64] = match place {
+            Place::Value(buffer) => &self.indices[buffer],
+            Place::Constant(i) => match &self.known[i] {
+                Source::Array(values) => match &**values {
+                    Values::Index(values) => values,
+                    Values::Real(_) => &[],
+                },
+                Source::Number(_) => &[],
+            },
+            Place::Input(slot) => match self.sources.inputs[slot] {
+                Input::Index(values) => values,
+                Input::Real(_) => &[],
+            },
+            Place::Theta | Place::Direction => &[],
+        };
+        (from, offset)
+    }
+
+    fn dense_indices(&self, k: usize) -> &'a [i64] {
+        let (from, offset) = self.indices(k);
+        &from[offset..offset + self.lengths[k]]
+    }
+}
+
+impl<T: Real> Memory<T> {
+    /// The array of output `k` of the last run.
+    pub fn output(&self, k: usize) -> &[T] {
+        let output = self.outputs.get(k).and_then(|(buffer, len)| self.reals.get(*buffer)?.get(..*len));
+        output.unwrap_or_default()
+    }
+
+    /// How many bytes are kept.
+    pub fn bytes(&self) -> usize {
+        let all = self.reals.iter().chain(&self.constants).chain(&self.work.blocks).chain(&self.work.pair);
+        all.map(|array| array.len() * size_of::<T>()).sum::<usize>()
+            + self.indices.iter().map(|array| array.len() * size_of::<i64>()).sum::<usize>()
+    }
+
+    /// Makes the arrays of a plan, unless they are there.
+    fn prepare(&mut self, plan: &Plan) {
+        if self.plan == plan.number {
+            return;
+        }
+        self.reals = plan.reals.iter().map(|len| vec![T::ZERO; *len]).collect();
+        self.indices = plan.indices.iter().map(|len| vec![0; *len]).collect();
+        let constant = |source: &Source| match source {
+            Source::Number(number) => vec![T::of(*number)],
+            Source::Array(values) => match &**values {
+                Values::Real(values) => values.iter().map(|x| T::of(*x)).collect(),
+                Values::Index(_) => Vec::new(),
+            },
+        };
+        self.constants = plan.constants.iter().map(constant).collect();
+        self.outputs.clone_from(&plan.outputs);
+        self.plan = plan.number;
+    }
+}
+
+impl Plan {
+    /// Computes the outputs, which are then found in `memory`. `stop` is asked before every step.
+    ///
+    /// Errors: a source that is missing, holds the other kind of element or has another length; an index out of range;
+    /// cancelled, once `stop` says so. Never allocates after the first run on one memory.
+    pub fn run<T: Real>(
+        &self,
+        memory: &mut Memory<T>,
+        sources: Sources<'_, T>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Error> {
+        self.check(&sources)?;
+        memory.prepare(self);
+        for step in &self.steps {
+            if stop() {
+                return Err(Error::cancelled());
+            }
+            match step.element {
+                Element::Real => self.step(step, memory, sources)?,
+                Element::Index => self.index_step(step, memory, sources)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn check<T>(&self, sources: &Sources<'_, T>) -> Result<(), Error> {
+        for &(slot, count, element) in &self.inputs {
+            let (n, of) = match sources.inputs.get(slot) {
+                Some(Input::Real(values)) => (values.len(), Element::Real),
+                Some(Input::Index(values)) => (values.len(), Element::Index),
+                None => return Err(Error::argument(format!("input {slot} is missing"))),
+            };
+            if (n, of) != (count, element) {
+                return Err(Error::argument(format!(
+                    "input {slot}: {n} values ({of:?}), expected {count} ({element:?})"
+                )));
+            }
+        }
+        let vectors = [("theta", sources.theta, self.theta), ("the direction", sources.direction, self.direction)];
+        for (what, vector, end) in vectors {
+            if vector.len() < end {
+                return Err(Error::argument(format!("{what} ends before element {end}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn step<T: Real>(&self, step: &Step, memory: &mut Memory<T>, sources: Sources<'_, T>) -> Result<(), Error> {
+        let Memory { reals, indices, constants, taken, work, .. } = memory;
+        // What a step writes is taken out of memory while it reads the rest.
+        taken.extend(step.writes.iter().map(|(buffer, _)| std::mem::take(&mut reals[*buffer])));
+        let (views, lengths, known) = (&step.reads, &step.lengths, &self.constants);
+        let reads = Reads { views, lengths, sources, reals, indices, constants, known };
+        let done = match &step.kernel {
+            Kernel::Chain(chain) => {
+                chain.run(&reads, taken, &mut work.blocks);
+                Ok(())
+            }
+            kernel => {
+                let len = step.writes[0].1;
+                kernel.run(&reads, &mut taken[0][..len], work)
+            }
+        };
+        step.writes.iter().zip(taken.drain(..)).for_each(|((buffer, _), array)| reals[*buffer] = array);
+        done
+    }
+
+    /// Indices only move.
+    fn index_step<T: Real>(&self, step: &Step, memory: &mut Memory<T>, sources: Sources<'_, T>) -> Result<(), Error> {
+        let Memory { reals, indices, constants, .. } = memory;
+        let (buffer, len) = step.writes[0];
+        let mut taken = std::mem::take(&mut indices[buffer]);
+        let (views, lengths, known) = (&step.reads, &step.lengths, &self.constants);
+        let reads = Reads { views, lengths, sources, reals, indices, constants, known };
+        let out = &mut taken[..len];
+        let done = match &step.kernel {
+            Kernel::Copy(walk) => {
+                let (from, offset) = reads.indices(0);
+                walk.gather(from, offset, out);
+                Ok(())
+            }
+            Kernel::Concat(walks) => {
+                for (k, (walk, offset)) in walks.iter().enumerate() {
+                    walk.scatter(reads.dense_indices(k), *offset, out);
+                }
+                Ok(())
+            }
+            Kernel::Gather(size, inner) => {
+                copy::gather(reads.dense_indices(0), reads.dense_indices(1), *size, *inner, out)
+            }
+            other => Err(Error::unsupported(format!("{other:?} of indices"))),
+        };
+        indices[buffer] = taken;
+        done
+    }
+}
+
+impl Kernel {
+    fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [T], work: &mut Work<T>) -> Result<(), Error> {
+        let dense = |k: usize| reads.dense(k);
+        let Work { pair, .. } = work;
+        match self {
+            Kernel::Chain(_) => {}
+            Kernel::Product(product) => product.run([reads.get(0), reads.get(1)], out),
+            Kernel::Convolve(convolution, Wanted::Result) => {
+                convolution.result(dense(0), dense(1), out, pair);
+            }
+            Kernel::Convolve(convolution, Wanted::Image) => convolution.image(dense(0), dense(1), out, pair),
+            Kernel::Convolve(convolution, Wanted::Kernel) => {
+                convolution.kernel(dense(0), dense(1), out, pair);
+            }
+            Kernel::Reduce(reduction) => reduction.run(dense(0), out, pair),
+            Kernel::Softmax(n, log) => reduce::softmax(dense(0), *n, *log, out),
+            Kernel::Copy(walk) => {
+                let (from, offset) = reads.get(0);
+                walk.gather(from, offset, out);
+            }
+            Kernel::Place(walk, offset) => {
+                out.fill(T::ZERO);
+                walk.scatter(dense(0), *offset, out);
+            }
+            Kernel::Concat(walks) => {
+                walks.iter().enumerate().for_each(|(k, (walk, offset))| walk.scatter(dense(k), *offset, out));
+            }
+            Kernel::Gather(size, inner) => {
+                return copy::gather(dense(0), reads.dense_indices(1), *size, *inner, out);
+            }
+            Kernel::Scatter(size, inner) => {
+                return copy::scatter(dense(0), reads.dense_indices(1), *size, *inner, out);
+            }
+            Kernel::OneHot(classes) => return copy::one_hot(reads.dense_indices(0), *classes, out),
+            Kernel::Pool(pool, Pooling::Sum) => pool.sum(dense(0), out),
+            Kernel::Pool(pool, Pooling::Unpool) => pool.unpool(dense(0), out),
+            Kernel::Pool(pool, Pooling::Pick) => pool.pick(dense(0), dense(1), out, &mut pair[0]),
+            Kernel::Pool(pool, Pooling::Place) => pool.place(dense(0), dense(1), out, pair),
+        }
+        Ok(())
+    }
+}
