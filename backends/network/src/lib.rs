@@ -11,6 +11,7 @@ mod idx;
 mod mlp;
 pub mod model;
 mod objective;
+pub mod onnx;
 mod start;
 mod symmetry;
 
