@@ -21,21 +21,34 @@ impl Graph {
     /// Whether the first axis of `of` is that of all inputs, and no sample's part depends on another sample. Inputs of
     /// one sample prove nothing: ask for batches of two or more.
     pub fn is_samplewise(&self, of: Id) -> bool {
+        let is_batch = |node: &Node| match &node.op {
+            Op::Input { shape, .. } => shape.first() == self.shape(of).first(),
+            _ => true,
+        };
+        self.batch_axis(of) == Some(0) && self.nodes().iter().all(is_batch)
+    }
+
+    /// The axis of `of` along which the samples of all inputs stand one after the other, each with as many places as any
+    /// other, if nothing before it mixed them.
+    pub fn batch_axis(&self, of: Id) -> Option<usize> {
         let size = |node: &Node| match &node.op {
             Op::Input { shape, .. } => Some(shape.first().copied().unwrap_or(0)),
             _ => None,
         };
         let mut sizes = self.nodes().iter().filter_map(size);
-        let Some(n) = sizes.next().filter(|n| *n > 1) else { return false };
+        let n = sizes.next().filter(|n| *n > 1)?;
         if sizes.any(|m| m != n) {
-            return false;
+            return None;
         }
         let mut batches: Vec<Batch> = Vec::with_capacity(of.index() + 1);
         for node in &self.nodes()[..=of.index()] {
             let batch = self.batch(node, &batches, n);
             batches.push(batch);
         }
-        batches[of.index()] == Batch::Along(0) && self.shape(of)[0] == n
+        match batches[of.index()] {
+            Batch::Along(axis) => Some(axis),
+            _ => None,
+        }
     }
 
     fn batch(&self, node: &Node, known: &[Batch], n: usize) -> Batch {

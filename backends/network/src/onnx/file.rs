@@ -263,6 +263,10 @@ impl File {
         let value = find(&values, &self.output)?;
         let value =
             value.ok_or_else(|| Error::unsupported(format!("nothing that is read computes {:?}", self.output)))?;
+        let value = match value {
+            Value::Known(tensor) => Value::Known(tensor.cast(Kind::Real)),
+            other => other,
+        };
         let output = lowering
             .real(&value)
             .map_err(|error| Error { text: format!("output {:?}: {}", self.output, error.text), ..error })?;
@@ -338,7 +342,10 @@ impl File {
 
     /// Adds what other files hold.
     pub fn hash_external(&self, hash: &mut Sha256) -> Result<(), Error> {
-        for tensor in self.graph.initializer.iter().filter(|t| t.data_location() != 0) {
+        let inputs = self.nodes.iter().flat_map(|i| &self.graph.node[*i].input);
+        let entering: HashSet<&str> = inputs.map(String::as_str).collect();
+        let enters = |t: &&TensorProto| t.data_location() != 0 && entering.contains(t.name());
+        for tensor in self.graph.initializer.iter().filter(enters) {
             hash.update(tensor.name());
             let all = tensors::read(tensor, self.folder.as_deref())?;
             all.reals().iter().for_each(|x| hash.update(x.to_le_bytes()));

@@ -22,6 +22,8 @@ pub(super) enum Value {
     /// A weight, by its place in [`Lowering::weights`]: a node for whoever computes with it, known to whoever asks.
     Weight(usize),
     Node(Id, Kind),
+    /// What torch makes of a split.
+    List(Vec<Value>),
 }
 
 /// What an operator gives.
@@ -93,6 +95,9 @@ impl<'m> Lowering<'m> {
         self.folding = false;
         let small = std::mem::replace(&mut self.graph, graph);
         let results = results?;
+        if results.iter().any(|value| matches!(value, Value::List(_))) {
+            return lower(self, call);
+        }
         if small.nodes().iter().any(|node| elements(&node.of.shape).is_none_or(|n| n > FOLD_MAX)) {
             return lower(self, call);
         }
@@ -122,6 +127,7 @@ impl<'m> Lowering<'m> {
             Value::Known(tensor) => tensor.shape.clone(),
             Value::Weight(i) => self.weights[*i].shape.clone(),
             Value::Node(id, _) => self.graph.shape(*id).to_vec(),
+            Value::List(_) => Shape::new(),
         }
     }
 
@@ -129,6 +135,7 @@ impl<'m> Lowering<'m> {
     pub fn array(&mut self, value: &Value) -> Result<Id, Error> {
         match value {
             Value::Node(id, _) => Ok(*id),
+            Value::List(_) => Err(Error::unsupported("it takes a list of arrays")),
             Value::Weight(i) => {
                 let Weight { shape, offset, .. } = &self.weights[*i];
                 self.graph.parameter(*offset, shape.clone())
@@ -175,7 +182,7 @@ impl<'m> Lowering<'m> {
         match value {
             Value::Known(tensor) => Ok(tensor.clone()),
             Value::Weight(i) => tensors::read(self.weights[*i].tensor, self.folder),
-            Value::Node(..) => Err(Error::unsupported(
+            Value::Node(..) | Value::List(_) => Err(Error::unsupported(
                 "an argument that decides shapes depends on the numbers of the inputs, not only on the batch size",
             )),
         }
@@ -199,7 +206,7 @@ impl<'m> Lowering<'m> {
     pub fn kind(&self, value: &Value) -> Kind {
         match value {
             Value::Known(tensor) => tensor.kind,
-            Value::Weight(_) => Kind::Real,
+            Value::Weight(_) | Value::List(_) => Kind::Real,
             Value::Node(_, kind) => *kind,
         }
     }

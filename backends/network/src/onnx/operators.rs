@@ -39,6 +39,8 @@ const TABLE: &[(&[&str], Lower)] = &[
     (&["Transpose"], shape::transpose),
     (&["Concat"], shape::concat),
     (&["Split"], shape::split),
+    (&["SplitToSequence"], shape::split_to_sequence),
+    (&["SequenceAt"], shape::sequence_at),
     (&["Slice"], shape::slice),
     (&["Expand"], shape::expand),
     (&["Tile"], shape::tile),

@@ -91,7 +91,8 @@ pub(super) fn rounding(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         _ => {
             let y = divisors.get(if divisors.len() == 1 { 0 } else { i }).copied().unwrap_or(f64::NAN);
             // The sign of the divisor, unless it is asked to be that of the dividend.
-            if c.is_on("fmod") { x % y } else { x - (x / y).floor() * y }
+            let rest = x % y;
+            if !c.is_on("fmod") && rest != 0.0 && (rest < 0.0) != (y < 0.0) { rest + y } else { rest }
         }
     };
     if by.as_ref().is_some_and(|by| by.values.len() != 1 && by.shape != x.shape) {

@@ -103,7 +103,7 @@ pub(super) fn conv_transpose(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let mut size = [0; 2];
     for axis in 0..2 {
         let reach = (kernel[axis] - 1) * dilations[axis] + 1;
-        let full = strides[axis] * (l.graph.shape(x)[axis + 1] - 1) + extra[axis] + reach;
+        let mut full = strides[axis] * (l.graph.shape(x)[axis + 1] - 1) + extra[axis] + reach;
         let asked = match (c.ints("output_shape"), same) {
             (Some(shape), _) => {
                 let at = (axis + shape.len()).checked_sub(2).and_then(|i| shape.get(i));
@@ -113,7 +113,8 @@ pub(super) fn conv_transpose(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             _ => None,
         };
         if let Some(asked) = asked {
-            let total = full.checked_sub(asked).ok_or_else(|| c.refuse(format!("an output of {asked} rows")))?;
+            full = full.max(asked);
+            let total = full - asked;
             let half = total / 2;
             (begin[axis], end[axis]) = if same == "SAME_UPPER" { (half, total - half) } else { (total - half, half) };
         }

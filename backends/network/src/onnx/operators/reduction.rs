@@ -1,7 +1,7 @@
 //! Sums, means and maxima over axes, and what is made of them.
 
 use super::super::lowering::{Call, Lowering, Results, Value, real};
-use super::super::tensors::Kind;
+use super::super::tensors::{Kind, Tensor};
 use super::shape::axes;
 use crate::graph::Id;
 use crate::graph::op::{Op, Unary};
@@ -17,17 +17,11 @@ pub(super) fn reduce(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         None => (0..shape.len()).collect(),
     };
     let kind = l.kind(c.input(0)?);
-    let known = match c.input(0)? {
-        Value::Known(tensor) => Some(tensor.clone()),
-        _ => None,
-    };
-    if let Some(tensor) = known.filter(|t| c.op() == "ReduceProd" && axes.len() == t.shape.len()) {
-        let mut product = Value::Known(super::super::tensors::Tensor::real(tensor.reals().iter().product()));
-        if let Value::Known(tensor) = &mut product {
-            tensor.shape = if c.int("keepdims").unwrap_or(1) != 0 { vec![1; shape.len()] } else { Vec::new() };
-            *tensor = tensor.cast(kind);
+    if let (Value::Known(tensor), "ReduceProd") = (c.input(0)?, c.op()) {
+        // Of no number at all: the element count of a scalar's shape.
+        if tensor.values.is_empty() {
+            return Ok(vec![Value::Known(Tensor::real(1.0).cast(kind))]);
         }
-        return Ok(vec![product]);
     }
     let x = l.real(c.input(0)?)?;
     let reduced = reduced(l, c, x, &axes)?;
@@ -72,7 +66,17 @@ fn reduced(l: &mut Lowering<'_>, c: &Call<'_>, x: Id, axes: &[usize]) -> Result<
             let log = g.unary(Unary::Log, sum)?;
             g.add(top, log)
         }
-        _ => Err(c.refuse("a product over a part of the axes, or of what is not known,")),
+        _ => {
+            let mut product = x;
+            for axis in axes {
+                let factors =
+                    (0..g.shape(x)[*axis]).map(|i| g.narrow(product, *axis, i, 1)).collect::<Result<Vec<Id>, _>>()?;
+                let mut factors = factors.into_iter();
+                let first = factors.next().unwrap_or(product);
+                product = factors.try_fold(first, |product, factor| g.mul(product, factor))?;
+            }
+            Ok(product)
+        }
     }
 }
 

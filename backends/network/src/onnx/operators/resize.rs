@@ -88,8 +88,8 @@ pub(super) fn resize(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         Some(axes) => axes.iter().map(|axis| c.axis(*axis, shape.len())).collect::<Result<Vec<usize>, Error>>()?,
         None => (0..shape.len()).collect(),
     };
-    if c.is_on("antialias") || c.text("keep_aspect_ratio_policy", "stretch") != "stretch" {
-        return Err(c.refuse("antialias or keep_aspect_ratio_policy"));
+    if c.is_on("antialias") {
+        return Err(c.refuse("antialias"));
     }
     let mode = c.text("mode", "nearest");
     if !["nearest", "linear"].contains(&mode) {
@@ -101,11 +101,23 @@ pub(super) fn resize(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     if given != listed.len() {
         return Err(Error::argument(format!("{given} scales or sizes for {} axes", listed.len())));
     }
+    // One scale for all axes, so that none is larger, or smaller, than asked for.
+    let ratios = new.iter().flatten().zip(&listed).map(|(new, axis)| *new as f64 / shape[*axis] as f64);
+    let common = match c.text("keep_aspect_ratio_policy", "stretch") {
+        "stretch" => None,
+        "not_larger" => ratios.reduce(f64::min),
+        "not_smaller" => ratios.reduce(f64::max),
+        other => return Err(c.refuse(format!("keep_aspect_ratio_policy = {other:?}"))),
+    };
     let mut x = l.real(c.input(0)?)?;
     for (i, &axis) in listed.iter().enumerate() {
         let size = shape[axis];
         let (scale, count) = match (&scales, &new) {
             (Some(scales), _) => (scales[i], (size as f64 * scales[i]).floor()),
+            (None, Some(_)) if common.is_some() => {
+                let scale = common.unwrap_or(1.0);
+                (scale, (size as f64 * scale).round())
+            }
             (None, Some(new)) => (new[i] as f64 / size as f64, new[i] as f64),
             (None, None) => return Err(Error::argument("neither scales nor sizes are given")),
         };
@@ -123,9 +135,11 @@ pub(super) fn resize(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
 
 /// Where every new row stands among the old ones.
 fn coordinates(c: &Call<'_>, size: usize, count: usize, scale: f64) -> Result<Vec<f64>, Error> {
-    let default = "half_pixel";
-    let (size, n) = (size as f64, count as f64);
-    let at: fn(f64, f64, f64, f64) -> f64 = match c.text("coordinate_transformation_mode", default) {
+    // The new size before it is cut to a whole number, but for one of the modes.
+    let (size, cut) = (size as f64, count as f64);
+    let mode = c.text("coordinate_transformation_mode", "half_pixel");
+    let n = if mode == "half_pixel_symmetric" { cut } else { size * scale };
+    let at: fn(f64, f64, f64, f64) -> f64 = match mode {
         "half_pixel" => |i, _, _, scale| (i + 0.5) / scale - 0.5,
         "asymmetric" => |i, _, _, scale| i / scale,
         "align_corners" => |i, size, n, _| if n == 1.0 { 0.0 } else { i * (size - 1.0) / (n - 1.0) },

@@ -51,11 +51,8 @@ pub(super) fn reshape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             size => *sizes(&[size])?.first().unwrap_or(&0),
         });
     }
-    if let (Some(baked), Value::Node(..), Some(first)) = (l.baked, data, shape.first_mut()) {
-        // The file was written for another batch: its first axis, and only that, is the one wanted.
-        if *first == baked && from.first() == Some(&l.batch) && target[0] > 0 {
-            *first = l.batch;
-        }
+    if let (Some(baked), Value::Node(id, _)) = (l.baked, data) {
+        rebatch(l, *id, baked, &target, &mut shape);
     }
     if let Some(i) = rest {
         let (all, known) = (elements(&from).unwrap_or(0), elements(&shape).unwrap_or(0));
@@ -67,6 +64,25 @@ pub(super) fn reshape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let x = l.array(data)?;
     let y = l.graph.reshape(x, shape)?;
     same(l, c, y)
+}
+
+/// Of a shape that was written for batches of `baked`, makes one for those wanted: the axis that starts where the samples
+/// do is scaled. Whether that was right is proved in the end, on the graph.
+fn rebatch(l: &Lowering<'_>, data: Id, baked: usize, target: &[i64], shape: &mut [usize]) {
+    let Some(axis) = l.graph.batch_axis(data) else { return };
+    let outer: usize = l.graph.shape(data)[..axis].iter().product();
+    let mut before = 1usize;
+    for (size, asked) in shape.iter_mut().zip(target) {
+        // What is copied or left over has the right size already.
+        if *asked < 0 || before > outer || (*asked == 0 && before == outer && *size % l.batch == 0) {
+            return;
+        }
+        if *asked > 0 && before == outer && *size % baked == 0 {
+            *size = (*size / baked).saturating_mul(l.batch);
+            return;
+        }
+        before = before.saturating_mul(*size);
+    }
 }
 
 /// Two axes: those before `axis` and the others.
@@ -149,19 +165,62 @@ pub(super) fn split(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             (0..parts).map(|i| from[axis].saturating_sub(i * each).min(each)).collect()
         }
     };
-    if elements(&[lengths.len()]) != Some(parts)
-        || lengths.iter().try_fold(0usize, |n, d| n.checked_add(*d)) != Some(from[axis])
-    {
-        return Err(Error::argument(format!("lengths {lengths:?} of {} along axis {axis} of {from:?}", parts)));
+    if lengths.len() != parts {
+        return Err(Error::argument(format!("{parts} parts of lengths {lengths:?}")));
+    }
+    split_into(l, c, axis, &lengths)
+}
+
+fn split_into(l: &mut Lowering<'_>, c: &Call<'_>, axis: usize, lengths: &[usize]) -> Results {
+    let from = l.shape(c.input(0)?);
+    if lengths.iter().try_fold(0usize, |n, d| n.checked_add(*d)) != Some(from[axis]) {
+        return Err(Error::argument(format!("lengths {lengths:?} along axis {axis} of {from:?}")));
     }
     let (x, kind) = (l.array(c.input(0)?)?, l.kind(c.input(0)?));
     let mut start = 0;
-    let mut part = |length: usize| {
-        let part = l.graph.narrow(x, axis, start, length).map(|id| Value::Node(id, kind));
+    let mut part = |length: &usize| {
+        let part = l.graph.narrow(x, axis, start, *length).map(|id| Value::Node(id, kind));
         start += length;
         part
     };
-    lengths.into_iter().map(&mut part).collect()
+    lengths.iter().map(&mut part).collect()
+}
+
+/// The same as a list: of parts of one length, of given lengths, or of single rows.
+pub(super) fn split_to_sequence(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let from = l.shape(c.input(0)?);
+    let axis = c.axis(c.int("axis").unwrap_or(0), from.len())?;
+    let given = c.optional(1).map(|value| l.known(value)).transpose()?;
+    let all = from[axis];
+    let lengths = match &given {
+        Some(lengths) if !lengths.shape.is_empty() => sizes(&lengths.indices())?,
+        other => {
+            let each =
+                other.as_ref().map_or(Ok(1), |t| sizes(&t.indices()).map(|s| s.first().copied().unwrap_or(0)))?;
+            if each == 0 {
+                return Err(Error::argument("parts of length 0"));
+            }
+            (0..modest(all.div_ceil(each))?).map(|i| (all - i * each).min(each)).collect()
+        }
+    };
+    let mut parts = split_into(l, c, axis, &lengths)?;
+    if given.is_none() && c.int("keepdims") == Some(0) {
+        let row: Shape = from.iter().enumerate().filter(|(i, _)| *i != axis).map(|(_, d)| *d).collect();
+        for part in &mut parts {
+            if let Value::Node(id, _) = part {
+                *id = l.graph.reshape(*id, row.clone())?;
+            }
+        }
+    }
+    Ok(vec![Value::List(parts)])
+}
+
+/// One element of a list.
+pub(super) fn sequence_at(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let Value::List(all) = c.input(0)? else { return Err(Error::argument("argument 0 is no list")) };
+    let at = l.number(c, 1)?.ok_or_else(|| Error::argument("the position is missing"))?;
+    let at = c.axis(at as i64, all.len())?;
+    Ok(vec![all[at].clone()])
 }
 
 /// A part, by steps that may walk back.
@@ -320,8 +379,13 @@ pub(super) fn depth(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             other => return Err(c.refuse(format!("mode = {other:?}"))),
         }
     } else {
+        let apart = vec![n, channels, height / block, block, width / block, block];
         let shape = vec![n, channels * block * block, height / block, width / block];
-        (vec![n, channels, height / block, block, width / block, block], [0, 3, 5, 1, 2, 4], shape)
+        match c.text("mode", "DCR") {
+            "DCR" => (apart, [0, 3, 5, 1, 2, 4], shape),
+            "CRD" => (apart, [0, 1, 3, 5, 2, 4], shape),
+            other => return Err(c.refuse(format!("mode = {other:?}"))),
+        }
     };
     let apart = l.graph.reshape(x, apart)?;
     let turned = l.graph.transpose(apart, &perm)?;
