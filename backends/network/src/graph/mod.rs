@@ -11,7 +11,7 @@ pub mod evaluate;
 pub mod forward;
 pub mod op;
 pub mod reverse;
-mod samples;
+pub(crate) mod samples;
 pub mod shape;
 #[cfg(test)]
 mod tests;

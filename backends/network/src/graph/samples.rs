@@ -11,10 +11,16 @@ use super::{Graph, Id, Node};
 enum Batch {
     /// The array is the same for every batch.
     Without,
-    /// Along this axis, sample after sample, each with as many places as any other.
-    Along(usize),
+    Along(Place),
     /// Somewhere, or mixed.
     Mixed,
+}
+
+/// An axis whose places are counted by (outer, sample, inner): `before` is how many outer ones there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub axis: usize,
+    pub before: usize,
 }
 
 impl Graph {
@@ -25,12 +31,11 @@ impl Graph {
             Op::Input { shape, .. } => shape.first() == self.shape(of).first(),
             _ => true,
         };
-        self.batch_axis(of) == Some(0) && self.nodes().iter().all(is_batch)
+        self.batch_place(of) == Some(Place { axis: 0, before: 1 }) && self.nodes().iter().all(is_batch)
     }
 
-    /// The axis of `of` along which the samples of all inputs stand one after the other, each with as many places as any
-    /// other, if nothing before it mixed them.
-    pub fn batch_axis(&self, of: Id) -> Option<usize> {
+    /// Where in `of` the samples of all inputs stand, if nothing before it mixed them.
+    pub(crate) fn batch_place(&self, of: Id) -> Option<Place> {
         let size = |node: &Node| match &node.op {
             Op::Input { shape, .. } => Some(shape.first().copied().unwrap_or(0)),
             _ => None,
@@ -46,7 +51,7 @@ impl Graph {
             batches.push(batch);
         }
         match batches[of.index()] {
-            Batch::Along(axis) => Some(axis),
+            Batch::Along(place) => Some(place),
             _ => None,
         }
     }
@@ -54,7 +59,7 @@ impl Graph {
     fn batch(&self, node: &Node, known: &[Batch], n: usize) -> Batch {
         let args: Vec<Batch> = node.args.iter().map(|id| known[id.index()]).collect();
         if matches!(node.op, Op::Input { .. }) {
-            return Batch::Along(0);
+            return Batch::Along(Place { axis: 0, before: 1 });
         }
         if args.iter().all(|b| *b == Batch::Without) {
             return Batch::Without;
@@ -63,34 +68,39 @@ impl Graph {
             return Batch::Mixed;
         }
         let from = |k: usize| self.shape(node.args[k]);
-        let when = |holds: bool, axis: usize| if holds { Batch::Along(axis) } else { Batch::Mixed };
-        // All that have the batch have it along one axis.
-        let mut axes = args.iter().filter_map(|b| if let Batch::Along(axis) = b { Some(*axis) } else { None });
-        let axis = axes.next().unwrap_or(0);
-        let is_one = axes.all(|other| other == axis);
+        // All that have the batch have it in one place.
+        let mut places = args.iter().filter_map(|b| if let Batch::Along(place) = b { Some(*place) } else { None });
+        let Some(Place { axis, before }) = places.next() else { return Batch::Mixed };
+        let is_one = places.all(|other| other == Place { axis, before });
+        let when = |holds: bool, axis: usize| if holds { Batch::Along(Place { axis, before }) } else { Batch::Mixed };
         let first = matches!(args.first(), Some(Batch::Along(_)));
         let second = matches!(args.get(1), Some(Batch::Along(_)));
         match &node.op {
             Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Broadcast(_) | Op::OneHot { .. } => when(is_one, axis),
             Op::Reshape(shape) => {
-                let outer: usize = from(0)[..axis].iter().product();
-                let mut before = 1;
-                for (i, size) in shape.iter().enumerate() {
-                    if before == outer && *size > 1 {
-                        return when(size.is_multiple_of(n), i);
+                let outer = from(0)[..axis].iter().product::<usize>() * before;
+                let mut above = 1;
+                for (axis, size) in shape.iter().enumerate() {
+                    // The axis in which the outer places end holds the samples, all of them or none.
+                    if above * size > outer {
+                        let before = outer / above;
+                        let fits = outer.is_multiple_of(above) && size.is_multiple_of(before * n);
+                        return if fits { Batch::Along(Place { axis, before }) } else { Batch::Mixed };
                     }
-                    before *= size;
+                    above *= size;
                 }
                 Batch::Mixed
             }
-            Op::Transpose(perm) => perm.iter().position(|from| *from == axis).map_or(Batch::Mixed, Batch::Along),
+            Op::Transpose(perm) => {
+                perm.iter().position(|from| *from == axis).map_or(Batch::Mixed, |axis| when(true, axis))
+            }
             Op::Slice { along, shape } => when(is_whole(&along[axis]) && shape[axis] == from(0)[axis], axis),
             Op::Place { along, shape } => when(is_whole(&along[axis]) && shape[axis] == from(0)[axis], axis),
             Op::Concat(by) => when(is_one && axis != *by, axis),
             Op::Gather { axis: by } => match (first, second) {
-                (true, false) if axis < *by => Batch::Along(axis),
-                (true, false) if axis > *by => Batch::Along(axis + from(1).len() - 1),
-                (false, true) => Batch::Along(by + axis),
+                (true, false) if axis < *by => when(true, axis),
+                (true, false) if axis > *by => when(true, axis + from(1).len() - 1),
+                (false, true) => when(true, by + axis),
                 _ => Batch::Mixed,
             },
             Op::Sum(over) | Op::Largest(over) => when(!over.contains(&axis), axis),
@@ -150,6 +160,17 @@ mod tests {
         assert!(!apart(&[3, 4], |g, x| g.flip(x).and_then(|t| g.push(Op::Softmax, &[t])).and_then(|t| g.flip(t))));
         assert!(!apart(&[3, 4], |g, x| g.narrow(x, 0, 1, 2)));
         assert!(!apart(&[3, 4], |g, x| g.reshape(x, vec![1, 12])));
+        // Rows of a product, the samples in the middle: [4, n, 6] as [4 n, 6].
+        assert!(apart(&[3, 4, 6], |g, x| {
+            let turned = g.transpose(x, &[1, 0, 2])?;
+            let w = g.parameter(0, vec![6, 2])?;
+            let y = g.matmul(turned, w)?;
+            g.transpose(y, &[1, 0, 2])
+        }));
+        assert!(!apart(&[3, 4, 6], |g, x| {
+            let turned = g.transpose(x, &[1, 0, 2])?;
+            g.reshape(turned, vec![3, 4, 6])
+        }));
         assert!(apart(&[3, 4], |g, x| g.reshape(x, vec![3, 2, 2]).and_then(|y| g.sum(y, &[2]))));
     }
 }

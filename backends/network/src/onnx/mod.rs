@@ -47,8 +47,8 @@ pub struct OnnxModel {
     is_weight: Vec<bool>,
     kind: OutputKind,
     is_joint: bool,
-    /// Whether other batch sizes than the file's give the same per sample.
-    is_free: bool,
+    /// Why other batch sizes than the file's cannot be had, if so.
+    stuck: Option<String>,
     hash: String,
     notes: Vec<String>,
 }
@@ -122,29 +122,33 @@ impl OnnxModel {
             multiplied[place[offset]] || shape.iter().filter(|size| **size > 1).count() > 1
         });
         let is_weight = is_weight.collect();
-        let is_free = match file.batch {
-            Batch::Free | Batch::None => true,
+        let stuck = match file.batch {
+            Batch::Free | Batch::None => None,
             Batch::Fixed(n) => {
                 let other = if n == TRIALS[0] { TRIALS[1] } else { TRIALS[0] };
-                file.lower(other).is_ok_and(|(graph, output)| {
-                    graph.shape(output).get(1..) == shape.get(1..) && graph.is_samplewise(output)
-                })
+                match file.lower(other) {
+                    Err(error) => Some(error.text),
+                    Ok((graph, output)) => {
+                        let is_same = graph.shape(output).get(1..) == shape.get(1..) && graph.is_samplewise(output);
+                        (!is_same).then(|| "its samples may see each other".to_owned())
+                    }
+                }
             }
         };
-        if let (Batch::Fixed(n), true) = (file.batch, is_free) {
+        if let (Batch::Fixed(n), None) = (file.batch, &stuck) {
             notes.push(format!(
-                "the file is written for batches of {n}; its samples do not see each other, so others do"
+                "the file is written for batches of {n}; its samples do not see each other: any will do"
             ));
         }
         let is_joint = match file.batch {
-            Batch::Fixed(1) => !is_free,
+            Batch::Fixed(1) => stuck.is_some(),
             Batch::None => true,
             _ => !graph.is_samplewise(outputs[0]),
         };
         file.hash_external(&mut hash)?;
         let parameters = file.parameters();
         let hash = hex(hash.finalize().as_slice());
-        Ok(OnnxModel { file, parameters, is_weight, kind, is_joint, is_free, hash, notes })
+        Ok(OnnxModel { file, parameters, is_weight, kind, is_joint, stuck, hash, notes })
     }
 
     /// What was decided in reading that the user may want to know: a line each.
@@ -180,11 +184,10 @@ impl Model for OnnxModel {
         if n == 0 {
             return Err(Error::argument("a batch of 0 samples"));
         }
-        if let (Batch::Fixed(fixed), false) = (self.file.batch, self.is_free) {
+        if let (Batch::Fixed(fixed), Some(reason)) = (self.file.batch, &self.stuck) {
             if fixed != n {
                 return Err(Error::unsupported(format!(
-                    "the model was exported for batches of {fixed}, not {n}, and cannot be read for others: \
-                     export it with a dynamic first axis"
+                    "the model was exported for batches of {fixed}, not {n}; export it with a dynamic first axis ({reason})"
                 )));
             }
         }

@@ -69,19 +69,22 @@ pub(super) fn reshape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
 /// Of a shape that was written for batches of `baked`, makes one for those wanted: the axis that starts where the samples
 /// do is scaled. Whether that was right is proved in the end, on the graph.
 fn rebatch(l: &Lowering<'_>, data: Id, baked: usize, target: &[i64], shape: &mut [usize]) {
-    let Some(axis) = l.graph.batch_axis(data) else { return };
-    let outer: usize = l.graph.shape(data)[..axis].iter().product();
-    let mut before = 1usize;
+    let Some(place) = l.graph.batch_place(data) else { return };
+    let outer = l.graph.shape(data)[..place.axis].iter().product::<usize>() * place.before;
+    let mut above = 1usize;
     for (size, asked) in shape.iter_mut().zip(target) {
-        // What is copied or left over has the right size already.
-        if *asked < 0 || before > outer || (*asked == 0 && before == outer && *size % l.batch == 0) {
+        // What is left over gets the right size anyway.
+        if *asked < 0 || above > outer {
             return;
         }
-        if *asked > 0 && before == outer && *size % baked == 0 {
-            *size = (*size / baked).saturating_mul(l.batch);
+        let inside = (outer / above).saturating_mul(baked);
+        if (above == outer && *size % baked == 0) || above.saturating_mul(*size) > outer {
+            if *asked > 0 && *size % inside.max(1) == 0 {
+                *size = (*size / baked).saturating_mul(l.batch);
+            }
             return;
         }
-        before = before.saturating_mul(*size);
+        above = above.saturating_mul(*size);
     }
 }
 
