@@ -13,6 +13,7 @@ pub mod invariance;
 mod mlp;
 pub mod model;
 mod objective;
+pub mod onnx;
 pub mod problem;
 mod start;
 mod symmetry;

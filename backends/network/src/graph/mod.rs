@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod forward;
 pub mod op;
 pub mod reverse;
+pub(crate) mod samples;
 pub mod shape;
 #[cfg(test)]
 mod tests;

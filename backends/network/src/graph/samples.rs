@@ -1,0 +1,176 @@
+//! Whether the samples of a batch see each other: the batch's axis, followed from the inputs to the output.
+//!
+//! The answer is a proof or none: what cannot be followed counts as seen. It decides whether a batch may be cut into
+//! pieces, and whether a file that was written for one batch size may be read for another.
+
+use super::op::{Op, Stride};
+use super::{Graph, Id, Node};
+
+/// Where the samples of a batch stand in an array.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Batch {
+    /// The array is the same for every batch.
+    Without,
+    Along(Place),
+    /// Somewhere, or mixed.
+    Mixed,
+}
+
+/// An axis whose places are counted by (outer, sample, inner): `before` is how many outer ones there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub axis: usize,
+    pub before: usize,
+}
+
+impl Graph {
+    /// Whether the first axis of `of` is that of all inputs, and no sample's part depends on another sample. Inputs of
+    /// one sample prove nothing: ask for batches of two or more.
+    pub fn is_samplewise(&self, of: Id) -> bool {
+        let is_batch = |node: &Node| match &node.op {
+            Op::Input { shape, .. } => shape.first() == self.shape(of).first(),
+            _ => true,
+        };
+        self.batch_place(of) == Some(Place { axis: 0, before: 1 }) && self.nodes().iter().all(is_batch)
+    }
+
+    /// Where in `of` the samples of all inputs stand, if nothing before it mixed them.
+    pub(crate) fn batch_place(&self, of: Id) -> Option<Place> {
+        let size = |node: &Node| match &node.op {
+            Op::Input { shape, .. } => Some(shape.first().copied().unwrap_or(0)),
+            _ => None,
+        };
+        let mut sizes = self.nodes().iter().filter_map(size);
+        let n = sizes.next().filter(|n| *n > 1)?;
+        if sizes.any(|m| m != n) {
+            return None;
+        }
+        let mut batches: Vec<Batch> = Vec::with_capacity(of.index() + 1);
+        for node in &self.nodes()[..=of.index()] {
+            let batch = self.batch(node, &batches, n);
+            batches.push(batch);
+        }
+        match batches[of.index()] {
+            Batch::Along(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    fn batch(&self, node: &Node, known: &[Batch], n: usize) -> Batch {
+        let args: Vec<Batch> = node.args.iter().map(|id| known[id.index()]).collect();
+        if matches!(node.op, Op::Input { .. }) {
+            return Batch::Along(Place { axis: 0, before: 1 });
+        }
+        if args.iter().all(|b| *b == Batch::Without) {
+            return Batch::Without;
+        }
+        if args.contains(&Batch::Mixed) {
+            return Batch::Mixed;
+        }
+        let from = |k: usize| self.shape(node.args[k]);
+        // All that have the batch have it in one place.
+        let mut places = args.iter().filter_map(|b| if let Batch::Along(place) = b { Some(*place) } else { None });
+        let Some(Place { axis, before }) = places.next() else { return Batch::Mixed };
+        let is_one = places.all(|other| other == Place { axis, before });
+        let when = |holds: bool, axis: usize| if holds { Batch::Along(Place { axis, before }) } else { Batch::Mixed };
+        let first = matches!(args.first(), Some(Batch::Along(_)));
+        let second = matches!(args.get(1), Some(Batch::Along(_)));
+        match &node.op {
+            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Broadcast(_) | Op::OneHot { .. } => when(is_one, axis),
+            Op::Reshape(shape) => {
+                let outer = from(0)[..axis].iter().product::<usize>() * before;
+                let mut above = 1;
+                for (axis, size) in shape.iter().enumerate() {
+                    // The axis in which the outer places end holds the samples, all of them or none.
+                    if above * size > outer {
+                        let before = outer / above;
+                        let fits = outer.is_multiple_of(above) && size.is_multiple_of(before * n);
+                        return if fits { Batch::Along(Place { axis, before }) } else { Batch::Mixed };
+                    }
+                    above *= size;
+                }
+                Batch::Mixed
+            }
+            Op::Transpose(perm) => {
+                perm.iter().position(|from| *from == axis).map_or(Batch::Mixed, |axis| when(true, axis))
+            }
+            Op::Slice { along, shape } => when(is_whole(&along[axis]) && shape[axis] == from(0)[axis], axis),
+            Op::Place { along, shape } => when(is_whole(&along[axis]) && shape[axis] == from(0)[axis], axis),
+            Op::Concat(by) => when(is_one && axis != *by, axis),
+            Op::Gather { axis: by } => match (first, second) {
+                (true, false) if axis < *by => when(true, axis),
+                (true, false) if axis > *by => when(true, axis + from(1).len() - 1),
+                (false, true) => when(true, by + axis),
+                _ => Batch::Mixed,
+            },
+            Op::Sum(over) | Op::Largest(over) => when(!over.contains(&axis), axis),
+            Op::Softmax | Op::LogSoftmax => when(axis + 1 != from(0).len(), axis),
+            Op::MatMul => {
+                let rank = node.of.shape.len();
+                let inner = (first && axis + 1 == rank) || (second && axis + 2 == rank);
+                let both = first && second;
+                when(is_one && !inner && (!both || axis + 2 < rank), axis)
+            }
+            Op::Convolve { .. } | Op::ConvolveImage { .. } => when(axis == 0 && !second, axis),
+            Op::SumPool(_) | Op::SumUnpool { .. } | Op::PickMax(_) | Op::PlaceMax(_) => {
+                when(is_one && (axis == 0 || axis == 3), axis)
+            }
+            _ => Batch::Mixed,
+        }
+    }
+}
+
+fn is_whole(by: &Stride) -> bool {
+    *by == Stride { start: 0, step: 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::op::Element;
+    use mountainpass_sdk::Error;
+
+    /// Whether what `build` makes of an input of this shape treats its samples apart.
+    fn apart(shape: &[usize], build: impl Fn(&mut Graph, Id) -> Result<Id, Error>) -> bool {
+        let mut g = Graph::new();
+        let x = g.input(0, shape.to_vec(), Element::Real).unwrap();
+        let y = build(&mut g, x).unwrap();
+        g.is_samplewise(y)
+    }
+
+    #[test]
+    fn what_mixes_samples_is_told_from_what_does_not() {
+        let heads = |g: &mut Graph, x: Id| {
+            // [n, 4, 6] to [4, n * 2, 3] and back, as attention does.
+            let turned = g.transpose(x, &[1, 0, 2])?;
+            let merged = g.reshape(turned, vec![4, 6, 3])?;
+            let apart = g.transpose(merged, &[1, 0, 2])?;
+            let scores = g.flip(apart)?;
+            let scores = g.matmul(apart, scores)?;
+            let p = g.push(Op::Softmax, &[scores])?;
+            let y = g.matmul(p, apart)?;
+            let y = g.transpose(y, &[1, 0, 2])?;
+            let y = g.reshape(y, vec![4, 3, 6])?;
+            g.transpose(y, &[1, 0, 2])
+        };
+        assert!(apart(&[3, 4, 6], heads));
+        assert!(!apart(&[3, 4], |g, x| g.sum(x, &[0]).and_then(|s| g.add(x, s))));
+        assert!(!apart(&[3, 4], |g, x| g.flip(x).and_then(|t| g.matmul(x, t))));
+        assert!(!apart(&[3, 4], |g, x| g.reshape(x, vec![4, 3])));
+        assert!(!apart(&[3, 4], |g, x| g.flip(x).and_then(|t| g.push(Op::Softmax, &[t])).and_then(|t| g.flip(t))));
+        assert!(!apart(&[3, 4], |g, x| g.narrow(x, 0, 1, 2)));
+        assert!(!apart(&[3, 4], |g, x| g.reshape(x, vec![1, 12])));
+        // Rows of a product, the samples in the middle: [4, n, 6] as [4 n, 6].
+        assert!(apart(&[3, 4, 6], |g, x| {
+            let turned = g.transpose(x, &[1, 0, 2])?;
+            let w = g.parameter(0, vec![6, 2])?;
+            let y = g.matmul(turned, w)?;
+            g.transpose(y, &[1, 0, 2])
+        }));
+        assert!(!apart(&[3, 4, 6], |g, x| {
+            let turned = g.transpose(x, &[1, 0, 2])?;
+            g.reshape(turned, vec![3, 4, 6])
+        }));
+        assert!(apart(&[3, 4], |g, x| g.reshape(x, vec![3, 2, 2]).and_then(|y| g.sum(y, &[2]))));
+    }
+}

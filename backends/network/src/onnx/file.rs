@@ -1,0 +1,396 @@
+//! One ONNX file: its output, the nodes, inputs and initializers that enter, and their lowering for a batch size.
+
+use super::Options;
+use super::lowering::{Lowering, Value, Weight, label};
+use super::messages::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, entry};
+use super::tensors::{self, Kind};
+use crate::graph::op::{Element, Shape};
+use crate::graph::{Graph, Id};
+use crate::model::Feature;
+use bytes::Bytes;
+use mountainpass_sdk::{Error, Parameter};
+use prost::Message;
+use sha2::{Digest, Sha256};
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// Operators older than this mean other things.
+const OPSET_MIN: i64 = 11;
+
+/// How the file fixes the first axis of its inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Batch {
+    /// By a name, or not at all.
+    Free,
+    Fixed(usize),
+    /// There are no inputs.
+    None,
+}
+
+/// An initializer that is, or may be, part of theta.
+#[derive(Clone, Debug)]
+struct Block {
+    /// Its place among the initializers.
+    index: usize,
+    shape: Shape,
+    offset: usize,
+}
+
+/// A file and what of it enters its output.
+#[derive(Clone, Debug)]
+pub(super) struct File {
+    graph: GraphProto,
+    opset: i64,
+    folder: Option<PathBuf>,
+    recomputed: bool,
+    pub output: String,
+    pub batch: Batch,
+    pub features: Vec<Feature>,
+    /// In the order of computation.
+    nodes: Vec<usize>,
+    /// In the order of the file.
+    blocks: Vec<Block>,
+}
+
+impl File {
+    /// Reads the messages and finds what enters; notes say what was decided.
+    pub fn read(
+        bytes: Bytes,
+        folder: Option<&Path>,
+        options: &Options,
+        notes: &mut Vec<String>,
+    ) -> Result<File, Error> {
+        let size = bytes.len() as u64;
+        if size > tensors::BYTES_MAX {
+            return Err(Error::unsupported(format!("{size} bytes: models of more than 2 GB are not read")));
+        }
+        let model =
+            ModelProto::decode(bytes).map_err(|e| Error::argument(format!("no ONNX file, or a broken one: {e}")))?;
+        let version =
+            model.opset_import.iter().find(|set| matches!(set.domain(), "" | "ai.onnx")).map(|set| set.version());
+        let graph = model.graph.filter(|graph| !graph.node.is_empty() || !graph.output.is_empty());
+        let (Some(graph), Some(opset)) = (graph, version) else {
+            return Err(Error::argument("no ONNX file, or a broken one: it has no graph or no version of operators"));
+        };
+        if opset < OPSET_MIN {
+            return Err(Error::unsupported(format!(
+                "its operators are of opset {opset}: export it with {OPSET_MIN} or later"
+            )));
+        }
+        let output = chosen(&graph, options, notes)?;
+        let folder = folder.map(Path::to_path_buf);
+        let batch = Batch::None;
+        let (nodes, features, blocks) = (Vec::new(), Vec::new(), Vec::new());
+        let recomputed = options.recomputed;
+        let mut file = File { graph, opset, folder, recomputed, output, batch, features, nodes, blocks };
+        let entering = file.enter()?;
+        (file.features, file.batch) = file.inputs(&entering, options)?;
+        file.blocks = file.candidates(&entering, options, notes)?;
+        Ok(file)
+    }
+
+    /// Finds the nodes that enter the output; gives the names of all values that do.
+    fn enter(&mut self) -> Result<HashSet<String>, Error> {
+        let by = |node: usize| self.graph.node[node].output.iter().map(move |name| (name.as_str(), node));
+        let producers: HashMap<&str, usize> = (0..self.graph.node.len()).flat_map(by).collect();
+        let mut entering: HashSet<String> = HashSet::new();
+        let mut needed = vec![false; self.graph.node.len()];
+        let mut open = vec![self.output.as_str()];
+        while let Some(name) = open.pop() {
+            if name.is_empty() || !entering.insert(name.to_owned()) {
+                continue;
+            }
+            if let Some(&node) = producers.get(name) {
+                needed[node] = true;
+                open.extend(self.graph.node[node].input.iter().map(String::as_str));
+            }
+        }
+        self.nodes = (0..needed.len()).filter(|i| needed[*i]).collect();
+        Ok(entering)
+    }
+
+    fn initializers(&self) -> HashMap<&str, &TensorProto> {
+        self.graph.initializer.iter().map(|tensor| (tensor.name(), tensor)).collect()
+    }
+
+    /// What samples supply, and how the file fixes their number.
+    fn inputs(&self, entering: &HashSet<String>, options: &Options) -> Result<(Vec<Feature>, Batch), Error> {
+        let initializers = self.initializers();
+        let mut batch = Batch::None;
+        let mut features = Vec::new();
+        // Old files list initializers among the inputs.
+        let enters =
+            |input: &&ValueInfoProto| entering.contains(input.name()) && !initializers.contains_key(input.name());
+        for input in self.graph.input.iter().filter(enters) {
+            let name = input.name();
+            let of = input.r#type.as_ref().and_then(|of| of.tensor_type.as_ref());
+            let of = of.ok_or_else(|| Error::unsupported(format!("input {name:?} is no tensor")))?;
+            let element = match tensors::kind(of.elem_type()) {
+                Some(Kind::Real) => Element::Real,
+                Some(Kind::Whole) => Element::Index,
+                _ => {
+                    let of = tensors::type_name(of.elem_type());
+                    return Err(Error::unsupported(format!(
+                        "input {name:?} holds {of}, expected reals or whole numbers"
+                    )));
+                }
+            };
+            let axes = of.shape.as_ref().map_or(&[][..], |shape| &shape.dim[..]);
+            let [first, rest @ ..] = axes else {
+                return Err(Error::argument(format!("input {name:?} has no axes, expected the batch first")));
+            };
+            let size =
+                |axis: &super::messages::DimensionProto| usize::try_from(axis.dim_value()).ok().filter(|d| *d > 0);
+            let one = size(first).map_or(Batch::Free, Batch::Fixed);
+            if batch != Batch::None && batch != one {
+                return Err(Error::argument(format!(
+                    "input {name:?}: its first axis is {one:?}, but another's is {batch:?}"
+                )));
+            }
+            batch = one;
+            let shape = rest.iter().enumerate().map(|(i, axis)| {
+                let given = options.sizes.iter().find(|(name, _)| name == axis.dim_param()).map(|(_, size)| *size);
+                size(axis).or(given.filter(|size| *size > 0)).ok_or_else(|| {
+                    let (axis, label) = (i + 1, axis.dim_param());
+                    Error::argument(format!(
+                        "input {name:?}: the size of axis {axis}, {label:?}, is not in the file and not settled by the \
+                         batch: export it with a fixed size"
+                    ))
+                })
+            });
+            let shape = shape.collect::<Result<Shape, Error>>()?;
+            features.push(Feature { name: name.to_owned(), shape, element });
+        }
+        Ok((features, batch))
+    }
+
+    /// The initializers that may be parameters.
+    fn candidates(
+        &self,
+        entering: &HashSet<String>,
+        options: &Options,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Block>, Error> {
+        let name_of = |tensor: &TensorProto| tensor.name().to_owned();
+        if let Some(name) = options.frozen.iter().find(|name| !self.graph.initializer.iter().any(|t| t.name() == *name))
+        {
+            let names: Vec<&str> = self.graph.initializer.iter().map(|t| t.name()).collect();
+            return Err(Error::unknown("initializer", name, &names));
+        }
+        // torch says of every value whether it was a parameter or a buffer.
+        const KIND: &str = "pkg.torch.export.graph_signature.InputSpec.kind";
+        let is_buffer =
+            |info: &&ValueInfoProto| entry(&info.metadata_props, KIND).is_some_and(|kind| kind != "PARAMETER");
+        let infos = self.graph.value_info.iter().chain(&self.graph.input);
+        let buffers: HashSet<&str> = infos.filter(is_buffer).map(|info| info.name()).collect();
+        let mut constants = Vec::new();
+        let (mut blocks, mut offset) = (Vec::new(), 0usize);
+        for (index, tensor) in self.graph.initializer.iter().enumerate() {
+            let is_real = tensors::kind(tensor.data_type()) == Some(Kind::Real);
+            if !is_real || tensor.dims.is_empty() || !entering.contains(tensor.name()) {
+                continue;
+            }
+            let (shape, count) = tensors::shape(tensor)?;
+            let is_finite = tensors::read(tensor, self.folder.as_deref())?.reals().iter().all(|x| x.is_finite());
+            let is_frozen = options.frozen.contains(&name_of(tensor));
+            if count == 0 || is_frozen || !is_finite || buffers.contains(tensor.name()) {
+                constants.push(name_of(tensor));
+                continue;
+            }
+            blocks.push(Block { index, shape, offset });
+            offset = offset.saturating_add(count);
+            if offset as u64 > tensors::BYTES_MAX {
+                return Err(Error::unsupported("more than 2^31 parameters"));
+            }
+        }
+        if !constants.is_empty() {
+            notes.push(format!("constants, not parameters (frozen, buffers, or not finite): {}", constants.join(", ")));
+        }
+        let names: HashSet<&str> = blocks.iter().map(|b| self.graph.initializer[b.index].name()).collect();
+        for node in self.nodes.iter().map(|i| &self.graph.node[*i]).filter(|node| node.op_type() == "Identity") {
+            if let ([from], [to]) = (&node.input[..], &node.output[..]) {
+                if names.contains(from.as_str()) {
+                    notes.push(format!(
+                        "{to:?} is {from:?} in the file: one parameter (torch ties what is equal at export)"
+                    ));
+                }
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// The graph for batches of `n`, with whatever does not enter too, and its output.
+    pub fn lower(&self, n: usize) -> Result<(Graph, Id), Error> {
+        let folder = self.folder.as_deref();
+        let weight =
+            |b: &Block| Weight { tensor: &self.graph.initializer[b.index], shape: b.shape.clone(), offset: b.offset };
+        let weights: Vec<Weight<'_>> = self.blocks.iter().map(weight).collect();
+        let mut lowering = Lowering::new(self.opset, &weights, folder, n);
+        lowering.recomputed = self.recomputed;
+        lowering.baked = match self.batch {
+            Batch::Fixed(fixed) if fixed != n => Some(fixed),
+            _ => None,
+        };
+        let mut values: HashMap<&str, Value> =
+            weights.iter().enumerate().map(|(i, weight)| (weight.tensor.name(), Value::Weight(i))).collect();
+        for (slot, feature) in self.features.iter().enumerate() {
+            let shape = std::iter::once(n).chain(feature.shape.iter().copied()).collect();
+            let kind = if feature.element == Element::Real { Kind::Real } else { Kind::Whole };
+            let id = lowering.graph.input(slot, shape, feature.element)?;
+            values.insert(&feature.name, Value::Node(id, kind));
+        }
+        let initializers = self.initializers();
+        let find = |values: &HashMap<&str, Value>, name: &str| match (values.get(name), initializers.get(name)) {
+            (Some(value), _) => Ok(Some(value.clone())),
+            (None, Some(tensor)) => tensors::read(tensor, folder).map(|tensor| Some(Value::Known(tensor))),
+            (None, None) => Ok(None),
+        };
+        for node in self.nodes.iter().map(|i| &self.graph.node[*i]) {
+            let mut inputs = Vec::with_capacity(node.input.len());
+            for name in &node.input {
+                let value = if name.is_empty() { None } else { find(&values, name)? };
+                if value.is_none() && !name.is_empty() {
+                    let node = label(node);
+                    return Err(Error::argument(format!(
+                        "node {node:?} takes {name:?}, which nothing before it computes"
+                    )));
+                }
+                inputs.push(value);
+            }
+            let results = lowering.node(node, inputs)?;
+            values.extend(node.output.iter().map(String::as_str).zip(results).filter(|(name, _)| !name.is_empty()));
+        }
+        let value = find(&values, &self.output)?;
+        let value =
+            value.ok_or_else(|| Error::unsupported(format!("nothing that is read computes {:?}", self.output)))?;
+        let value = match value {
+            Value::Known(tensor) => Value::Known(tensor.cast(Kind::Real)),
+            other => other,
+        };
+        let output = lowering
+            .real(&value)
+            .map_err(|error| Error { text: format!("output {:?}: {}", self.output, error.text), ..error })?;
+        Ok((lowering.graph, output))
+    }
+
+    fn producer(&self, name: &str) -> Option<&NodeProto> {
+        self.nodes.iter().map(|i| &self.graph.node[*i]).find(|node| node.output.first().is_some_and(|o| o == name))
+    }
+
+    /// A softmax or sigmoid at the end: its name, what enters it, and whether leaving it out leaves logits.
+    pub fn final_activation(&self, shape: &[usize]) -> Option<(String, String, bool)> {
+        let mut node = self.producer(&self.output)?;
+        // Nodes are finite, and so is the walk even if they stand in a circle.
+        for _ in 0..self.nodes.len() {
+            match node.op_type() {
+                "Identity" | "Cast" => node = self.producer(node.input.first()?)?,
+                _ => break,
+            }
+        }
+        let rank = shape.len() as i64;
+        let axis = node.attribute.iter().find(|a| a.name() == "axis").map(|a| a.i());
+        let leaves_logits = match node.op_type() {
+            "Softmax" | "LogSoftmax" => {
+                let axis = axis.unwrap_or(if self.opset < 13 { 1 } else { -1 });
+                if axis != -1 && axis != rank - 1 {
+                    return None;
+                }
+                true
+            }
+            "Sigmoid" => rank == 1 || shape.last() == Some(&1),
+            _ => return None,
+        };
+        Some((node.op_type().to_owned(), node.input.first()?.clone(), leaves_logits))
+    }
+
+    /// Takes another value as the output, one that enters the old.
+    pub fn stop_at(&mut self, output: String) -> Result<(), Error> {
+        self.output = output;
+        self.enter().map(|_| ())
+    }
+
+    /// Keeps the parameters whose offset the caller confirms, moves them together, and gives old offsets and shapes.
+    pub fn keep(&mut self, enters: impl Fn(usize) -> bool) -> Vec<(usize, Shape)> {
+        self.blocks.retain(|block| enters(block.offset));
+        let old = self.blocks.iter().map(|block| (block.offset, block.shape.clone())).collect();
+        let mut offset = 0;
+        for block in &mut self.blocks {
+            block.offset = offset;
+            offset += block.shape.iter().product::<usize>();
+        }
+        old
+    }
+
+    /// The named blocks of theta.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let parameter = |block: &Block| Parameter {
+            name: self.graph.initializer[block.index].name().to_owned(),
+            shape: block.shape.iter().map(|d| *d as u64).collect(),
+            offset: block.offset as u64,
+        };
+        self.blocks.iter().map(parameter).collect()
+    }
+
+    /// The file's own theta.
+    pub fn theta(&self) -> Result<Vec<f64>, Error> {
+        let mut theta = Vec::new();
+        for block in &self.blocks {
+            theta.extend(tensors::read(&self.graph.initializer[block.index], self.folder.as_deref())?.reals());
+        }
+        Ok(theta)
+    }
+
+    /// Adds what other files hold.
+    pub fn hash_external(&self, hash: &mut Sha256) -> Result<(), Error> {
+        let inputs = self.nodes.iter().flat_map(|i| &self.graph.node[*i].input);
+        let entering: HashSet<&str> = inputs.map(String::as_str).collect();
+        let enters = |t: &&TensorProto| t.data_location() != 0 && entering.contains(t.name());
+        for tensor in self.graph.initializer.iter().filter(enters) {
+            hash.update(tensor.name());
+            let all = tensors::read(tensor, self.folder.as_deref())?;
+            all.reals().iter().for_each(|x| hash.update(x.to_le_bytes()));
+        }
+        Ok(())
+    }
+}
+
+/// The name of the output: the one asked for, which may be any value, or the first output that holds reals.
+fn chosen(graph: &GraphProto, options: &Options, notes: &mut Vec<String>) -> Result<String, Error> {
+    if let Some(name) = &options.output {
+        let values = graph
+            .node
+            .iter()
+            .flat_map(|node| &node.output)
+            .chain(graph.initializer.iter().filter_map(|t| t.name.as_ref()));
+        let mut values: Vec<&str> = values.map(String::as_str).collect();
+        if values.contains(&name.as_str()) {
+            return Ok(name.clone());
+        }
+        values.sort_unstable();
+        return Err(Error::unknown("output", name, &values));
+    }
+    let kind = |info: &ValueInfoProto| {
+        let of = info.r#type.as_ref().and_then(|of| of.tensor_type.as_ref());
+        of.and_then(|of| tensors::kind(of.elem_type()))
+    };
+    let names: Vec<&str> = graph.output.iter().map(|o| o.name()).collect();
+    match graph.output.iter().find(|output| kind(output) == Some(Kind::Real)) {
+        Some(output) => {
+            if names.len() > 1 {
+                notes.push(format!(
+                    "of the outputs {} the first with reals is taken: {}",
+                    names.join(", "),
+                    output.name()
+                ));
+            }
+            Ok(output.name().to_owned())
+        }
+        None => {
+            // What scikit-learn's converters wrap into maps is a tensor one node earlier.
+            let wrapped = graph.node.iter().find(|node| node.op_type() == "ZipMap").and_then(|node| node.input.first());
+            wrapped
+                .cloned()
+                .ok_or_else(|| Error::argument(format!("no output of {names:?} holds reals: name another value")))
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! From ONNX nodes to a graph: what every operator of a file shares when it is written down with the graph's own.
+//!
+//! A value of the file is known (shapes, indices, switches: computed while reading), a weight of the file, or a node.
+//! An operator is lowered by one function whether its arguments are known or not; where all are, it is lowered into a
+//! graph of its own and that is evaluated, so that no operator is written twice.
+
+use super::messages::{AttributeProto, NodeProto, TensorProto};
+use super::operators;
+use super::tensors::{self, Kind, Tensor};
+use crate::graph::evaluate::{Sources, evaluate};
+use crate::graph::op::{Constant, Element, Number, Op, Shape, Values};
+use crate::graph::shape::elements;
+use crate::graph::{Graph, Id};
+use mountainpass_sdk::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A value of the file.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Known(Tensor),
+    /// A weight, by its place in [`Lowering::weights`]: a node for whoever computes with it, known to whoever asks.
+    Weight(usize),
+    Node(Id, Kind),
+    /// What torch makes of a split.
+    List(Vec<Value>),
+}
+
+/// What an operator gives.
+pub(super) type Results = Result<Vec<Value>, Error>;
+
+/// How an operator is written with the graph's own.
+pub(super) type Lower = fn(&mut Lowering<'_>, &Call<'_>) -> Results;
+
+/// One real result.
+pub(super) fn real(id: Id) -> Results {
+    Ok(vec![Value::Node(id, Kind::Real)])
+}
+
+/// An initializer that is, or may be, part of theta.
+pub(super) struct Weight<'m> {
+    pub tensor: &'m TensorProto,
+    pub shape: Shape,
+    /// In theta.
+    pub offset: usize,
+}
+
+/// The state of reading one file for one batch size.
+pub(super) struct Lowering<'m> {
+    pub graph: Graph,
+    /// The version of the operators.
+    pub opset: i64,
+    /// Whether normalisations take their statistics from the batch.
+    pub recomputed: bool,
+    pub weights: &'m [Weight<'m>],
+    /// Where external data is.
+    pub folder: Option<&'m Path>,
+    /// The samples in a batch.
+    pub batch: usize,
+    /// The batch size that the file's own constants were written for, where it is another.
+    pub baked: Option<usize>,
+    /// Whether all arguments of the operator at hand are known, so that whole numbers may be computed with as reals.
+    folding: bool,
+}
+
+/// Known arrays longer than this stay operators of the graph; it is far beyond any shape or table of positions.
+const FOLD_MAX: usize = 1 << 22;
+
+/// A table written down in reading (of indices, masks, counts) is no longer than this.
+const TABLE_MAX: usize = 1 << 26;
+
+impl<'m> Lowering<'m> {
+    /// A lowering without any node yet.
+    pub fn new(opset: i64, weights: &'m [Weight<'m>], folder: Option<&'m Path>, batch: usize) -> Lowering<'m> {
+        let graph = Graph::new();
+        Lowering { graph, opset, recomputed: false, weights, folder, batch, baked: None, folding: false }
+    }
+
+    /// The values of one node of the file; errors say which node.
+    pub fn node(&mut self, node: &NodeProto, inputs: Vec<Option<Value>>) -> Results {
+        let lower = operators::find(node)?;
+        let call = Call { node, inputs, opset: self.opset };
+        let known = call.inputs.iter().flatten().all(|value| matches!(value, Value::Known(_)));
+        let results = if known { self.folded(lower, &call) } else { lower(self, &call) };
+        results.map_err(|error| {
+            let (op, opset, name) = (node.op_type(), self.opset, label(node));
+            Error { text: format!("node {name:?} ({op}, opset {opset}): {}", error.text), ..error }
+        })
+    }
+
+    fn folded(&mut self, lower: Lower, call: &Call<'_>) -> Results {
+        let graph = std::mem::take(&mut self.graph);
+        self.folding = true;
+        let results = lower(self, call);
+        self.folding = false;
+        let small = std::mem::replace(&mut self.graph, graph);
+        let results = results?;
+        if results.iter().any(|value| matches!(value, Value::List(_))) {
+            return lower(self, call);
+        }
+        if small.nodes().iter().any(|node| elements(&node.of.shape).is_none_or(|n| n > FOLD_MAX)) {
+            return lower(self, call);
+        }
+        let ids: Vec<Id> =
+            results.iter().filter_map(|v| if let Value::Node(id, _) = v { Some(*id) } else { None }).collect();
+        let mut arrays = evaluate(&small, Sources::default(), &ids)?.into_iter();
+        let known = |value: Value| match value {
+            Value::Node(id, kind) => {
+                let values = arrays.next().unwrap_or(Values::Real(Vec::new()));
+                let of = if values.element() == Element::Index { Kind::Whole } else { Kind::Real };
+                let tensor = Tensor { kind: of, shape: small.shape(id).to_vec(), values: Arc::new(values) };
+                // Of reals that stand for whole numbers or truths, the numbers are exact.
+                Value::Known(if (of, kind) == (Kind::Real, Kind::Truth) {
+                    Tensor { kind, ..tensor }
+                } else {
+                    tensor.cast(kind)
+                })
+            }
+            other => other,
+        };
+        Ok(results.into_iter().map(known).collect())
+    }
+
+    /// The sizes of a value's axes.
+    pub fn shape(&self, value: &Value) -> Shape {
+        match value {
+            Value::Known(tensor) => tensor.shape.clone(),
+            Value::Weight(i) => self.weights[*i].shape.clone(),
+            Value::Node(id, _) => self.graph.shape(*id).to_vec(),
+            Value::List(_) => Shape::new(),
+        }
+    }
+
+    /// A value as a node of whatever it holds.
+    pub fn array(&mut self, value: &Value) -> Result<Id, Error> {
+        match value {
+            Value::Node(id, _) => Ok(*id),
+            Value::List(_) => Err(Error::unsupported("it takes a list of arrays")),
+            Value::Weight(i) => {
+                let Weight { shape, offset, .. } = &self.weights[*i];
+                self.graph.parameter(*offset, shape.clone())
+            }
+            Value::Known(tensor) => self.table(tensor.shape.clone(), tensor.values.clone()),
+        }
+    }
+
+    /// A value as a node of reals.
+    pub fn real(&mut self, value: &Value) -> Result<Id, Error> {
+        match value {
+            Value::Known(tensor) if tensor.kind == Kind::Whole && self.folding => {
+                self.table(tensor.shape.clone(), Arc::new(Values::Real(tensor.reals())))
+            }
+            Value::Known(Tensor { kind: Kind::Whole, .. }) | Value::Node(_, Kind::Whole) => Err(Error::unsupported(
+                "it computes with whole numbers that depend on the inputs: those can only select",
+            )),
+            other => self.array(other),
+        }
+    }
+
+    /// Known numbers as a node.
+    fn table(&mut self, shape: Shape, values: Arc<Values>) -> Result<Id, Error> {
+        let first = match &*values {
+            Values::Real(all) => all.first().filter(|x| all.iter().all(|y| y.to_bits() == x.to_bits())),
+            Values::Index(_) => None,
+        };
+        match first {
+            Some(x) if elements(&shape) == Some(values.len()) => {
+                let number = Number::new(*x);
+                self.graph.push(Op::Fill(number, shape), &[])
+            }
+            _ => self.graph.push(Op::Constant(Constant { shape, values }), &[]),
+        }
+    }
+
+    /// Indices as a node.
+    pub fn indices(&mut self, shape: Shape, values: Vec<i64>) -> Result<Id, Error> {
+        self.table(shape, Arc::new(Values::Index(values)))
+    }
+
+    /// The numbers of a value that must be known.
+    pub fn known(&self, value: &Value) -> Result<Tensor, Error> {
+        match value {
+            Value::Known(tensor) => Ok(tensor.clone()),
+            Value::Weight(i) => tensors::read(self.weights[*i].tensor, self.folder),
+            Value::Node(..) | Value::List(_) => Err(Error::unsupported(
+                "an argument that decides shapes depends on the numbers of the inputs, not only on the batch size",
+            )),
+        }
+    }
+
+    /// A known argument as whole numbers; `None` where it is left out.
+    pub fn wholes(&self, call: &Call<'_>, k: usize) -> Result<Option<Vec<i64>>, Error> {
+        call.optional(k).map(|value| self.known(value).map(|tensor| tensor.indices())).transpose()
+    }
+
+    /// A known argument of one number; `None` where it is left out.
+    pub fn number(&self, call: &Call<'_>, k: usize) -> Result<Option<f64>, Error> {
+        let Some(value) = call.optional(k) else { return Ok(None) };
+        match self.known(value)?.reals()[..] {
+            [number] => Ok(Some(number)),
+            ref other => Err(Error::argument(format!("argument {k} has {} numbers, expected 1", other.len()))),
+        }
+    }
+
+    /// What a value holds.
+    pub fn kind(&self, value: &Value) -> Kind {
+        match value {
+            Value::Known(tensor) => tensor.kind,
+            Value::Weight(_) | Value::List(_) => Kind::Real,
+            Value::Node(_, kind) => *kind,
+        }
+    }
+}
+
+/// Refuses tables that only a fault of the file asks for.
+pub(super) fn modest(count: usize) -> Result<usize, Error> {
+    if count > TABLE_MAX {
+        return Err(Error::unsupported(format!("it needs a table of {count} numbers")));
+    }
+    Ok(count)
+}
+
+/// The name of a node, or that of what it computes.
+pub(super) fn label(node: &NodeProto) -> &str {
+    match node.name() {
+        "" => node.output.first().map_or("", String::as_str),
+        name => name,
+    }
+}
+
+/// A node of the file with its arguments.
+pub(super) struct Call<'a> {
+    pub node: &'a NodeProto,
+    /// `None` where an argument is left out.
+    pub inputs: Vec<Option<Value>>,
+    /// The version of the operators.
+    pub opset: i64,
+}
+
+impl Call<'_> {
+    /// The operator's name.
+    pub fn op(&self) -> &str {
+        self.node.op_type()
+    }
+
+    /// An argument that must be there.
+    pub fn input(&self, k: usize) -> Result<&Value, Error> {
+        self.optional(k).ok_or_else(|| Error::argument(format!("argument {k} is missing")))
+    }
+
+    /// An argument that may be left out.
+    pub fn optional(&self, k: usize) -> Option<&Value> {
+        self.inputs.get(k).and_then(Option::as_ref)
+    }
+
+    fn attribute(&self, name: &str) -> Option<&AttributeProto> {
+        self.node.attribute.iter().find(|a| a.name() == name)
+    }
+
+    /// A whole number.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        self.attribute(name).map(|a| a.i())
+    }
+
+    /// A switch, off where it is left out.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.int(name).is_some_and(|i| i != 0)
+    }
+
+    /// Whole numbers.
+    pub fn ints(&self, name: &str) -> Option<&[i64]> {
+        self.attribute(name).map(|a| &a.ints[..])
+    }
+
+    /// A real.
+    pub fn float(&self, name: &str, default: f64) -> f64 {
+        self.attribute(name).map_or(default, |a| f64::from(a.f()))
+    }
+
+    /// Reals.
+    pub fn floats(&self, name: &str) -> Option<&[f32]> {
+        self.attribute(name).map(|a| &a.floats[..])
+    }
+
+    /// A text; what is no UTF-8 is an unknown text.
+    pub fn text<'b>(&'b self, name: &str, default: &'b str) -> &'b str {
+        self.attribute(name).map_or(default, |a| std::str::from_utf8(a.s.as_deref().unwrap_or_default()).unwrap_or("?"))
+    }
+
+    /// A tensor.
+    pub fn tensor(&self, name: &str) -> Option<&TensorProto> {
+        self.attribute(name).and_then(|a| a.t.as_ref())
+    }
+
+    /// Axes that were counted from the end too, for arrays of `rank` axes.
+    pub fn axis(&self, axis: i64, rank: usize) -> Result<usize, Error> {
+        let at = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
+        let at = at.and_then(|axis| usize::try_from(axis).ok()).filter(|axis| *axis < rank);
+        at.ok_or_else(|| Error::argument(format!("axis {axis} of an array of {rank} axes")))
+    }
+
+    /// The same for several, sorted and each once.
+    pub fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>, Error> {
+        let mut all = axes.iter().map(|axis| self.axis(*axis, rank)).collect::<Result<Vec<usize>, Error>>()?;
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+
+    /// Refuses a setting that is not supported.
+    pub fn refuse(&self, what: impl std::fmt::Display) -> Error {
+        Error::unsupported(format!("{what} is not supported"))
+    }
+}

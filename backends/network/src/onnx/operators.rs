@@ -1,0 +1,84 @@
+//! The operators that are read, and where each is written with the graph's own.
+
+mod elementwise;
+mod known;
+mod normalisation;
+mod pools;
+mod products;
+mod reduction;
+mod resize;
+mod shape;
+
+use super::lowering::{Lower, label};
+use super::messages::NodeProto;
+use mountainpass_sdk::Error;
+
+/// By name; the message about unsupported operators lists them.
+const TABLE: &[(&[&str], Lower)] = &[
+    (&["Relu", "Sigmoid", "Tanh", "Exp", "Log", "Sqrt", "Neg", "Abs", "Reciprocal"], elementwise::unary),
+    (&["Sign", "Softplus", "Erf", "Sin", "Cos"], elementwise::unary),
+    (&["LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "ThresholdedRelu"], elementwise::rectifier),
+    (&["Gelu", "HardSigmoid", "HardSwish", "Softsign", "Mish", "Swish", "Silu"], elementwise::curve),
+    (&["Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean"], elementwise::arithmetic),
+    (&["Pow"], elementwise::power),
+    (&["Clip"], elementwise::clip),
+    (&["Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"], elementwise::compare),
+    (&["Not", "And", "Or", "Xor", "IsNaN"], elementwise::logic),
+    (&["Where"], elementwise::choose),
+    (&["Cast", "CastLike"], elementwise::cast),
+    (&["Identity", "Dropout"], elementwise::identity),
+    (&["Constant"], known::constant),
+    (&["ConstantOfShape"], known::constant_of_shape),
+    (&["Shape", "Size"], known::shape),
+    (&["Range"], known::range),
+    (&["Floor", "Ceil", "Round", "Mod"], known::rounding),
+    (&["NonZero"], known::non_zero),
+    (&["Reshape"], shape::reshape),
+    (&["Flatten"], shape::flatten),
+    (&["Squeeze", "Unsqueeze"], shape::squeeze),
+    (&["Transpose"], shape::transpose),
+    (&["Concat"], shape::concat),
+    (&["Split"], shape::split),
+    (&["SplitToSequence"], shape::split_to_sequence),
+    (&["SequenceAt"], shape::sequence_at),
+    (&["Slice"], shape::slice),
+    (&["Expand"], shape::expand),
+    (&["Tile"], shape::tile),
+    (&["Gather"], shape::gather),
+    (&["GatherElements"], shape::gather_elements),
+    (&["DepthToSpace", "SpaceToDepth"], shape::depth),
+    (&["OneHot"], shape::one_hot),
+    (&["Trilu"], shape::trilu),
+    (&["Pad"], resize::pad),
+    (&["Resize"], resize::resize),
+    (&["MatMul"], products::matmul),
+    (&["Gemm"], products::gemm),
+    (&["Einsum"], products::einsum),
+    (&["Conv"], products::conv),
+    (&["ConvTranspose"], products::conv_transpose),
+    (&["MaxPool", "AveragePool"], pools::pool),
+    (&["GlobalAveragePool", "GlobalMaxPool"], pools::global),
+    (&["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1"], reduction::reduce),
+    (&["ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"], reduction::reduce),
+    (&["Softmax", "LogSoftmax"], reduction::softmax),
+    (&["BatchNormalization"], normalisation::batch),
+    (&["LayerNormalization", "RMSNormalization"], normalisation::layer),
+    (&["InstanceNormalization", "GroupNormalization"], normalisation::groups),
+];
+
+/// How a node's operator is lowered.
+pub(super) fn find(node: &NodeProto) -> Result<Lower, Error> {
+    let op = node.op_type();
+    let standard = matches!(node.domain(), "" | "ai.onnx");
+    let found = TABLE.iter().find(|(names, _)| standard && names.contains(&op));
+    found.map(|(_, lower)| *lower).ok_or_else(|| {
+        let full = if standard { op.to_owned() } else { format!("{}.{op}", node.domain()) };
+        let mut names: Vec<&str> = TABLE.iter().flat_map(|(names, _)| names.iter().copied()).collect();
+        names.sort_unstable();
+        Error::unsupported(format!(
+            "node {:?}: the operator {full} is not supported; supported are {}",
+            label(node),
+            names.join(", ")
+        ))
+    })
+}

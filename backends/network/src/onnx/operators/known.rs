@@ -1,0 +1,121 @@
+//! Operators on what is known when the file is read: shapes, ranges, rounding.
+
+use super::super::lowering::{Call, Lowering, Results, Value, modest};
+use super::super::tensors::{self, Kind, Tensor};
+use crate::graph::op::{Number, Op, Shape, Values};
+use mountainpass_sdk::Error;
+use std::sync::Arc;
+
+/// Numbers in the file.
+pub(super) fn constant(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let tensor = if let Some(tensor) = c.tensor("value") {
+        tensors::read(tensor, l.folder)?
+    } else if let Some(i) = c.int("value_int") {
+        Tensor { shape: Vec::new(), ..Tensor::wholes(vec![i]) }
+    } else if let Some(ints) = c.ints("value_ints") {
+        Tensor::wholes(ints.to_vec())
+    } else if let Some(floats) = c.floats("value_floats") {
+        let values = Values::Real(floats.iter().map(|x| f64::from(*x)).collect());
+        Tensor { kind: Kind::Real, shape: vec![floats.len()], values: Arc::new(values) }
+    } else if c.node.attribute.iter().any(|a| a.name() == "value_float") {
+        Tensor::real(c.float("value_float", 0.0))
+    } else {
+        return Err(c.refuse("a constant without numbers"));
+    };
+    Ok(vec![Value::Known(tensor)])
+}
+
+/// Sizes of axes, none of them negative.
+pub(super) fn sizes(of: &[i64]) -> Result<Shape, Error> {
+    let size = |d: &i64| usize::try_from(*d).map_err(|_| Error::argument(format!("the shape {of:?}")));
+    of.iter().map(size).collect()
+}
+
+/// One number in a known shape.
+pub(super) fn constant_of_shape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let shape = sizes(&l.known(c.input(0)?)?.indices())?;
+    let value = c.tensor("value").map(|tensor| tensors::read(tensor, l.folder)).transpose()?;
+    let value = value.unwrap_or_else(|| Tensor::real(0.0));
+    let [number] = value.reals()[..] else {
+        return Err(Error::argument("its value is not one number"));
+    };
+    if shape.contains(&0) {
+        return Ok(vec![Value::Known(Tensor { shape, ..Tensor::wholes(Vec::new()).cast(value.kind) })]);
+    }
+    Ok(vec![Value::Node(l.graph.push(Op::Fill(Number::new(number), shape), &[])?, value.kind)])
+}
+
+/// The sizes of axes, or their product.
+pub(super) fn shape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let shape: Vec<i64> = l.shape(c.input(0)?).iter().map(|d| *d as i64).collect();
+    if c.op() == "Size" {
+        let size = Tensor { shape: Vec::new(), ..Tensor::wholes(vec![shape.iter().product()]) };
+        return Ok(vec![Value::Known(size)]);
+    }
+    // Since opset 15 a part of them may be asked for, cut to what there is.
+    let rank = shape.len() as i64;
+    let cut = |at: i64| (if at < 0 { at.saturating_add(rank) } else { at }).clamp(0, rank) as usize;
+    let (start, end) = (cut(c.int("start").unwrap_or(0)), cut(c.int("end").unwrap_or(rank)));
+    Ok(vec![Value::Known(Tensor::wholes(shape.get(start..end).unwrap_or_default().to_vec()))])
+}
+
+/// start, start + delta, ... before limit.
+pub(super) fn range(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let kind = l.kind(c.input(0)?);
+    let mut numbers = [0.0; 3];
+    for (k, number) in numbers.iter_mut().enumerate() {
+        *number = l.number(c, k)?.ok_or_else(|| Error::argument(format!("argument {k} is missing")))?;
+    }
+    let [start, limit, delta] = numbers;
+    let count = ((limit - start) / delta).ceil().max(0.0);
+    if !count.is_finite() {
+        return Err(Error::argument(format!("from {start} to {limit} by {delta}")));
+    }
+    let values: Vec<f64> = (0..modest(count as usize)?).map(|i| start + i as f64 * delta).collect();
+    let tensor = Tensor { kind: Kind::Real, shape: vec![values.len()], values: Arc::new(Values::Real(values)) };
+    Ok(vec![Value::Known(tensor.cast(kind))])
+}
+
+/// Functions without a derivative, of known numbers.
+pub(super) fn rounding(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let x = match c.input(0)? {
+        Value::Node(..) => return Err(c.refuse("this operator on what depends on the inputs")),
+        value => l.known(value)?,
+    };
+    let by = c.optional(1).map(|value| l.known(value)).transpose()?;
+    let divisors = by.as_ref().map(Tensor::reals).unwrap_or_default();
+    let f = |i: usize, x: f64| match c.op() {
+        "Floor" => x.floor(),
+        "Ceil" => x.ceil(),
+        "Round" => x.round_ties_even(),
+        _ => {
+            let y = divisors.get(if divisors.len() == 1 { 0 } else { i }).copied().unwrap_or(f64::NAN);
+            // The sign of the divisor, unless it is asked to be that of the dividend.
+            let rest = x % y;
+            if !c.is_on("fmod") && rest != 0.0 && (rest < 0.0) != (y < 0.0) { rest + y } else { rest }
+        }
+    };
+    if by.as_ref().is_some_and(|by| by.values.len() != 1 && by.shape != x.shape) {
+        return Err(c.refuse("another shape of the divisor"));
+    }
+    let values: Vec<f64> = x.reals().into_iter().enumerate().map(|(i, x)| f(i, x)).collect();
+    if values.iter().any(|y| y.is_nan()) && x.kind == Kind::Whole {
+        return Err(Error::argument("a division by 0"));
+    }
+    let tensor = Tensor { kind: Kind::Real, shape: x.shape.clone(), values: Arc::new(Values::Real(values)) };
+    Ok(vec![Value::Known(tensor.cast(x.kind))])
+}
+
+/// Where known numbers are not 0: one row of indices for every axis.
+pub(super) fn non_zero(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let tensor = l.known(c.input(0)?)?;
+    let at: Vec<usize> = tensor.reals().iter().enumerate().filter(|(_, x)| **x != 0.0).map(|(i, _)| i).collect();
+    let rank = tensor.shape.len();
+    let step = |axis: usize| tensor.shape[axis + 1..].iter().product::<usize>();
+    let row = |axis: usize| {
+        let (step, size) = (step(axis), tensor.shape[axis]);
+        at.iter().map(|i| (i / step % size) as i64).collect::<Vec<i64>>()
+    };
+    let values: Vec<i64> = (0..rank).flat_map(row).collect();
+    Ok(vec![Value::Known(Tensor { shape: vec![rank, at.len()], ..Tensor::wholes(values) })])
+}

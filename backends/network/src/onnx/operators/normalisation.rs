@@ -1,0 +1,123 @@
+//! Normalisations: by stored statistics, by those of the batch, or by those of every sample.
+
+use super::super::lowering::{Call, Lowering, Results, Value, real};
+use crate::graph::Id;
+use crate::graph::op::{Number, Unary, Values};
+use mountainpass_sdk::Error;
+
+/// BatchNormalization (Ioffe and Szegedy 2015) over axis 1: by the file's statistics, or by those of all samples where
+/// the run or the file asks for them.
+pub(super) fn batch(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let shape = l.shape(c.input(0)?);
+    let &[_, channels, ..] = &shape[..] else {
+        return Err(Error::argument(format!("of {shape:?}: there is no axis 1")));
+    };
+    let epsilon = c.float("epsilon", f64::from(1e-5f32));
+    let x = l.real(c.input(0)?)?;
+    let (scale, bias) = (l.real(c.input(1)?)?, l.real(c.input(2)?)?);
+    // Before opset 14, more results than one are those of training.
+    let in_training = c.is_on("training_mode") || (c.opset < 14 && c.node.output.iter().skip(1).any(|o| !o.is_empty()));
+    if l.recomputed || in_training {
+        let axes: Vec<usize> = (0..shape.len()).filter(|axis| *axis != 1).collect();
+        let y = normalised(l, x, &axes, epsilon, true)?;
+        return real(scaled(l, y, (scale, Some(bias)), channels)?);
+    }
+    let mut by_file = [0; 2].map(|_| bias);
+    for (k, statistic) in by_file.iter_mut().enumerate() {
+        let value = match c.input(3 + k)? {
+            Value::Weight(i) => Value::Known(l.known(&Value::Weight(*i))?),
+            other => other.clone(),
+        };
+        *statistic = match (k, &value) {
+            (1, Value::Known(variance)) => {
+                let numbers = variance.reals().iter().map(|v| (v + epsilon).sqrt().recip()).collect();
+                l.graph.constant(variance.shape.clone(), Values::Real(numbers))?
+            }
+            (1, other) => {
+                let variance = l.real(other)?;
+                let shifted = l.graph.shift(variance, epsilon)?;
+                l.graph.unary(Unary::Power(Number::new(-0.5)), shifted)?
+            }
+            (_, other) => l.real(other)?,
+        };
+    }
+    let [mean, inverse] = by_file;
+    // One product and one sum for every element: x factor + (bias - mean factor).
+    let factor = l.graph.mul(scale, inverse)?;
+    let moved = l.graph.mul(mean, factor)?;
+    let offset = l.graph.sub(bias, moved)?;
+    real(scaled(l, x, (factor, Some(offset)), channels)?)
+}
+
+/// x scale + bias with one number of each for every channel, axis 1.
+fn scaled(l: &mut Lowering<'_>, x: Id, (scale, bias): (Id, Option<Id>), channels: usize) -> Result<Id, Error> {
+    let mut shape = vec![1; l.graph.shape(x).len() - 1];
+    shape[0] = channels;
+    let scale = l.graph.reshape(scale, shape.clone())?;
+    let y = l.graph.mul(x, scale)?;
+    let Some(bias) = bias else { return Ok(y) };
+    let bias = l.graph.reshape(bias, shape)?;
+    l.graph.add(y, bias)
+}
+
+/// (x - mean) / sqrt(variance + epsilon) over axes; without the mean, x / sqrt(mean square + epsilon).
+fn normalised(l: &mut Lowering<'_>, x: Id, axes: &[usize], epsilon: f64, centred: bool) -> Result<Id, Error> {
+    let g = &mut l.graph;
+    let centred = if centred {
+        let mean = g.mean(x, axes)?;
+        g.sub(x, mean)?
+    } else {
+        x
+    };
+    let square = g.mul(centred, centred)?;
+    let variance = g.mean(square, axes)?;
+    let shifted = g.shift(variance, epsilon)?;
+    let inverse = g.unary(Unary::Power(Number::new(-0.5)), shifted)?;
+    g.mul(centred, inverse)
+}
+
+/// LayerNormalization (Ba et al. 2016) and its form without a mean, over all axes from `axis` on.
+pub(super) fn layer(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let rank = l.shape(c.input(0)?).len();
+    let axis = c.axis(c.int("axis").unwrap_or(-1), rank)?;
+    let axes: Vec<usize> = (axis..rank).collect();
+    let x = l.real(c.input(0)?)?;
+    let is_layer = c.op() == "LayerNormalization";
+    let y = normalised(l, x, &axes, c.float("epsilon", f64::from(1e-5f32)), is_layer)?;
+    let scale = l.real(c.input(1)?)?;
+    let y = l.graph.mul(y, scale)?;
+    match c.optional(2) {
+        Some(bias) if is_layer => {
+            let bias = l.real(bias)?;
+            real(l.graph.add(y, bias)?)
+        }
+        _ => real(y),
+    }
+}
+
+/// Normalisation of every sample's channels, one by one or in groups (Wu and He 2018).
+pub(super) fn groups(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let shape = l.shape(c.input(0)?);
+    let &[n, channels, ..] = &shape[..] else {
+        return Err(Error::argument(format!("of {shape:?}: there is no axis 1")));
+    };
+    let groups = match c.op() {
+        "InstanceNormalization" => channels,
+        _ => c.int("num_groups").and_then(|g| usize::try_from(g).ok()).unwrap_or(0),
+    };
+    if groups == 0 || !channels.is_multiple_of(groups) {
+        return Err(Error::argument(format!("{channels} channels in {groups} groups")));
+    }
+    let x = l.real(c.input(0)?)?;
+    let inner = shape[1..].iter().product::<usize>() / groups;
+    let grouped = l.graph.reshape(x, vec![n, groups, inner])?;
+    let y = normalised(l, grouped, &[2], c.float("epsilon", f64::from(1e-5f32)), true)?;
+    let (scale, bias) = (l.real(c.input(1)?)?, l.real(c.input(2)?)?);
+    // Up to opset 20 a group has one scale, later every channel.
+    if groups != channels && l.graph.shape(scale) == [groups] {
+        let y = scaled(l, y, (scale, Some(bias)), groups)?;
+        return real(l.graph.reshape(y, shape)?);
+    }
+    let y = l.graph.reshape(y, shape)?;
+    real(scaled(l, y, (scale, Some(bias)), channels)?)
+}

@@ -1,0 +1,107 @@
+//! Sums, means and maxima over axes, and what is made of them.
+
+use super::super::lowering::{Call, Lowering, Results, Value, real};
+use super::super::tensors::{Kind, Tensor};
+use super::shape::axes;
+use crate::graph::Id;
+use crate::graph::op::{Op, Unary};
+use mountainpass_sdk::Error;
+
+/// Reductions; the axes are an attribute (old) or an argument (new).
+pub(super) fn reduce(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let shape = l.shape(c.input(0)?);
+    let listed = axes(l, c, 1)?.filter(|axes| !axes.is_empty());
+    let axes = match listed {
+        Some(axes) => c.axes(&axes, shape.len())?,
+        None if c.is_on("noop_with_empty_axes") => return Ok(vec![c.input(0)?.clone()]),
+        None => (0..shape.len()).collect(),
+    };
+    let kind = l.kind(c.input(0)?);
+    if let (Value::Known(tensor), "ReduceProd") = (c.input(0)?, c.op()) {
+        // Of no number at all: the element count of a scalar's shape.
+        if tensor.values.is_empty() {
+            return Ok(vec![Value::Known(Tensor::real(1.0).cast(kind))]);
+        }
+    }
+    let x = l.real(c.input(0)?)?;
+    let reduced = reduced(l, c, x, &axes)?;
+    let y = if c.int("keepdims").unwrap_or(1) != 0 {
+        reduced
+    } else {
+        let rest = shape.iter().enumerate().filter(|(i, _)| !axes.contains(i)).map(|(_, d)| *d).collect();
+        l.graph.reshape(reduced, rest)?
+    };
+    Ok(vec![Value::Node(y, kind)])
+}
+
+fn reduced(l: &mut Lowering<'_>, c: &Call<'_>, x: Id, axes: &[usize]) -> Result<Id, Error> {
+    let g = &mut l.graph;
+    match c.op() {
+        "ReduceSum" => g.sum(x, axes),
+        "ReduceMean" => g.mean(x, axes),
+        "ReduceMax" => g.push(Op::Largest(axes.to_vec()), &[x]),
+        "ReduceMin" => {
+            let down = g.neg(x)?;
+            let largest = g.push(Op::Largest(axes.to_vec()), &[down])?;
+            g.neg(largest)
+        }
+        "ReduceL1" => {
+            let size = g.unary(Unary::Abs, x)?;
+            g.sum(size, axes)
+        }
+        "ReduceSumSquare" | "ReduceL2" => {
+            let square = g.mul(x, x)?;
+            let sum = g.sum(square, axes)?;
+            if c.op() == "ReduceL2" { g.unary(Unary::Sqrt, sum) } else { Ok(sum) }
+        }
+        "ReduceLogSum" => {
+            let sum = g.sum(x, axes)?;
+            g.unary(Unary::Log, sum)
+        }
+        "ReduceLogSumExp" => {
+            let top = g.push(Op::Largest(axes.to_vec()), &[x])?;
+            let below = g.sub(x, top)?;
+            let exp = g.unary(Unary::Exp, below)?;
+            let sum = g.sum(exp, axes)?;
+            let log = g.unary(Unary::Log, sum)?;
+            g.add(top, log)
+        }
+        _ => {
+            let mut product = x;
+            for axis in axes {
+                let factors =
+                    (0..g.shape(x)[*axis]).map(|i| g.narrow(product, *axis, i, 1)).collect::<Result<Vec<Id>, _>>()?;
+                let mut factors = factors.into_iter();
+                let first = factors.next().unwrap_or(product);
+                product = factors.try_fold(first, |product, factor| g.mul(product, factor))?;
+            }
+            Ok(product)
+        }
+    }
+}
+
+/// Softmax and its logarithm: over one axis since opset 13, over all from `axis` on before.
+pub(super) fn softmax(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let shape = l.shape(c.input(0)?);
+    let rank = shape.len();
+    let x = l.real(c.input(0)?)?;
+    let op = if c.op() == "Softmax" { Op::Softmax } else { Op::LogSoftmax };
+    if c.opset < 13 {
+        let axis = match c.int("axis").unwrap_or(1) {
+            axis if axis == rank as i64 => rank,
+            axis => c.axis(axis, rank)?,
+        };
+        if axis + 1 != rank {
+            let flat = l.graph.reshape(x, vec![shape[..axis].iter().product(), shape[axis..].iter().product()])?;
+            let y = l.graph.push(op, &[flat])?;
+            return real(l.graph.reshape(y, shape)?);
+        }
+        return real(l.graph.push(op, &[x])?);
+    }
+    let axis = c.axis(c.int("axis").unwrap_or(-1), rank)?;
+    let mut perm: Vec<usize> = (0..rank).collect();
+    perm.swap(axis, rank - 1);
+    let turned = l.graph.transpose(x, &perm)?;
+    let y = l.graph.push(op, &[turned])?;
+    Ok(vec![Value::Node(l.graph.transpose(y, &perm)?, Kind::Real)])
+}

@@ -1,0 +1,265 @@
+//! Numbers of a file: from a tensor message, its fields or another file to f64 and i64, checked before anything is
+//! allocated.
+
+use super::messages::{TensorProto, data_type, entry};
+use crate::graph::op::{Shape, Values};
+use bytes::Bytes;
+use half::{bf16, f16};
+use mountainpass_sdk::Error;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// What an ONNX value holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Real,
+    Whole,
+    /// True or false, as the reals 1 and 0.
+    Truth,
+}
+
+/// An array whose numbers are known when the file is read.
+#[derive(Clone, Debug)]
+pub(super) struct Tensor {
+    pub kind: Kind,
+    pub shape: Shape,
+    /// Indices for whole numbers, reals for all others.
+    pub values: Arc<Values>,
+}
+
+/// A file larger than this is none: protobuf's own limit, and that of the weights behind one.
+pub(super) const BYTES_MAX: u64 = i32::MAX as u64;
+
+impl Tensor {
+    /// Whole numbers along one axis.
+    pub fn wholes(values: Vec<i64>) -> Tensor {
+        Tensor { kind: Kind::Whole, shape: vec![values.len()], values: Arc::new(Values::Index(values)) }
+    }
+
+    /// One real.
+    pub fn real(value: f64) -> Tensor {
+        Tensor { kind: Kind::Real, shape: Vec::new(), values: Arc::new(Values::Real(vec![value])) }
+    }
+
+    /// As reals; whole numbers beyond 2^53 are rounded.
+    pub fn reals(&self) -> Vec<f64> {
+        match &*self.values {
+            Values::Real(values) => values.clone(),
+            Values::Index(values) => values.iter().map(|i| *i as f64).collect(),
+        }
+    }
+
+    /// As whole numbers, towards zero.
+    pub fn indices(&self) -> Vec<i64> {
+        match &*self.values {
+            Values::Real(values) => values.iter().map(|x| *x as i64).collect(),
+            Values::Index(values) => values.clone(),
+        }
+    }
+
+    /// The same numbers as another kind.
+    pub fn cast(&self, to: Kind) -> Tensor {
+        let values = match (self.kind, to) {
+            (from, to) if from == to => self.values.clone(),
+            (_, Kind::Whole) => Arc::new(Values::Index(self.indices())),
+            (Kind::Truth, Kind::Real) => self.values.clone(),
+            (_, Kind::Real) => Arc::new(Values::Real(self.reals())),
+            (_, Kind::Truth) => {
+                Arc::new(Values::Real(self.reals().iter().map(|x| f64::from(u8::from(*x != 0.0))).collect()))
+            }
+        };
+        Tensor { kind: to, shape: self.shape.clone(), values }
+    }
+}
+
+/// The kind of a data type; `None` for texts, complex and packed numbers.
+pub(super) fn kind(of: i32) -> Option<Kind> {
+    match of {
+        data_type::FLOAT | data_type::DOUBLE | data_type::FLOAT16 | data_type::BFLOAT16 => Some(Kind::Real),
+        data_type::UINT8 | data_type::INT8 | data_type::UINT16 | data_type::INT16 => Some(Kind::Whole),
+        data_type::INT32 | data_type::INT64 | data_type::UINT32 | data_type::UINT64 => Some(Kind::Whole),
+        data_type::BOOL => Some(Kind::Truth),
+        _ => None,
+    }
+}
+
+/// The name of a data type.
+pub(super) fn type_name(of: i32) -> String {
+    let name = usize::try_from(of).ok().and_then(|i| data_type::NAMES.get(i));
+    name.map_or_else(|| format!("of type {of}"), |name| (*name).to_owned())
+}
+
+/// The axes of a tensor message and how many numbers they hold.
+pub(super) fn shape(tensor: &TensorProto) -> Result<(Shape, usize), Error> {
+    let wrong = || Error::argument(format!("tensor {:?} has the shape {:?}", tensor.name(), tensor.dims));
+    let shape = tensor.dims.iter().map(|d| usize::try_from(*d).map_err(|_| wrong())).collect::<Result<Shape, _>>()?;
+    // An empty axis hides no others: their product must make sense too.
+    let product = shape.iter().try_fold(1usize, |n, d| n.checked_mul((*d).max(1)));
+    match product.filter(|n| *n as u64 <= BYTES_MAX) {
+        Some(n) if shape.contains(&0) => Ok((shape, n * 0)),
+        Some(n) => Ok((shape, n)),
+        None => Err(Error::unsupported(format!(
+            "tensor {:?} of the shape {shape:?} has more than 2 GB: networks of that size are not read",
+            tensor.name()
+        ))),
+    }
+}
+
+/// The numbers of a tensor message; `folder` is where its external data may be.
+pub(super) fn read(tensor: &TensorProto, folder: Option<&Path>) -> Result<Tensor, Error> {
+    let name = tensor.name();
+    let of = tensor.data_type();
+    let kind = kind(of).ok_or_else(|| {
+        Error::unsupported(format!(
+            "tensor {name:?} holds {}: only reals, whole numbers and bool are read",
+            type_name(of)
+        ))
+    })?;
+    let (shape, count) = shape(tensor)?;
+    let raw = match (tensor.data_location(), &tensor.raw_data) {
+        (0, None) => None,
+        (0, Some(raw)) => Some(raw.clone()),
+        _ => Some(external(tensor, count * width(of), folder)?),
+    };
+    let values = match raw {
+        Some(raw) if raw.len() != count * width(of) => {
+            let (has, wants) = (raw.len(), count * width(of));
+            return Err(Error::argument(format!("tensor {name:?} has {has} bytes, but {shape:?} wants {wants}")));
+        }
+        Some(raw) => from_bytes(&raw, of),
+        None => {
+            let has = fields(tensor, of);
+            if has != count {
+                return Err(Error::argument(format!("tensor {name:?} has {has} numbers, but {shape:?} wants {count}")));
+            }
+            from_fields(tensor, of)
+        }
+    };
+    let values = match (kind, values) {
+        (Kind::Truth, Values::Index(values)) => {
+            Values::Real(values.iter().map(|i| f64::from(u8::from(*i != 0))).collect())
+        }
+        (_, values) => values,
+    };
+    Ok(Tensor { kind, shape, values: Arc::new(values) })
+}
+
+/// Bytes of one number.
+fn width(of: i32) -> usize {
+    match of {
+        data_type::DOUBLE | data_type::INT64 | data_type::UINT64 => 8,
+        data_type::FLOAT | data_type::INT32 | data_type::UINT32 => 4,
+        data_type::FLOAT16 | data_type::BFLOAT16 | data_type::INT16 | data_type::UINT16 => 2,
+        _ => 1,
+    }
+}
+
+fn from_bytes(raw: &[u8], of: i32) -> Values {
+    fn all<const N: usize, T>(raw: &[u8], from: impl Fn([u8; N]) -> T) -> Vec<T> {
+        raw.as_chunks::<N>().0.iter().map(|bytes| from(*bytes)).collect()
+    }
+    match of {
+        data_type::FLOAT => Values::Real(all(raw, |b| f64::from(f32::from_le_bytes(b)))),
+        data_type::DOUBLE => Values::Real(all(raw, f64::from_le_bytes)),
+        data_type::FLOAT16 => Values::Real(all(raw, |b| f16::from_le_bytes(b).to_f64())),
+        data_type::BFLOAT16 => Values::Real(all(raw, |b| bf16::from_le_bytes(b).to_f64())),
+        data_type::INT64 => Values::Index(all(raw, i64::from_le_bytes)),
+        data_type::UINT64 => Values::Index(all(raw, |b| saturated(u64::from_le_bytes(b)))),
+        data_type::INT32 => Values::Index(all(raw, |b| i64::from(i32::from_le_bytes(b)))),
+        data_type::UINT32 => Values::Index(all(raw, |b| i64::from(u32::from_le_bytes(b)))),
+        data_type::INT16 => Values::Index(all(raw, |b| i64::from(i16::from_le_bytes(b)))),
+        data_type::UINT16 => Values::Index(all(raw, |b| i64::from(u16::from_le_bytes(b)))),
+        data_type::INT8 => Values::Index(all(raw, |b| i64::from(i8::from_le_bytes(b)))),
+        _ => Values::Index(all(raw, |[byte]| i64::from(byte))),
+    }
+}
+
+/// How many numbers the field of a type holds.
+fn fields(tensor: &TensorProto, of: i32) -> usize {
+    match of {
+        data_type::FLOAT => tensor.float_data.len(),
+        data_type::DOUBLE => tensor.double_data.len(),
+        data_type::INT64 => tensor.int64_data.len(),
+        data_type::UINT32 | data_type::UINT64 => tensor.uint64_data.len(),
+        _ => tensor.int32_data.len(),
+    }
+}
+
+fn from_fields(tensor: &TensorProto, of: i32) -> Values {
+    let bits = || tensor.int32_data.iter().map(|bits| *bits as u16);
+    match of {
+        data_type::FLOAT => Values::Real(tensor.float_data.iter().map(|x| f64::from(*x)).collect()),
+        data_type::DOUBLE => Values::Real(tensor.double_data.clone()),
+        data_type::FLOAT16 => Values::Real(bits().map(|b| f16::from_bits(b).to_f64()).collect()),
+        data_type::BFLOAT16 => Values::Real(bits().map(|b| bf16::from_bits(b).to_f64()).collect()),
+        data_type::INT64 => Values::Index(tensor.int64_data.clone()),
+        data_type::UINT32 | data_type::UINT64 => {
+            Values::Index(tensor.uint64_data.iter().map(|u| saturated(*u)).collect())
+        }
+        _ => Values::Index(tensor.int32_data.iter().map(|i| i64::from(*i)).collect()),
+    }
+}
+
+/// Only ends of slices are that large, and they are cut anyway.
+fn saturated(u: u64) -> i64 {
+    i64::try_from(u).unwrap_or(i64::MAX)
+}
+
+/// The `count` bytes that another file holds for a tensor.
+fn external(tensor: &TensorProto, count: usize, folder: Option<&Path>) -> Result<Bytes, Error> {
+    let name = tensor.name();
+    let location = entry(&tensor.external_data, "location").unwrap_or_default();
+    let number = |key: &str| match entry(&tensor.external_data, key) {
+        None => Ok(None),
+        Some(text) => match text.trim().parse::<u64>() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(Error::argument(format!("tensor {name:?}: external {key} is {text:?}, expected a number"))),
+        },
+    };
+    let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
+    let path = inside(name, location, folder)?;
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::not_found(format!(
+            "tensor {name:?} is in the file {location:?}, which is not beside the model: keep both in one folder"
+        )),
+        _ => Error::argument(format!("tensor {name:?}: cannot read {location:?}: {error}")),
+    };
+    let mut file = std::fs::File::open(&path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    if length.is_some_and(|length| length != count as u64) {
+        let length = length.unwrap_or(0);
+        return Err(Error::argument(format!("tensor {name:?}: {length} bytes of {location:?}, expected {count}")));
+    }
+    if offset.checked_add(count as u64).is_none_or(|end| end > size) {
+        return Err(Error::argument(format!(
+            "tensor {name:?}: {count} bytes from {offset} on of {location:?}, which has {size}"
+        )));
+    }
+    file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+    let mut bytes = vec![0; count];
+    file.read_exact(&mut bytes).map_err(failed)?;
+    Ok(bytes.into())
+}
+
+/// The path of an external file, which must be inside the model's folder, links followed.
+fn inside(name: &str, location: &str, folder: Option<&Path>) -> Result<PathBuf, Error> {
+    let Some(folder) = folder else {
+        return Err(Error::argument(format!("tensor {name:?} is in another file, but the model was given as bytes")));
+    };
+    let escapes = || {
+        Error::argument(format!(
+            "tensor {name:?} is in the file {location:?}: only files inside the model's folder are read"
+        ))
+    };
+    let relative = Path::new(location);
+    let plain = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if location.is_empty() || !plain {
+        return Err(escapes());
+    }
+    let path = folder.join(relative);
+    match (folder.canonicalize(), path.canonicalize()) {
+        (Ok(folder), Ok(real)) if !real.starts_with(&folder) => Err(escapes()),
+        _ => Ok(path),
+    }
+}
