@@ -1,7 +1,7 @@
 //! Losses of multilayer perceptrons on the CPU: `backend = "faer"`.
 //!
-//! `model` is a specification such as `mlp:64-8-10:tanh`; options are `data`, `limit`, `objective`, `l2` and `l2_on`
-//! (see `mountainpass-network`). Theta may be f32 or f64; arithmetic is in its type, losses are summed in f64.
+//! `model` is a specification such as `mlp:64-8-10:tanh`; options are `data` and what chooses
+//! among its samples, `objective`, `l2` and `l2_on` (see `mountainpass-network`). Theta may be f32 or f64; arithmetic is in its type, losses are summed in f64.
 //! Bits of a row depend on theta, the sample ids and the machine only.
 
 #![forbid(unsafe_code)]
@@ -16,7 +16,9 @@ mod sums;
 mod tiles;
 
 use batch::{Function, Row, Workers};
-use mountainpass_network::{Dataset, Mlp, Objective};
+use mountainpass_network::graph::op::Element;
+use mountainpass_network::model::Feature;
+use mountainpass_network::{Dataset, Feed, Mlp, Objective};
 use mountainpass_sdk::{
     Backend, Cancel, Caps, Dtypes, Error, Eval, Host, Identity, Info, Loss, Matrix, MatrixMut, Open, Parameter, Rows,
     RowsMut, Split, Symmetry,
@@ -49,12 +51,14 @@ impl Backend for Faer {
             _ => return Err(Error::argument("model is missing: give a specification such as \"mlp:64-8-10:tanh\"")),
         };
         let mlp = Mlp::parse(spec)?;
-        let data = data?;
+        let mut data = data?;
         data.check(&mlp)?;
+        let slot = Feature { name: "x".into(), shape: vec![mlp.inputs()], element: Element::Real };
+        let feed = data.feeds(&mlp.to_string(), &[slot])?.remove(0);
         let penalised = objective.penalised(&mlp);
         let f = Function { mlp, objective, penalised };
         let tile = tile_size(&f.mlp);
-        Ok(Perceptron { host, f, tile, data, single: Workspace::default(), double: Workspace::default() })
+        Ok(Perceptron { host, f, tile, data: (feed, data), single: Workspace::default(), double: Workspace::default() })
     }
 }
 
@@ -73,7 +77,8 @@ pub struct Perceptron {
     host: Host,
     f: Function,
     tile: usize,
-    data: Dataset,
+    /// The samples, and how they are laid out.
+    data: (Feed, Dataset),
     single: Workspace<f32>,
     double: Workspace<f64>,
 }
@@ -98,7 +103,7 @@ struct Request<'a> {
 impl<T: Real> Workspace<T> {
     fn eval(
         &mut self,
-        (host, f, data, tile): (&Host, &Function, &Dataset, usize),
+        (host, f, (feed, data), tile): (&Host, &Function, &(Feed, Dataset), usize),
         request: Request<'_>,
         theta: Rows<'_, T>,
         grad: Option<RowsMut<'_, T>>,
@@ -106,12 +111,12 @@ impl<T: Real> Workspace<T> {
     ) -> Result<(), Error> {
         let tiles = match request.ids {
             Some(ids) => {
-                self.batch.fill(&data.train, Some(ids), tile, host);
+                self.batch.fill((feed, &data.train), Some(ids), tile, host);
                 &self.batch
             }
             None => {
                 if self.train.count() == 0 {
-                    self.train.fill(&data.train, None, tile, host);
+                    self.train.fill((feed, &data.train), None, tile, host);
                 }
                 &self.train
             }
@@ -142,7 +147,7 @@ impl<T: Real> Workspace<T> {
 
     fn metrics(
         &mut self,
-        (host, f, data, tile): (&Host, &Function, &Dataset, usize),
+        (host, f, (feed, data), tile): (&Host, &Function, &(Feed, Dataset), usize),
         split: Split,
         theta: Rows<'_, T>,
         out: &mut [f64],
@@ -152,7 +157,7 @@ impl<T: Real> Workspace<T> {
             Split::Test => (&mut self.test, &data.test),
         };
         if tiles.count() == 0 {
-            tiles.fill(samples, None, tile, host);
+            tiles.fill((feed, samples), None, tile, host);
         }
         let mut rows: Vec<(&[T], f64, f64)> = (0..theta.n()).map(|i| (theta.row(i), 0.0, 0.0)).collect();
         if rows.iter().any(|(theta, ..)| theta.len() != f.mlp.params()) {
@@ -180,7 +185,7 @@ impl Loss for Perceptron {
                 ..Caps::default()
             },
             params: self.f.mlp.params() as u64,
-            samples: self.data.train.n() as u64,
+            samples: self.data.1.train.n as u64,
             dtypes: Dtypes { f32: true, f64: true },
             ..Info::default()
         }
@@ -230,7 +235,7 @@ impl Loss for Perceptron {
 
     fn metrics(&self, split: Split) -> Vec<String> {
         match split {
-            Split::Test if self.data.test.n() == 0 => Vec::new(),
+            Split::Test if self.data.1.test.n == 0 => Vec::new(),
             _ => vec!["loss".into(), "accuracy".into()],
         }
     }
@@ -251,11 +256,12 @@ impl Loss for Perceptron {
     }
 
     fn identity(&self) -> Identity {
-        let (data, n) = (&self.data.name, self.data.train.n());
+        let data = &self.data.1;
+        let (name, n) = (&data.name, data.train.n);
         Identity {
             model_hash: self.f.mlp.hash(),
-            data_hash: self.data.hash(),
-            options: format!("data = {data}\nlimit = {n}\n{}", self.f.objective),
+            data_hash: data.hash(),
+            options: format!("data = {name}\nlimit = {n}\n{}{}", data.choices, self.f.objective),
         }
     }
 }

@@ -3,17 +3,14 @@
 
 #![forbid(unsafe_code)]
 
-mod arrays;
 mod data;
-mod digits;
 pub mod graph;
-mod idx;
 mod mlp;
 pub mod model;
 mod objective;
 mod start;
 mod symmetry;
 
-pub use data::{Dataset, Inputs, Samples};
+pub use data::{Channels, Dataset, Feed, Input, Layout, Normalise, Samples, Targets, Values, npz};
 pub use mlp::{Activation, Layer, Mlp};
 pub use objective::{DataTerm, Objective, Penalised};
