@@ -47,6 +47,10 @@ macro_rules! each {
     };
 }
 
+fn wide<T: Copy + Into<f64>>(value: &T) -> f64 {
+    (*value).into()
+}
+
 impl Values {
     /// How many there are.
     pub fn len(&self) -> usize {
@@ -60,12 +64,12 @@ impl Values {
 
     /// Value `i`, before normalisation.
     pub fn get(&self, i: usize) -> f64 {
-        each!(self, values => f64::from(values[i]))
+        each!(self, values => wide(&values[i]))
     }
 
     /// The first value that fails.
     fn position(&self, fails: impl Fn(f64) -> bool) -> Option<usize> {
-        each!(self, values => values.iter().position(|v| fails(f64::from(*v))))
+        each!(self, values => values.iter().position(|v| fails(wide(v))))
     }
 
     /// The samples `ids`, of `size` values each.
@@ -90,7 +94,7 @@ impl Values {
                     true => hash.update(" reals;"),
                     false => hash.update(format!(" reals {normalise};")),
                 }
-                each!(other, values => values.iter().for_each(|v| hash.update(f64::from(*v).to_le_bytes())));
+                each!(other, values => values.iter().for_each(|v| hash.update(wide(v).to_le_bytes())));
             }
         }
     }
