@@ -112,7 +112,8 @@ impl Feed {
         self.element
     }
 
-    /// Writes the `out.len() / size()` samples `id(0)`, `id(1)`, ... of a split; `from` rounds to the run's type.
+    /// Writes the `out.len() / size()` samples `id(0)`, `id(1)`, ... of a split; `from` rounds to the run's type. The
+    /// caller has checked that ids are below `samples.n`.
     pub fn fill<T: Copy>(
         &self,
         samples: &Samples,
@@ -144,7 +145,8 @@ impl Feed {
         }
     }
 
-    /// Sixteen samples at a time, so that both sides stay in cache lines in either layout.
+    /// Sample after sample, or, where the first number of all comes first, sixteen samples at a time, so that both sides
+    /// stay in cache lines.
     fn spread<S: Copy, T, C: Fn(S) -> T>(
         &self,
         values: &[S],
@@ -155,12 +157,23 @@ impl Feed {
     ) {
         let size = self.size();
         let n = out.len() / size.max(1);
-        let (by_sample, by_number) = if layout == Layout::Samples { (size, 1) } else { (1, n) };
+        if layout == Layout::Samples {
+            for (i, out) in out.chunks_exact_mut(size).enumerate() {
+                let sample = &values[id(i) * size..][..size];
+                for (out, (place, channel)) in out.iter_mut().zip(&self.places) {
+                    *out = of_channel(*channel)(sample[*place]);
+                }
+            }
+            return;
+        }
         for start in (0..n).step_by(16) {
+            let block = 16.min(n - start);
+            let mut samples = [0; 16];
+            samples.iter_mut().take(block).enumerate().for_each(|(i, at)| *at = id(start + i) * size);
             for (k, (place, channel)) in self.places.iter().enumerate() {
                 let convert = of_channel(*channel);
-                for i in start..n.min(start + 16) {
-                    out[i * by_sample + k * by_number] = convert(values[id(i) * size + place]);
+                for (out, sample) in out[k * n + start..][..block].iter_mut().zip(&samples) {
+                    *out = convert(values[sample + place]);
                 }
             }
         }
