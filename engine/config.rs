@@ -228,7 +228,7 @@ fn set<T>(field: &mut T, value: Option<T>) {
 
 /// A value that names a file is made relative to the configuration's folder; names of models and data sets are not.
 fn resolve(text: &str, folder: &Path) -> String {
-    let is_path = text.contains('/') || [".onnx", ".npz", ".so"].iter().any(|end| text.ends_with(end));
+    let is_path = text.contains('/') || [".onnx", ".npz", ".npy", ".so"].iter().any(|end| text.ends_with(end));
     if is_path { folder.join(text).to_string_lossy().into_owned() } else { text.to_owned() }
 }
 

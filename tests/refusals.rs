@@ -159,9 +159,13 @@ fn a_damaged_data_file_is_named_with_the_offset() {
     let folder = folder("idx");
     let toml = "[loss]\nbackend = \"faer\"\nmodel = \"mlp:4-2-2:tanh\"\ndata = \"./images\"\n";
     let line = |said: &str| format!("faer 0.1.0: open: {said}");
-    assert_eq!(refused(&folder, toml), line("data \"./images\": no such folder of IDX files"));
+    assert_eq!(refused(&folder, toml), line("data \"./images\": no such folder or file"));
     std::fs::create_dir(folder.join("images")).unwrap();
     let stem = "train-images-idx3-ubyte";
+    let known = "MNIST's IDX files (train-images-idx3-ubyte), CIFAR-10's binary files (data_batch_1.bin), CIFAR-100's \
+                 binary files (train.bin), SVHN's cropped digits (train_32x32.mat)";
+    assert_eq!(refused(&folder, toml), line(&format!("./images: no samples of a known format: {known}")));
+    std::fs::write(folder.join("images/train-labels-idx1-ubyte"), []).unwrap();
     assert_eq!(refused(&folder, toml), line(&format!("./images: no file {stem} or {stem}.gz")));
     let idx = |shape: &[u32], values: &[u8]| -> Vec<u8> {
         let header = std::iter::once(0x0800 | shape.len() as u32).chain(shape.iter().copied());

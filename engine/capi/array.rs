@@ -100,7 +100,7 @@ impl ForeignArray {
         let values = match dtype {
             dtype::F16 => halves(half),
             dtype::BF16 => halves(|bits| f32::from_bits(u32::from(bits) << 16)),
-            _ => npy::Values::read(descr, &bytes, cfg!(target_endian = "big"))
+            _ => npy::Values::of_bytes(descr, &bytes, cfg!(target_endian = "big"))
                 .ok_or_else(|| Error::Internal(format!("element type {dtype} is not read")))?,
         };
         Ok(npy::Array { shape, values })

@@ -57,10 +57,7 @@ impl Shape {
     pub fn new(sizes: &[usize], periodic: &[usize]) -> Result<Shape> {
         let refuse = |text: String| Err(Error::Argument(text));
         if sizes.is_empty() || sizes.len() > MOST_AXES_OF_COMPONENTS {
-            return refuse(format!(
-                "an array of {} axes: 1 to {MOST_AXES} are supported, in degree 0 up to {MOST_AXES_OF_COMPONENTS}",
-                sizes.len()
-            ));
+            return Err(axes_refused(sizes.len()));
         }
         let count = sizes.iter().try_fold(1_usize, |n, &size| n.checked_mul(size));
         match count {
@@ -157,9 +154,7 @@ impl Grid {
     /// Reads an array. NaN is refused, and so is -inf (+inf with `superlevel`): no sublevel set could begin there.
     pub fn new(array: Array, periodic: &[usize], construction: Construction, superlevel: bool) -> Result<Grid> {
         match array.shape.len() {
-            n if n > MOST_AXES => Err(Error::Argument(format!(
-                "an array of {n} axes: {MOST_AXES} at most (of more, vertices in degree 0 alone)"
-            ))),
+            n if n > MOST_AXES => Err(axes_refused(n)),
             _ => Grid::read(array, periodic, construction, superlevel),
         }
     }
@@ -229,6 +224,12 @@ impl Grid {
     pub fn absent(&self) -> Option<u64> {
         self.absent
     }
+}
+
+fn axes_refused(n: usize) -> Error {
+    Error::Argument(format!(
+        "an array of {n} axes: 1 to {MOST_AXES} are supported, in degree 0 up to {MOST_AXES_OF_COMPONENTS}"
+    ))
 }
 
 fn refused(at: usize, value: f64, shape: &Shape) -> Error {

@@ -52,9 +52,9 @@ static void arrays(mpass_engine *engine) {
   FAILS(mpass_grid_new(engine, &array, NULL, &grid), MPASS_E_ARGUMENT,
         "array \"values\": shape: 1000 of them where at most 64 make sense");
   array.ndim = 5;
-  FAILS(mpass_grid_new(engine, &array, NULL, &grid), MPASS_E_ARGUMENT, "an array of 5 axes: 4 at most (of more, vertices in degree 0 alone)");
+  FAILS(mpass_grid_new(engine, &array, NULL, &grid), MPASS_E_ARGUMENT, "an array of 5 axes: 1 to 4 are supported, in degree 0 up to 16");
   array.ndim = 0;
-  FAILS(mpass_grid_new(engine, &array, NULL, &grid), MPASS_E_ARGUMENT, "an array of 0 axes: 1 to 4 are supported");
+  FAILS(mpass_grid_new(engine, &array, NULL, &grid), MPASS_E_ARGUMENT, "an array of 0 axes: 1 to 4 are supported, in degree 0 up to 16");
   array.ndim = 2;
   shape[0] = 0;
   FAILS(mpass_grid_new(engine, &array, NULL, &grid), MPASS_E_ARGUMENT, "the array of shape [0, 3] is empty");

@@ -1,7 +1,7 @@
 //! Losses of multilayer perceptrons on the CPU: `backend = "faer"`.
 //!
-//! `model` is a specification such as `mlp:64-8-10:tanh`; options are `data`, `limit`, `objective`, `l2` and `l2_on`
-//! (see `mountainpass-network`). Theta may be f32 or f64; arithmetic is in its type, losses are summed in f64.
+//! `model` is a specification such as `mlp:64-8-10:tanh`; options are `data` and what chooses
+//! among its samples, `objective`, `l2` and `l2_on` (see `mountainpass-network`). Theta may be f32 or f64; arithmetic is in its type, losses are summed in f64.
 //! Bits of a row depend on theta, the sample ids and the machine only.
 
 #![forbid(unsafe_code)]
@@ -18,7 +18,9 @@ mod sums;
 mod tiles;
 
 use batch::{Function, Row, Workers};
-use mountainpass_network::{Dataset, Mlp, Objective};
+use mountainpass_network::graph::op::Element;
+use mountainpass_network::model::Feature;
+use mountainpass_network::{Dataset, Feed, Mlp, Objective};
 use mountainpass_sdk::{
     Backend, Cancel, Caps, Dtypes, Error, Eval, Host, Identity, Info, Loss, Matrix, MatrixMut, Open, Parameter, Rows,
     RowsMut, Split, Symmetry,
@@ -51,12 +53,14 @@ impl Backend for Faer {
             _ => return Err(Error::argument("model is missing: give a specification such as \"mlp:64-8-10:tanh\"")),
         };
         let mlp = Mlp::parse(spec)?;
-        let data = data?;
+        let mut data = data?;
         data.check(&mlp)?;
+        let slot = Feature { name: "x".into(), shape: vec![mlp.inputs()], element: Element::Real };
+        let feed = data.feeds(&mlp.to_string(), &[slot])?.remove(0);
         let penalised = objective.penalised(&mlp);
         let f = Function { mlp, objective, penalised };
         let tile = tile_size(&f.mlp);
-        Ok(Perceptron { host, f, tile, data, single: Workspace::default(), double: Workspace::default() })
+        Ok(Perceptron { host, f, tile, data: (feed, data), single: Workspace::default(), double: Workspace::default() })
     }
 }
 
@@ -75,7 +79,8 @@ pub struct Perceptron {
     host: Host,
     f: Function,
     tile: usize,
-    data: Dataset,
+    /// The samples, and how they are laid out.
+    data: (Feed, Dataset),
     single: Workspace<f32>,
     double: Workspace<f64>,
 }
@@ -100,7 +105,7 @@ struct Request<'a> {
 impl<T: Real> Workspace<T> {
     fn eval(
         &mut self,
-        (host, f, data, tile): (&Host, &Function, &Dataset, usize),
+        (host, f, (feed, data), tile): (&Host, &Function, &(Feed, Dataset), usize),
         request: Request<'_>,
         theta: Rows<'_, T>,
         grad: Option<RowsMut<'_, T>>,
@@ -108,12 +113,12 @@ impl<T: Real> Workspace<T> {
     ) -> Result<(), Error> {
         let tiles = match request.ids {
             Some(ids) => {
-                self.batch.fill(&data.train, Some(ids), tile, host);
+                self.batch.fill((feed, &data.train), Some(ids), tile, host);
                 &self.batch
             }
             None => {
                 if self.train.count() == 0 {
-                    self.train.fill(&data.train, None, tile, host);
+                    self.train.fill((feed, &data.train), None, tile, host);
                 }
                 &self.train
             }
@@ -144,7 +149,7 @@ impl<T: Real> Workspace<T> {
 
     fn metrics(
         &mut self,
-        (host, f, data, tile): (&Host, &Function, &Dataset, usize),
+        (host, f, (feed, data), tile): (&Host, &Function, &(Feed, Dataset), usize),
         split: Split,
         theta: Rows<'_, T>,
         out: &mut [f64],
@@ -154,7 +159,7 @@ impl<T: Real> Workspace<T> {
             Split::Test => (&mut self.test, &data.test),
         };
         if tiles.count() == 0 {
-            tiles.fill(samples, None, tile, host);
+            tiles.fill((feed, samples), None, tile, host);
         }
         let mut rows: Vec<(&[T], f64, f64)> = (0..theta.n()).map(|i| (theta.row(i), 0.0, 0.0)).collect();
         if rows.iter().any(|(theta, ..)| theta.len() != f.mlp.params()) {
@@ -182,7 +187,7 @@ impl Loss for Perceptron {
                 ..Caps::default()
             },
             params: self.f.mlp.params() as u64,
-            samples: self.data.train.n() as u64,
+            samples: self.data.1.train.n as u64,
             dtypes: Dtypes { f32: true, f64: true },
             ..Info::default()
         }
@@ -232,7 +237,7 @@ impl Loss for Perceptron {
 
     fn metrics(&self, split: Split) -> Vec<String> {
         match split {
-            Split::Test if self.data.test.n() == 0 => Vec::new(),
+            Split::Test if self.data.1.test.n == 0 => Vec::new(),
             _ => vec!["loss".into(), "accuracy".into()],
         }
     }
@@ -253,11 +258,12 @@ impl Loss for Perceptron {
     }
 
     fn identity(&self) -> Identity {
-        let (data, n) = (&self.data.name, self.data.train.n());
+        let data = &self.data.1;
+        let (name, n) = (&data.name, data.train.n);
         Identity {
             model_hash: self.f.mlp.hash(),
-            data_hash: self.data.hash(),
-            options: format!("data = {data}\nlimit = {n}\n{}", self.f.objective),
+            data_hash: data.hash(),
+            options: format!("data = {name}\nlimit = {n}\n{}{}", data.choices, self.f.objective),
         }
     }
 }

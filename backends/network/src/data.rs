@@ -1,144 +1,293 @@
-//! Data sets: the embedded digits, a folder of IDX files, or arrays in memory; train and test samples with labels.
+//! Data sets: train and test samples in memory, each with the numbers of one or more inputs and a label or targets.
+//!
+//! `data/open.rs` reads them from what the option `data` names; `data/feed.rs` hands them to a model. Values are kept
+//! as the file has them, bytes as bytes; normalisation is arithmetic stated in [`Input`], done when they are handed on.
 
+mod arrays;
+mod cifar;
+mod digits;
+mod feed;
+mod file;
+mod idx;
+mod input;
+mod mat;
+pub mod npz;
+mod open;
+mod svhn;
+mod tokens;
+
+use crate::Mlp;
 use crate::mlp::hex;
-use crate::{Mlp, arrays, digits, idx};
-use mountainpass_sdk::{Error, Open};
+pub use feed::{Feed, Layout};
+pub use input::{Channels, Input, Normalise};
+use mountainpass_sdk::Error;
 use sha2::{Digest, Sha256};
-use std::path::Path;
 
-/// The features of samples, one sample after the other.
+/// Numbers as a file has them, one sample after the other.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Inputs {
-    /// Feature = value / divisor.
-    Bytes { values: Vec<u8>, divisor: f64 },
-    /// Finite numbers as they are.
+pub enum Values {
+    Bytes(Vec<u8>),
+    /// Finite.
+    Singles(Vec<f32>),
+    /// Finite.
     Reals(Vec<f64>),
+    /// Token ids and other whole numbers.
+    Indices(Vec<u32>),
 }
 
-/// Samples with labels; `inputs` holds `labels.len() * features` values.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Samples {
-    /// The length of one sample.
-    pub features: usize,
-    /// The features of all samples.
-    pub inputs: Inputs,
-    /// Class numbers from 0.
-    pub labels: Vec<u32>,
+/// Applies one expression to the vector of any element type.
+macro_rules! each {
+    ($values:expr, $vec:ident => $result:expr) => {
+        match $values {
+            Values::Bytes($vec) => $result,
+            Values::Singles($vec) => $result,
+            Values::Reals($vec) => $result,
+            Values::Indices($vec) => $result,
+        }
+    };
 }
 
-impl Samples {
-    /// The number of samples.
-    pub fn n(&self) -> usize {
-        self.labels.len()
+fn wide<T: Copy + Into<f64>>(value: &T) -> f64 {
+    (*value).into()
+}
+
+impl Values {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        each!(self, values => values.len())
     }
 
-    /// Keeps the samples in `range`.
-    pub(crate) fn slice(&self, range: std::ops::Range<usize>) -> Samples {
-        let part = range.start * self.features..range.end * self.features;
-        let inputs = match &self.inputs {
-            Inputs::Bytes { values, divisor } => Inputs::Bytes { values: values[part].to_vec(), divisor: *divisor },
-            Inputs::Reals(values) => Inputs::Reals(values[part].to_vec()),
-        };
-        Samples { features: self.features, inputs, labels: self.labels[range].to_vec() }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Value `i`, before normalisation.
+    pub fn get(&self, i: usize) -> f64 {
+        each!(self, values => wide(&values[i]))
+    }
+
+    /// The first value that fails.
+    fn position(&self, fails: impl Fn(f64) -> bool) -> Option<usize> {
+        each!(self, values => values.iter().position(|v| fails(wide(v))))
+    }
+
+    /// The samples `ids`, of `size` values each.
+    fn select(&self, size: usize, ids: impl Iterator<Item = usize>) -> Values {
+        match self {
+            Values::Bytes(values) => Values::Bytes(gather(values, size, ids)),
+            Values::Singles(values) => Values::Singles(gather(values, size, ids)),
+            Values::Reals(values) => Values::Reals(gather(values, size, ids)),
+            Values::Indices(values) => Values::Indices(gather(values, size, ids)),
+        }
+    }
+
+    /// Bytes as they are; everything else as f64, so that equal numbers of any type have one hash.
+    fn hash_into(&self, normalise: &Normalise, hash: &mut Sha256) {
+        match self {
+            Values::Bytes(values) => {
+                hash.update(format!(" bytes {normalise};"));
+                hash.update(values);
+            }
+            other => {
+                match normalise.is_identity() {
+                    true => hash.update(" reals;"),
+                    false => hash.update(format!(" reals {normalise};")),
+                }
+                each!(other, values => values.iter().for_each(|v| hash.update(wide(v).to_le_bytes())));
+            }
+        }
+    }
+}
+
+/// What a sample should lead to: `per_sample` numbers for each, in C order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// Class numbers from 0: one for each sample, or one for each token of a window.
+    Classes { values: Vec<u32>, per_sample: usize },
+    /// Finite numbers.
+    Reals { values: Vec<f64>, per_sample: usize },
+}
+
+impl Targets {
+    /// The numbers of one sample.
+    pub fn per_sample(&self) -> usize {
+        match self {
+            Targets::Classes { per_sample, .. } | Targets::Reals { per_sample, .. } => *per_sample,
+        }
+    }
+
+    /// Number `i`, class or not.
+    pub fn get(&self, i: usize) -> f64 {
+        match self {
+            Targets::Classes { values, .. } => f64::from(values[i]),
+            Targets::Reals { values, .. } => values[i],
+        }
+    }
+
+    fn select(&self, ids: impl Iterator<Item = usize>) -> Targets {
+        match self {
+            Targets::Classes { values, per_sample } => {
+                Targets::Classes { values: gather(values, *per_sample, ids), per_sample: *per_sample }
+            }
+            Targets::Reals { values, per_sample } => {
+                Targets::Reals { values: gather(values, *per_sample, ids), per_sample: *per_sample }
+            }
+        }
     }
 
     fn hash_into(&self, hash: &mut Sha256) {
-        hash.update(format!("{} x {}", self.n(), self.features));
-        match &self.inputs {
-            Inputs::Bytes { values, divisor } => {
-                hash.update(format!(" bytes / {divisor};"));
-                hash.update(values);
+        match self {
+            Targets::Classes { values, per_sample } => {
+                if *per_sample != 1 {
+                    hash.update(format!("{per_sample} classes;"));
+                }
+                values.iter().for_each(|y| hash.update(y.to_le_bytes()));
             }
-            Inputs::Reals(values) => {
-                hash.update(" reals;");
-                values.iter().for_each(|v| hash.update(v.to_le_bytes()));
+            Targets::Reals { values, per_sample } => {
+                hash.update(format!("{per_sample} targets;"));
+                values.iter().for_each(|y| hash.update(y.to_le_bytes()));
             }
         }
-        self.labels.iter().for_each(|y| hash.update(y.to_le_bytes()));
     }
+}
+
+/// Samples with what they should lead to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Samples {
+    /// How many there are.
+    pub n: usize,
+    /// For each input of the data set, `n` times its size values.
+    pub inputs: Vec<Values>,
+    /// `None` for a data set of a model that computes its own loss.
+    pub targets: Option<Targets>,
+}
+
+impl Samples {
+    /// One class for each sample; empty where there are none such.
+    pub fn labels(&self) -> &[u32] {
+        match &self.targets {
+            Some(Targets::Classes { values, per_sample: 1 }) => values,
+            _ => &[],
+        }
+    }
+
+    /// The samples `ids`, in this order.
+    pub(crate) fn select(&self, ids: impl Iterator<Item = usize> + Clone) -> Samples {
+        let inputs = self.inputs.iter().map(|v| v.select(v.len() / self.n.max(1), ids.clone())).collect();
+        let targets = self.targets.as_ref().map(|targets| targets.select(ids.clone()));
+        Samples { n: ids.count(), inputs, targets }
+    }
+}
+
+fn gather<T: Copy>(values: &[T], size: usize, ids: impl Iterator<Item = usize>) -> Vec<T> {
+    ids.flat_map(|id| &values[id * size..(id + 1) * size]).copied().collect()
 }
 
 /// Train and test samples; `test` may be empty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
-    /// What it was opened by: `digits`, a folder, or `memory`.
+    /// What it was opened by: `digits`, a file or folder, or `memory`.
     pub name: String,
+    /// What a sample consists of; at least one input.
+    pub inputs: Vec<Input>,
     /// What losses are taken over; at least one sample.
     pub train: Samples,
     /// What metrics may also be taken over.
     pub test: Samples,
+    /// The options that shaped it beside `data` and `limit`, as `key = value` lines; empty where none was given.
+    pub choices: String,
 }
 
-/// The data sets with a name; everything else is a folder.
-const NAMES: [&str; 1] = ["digits"];
-
 impl Dataset {
-    /// Reads the options `data` (a name or a folder of IDX files; absent when arrays are handed over in memory) and
-    /// `limit` (use only the first N train samples).
-    pub fn from_options(open: &mut Open<'_>) -> Result<Dataset, Error> {
-        let data = open.option("data");
-        let limit = open.parsed::<usize>("limit")?;
-        let mut set = match (data, open.data.is_empty()) {
-            (Some(name), true) => Dataset::open(name)?,
-            (None, false) => arrays::read(&open.data)?,
-            (None, true) => {
-                return Err(Error::argument("option data is missing: \"digits\" or a folder of IDX files"));
-            }
-            (Some(name), false) => {
-                return Err(Error::argument(format!("option data is {name:?}, but arrays were given too: give one")));
-            }
-        };
-        if let Some(limit) = limit {
-            if limit == 0 {
-                return Err(Error::argument("option limit: 0 samples, expected at least 1"));
-            }
-            set.train = set.train.slice(0..limit.min(set.train.n()));
-        }
-        Ok(set)
+    /// A data set of one input, `x`.
+    fn of_one(name: String, shape: &[usize], divisor: f64, train: Samples, test: Option<Samples>) -> Dataset {
+        let normalise = Normalise::by(divisor);
+        let input = Input { name: "x".into(), shape: shape.to_vec(), channels: None, normalise };
+        let test = test.unwrap_or_else(|| train.select(0..0));
+        Dataset { name, inputs: vec![input], train, test, choices: String::new() }
     }
 
-    /// A named data set or a folder of IDX files.
-    pub fn open(name: &str) -> Result<Dataset, Error> {
-        if name == "digits" {
-            return digits::read();
-        }
-        let path = Path::new(name);
-        match path.is_dir() {
-            true => idx::read(path),
-            false if name.contains(['/', '\\']) => {
-                Err(Error::not_found(format!("data {name:?}: no such folder of IDX files")))
-            }
-            false => {
-                let mut error = Error::unknown("data set", name, &NAMES);
-                error.text.push_str(", and no such folder exists");
-                Err(error)
-            }
-        }
+    fn splits(&self) -> [(&'static str, &Samples); 2] {
+        [("train", &self.train), ("test", &self.test)]
     }
 
-    /// Refuses a network whose inputs or outputs do not fit the samples.
-    pub fn check(&self, mlp: &Mlp) -> Result<(), Error> {
+    /// Makes targets that are whole numbers from 0 classes, for an objective that needs classes.
+    pub fn classify(&mut self) -> Result<(), Error> {
         let name = &self.name;
-        if self.train.features != mlp.inputs() {
-            let (features, inputs) = (self.train.features, mlp.inputs());
-            return Err(Error::argument(format!("{mlp} takes {inputs} inputs, but {name} has {features} features")));
+        for (split, samples) in [("train", &mut self.train), ("test", &mut self.test)] {
+            let (values, per_sample) = match &samples.targets {
+                Some(Targets::Classes { .. }) => continue,
+                Some(Targets::Reals { values, per_sample }) => (values, *per_sample),
+                None => return Err(Error::argument(format!("{name} has no labels: give them as the array y"))),
+            };
+            let class = |(i, y): (usize, &f64)| match *y as u32 {
+                class if f64::from(class) == *y => Ok(class),
+                _ => Err(Error::argument(format!(
+                    "{name}: {split} sample {} has label {y}, expected a class, a whole number from 0",
+                    i / per_sample
+                ))),
+            };
+            let values = values.iter().enumerate().map(class).collect::<Result<Vec<u32>, Error>>()?;
+            samples.targets = Some(Targets::Classes { values, per_sample });
         }
-        for (split, samples) in [("train", &self.train), ("test", &self.test)] {
-            if let Some(i) = samples.labels.iter().position(|y| *y as usize >= mlp.outputs()) {
-                let (label, outputs) = (samples.labels[i], mlp.outputs());
+        Ok(())
+    }
+
+    /// Refuses labels that a model of this name with as many outputs does not know.
+    pub fn check_classes(&self, who: &str, outputs: usize) -> Result<(), Error> {
+        for (split, samples) in self.splits() {
+            let Some(Targets::Classes { values, per_sample }) = &samples.targets else { continue };
+            if let Some(i) = values.iter().position(|y| *y as usize >= outputs) {
+                let (name, label, sample) = (&self.name, values[i], i / per_sample);
                 return Err(Error::argument(format!(
-                    "{name}: {split} sample {i} has label {label}, but {mlp} has {outputs} outputs (labels count from 0)"
+                    "{name}: {split} sample {sample} has label {label}, but {who} has {outputs} outputs (labels count \
+                     from 0)"
                 )));
             }
         }
         Ok(())
     }
 
-    /// SHA-256 over shapes, values and labels of both parts, in hexadecimal; the name does not enter.
+    /// Refuses a network whose inputs or outputs do not fit the samples; labels are classes from then on.
+    pub fn check(&mut self, mlp: &Mlp) -> Result<(), Error> {
+        let name = &self.name;
+        let [input] = &self.inputs[..] else {
+            let names: Vec<&str> = self.inputs.iter().map(|i| i.name.as_str()).collect();
+            let (n, names) = (names.len(), names.join(", "));
+            return Err(Error::argument(format!("{mlp} takes one array, but {name} has {n}: {names}")));
+        };
+        if input.size() != mlp.inputs() {
+            let (features, inputs) = (input.size(), mlp.inputs());
+            return Err(Error::argument(format!("{mlp} takes {inputs} inputs, but {name} has {features} features")));
+        }
+        self.classify()?;
+        let each = self.train.targets.as_ref().map_or(0, Targets::per_sample);
+        if each != 1 {
+            let name = &self.name;
+            return Err(Error::argument(format!("{mlp} takes one label a sample, but {name} has {each}")));
+        }
+        self.check_classes(&mlp.to_string(), mlp.outputs())
+    }
+
+    /// SHA-256 over shapes, values, normalisation and labels of both parts, in hexadecimal; the name does not enter.
     pub fn hash(&self) -> String {
         let mut hash = Sha256::new();
-        self.train.hash_into(&mut hash);
-        self.test.hash_into(&mut hash);
+        for (_, samples) in self.splits() {
+            for (input, values) in self.inputs.iter().zip(&samples.inputs) {
+                if self.inputs.len() > 1 {
+                    hash.update(format!("{:?}: ", input.name));
+                }
+                hash.update(format!("{} x {}", samples.n, input.size()));
+                if let Some(channels) = input.channels {
+                    hash.update(format!(" {:?} channels {channels}", input.shape));
+                }
+                values.hash_into(&input.normalise, &mut hash);
+            }
+            if let Some(targets) = &samples.targets {
+                targets.hash_into(&mut hash);
+            }
+        }
         hex(hash.finalize().as_slice())
     }
 }
@@ -148,29 +297,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_data_set_names_the_nearest() {
-        let text = Dataset::open("digit").unwrap_err().text;
-        assert_eq!(text, "unknown data set \"digit\"; the nearest is \"digits\", and no such folder exists");
-        assert!(Dataset::open("./none").unwrap_err().text.contains("no such folder"));
+    fn the_hash_of_the_digits_is_the_one_that_landscapes_were_stored_under() {
+        // Written down before data sets had shapes; it enters every stored run's provenance.
+        let hash = "172c9879b7b24abd97eddf373a2d30171ba4802c1e115e42fd32606ee4bdd43a";
+        assert_eq!(Dataset::open("digits").unwrap().hash(), hash);
     }
 
     #[test]
-    fn a_limit_keeps_the_first_samples() {
-        let all = Dataset::open("digits").unwrap();
-        let some = Dataset::from_options(&mut Open::new("", &[("data", "digits"), ("limit", "5")])).unwrap();
-        assert_eq!(some.train.labels, all.train.labels[..5]);
-        assert_eq!(some.test, all.test);
-        assert_ne!(some.hash(), all.hash());
-        assert!(Dataset::from_options(&mut Open::new("", &[("data", "digits"), ("limit", "0")])).is_err());
-        assert!(Dataset::from_options(&mut Open::new("", &[])).unwrap_err().text.contains("data is missing"));
+    fn whatever_changes_a_number_changes_the_hash() {
+        let digits = Dataset::open("digits").unwrap();
+        let changed = |change: fn(&mut Dataset)| {
+            let mut set = digits.clone();
+            change(&mut set);
+            set.hash()
+        };
+        let hashes = [
+            digits.hash(),
+            changed(|set| set.inputs[0].normalise.divisor = 15.0),
+            changed(|set| set.inputs[0].normalise.mean = vec![0.5]),
+            changed(|set| set.inputs[0].channels = Some(Channels::First)),
+            changed(|set| set.inputs[0].channels = Some(Channels::Last)),
+            changed(|set| set.train.targets = None),
+            changed(|set| set.test = set.train.select(0..0)),
+        ];
+        let distinct: std::collections::BTreeSet<&String> = hashes.iter().collect();
+        assert_eq!(distinct.len(), hashes.len());
+        assert_eq!(changed(|set| set.name = "other".into()), hashes[0]);
     }
 
     #[test]
     fn a_network_that_does_not_fit_is_refused() {
-        let digits = Dataset::open("digits").unwrap();
-        let text = |spec| digits.check(&Mlp::parse(spec).unwrap()).unwrap_err().text;
+        let mut digits = Dataset::open("digits").unwrap();
+        let mut text = |spec| digits.check(&Mlp::parse(spec).unwrap()).unwrap_err().text;
         assert_eq!(text("mlp:63-10:relu"), "mlp:63-10:relu takes 63 inputs, but digits has 64 features");
         assert!(text("mlp:64-9:relu").contains("train sample 9 has label 9, but mlp:64-9:relu has 9 outputs"));
         assert!(digits.check(&Mlp::parse("mlp:64-10:relu").unwrap()).is_ok());
+        digits.inputs.push(Input { name: "z".into(), ..digits.inputs[0].clone() });
+        let text = digits.check(&Mlp::parse("mlp:64-10:relu").unwrap()).unwrap_err().text;
+        assert_eq!(text, "mlp:64-10:relu takes one array, but digits has 2: x, z");
     }
 }

@@ -3,12 +3,9 @@
 
 #![forbid(unsafe_code)]
 
-mod arrays;
 pub mod build;
 mod data;
-mod digits;
 pub mod graph;
-mod idx;
 pub mod invariance;
 mod mlp;
 pub mod model;
@@ -18,6 +15,6 @@ pub mod problem;
 mod start;
 mod symmetry;
 
-pub use data::{Dataset, Inputs, Samples};
+pub use data::{Channels, Dataset, Feed, Input, Layout, Normalise, Samples, Targets, Values, npz};
 pub use mlp::{Activation, Layer, Mlp};
 pub use objective::{DataTerm, Objective, Penalised};

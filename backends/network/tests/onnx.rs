@@ -9,7 +9,6 @@ use mountainpass_network::graph::op::{Element, Values};
 use mountainpass_network::model::{Model, Network, OutputKind};
 use mountainpass_network::onnx::messages::{ModelProto, TensorProto, data_type};
 use mountainpass_network::onnx::{OnnxModel, Options};
-use proptest::prelude::*;
 use prost::Message;
 use std::collections::HashMap;
 use std::io::Read;

@@ -10,6 +10,7 @@ mod array;
 mod batch;
 mod host;
 mod loss;
+pub mod npy;
 mod table;
 
 pub use array::Array;

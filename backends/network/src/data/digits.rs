@@ -2,11 +2,11 @@
 //!
 //! Pixels are divided by 16; the first 1,437 samples (80 %) are for training, the others for testing.
 
-use crate::{Dataset, Inputs, Samples};
+use super::{Dataset, Samples, Targets, Values};
 use mountainpass_sdk::Error;
 use std::io::Read;
 
-const FILE: &[u8] = include_bytes!("../data/digits.csv.gz");
+const FILE: &[u8] = include_bytes!("../../data/digits.csv.gz");
 const FEATURES: usize = 64;
 const TRAIN: usize = 1437;
 
@@ -26,8 +26,10 @@ pub(crate) fn read() -> Result<Dataset, Error> {
             _ => return Err(broken(format!("line {}: expected 65 numbers", i + 1))),
         }
     }
-    let all = Samples { features: FEATURES, inputs: Inputs::Bytes { values, divisor: 16.0 }, labels };
-    Ok(Dataset { name: "digits".into(), train: all.slice(0..TRAIN), test: all.slice(TRAIN..all.n()) })
+    let targets = Some(Targets::Classes { values: labels, per_sample: 1 });
+    let all = Samples { n: values.len() / FEATURES, inputs: vec![Values::Bytes(values)], targets };
+    let (train, test) = (all.select(0..TRAIN), all.select(TRAIN..all.n));
+    Ok(Dataset::of_one("digits".into(), &[8, 8], 16.0, train, Some(test)))
 }
 
 #[cfg(test)]
@@ -37,12 +39,12 @@ mod tests {
     #[test]
     fn the_embedded_digits_are_whole() {
         let digits = read().unwrap();
-        assert_eq!((digits.train.n(), digits.test.n()), (1437, 360));
+        assert_eq!((digits.train.n, digits.test.n), (1437, 360));
         let mut classes = [0; 10];
-        digits.train.labels.iter().chain(&digits.test.labels).for_each(|y| classes[*y as usize] += 1);
+        digits.train.labels().iter().chain(digits.test.labels()).for_each(|y| classes[*y as usize] += 1);
         // The class counts that the data set's description lists.
         assert_eq!(classes, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
-        let Inputs::Bytes { values, divisor } = &digits.train.inputs else { panic!("bytes") };
-        assert_eq!((values.iter().max(), *divisor), (Some(&16), 16.0));
+        let Values::Bytes(values) = &digits.train.inputs[0] else { panic!("bytes") };
+        assert_eq!((values.iter().max(), digits.inputs[0].normalise.divisor), (Some(&16), 16.0));
     }
 }

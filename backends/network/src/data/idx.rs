@@ -1,51 +1,46 @@
 //! Folders of IDX files, the format of MNIST and Fashion-MNIST: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`
 //! and, if there, the `t10k-` pair; each plain or gzip, with or without `.gz`. Pixels are divided by 255.
 
-use crate::{Dataset, Inputs, Samples};
+use super::file::{contents, find, need};
+use super::{Dataset, Samples, Targets, Values};
 use mountainpass_sdk::Error;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Reads a folder.
 pub(crate) fn read(folder: &Path) -> Result<Dataset, Error> {
     let name = folder.display().to_string();
-    let file = |stem: &str| {
-        let paths = [folder.join(stem), folder.join(format!("{stem}.gz"))];
-        paths.into_iter().find(|path| path.is_file())
-    };
     let pair = |part: &str| {
         let stems = [format!("{part}-images-idx3-ubyte"), format!("{part}-labels-idx1-ubyte")];
-        let found = [file(&stems[0]), file(&stems[1])];
-        let missing = |i: usize| Error::not_found(format!("{name}: no file {} or {}.gz", stems[i], stems[i]));
-        match found {
-            [Some(images), Some(labels)] => samples(&images, &labels).map(Some),
-            [None, None] if part == "t10k" => Ok(None),
-            [None, _] => Err(missing(0)),
-            [_, None] => Err(missing(1)),
+        match (find(folder, &stems[0]), find(folder, &stems[1])) {
+            (None, None) if part == "t10k" => Ok(None),
+            _ => samples(&need(folder, &stems[0])?, &need(folder, &stems[1])?).map(Some),
         }
     };
-    let train = pair("train")?.ok_or_else(|| Error::not_found(format!("{name}: no train samples")))?;
-    let test = pair("t10k")?.unwrap_or_else(|| train.slice(0..0));
-    if test.features != train.features {
-        let (a, b) = (train.features, test.features);
-        return Err(Error::argument(format!("{name}: train images have {a} pixels, test images {b}")));
-    }
-    Ok(Dataset { name, train, test })
+    let (shape, train) = pair("train")?.ok_or_else(|| Error::not_found(format!("{name}: no train samples")))?;
+    let test = match pair("t10k")? {
+        Some((other, _)) if other != shape => {
+            return Err(Error::argument(format!("{name}: train images are {shape:?}, test images {other:?}")));
+        }
+        test => test.map(|(_, test)| test),
+    };
+    Ok(Dataset::of_one(name, &shape, 255.0, train, test))
 }
 
-fn samples(images: &Path, labels: &Path) -> Result<Samples, Error> {
-    let (shape, values) = unpack(images, 3)?;
+/// The shape of an image, and all images with their labels.
+fn samples(images: &Path, labels: &Path) -> Result<(Vec<usize>, Samples), Error> {
+    let (mut shape, values) = unpack(images, 3)?;
     let (count, classes) = unpack(labels, 1)?;
     if shape[0] != count[0] {
         let (a, b) = (images.display(), labels.display());
         return Err(Error::argument(format!("{a} has {} images, but {b} has {} labels", shape[0], count[0])));
     }
-    let features = shape[1] * shape[2];
-    if shape[0] == 0 || features == 0 {
+    if values.is_empty() {
         return Err(Error::argument(format!("{}: no images", images.display())));
     }
-    let labels = classes.into_iter().map(u32::from).collect();
-    Ok(Samples { features, inputs: Inputs::Bytes { values, divisor: 255.0 }, labels })
+    let classes = classes.into_iter().map(u32::from).collect();
+    let targets = Some(Targets::Classes { values: classes, per_sample: 1 });
+    let n = shape.remove(0);
+    Ok((shape, Samples { n, inputs: vec![Values::Bytes(values)], targets }))
 }
 
 /// The shape and the bytes of one file with `ndim` dimensions.
@@ -78,27 +73,11 @@ fn unpack(path: &Path, ndim: usize) -> Result<(Vec<usize>, Vec<u8>), Error> {
     Ok((shape, bytes))
 }
 
-/// The bytes of a file, unpacked if they are gzip, whatever its name.
-fn contents(path: &Path) -> Result<Vec<u8>, Error> {
-    let file = |error: std::io::Error| Error::not_found(format!("{}: {error}", path.display()));
-    let raw = std::fs::read(PathBuf::from(path)).map_err(file)?;
-    if !raw.starts_with(&[0x1f, 0x8b]) {
-        return Ok(raw);
-    }
-    let mut bytes = Vec::new();
-    match flate2::read::MultiGzDecoder::new(&raw[..]).read_to_end(&mut bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) => {
-            let (file, n) = (path.display(), bytes.len());
-            Err(Error::argument(format!("{file}: offset {n} unpacked: expected more gzip data, found: {error}")))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use crate::data::file::tests::{Folder, gzip, spoilt};
+    use proptest::prelude::*;
 
     fn idx(shape: &[u32], values: &[u8]) -> Vec<u8> {
         let mut bytes = (0x0800 | shape.len() as u32).to_be_bytes().to_vec();
@@ -107,32 +86,8 @@ mod tests {
         bytes
     }
 
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    /// A folder of its own for one test, removed at the end.
-    struct Folder(PathBuf);
-    impl Folder {
-        fn new(test: &str) -> Folder {
-            let path = std::env::temp_dir().join(format!("mountainpass-idx-{}-{test}", std::process::id()));
-            std::fs::create_dir_all(&path).unwrap();
-            Folder(path)
-        }
-        fn put(&self, name: &str, bytes: &[u8]) -> &Folder {
-            std::fs::write(self.0.join(name), bytes).unwrap();
-            self
-        }
-        fn fails(&self) -> String {
-            read(&self.0).unwrap_err().text
-        }
-    }
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
+    fn fails(folder: &Folder) -> String {
+        read(&folder.0).unwrap_err().text
     }
 
     const IMAGES: &str = "train-images-idx3-ubyte";
@@ -141,41 +96,57 @@ mod tests {
     #[test]
     fn plain_and_gzip_files_read_the_same() {
         let (images, labels) = (idx(&[2, 2, 3], &[0, 51, 255, 1, 2, 3, 9, 8, 7, 6, 5, 4]), idx(&[2], &[1, 0]));
-        let plain = Folder::new("plain");
+        let plain = Folder::new("idx-plain");
         plain.put(IMAGES, &images).put(LABELS, &labels);
-        let packed = Folder::new("packed");
+        let packed = Folder::new("idx-packed");
         packed.put(&format!("{IMAGES}.gz"), &gzip(&images)).put(LABELS, &gzip(&labels));
         let (a, b) = (read(&plain.0).unwrap(), read(&packed.0).unwrap());
-        assert_eq!((&a.train, a.test.n()), (&b.train, 0));
-        assert_eq!((a.train.features, &a.train.labels[..]), (6, &[1, 0][..]));
+        assert_eq!((&a.train, a.test.n), (&b.train, 0));
+        assert_eq!((&a.inputs[0].shape[..], a.train.labels()), (&[2, 3][..], &[1, 0][..]));
         packed.put("t10k-images-idx3-ubyte", &images).put("t10k-labels-idx1-ubyte", &labels);
         assert_eq!(read(&packed.0).unwrap().test, a.train);
     }
 
     #[test]
     fn faults_name_file_offset_expected_and_found() {
-        let folder = Folder::new("faults");
-        assert!(folder.fails().contains(&format!("no file {IMAGES} or {IMAGES}.gz")));
+        let folder = Folder::new("idx-faults");
+        assert!(fails(&folder).contains(&format!("no file {IMAGES} or {IMAGES}.gz")));
         let (images, labels) = (idx(&[2, 1, 2], &[1, 2, 3, 4]), idx(&[2], &[0, 1]));
         folder.put(IMAGES, &images).put(LABELS, &images);
-        let text = folder.fails();
+        let text = fails(&folder);
         assert!(text.ends_with("offset 0: expected the magic number 0x00000801, found 0x00000803"), "{text}");
         assert!(text.contains(LABELS));
         folder.put(LABELS, &labels).put(IMAGES, &images[..18]);
-        let text = folder.fails();
+        let text = fails(&folder);
         assert!(text.ends_with("offset 18: expected 4 bytes of shape [2, 1, 2] and the end, found the end"), "{text}");
         folder.put(IMAGES, &images[..7]);
-        assert!(folder.fails().ends_with("offset 7: expected a header of 16 bytes, found the end"));
+        assert!(fails(&folder).ends_with("offset 7: expected a header of 16 bytes, found the end"));
         folder.put(IMAGES, &[&images[..], &[0, 0]].concat());
         assert!(
-            folder.fails().ends_with("offset 20: expected 4 bytes of shape [2, 1, 2] and the end, found 2 bytes more")
+            fails(&folder).ends_with("offset 20: expected 4 bytes of shape [2, 1, 2] and the end, found 2 bytes more")
         );
         folder.put(IMAGES, &idx(&[u32::MAX; 3], &[]));
-        assert!(folder.fails().contains("fits in memory"));
+        assert!(fails(&folder).contains("fits in memory"));
         folder.put(IMAGES, &idx(&[3, 1, 1], &[0, 0, 0]));
-        assert!(folder.fails().contains("has 3 images, but"));
+        assert!(fails(&folder).contains("has 3 images, but"));
         let packed = gzip(&images);
         folder.put(IMAGES, &packed[..packed.len() - 6]);
-        assert!(folder.fails().contains("gzip"), "{}", folder.fails());
+        assert!(fails(&folder).contains("gzip"), "{}", fails(&folder));
+    }
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn no_spoilt_file_makes_it_panic(
+            cut in 0usize..40, changes in prop::collection::vec((0usize..40, any::<u8>()), 0..4), tail: Vec<u8>, packed: bool
+        ) {
+            let folder = Folder::new("idx-fuzz");
+            let good = idx(&[3, 2, 2], &[7; 12]);
+            let good = if packed { gzip(&good) } else { good };
+            let bytes = spoilt(&good, cut, &changes, &tail[..tail.len() % 9]);
+            folder.put(IMAGES, &bytes).put(LABELS, &idx(&[3], &[0, 1, 2]));
+            let _ = read(&folder.0);
+            folder.put(IMAGES, &good).put(LABELS, &bytes);
+            let _ = read(&folder.0);
+        }
     }
 }
