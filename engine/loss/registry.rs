@@ -137,7 +137,11 @@ impl Registry {
             Some(isolation) => {
                 let file = loader::full(path)?;
                 let source = Source::File(file.clone());
-                let (name, version) = source.load(isolation, &self.log)?;
+                let as_given = |error| match error {
+                    Error::Plugin { code, text, .. } => Error::Plugin { path: path.to_owned(), code, text },
+                    error => error,
+                };
+                let (name, version) = source.load(isolation, &self.log).map_err(as_given)?;
                 Entry { name, version, file: Some(file), place: Place::Apart(isolation.clone(), source) }
             }
         };

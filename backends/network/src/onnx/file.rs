@@ -208,12 +208,12 @@ impl File {
         }
         let names: HashSet<&str> = blocks.iter().map(|b| self.graph.initializer[b.index].name()).collect();
         for node in self.nodes.iter().map(|i| &self.graph.node[*i]).filter(|node| node.op_type() == "Identity") {
-            if let ([from], [to]) = (&node.input[..], &node.output[..]) {
-                if names.contains(from.as_str()) {
-                    notes.push(format!(
-                        "{to:?} is {from:?} in the file: one parameter (torch ties what is equal at export)"
-                    ));
-                }
+            if let ([from], [to]) = (&node.input[..], &node.output[..])
+                && names.contains(from.as_str())
+            {
+                notes.push(format!(
+                    "{to:?} is {from:?} in the file: one parameter (torch ties what is equal at export)"
+                ));
             }
         }
         Ok(blocks)

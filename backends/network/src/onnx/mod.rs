@@ -184,12 +184,12 @@ impl Model for OnnxModel {
         if n == 0 {
             return Err(Error::argument("a batch of 0 samples"));
         }
-        if let (Batch::Fixed(fixed), Some(reason)) = (self.file.batch, &self.stuck) {
-            if fixed != n {
-                return Err(Error::unsupported(format!(
-                    "the model was exported for batches of {fixed}, not {n}; export it with a dynamic first axis ({reason})"
-                )));
-            }
+        if let (Batch::Fixed(fixed), Some(reason)) = (self.file.batch, &self.stuck)
+            && fixed != n
+        {
+            return Err(Error::unsupported(format!(
+                "the model was exported for batches of {fixed}, not {n}; export it with a dynamic first axis ({reason})"
+            )));
         }
         let (graph, output) = self.file.lower(n)?;
         let (graph, outputs) = graph.pruned(&[output]);

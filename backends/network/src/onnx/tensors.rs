@@ -97,7 +97,7 @@ pub(super) fn shape(tensor: &TensorProto) -> Result<(Shape, usize), Error> {
     // An empty axis hides no others: their product must make sense too.
     let product = shape.iter().try_fold(1usize, |n, d| n.checked_mul((*d).max(1)));
     match product.filter(|n| *n as u64 <= BYTES_MAX) {
-        Some(n) if shape.contains(&0) => Ok((shape, n * 0)),
+        Some(_) if shape.contains(&0) => Ok((shape, 0)),
         Some(n) => Ok((shape, n)),
         None => Err(Error::unsupported(format!(
             "tensor {:?} of the shape {shape:?} has more than 2 GB: networks of that size are not read",

@@ -273,10 +273,11 @@ pub(super) fn slice(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
 /// Repeats to the common shape of the array and the one asked for.
 pub(super) fn expand(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let mut shape = sizes(&l.wholes(c, 1)?.ok_or_else(|| Error::argument("the shape is missing"))?)?;
-    if let (Some(baked), Some(first)) = (l.baked, shape.first_mut()) {
-        if *first == baked && baked > 1 {
-            *first = l.batch;
-        }
+    if let (Some(baked), Some(first)) = (l.baked, shape.first_mut())
+        && *first == baked
+        && baked > 1
+    {
+        *first = l.batch;
     }
     let x = l.array(c.input(0)?)?;
     let like = l.graph.push(Op::Fill(Number::new(0.0), shape), &[])?;
