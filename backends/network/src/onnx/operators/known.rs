@@ -1,6 +1,6 @@
 //! Operators on what is known when the file is read: shapes, ranges, rounding.
 
-use super::super::lowering::{Call, Lowering, Results, Value, modest};
+use super::super::lowering::{Call, Lowering, Results, Value};
 use super::super::tensors::{self, Kind, Tensor};
 use crate::graph::op::{Number, Op, Shape, Values};
 use mountainpass_sdk::Error;
@@ -25,8 +25,15 @@ pub(super) fn constant(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     Ok(vec![Value::Known(tensor)])
 }
 
+/// Longer lists of sizes are a fault of the file.
+pub(super) const LIST_MAX: usize = 1 << 16;
+
 /// Sizes of axes, none of them negative.
 pub(super) fn sizes(of: &[i64]) -> Result<Shape, Error> {
+    // Lists of lengths are checked by it too: a sequence may have many.
+    if of.len() > LIST_MAX {
+        return Err(Error::argument(format!("a list of {} sizes", of.len())));
+    }
     let size = |d: &i64| usize::try_from(*d).map_err(|_| Error::argument(format!("the shape {of:?}")));
     of.iter().map(size).collect()
 }
@@ -71,7 +78,7 @@ pub(super) fn range(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     if !count.is_finite() {
         return Err(Error::argument(format!("from {start} to {limit} by {delta}")));
     }
-    let values: Vec<f64> = (0..modest(count as usize)?).map(|i| start + i as f64 * delta).collect();
+    let values: Vec<f64> = (0..l.modest(count as usize)?).map(|i| start + i as f64 * delta).collect();
     let tensor = Tensor { kind: Kind::Real, shape: vec![values.len()], values: Arc::new(Values::Real(values)) };
     Ok(vec![Value::Known(tensor.cast(kind))])
 }
