@@ -6,7 +6,7 @@
 
 use super::messages::{AttributeProto, NodeProto, TensorProto};
 use super::operators;
-use super::tensors::{self, Kind, Tensor};
+use super::tensors::{self, AXES_MAX, Kind, Tensor};
 use crate::graph::evaluate::{Sources, evaluate};
 use crate::graph::op::{Constant, Element, Number, Op, Shape, Values};
 use crate::graph::shape::elements;
@@ -89,10 +89,10 @@ impl<'m> Lowering<'m> {
 
     /// The values of one node of the file; errors say which node.
     pub fn node(&mut self, node: &NodeProto, inputs: Vec<Option<Value>>) -> Results {
-        let lower = operators::find(node)?;
         let call = Call { node, inputs, opset: self.opset };
         let known = call.inputs.iter().flatten().all(|value| matches!(value, Value::Known(_)));
-        let results = if known { self.folded(lower, &call) } else { lower(self, &call) };
+        let results = operators::find(node);
+        let results = results.and_then(|lower| if known { self.folded(lower, &call) } else { lower(self, &call) });
         results.map_err(|error| {
             let (op, opset, name) = (node.op_type(), self.opset, label(node));
             Error { text: format!("node {name:?} ({op}, opset {opset}): {}", error.text), ..error }
@@ -333,6 +333,9 @@ impl Call<'_> {
 
     /// The same for several, sorted and each once.
     pub fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>, Error> {
+        if axes.len() > AXES_MAX {
+            return Err(Error::argument(format!("a list of {} axes", axes.len())));
+        }
         let mut all = axes.iter().map(|axis| self.axis(*axis, rank)).collect::<Result<Vec<usize>, Error>>()?;
         all.sort_unstable();
         all.dedup();

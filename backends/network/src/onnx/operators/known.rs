@@ -1,7 +1,7 @@
 //! Operators on what is known when the file is read: shapes, ranges, rounding.
 
 use super::super::lowering::{Call, Lowering, Results, Value};
-use super::super::tensors::{self, Kind, Tensor};
+use super::super::tensors::{self, AXES_MAX, Kind, Tensor};
 use crate::graph::op::{Number, Op, Shape, Values};
 use mountainpass_sdk::Error;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(super) fn constant_of_shape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let [number] = value.reals()[..] else {
         return Err(Error::argument("its value is not one number"));
     };
-    if shape.contains(&0) {
+    if shape.contains(&0) && shape.len() <= AXES_MAX {
         return Ok(vec![Value::Known(Tensor { shape, ..Tensor::wholes(Vec::new()).cast(value.kind) })]);
     }
     Ok(vec![Value::Node(l.graph.push(Op::Fill(Number::new(number), shape), &[])?, value.kind)])
@@ -56,7 +56,9 @@ pub(super) fn constant_of_shape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
 pub(super) fn shape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let shape: Vec<i64> = l.shape(c.input(0)?).iter().map(|d| *d as i64).collect();
     if c.op() == "Size" {
-        let size = Tensor { shape: Vec::new(), ..Tensor::wholes(vec![shape.iter().product()]) };
+        // Of an array without elements the other axes may be of any size.
+        let product = if shape.contains(&0) { 0 } else { shape.iter().product() };
+        let size = Tensor { shape: Vec::new(), ..Tensor::wholes(vec![product]) };
         return Ok(vec![Value::Known(size)]);
     }
     // Since opset 15 a part of them may be asked for, cut to what there is.
