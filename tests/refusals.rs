@@ -214,9 +214,11 @@ fn a_plugin_that_cannot_be_used_is_named() {
     assert!(said("text").starts_with("plugin text.so: "), "{}", said("text"));
     let line = "[loss] backend is \"futur\", but its plugin calls itself \"future\": leave one of the two out";
     assert_eq!(refused(&folder, "[loss]\nplugin = \"future.so\"\nbackend = \"futur\"\n"), line);
+    // Looked at in a child, which is told where the file is.
+    let full = folder.canonicalize().unwrap().join("refuses.so");
     assert_eq!(
         refused_command(&folder, &["backends", "--load", "refuses.so"]),
-        "plugin refuses.so: refuses: no licence for this machine"
+        format!("plugin {}: refuses: no licence for this machine", full.display())
     );
 }
 

@@ -137,11 +137,7 @@ impl Registry {
             Some(isolation) => {
                 let file = loader::full(path)?;
                 let source = Source::File(file.clone());
-                let as_given = |error| match error {
-                    Error::Plugin { code, text, .. } => Error::Plugin { path: path.to_owned(), code, text },
-                    error => error,
-                };
-                let (name, version) = source.load(isolation, &self.log).map_err(as_given)?;
+                let (name, version) = source.load(isolation, &self.log)?;
                 Entry { name, version, file: Some(file), place: Place::Apart(isolation.clone(), source) }
             }
         };

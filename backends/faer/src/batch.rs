@@ -1,26 +1,93 @@
-//! A batch of parameter rows on many tiles: who computes what, in an order that leaves the bits alone.
+//! A batch of parameter rows on many pieces of the samples: who computes what, in an order that leaves the bits alone.
 //!
-//! With at least as many rows as workers, a worker takes a row through all tiles. With fewer, rows go one after the
-//! other and workers take tiles, whose partial sums are added in tile order. Both add the same numbers in the same
+//! With at least as many rows as workers, a worker takes a row through all pieces. With fewer, rows go one after the
+//! other and workers take pieces, whose partial sums are added in order. Both add the same numbers in the same
 //! order, so bits depend on neither threads nor rows.
 
-use crate::pass::{Outputs, Piece, forward, pass};
 use crate::real::Real;
-use crate::scratch::{Scratch, grow};
-use crate::sums::{add_scaled, add_to, is_finite, square_norm};
-use crate::tiles::Tiles;
-use mountainpass_network::{Mlp, Objective};
+use crate::sums::{add_scaled, add_to, grow, is_finite, square_norm};
+use mountainpass_network::Samples;
 use mountainpass_sdk::{Cancel, Error, Host, abi::status};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The function that is evaluated.
-pub(crate) struct Function {
-    pub mlp: Mlp,
-    pub objective: Objective,
-    /// The parts of theta that the penalty sees.
-    pub penalised: Vec<Range<usize>>,
+/// A mean over samples, computed piece by piece by workers that share nothing.
+pub(crate) trait Mean: Send + Sync + 'static {
+    /// Samples in the order and the type that passes want.
+    type Laid<T: Real>: Default + Send + Sync;
+    /// What a worker keeps between passes.
+    type Scratch<T: Real>: Default + Send;
+
+    /// Lays out the samples `ids`, or all; memory of an earlier filling is reused.
+    fn lay_out<T: Real>(&self, samples: &Samples, ids: Option<&[u64]>, host: &Host, laid: &mut Self::Laid<T>);
+
+    /// Makes ready for passes over `n` samples laid out.
+    fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error>;
+
+    /// Into how many pieces `n` samples are cut; this depends on the network only.
+    fn pieces(&self, n: usize) -> usize;
+
+    /// The sum of losses over piece `t`; derivatives of that sum over `n` go to `out`. Cancelled once `stop` says so.
+    fn pass<T: Real>(
+        &self,
+        piece: Piece<'_, Self::Laid<T>>,
+        scratch: &mut Self::Scratch<T>,
+        theta: &[T],
+        out: Outputs<'_, T>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<f64, Error>;
+
+    /// How well piece `t` is met.
+    fn judge<T: Real>(
+        &self,
+        piece: Piece<'_, Self::Laid<T>>,
+        scratch: &mut Self::Scratch<T>,
+        theta: &[T],
+    ) -> Result<Verdict, Error>;
+}
+
+/// Piece `t` of `n` samples.
+pub(crate) struct Piece<'a, L> {
+    pub laid: &'a L,
+    pub n: usize,
+    pub t: usize,
+}
+
+/// Which derivatives are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Derivatives {
+        grad: bool,
+        hvp: bool,
+    },
+    /// Losses and how many samples are met.
+    Verdict,
+}
+
+/// Where a pass leaves derivatives: slices of length p.
+pub(crate) struct Outputs<'a, T> {
+    pub grad: Option<&'a mut [T]>,
+    /// The direction and where the Hessian product goes.
+    pub hvp: Option<(&'a [T], &'a mut [T])>,
+    /// Whether they are added to what is there.
+    pub add: bool,
+}
+
+/// Sums over samples.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Verdict {
+    pub loss: f64,
+    /// Of so many predictions so many are right.
+    pub correct: f64,
+    pub predictions: usize,
+}
+
+/// Samples laid out.
+#[derive(Default)]
+pub(crate) struct Part<L> {
+    pub n: usize,
+    pub laid: L,
 }
 
 /// One row: what comes in and where results go.
@@ -32,14 +99,25 @@ pub(crate) struct Row<'a, T> {
     pub status: &'a mut i32,
 }
 
+/// `l2 / 2` times the sum of squares over some parts of theta.
+pub(crate) struct Penalty {
+    pub l2: f64,
+    pub ranges: Vec<Range<usize>>,
+}
+
 /// Memory of the workers, kept between calls.
-#[derive(Default)]
-pub(crate) struct Workers<T> {
-    scratch: Vec<Mutex<Scratch<T>>>,
+pub(crate) struct Workers<T, S> {
+    scratch: Vec<Mutex<S>>,
     partials: Vec<Partial<T>>,
 }
 
-/// The share of one tile in a row's results.
+impl<T, S> Default for Workers<T, S> {
+    fn default() -> Workers<T, S> {
+        Workers { scratch: Vec::new(), partials: Vec::new() }
+    }
+}
+
+/// The share of one piece in a row's results.
 #[derive(Default)]
 struct Partial<T> {
     loss: f64,
@@ -52,77 +130,109 @@ const PARTIAL_NUMBERS: usize = 1 << 22;
 /// Partial sums are added in blocks of this many parameters, one worker a block.
 const BLOCK: usize = 1 << 14;
 
-impl<T: Real> Workers<T> {
+/// The first failure of any worker stops all.
+struct Stop<'a> {
+    cancel: Cancel<'a>,
+    stopped: AtomicBool,
+    failure: Mutex<Option<Error>>,
+}
+
+impl Stop<'_> {
+    fn asked(&self) -> bool {
+        // Once one worker has seen the token fire, all stop.
+        let stop = self.stopped.load(Ordering::Relaxed) || self.cancel.fired();
+        self.stopped.fetch_or(stop, Ordering::Relaxed);
+        stop
+    }
+
+    /// The loss, NaN if there is none.
+    fn note(&self, result: Result<f64, Error>) -> f64 {
+        result.unwrap_or_else(|error| {
+            self.stopped.store(true, Ordering::Relaxed);
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            f64::NAN
+        })
+    }
+
+    fn end(self) -> Result<(), Error> {
+        match self.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None if self.stopped.into_inner() => Err(Error::cancelled()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<T: Real, S: Default + Send> Workers<T, S> {
     fn reserve(&mut self, host: &Host) {
         let workers = host.workers().max(self.scratch.len());
         self.scratch.resize_with(workers, Mutex::default);
     }
 
     /// The memory of one worker; never contended, as a worker runs one body at a time.
-    fn scratch(scratch: &[Mutex<Scratch<T>>], worker: usize) -> MutexGuard<'_, Scratch<T>> {
+    fn scratch(scratch: &[Mutex<S>], worker: usize) -> MutexGuard<'_, S> {
         scratch[worker].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Evaluates every row on all samples of `tiles`.
-    pub(crate) fn evaluate(
+    /// Evaluates every row on all samples of `part`, for which `mean` has been prepared.
+    pub(crate) fn evaluate<M: Mean<Scratch<T> = S>>(
         &mut self,
-        f: &Function,
-        tiles: &Tiles<T>,
+        (mean, penalty): (&M, &Penalty),
+        part: &Part<M::Laid<T>>,
         rows: &mut [Row<'_, T>],
         host: &Host,
         cancel: Cancel<'_>,
     ) -> Result<(), Error> {
         self.reserve(host);
-        let stopped = AtomicBool::new(false);
-        let stop = || {
-            // Once one worker has seen the token fire, all stop.
-            let stop = stopped.load(Ordering::Relaxed) || cancel.fired();
-            stopped.fetch_or(stop, Ordering::Relaxed);
-            stop
-        };
-        let scale = 1.0 / tiles.samples() as f64;
-        if rows.len() >= host.workers() || tiles.count() == 1 {
+        let stop = Stop { cancel, stopped: AtomicBool::new(false), failure: Mutex::new(None) };
+        let Part { n, laid } = part;
+        let (scale, pieces) = (1.0 / *n as f64, mean.pieces(*n));
+        if rows.len() >= host.workers() || pieces == 1 {
             let scratch = &self.scratch;
             host.for_each(rows, |row, _, worker| {
                 let mut scratch = Self::scratch(scratch, worker);
                 let mut sum = 0.0;
-                for t in 0..tiles.count() {
+                for t in 0..pieces {
+                    if stop.asked() {
+                        return;
+                    }
                     let out = Outputs {
                         grad: row.grad.as_deref_mut(),
                         hvp: row.hvp.as_mut().map(|(dir, hvp)| (*dir, &mut **hvp)),
                         add: t > 0,
                     };
-                    let Some(loss) = pass(f.piece(tiles, t), &mut scratch, row.theta, out, &stop) else { return };
-                    sum += loss;
+                    let piece = Piece { laid, n: *n, t };
+                    sum += stop.note(mean.pass(piece, &mut scratch, row.theta, out, &|| stop.asked()));
                 }
-                f.finish(row, sum * scale);
+                penalty.finish(row, sum * scale);
             });
         } else {
             for row in rows {
-                let sum = self.over_tiles(f, tiles, row, host, &stop);
-                f.finish(row, sum * scale);
+                let sum = self.over_pieces(mean, part, row, host, &stop);
+                penalty.finish(row, sum * scale);
             }
         }
-        if stopped.into_inner() { Err(Error::cancelled()) } else { Ok(()) }
+        stop.end()
     }
 
-    /// One row with the tiles shared out among the workers; returns the sum of losses.
-    fn over_tiles(
+    /// One row with the pieces shared out among the workers; returns the sum of losses.
+    fn over_pieces<M: Mean<Scratch<T> = S>>(
         &mut self,
-        f: &Function,
-        tiles: &Tiles<T>,
+        mean: &M,
+        part: &Part<M::Laid<T>>,
         row: &mut Row<'_, T>,
         host: &Host,
-        stop: &(impl Fn() -> bool + Sync),
+        stop: &Stop<'_>,
     ) -> f64 {
         let p = row.theta.len();
+        let pieces = mean.pieces(part.n);
         let (grad, hvp) = (row.grad.is_some(), row.hvp.is_some());
-        let wave = tiles.count().min((PARTIAL_NUMBERS / p).max(host.workers()));
+        let wave = pieces.min((PARTIAL_NUMBERS / p.max(1)).max(host.workers()));
         self.partials.resize_with(self.partials.len().max(wave), Partial::default);
         let (theta, dir) = (row.theta, row.hvp.as_ref().map(|(dir, _)| *dir));
         let mut sum = 0.0;
-        for first in (0..tiles.count()).step_by(wave) {
-            let count = wave.min(tiles.count() - first);
+        for first in (0..pieces).step_by(wave) {
+            let count = wave.min(pieces - first);
             let partials = &mut self.partials[..count];
             let scratch = &self.scratch;
             host.for_each(partials, |partial, i, worker| {
@@ -134,8 +244,8 @@ impl<T: Real> Workers<T> {
                     hvp: dir.map(|dir| (dir, &mut partial.hvp[..])),
                     add: false,
                 };
-                let loss = pass(f.piece(tiles, first + i), &mut scratch, theta, out, stop);
-                partial.loss = loss.unwrap_or(f64::NAN); // Of no interest once stopped.
+                let piece = Piece { laid: &part.laid, n: part.n, t: first + i };
+                partial.loss = stop.note(mean.pass(piece, &mut scratch, theta, out, &|| stop.asked()));
             });
             partials.iter().for_each(|partial| sum += partial.loss);
             if let Some(grad) = &mut row.grad {
@@ -148,23 +258,34 @@ impl<T: Real> Workers<T> {
         sum
     }
 
-    /// For every row: the mean loss over `tiles`, without penalty, and the share of samples classified rightly.
-    pub(crate) fn judge(&mut self, f: &Function, tiles: &Tiles<T>, thetas: &mut [(&[T], f64, f64)], host: &Host) {
+    /// Fills the verdict of every row over `part`, for which `mean` has been prepared; penalties do not enter.
+    pub(crate) fn judge<M: Mean<Scratch<T> = S>>(
+        &mut self,
+        mean: &M,
+        part: &Part<M::Laid<T>>,
+        rows: &mut [(&[T], Verdict)],
+        host: &Host,
+    ) -> Result<(), Error> {
         self.reserve(host);
         let scratch = &self.scratch;
-        let n = tiles.samples() as f64;
-        host.for_each(thetas, |(theta, loss, accuracy), _, worker| {
+        let failure = Mutex::new(None);
+        host.for_each(rows, |(theta, sum), _, worker| {
             let mut scratch = Self::scratch(scratch, worker);
-            let (mut sum, mut correct) = (0.0, 0);
-            for t in 0..tiles.count() {
-                let tile = tiles.get(t);
-                scratch.reserve(&f.mlp, tile.labels.len(), false, false);
-                forward(&f.mlp, &mut scratch, theta, tile, 0, &|| false);
-                correct += scratch.head.correct(tile.labels);
-                sum += scratch.head.losses(f.objective.data, tile.labels);
+            for t in 0..mean.pieces(part.n) {
+                match mean.judge(Piece { laid: &part.laid, n: part.n, t }, &mut scratch, theta) {
+                    Ok(Verdict { loss, correct, predictions }) => {
+                        sum.loss += loss;
+                        sum.correct += correct;
+                        sum.predictions += predictions;
+                    }
+                    Err(error) => {
+                        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                        return;
+                    }
+                }
             }
-            (*loss, *accuracy) = (sum * (1.0 / n), correct as f64 / n);
         });
+        failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 }
 
@@ -189,27 +310,22 @@ fn add_in_order<T: Real>(
     });
 }
 
-impl Function {
-    fn piece<'a, T: Real>(&'a self, tiles: &'a Tiles<T>, t: usize) -> Piece<'a, T> {
-        let scale = 1.0 / tiles.samples() as f64;
-        Piece { mlp: &self.mlp, term: self.objective.data, tile: tiles.get(t), scale }
-    }
-
+impl Penalty {
     /// The penalty at theta.
-    pub(crate) fn penalty<T: Real>(&self, theta: &[T]) -> f64 {
-        self.penalised.iter().map(|range| 0.5 * self.objective.l2 * square_norm(&theta[range.clone()])).sum()
+    pub(crate) fn at<T: Real>(&self, theta: &[T]) -> f64 {
+        self.ranges.iter().map(|range| 0.5 * self.l2 * square_norm(&theta[range.clone()])).sum()
     }
 
     /// Adds the penalty to a row, and flags it if anything is not finite.
     fn finish<T: Real>(&self, row: &mut Row<'_, T>, mean: f64) {
-        *row.loss = mean + self.penalty(row.theta);
+        *row.loss = mean + self.at(row.theta);
         let mut finite = row.loss.is_finite() && is_finite(row.theta);
         if let Some(grad) = &mut row.grad {
-            add_scaled(grad, self.objective.l2, row.theta, &self.penalised);
+            add_scaled(grad, self.l2, row.theta, &self.ranges);
             finite &= is_finite(grad);
         }
         if let Some((dir, hvp)) = &mut row.hvp {
-            add_scaled(hvp, self.objective.l2, dir, &self.penalised);
+            add_scaled(hvp, self.l2, dir, &self.ranges);
             finite &= is_finite(hvp);
         }
         *row.status = if finite { status::OK } else { status::NUMERIC };

@@ -1,7 +1,14 @@
-//! Sums with one fixed order, and the penalty: the loops over whole parameter vectors.
+//! Sums with one fixed order, and the penalty: the loops over whole parameter vectors, and the buffers they fill.
 
 use crate::real::{Real, vectorised};
 use std::ops::Range;
+
+/// Lengthens a buffer to at least `len`; what it holds is of no interest.
+pub(crate) fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
+    if buffer.len() < len {
+        buffer.resize(len, T::default());
+    }
+}
 
 /// Sums of columns of `m`, replacing `out` or added to it; sixteen interleaved partial sums, always in one order.
 pub(crate) fn column_sums<T: Real>(columns: &[T], m: usize, add: bool, out: &mut [T]) {
@@ -28,6 +35,18 @@ pub(crate) fn add_to<T: Real>(sum: &mut [T], part: &[T]) {
     vectorised(
         #[inline(always)]
         || sum.iter_mut().zip(part).for_each(|(s, x)| *s += *x),
+    );
+}
+
+/// `out = factor * x`, or added to it.
+pub(crate) fn add_scaled_to<T: Real>(out: &mut [T], add: bool, factor: f64, x: &[T]) {
+    let factor = T::from_f64(factor);
+    vectorised(
+        #[inline(always)]
+        || match add {
+            true => out.iter_mut().zip(x).for_each(|(out, x)| *out = factor.fma(*x, *out)),
+            false => out.iter_mut().zip(x).for_each(|(out, x)| *out = factor * *x),
+        },
     );
 }
 

@@ -66,6 +66,14 @@ fn rows_and_threads_leave_the_bits_alone_for_other_shapes() {
     rows_and_threads_leave_bits::<f64>("mlp:64-31-10:softplus", &options, Some(&ids));
 }
 
+#[test]
+fn rows_and_threads_leave_the_bits_alone_of_other_networks() {
+    let options = [("data", "digits"), ("limit", "90"), ("l2", "1e-3"), ("l2_on", "weights")];
+    rows_and_threads_leave_bits::<f64>("cnn:8x8x1-4-5-10:gelu", &options, None);
+    rows_and_threads_leave_bits::<f32>("cnn:8x8x1-4-5-10:relu", &options, Some(&[3, 3, 80, 41, 7]));
+    rows_and_threads_leave_bits::<f32>("resnet9:8x8x1-10:relu:batchnorm", &options, None);
+}
+
 /// A network so large that partial sums of all tiles at once would not fit: they come in waves of one per worker.
 #[test]
 fn waves_of_tiles_leave_the_bits_alone() {

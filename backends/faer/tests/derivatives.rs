@@ -23,6 +23,8 @@ fn plain(mlp: &Mlp, objective: &str, l2: f64, data: &Data, theta: &[f64]) -> (f6
             }
         }
         total += match objective {
+            // One output is compared with the number, several with the unit vector.
+            "mse" if a.len() == 1 => (a[0] - *y as f64).powi(2),
             "mse" => a.iter().enumerate().map(|(k, z)| (z - f64::from(k == *y as usize)).powi(2)).sum::<f64>(),
             _ => a.iter().map(|z| z.exp()).sum::<f64>().ln() - a[*y as usize],
         };

@@ -16,8 +16,9 @@ mod open;
 mod svhn;
 mod tokens;
 
-use crate::Mlp;
+use crate::DataTerm;
 use crate::mlp::hex;
+use crate::problem::Aim;
 pub use feed::{Feed, Layout};
 pub use input::{Channels, Input, Normalise};
 use mountainpass_sdk::Error;
@@ -219,6 +220,7 @@ impl Dataset {
             let (values, per_sample) = match &samples.targets {
                 Some(Targets::Classes { .. }) => continue,
                 Some(Targets::Reals { values, per_sample }) => (values, *per_sample),
+                None if samples.n == 0 => continue,
                 None => return Err(Error::argument(format!("{name} has no labels: give them as the array y"))),
             };
             let class = |(i, y): (usize, &f64)| match *y as u32 {
@@ -249,25 +251,64 @@ impl Dataset {
         Ok(())
     }
 
-    /// Refuses a network whose inputs or outputs do not fit the samples; labels are classes from then on.
-    pub fn check(&mut self, mlp: &Mlp) -> Result<(), Error> {
-        let name = &self.name;
-        let [input] = &self.inputs[..] else {
-            let names: Vec<&str> = self.inputs.iter().map(|i| i.name.as_str()).collect();
-            let (n, names) = (names.len(), names.join(", "));
-            return Err(Error::argument(format!("{mlp} takes one array, but {name} has {n}: {names}")));
-        };
-        if input.size() != mlp.inputs() {
-            let (features, inputs) = (input.size(), mlp.inputs());
-            return Err(Error::argument(format!("{mlp} takes {inputs} inputs, but {name} has {features} features")));
-        }
-        self.classify()?;
+    /// Makes targets what a term wants of a network, which messages call `who`, with outputs of these axes a sample.
+    pub fn aim(&mut self, who: &str, term: DataTerm, output: &[usize]) -> Result<Aim, Error> {
+        let (all, classes) = (output.iter().product::<usize>(), output.last().copied().unwrap_or(1));
         let each = self.train.targets.as_ref().map_or(0, Targets::per_sample);
-        if each != 1 {
-            let name = &self.name;
-            return Err(Error::argument(format!("{mlp} takes one label a sample, but {name} has {each}")));
+        let is_real = matches!(self.train.targets, Some(Targets::Reals { .. }));
+        let fits = |wanted: usize, name: &str| match each == wanted {
+            true => Ok(()),
+            false => Err(Error::argument(format!("{who} takes {wanted} labels a sample, but {name} has {each}"))),
+        };
+        match term {
+            DataTerm::Model => return Ok(Aim::Nothing),
+            DataTerm::BinaryCrossEntropy => self.check_probabilities()?,
+            DataTerm::Mse if all == 1 || (is_real && each == all) => {}
+            DataTerm::CrossEntropy | DataTerm::Mse => {
+                self.classify()?;
+                fits(all / classes.max(1), &self.name)?;
+                self.check_classes(who, classes)?;
+                return Ok(Aim::Classes);
+            }
         }
-        self.check_classes(&mlp.to_string(), mlp.outputs())
+        if self.train.targets.is_none() {
+            return Err(self.unlabelled());
+        }
+        fits(all, &self.name)?;
+        Ok(Aim::Numbers)
+    }
+
+    fn unlabelled(&self) -> Error {
+        Error::argument(format!("{} has no labels: give them as the array y", self.name))
+    }
+
+    /// Refuses targets below 0 or above 1.
+    fn check_probabilities(&self) -> Result<(), Error> {
+        for (split, samples) in self.splits() {
+            let Some(targets) = &samples.targets else { return Err(self.unlabelled()) };
+            let each = targets.per_sample();
+            if let Some(i) = (0..samples.n * each).find(|i| !(0.0..=1.0).contains(&targets.get(*i))) {
+                let (name, value, sample) = (&self.name, targets.get(i), i / each);
+                return Err(Error::argument(format!(
+                    "{name}: {split} sample {sample} has target {value}, but binary_cross_entropy takes numbers from 0 to 1"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses indices that a table of so many rows has no row for; `feed` is that of the slot they go to.
+    pub fn check_rows(&self, feed: &Feed, who: &str, rows: usize) -> Result<(), Error> {
+        for (split, samples) in self.splits() {
+            let values = &samples.inputs[feed.input()];
+            if let Some(i) = values.position(|v| v >= rows as f64) {
+                let (name, value, sample) = (&self.name, values.get(i), i / (values.len() / samples.n).max(1));
+                return Err(Error::argument(format!(
+                    "{name}: {split} sample {sample} has token {value}, but {who} knows {rows} (they count from 0)"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// SHA-256 over shapes, values, normalisation and labels of both parts, in hexadecimal; the name does not enter.
@@ -326,14 +367,27 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_does_not_fit_is_refused() {
-        let mut digits = Dataset::open("digits").unwrap();
-        let mut text = |spec| digits.check(&Mlp::parse(spec).unwrap()).unwrap_err().text;
-        assert_eq!(text("mlp:63-10:relu"), "mlp:63-10:relu takes 63 inputs, but digits has 64 features");
-        assert!(text("mlp:64-9:relu").contains("train sample 9 has label 9, but mlp:64-9:relu has 9 outputs"));
-        assert!(digits.check(&Mlp::parse("mlp:64-10:relu").unwrap()).is_ok());
-        digits.inputs.push(Input { name: "z".into(), ..digits.inputs[0].clone() });
-        let text = digits.check(&Mlp::parse("mlp:64-10:relu").unwrap()).unwrap_err().text;
-        assert_eq!(text, "mlp:64-10:relu takes one array, but digits has 2: x, z");
+    fn targets_become_what_a_term_wants() {
+        let digits = Dataset::open("digits").unwrap();
+        let aim = |term, output: &[usize]| digits.clone().aim("net", term, output).map_err(|error| error.text);
+        assert_eq!(aim(DataTerm::CrossEntropy, &[10]), Ok(Aim::Classes));
+        assert_eq!(aim(DataTerm::Mse, &[10]), Ok(Aim::Classes));
+        assert_eq!(aim(DataTerm::Mse, &[1]), Ok(Aim::Numbers));
+        assert_eq!(aim(DataTerm::Model, &[]), Ok(Aim::Nothing));
+        let text = aim(DataTerm::CrossEntropy, &[9]).unwrap_err();
+        assert!(text.contains("train sample 9 has label 9, but net has 9 outputs"), "{text}");
+        let text = aim(DataTerm::BinaryCrossEntropy, &[1]).unwrap_err();
+        assert!(text.contains("has target 2, but binary_cross_entropy takes numbers from 0 to 1"), "{text}");
+        assert_eq!(aim(DataTerm::CrossEntropy, &[4, 10]), Err("net takes 4 labels a sample, but digits has 1".into()));
+        let mut bare = digits.clone();
+        bare.train.targets = None;
+        bare.test.targets = None;
+        assert!(bare.aim("net", DataTerm::Mse, &[1]).unwrap_err().text.contains("has no labels"));
+        let mut pairs = digits.clone();
+        for part in [&mut pairs.train, &mut pairs.test] {
+            part.targets = Some(Targets::Reals { values: vec![0.5; 2 * part.n], per_sample: 2 });
+        }
+        assert_eq!(pairs.aim("net", DataTerm::Mse, &[2]), Ok(Aim::Numbers));
+        assert_eq!(pairs.aim("net", DataTerm::BinaryCrossEntropy, &[2]), Ok(Aim::Numbers));
     }
 }

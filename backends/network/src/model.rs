@@ -27,6 +27,18 @@ pub enum OutputKind {
     Loss,
 }
 
+impl OutputKind {
+    /// Reads `logits`, `probabilities` or `loss`.
+    pub fn parse(text: &str) -> Result<OutputKind, Error> {
+        match text {
+            "logits" => Ok(OutputKind::Logits),
+            "probabilities" => Ok(OutputKind::Probabilities),
+            "loss" => Ok(OutputKind::Loss),
+            other => Err(Error::unknown("value of output_kind", other, &["logits", "probabilities", "loss"])),
+        }
+    }
+}
+
 /// A model's graph for one batch size.
 #[derive(Clone, Debug)]
 pub struct Network {

@@ -1,11 +1,13 @@
 //! The objective: a mean over samples, plus an L2 penalty.
 //!
 //! With outputs z_i of sample i, label y_i and n samples (repeats counted):
-//! cross-entropy is (1/n) sum_i [log sum_k exp z_ik - z_i,y_i]; mse is (1/n) sum_i sum_k (z_ik - t_ik)^2, where the
-//! target t_i is the unit vector of y_i (a sum, not a mean, over outputs, and no factor 1/2).
-//! The penalty is (l2/2) |theta|^2 over all parameters or over the weights only.
+//! cross-entropy is (1/n) sum_i [log sum_k exp z_ik - z_i,y_i], where a sample with several labels (tokens) counts
+//! with their mean; mse is (1/n) sum_i sum_k (z_ik - t_ik)^2, where t_i are the targets or the unit vector of y_i (a
+//! sum, not a mean, over outputs, and no factor 1/2); binary cross-entropy is
+//! (1/n) sum_i sum_k [log(1 + exp z_ik) - t_ik z_ik] with targets from 0 to 1. Of probabilities p = softmax(z) or
+//! sigmoid(z) the same is taken through log p. The penalty is (l2/2) |theta|^2 over all parameters or the weights only.
 
-use crate::Mlp;
+use crate::model::{Model, OutputKind};
 use mountainpass_sdk::{Error, Open};
 use std::ops::Range;
 
@@ -14,8 +16,12 @@ use std::ops::Range;
 pub enum DataTerm {
     /// Softmax cross-entropy against the label.
     CrossEntropy,
-    /// Squared error, summed over outputs, against the unit vector of the label.
+    /// Squared error, summed over outputs, against targets or the unit vector of the label.
     Mse,
+    /// Sigmoid cross-entropy, summed over outputs, against targets from 0 to 1.
+    BinaryCrossEntropy,
+    /// What the network computes is the loss.
+    Model,
 }
 
 /// Which parameters the L2 penalty sees.
@@ -38,17 +44,33 @@ pub struct Objective {
     pub l2_on: Penalised,
 }
 
-const TERMS: [&str; 2] = ["cross_entropy", "mse"];
+const TERMS: [&str; 4] = ["cross_entropy", "mse", "binary_cross_entropy", "model"];
 const PENALISED: [&str; 2] = ["all", "weights"];
 
 impl Objective {
-    /// Reads the options `objective` (cross_entropy), `l2` (0) and `l2_on` (all); defaults in brackets.
-    pub fn from_options(open: &mut Open<'_>) -> Result<Objective, Error> {
+    /// Reads the options `objective` (cross_entropy; for a network that computes its loss, model), `l2` (0) and `l2_on`
+    /// (all); defaults in brackets.
+    pub fn from_options(open: &mut Open<'_>, kind: OutputKind) -> Result<Objective, Error> {
+        let is_loss = kind == OutputKind::Loss;
         let data = match open.option("objective") {
+            None if is_loss => DataTerm::Model,
             None | Some("cross_entropy") => DataTerm::CrossEntropy,
             Some("mse") => DataTerm::Mse,
+            Some("binary_cross_entropy") => DataTerm::BinaryCrossEntropy,
+            Some("model") => DataTerm::Model,
             Some(other) => return Err(Error::unknown("objective", other, &TERMS)),
         };
+        if is_loss != (data == DataTerm::Model) {
+            let term = TERMS[data as usize];
+            return Err(Error::argument(match is_loss {
+                true => {
+                    format!("objective {term} wants outputs, but the model's output is a loss: choose another output")
+                }
+                false => {
+                    "objective model wants a loss, but the model's output is none: say output_kind = \"loss\"".into()
+                }
+            }));
+        }
         let l2 = open.parsed::<f64>("l2")?.unwrap_or(0.0);
         if !(l2.is_finite() && l2 >= 0.0) {
             return Err(Error::argument(format!("option l2: {l2} is not a finite number >= 0")));
@@ -62,12 +84,22 @@ impl Objective {
     }
 
     /// The parts of theta that the penalty sees; empty when `l2` is 0.
-    pub fn penalised(&self, mlp: &Mlp) -> Vec<Range<usize>> {
-        match self.l2_on {
-            _ if self.l2 == 0.0 => Vec::new(),
-            Penalised::All => std::iter::once(0..mlp.params()).collect(),
-            Penalised::Weights => mlp.layers().iter().map(|l| l.weight..l.bias).collect(),
+    pub fn penalised(&self, model: &dyn Model) -> Vec<Range<usize>> {
+        if self.l2 == 0.0 {
+            return Vec::new();
         }
+        let blocks = model.parameters().iter().zip(model.is_weight());
+        let blocks = blocks.filter(|(_, is_weight)| **is_weight || self.l2_on == Penalised::All);
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for (block, _) in blocks {
+            let start = block.offset as usize;
+            let end = start + block.shape.iter().product::<u64>() as usize;
+            match ranges.last_mut() {
+                Some(last) if last.end == start => last.end = end,
+                _ => ranges.push(start..end),
+            }
+        }
+        ranges
     }
 }
 

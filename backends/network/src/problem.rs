@@ -9,13 +9,25 @@ use crate::graph::{Graph, Id};
 use crate::model::{Model, Network, OutputKind};
 use mountainpass_sdk::{Error, Parameter};
 
+/// What the slot behind a model's features holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// A class for each row of outputs.
+    Classes,
+    /// A number for each output.
+    Numbers,
+    /// The model's own loss looks at nothing else.
+    Nothing,
+}
+
 /// One graph for all that is asked of a batch; executors prune it to what they are asked for.
 #[derive(Clone, Debug)]
 pub struct Problem {
     pub graph: Graph,
     /// Data term of every sample, `[n, 1]`; of a model that computes its own mean, n times that, one number.
     pub losses: Id,
-    /// 1 for every sample (or place) whose largest output, the first of equals, is its label's, else 0.
+    /// 1 for every prediction that is right, else 0: for a label, where the largest output, the first of equals, is its
+    /// own; for a number under binary cross-entropy, where both are on one side of 1/2. `None` for other numbers.
     pub correct: Option<Id>,
     /// The gradient of the sum of the losses, block after block of the parameters, in their shapes.
     pub gradient: Vec<Id>,
@@ -26,11 +38,15 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The problem of `n` samples. Labels are expected in the slot behind the features, one for each row of logits.
-    pub fn new(model: &dyn Model, term: DataTerm, n: usize) -> Result<Problem, Error> {
+    /// The problem of `n` samples; what they should lead to is expected in the slot behind the features.
+    pub fn new(model: &dyn Model, term: DataTerm, aim: Aim, n: usize) -> Result<Problem, Error> {
         let Network { mut graph, output, kind, is_joint } = model.network(n)?;
         let slot = model.features().len();
-        let (losses, correct) = data_term(&mut graph, output, kind, term, slot, n)?;
+        let (losses, correct) = match aim {
+            Aim::Classes => classified(&mut graph, (output, kind), term, slot, n)?,
+            Aim::Numbers => fitted(&mut graph, (output, kind), term, slot, n)?,
+            Aim::Nothing => (own(&mut graph, output, n)?, None),
+        };
         let mut blocks = Vec::new();
         for Parameter { shape, offset, .. } in model.parameters() {
             blocks.push(graph.parameter(*offset as usize, shape.iter().map(|d| *d as usize).collect())?);
@@ -49,23 +65,25 @@ fn or_zeros(graph: &mut Graph, blocks: &[Id], found: &[Option<Id>]) -> Result<Ve
     blocks.iter().zip(found).map(|(block, found)| found.map_or_else(|| graph.fill_like(0.0, *block), Ok)).collect()
 }
 
-fn data_term(
+/// The model's loss for each sample, or `n` times its mean.
+fn own(graph: &mut Graph, output: Id, n: usize) -> Result<Id, Error> {
+    let count = graph.shape(output).iter().product::<usize>();
+    let losses = graph.reshape(output, vec![count, 1])?;
+    match count {
+        1 => graph.scale(losses, n as f64),
+        _ if count == n => Ok(losses),
+        _ => Err(Error::argument(format!("the model's own loss has {count} values for {n} samples"))),
+    }
+}
+
+/// Losses against classes.
+fn classified(
     graph: &mut Graph,
-    output: Id,
-    kind: OutputKind,
+    (output, kind): (Id, OutputKind),
     term: DataTerm,
     slot: usize,
     n: usize,
 ) -> Result<(Id, Option<Id>), Error> {
-    if kind == OutputKind::Loss {
-        let count = graph.shape(output).iter().product::<usize>();
-        let losses = graph.reshape(output, vec![count, 1])?;
-        return match count {
-            1 => Ok((graph.scale(losses, n as f64)?, None)),
-            _ if count == n => Ok((losses, None)),
-            _ => Err(Error::argument(format!("the model's own loss has {count} values for {n} samples"))),
-        };
-    }
     let shape = graph.shape(output).to_vec();
     let (Some(&classes), true) = (shape.last(), shape.len() >= 2 && shape[0] == n) else {
         return Err(Error::argument(format!("the output has shape {shape:?}, expected samples first, scores last")));
@@ -76,24 +94,68 @@ fn data_term(
     let labels = graph.input(slot, vec![places], Element::Index)?;
     let hot = graph.push(Op::OneHot { classes }, &[labels])?;
     let losses = match (term, kind) {
-        (DataTerm::CrossEntropy, OutputKind::Logits) => graph.cross_entropy(z, labels)?,
-        (DataTerm::CrossEntropy, _) => {
+        (DataTerm::CrossEntropy, OutputKind::Probabilities) => {
             let picked = graph.mul(z, hot)?;
             let own = graph.sum(picked, &[1])?;
             let log = graph.unary(Unary::Log, own)?;
             graph.neg(log)?
         }
-        (DataTerm::Mse, _) => {
-            let residual = graph.sub(z, hot)?;
-            let square = graph.mul(residual, residual)?;
-            graph.sum(square, &[1])?
-        }
+        (DataTerm::CrossEntropy, _) => graph.cross_entropy(z, labels)?,
+        _ => squares(graph, z, hot)?,
     };
     // The loss of a sample of several places is their mean.
     let rows = graph.reshape(losses, vec![n, each])?;
     let losses = graph.mean(rows, &[1])?;
     let correct = correct(graph, z, hot)?;
     Ok((losses, Some(correct)))
+}
+
+/// Losses against numbers.
+fn fitted(
+    graph: &mut Graph,
+    (output, kind): (Id, OutputKind),
+    term: DataTerm,
+    slot: usize,
+    n: usize,
+) -> Result<(Id, Option<Id>), Error> {
+    let each = graph.shape(output).iter().product::<usize>() / n;
+    let z = graph.reshape(output, vec![n, each])?;
+    let t = graph.input(slot, vec![n, each], Element::Real)?;
+    if term != DataTerm::BinaryCrossEntropy {
+        return Ok((squares(graph, z, t)?, None));
+    }
+    let (losses, threshold) = if kind == OutputKind::Probabilities {
+        // -t log p - (1 - t) log(1 - p)
+        let log = graph.unary(Unary::Log, z)?;
+        let yes = graph.mul(t, log)?;
+        let down = graph.neg(z)?;
+        let other = graph.shift(down, 1.0)?;
+        let log = graph.unary(Unary::Log, other)?;
+        let down = graph.neg(t)?;
+        let rest = graph.shift(down, 1.0)?;
+        let no = graph.mul(rest, log)?;
+        let both = graph.add(yes, no)?;
+        (graph.neg(both)?, 0.5)
+    } else {
+        let all = graph.unary(Unary::Softplus, z)?;
+        let own = graph.mul(t, z)?;
+        (graph.sub(all, own)?, 0.0)
+    };
+    let losses = graph.sum(losses, &[1])?;
+    let mut above = |x: Id, threshold: f64| {
+        let shifted = graph.shift(x, -threshold)?;
+        graph.unary(Unary::Step, shifted)
+    };
+    let (said, meant) = (above(z, threshold)?, above(t, 0.5)?);
+    let correct = graph.binary(Binary::Equal, said, meant)?;
+    Ok((losses, Some(correct)))
+}
+
+/// The sums over rows of (z - t)^2.
+fn squares(graph: &mut Graph, z: Id, t: Id) -> Result<Id, Error> {
+    let residual = graph.sub(z, t)?;
+    let square = graph.mul(residual, residual)?;
+    graph.sum(square, &[1])
 }
 
 /// 1 for every row of z that is largest where `hot` is 1; of equals the first counts.
@@ -167,7 +229,7 @@ mod tests {
             for term in [DataTerm::CrossEntropy, DataTerm::Mse] {
                 let model = Built::parse(spec).unwrap();
                 let batch = batch(spec, 3);
-                let problem = Problem::new(&model, term, batch.n).unwrap();
+                let problem = Problem::new(&model, term, Aim::Classes, batch.n).unwrap();
                 let theta: Vec<f64> = model.start(2).unwrap();
                 let v: Vec<f64> = model.start(3).unwrap().iter().map(|x| x / 3.0).collect();
                 let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
@@ -191,7 +253,7 @@ mod tests {
         let (model, whole) = (Built::parse(spec).unwrap(), batch(spec, 4));
         let theta = model.start(1).unwrap();
         let of = |batch: &Batch| {
-            let problem = Problem::new(&model, DataTerm::CrossEntropy, batch.n).unwrap();
+            let problem = Problem::new(&model, DataTerm::CrossEntropy, Aim::Classes, batch.n).unwrap();
             vectors(&problem, batch, &theta, &[], &problem.gradient)
         };
         let Values::Real(x) = &whole.x else { panic!("indices") };

@@ -62,6 +62,45 @@ pub trait Loss: Send + 'static {
     }
 }
 
+/// A backend with losses of several kinds opens boxes of them.
+impl Loss for Box<dyn Loss> {
+    fn info(&self) -> Info {
+        (**self).info()
+    }
+
+    fn eval(&mut self, eval: Eval<'_>) -> Result<(), Error> {
+        (**self).eval(eval)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        (**self).parameters()
+    }
+
+    fn start(&self, seed: u64) -> Result<Vec<f64>, Error> {
+        (**self).start(seed)
+    }
+
+    fn bounds(&self) -> Option<Bounds> {
+        (**self).bounds()
+    }
+
+    fn metrics(&self, split: Split) -> Vec<String> {
+        (**self).metrics(split)
+    }
+
+    fn eval_metrics(&mut self, split: Split, theta: Matrix<'_>, out: &mut [f64]) -> Result<(), Error> {
+        (**self).eval_metrics(split, theta, out)
+    }
+
+    fn symmetries(&self) -> Vec<Symmetry> {
+        (**self).symmetries()
+    }
+
+    fn identity(&self) -> Identity {
+        (**self).identity()
+    }
+}
+
 /// What a loss is and can do: `mpass_loss_info`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Info {

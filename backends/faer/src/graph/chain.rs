@@ -5,7 +5,7 @@ use super::each::{self, Operand};
 use super::run::Reads;
 use super::view::{View, collapse, place, steps};
 use crate::real::{Real, vectorised};
-use crate::scratch::grow;
+use crate::sums::grow;
 use mountainpass_network::graph::op::{Binary, Unary};
 
 /// One operator of a chain.

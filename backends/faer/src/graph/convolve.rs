@@ -4,7 +4,7 @@
 use super::direct;
 use super::product::{into, rows};
 use crate::real::{Real, vectorised};
-use crate::scratch::grow;
+use crate::sums::grow;
 use mountainpass_network::graph::op::Window;
 
 /// A convolution and its two adjoints.

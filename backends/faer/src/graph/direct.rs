@@ -8,7 +8,7 @@
 
 use super::convolve::Convolution;
 use crate::real::Real;
-use crate::scratch::grow;
+use crate::sums::grow;
 use pulp::{Simd, WithSimd};
 
 /// A convolution that this file can do, seen from the side that is scattered: the result is `rows x columns x outputs`.

@@ -82,6 +82,16 @@ impl Plan {
         Lowering::new(&nodes).plan(&outputs, number)
     }
 
+    /// Tells plans apart, for as long as the process lives.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How many numbers the buffers of a run hold.
+    pub fn numbers(&self) -> usize {
+        self.reals.iter().sum()
+    }
+
     /// The number of steps of a run.
     pub fn steps(&self) -> usize {
         self.steps.len()

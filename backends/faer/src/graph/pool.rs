@@ -1,7 +1,7 @@
 //! Pools on images with channels last: every loop runs along the channels.
 
 use crate::real::{Real, vectorised};
-use crate::scratch::grow;
+use crate::sums::grow;
 use mountainpass_network::graph::op::Window;
 
 /// A window on images of a size.

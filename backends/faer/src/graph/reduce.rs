@@ -2,7 +2,7 @@
 //! the count rather than with the count.
 
 use crate::real::{Real, vectorised};
-use crate::scratch::grow;
+use crate::sums::grow;
 
 /// What is reduced: alternately kept and reduced axes, as passes over `[outer, reduced, inner]`.
 #[derive(Debug)]

@@ -18,6 +18,21 @@ pub struct Data {
     pub y: Vec<i32>,
 }
 
+/// An array of a data set in memory.
+pub struct Array {
+    pub name: &'static CStr,
+    pub shape: Vec<u64>,
+    pub data: *const c_void,
+    pub dtype: u32,
+}
+
+impl Array {
+    pub fn reals(name: &'static CStr, shape: &[u64], data: &[f64]) -> Array {
+        assert_eq!(shape.iter().product::<u64>(), data.len() as u64);
+        Array { name, shape: shape.to_vec(), data: data.as_ptr().cast(), dtype: abi::dtype::F64 }
+    }
+}
+
 pub struct Loss {
     handle: *mut c_void,
     table: &'static abi::Backend,
@@ -96,6 +111,21 @@ unsafe extern "C" fn cancelled(_: *mut c_void, token: *const c_void) -> i32 {
 
 impl Loss {
     pub fn open(workers: usize, model: &str, options: &[(&str, &str)], data: Option<&Data>) -> Result<Loss, String> {
+        let arrays = data.map_or(Vec::new(), |d| {
+            let n = d.y.len() as u64;
+            let x = Array::reals(c"x", &[n, d.features as u64], &d.x);
+            vec![x, Array { name: c"y", shape: vec![n], data: d.y.as_ptr().cast(), dtype: abi::dtype::I32 }]
+        });
+        Loss::open_arrays(workers, model, options, &arrays)
+    }
+
+    /// The arrays live at least as long as the call.
+    pub fn open_arrays(
+        workers: usize,
+        model: &str,
+        options: &[(&str, &str)],
+        arrays: &[Array],
+    ) -> Result<Loss, String> {
         let table = mountainpass_sdk::table::<Faer>();
         let mut workers = Box::new(workers);
         let host = Box::new(abi::Host {
@@ -111,21 +141,15 @@ impl Loss {
         let texts: Vec<[CString; 2]> = options.iter().map(|(k, v)| [text(k), text(v)]).collect();
         let keys: Vec<_> = texts.iter().map(|t| t[0].as_ptr()).collect();
         let values: Vec<_> = texts.iter().map(|t| t[1].as_ptr()).collect();
-        let shapes = data.map(|d| [d.y.len() as u64, d.features as u64]).unwrap_or_default();
-        let arrays: Vec<abi::Array> = data.map_or(Vec::new(), |d| {
-            let array = |name: &CStr, data, ndim, dtype| abi::Array {
-                name: name.as_ptr(),
-                data,
-                shape: shapes.as_ptr(),
-                strides: std::ptr::null(),
-                ndim,
-                dtype,
-            };
-            vec![
-                array(c"x", d.x.as_ptr().cast(), 2, abi::dtype::F64),
-                array(c"y", d.y.as_ptr().cast(), 1, abi::dtype::I32),
-            ]
+        let records = arrays.iter().map(|array| abi::Array {
+            name: array.name.as_ptr(),
+            data: array.data,
+            shape: array.shape.as_ptr(),
+            strides: std::ptr::null(),
+            ndim: array.shape.len() as u32,
+            dtype: array.dtype,
         });
+        let arrays: Vec<abi::Array> = records.collect();
         let request = abi::Open {
             struct_size: abi::Open::SIZE,
             n_options: options.len() as u32,

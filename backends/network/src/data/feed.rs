@@ -107,6 +107,11 @@ impl Feed {
         self.places.len()
     }
 
+    /// Which input of the data set.
+    pub(crate) fn input(&self) -> usize {
+        self.input
+    }
+
     /// What the slot takes.
     pub fn element(&self) -> Element {
         self.element

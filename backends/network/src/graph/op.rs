@@ -285,3 +285,18 @@ pub enum Op {
     /// The adjoint in v, (x, g): adds every g where x is largest.
     PlaceMax(Window),
 }
+
+impl Op {
+    /// Whether it has no kinks and no jumps.
+    pub fn is_smooth(&self) -> bool {
+        !matches!(
+            self,
+            Op::Unary(Unary::Abs | Unary::Sign | Unary::Step | Unary::Relu)
+                | Op::Binary(Binary::Max | Binary::Min | Binary::Less | Binary::Equal)
+                | Op::Select
+                | Op::Largest(_)
+                | Op::PickMax(_)
+                | Op::PlaceMax(_)
+        )
+    }
+}

@@ -1,6 +1,7 @@
 //! One ONNX file: its output, the nodes, inputs and initializers that enter, and their lowering for a batch size.
 
 use super::Options;
+use super::aliases::{self, Alias};
 use super::lowering::{Lowering, Value, Weight, label};
 use super::messages::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, entry};
 use super::tensors::{self, Kind};
@@ -46,6 +47,8 @@ pub(super) struct File {
     pub output: String,
     pub batch: Batch,
     pub features: Vec<Feature>,
+    /// In the order of the initializers.
+    pub aliases: Vec<Alias>,
     /// In the order of computation.
     nodes: Vec<usize>,
     /// In the order of the file.
@@ -77,12 +80,13 @@ impl File {
                 "its operators are of opset {opset}: export it with {OPSET_MIN} or later"
             )));
         }
+        let aliases = aliases::read(&model.metadata_props, &graph)?;
         let output = chosen(&graph, options, notes)?;
         let folder = folder.map(Path::to_path_buf);
         let batch = Batch::None;
         let (nodes, features, blocks) = (Vec::new(), Vec::new(), Vec::new());
         let recomputed = options.recomputed;
-        let mut file = File { graph, opset, folder, recomputed, output, batch, features, nodes, blocks };
+        let mut file = File { graph, opset, folder, recomputed, output, batch, features, aliases, nodes, blocks };
         let entering = file.enter()?;
         (file.features, file.batch) = file.inputs(&entering, options)?;
         file.blocks = file.candidates(&entering, options, notes)?;
@@ -338,6 +342,13 @@ impl File {
             theta.extend(tensors::read(&self.graph.initializer[block.index], self.folder.as_deref())?.reals());
         }
         Ok(theta)
+    }
+
+    /// Shape and numbers of an initializer.
+    pub fn initializer(&self, name: &str) -> Result<Option<(Shape, Vec<f64>)>, Error> {
+        let Some(tensor) = self.initializers().get(name).copied() else { return Ok(None) };
+        let tensor = tensors::read(tensor, self.folder.as_deref())?;
+        Ok(Some((tensor.shape.clone(), tensor.reals())))
     }
 
     /// Adds what other files hold.

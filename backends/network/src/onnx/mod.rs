@@ -7,11 +7,14 @@
 //! Sigmoid is left out, with a note, so that nobody takes probabilities for logits. Operators of opset 11 and later are
 //! read; messages are our own (see [`messages`]).
 
+mod aliases;
 mod file;
 mod lowering;
 pub mod messages;
 mod operators;
 mod tensors;
+
+pub use aliases::Alias;
 
 use crate::graph::Id;
 use crate::graph::op::Op;
@@ -164,6 +167,16 @@ impl OnnxModel {
     /// What the output's numbers mean.
     pub fn kind(&self) -> OutputKind {
         self.kind
+    }
+
+    /// What its initializers are called in checkpoints, as far as the file says so; parameters and constants alike.
+    pub fn aliases(&self) -> &[Alias] {
+        &self.file.aliases
+    }
+
+    /// Shape and numbers of an initializer, parameter or not; `None` if there is none of that name.
+    pub fn initializer(&self, name: &str) -> Result<Option<(Vec<usize>, Vec<f64>)>, Error> {
+        self.file.initializer(name)
     }
 }
 

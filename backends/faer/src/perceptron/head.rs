@@ -1,8 +1,10 @@
 //! The last layer's outputs against the labels: the sum of losses of a tile and its derivative, in f64 throughout.
+//! The term is cross-entropy or mse, the only ones that perceptrons are opened with.
 //!
 //! Outputs are columns of `m` samples, one column per class, as products without the bias.
 
 use crate::real::{Real, vectorised};
+use crate::sums::grow;
 use mountainpass_network::DataTerm;
 
 /// Scratch of one worker: probabilities (or residuals), and per sample the maximum and the sum.
@@ -19,9 +21,9 @@ impl Head {
     /// Makes room for `m` samples of `classes`.
     pub(crate) fn reserve(&mut self, m: usize, classes: usize) {
         self.classes = classes;
-        crate::scratch::grow(&mut self.p, m * classes);
-        crate::scratch::grow(&mut self.top, m);
-        crate::scratch::grow(&mut self.sum, m);
+        grow(&mut self.p, m * classes);
+        grow(&mut self.top, m);
+        grow(&mut self.sum, m);
     }
 
     /// Stores `z + bias` in `p`.
@@ -55,7 +57,7 @@ impl Head {
     pub(crate) fn losses(&mut self, term: DataTerm, labels: &[u32]) -> f64 {
         match term {
             DataTerm::CrossEntropy => self.cross_entropies(labels),
-            DataTerm::Mse => self.squared_errors(labels),
+            _ => self.squared_errors(labels),
         }
     }
 
@@ -111,7 +113,7 @@ impl Head {
     /// The derivative of `scale` times the sum of losses by the outputs.
     pub(crate) fn delta<T: Real>(&self, term: DataTerm, labels: &[u32], scale: f64, delta: &mut [T]) {
         let m = labels.len();
-        let factor = if term == DataTerm::Mse { 2.0 * scale } else { scale };
+        let factor = if term == DataTerm::CrossEntropy { scale } else { 2.0 * scale };
         let p = &self.p;
         vectorised(
             #[inline(always)]
@@ -135,7 +137,7 @@ impl Head {
                 for (column, b) in rz.chunks_exact_mut(m).zip(bias) {
                     column.iter_mut().for_each(|r| *r += *b);
                 }
-                if term == DataTerm::Mse {
+                if term != DataTerm::CrossEntropy {
                     rz.iter_mut().for_each(|r| *r = T::from_f64(2.0 * scale * r.to_f64()));
                     return;
                 }

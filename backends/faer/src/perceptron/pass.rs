@@ -4,23 +4,15 @@
 //! Notation: layer l takes the columns A (m x inputs), Z = A W' + b, and D is the derivative by Z. R(.) is the
 //! derivative along the direction (V for W, v for b); R(A) of the first layer is 0.
 
-use crate::activation::{Keep, activate, activate_along, chain, chain_along};
+use super::activation::{Keep, activate, activate_along, chain, chain_along};
+use super::scratch::{Hidden, Scratch};
+use super::tiles::Tile;
+use crate::batch::Outputs;
 use crate::real::Real;
-use crate::scratch::Scratch;
 use crate::sums::{add_to, column_sums};
-use crate::tiles::Tile;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use mountainpass_network::{DataTerm, Layer, Mlp};
-
-/// Where a pass leaves derivatives: slices of length p.
-pub(crate) struct Outputs<'a, T> {
-    pub grad: Option<&'a mut [T]>,
-    /// The direction and where the Hessian product goes.
-    pub hvp: Option<(&'a [T], &'a mut [T])>,
-    /// Whether they are added to what is there.
-    pub add: bool,
-}
 
 /// `dst = lhs rhs`, or added to it; `dst` is `rows x cols`, column after column.
 fn product<T: Real>(dst: &mut [T], add: bool, lhs: MatRef<'_, T>, rhs: MatRef<'_, T>) {
@@ -41,7 +33,7 @@ fn weight<'a, T>(theta: &'a [T], layer: &Layer) -> MatRef<'a, T> {
 }
 
 /// The activations that enter layer `l`.
-fn entering<'a, T>(hidden: &'a [crate::scratch::Hidden<T>], tile: Tile<'a, T>, l: usize) -> &'a [T] {
+fn entering<'a, T>(hidden: &'a [Hidden<T>], tile: Tile<'a, T>, l: usize) -> &'a [T] {
     if l == 0 { tile.x } else { &hidden[l - 1].a }
 }
 
@@ -52,7 +44,7 @@ pub(crate) fn forward<T: Real>(
     theta: &[T],
     tile: Tile<'_, T>,
     derivatives: usize,
-    stop: &impl Fn() -> bool,
+    stop: &dyn Fn() -> bool,
 ) -> Option<()> {
     let m = tile.labels.len();
     let last = mlp.layers().len() - 1;
@@ -83,7 +75,7 @@ pub(crate) fn forward<T: Real>(
 
 /// A function on one tile: what all rows share.
 #[derive(Clone, Copy)]
-pub(crate) struct Piece<'a, T> {
+pub(crate) struct Function<'a, T> {
     pub mlp: &'a Mlp,
     pub term: DataTerm,
     pub tile: Tile<'a, T>,
@@ -93,11 +85,11 @@ pub(crate) struct Piece<'a, T> {
 
 /// The sum of losses over the tile; derivatives of `scale` times that sum go to `out`. `None` once `stop` says so.
 pub(crate) fn pass<T: Real>(
-    Piece { mlp, term, tile, scale }: Piece<'_, T>,
+    Function { mlp, term, tile, scale }: Function<'_, T>,
     scratch: &mut Scratch<T>,
     theta: &[T],
     mut out: Outputs<'_, T>,
-    stop: &impl Fn() -> bool,
+    stop: &dyn Fn() -> bool,
 ) -> Option<f64> {
     let m = tile.labels.len();
     let (grad, hvp) = (out.grad.is_some(), out.hvp.is_some());
@@ -172,7 +164,7 @@ fn forward_along<T: Real>(
     theta: &[T],
     dir: &[T],
     tile: Tile<'_, T>,
-    stop: &impl Fn() -> bool,
+    stop: &dyn Fn() -> bool,
 ) -> Option<()> {
     let m = tile.labels.len();
     let last = mlp.layers().len() - 1;

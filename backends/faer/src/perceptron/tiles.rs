@@ -4,7 +4,7 @@
 //! tiles have one order whatever the number of threads and rows.
 
 use crate::real::Real;
-use crate::scratch::grow;
+use crate::sums::grow;
 use mountainpass_network::{Feed, Layout, Samples};
 use mountainpass_sdk::Host;
 
@@ -39,16 +39,6 @@ impl<T: Real> Tiles<T> {
         host.for_each(&mut tiles, |tile, t, _| {
             feed.fill(samples, |i| id(t * size + i), Layout::Numbers, T::from_f64, tile);
         });
-    }
-
-    /// The number of samples.
-    pub(crate) fn samples(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// The number of tiles.
-    pub(crate) fn count(&self) -> usize {
-        self.labels.len().div_ceil(self.size.max(1))
     }
 
     /// Tile `t`.

@@ -1,14 +1,8 @@
 //! Memory that a worker keeps between calls, so that only the first call of a kind allocates.
 
-use crate::head::Head;
+use super::head::Head;
+use crate::sums::grow;
 use mountainpass_network::Mlp;
-
-/// Lengthens a buffer to at least `len`; what it holds is of no interest.
-pub(crate) fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
-    if buffer.len() < len {
-        buffer.resize(len, T::default());
-    }
-}
 
 /// What a pass keeps of one hidden layer, each `m x units`, columns of `m`.
 #[derive(Default)]

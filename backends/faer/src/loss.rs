@@ -1,0 +1,288 @@
+//! A mean over samples and its penalty, as a loss of the plugin contract.
+
+use crate::batch::{Mean, Part, Penalty, Row, Verdict, Wanted, Workers};
+use crate::real::Real;
+use mountainpass_network::graph::Graph;
+use mountainpass_network::graph::op::Op;
+use mountainpass_network::invariance::symmetries;
+use mountainpass_network::model::Model;
+use mountainpass_network::{Dataset, Objective};
+use mountainpass_sdk::{
+    Cancel, Caps, Dtypes, Error, Eval, Host, Identity, Info, Loss, Matrix, MatrixMut, Parameter, Rows, RowsMut, Split,
+    Symmetry,
+};
+use std::sync::Arc;
+
+/// What is said about a loss, whoever computes it.
+pub(crate) struct Description {
+    pub model: Arc<dyn Model>,
+    /// The length of theta.
+    pub p: usize,
+    pub is_smooth: bool,
+    pub symmetries: Vec<Symmetry>,
+    /// Options in effect beside those of data and objective, as `key = value` lines.
+    pub options: String,
+}
+
+impl Description {
+    pub(crate) fn of(model: Arc<dyn Model>, objective: &Objective, options: String) -> Result<Description, Error> {
+        let network = model.network(2)?;
+        let (graph, outputs) = network.graph.pruned(&[network.output]);
+        let size = |block: &Parameter| block.shape.iter().product::<u64>() as usize;
+        Ok(Description {
+            p: model.parameters().iter().map(size).sum(),
+            is_smooth: is_smooth(&graph),
+            // Any penalty sees the scale of a unit.
+            symmetries: outputs.first().map_or(Vec::new(), |output| symmetries(&graph, *output, objective.l2 == 0.0)),
+            options,
+            model,
+        })
+    }
+}
+
+/// Whether nothing that depends on theta has a kink.
+fn is_smooth(graph: &Graph) -> bool {
+    let mut varies = Vec::with_capacity(graph.nodes().len());
+    for node in graph.nodes() {
+        let depends = matches!(node.op, Op::Parameter { .. }) || node.args.iter().any(|id| varies[id.index()]);
+        if depends && !node.op.is_smooth() {
+            return false;
+        }
+        varies.push(depends);
+    }
+    true
+}
+
+/// An opened loss with its data.
+pub(crate) struct MeanLoss<M: Mean> {
+    pub host: Host,
+    pub mean: M,
+    pub penalty: Penalty,
+    pub objective: Objective,
+    pub data: Dataset,
+    /// Whether predictions can be right or wrong.
+    pub has_accuracy: bool,
+    pub description: Description,
+    pub single: Workspace<f32, M>,
+    pub double: Workspace<f64, M>,
+}
+
+/// What is kept per element type: laid out samples and the workers' memory; made on first use.
+pub(crate) struct Workspace<T: Real, M: Mean> {
+    train: Part<M::Laid<T>>,
+    test: Part<M::Laid<T>>,
+    batch: Part<M::Laid<T>>,
+    workers: Workers<T, M::Scratch<T>>,
+}
+
+impl<T: Real, M: Mean> Default for Workspace<T, M> {
+    fn default() -> Workspace<T, M> {
+        let part = || Part { n: 0, laid: M::Laid::default() };
+        Workspace { train: part(), test: part(), batch: part(), workers: Workers::default() }
+    }
+}
+
+/// What an evaluation needs beside the memory of its element type.
+struct Setting<'a, M> {
+    host: &'a Host,
+    mean: &'a mut M,
+    penalty: &'a Penalty,
+    data: &'a Dataset,
+    p: usize,
+}
+
+/// The part of an evaluation that does not depend on the element type.
+struct Request<'a> {
+    ids: Option<&'a [u64]>,
+    loss: &'a mut [f64],
+    status: &'a mut [i32],
+    cancel: Cancel<'a>,
+}
+
+impl<T: Real, M: Mean> Workspace<T, M> {
+    fn eval(
+        &mut self,
+        setting: Setting<'_, M>,
+        request: Request<'_>,
+        theta: Rows<'_, T>,
+        grad: Option<RowsMut<'_, T>>,
+        hvp: Option<(Rows<'_, T>, RowsMut<'_, T>)>,
+    ) -> Result<(), Error> {
+        let Setting { host, mean, penalty, data, p } = setting;
+        let part = match request.ids {
+            Some(ids) => {
+                mean.lay_out(&data.train, Some(ids), host, &mut self.batch.laid);
+                self.batch.n = ids.len();
+                &self.batch
+            }
+            None => {
+                if self.train.n == 0 {
+                    mean.lay_out(&data.train, None, host, &mut self.train.laid);
+                    self.train.n = data.train.n;
+                }
+                &self.train
+            }
+        };
+        mean.prepare(part.n, Wanted::Derivatives { grad: grad.is_some(), hvp: hvp.is_some() })?;
+        let mut grads = grad.map(|g| g.into_rows().into_iter());
+        let mut hvps = hvp.map(|(dir, out)| (dir, out.into_rows().into_iter()));
+        let outputs = request.loss.iter_mut().zip(request.status);
+        let mut rows: Vec<Row<'_, T>> = outputs
+            .enumerate()
+            .map(|(i, (loss, status))| Row {
+                theta: theta.row(i),
+                loss,
+                grad: grads.as_mut().and_then(Iterator::next),
+                hvp: hvps.as_mut().and_then(|(dir, out)| out.next().map(|out| (dir.row(i), out))),
+                status,
+            })
+            .collect();
+        for row in &rows {
+            let hvp = row.hvp.as_ref().map_or([p, p], |(dir, hvp)| [dir.len(), hvp.len()]);
+            let lengths = [row.theta.len(), row.grad.as_ref().map_or(p, |g| g.len()), hvp[0], hvp[1]];
+            if lengths != [p; 4] {
+                return Err(Error::argument(format!("rows of {lengths:?} values, but there are {p} parameters")));
+            }
+        }
+        self.workers.evaluate((&*mean, penalty), part, &mut rows, host, request.cancel)
+    }
+
+    fn metrics(
+        &mut self,
+        setting: Setting<'_, M>,
+        split: Split,
+        theta: Rows<'_, T>,
+        out: &mut [f64],
+    ) -> Result<(), Error> {
+        let Setting { host, mean, penalty, data, p } = setting;
+        let (part, samples) = match split {
+            Split::Train => (&mut self.train, &data.train),
+            Split::Test => (&mut self.test, &data.test),
+        };
+        if part.n == 0 {
+            mean.lay_out(samples, None, host, &mut part.laid);
+            part.n = samples.n;
+        }
+        mean.prepare(part.n, Wanted::Verdict)?;
+        let mut rows: Vec<(&[T], Verdict)> = (0..theta.n()).map(|i| (theta.row(i), Verdict::default())).collect();
+        if rows.iter().any(|(theta, _)| theta.len() != p) {
+            return Err(Error::argument(format!("there are {p} parameters")));
+        }
+        self.workers.judge(&*mean, part, &mut rows, host)?;
+        let each = out.len() / rows.len().max(1);
+        for ((theta, verdict), out) in rows.iter().zip(out.chunks_exact_mut(each)) {
+            let penalty = if split == Split::Train { penalty.at(theta) } else { 0.0 };
+            let found = [
+                verdict.loss * (1.0 / samples.n as f64) + penalty,
+                verdict.correct / verdict.predictions.max(1) as f64,
+            ];
+            out.copy_from_slice(&found[..each]);
+        }
+        Ok(())
+    }
+}
+
+impl<M: Mean> MeanLoss<M> {
+    fn parts(&mut self) -> (Setting<'_, M>, &mut Workspace<f32, M>, &mut Workspace<f64, M>) {
+        let MeanLoss { host, mean, penalty, data, description, single, double, .. } = self;
+        (Setting { host, mean, penalty, data, p: description.p }, single, double)
+    }
+}
+
+impl<M: Mean> Loss for MeanLoss<M> {
+    fn info(&self) -> Info {
+        Info {
+            caps: Caps {
+                grad: true,
+                hvp: true,
+                minibatch: true,
+                repeatable: true,
+                cancel: true,
+                smooth: self.description.is_smooth,
+                ..Caps::default()
+            },
+            params: self.description.p as u64,
+            samples: self.data.train.n as u64,
+            dtypes: Dtypes { f32: true, f64: true },
+            ..Info::default()
+        }
+    }
+
+    fn eval(&mut self, eval: Eval<'_>) -> Result<(), Error> {
+        let (setting, single, double) = self.parts();
+        let request = Request { ids: eval.ids, loss: eval.loss, status: eval.row_status, cancel: eval.cancel };
+        let mixed = || Error::argument("theta, grad, dir and hvp differ in their element types");
+        match eval.theta {
+            Matrix::F32(theta) => {
+                let grad = match eval.grad {
+                    Some(MatrixMut::F32(grad)) => Some(grad),
+                    None => None,
+                    Some(MatrixMut::F64(_)) => return Err(mixed()),
+                };
+                let hvp = match eval.hvp {
+                    Some((Matrix::F32(dir), MatrixMut::F32(out))) => Some((dir, out)),
+                    None => None,
+                    Some(_) => return Err(mixed()),
+                };
+                single.eval(setting, request, theta, grad, hvp)
+            }
+            Matrix::F64(theta) => {
+                let grad = match eval.grad {
+                    Some(MatrixMut::F64(grad)) => Some(grad),
+                    None => None,
+                    Some(MatrixMut::F32(_)) => return Err(mixed()),
+                };
+                let hvp = match eval.hvp {
+                    Some((Matrix::F64(dir), MatrixMut::F64(out))) => Some((dir, out)),
+                    None => None,
+                    Some(_) => return Err(mixed()),
+                };
+                double.eval(setting, request, theta, grad, hvp)
+            }
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.description.model.parameters().to_vec()
+    }
+
+    fn metrics(&self, split: Split) -> Vec<String> {
+        let names = ["loss", "accuracy"].map(str::to_owned);
+        match split {
+            Split::Test if self.data.test.n == 0 => Vec::new(),
+            _ => names.into_iter().take(1 + usize::from(self.has_accuracy)).collect(),
+        }
+    }
+
+    fn eval_metrics(&mut self, split: Split, theta: Matrix<'_>, out: &mut [f64]) -> Result<(), Error> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        let (setting, single, double) = self.parts();
+        match theta {
+            Matrix::F32(theta) => single.metrics(setting, split, theta, out),
+            Matrix::F64(theta) => double.metrics(setting, split, theta, out),
+        }
+    }
+
+    fn start(&self, seed: u64) -> Result<Vec<f64>, Error> {
+        self.description.model.start(seed)
+    }
+
+    fn symmetries(&self) -> Vec<Symmetry> {
+        self.description.symmetries.clone()
+    }
+
+    fn identity(&self) -> Identity {
+        let data = &self.data;
+        let Description { model, options, .. } = &self.description;
+        Identity {
+            model_hash: model.hash(),
+            data_hash: data.hash(),
+            options: format!(
+                "data = {}\nlimit = {}\n{}{}{options}",
+                data.name, data.train.n, data.choices, self.objective
+            ),
+        }
+    }
+}
