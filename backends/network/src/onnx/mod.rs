@@ -9,12 +9,14 @@
 
 mod aliases;
 mod file;
+mod initializers;
 mod lowering;
 pub mod messages;
 mod operators;
 mod tensors;
 
 pub use aliases::Alias;
+pub use initializers::initializers;
 
 use crate::graph::Id;
 use crate::graph::op::Op;
