@@ -26,6 +26,7 @@ mod run;
 mod sampled;
 mod serve;
 mod show;
+mod theta;
 
 use clap::{Parser, Subcommand};
 use mountainpass::Error;

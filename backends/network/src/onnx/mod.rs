@@ -9,6 +9,7 @@
 
 mod aliases;
 mod file;
+mod initializers;
 mod lowering;
 pub mod messages;
 mod operators;
@@ -17,6 +18,7 @@ mod writer;
 
 pub use aliases::Alias;
 pub use writer::{Precision, write};
+pub use initializers::initializers;
 
 use crate::graph::Id;
 use crate::graph::op::Op;
