@@ -17,8 +17,8 @@ mod tensors;
 mod writer;
 
 pub use aliases::Alias;
-pub use writer::{Precision, write};
 pub use initializers::initializers;
+pub use writer::{Precision, write};
 
 use crate::graph::Id;
 use crate::graph::op::Op;
