@@ -5,10 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod complex;
+mod minima;
 mod section;
 
 use crate::error::{Error, Result};
-use crate::explore::{GridPlan, Method, Plan};
+use crate::explore::{Given, GridPlan, Method, Plan};
 use crate::loss::{Dtype, Loss};
 use crate::run::Budget;
 use crate::store::{Provenance, Space};
@@ -45,6 +46,11 @@ pub struct Config {
     pub budget: Budget,
     /// `[minima]`, `[paths]`, `[symmetry]`.
     pub plan: Plan,
+    /// `[minima] theta`: patterns of files with minima, relative to `folder`. Whoever reads them hands their points to
+    /// [`Config::give`].
+    pub theta: Vec<String>,
+    /// The folder of the file.
+    pub folder: PathBuf,
     /// `[report] title`; the file's name otherwise.
     pub title: Option<String>,
     /// SHA-256 of what decides the results: everything but `[report]` and the budgets.
@@ -58,8 +64,6 @@ const BACKEND_KEYS: [&str; 9] =
     ["data", "objective", "l2", "l2_on", "limit", "classes", "batchnorm", "output", "output_kind"];
 /// Those of them whose values may be paths.
 const PATH_KEYS: [&str; 1] = ["data"];
-/// More starts than a search over their pairs can mean.
-const STARTS_MAX: u64 = 1_000_000;
 
 impl Config {
     /// Reads a file.
@@ -86,9 +90,29 @@ impl Config {
     /// Reads the text of a run whose loss the caller has opened: all tables but `[loss]`.
     pub fn parse_opened(text: &str) -> Result<Config> {
         match Config::tables(text, Path::new(""))? {
-            (config, None) => Ok(config),
+            (config, None) if config.theta.is_empty() => Ok(config),
+            (_, None) => Err(Error::Argument("[minima] theta: files are for mpass run; hand the points over".into())),
             (_, Some(_)) => Err(Error::Argument("[loss]: the loss is open already: leave this table out".into())),
         }
+    }
+
+    /// Takes points instead of starts. What they are decides the results, so it enters the hash.
+    pub fn give(&mut self, given: Vec<Given>) -> Result<()> {
+        if given.is_empty() {
+            return Err(Error::Argument("no minima are given: leave theta out, or give one at least".into()));
+        }
+        if self.plan.training.is_some() {
+            return Err(Error::Argument("[minima] recipe: theta gives the minima: leave one of the two out".into()));
+        }
+        let mut digest = Sha256::new_with_prefix(self.hash.as_bytes());
+        for Given { name, theta } in &given {
+            digest.update(name.as_bytes());
+            digest.update([0]);
+            theta.iter().for_each(|x| digest.update(x.to_le_bytes()));
+        }
+        self.hash = hexadecimal(digest);
+        self.plan.given = given;
+        Ok(())
     }
 
     /// Where the results of a run come from.
@@ -136,10 +160,13 @@ impl Config {
         // What a file said when it was read decides the results, not its name.
         let at = if let Method::Grid(GridPlan { at: Some(at), .. }) = &method { at.as_slice() } else { &[] };
         let hash = hash(&root_table, at);
+        let (plan, theta) = plan(method, &mut minima, &mut symmetry, &mut paths)?;
         let config = Config {
             loss: LossConfig::default(),
             budget: budget.budget()?,
-            plan: plan(method, &mut minima, &mut symmetry, &mut paths)?,
+            plan,
+            theta,
+            folder: folder.to_owned(),
             title: report.text("title")?,
             hash,
             text: text.to_owned(),
@@ -183,18 +210,16 @@ fn loss_config(loss: &mut Section, folder: &Path) -> Result<LossConfig> {
     Ok(config)
 }
 
-fn plan(method: Method, minima: &mut Section, symmetry: &mut Section, paths: &mut Section) -> Result<Plan> {
+fn plan(
+    method: Method,
+    minima: &mut Section,
+    symmetry: &mut Section,
+    paths: &mut Section,
+) -> Result<(Plan, Vec<String>)> {
     // Samples are taken of the loss as it is: copies of a minimum are places of their own.
     let align = method == Method::Paths;
-    let mut plan =
-        Plan { method, align, minima_budget: minima.budget()?, paths_budget: paths.budget()?, ..Plan::default() };
-    set(&mut plan.starts, minima.count("starts")?);
-    set(&mut plan.seed, minima.count("seed")?);
-    minima.choice("recipe", &[("polish", ())])?;
-    set(&mut plan.recipe.tolerance, minima.positive("tolerance")?);
-    set(&mut plan.recipe.evaluations, minima.count("evaluations_each")?);
-    set(&mut plan.radius, minima.positive("radius")?);
-    set(&mut plan.identify.loss, minima.positive("same_loss")?);
+    let mut plan = Plan { method, align, paths_budget: paths.budget()?, ..Plan::default() };
+    let theta = minima::minima(minima, &mut plan)?;
     set(&mut plan.align, symmetry.boolean("align")?);
     set(&mut plan.schedule.tolerance, paths.positive("tolerance")?);
     set(&mut plan.schedule.visits, paths.count("visits")?.map(|n| n.min(u64::from(u32::MAX)) as u32));
@@ -212,12 +237,7 @@ fn plan(method: Method, minima: &mut Section, symmetry: &mut Section, paths: &mu
         // Finer bands get more steps: the same rule as the default's 40, 60, 160 for 3, 7, 15 knots.
         plan.schedule.steps = plan.schedule.knots.iter().map(|k| (10 * k).clamp(40, 400)).collect();
     }
-    match plan.starts {
-        0 => return Err(Error::Argument("[minima] starts = 0: at least one start is needed".into())),
-        1..=STARTS_MAX => {}
-        n => return Err(Error::Argument(format!("[minima] starts = {n}: at most {STARTS_MAX}"))),
-    }
-    Ok(plan)
+    Ok((plan, theta))
 }
 
 fn set<T>(field: &mut T, value: Option<T>) {
@@ -262,6 +282,10 @@ fn hash(root: &Table, at: &[f64]) -> String {
     let canonical = serde_json::to_string(&kept).unwrap_or_default();
     let mut digest = Sha256::new_with_prefix(canonical.as_bytes());
     at.iter().for_each(|x| digest.update(x.to_le_bytes()));
+    hexadecimal(digest)
+}
+
+fn hexadecimal(digest: Sha256) -> String {
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

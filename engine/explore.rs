@@ -13,10 +13,12 @@ mod paths;
 mod sampled;
 #[cfg(test)]
 mod tests;
+mod trained;
 
 pub use cloud::CloudPlan;
 pub use grid::GridPlan;
 pub use sampled::Sampled;
+pub use trained::Given;
 
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
@@ -25,6 +27,7 @@ use crate::run::{Budget, Cancel, Progress};
 use crate::search::align::Alignment;
 use crate::search::connect::Schedule;
 use crate::search::minima::{Domain, Recipe};
+use crate::search::training::Training;
 use crate::search::{Descent, Finding, Journal, Landscape, Minimum, Tally};
 
 /// What an exploration is asked to do.
@@ -34,6 +37,12 @@ pub struct Plan {
     /// The number of descents, from seeds `seed`, `seed + 1`, ...
     pub starts: u64,
     pub seed: u64,
+    /// Points to begin with, instead of starts.
+    pub given: Vec<Given>,
+    /// How starts are trained, where it is not by `recipe` alone.
+    pub training: Option<Training>,
+    /// Whether what was given or trained is then descended from by `recipe`; else it is taken as it is.
+    pub polish: bool,
     pub recipe: Recipe,
     pub identify: Identify,
     /// Descents that pass this distance from zero have escaped.
@@ -55,6 +64,9 @@ impl Default for Plan {
             method: Method::Paths,
             starts: 8,
             seed: 26,
+            given: Vec::new(),
+            training: None,
+            polish: false,
             recipe: Recipe::POLISH,
             identify: Identify { loss: 1e-6 },
             radius: 1e6,
@@ -85,6 +97,13 @@ impl Plan {
 
     /// Refuses what does not fit a loss, before anything is computed of it.
     pub fn check(&self, loss: &dyn Loss) -> Result<()> {
+        self.given.iter().try_for_each(|given| given.check(loss))?;
+        let info = loss.info();
+        if self.training.is_some() && (info.samples == 0 || !info.caps.minibatch) {
+            let why = if info.samples == 0 { "has no samples" } else { "takes no lists of samples" };
+            let text = format!("{why}, and a recipe of minibatches needs them: leave [minima] recipe out");
+            return Err(Error::Unsupported { backend: info.backend.clone(), text });
+        }
         match &self.method {
             Method::Paths => Ok(()),
             Method::Grid(grid) => grid::Axes::new(grid, self.seed, loss).map(drop),

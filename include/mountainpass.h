@@ -130,6 +130,7 @@ typedef struct mpass_run_options {
   const mpass_cancel *cancel;                   /* NULL = not cancellable */
   const char *config;                           /* TOML text: the tables and keys of a run's file, [loss] left out */
   const mpass_view *evaluation_ids;             /* 1 x m, u64, host: samples that every value is taken over; NULL = all */
+  const mpass_view *theta;                      /* n x p, host: minima of your own, instead of starts; NULL = none */
 } mpass_run_options;
 
 /* Finds minima and the passes between them. A run that a budget or `cancel` ended keeps what it had found (MPASS_OK, and
@@ -155,14 +156,15 @@ enum {                                          /* mpass_minimum.flags */
   MPASS_MINIMUM_UNCONVERGED = 2,                /* its descent ran out of evaluations */
   MPASS_MINIMUM_ESCAPED = 4,                    /* left the domain: no minimum */
   MPASS_MINIMUM_NOT_FINITE = 8,                 /* the loss was not finite at the start: no minimum */
-  MPASS_MINIMUM_TRANSIT = 16                    /* found on a path between two others, not from a start */
+  MPASS_MINIMUM_TRANSIT = 16,                   /* found on a path between two others, not from a start */
+  MPASS_MINIMUM_GIVEN = 32                      /* one of mpass_run_options.theta */
 };
 typedef struct mpass_minimum {
   uint32_t struct_size, flags;
   uint64_t cell;                                /* its number; minima and passes are numbered together */
   uint64_t same_as;                             /* the cell it is a copy of, or MPASS_NONE */
-  uint64_t seed;                                /* of its start; MPASS_NONE for MPASS_MINIMUM_TRANSIT */
-  uint64_t path;                                /* it was found on; MPASS_NONE for one from a start */
+  uint64_t seed;                                /* of its start; the row of MPASS_MINIMUM_GIVEN; MPASS_NONE for a TRANSIT */
+  uint64_t path;                                /* it was found on, for a TRANSIT; else MPASS_NONE */
   double loss, gradient_norm;
   const double *theta;                          /* p */
 } mpass_minimum;

@@ -60,7 +60,7 @@ fn layouts() -> Vec<Layout> {
         "mpass_hooks" callers Hooks { struct_size log_level user log progress }
         "mpass_engine_options" callers EngineOptions { struct_size threads hooks isolate reserved isolate_seconds isolate_memory server }
         "mpass_backend_info" callers BackendInfo { struct_size n_devices name version file devices }
-        "mpass_run_options" callers RunOptions { struct_size flags cancel config evaluation_ids }
+        "mpass_run_options" callers RunOptions { struct_size flags cancel config evaluation_ids theta }
         "mpass_landscape_info" callers LandscapeInfo { struct_size ended params n_minima n_paths n_loss n_gradient n_hessian_product noise aligned reserved }
         "mpass_minimum" callers Minimum { struct_size flags cell same_as seed path loss gradient_norm theta }
         "mpass_path" callers Path { struct_size state id from_cell to_cell pass_cell pass_kind reserved height height_error pass_arc pass_theta n_samples n_knots arc loss slope knots }
@@ -95,6 +95,7 @@ fn constants() -> Vec<(&'static str, i64)> {
         ("MPASS_CAP_GRAD", cap::GRAD), ("MPASS_CAP_HVP", cap::HVP), ("MPASS_CAP_MINIBATCH", cap::MINIBATCH),
         ("MPASS_CAP_MANY", cap::MANY), ("MPASS_CAP_REPEATABLE", cap::REPEATABLE), ("MPASS_CAP_CANCEL", cap::CANCEL),
         ("MPASS_CAP_CALLER_THREAD", cap::CALLER_THREAD), ("MPASS_CAP_SMOOTH", cap::SMOOTH),
+        ("MPASS_CAP_JOINT", cap::JOINT),
         ("MPASS_SYMMETRY_PERMUTATION", symmetry::PERMUTATION), ("MPASS_SYMMETRY_SIGN", symmetry::SIGN),
         ("MPASS_SYMMETRY_SCALE", symmetry::SCALE), ("MPASS_SYMMETRY_PERIOD", symmetry::PERIOD),
         ("MPASS_SYMMETRY_RIGID", symmetry::RIGID),
@@ -108,6 +109,7 @@ fn constants() -> Vec<(&'static str, i64)> {
         ("MPASS_MINIMUM_COUNTS", minimum::COUNTS), ("MPASS_MINIMUM_UNCONVERGED", minimum::UNCONVERGED),
         ("MPASS_MINIMUM_ESCAPED", minimum::ESCAPED), ("MPASS_MINIMUM_NOT_FINITE", minimum::NOT_FINITE),
         ("MPASS_MINIMUM_TRANSIT", minimum::TRANSIT),
+        ("MPASS_MINIMUM_GIVEN", minimum::GIVEN),
         ("MPASS_PATH_STRAIGHT", path::STRAIGHT), ("MPASS_PATH_RELAXED", path::RELAXED),
         ("MPASS_PATH_CONVERGED", path::CONVERGED), ("MPASS_PATH_SPLIT", path::SPLIT),
         ("MPASS_DEATH_NEVER", death::NEVER), ("MPASS_DEATH_CELL", death::CELL),

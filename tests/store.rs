@@ -58,6 +58,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
 fn minimum() -> impl Strategy<Value = Minimum> {
     let origin = prop_oneof![
         any::<u64>().prop_map(|seed| Origin::Start { seed }),
+        (any::<u64>(), any::<String>()).prop_map(|(index, name)| Origin::Given { index, name }),
         any::<u64>().prop_map(|path| Origin::Transit { path }),
     ];
     let ends = vec![Descent::Converged, Descent::Unconverged, Descent::Escaped, Descent::NotFinite];

@@ -25,6 +25,7 @@ pub mod minimum {
     pub const ESCAPED: u32 = 4;
     pub const NOT_FINITE: u32 = 8;
     pub const TRANSIT: u32 = 16;
+    pub const GIVEN: u32 = 32;
 }
 
 /// States of a path, `MPASS_PATH_*`.
@@ -85,6 +86,7 @@ mountainpass_sdk::abi_structs! {
     /// `mpass_run_options`.
     pub struct RunOptions {
         struct_size: u32, flags: u32, cancel: *const Cancel, config: *const c_char, evaluation_ids: *const View,
+        theta: *const View,
     }
     /// `mpass_landscape_info`.
     pub struct LandscapeInfo {

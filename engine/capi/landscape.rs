@@ -1,14 +1,14 @@
 //! Exploring a loss, and reading what was found.
 
 use super::abi::{self, ended, minimum, path};
-use super::argument::{handle, ids, optional_text, options, out_pointer, record, unknown_flags};
+use super::argument::{handle, ids, optional_text, options, out_pointer, read_rows, record, unknown_flags};
 use super::barcode::death_code;
 use super::barrier::{give, take};
 use super::hooks::Teller;
 use super::loss::{Loss, Opened};
 use crate::config::Config;
 use crate::error::Error;
-use crate::explore::{Ended, Method, explore};
+use crate::explore::{Ended, Given, Method, explore};
 use crate::loss::oracle::Oracle;
 use crate::search::{self, Descent, Origin, PathState, Tally, Unrecorded};
 use crate::store::Provenance;
@@ -30,11 +30,14 @@ export! {
         // SAFETY: the caller's handle.
         let mut opened = unsafe { handle(loss, "loss") }?.state.lock()?;
         // SAFETY: NULL or the caller's options, what they point to included.
-        let (given, cancel, text, ids) = unsafe {
+        let (given, cancel, text, ids, theta) = unsafe {
             let given = options(given, abi::RunOptions::zeroed(), "mpass_run_options")?;
             let ids = given.evaluation_ids.as_ref().map(|view| ids(view, "evaluation_ids")).transpose()?.flatten();
+            let mut theta = Vec::new();
+            given.theta.as_ref().map(|view| read_rows(view, "theta", &mut theta)).transpose()?;
+            let theta = given.theta.as_ref().map(|view| (theta, view.cols as usize));
             let cancel = given.cancel.as_ref().cloned().unwrap_or_default();
-            (given, cancel, optional_text(given.config, "config")?.unwrap_or_default(), ids)
+            (given, cancel, optional_text(given.config, "config")?.unwrap_or_default(), ids, theta)
         };
         unknown_flags(given.flags, 0, "mpass_run_options")?;
         let Opened { loss, model, hooks, .. } = &mut *opened;
@@ -43,6 +46,11 @@ export! {
             let text = format!("[complex] method = {:?}: this library explores by paths; mpass run samples", config.plan.method.name());
             return Err(Error::Unsupported { backend: "libmountainpass".into(), text });
         }
+        if let Some((theta, p)) = theta {
+            let rows = theta.chunks_exact(p.max(1)).map(<[f64]>::to_vec).enumerate();
+            config.give(rows.map(|(i, theta)| Given { name: format!("row {i}"), theta }).collect())?;
+        }
+        config.plan.check(&**loss)?;
         config.loss.model = (!model.is_empty()).then(|| model.clone());
         let provenance = config.provenance(&**loss)?;
         let params = loss.info().params;
@@ -147,6 +155,7 @@ fn minimum_record(of: &search::Minimum) -> abi::Minimum {
     };
     let (seed, path, origin) = match of.origin {
         Origin::Start { seed } => (seed, abi::NONE, 0),
+        Origin::Given { index, .. } => (index, abi::NONE, minimum::GIVEN),
         Origin::Transit { path } => (abi::NONE, path, minimum::TRANSIT),
     };
     abi::Minimum {

@@ -5,6 +5,9 @@ use mountainpass::{Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Readers of checkpoints.
+pub use mountainpass_network::checkpoint;
+
 /// Warnings of backends, on stderr.
 pub fn warnings() -> Arc<Log> {
     Arc::new(|level, text: &str| {

@@ -1,7 +1,7 @@
 //! `mpass eval`: a run's loss at given parameters, or at the model's own: its value, derivatives and metrics.
 
 use super::open::{opened, threads};
-use super::print;
+use super::{print, theta};
 use mountainpass::config::Config;
 use mountainpass::loss::{Batch, Loss, Split};
 use mountainpass::npy::{self, Array, Values};
@@ -20,8 +20,9 @@ use std::sync::Arc;
 pub struct Eval {
     /// The configuration of a run, a TOML file; only its loss and its seed are looked at
     config: PathBuf,
-    /// Parameters, p or n x p values, a .npy file [default: the model's own, or its start for the run's seed]
-    #[arg(long, value_name = "T.npy")]
+    /// Parameters: p or n x p values in a .npy file, or a checkpoint (.safetensors, .npz, .onnx) [default: the model's own,
+    /// or its start for the run's seed]
+    #[arg(long, value_name = "FILE")]
     theta: Option<PathBuf>,
     /// Writes the gradient, in the shape of the parameters
     #[arg(long, value_name = "G.npy")]
@@ -65,7 +66,7 @@ impl Eval {
         let mut loss = opened(&config, Arc::new(Pool::new(threads(self.threads)?)), None)?;
         let p = loss.info().params;
         let (theta, is_single) = match &self.theta {
-            Some(file) => rows(file, p)?,
+            Some(file) => theta::rows(file, &config, &*loss)?,
             None => (own(&*loss, config.plan.seed)?, true),
         };
         let n = theta.len() / p;

@@ -18,7 +18,6 @@ mod distance;
 mod eval;
 mod graph;
 mod grid;
-#[cfg(feature = "faer")]
 mod model;
 mod open;
 mod progress;
@@ -26,6 +25,7 @@ mod run;
 mod sampled;
 mod serve;
 mod show;
+mod theta;
 
 use clap::{Parser, Subcommand};
 use mountainpass::Error;
@@ -53,7 +53,6 @@ enum Command {
     /// The same of a function sampled at points: on the graph of their nearest neighbours
     Cloud(cloud::Command),
     /// Lists the parameters and inputs of a network, or writes it as an ONNX file
-    #[cfg(feature = "faer")]
     Model(model::Command),
     /// Lists backends and their devices
     Backends {
@@ -94,7 +93,6 @@ fn main() -> ExitCode {
         Command::Grid(grid) => grid.go(),
         Command::Graph(graph) => graph.go(),
         Command::Cloud(cloud) => cloud.go(),
-        #[cfg(feature = "faer")]
         Command::Model(model) => model.go(),
         Command::Backends { load } => backends::list(&load),
         Command::Check(check) => check.go(),

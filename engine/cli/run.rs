@@ -7,6 +7,7 @@ use super::open::{opened, threads};
 use super::progress::Teller;
 use super::serve;
 use super::show::{Results, print_table};
+use super::theta;
 use mountainpass::config::Config;
 use mountainpass::explore::{Ended, Method, explore};
 use mountainpass::loss::{Dtype, Isolation, Limits, Loss};
@@ -50,7 +51,7 @@ pub struct Run {
 impl Run {
     /// Runs, or says that there is nothing left to do.
     pub fn go(self) -> Result<ExitCode> {
-        let config = Config::read(&self.config)?;
+        let mut config = Config::read(&self.config)?;
         let folder = self.out.clone().unwrap_or_else(|| self.config.with_extension(""));
         if folder == self.config {
             return Err(Error::Argument(format!(
@@ -58,7 +59,15 @@ impl Run {
                 folder.display()
             )));
         }
-        let threads = threads(self.threads)?;
+        let isolation = self.isolation()?;
+        let pool = Arc::new(Pool::new(threads(self.threads)?));
+        // Given minima are part of what makes a folder's results, and only the loss tells where their tensors go.
+        let mut early = None;
+        if !config.theta.is_empty() {
+            let loss = opened(&config, pool.clone(), isolation.clone())?;
+            theta::give(&mut config, &*loss)?;
+            early = Some(loss);
+        }
         let database = folder.join("landscape.sqlite");
         let claimed = if folder.is_dir() { claim(&folder)? } else { None };
         // An empty file is what a run killed at once leaves.
@@ -85,9 +94,10 @@ impl Run {
         }
 
         let cancel = catch_interrupts()?;
-        let isolation = self.isolation()?;
-        let pool = Arc::new(Pool::new(threads));
-        let mut loss = opened(&config, pool.clone(), isolation.clone())?;
+        let mut loss = match early {
+            Some(loss) => loss,
+            None => opened(&config, pool.clone(), isolation.clone())?,
+        };
         config.plan.check(&*loss)?;
         let provenance = config.provenance(&*loss)?;
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e).into_usage())?;

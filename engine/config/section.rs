@@ -65,6 +65,18 @@ impl Section {
         }
     }
 
+    /// One text, or a list of them with one at least.
+    pub fn texts(&mut self, key: &'static str) -> Result<Option<Vec<String>>> {
+        let Some(value) = self.take(key) else { return Ok(None) };
+        let texts = match &value {
+            Value::String(text) => Some(vec![text.clone()]),
+            Value::Array(list) => list.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
+            _ => None,
+        };
+        let texts = texts.filter(|texts: &Vec<String>| !texts.is_empty());
+        texts.map(Some).ok_or_else(|| self.wrong(key, "a text or a list of texts", &value))
+    }
+
     pub fn boolean(&mut self, key: &'static str) -> Result<Option<bool>> {
         match self.take(key) {
             None => Ok(None),

@@ -14,6 +14,9 @@ const ROUND: u64 = 8;
 
 impl Explorer<'_, '_> {
     pub(super) fn minima(&mut self) -> Result<()> {
+        if self.plan.training.is_some() || !self.plan.given.is_empty() {
+            return self.trained();
+        }
         let tried: Vec<u64> = self.landscape.minima.iter().filter_map(|m| m.seed()).collect();
         let seeds = self.plan.seed..self.plan.seed + self.plan.starts;
         let left: Vec<u64> = seeds.filter(|seed| !tried.contains(seed)).collect();
@@ -27,27 +30,32 @@ impl Explorer<'_, '_> {
             for (&seed, quenched) in seeds.iter().zip(found) {
                 // What ended out of turn is left for the resumed run, so that cells are numbered as without the stop.
                 let Some(quenched) = quenched else { break };
-                self.keep_start(seed, quenched)?;
+                self.keep_end(Origin::Start { seed }, quenched, Vec::new())?;
             }
             stop?;
         }
         Ok(())
     }
 
-    fn keep_start(&mut self, seed: u64, quenched: Quenched) -> Result<()> {
-        match quenched.descent {
-            Descent::NotFinite => self.progress.note(&format!("start {seed}: the loss is not finite there; skipped")),
-            Descent::Escaped => {
-                self.progress.note(&format!("start {seed}: descent left the domain; it decides no bar"))
-            }
-            Descent::Unconverged => {
-                let norm = quenched.evidence.gradient_norm;
-                self.progress.note(&format!("start {seed}: not converged, gradient norm {norm:.1e}; kept and flagged"));
-            }
-            Descent::Converged => {}
+    /// Keeps what a descent came to, with metrics beside the loss's own.
+    pub(super) fn keep_end(&mut self, origin: Origin, quenched: Quenched, more: Vec<(String, f64)>) -> Result<()> {
+        let from = match &origin {
+            Origin::Start { seed } => format!("start {seed}"),
+            Origin::Given { name, .. } => name.clone(),
+            Origin::Transit { path } => format!("path {path}"),
+        };
+        let norm = quenched.evidence.gradient_norm;
+        let note = match quenched.descent {
+            Descent::NotFinite => Some("the loss is not finite there; skipped".to_owned()),
+            Descent::Escaped => Some("descent left the domain; it decides no bar".to_owned()),
+            Descent::Unconverged => Some(format!("not converged, gradient norm {norm:.1e}; kept and flagged")),
+            Descent::Converged => None,
+        };
+        if let Some(note) = note {
+            self.progress.note(&format!("{from}: {note}"));
         }
-        let origin = Origin::Start { seed };
-        let minimum = self.minimum(quenched, origin.clone(), self.landscape.next_cell())?;
+        let mut minimum = self.minimum(quenched, origin.clone(), self.landscape.next_cell())?;
+        minimum.metrics.extend(more);
         let tally = self.count("minima");
         let known = self.landscape.minima.iter_mut().find(|m| Some(m.cell) == minimum.same_as && !m.is_sampled());
         if let Some(station) = known {

@@ -108,6 +108,38 @@ impl<'a> Oracle<'a> {
         Ok((loss, grad))
     }
 
+    /// The samples that values are taken over.
+    pub fn ids(&self) -> Vec<u64> {
+        self.ids.map_or_else(|| (0..self.loss.info().samples).collect(), <[u64]>::to_vec)
+    }
+
+    /// Counts a walk over all samples in minibatches as one gradient.
+    pub fn begin_epoch(&mut self) -> Result<()> {
+        self.charge(1)?;
+        self.tally.gradient += 1;
+        Ok(())
+    }
+
+    /// The loss over some samples, and its gradient, written to `grad`; the loss is NaN where either is not finite.
+    /// Counted by [`begin_epoch`](Oracle::begin_epoch).
+    pub fn minibatch(&mut self, theta: &[f64], ids: &[u64], grad: &mut [f64]) -> Result<f64> {
+        if self.cancel.fired() {
+            return Err(Error::Cancelled);
+        }
+        let (mut loss, mut ok) = ([f64::NAN], [true]);
+        grad.fill(f64::NAN);
+        self.loss.eval(Batch {
+            theta,
+            ids: Some(ids),
+            loss: &mut loss,
+            grad: Some(grad),
+            hvp: None,
+            ok: &mut ok,
+            cancel: &self.cancel,
+        })?;
+        Ok(if ok[0] { loss[0] } else { f64::NAN })
+    }
+
     /// `Hessian(theta) v` for each of the directions, `n x p`, at one theta.
     pub fn hessian_products(&mut self, theta: &[f64], directions: &[f64]) -> Result<Vec<f64>> {
         let p = self.params();

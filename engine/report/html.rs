@@ -124,8 +124,9 @@ fn minima(page: &mut String, findings: &Findings<'_>) {
     *page += "<th class=\"n\">Escape height</th><th class=\"n\">Leads to</th><th>Remarks</th></tr></thead>\n<tbody>\n";
     for (i, m) in minima.iter().enumerate() {
         let bar = findings.barcode.degree(0).find(|bar| bar.birth_cell == m.cell);
-        let from = match m.origin {
+        let from = match &m.origin {
             Origin::Start { seed } => format!("seed {seed}"),
+            Origin::Given { name, .. } => escape(name),
             Origin::Transit { path } => format!("on path {path}"),
         };
         let lowest = m.evidence.eigenvalues.iter().copied().reduce(f64::min).map(short).unwrap_or_default();

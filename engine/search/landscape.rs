@@ -16,6 +16,9 @@ pub type PathId = u64;
 pub enum Origin {
     /// Descent from the backend's start for a seed: a *sampled* minimum, whose bar is a target.
     Start { seed: u64 },
+    /// One of the points that the caller gave, by its place among them; `name` is the file it came from, or what the
+    /// caller calls it. Sampled, too.
+    Given { index: u64, name: String },
     /// Found on the way between two others: a way-station and a lower point, never a target.
     Transit { path: PathId },
 }
@@ -96,13 +99,13 @@ impl Minimum {
     pub fn seed(&self) -> Option<u64> {
         match self.origin {
             Origin::Start { seed } => Some(seed),
-            Origin::Transit { .. } => None,
+            Origin::Given { .. } | Origin::Transit { .. } => None,
         }
     }
 
     /// True when its bar is a target of the search.
     pub fn is_sampled(&self) -> bool {
-        self.seed().is_some()
+        !matches!(self.origin, Origin::Transit { .. })
     }
 }
 

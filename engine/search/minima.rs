@@ -31,6 +31,11 @@ pub struct Recipe {
 impl Recipe {
     /// The recipe `polish`.
     pub const POLISH: Recipe = Recipe { tolerance: 1e-8, memory: 50, step: 1.0, evaluations: 20_000, check: true };
+
+    /// The same without a step: a point is looked at where it is.
+    pub fn standing(self) -> Recipe {
+        Recipe { evaluations: 1, ..self }
+    }
 }
 
 /// Where minima are looked for.
@@ -143,7 +148,8 @@ fn round(
             }
             Err(stop) => return Err(stop),
         };
-        if end == Descent::Converged && lowest.index() > 0 && walk.pushes < 5 {
+        let may_go_on = walk.pushes < 5 && walk.evaluations < walk.recipe.evaluations;
+        if end == Descent::Converged && lowest.index() > 0 && may_go_on {
             walk.push_off(&lowest.vector);
             continue;
         }

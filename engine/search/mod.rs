@@ -16,5 +16,6 @@ mod rigid;
 pub mod saddle;
 pub mod spectrum;
 pub mod tangents;
+pub mod training;
 
 pub use landscape::*;

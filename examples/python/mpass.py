@@ -46,7 +46,7 @@ Backend = record("mpass_backend", struct_size=U32, abi_minor=U32, name=TEXT, ver
 START, BOX = C.CFUNCTYPE(I32, P, U64, C.POINTER(F64), ERR), C.CFUNCTYPE(I32, P, C.POINTER(P), C.POINTER(P), ERR)
 ExtStart = record("mpass_ext_start", struct_size=U32, reserved=U32, start=START, box=BOX)
 EngineOptions = record("mpass_engine_options", struct_size=U32, threads=U32, hooks=P)
-RunOptions = record("mpass_run_options", struct_size=U32, flags=U32, cancel=P, config=TEXT, evaluation_ids=P)
+RunOptions = record("mpass_run_options", struct_size=U32, flags=U32, cancel=P, config=TEXT, evaluation_ids=P, theta=P)
 LandscapeInfo = record("mpass_landscape_info", struct_size=U32, ended=U32, params=U64, n_minima=U64, n_paths=U64,
                        n_loss=U64, n_gradient=U64, n_hessian_product=U64, noise=F64, aligned=U32, reserved=U32)
 Minimum = record("mpass_minimum", struct_size=U32, flags=U32, cell=U64, same_as=U64, seed=U64, path=U64, loss=F64,
@@ -194,7 +194,7 @@ def barcode(f, n, box=None, starts=8, seed=1, start=None, smooth=True, config=""
     try:
         options = EngineOptions(C.sizeof(EngineOptions), 1, None)
         text = f"[minima]\nstarts = {starts}\nseed = {seed}\n{config}".encode()
-        run = RunOptions(C.sizeof(RunOptions), 0, cancel, text, None)
+        run = RunOptions(C.sizeof(RunOptions), 0, cancel, text, None, None)
         check(lib.mpass_engine_new(C.byref(options), C.byref(engine)))
         check(lib.mpass_backend_register(engine, C.byref(table), None, None))
         check(lib.mpass_loss_open(engine, b"python", None, C.byref(loss)))

@@ -80,6 +80,24 @@ int main(void) {
     CHECK(fabs(found->theta[0] - (pass == 0 ? 4 : 2)) < 1e-8 && fabs(found->loss - (pass == 0 ? 12.5 : 1)) < 1e-12);
     mpass_landscape_free(landscape);
   }
+  { /* Minima of the caller's own, in single precision: of 1 and 3 one is at 2, and nothing moves the other. */
+    const float own[2] = { 2, 2.5 };
+    const mpass_view theta = { (void *)own, 2, 1, 1, MPASS_F32, MPASS_HOST, 0, 0 };
+    const mpass_view wide = { (void *)own, 1, 2, 2, MPASS_F32, MPASS_HOST, 0, 0 };
+    run.config = NULL;
+    run.theta = &theta;
+    CHECK(mpass_explore(loss, &run, &landscape) == MPASS_OK);
+    CHECK(mpass_landscape_get_info(landscape)->n_minima >= 2);
+    found = mpass_landscape_minimum(landscape, 0);
+    CHECK(found->flags == (MPASS_MINIMUM_COUNTS | MPASS_MINIMUM_GIVEN) && found->seed == 0 && found->theta[0] == 2);
+    found = mpass_landscape_minimum(landscape, 1);
+    CHECK(found->flags == (MPASS_MINIMUM_COUNTS | MPASS_MINIMUM_GIVEN | MPASS_MINIMUM_UNCONVERGED));
+    CHECK(found->seed == 1 && found->path == MPASS_NONE && found->theta[0] == 2.5 && found->loss == 1.25);
+    mpass_landscape_free(landscape);
+    run.theta = &wide;
+    CHECK(mpass_explore(loss, &run, &landscape) == MPASS_E_ARGUMENT);
+    CHECK(!strcmp(mpass_last_error()->text, "row 0: 2 values; the loss has 1 parameters"));
+  }
   mpass_loss_free(loss);
   mpass_engine_free(engine);
   printf("samples are as chosen\n");

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod checkpoint;
 mod data;
 pub mod graph;
 pub mod invariance;

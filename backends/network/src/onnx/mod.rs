@@ -9,6 +9,7 @@
 
 mod aliases;
 mod file;
+mod initializers;
 mod lowering;
 pub mod messages;
 mod operators;
@@ -16,6 +17,7 @@ mod tensors;
 mod writer;
 
 pub use aliases::Alias;
+pub use initializers::initializers;
 pub use writer::{Precision, write};
 
 use crate::graph::Id;

@@ -1,0 +1,139 @@
+//! Checkpoints: parameters that were trained elsewhere, from a file to theta.
+//!
+//! A file holds vectors (an array of p or n x p numbers) or named tensors, whose places in theta are found by name
+//! (`mapping.rs`). Reals of 16, 32 and 64 bits are widened to f64. Read are `.npy`, `.npz`, `.safetensors` and `.onnx`;
+//! pickles are not, since reading one runs whatever is in it.
+
+mod mapping;
+mod safetensors;
+mod statistics;
+
+pub use statistics::differing;
+
+use crate::data::npz;
+use crate::onnx::{Alias, initializers};
+use mountainpass_sdk::npy::{self, Array, Values};
+use mountainpass_sdk::{Error, Parameter};
+use std::path::Path;
+
+/// An array with a name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    pub name: String,
+    pub shape: Vec<usize>,
+    /// In C order.
+    pub values: Vec<f64>,
+    /// False where the file has whole numbers or booleans.
+    pub is_real: bool,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Checkpoint {
+    /// One array without a name.
+    Array { shape: Vec<usize>, values: Vec<f64> },
+    Tensors {
+        tensors: Vec<Tensor>,
+        /// Whether they are the initializers of an ONNX file, where constants stand among them.
+        is_onnx: bool,
+    },
+}
+
+/// What the ONNX file of a model says of checkpoints: its initializers, and what they are called elsewhere.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelFile {
+    pub tensors: Vec<Tensor>,
+    pub aliases: Vec<Alias>,
+}
+
+impl ModelFile {
+    /// Reads it.
+    pub fn read(path: &Path) -> Result<ModelFile, Error> {
+        let (tensors, aliases) = initializers(path)?;
+        Ok(ModelFile { tensors, aliases })
+    }
+
+    /// Its running statistics, under the names that checkpoints have for them.
+    pub fn statistics(&self) -> Vec<Tensor> {
+        let called = |tensor: &Tensor| {
+            let alias = self.aliases.iter().find(|alias| alias.initializer == tensor.name);
+            Tensor { name: alias.map_or(&tensor.name, |alias| &alias.name).clone(), ..tensor.clone() }
+        };
+        self.tensors.iter().map(called).filter(|tensor| statistics::is_statistic(&tensor.name)).collect()
+    }
+}
+
+impl Checkpoint {
+    /// Reads a file, whose name says of which kind it is. Errors do not name it.
+    pub fn read(path: &Path) -> Result<Checkpoint, Error> {
+        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let bytes = || std::fs::read(path).map_err(|error| Error::not_found(error.to_string()));
+        match extension.as_str() {
+            "npy" => {
+                let Array { shape, values } = npy::parse(&bytes()?).map_err(Error::argument)?;
+                Ok(Checkpoint::Array { shape, values: values.to_f64() })
+            }
+            "npz" => {
+                let arrays = npz::parse(&bytes()?).map_err(Error::argument)?;
+                let tensors = arrays.into_iter().map(|(name, array)| tensor(name, array)).collect();
+                Ok(Checkpoint::Tensors { tensors, is_onnx: false })
+            }
+            "safetensors" => {
+                let tensors = safetensors::parse(&bytes()?).map_err(Error::argument)?;
+                Ok(Checkpoint::Tensors { tensors, is_onnx: false })
+            }
+            "onnx" => Ok(Checkpoint::Tensors { tensors: initializers(path)?.0, is_onnx: true }),
+            "pt" | "pth" => Err(Error::unsupported(
+                "a pickle of torch's, which is not read (it may run anything): write it as .safetensors with \
+                 examples/torch/export.py",
+            )),
+            _ => Err(Error::unsupported("no kind of checkpoint: .safetensors, .npz, .npy and .onnx are read")),
+        }
+    }
+
+    /// The vectors of theta that it holds, one or more, and whether the file has an axis for them. A fault is the end of
+    /// a sentence that began with the file.
+    pub fn theta(
+        &self,
+        parameters: &[Parameter],
+        params: usize,
+        model: Option<&ModelFile>,
+    ) -> Result<(Vec<Vec<f64>>, bool), String> {
+        match self {
+            Checkpoint::Array { shape, values } => rows(shape, values, params),
+            Checkpoint::Tensors { tensors, .. } if is_theta(tensors, parameters) => {
+                rows(&tensors[0].shape, &tensors[0].values, params)
+            }
+            Checkpoint::Tensors { tensors, is_onnx } => {
+                let theta = mapping::theta(tensors, *is_onnx, parameters, params, model)?;
+                Ok((vec![theta], false))
+            }
+        }
+    }
+
+    /// Its named tensors; none of an array.
+    pub fn tensors(&self) -> &[Tensor] {
+        match self {
+            Checkpoint::Array { .. } => &[],
+            Checkpoint::Tensors { tensors, .. } => tensors,
+        }
+    }
+}
+
+fn tensor(name: String, array: Array) -> Tensor {
+    let is_real = matches!(array.values, Values::F32(_) | Values::F64(_));
+    Tensor { name, shape: array.shape, values: array.values.to_f64(), is_real }
+}
+
+/// Whether the only tensor is the whole of theta.
+fn is_theta(tensors: &[Tensor], parameters: &[Parameter]) -> bool {
+    tensors.len() == 1 && tensors[0].name == "theta" && parameters.iter().all(|block| block.name != "theta")
+}
+
+fn rows(shape: &[usize], values: &[f64], p: usize) -> Result<(Vec<Vec<f64>>, bool), String> {
+    match shape {
+        [length] if *length == p => Ok((vec![values.to_vec()], false)),
+        [n, length] if *length == p && *n > 0 => Ok((values.chunks_exact(p).map(<[f64]>::to_vec).collect(), true)),
+        _ => Err(format!("an array of shape {shape:?}; the loss has {p} parameters: wants ({p},) or (n, {p})")),
+    }
+}

@@ -1,0 +1,154 @@
+//! The table `[minima]`: where minima come from, and how they are found. Keys that would say nothing beside others are
+//! refused.
+
+use super::section::Section;
+use super::set;
+use crate::error::{Error, Result};
+use crate::explore::Plan;
+use crate::search::training::Training;
+use toml::Value;
+
+/// More starts than a search over their pairs can mean.
+const STARTS_MAX: u64 = 1_000_000;
+
+/// Fills the plan; returns the patterns of the files that minima are read from, as they stand.
+pub(super) fn minima(minima: &mut Section, plan: &mut Plan) -> Result<Vec<String>> {
+    let files = minima.texts("theta")?;
+    if files.is_some() {
+        minima.refuse(|key| {
+            (key == "starts" || key == "recipe").then(|| "theta gives the minima: leave one of the two out".to_owned())
+        })?;
+    }
+    set(&mut plan.starts, minima.count("starts")?);
+    match plan.starts {
+        0 => return Err(Error::Argument("[minima] starts = 0: at least one start is needed".into())),
+        1..=STARTS_MAX => {}
+        n => return Err(Error::Argument(format!("[minima] starts = {n}: at most {STARTS_MAX}"))),
+    }
+    set(&mut plan.seed, minima.count("seed")?);
+    plan.training = training(minima)?;
+    if let Some(polish) = minima.boolean("polish")? {
+        if !polish && files.is_none() && plan.training.is_none() {
+            let text = "[minima] polish = false: nothing else leads to a minimum here; give theta or another recipe";
+            return Err(Error::Argument(text.into()));
+        }
+        plan.polish = polish;
+    }
+    set(&mut plan.recipe.tolerance, minima.positive("tolerance")?);
+    set(&mut plan.recipe.evaluations, minima.count("evaluations_each")?);
+    set(&mut plan.radius, minima.positive("radius")?);
+    set(&mut plan.identify.loss, minima.positive("same_loss")?);
+    plan.minima_budget = minima.budget()?;
+    Ok(files.unwrap_or_default())
+}
+
+/// `recipe`: a name, or a table of its own.
+fn training(minima: &mut Section) -> Result<Option<Training>> {
+    let Some(Value::Table(table)) = minima.table.get("recipe") else {
+        return Ok(match minima.choice("recipe", &[("polish", 0), ("small-rate", 1), ("annealed", 2)])? {
+            Some(1) => Some(Training::small_rate()),
+            Some(2) => Some(Training::annealed()),
+            _ => None,
+        });
+    };
+    let mut recipe = Section::new("minima.recipe", table.clone());
+    minima.take("recipe");
+    let epochs = recipe.count("epochs")?;
+    let batch = recipe.count("batch")?.unwrap_or(256);
+    let momentum = recipe.number("momentum")?.unwrap_or(0.9);
+    let rate = rate(&mut recipe)?;
+    recipe.finish()?;
+    let wrong = |text: String| Err(Error::Argument(format!("[minima.recipe] {text}")));
+    let (Some(epochs @ 1..), Some(rate)) = (epochs, rate) else {
+        return wrong("epochs and rate are missing or zero: both are needed".to_owned());
+    };
+    let Some(batch) = usize::try_from(batch).ok().filter(|batch| *batch > 0) else {
+        return wrong(format!("batch = {batch}: at least one sample is needed"));
+    };
+    if !(0.0..1.0).contains(&momentum) {
+        return wrong(format!("momentum = {momentum}: wants a number from 0 up to, but not, 1"));
+    }
+    Ok(Some(Training { epochs, batch, momentum, rate }))
+}
+
+/// A rate, or pairs of an epoch and the rate there.
+fn rate(recipe: &mut Section) -> Result<Option<Vec<(f64, f64)>>> {
+    let Some(value) = recipe.take("rate") else { return Ok(None) };
+    let number = |value: &Value| {
+        let number = value.as_float().or(value.as_integer().map(|n| n as f64));
+        number.filter(|x| x.is_finite() && *x >= 0.0)
+    };
+    let pair = |pair: &Value| match pair.as_array().map(Vec::as_slice) {
+        Some([epoch, rate]) => Some((number(epoch)?, number(rate)?)),
+        _ => None,
+    };
+    let rates = match &value {
+        Value::Array(pairs) => pairs.iter().map(pair).collect::<Option<Vec<_>>>(),
+        other => number(other).map(|rate| vec![(0.0, rate)]),
+    };
+    let ascend = |rates: &Vec<(f64, f64)>| !rates.is_empty() && rates.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    let wanted = "a rate, or [[epoch, rate], ...] with ascending epochs";
+    rates.filter(ascend).map(Some).ok_or_else(|| recipe.wrong("rate", wanted, &value))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use crate::search::training::Training;
+    use std::path::Path;
+
+    fn parsed(minima: &str) -> Result<Config, String> {
+        let text = format!("[loss]\nbackend = \"a\"\n[minima]\n{minima}");
+        Config::parse(&text, Path::new("here")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_recipe_is_a_name_or_a_table() {
+        let training = |minima: &str| parsed(minima).unwrap().plan.training;
+        assert_eq!(training("recipe = \"polish\""), None);
+        assert_eq!(training("recipe = \"small-rate\""), Some(Training::small_rate()));
+        assert_eq!(training("recipe = \"annealed\""), Some(Training::annealed()));
+        let own = "recipe = { epochs = 200, batch = 64, rate = [[0, 0.05], [10, 0.05], [50, 1e-4]], momentum = 0 }";
+        let rate = vec![(0.0, 0.05), (10.0, 0.05), (50.0, 1e-4)];
+        assert_eq!(training(own), Some(Training { epochs: 200, batch: 64, momentum: 0.0, rate }));
+        let short = Training { epochs: 3, batch: 256, momentum: 0.9, rate: vec![(0.0, 0.1)] };
+        assert_eq!(training("recipe = { epochs = 3, rate = 0.1 }"), Some(short));
+    }
+
+    #[test]
+    fn keys_that_say_nothing_beside_others_are_refused() {
+        let theta = parsed("theta = [\"a/*.npy\", \"b.npz\"]").unwrap();
+        assert_eq!((theta.theta, theta.plan.polish), (vec!["a/*.npy".to_owned(), "b.npz".to_owned()], false));
+        assert!(parsed("theta = \"a.npy\"\npolish = true").unwrap().plan.polish);
+        let both = "theta gives the minima: leave one of the two out";
+        for (minima, line) in [
+            ("theta = \"a.npy\"\nstarts = 3", &*format!("[minima] starts: {both}")),
+            ("theta = \"a.npy\"\nrecipe = \"annealed\"", &*format!("[minima] recipe: {both}")),
+            ("theta = 3", "[minima] theta = 3: wants a text or a list of texts"),
+            ("theta = []", "[minima] theta = []: wants a text or a list of texts"),
+            (
+                "polish = false",
+                "[minima] polish = false: nothing else leads to a minimum here; give theta or another recipe",
+            ),
+            (
+                "recipe = { epochs = 0, rate = 1 }",
+                "[minima.recipe] epochs and rate are missing or zero: both are needed",
+            ),
+            (
+                "recipe = { epochs = 1, rate = [[3, 1], [3, 2]] }",
+                "[minima.recipe] rate = [[3, 1], [3, 2]]: wants a rate, or [[epoch, rate], ...] with ascending epochs",
+            ),
+            ("recipe = { epoch = 1 }", "[minima.recipe] unknown key \"epoch\"; the nearest is \"epochs\""),
+            (
+                "recipe = { epochs = 1, rate = 1, batch = 0 }",
+                "[minima.recipe] batch = 0: at least one sample is needed",
+            ),
+            (
+                "recipe = { epochs = 1, rate = 1, momentum = 1 }",
+                "[minima.recipe] momentum = 1: wants a number from 0 up to, but not, 1",
+            ),
+        ] {
+            assert_eq!(parsed(minima).unwrap_err(), line, "{minima}");
+        }
+    }
+}
