@@ -24,6 +24,7 @@ import logging
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -81,12 +82,18 @@ def main():
     onnx.checker.check_model(file)
     onnx.save(file, out / "model.onnx")
     np.savez(out / "data.npz", **data)
-    kept = {alias["name"] for alias in aliases.values()} | set(statistics(module))
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    used = {alias["name"] for alias in aliases.values()}
+    kept = {name for name in used if name in parameters} | set(statistics(module))
+    for name in sorted(used - kept):
+        if any(not torch.equal(state[name], first[name]) for state in states.values()):
+            sys.exit(f"the buffer {name} differs between the checkpoints: it is no parameter, and one file holds one of them")
     for name, state in states.items():
         save_file({key: value.contiguous().clone() for key, value in state.items() if key in kept}, out / f"{name}.safetensors")
-    left = [name for name in first if name not in kept and first[name].is_floating_point()]
+    shared = {id(parameters[name]) for name in kept if name in parameters}
+    left = [name for name, parameter in parameters.items() if id(parameter) not in shared]
     if left:
-        print("in no file, since the outputs do not depend on them (or they are tied):", ", ".join(left))
+        print("no parameters of the file (the outputs do not depend on them, or the exporter computed with them):", ", ".join(left))
 
     differ = any(not torch.equal(state[key], first[key]) for state in states.values() for key in statistics(module))
     batchnorm = arguments.batchnorm or ("recomputed" if differ else "frozen")
@@ -155,7 +162,10 @@ def exported(module, inputs):
     samples = tuple(torch.as_tensor(value[:2]) for value in inputs.values())
     samples = tuple(cast(sample, probe) for sample in samples)
     shapes = {name: {0: torch.export.Dim("n", min=1)} for name in inputs}
-    program = torch.onnx.export(probe, samples, dynamo=True, optimize=False, input_names=list(inputs), dynamic_shapes=shapes, verbose=False)
+    with warnings.catch_warnings(action="ignore"):
+        program = torch.onnx.export(
+            probe, samples, dynamo=True, optimize=False, input_names=list(inputs), dynamic_shapes=shapes, verbose=False
+        )
     file = slim(program.model_proto)
     state = {name: value.numpy() for name, value in probe.state_dict().items() if value.is_floating_point()}
     aliases = {}
@@ -173,9 +183,6 @@ def exported(module, inputs):
         if found:
             name, order = found[0]
             aliases[tensor.name] = {"name": name, "transpose": None if list(order) == sorted(order) else list(order)}
-    missing = [name for name, p in probe.named_parameters() if name not in {alias["name"] for alias in aliases.values()}]
-    if missing:
-        print("not found in the ONNX file: the outputs do not depend on them, or the exporter computed with them:", ", ".join(missing))
     return file, aliases
 
 
