@@ -87,13 +87,14 @@ def main():
     kept = {name for name in used if name in parameters} | set(statistics(module))
     for name in sorted(used - kept):
         if any(not torch.equal(state[name], first[name]) for state in states.values()):
-            sys.exit(f"the buffer {name} differs between the checkpoints: it is no parameter, and one file holds one of them")
+            sys.exit(f"the buffer {name}, no parameter, differs between the checkpoints: one ONNX file holds one")
     for name, state in states.items():
-        save_file({key: value.contiguous().clone() for key, value in state.items() if key in kept}, out / f"{name}.safetensors")
+        tensors = {key: value.contiguous().clone() for key, value in state.items() if key in kept}
+        save_file(tensors, out / f"{name}.safetensors")
     shared = {id(parameters[name]) for name in kept if name in parameters}
     left = [name for name, parameter in parameters.items() if id(parameter) not in shared]
     if left:
-        print("no parameters of the file (the outputs do not depend on them, or the exporter computed with them):", ", ".join(left))
+        print("not in the file (no output depends on them, or the exporter computed with them):", ", ".join(left))
 
     differ = any(not torch.equal(state[key], first[key]) for state in states.values() for key in statistics(module))
     batchnorm = arguments.batchnorm or ("recomputed" if differ else "frozen")
@@ -103,12 +104,14 @@ def main():
     lines += [f'objective = "{arguments.objective}"'] + [f'batchnorm = "{batchnorm}"'] * bool(statistics(module))
     lines += ["", "[minima]", f"theta = {json.dumps([f'{name}.safetensors' for name in states])}"]
     (out / "run.toml").write_text("\n".join(lines) + "\n")
-    reference = {name: reference_of(module, state, inputs, data, arguments.objective, batchnorm) for name, state in states.items()}
-    arrays = {f"loss/{name}": loss for name, (loss, _) in reference.items()}
-    for name, (_, gradients) in reference.items():
+    arrays = {}
+    for name, state in states.items():
+        loss, gradients = reference(module, state, inputs, data, arguments.objective, batchnorm)
+        arrays[f"loss/{name}"] = loss
         for initializer, alias in aliases.items():
             if (gradient := gradients.get(alias["name"])) is not None:
-                arrays[f"gradient/{name}/{initializer}"] = gradient.transpose(alias["transpose"] or range(gradient.ndim))
+                order = alias["transpose"] or range(gradient.ndim)
+                arrays[f"gradient/{name}/{initializer}"] = gradient.transpose(order)
     np.savez(out / "torch.npz", **arrays)
     compare(arguments.mpass, out, arrays, list(states))
 
@@ -132,7 +135,7 @@ def state_dict(file):
 
 
 def complete(module, state, name):
-    """The state dict as the module has it after loading: missing and unknown keys are refused, prefixes of wrappers go."""
+    """The state dict as the module has it after loading; keys that do not fit are refused, prefixes of wrappers go."""
     # What DataParallel and torch.compile put in front.
     state = {key.removeprefix("module.").removeprefix("_orig_mod."): value for key, value in state.items()}
     other = copy.deepcopy(module)
@@ -206,7 +209,7 @@ def slim(file):
     return file
 
 
-def reference_of(module, state, inputs, data, objective, batchnorm):
+def reference(module, state, inputs, data, objective, batchnorm):
     """Torch's loss over all samples and its gradient, in double precision."""
     module = copy.deepcopy(module)
     module.load_state_dict(state)
@@ -222,7 +225,8 @@ def reference_of(module, state, inputs, data, objective, batchnorm):
         targets = F.one_hot(y.long(), z.shape[-1]) if not y.is_floating_point() else y.reshape(z.shape)
         loss = ((z - targets) ** 2).flatten(1).sum(1).mean()
     loss.backward()
-    gradients = {name: p.grad.numpy() for name, p in module.named_parameters(remove_duplicate=False) if p.grad is not None}
+    parameters = module.named_parameters(remove_duplicate=False)
+    gradients = {name: p.grad.numpy() for name, p in parameters if p.grad is not None}
     return loss.item(), gradients
 
 
@@ -237,20 +241,24 @@ def compare(command, out, arrays, names):
         return
     worst = 0.0
     for name in names:
-        line = [Path(command).resolve(), "eval", "run.toml", "--theta", f"{name}.safetensors", "--grad", ".gradient.npy", "--json"]
+        line = [Path(command).resolve(), "eval", "run.toml", "--json", "--theta", f"{name}.safetensors"]
+        line += ["--grad", ".gradient.npy"]
         ended = subprocess.run(line, cwd=out, capture_output=True, text=True)
         if ended.returncode != 0:
             sys.exit(ended.stderr.strip())
         found = json.loads(ended.stdout)
         gradient = np.load(out / ".gradient.npy")
         (out / ".gradient.npy").unlink()
-        own = np.concatenate([
-            arrays.get(f"gradient/{name}/{block['name']}", np.zeros(block["shape"])).ravel() for block in found["parameters"]
-        ])
+        blocks = [(f"gradient/{name}/{block['name']}", block["shape"]) for block in found["parameters"]]
+        own = np.concatenate([arrays.get(key, np.zeros(shape)).ravel() for key, shape in blocks])
         loss = float(arrays[f"loss/{name}"])
-        errors = abs(found["loss"] - loss) / (1e-3 + abs(loss)), np.abs(gradient - own).max() / (1e-3 + np.abs(own).max())
-        print(f"{name}: torch {loss:.12g}, mpass {found['loss']:.12g}; relative difference {errors[0]:.1e}, of the gradient {errors[1]:.1e}")
-        worst = max(worst, *errors)
+        error = abs(found["loss"] - loss) / (1e-3 + abs(loss))
+        of_gradient = np.abs(gradient - own).max() / (1e-3 + np.abs(own).max())
+        print(
+            f"{name}: torch {loss:.12g}, mpass {found['loss']:.12g}; "
+            f"relative difference {error:.1e}, of the gradient {of_gradient:.1e}"
+        )
+        worst = max(worst, error, of_gradient)
     if worst > TOLERANCE:
         sys.exit(f"the files do not compute what torch does: {worst:.1e} > {TOLERANCE:.0e}")
 
