@@ -27,7 +27,13 @@ pub fn elements(shape: &[usize]) -> Option<usize> {
     product.filter(|n| *n <= ELEMENTS_MAX)
 }
 
+/// No array of a network has more axes; it keeps whatever looks at pairs of them quick.
+const AXES_MAX: usize = 64;
+
 fn sized(of: Type) -> Result<Type, String> {
+    if of.shape.len() > AXES_MAX {
+        return Err(format!("the result would have {} axes", of.shape.len()));
+    }
     match elements(&of.shape) {
         Some(0) => Err(format!("the result would be empty, {:?}", of.shape)),
         Some(_) => Ok(of),

@@ -6,11 +6,11 @@
 
 use super::messages::{AttributeProto, NodeProto, TensorProto};
 use super::operators;
-use super::tensors::{self, Kind, Tensor};
+use super::tensors::{self, AXES_MAX, Kind, Tensor};
 use crate::graph::evaluate::{Sources, evaluate};
 use crate::graph::op::{Constant, Element, Number, Op, Shape, Values};
 use crate::graph::shape::elements;
-use crate::graph::{Graph, Id};
+use crate::graph::{Graph, Id, Node};
 use mountainpass_sdk::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,27 +61,38 @@ pub(super) struct Lowering<'m> {
     pub baked: Option<usize>,
     /// Whether all arguments of the operator at hand are known, so that whole numbers may be computed with as reals.
     folding: bool,
+    /// Numbers written down in reading, so far.
+    written: usize,
 }
 
 /// Known arrays longer than this stay operators of the graph; it is far beyond any shape or table of positions.
 const FOLD_MAX: usize = 1 << 22;
 
+/// Arrays as long as shapes are always computed.
+const FOLD_ALWAYS: usize = 1 << 10;
+
+/// So many products at most make one known array.
+const WORK_MAX: usize = 1 << 26;
+
 /// A table written down in reading (of indices, masks, counts) is no longer than this.
-const TABLE_MAX: usize = 1 << 26;
+const TABLE_MAX: usize = 1 << 24;
+
+/// All that is written down in reading has no more numbers: half a gigabyte.
+const WRITTEN_MAX: usize = 1 << 26;
 
 impl<'m> Lowering<'m> {
     /// A lowering without any node yet.
     pub fn new(opset: i64, weights: &'m [Weight<'m>], folder: Option<&'m Path>, batch: usize) -> Lowering<'m> {
         let graph = Graph::new();
-        Lowering { graph, opset, recomputed: false, weights, folder, batch, baked: None, folding: false }
+        Lowering { graph, opset, recomputed: false, weights, folder, batch, baked: None, folding: false, written: 0 }
     }
 
     /// The values of one node of the file; errors say which node.
     pub fn node(&mut self, node: &NodeProto, inputs: Vec<Option<Value>>) -> Results {
-        let lower = operators::find(node)?;
         let call = Call { node, inputs, opset: self.opset };
         let known = call.inputs.iter().flatten().all(|value| matches!(value, Value::Known(_)));
-        let results = if known { self.folded(lower, &call) } else { lower(self, &call) };
+        let results = operators::find(node);
+        let results = results.and_then(|lower| if known { self.folded(lower, &call) } else { lower(self, &call) });
         results.map_err(|error| {
             let (op, opset, name) = (node.op_type(), self.opset, label(node));
             Error { text: format!("node {name:?} ({op}, opset {opset}): {}", error.text), ..error }
@@ -98,9 +109,14 @@ impl<'m> Lowering<'m> {
         if results.iter().any(|value| matches!(value, Value::List(_))) {
             return lower(self, call);
         }
-        if small.nodes().iter().any(|node| elements(&node.of.shape).is_none_or(|n| n > FOLD_MAX)) {
+        let sizes = || small.nodes().iter().map(|node| elements(&node.of.shape).unwrap_or(usize::MAX));
+        let all = sizes().fold(0, usize::saturating_add);
+        let is_small = all <= FOLD_ALWAYS || self.written.saturating_add(all) <= WRITTEN_MAX;
+        let is_cheap = small.nodes().iter().all(|node| work(&small, node) <= WORK_MAX);
+        if !(is_small && is_cheap && sizes().all(|n| n <= FOLD_MAX)) {
             return lower(self, call);
         }
+        self.written = self.written.saturating_add(all);
         let ids: Vec<Id> =
             results.iter().filter_map(|v| if let Value::Node(id, _) = v { Some(*id) } else { None }).collect();
         let mut arrays = evaluate(&small, Sources::default(), &ids)?.into_iter();
@@ -172,6 +188,15 @@ impl<'m> Lowering<'m> {
         }
     }
 
+    /// Refuses tables that only a fault of the file asks for.
+    pub fn modest(&mut self, count: usize) -> Result<usize, Error> {
+        self.written = self.written.saturating_add(count);
+        if count > TABLE_MAX || self.written > WRITTEN_MAX {
+            return Err(Error::unsupported(format!("it needs a table of {count} numbers")));
+        }
+        Ok(count)
+    }
+
     /// Indices as a node.
     pub fn indices(&mut self, shape: Shape, values: Vec<i64>) -> Result<Id, Error> {
         self.table(shape, Arc::new(Values::Index(values)))
@@ -212,12 +237,19 @@ impl<'m> Lowering<'m> {
     }
 }
 
-/// Refuses tables that only a fault of the file asks for.
-pub(super) fn modest(count: usize) -> Result<usize, Error> {
-    if count > TABLE_MAX {
-        return Err(Error::unsupported(format!("it needs a table of {count} numbers")));
-    }
-    Ok(count)
+/// How many products an operator takes.
+fn work(graph: &Graph, node: &Node) -> usize {
+    let of = |shape: &[usize]| elements(shape).unwrap_or(usize::MAX);
+    let terms = match &node.op {
+        Op::MatMul => node.args.first().and_then(|a| graph.shape(*a).last()).copied().unwrap_or(1),
+        Op::Convolve { .. } | Op::ConvolveImage { .. } => node.args.get(1).map_or(1, |kernel| of(graph.shape(*kernel))),
+        Op::ConvolveKernel { .. } => node.args.first().map_or(1, |image| of(graph.shape(*image))),
+        Op::SumPool(window) | Op::SumUnpool { window, .. } | Op::PickMax(window) | Op::PlaceMax(window) => {
+            window.kernel.iter().fold(1, |n: usize, k| n.saturating_mul(*k))
+        }
+        _ => 1,
+    };
+    of(&node.of.shape).saturating_mul(terms)
 }
 
 /// The name of a node, or that of what it computes.
@@ -301,6 +333,9 @@ impl Call<'_> {
 
     /// The same for several, sorted and each once.
     pub fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>, Error> {
+        if axes.len() > AXES_MAX {
+            return Err(Error::argument(format!("a list of {} axes", axes.len())));
+        }
         let mut all = axes.iter().map(|axis| self.axis(*axis, rank)).collect::<Result<Vec<usize>, Error>>()?;
         all.sort_unstable();
         all.dedup();

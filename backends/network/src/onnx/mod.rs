@@ -63,6 +63,9 @@ pub struct OnnxModel {
 /// Batches that are tried when a file is read: no axis of a network is usually as long.
 const TRIALS: [usize; 2] = [3, 5];
 
+/// Characters of an error.
+const LINE_MAX: usize = 4000;
+
 impl OnnxModel {
     /// Reads a file; its external data is looked for in the same folder.
     pub fn open(path: &Path, options: &Options) -> Result<OnnxModel, Error> {
@@ -82,6 +85,14 @@ impl OnnxModel {
 
     /// Reads a file's bytes; `folder` is where its external data may be.
     pub fn read(bytes: Bytes, folder: Option<&Path>, options: &Options) -> Result<OnnxModel, Error> {
+        OnnxModel::whole(bytes, folder, options).map_err(|error| match error.text.char_indices().nth(LINE_MAX) {
+            // A broken file may have lists of millions of numbers.
+            Some((end, _)) => Error { text: format!("{} ...", &error.text[..end]), ..error },
+            None => error,
+        })
+    }
+
+    fn whole(bytes: Bytes, folder: Option<&Path>, options: &Options) -> Result<OnnxModel, Error> {
         let mut hash = Sha256::new();
         hash.update(&bytes);
         hash.update(format!("{options:?}"));

@@ -9,7 +9,7 @@ mod reduction;
 mod resize;
 mod shape;
 
-use super::lowering::{Lower, label};
+use super::lowering::Lower;
 use super::messages::NodeProto;
 use mountainpass_sdk::Error;
 
@@ -75,10 +75,6 @@ pub(super) fn find(node: &NodeProto) -> Result<Lower, Error> {
         let full = if standard { op.to_owned() } else { format!("{}.{op}", node.domain()) };
         let mut names: Vec<&str> = TABLE.iter().flat_map(|(names, _)| names.iter().copied()).collect();
         names.sort_unstable();
-        Error::unsupported(format!(
-            "node {:?}: the operator {full} is not supported; supported are {}",
-            label(node),
-            names.join(", ")
-        ))
+        Error::unsupported(format!("the operator {full} is not supported; supported are {}", names.join(", ")))
     })
 }

@@ -28,6 +28,9 @@ pub(super) struct Tensor {
     pub values: Arc<Values>,
 }
 
+/// No tensor of a network has more axes.
+pub(super) const AXES_MAX: usize = 64;
+
 /// A file larger than this is none: protobuf's own limit, and that of the weights behind one.
 pub(super) const BYTES_MAX: u64 = i32::MAX as u64;
 
@@ -92,6 +95,9 @@ pub(super) fn type_name(of: i32) -> String {
 
 /// The axes of a tensor message and how many numbers they hold.
 pub(super) fn shape(tensor: &TensorProto) -> Result<(Shape, usize), Error> {
+    if tensor.dims.len() > AXES_MAX {
+        return Err(Error::argument(format!("tensor {:?} has {} axes", tensor.name(), tensor.dims.len())));
+    }
     let wrong = || Error::argument(format!("tensor {:?} has the shape {:?}", tensor.name(), tensor.dims));
     let shape = tensor.dims.iter().map(|d| usize::try_from(*d).map_err(|_| wrong())).collect::<Result<Shape, _>>()?;
     // An empty axis hides no others: their product must make sense too.

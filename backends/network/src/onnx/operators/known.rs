@@ -1,7 +1,7 @@
 //! Operators on what is known when the file is read: shapes, ranges, rounding.
 
-use super::super::lowering::{Call, Lowering, Results, Value, modest};
-use super::super::tensors::{self, Kind, Tensor};
+use super::super::lowering::{Call, Lowering, Results, Value};
+use super::super::tensors::{self, AXES_MAX, Kind, Tensor};
 use crate::graph::op::{Number, Op, Shape, Values};
 use mountainpass_sdk::Error;
 use std::sync::Arc;
@@ -25,8 +25,15 @@ pub(super) fn constant(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     Ok(vec![Value::Known(tensor)])
 }
 
+/// Longer lists of sizes are a fault of the file.
+pub(super) const LIST_MAX: usize = 1 << 16;
+
 /// Sizes of axes, none of them negative.
 pub(super) fn sizes(of: &[i64]) -> Result<Shape, Error> {
+    // Lists of lengths are checked by it too: a sequence may have many.
+    if of.len() > LIST_MAX {
+        return Err(Error::argument(format!("a list of {} sizes", of.len())));
+    }
     let size = |d: &i64| usize::try_from(*d).map_err(|_| Error::argument(format!("the shape {of:?}")));
     of.iter().map(size).collect()
 }
@@ -39,7 +46,7 @@ pub(super) fn constant_of_shape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let [number] = value.reals()[..] else {
         return Err(Error::argument("its value is not one number"));
     };
-    if shape.contains(&0) {
+    if shape.contains(&0) && shape.len() <= AXES_MAX {
         return Ok(vec![Value::Known(Tensor { shape, ..Tensor::wholes(Vec::new()).cast(value.kind) })]);
     }
     Ok(vec![Value::Node(l.graph.push(Op::Fill(Number::new(number), shape), &[])?, value.kind)])
@@ -49,7 +56,9 @@ pub(super) fn constant_of_shape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
 pub(super) fn shape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let shape: Vec<i64> = l.shape(c.input(0)?).iter().map(|d| *d as i64).collect();
     if c.op() == "Size" {
-        let size = Tensor { shape: Vec::new(), ..Tensor::wholes(vec![shape.iter().product()]) };
+        // Of an array without elements the other axes may be of any size.
+        let product = if shape.contains(&0) { 0 } else { shape.iter().product() };
+        let size = Tensor { shape: Vec::new(), ..Tensor::wholes(vec![product]) };
         return Ok(vec![Value::Known(size)]);
     }
     // Since opset 15 a part of them may be asked for, cut to what there is.
@@ -71,7 +80,7 @@ pub(super) fn range(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     if !count.is_finite() {
         return Err(Error::argument(format!("from {start} to {limit} by {delta}")));
     }
-    let values: Vec<f64> = (0..modest(count as usize)?).map(|i| start + i as f64 * delta).collect();
+    let values: Vec<f64> = (0..l.modest(count as usize)?).map(|i| start + i as f64 * delta).collect();
     let tensor = Tensor { kind: Kind::Real, shape: vec![values.len()], values: Arc::new(Values::Real(values)) };
     Ok(vec![Value::Known(tensor.cast(kind))])
 }

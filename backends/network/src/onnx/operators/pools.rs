@@ -1,6 +1,6 @@
 //! Pools, and the windows that pools and convolutions move over images.
 
-use super::super::lowering::{Call, Lowering, Results, modest, real};
+use super::super::lowering::{Call, Lowering, Results, real};
 use crate::graph::Id;
 use crate::graph::op::{Op, Values, Window};
 use mountainpass_sdk::Error;
@@ -132,7 +132,7 @@ pub(super) fn pool(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         (places[axis] <= WINDOW_MAX as usize).then(|| (0..places[axis]).map(count).collect::<Vec<usize>>())
     });
     let [Some(rows), Some(columns)] = counts else { return Err(c.refuse("an image of more than 2^20 rows")) };
-    modest(rows.len().saturating_mul(columns.len()))?;
+    l.modest(rows.len().saturating_mul(columns.len()))?;
     let weight = |row: usize, column: usize| ((row * column).max(1) as f64).recip();
     let weights = rows.iter().flat_map(|row| columns.iter().map(|column| weight(*row, *column))).collect();
     let weights = l.graph.constant(vec![1, rows.len(), columns.len(), 1], Values::Real(weights))?;

@@ -132,6 +132,10 @@ pub(super) fn conv_transpose(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
 pub(super) fn einsum(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let equation: String = c.text("equation", "").chars().filter(|ch| !ch.is_whitespace()).collect();
     let unclear = || c.refuse(format!("the equation {equation:?}"));
+    // Letters are compared with one another.
+    if equation.len() > 256 {
+        return Err(c.refuse("an equation of more than 256 letters"));
+    }
     let (left, out) = equation.split_once("->").ok_or_else(unclear)?;
     let terms: Vec<Vec<char>> = left.split(',').map(|term| term.chars().collect()).collect();
     let out: Vec<char> = out.chars().collect();

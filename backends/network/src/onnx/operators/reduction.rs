@@ -7,6 +7,9 @@ use crate::graph::Id;
 use crate::graph::op::{Op, Unary};
 use mountainpass_sdk::Error;
 
+/// A product is written factor by factor, so many at most.
+const FACTORS_MAX: usize = 1 << 10;
+
 /// Reductions; the axes are an attribute (old) or an argument (new).
 pub(super) fn reduce(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let shape = l.shape(c.input(0)?);
@@ -69,6 +72,9 @@ fn reduced(l: &mut Lowering<'_>, c: &Call<'_>, x: Id, axes: &[usize]) -> Result<
         _ => {
             let mut product = x;
             for axis in axes {
+                if g.shape(x)[*axis] > FACTORS_MAX {
+                    return Err(c.refuse(format!("a product of more than {FACTORS_MAX} numbers along an axis")));
+                }
                 let factors =
                     (0..g.shape(x)[*axis]).map(|i| g.narrow(product, *axis, i, 1)).collect::<Result<Vec<Id>, _>>()?;
                 let mut factors = factors.into_iter();

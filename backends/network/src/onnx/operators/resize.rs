@@ -1,6 +1,6 @@
 //! Images of another size: borders added or cut, rows repeated or interpolated.
 
-use super::super::lowering::{Call, Lowering, Results, Value, modest, real};
+use super::super::lowering::{Call, Lowering, Results, Value, real};
 use super::shape::axes;
 use crate::graph::Id;
 use crate::graph::op::{Number, Op, Stride, Values};
@@ -46,7 +46,7 @@ pub(super) fn pad(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
                         }
                     }
                 };
-                let rows: Vec<i64> = (0..modest(total as usize)? as i64).map(row).collect();
+                let rows: Vec<i64> = (0..l.modest(total as usize)? as i64).map(row).collect();
                 let rows = l.indices(vec![rows.len()], rows)?;
                 l.graph.push(Op::Gather { axis }, &[x, rows])?
             }
@@ -124,7 +124,7 @@ pub(super) fn resize(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         if !(count >= 1.0 && count <= (1u64 << 31) as f64) {
             return Err(Error::argument(format!("axis {axis} of {shape:?} times {scale}")));
         }
-        let count = modest(count as usize)?;
+        let count = l.modest(count as usize)?;
         if (scale, count) != (1.0, size) {
             let at = coordinates(c, size, count, scale)?;
             x = if mode == "nearest" { nearest(l, c, x, axis, &at)? } else { linear(l, x, axis, &at)? };

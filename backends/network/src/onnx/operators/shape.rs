@@ -1,8 +1,8 @@
 //! Where elements stand: shapes, parts, joins, lookups.
 
-use super::super::lowering::{Call, Lowering, Results, Value, modest, real};
+use super::super::lowering::{Call, Lowering, Results, Value, real};
 use super::super::tensors::{Kind, Tensor};
-use super::known::sizes;
+use super::known::{LIST_MAX, sizes};
 use crate::graph::Id;
 use crate::graph::op::{Number, Op, Shape, Stride, Values};
 use crate::graph::shape::elements;
@@ -51,7 +51,9 @@ pub(super) fn reshape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             size => *sizes(&[size])?.first().unwrap_or(&0),
         });
     }
-    if let (Some(baked), Value::Node(id, _)) = (l.baked, data) {
+    // A shape that fits as it is was computed from the input's.
+    let fits = rest.is_none() && elements(&shape) == elements(&from);
+    if let (Some(baked), Value::Node(id, _), false) = (l.baked, data, fits) {
         rebatch(l, *id, baked, &target, &mut shape);
     }
     if let Some(i) = rest {
@@ -203,7 +205,11 @@ pub(super) fn split_to_sequence(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             if each == 0 {
                 return Err(Error::argument("parts of length 0"));
             }
-            (0..modest(all.div_ceil(each))?).map(|i| (all - i * each).min(each)).collect()
+            let parts = all.div_ceil(each);
+            if parts > LIST_MAX {
+                return Err(c.refuse(format!("a list of {parts} arrays")));
+            }
+            (0..parts).map(|i| (all - i * each).min(each)).collect()
         }
     };
     let mut parts = split_into(l, c, axis, &lengths)?;
@@ -426,7 +432,7 @@ pub(super) fn trilu(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let &[.., rows, columns] = &from[..] else { return Err(Error::argument(format!("of {from:?}"))) };
     let k = l.number(c, 1)?.unwrap_or(0.0);
     let is_upper = c.int("upper").unwrap_or(1) != 0;
-    let count = modest(rows.saturating_mul(columns))?;
+    let count = l.modest(rows.saturating_mul(columns))?;
     let kept = |i: usize| {
         let along = (i % columns) as f64 - (i / columns) as f64;
         f64::from(u8::from(if is_upper { along >= k } else { along <= k }))

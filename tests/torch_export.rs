@@ -1,0 +1,62 @@
+//! What `examples/torch/export.py` wrote of three trained networks, against the losses and gradients that torch computed.
+//!
+//! The fixtures are `python examples/torch/export.py --example --out backends/network/tests/fixtures/export` with the
+//! versions in `examples/torch/requirements.txt`.
+#![cfg(feature = "faer")]
+
+mod mpass;
+
+use mountainpass::npy;
+use mountainpass_network::npz;
+use mpass::{folder, run, succeeds};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+fn exported(name: &str) -> PathBuf {
+    let here = folder(name);
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("backends/network/tests/fixtures/export");
+    for entry in std::fs::read_dir(fixtures).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, here.join(path.file_name().unwrap())).unwrap();
+    }
+    here
+}
+
+#[test]
+fn checkpoints_have_torchs_losses_and_gradients() {
+    let here = exported("torch_export_values");
+    let torch = npz::read(&here.join("torch.npz")).unwrap();
+    let of = |name: &str| torch.iter().find(|(key, _)| key == name).unwrap().1.values.to_f64();
+    for seed in 0..3 {
+        let theta = format!("seed-{seed}.safetensors");
+        let ended = succeeds(&here, &["eval", "run.toml", "--theta", &theta, "--grad", "g.npy", "--json"]);
+        let all: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let (loss, wanted) = (all["loss"].as_f64().unwrap(), of(&format!("loss/seed-{seed}"))[0]);
+        // Both compute in f64 with the same rounded weights; the epsilon of the normalisation is rounded alike.
+        assert!((loss - wanted).abs() < 1e-10 * wanted, "seed {seed}: {loss}, torch {wanted}");
+        let gradient = npy::read(&here.join("g.npy")).unwrap().values.to_f64();
+        let blocks = all["parameters"].as_array().unwrap();
+        let name = |block: &Value| format!("gradient/seed-{seed}/{}", block["name"].as_str().unwrap());
+        let wanted: Vec<f64> = blocks.iter().flat_map(|block| of(&name(block))).collect();
+        let scale = wanted.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        assert_eq!(gradient.len(), wanted.len());
+        assert!(gradient.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-9 * scale), "seed {seed}");
+    }
+    // The file itself has the weights of the first.
+    let own = succeeds(&here, &["eval", "run.toml", "--json"]);
+    let own: Value = serde_json::from_str(&own.stdout).unwrap();
+    let wanted = of("loss/seed-0")[0];
+    assert!((own["loss"].as_f64().unwrap() - wanted).abs() < 1e-10 * wanted);
+}
+
+#[test]
+fn frozen_statistics_that_differ_are_refused() {
+    let here = exported("torch_export_frozen");
+    let text = std::fs::read_to_string(here.join("run.toml")).unwrap();
+    assert!(text.contains("batchnorm = \"recomputed\""), "{text}");
+    mpass::file(&here, "run.toml", text.replace("recomputed", "frozen"));
+    let ended = run(&here, &["run", "run.toml"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let line = ended.stderr.lines().last().unwrap();
+    assert!(line.contains("1.running_mean, 1.running_var") && line.contains("batchnorm = \"recomputed\""), "{line}");
+}
