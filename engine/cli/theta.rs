@@ -53,7 +53,7 @@ fn matching(pattern: &str, folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let found = glob::glob(&escaped.to_string_lossy()).map_err(|error| wrong(format!("is no pattern: {error}")))?;
     let mut files = Vec::new();
     for path in found {
-        let path = path.map_err(|error| Error::io(error.path().to_owned(), error.into_error()).into_usage())?;
+        let path = path.map_err(|error| Error::io(error.path().to_owned(), error.into()).into_usage())?;
         if path.is_file() {
             files.push(named(path));
         }
