@@ -30,7 +30,8 @@ enum {                         /* mpass_loss_info.caps */
   MPASS_CAP_REPEATABLE = 16,   /* same row, same ids: same bits, whatever n, the position, the threads */
   MPASS_CAP_CANCEL = 32,       /* eval polls host->cancelled at least every 100 ms */
   MPASS_CAP_CALLER_THREAD = 64,/* eval must run on the thread that called the engine */
-  MPASS_CAP_SMOOTH = 128       /* twice differentiable: Hessian checks apply; without it no pass is called a saddle */
+  MPASS_CAP_SMOOTH = 128,      /* twice differentiable: Hessian checks apply; without it no pass is called a saddle */
+  MPASS_CAP_JOINT = 256        /* with MINIBATCH: samples see each other (batch statistics), so loss(ids) is no mean */
 };
 
 typedef struct mpass_host {    /* engine-owned; given to open: valid until close returns */

@@ -95,6 +95,7 @@ fn constants() -> Vec<(&'static str, i64)> {
         ("MPASS_CAP_GRAD", cap::GRAD), ("MPASS_CAP_HVP", cap::HVP), ("MPASS_CAP_MINIBATCH", cap::MINIBATCH),
         ("MPASS_CAP_MANY", cap::MANY), ("MPASS_CAP_REPEATABLE", cap::REPEATABLE), ("MPASS_CAP_CANCEL", cap::CANCEL),
         ("MPASS_CAP_CALLER_THREAD", cap::CALLER_THREAD), ("MPASS_CAP_SMOOTH", cap::SMOOTH),
+        ("MPASS_CAP_JOINT", cap::JOINT),
         ("MPASS_SYMMETRY_PERMUTATION", symmetry::PERMUTATION), ("MPASS_SYMMETRY_SIGN", symmetry::SIGN),
         ("MPASS_SYMMETRY_SCALE", symmetry::SCALE), ("MPASS_SYMMETRY_PERIOD", symmetry::PERIOD),
         ("MPASS_SYMMETRY_RIGID", symmetry::RIGID),

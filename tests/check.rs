@@ -40,6 +40,18 @@ fn our_surfaces_keep_the_contract() {
 }
 
 #[test]
+fn our_networks_keep_the_contract() {
+    let file = built::cdylib("mountainpass-faer-so");
+    for model in ["mlp:64-3-10:tanh", "cnn:8x8x1-2-10:tanh:average", "cnn:8x8x1-2-10:relu:batchnorm"] {
+        let options = ["--option", "data=digits", "--option", "limit=20", "--option", "l2=0.01"];
+        let (code, report) = check(&file, &[&["--model", model][..], &options].concat());
+        let mut remarkable = remarkable(&report);
+        remarkable.retain(|(name, verdict)| (&**name, &**verdict) != ("memory.huge", "warn"));
+        assert_eq!((code, remarkable), (0, vec![]), "{model}: {report:#}");
+    }
+}
+
+#[test]
 fn the_smallest_backend_of_our_tests_keeps_the_contract() {
     let file = built::c_plugin("quad_well.c", &[], &built::folder("check"), "libmpass_quad-well");
     let (code, report) = check(&file, &["--model", "double-well"]);

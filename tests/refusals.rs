@@ -87,7 +87,7 @@ fn an_unknown_name_names_the_nearest() {
         ),
         (
             mlp("mlp:63-3-10:tanh", digits),
-            "faer 0.1.0: open: mlp:63-3-10:tanh takes 63 inputs, but digits has 64 features",
+            "faer 0.1.0: open: digits: samples have shape [8, 8], but mlp:63-3-10:tanh takes [63] as x",
         ),
         (
             format!("{CAMEL}[minima]\nrecipe = \"polsh\""),

@@ -61,6 +61,9 @@ fn over(loss: &Opened<'_>, theta: &[f64], ids: Option<&[u64]>) -> Outcome<Answer
 fn mean(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
     let samples = samples(&loss)?;
+    if loss.has(cap::JOINT)? {
+        return Err(skip("MPASS_CAP_JOINT is claimed: the loss is no mean over samples"));
+    }
     let theta = places(&loss, 1, random)?;
     // Terms are added in whatever order; they may cancel, so that their size sets the scale.
     let alike = Alike::of(&loss, &theta)?.rounded();

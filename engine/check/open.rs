@@ -106,9 +106,8 @@ fn info(subject: &Subject, _: &mut Random) -> Outcome {
     if info.memories & (1 << memory::HOST) == 0 {
         return wrong("host memory among memories", format!("memories {:#b}", info.memories));
     }
-    let known =
-        [cap::GRAD, cap::HVP, cap::MINIBATCH, cap::MANY, cap::REPEATABLE, cap::CANCEL, cap::CALLER_THREAD, cap::SMOOTH];
-    let unknown = info.caps & !known.iter().fold(0, |all, bit| all | bit);
+    let promises = cap::GRAD | cap::HVP | cap::MINIBATCH | cap::REPEATABLE | cap::SMOOTH | cap::JOINT;
+    let unknown = info.caps & !(promises | cap::MANY | cap::CANCEL | cap::CALLER_THREAD);
     if unknown != 0 {
         return wrong("capabilities of this minor", format!("caps {:#x}, of which {unknown:#x} is unknown", info.caps));
     }

@@ -18,6 +18,7 @@ mod distance;
 mod eval;
 mod graph;
 mod grid;
+mod model;
 mod open;
 mod progress;
 mod run;
@@ -51,6 +52,8 @@ enum Command {
     Graph(graph::Command),
     /// The same of a function sampled at points: on the graph of their nearest neighbours
     Cloud(cloud::Command),
+    /// Lists the parameters and inputs of a network, or writes it as an ONNX file
+    Model(model::Command),
     /// Lists backends and their devices
     Backends {
         /// A plugin file to load first; may be repeated
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Command::Grid(grid) => grid.go(),
         Command::Graph(graph) => graph.go(),
         Command::Cloud(cloud) => cloud.go(),
+        Command::Model(model) => model.go(),
         Command::Backends { load } => backends::list(&load),
         Command::Check(check) => check.go(),
         Command::ServeLoss(serve) => serve.go(),

@@ -19,6 +19,8 @@ pub(crate) struct Description {
     /// The length of theta.
     pub p: usize,
     pub is_smooth: bool,
+    /// Whether samples see each other.
+    pub is_joint: bool,
     pub symmetries: Vec<Symmetry>,
     /// Options in effect beside those of data and objective, as `key = value` lines.
     pub options: String,
@@ -32,6 +34,7 @@ impl Description {
         Ok(Description {
             p: model.parameters().iter().map(size).sum(),
             is_smooth: is_smooth(&graph),
+            is_joint: network.is_joint,
             // Any penalty sees the scale of a unit.
             symmetries: outputs.first().map_or(Vec::new(), |output| symmetries(&graph, *output, objective.l2 == 0.0)),
             options,
@@ -199,6 +202,7 @@ impl<M: Mean> Loss for MeanLoss<M> {
                 repeatable: true,
                 cancel: true,
                 smooth: self.description.is_smooth,
+                joint: self.description.is_joint,
                 ..Caps::default()
             },
             params: self.description.p as u64,

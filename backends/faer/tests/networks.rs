@@ -10,6 +10,7 @@ use mountainpass_network::graph::op::{Element, Values};
 use mountainpass_network::model::Model;
 use mountainpass_network::problem::{Aim, Problem};
 use mountainpass_network::{DataTerm, Dataset, Layout};
+use mountainpass_sdk::abi;
 
 /// Loss along a line through theta: its slope and the slope of the gradient, by central differences.
 fn derivatives_are_right(what: &str, loss: &mut Loss, seed: u64, spread: f64) {
@@ -146,6 +147,7 @@ fn binary_targets_are_judged() {
 fn batch_statistics_are_of_the_whole_batch() {
     let options = [("data", "digits"), ("limit", "300")];
     let mut loss = Loss::open(2, "cnn:8x8x1-3-4-10:relu:batchnorm", &options, None).unwrap();
+    assert_ne!(loss.caps() & abi::cap::JOINT, 0);
     let theta = loss.start(1);
     let whole = loss.value(&theta);
     let mut half = |from: u64| {

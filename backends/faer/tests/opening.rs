@@ -24,7 +24,7 @@ fn faults_of_options_name_what_is_wrong_and_the_nearest() {
     assert!(fault(TANH, &[]).starts_with("option data is missing"));
     assert!(fault(TANH, &[("data", "digit")]).contains("nearest is \"digits\""));
     assert!(fault("mlp:64-8-10:tan", &[("data", "digits")]).contains("nearest is \"tanh\""));
-    assert!(fault("mlp:60-8-10:tanh", &[("data", "digits")]).contains("takes 60 inputs"));
+    assert!(fault("mlp:60-8-10:tanh", &[("data", "digits")]).contains("takes [60] as x"));
     assert!(fault("mlp:64-8-5:tanh", &[("data", "digits")]).contains("has 5 outputs"));
     let both = Loss::open(1, TANH, &[("data", "digits")], Some(&data(3, 64, 10, 1))).err().unwrap();
     assert!(both.contains("arrays were given too"));

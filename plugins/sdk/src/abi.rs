@@ -69,6 +69,7 @@ pub mod cap {
     pub const CANCEL: u32 = 32;
     pub const CALLER_THREAD: u32 = 64;
     pub const SMOOTH: u32 = 128;
+    pub const JOINT: u32 = 256;
 }
 
 /// Kinds of symmetry, `MPASS_SYMMETRY_*`.

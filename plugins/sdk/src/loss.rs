@@ -129,10 +129,11 @@ pub struct Caps {
     pub cancel: bool,
     pub caller_thread: bool,
     pub smooth: bool,
+    pub joint: bool,
 }
 
 impl Caps {
-    fn table(&mut self) -> [(&mut bool, u32); 8] {
+    fn table(&mut self) -> [(&mut bool, u32); 9] {
         use abi::cap::*;
         [
             (&mut self.grad, GRAD),
@@ -143,6 +144,7 @@ impl Caps {
             (&mut self.cancel, CANCEL),
             (&mut self.caller_thread, CALLER_THREAD),
             (&mut self.smooth, SMOOTH),
+            (&mut self.joint, JOINT),
         ]
     }
 

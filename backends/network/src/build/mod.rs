@@ -118,7 +118,7 @@ fn write(specification: &Specification, layers: &mut Layers) -> Result<Id, Error
             for (i, width) in images.hidden.iter().enumerate() {
                 x = convolution(layers, images, &format!("conv{}", i + 1), x, *width, 1)?;
                 x = layers.activation(images.activation, x)?;
-                x = halved(layers, x)?;
+                x = halved(layers, x, images.average)?;
             }
             head(layers, images, x)
         }
@@ -141,13 +141,13 @@ fn convolution(
     if images.batchnorm { layers.batch_norm(&format!("{name}.norm"), y) } else { Ok(y) }
 }
 
-/// The maximum of every 2x2 square, while there is one.
-fn halved(layers: &mut Layers, x: Id) -> Result<Id, Error> {
+/// The maximum or the average of every 2x2 square, while there is one.
+fn halved(layers: &mut Layers, x: Id, average: bool) -> Result<Id, Error> {
+    let squares = Window { strides: [2; 2], ..Window::new([2; 2]) };
     match layers.graph.shape(x) {
-        &[_, height, width, _] if height >= 2 && width >= 2 => {
-            layers.graph.max_pool(x, Window { strides: [2; 2], ..Window::new([2; 2]) })
-        }
-        _ => Ok(x),
+        &[_, height, width, _] if height < 2 || width < 2 => Ok(x),
+        _ if average => layers.graph.average_pool(x, squares, false),
+        _ => layers.graph.max_pool(x, squares),
     }
 }
 
@@ -179,10 +179,10 @@ fn resnet9(layers: &mut Layers, images: &Images, width: usize, x: Id) -> Result<
         x = convolution(layers, images, &format!("stage{}", stage + 1), x, channels * width, 1)?;
         x = layers.activation(images.activation, x)?;
         x = residual(layers, images, &format!("stage{}.block", stage + 1), x, channels * width)?;
-        x = halved(layers, x)?;
+        x = halved(layers, x, false)?;
     }
     x = residual(layers, images, "stage4.block", x, 64 * width)?;
-    x = halved(layers, x)?;
+    x = halved(layers, x, false)?;
     head(layers, images, x)
 }
 

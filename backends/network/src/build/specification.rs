@@ -9,7 +9,8 @@ pub enum Specification {
     /// `mlp:64-8-10:tanh`.
     Mlp(Mlp),
     /// `cnn:28x28x1-16-32-10:relu`: after each 3x3 convolution the activation and, while the image has two rows and
-    /// columns, a 2x2 maximum; then the global average and an affine map.
+    /// columns, the maximum of every 2x2 square; then the global average and an affine map. With `average` the squares'
+    /// averages, of which a smooth activation makes a smooth network.
     Cnn(Images),
     /// `resnet9:32x32x3-10`, `resnet14:..`, `resnet20:..`, with `width=2` twice as wide.
     Resnet { depth: usize, width: usize, images: Images },
@@ -29,6 +30,8 @@ pub struct Images {
     pub activation: Activation,
     /// BatchNorm behind every convolution.
     pub batchnorm: bool,
+    /// Squares are halved by their averages, not their maxima; of a cnn.
+    pub average: bool,
 }
 
 /// What a transformer is made of.
@@ -85,7 +88,7 @@ impl Parts<'_> {
         }
     }
 
-    /// `HxWxC-width-..-classes`, then in any order an activation, `batchnorm`, and for a resnet `width=N`.
+    /// `HxWxC-width-..-classes`, then in any order an activation, `batchnorm`, for a resnet `width=N`, for a cnn `average`.
     fn images(&self, is_resnet: bool) -> Result<(Images, usize), Error> {
         let example = if is_resnet { "resnet9:32x32x3-10" } else { "cnn:28x28x1-16-32-10:relu" };
         let [sizes, rest @ ..] = &self.parts[..] else { return Err(self.wrong(format!("no sizes, as in {example}"))) };
@@ -103,14 +106,17 @@ impl Parts<'_> {
         if is_resnet != hidden.is_empty() {
             return Err(self.wrong(format!("the widths are {widths:?}, expected as in {example}")));
         }
-        let mut images = Images { size, hidden, classes, activation: Activation::Relu, batchnorm: false };
+        let mut images =
+            Images { size, hidden, classes, activation: Activation::Relu, batchnorm: false, average: false };
         let mut width = 1;
         for part in rest {
             match (*part, part.strip_prefix("width=").filter(|_| is_resnet)) {
                 (_, Some(text)) => width = self.size("width", text)?.min(1 << 10),
                 ("batchnorm", _) => images.batchnorm = true,
+                ("average", _) if !is_resnet => images.average = true,
                 (name, _) => {
-                    let known: Vec<&str> = Activation::NAMES.into_iter().chain(["batchnorm"]).collect();
+                    let own = if is_resnet { "width" } else { "average" };
+                    let known: Vec<&str> = Activation::NAMES.into_iter().chain(["batchnorm", own]).collect();
                     let index = Activation::NAMES.iter().position(|known| *known == name);
                     images.activation = index
                         .map(|i| Activation::ALL[i])
@@ -170,6 +176,7 @@ impl std::fmt::Display for Images {
         write!(f, "{height}x{width}x{channels}")?;
         self.hidden.iter().try_for_each(|width| write!(f, "-{width}"))?;
         write!(f, "-{}:{}", self.classes, self.activation.name())?;
-        if self.batchnorm { f.write_str(":batchnorm") } else { Ok(()) }
+        let flags = [("batchnorm", self.batchnorm), ("average", self.average)];
+        flags.iter().filter(|(_, is_on)| *is_on).try_for_each(|(flag, _)| write!(f, ":{flag}"))
     }
 }

@@ -30,14 +30,25 @@ pub struct Axes {
     classes: Vec<(usize, State)>,
     /// By node, by axis.
     nodes: Vec<Vec<Axis>>,
+    /// By node: whether it holds one known number everywhere. Such an array belongs to nobody: equal ones are one
+    /// node, wherever they are used, and must not tie their users together.
+    uniform: Vec<bool>,
 }
 
 impl Axes {
     /// Follows the axes of everything that `output` needs.
     pub fn of(graph: &Graph, output: Id) -> Axes {
-        let mut axes = Axes { classes: Vec::new(), nodes: Vec::with_capacity(graph.nodes().len()) };
+        let count = graph.nodes().len();
+        let mut axes =
+            Axes { classes: Vec::new(), nodes: Vec::with_capacity(count), uniform: Vec::with_capacity(count) };
         let needed = graph.needed(&[output]);
         for (node, needed) in graph.nodes().iter().zip(needed) {
+            let is_uniform = match node.op {
+                Op::Fill(..) => true,
+                Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_) => axes.uniform[node.args[0].index()],
+                _ => false,
+            };
+            axes.uniform.push(is_uniform);
             let own = if needed { axes.result(graph, node) } else { Vec::new() };
             axes.nodes.push(own);
         }
@@ -190,7 +201,10 @@ impl Axes {
     /// The axes of a node's array.
     fn result(&mut self, graph: &Graph, node: &Node) -> Vec<Axis> {
         let shape = &node.of.shape[..];
-        let of = |axes: &Axes, k: usize| axes.nodes[node.args[k].index()].clone();
+        let of = |axes: &mut Axes, k: usize| match node.args[k] {
+            arg if axes.uniform[arg.index()] => axes.fresh(graph.shape(arg), State::Free),
+            arg => axes.nodes[arg.index()].clone(),
+        };
         match &node.op {
             // Values that are alike along an axis do not tell its places apart.
             Op::Parameter { .. } | Op::Fill(..) => self.fresh(shape, State::Free),
@@ -281,10 +295,13 @@ impl Axes {
                 self.unite(&a[last], &b[last - 1]);
                 [&a[..last], &b[last..]].concat()
             }
-            Op::Convolve { groups, .. } => self.convolved(of(self, 0), of(self, 1), *groups, shape, true),
-            Op::ConvolveImage { groups, .. } => self.convolved(of(self, 0), of(self, 1), *groups, shape, false),
+            Op::Convolve { groups, .. } | Op::ConvolveImage { groups, .. } => {
+                let (x, w) = (of(self, 0), of(self, 1));
+                self.convolved(x, w, *groups, shape, matches!(node.op, Op::Convolve { .. }))
+            }
             Op::ConvolveKernel { .. } => {
-                of(self, 0).iter().chain(&of(self, 1)).for_each(|axis| self.freeze(axis));
+                let (x, y) = (of(self, 0), of(self, 1));
+                x.iter().chain(&y).for_each(|axis| self.freeze(axis));
                 self.fresh(shape, State::Frozen)
             }
             Op::SumPool(_) | Op::SumUnpool { .. } => {

@@ -64,7 +64,7 @@ fn moved(theta: &[f64], symmetry: &Symmetry, rng: &mut ChaCha8Rng) -> Vec<f64> {
     moved
 }
 
-const SPECIFICATIONS: [&str; 14] = [
+const SPECIFICATIONS: [&str; 16] = [
     "mlp:4-5-3:tanh",
     "mlp:4-5-6-3:relu",
     "mlp:4-5-3:gelu",
@@ -77,6 +77,8 @@ const SPECIFICATIONS: [&str; 14] = [
     "resnet14:4x4x1-3",
     "resnet14:4x4x1-3:tanh",
     "resnet14:4x4x1-3:batchnorm",
+    "cnn:5x4x2-3-3-3-3:leaky_relu:average",
+    "resnet9:8x8x1-3:gelu:batchnorm",
     "transformer:vocabulary=7:context=4:width=6:heads=2:layers=2",
     "transformer:vocabulary=7:context=4:width=6:heads=3:layers=1:classes=3",
 ];
@@ -159,4 +161,14 @@ fn places_that_are_told_apart_are_not_permuted() {
     let part = g.push(Op::Slice { along, shape: vec![2, 2] }, &[h]).unwrap();
     let y = g.sum(part, &[1]).unwrap();
     assert_eq!(symmetries(&g, y, false), []);
+}
+
+#[test]
+fn layers_of_one_width_share_no_constant() {
+    // Their epsilons are one node of the graph: each layer's units still move on their own.
+    // A sign before a normalisation is undone by its scale.
+    assert_eq!(counts("cnn:8x8x1-4-4-4-10:relu:batchnorm"), [3, 3, 3]);
+    assert_eq!(counts("cnn:8x8x1-4-4-10:leaky_relu"), [2, 0, 2]);
+    // The residual stream of each width, and the inner channels of four blocks.
+    assert_eq!(counts("resnet9:8x8x1-10:relu:batchnorm")[0], counts("resnet9:8x8x1-10:relu")[0]);
 }

@@ -345,10 +345,12 @@ impl File {
     }
 
     /// Shape and numbers of an initializer.
-    pub fn initializer(&self, name: &str) -> Result<Option<(Shape, Vec<f64>)>, Error> {
-        let Some(tensor) = self.initializers().get(name).copied() else { return Ok(None) };
+    pub fn initializer(&self, name: &str) -> Result<(Shape, Vec<f64>), Error> {
+        let find = || self.graph.initializer.iter().find(|tensor| tensor.name() == name);
+        let names = || self.graph.initializer.iter().map(|tensor| tensor.name()).collect::<Vec<&str>>();
+        let tensor = find().ok_or_else(|| Error::unknown("initializer", name, &names()))?;
         let tensor = tensors::read(tensor, self.folder.as_deref())?;
-        Ok(Some((tensor.shape.clone(), tensor.reals())))
+        Ok((tensor.shape.clone(), tensor.reals()))
     }
 
     /// Adds what other files hold.

@@ -14,9 +14,11 @@ mod lowering;
 pub mod messages;
 mod operators;
 mod tensors;
+mod writer;
 
 pub use aliases::Alias;
 pub use initializers::initializers;
+pub use writer::{Precision, write};
 
 use crate::graph::Id;
 use crate::graph::op::Op;
@@ -176,8 +178,8 @@ impl OnnxModel {
         &self.file.aliases
     }
 
-    /// Shape and numbers of an initializer, parameter or not; `None` if there is none of that name.
-    pub fn initializer(&self, name: &str) -> Result<Option<(Vec<usize>, Vec<f64>)>, Error> {
+    /// Shape and numbers of an initializer, parameter or not.
+    pub fn initializer(&self, name: &str) -> Result<(Vec<usize>, Vec<f64>), Error> {
         self.file.initializer(name)
     }
 }

@@ -1,0 +1,365 @@
+//! Each operator of a graph as ONNX's.
+
+use super::super::messages::AttributeProto;
+use super::nodes::{int, ints};
+use super::{Axis, Writer};
+use crate::graph::op::{Binary, Op, Stride, Unary, Values, Window};
+use crate::graph::shape::elements;
+use crate::graph::{Graph, Id};
+use mountainpass_sdk::Error;
+
+/// From channels last to channels first.
+const FIRST: [usize; 4] = [0, 3, 1, 2];
+/// And back.
+const LAST: [usize; 4] = [0, 2, 3, 1];
+/// From a kernel as `[height, width, inputs, outputs]` to ONNX's `[outputs, inputs, height, width]`.
+const KERNEL: [usize; 4] = [3, 2, 0, 1];
+
+impl Writer<'_> {
+    /// The values that an operator is written with: what ONNX repeats, averages or transposes by itself is looked
+    /// through.
+    pub(super) fn arguments(&self, id: Id) -> Vec<Id> {
+        let node = self.small.node(id);
+        let args = match &node.op {
+            Op::Binary(_) if self.mean(id).is_some() => self.mean(id).into_iter().collect(),
+            Op::Binary(_) if self.gelu(id).is_some() => self.gelu(id).into_iter().collect(),
+            Op::Binary(_) | Op::Select => self.operands(id),
+            Op::Convolve { .. } => {
+                vec![self.through(node.args[0], &FIRST).0, self.through(node.args[1], &KERNEL).0]
+            }
+            Op::SumPool(_) => vec![self.through(node.args[0], &FIRST).0],
+            Op::PickMax(_) => node.args.iter().map(|x| self.through(*x, &FIRST).0).collect(),
+            _ => node.args.clone(),
+        };
+        let spelled = |id: &Id| !(self.is_number(*id) && matches!(node.op, Op::Binary(_) | Op::Select));
+        args.into_iter().filter(spelled).collect()
+    }
+
+    /// Writes an operator; the name of its result.
+    pub(super) fn operator(&mut self, id: Id) -> Result<String, Error> {
+        let of = self.small.node(id);
+        let args = of.args.clone();
+        match &of.op {
+            Op::Input { slot, .. } => {
+                let name = self.features.get(*slot).map(|name| (*name).to_owned());
+                name.ok_or_else(|| Error::unsupported(format!("the model has no input in slot {slot}")))
+            }
+            Op::Parameter { offset, shape } => self.parameter(*offset, shape),
+            Op::Constant(constant) => Ok(self.nodes.array(&constant.shape, &constant.values)),
+            Op::Fill(..) => {
+                let number = self.number(id)?;
+                let shape = self.target(id, None)?;
+                Ok(self.nodes.push("Expand", vec![number, shape], Vec::new()))
+            }
+            Op::Unary(f) => self.unary(*f, args[0]),
+            Op::Binary(f) => self.binary(*f, id),
+            Op::Select => {
+                let [condition, a, b] = self.elementwise::<3>(id)?;
+                let condition = self.nodes.push("Cast", vec![condition], vec![int("to", 9)]);
+                Ok(self.nodes.push("Where", vec![condition, a, b], Vec::new()))
+            }
+            Op::Reshape(_) => {
+                let shape = self.reshaped(args[0], id)?;
+                Ok(self.nodes.push("Reshape", vec![self.value(args[0])?, shape], Vec::new()))
+            }
+            Op::Transpose(perm) => self.transposed(args[0], perm.clone()),
+            Op::Broadcast(_) => {
+                let shape = self.target(id, Some(args[0]))?;
+                Ok(self.nodes.push("Expand", vec![self.value(args[0])?, shape], Vec::new()))
+            }
+            Op::Slice { along, .. } => self.slice(args[0], along, id),
+            Op::Concat(axis) => {
+                let all = args.iter().map(|arg| self.value(*arg)).collect::<Result<Vec<String>, Error>>()?;
+                Ok(self.nodes.push("Concat", all, vec![int("axis", *axis as i64)]))
+            }
+            Op::Gather { axis } => {
+                let both = vec![self.value(args[0])?, self.value(args[1])?];
+                Ok(self.nodes.push("Gather", both, vec![int("axis", *axis as i64)]))
+            }
+            Op::OneHot { classes } => {
+                let depth = self.nodes.wholes(vec![*classes as i64]);
+                let off_on = Values::Real(vec![0.0, 1.0]);
+                let values = self.nodes.array(&[2], &off_on);
+                Ok(self.nodes.push("OneHot", vec![self.value(args[0])?, depth, values], Vec::new()))
+            }
+            Op::Sum(axes) => self.reduced("ReduceSum", args[0], axes),
+            Op::Largest(axes) => self.reduced("ReduceMax", args[0], axes),
+            Op::Softmax => Ok(self.nodes.push("Softmax", vec![self.value(args[0])?], vec![int("axis", -1)])),
+            Op::LogSoftmax => Ok(self.nodes.push("LogSoftmax", vec![self.value(args[0])?], vec![int("axis", -1)])),
+            Op::MatMul => Ok(self.nodes.push("MatMul", vec![self.value(args[0])?, self.value(args[1])?], Vec::new())),
+            Op::Convolve { window, groups } => {
+                let (x, w) = (self.transposed(args[0], FIRST.to_vec())?, self.transposed(args[1], KERNEL.to_vec())?);
+                let mut attributes = windowed(window);
+                attributes.push(int("group", *groups as i64));
+                self.image(id, "Conv", vec![x, w], attributes)
+            }
+            Op::PickMax(window) if args[0] == args[1] => {
+                let x = self.transposed(args[0], FIRST.to_vec())?;
+                self.image(id, "MaxPool", vec![x], windowed(window))
+            }
+            Op::SumPool(window) => {
+                let x = self.transposed(args[0], FIRST.to_vec())?;
+                let mut attributes = windowed(window);
+                attributes.push(int("count_include_pad", 1));
+                let mean = self.nodes.push("AveragePool", vec![x], attributes);
+                let taps = self.nodes.number(window.kernel.iter().product::<usize>() as f64);
+                self.image(id, "Mul", vec![mean, taps], Vec::new())
+            }
+            _ => Err(Error::unsupported("it is not written as ONNX")),
+        }
+    }
+
+    /// A value that is written already.
+    pub(super) fn value(&self, id: Id) -> Result<String, Error> {
+        self.names.get(&id).cloned().ok_or_else(|| Error::unsupported("an argument of it is not written as ONNX"))
+    }
+
+    /// One number for all elements.
+    fn is_number(&self, id: Id) -> bool {
+        matches!(self.small.node(id).op, Op::Fill(..))
+    }
+
+    /// That number, which must not depend on the batch size.
+    fn number(&mut self, id: Id) -> Result<String, Error> {
+        match (&self.small.node(id).op, &self.large.node(id).op) {
+            (Op::Fill(a, _), Op::Fill(b, _)) if a == b => Ok(self.nodes.number(a.get())),
+            _ => Err(Error::unsupported("a number in it depends on the batch size")),
+        }
+    }
+
+    /// What is averaged, where a sum is divided by the number of what it sums.
+    fn mean(&self, id: Id) -> Option<Id> {
+        let of = |graph: &Graph| {
+            let node = graph.node(id);
+            let (Op::Binary(Binary::Mul), &[a, b]) = (&node.op, &node.args[..]) else { return None };
+            let (sum, factor) = match (&graph.node(a).op, &graph.node(b).op) {
+                (Op::Sum(_), Op::Fill(factor, _)) => (a, factor),
+                (Op::Fill(factor, _), Op::Sum(_)) => (b, factor),
+                _ => return None,
+            };
+            let x = graph.node(sum).args[0];
+            let count = elements(graph.shape(x))? as f64 / elements(graph.shape(sum))? as f64;
+            (factor.get() == count.recip()).then_some((x, sum))
+        };
+        let found = of(self.small)?;
+        (of(self.large)? == found).then_some(found.0)
+    }
+
+    /// z, where the node is z times its normal distribution function.
+    fn gelu(&self, id: Id) -> Option<Id> {
+        let node = self.small.node(id);
+        let (Op::Binary(Binary::Mul), &[a, b]) = (&node.op, &node.args[..]) else { return None };
+        let is_of = |cdf: Id, z: Id| {
+            let cdf = self.small.node(cdf);
+            cdf.op == Op::Unary(Unary::NormalCdf) && cdf.args[0] == z
+        };
+        if is_of(a, b) { Some(b) } else { is_of(b, a).then_some(a) }
+    }
+
+    /// The axes behind leading ones, in both graphs.
+    fn trimmed(&self, id: Id) -> (&[usize], &[usize]) {
+        let (a, b) = (self.small.shape(id), self.large.shape(id));
+        let ones = a.iter().zip(b).take_while(|(a, b)| **a == 1 && **b == 1).count();
+        (&a[ones..], &b[ones..])
+    }
+
+    /// The value that ONNX repeats to the same.
+    fn repeated(&self, id: Id) -> Id {
+        let mut x = id;
+        if let Op::Broadcast(_) = self.small.node(x).op {
+            x = self.small.node(x).args[0];
+        }
+        match (&self.small.node(x).op, self.small.node(x).args.first()) {
+            (Op::Reshape(_), Some(from)) if self.trimmed(*from) == self.trimmed(x) => *from,
+            _ => x,
+        }
+    }
+
+    /// The operands of an operator element by element, as little repeated as ONNX allows.
+    fn operands(&self, id: Id) -> Vec<Id> {
+        let args = &self.small.node(id).args;
+        let mut all: Vec<Id> = args.iter().map(|arg| self.repeated(*arg)).collect();
+        let reaches = |all: &[Id]| {
+            // Numbers have no axes in the file.
+            let arrays: Vec<&[usize]> =
+                all.iter().filter(|x| !self.is_number(**x)).map(|x| self.small.shape(*x)).collect();
+            let of = self.small.shape(id);
+            let axis = |k: usize| {
+                arrays.iter().any(|shape| shape.len() >= of.len() - k && shape[shape.len() + k - of.len()] == of[k])
+            };
+            (0..of.len()).all(axis)
+        };
+        for k in 0..all.len() {
+            if reaches(&all) {
+                break;
+            }
+            all[k] = args[k];
+        }
+        all
+    }
+
+    /// The names of the operands.
+    fn elementwise<const N: usize>(&mut self, id: Id) -> Result<[String; N], Error> {
+        let mut names = Vec::with_capacity(N);
+        for operand in self.operands(id) {
+            names.push(if self.is_number(operand) { self.number(operand)? } else { self.value(operand)? });
+        }
+        names.try_into().map_err(|_| Error::unsupported("it has another number of arguments"))
+    }
+
+    fn unary(&mut self, f: Unary, x: Id) -> Result<String, Error> {
+        let x = self.value(x)?;
+        let op = match f {
+            Unary::Neg => "Neg",
+            Unary::Abs => "Abs",
+            Unary::Sign => "Sign",
+            Unary::Relu => "Relu",
+            Unary::Exp => "Exp",
+            Unary::Log => "Log",
+            Unary::Sqrt => "Sqrt",
+            Unary::Reciprocal => "Reciprocal",
+            Unary::Tanh => "Tanh",
+            Unary::Sigmoid => "Sigmoid",
+            Unary::Softplus => "Softplus",
+            Unary::Erf => "Erf",
+            Unary::Sin => "Sin",
+            Unary::Cos => "Cos",
+            Unary::Power(exponent) => {
+                let exponent = self.nodes.number(exponent.get());
+                return Ok(self.nodes.push("Pow", vec![x, exponent], Vec::new()));
+            }
+            // ONNX would lose the digits for whose sake they exist.
+            Unary::Step | Unary::Expm1 | Unary::NormalCdf => {
+                return Err(Error::unsupported("it is not written as ONNX"));
+            }
+        };
+        Ok(self.nodes.push(op, vec![x], Vec::new()))
+    }
+
+    fn binary(&mut self, f: Binary, id: Id) -> Result<String, Error> {
+        if let Some(x) = self.mean(id) {
+            // A mean keeps the axes that the sum keeps.
+            let args = self.small.node(id).args.clone();
+            let sum = args.into_iter().find_map(|arg| match &self.small.node(arg).op {
+                Op::Sum(axes) => Some(axes.clone()),
+                _ => None,
+            });
+            return self.reduced("ReduceMean", x, &sum.unwrap_or_default());
+        }
+        if let Some(z) = self.gelu(id) {
+            return Ok(self.nodes.push("Gelu", vec![self.value(z)?], Vec::new()));
+        }
+        let both = self.elementwise::<2>(id)?.to_vec();
+        let op = match f {
+            Binary::Add => "Add",
+            Binary::Sub => "Sub",
+            Binary::Mul => "Mul",
+            Binary::Div => "Div",
+            Binary::Max => "Max",
+            Binary::Min => "Min",
+            Binary::Less | Binary::Equal => {
+                let truth = self.nodes.push(if f == Binary::Less { "Less" } else { "Equal" }, both, Vec::new());
+                let to = i64::from(self.precision.data_type());
+                return Ok(self.nodes.push("Cast", vec![truth], vec![int("to", to)]));
+            }
+        };
+        Ok(self.nodes.push(op, both, Vec::new()))
+    }
+
+    /// The shape of a `Reshape`: fixed sizes, what stays as it is, and one size that is left over.
+    fn reshaped(&mut self, from: Id, to: Id) -> Result<String, Error> {
+        let (from, to) = (self.axes(from), self.axes(to));
+        let mut left_over = None;
+        let size = |(i, axis): (usize, &Axis)| match axis {
+            Axis::Fixed(size) => Ok(*size as i64),
+            Axis::Batch if from.get(i) == Some(&Axis::Batch) => Ok(0),
+            _ if left_over.replace(i).is_none() => Ok(-1),
+            _ => Err(Error::unsupported("several of its axes depend on the batch size")),
+        };
+        let sizes = to.iter().enumerate().map(size).collect::<Result<Vec<i64>, Error>>()?;
+        Ok(self.nodes.wholes(sizes))
+    }
+
+    /// The shape of an `Expand`, in which 1 leaves an axis of the argument as it is.
+    fn target(&mut self, to: Id, from: Option<Id>) -> Result<String, Error> {
+        let from = from.map(|from| self.axes(from)).unwrap_or_default();
+        let size = |(i, axis): (usize, Axis)| match axis {
+            Axis::Fixed(size) => Ok(size as i64),
+            other if from.get(i) == Some(&other) => Ok(1),
+            _ => Err(Error::unsupported("it repeats an array as often as there are samples")),
+        };
+        let sizes = self.axes(to).into_iter().enumerate().map(size).collect::<Result<Vec<i64>, Error>>()?;
+        Ok(self.nodes.wholes(sizes))
+    }
+
+    fn slice(&mut self, x: Id, along: &[Stride], id: Id) -> Result<String, Error> {
+        let (mut starts, mut ends, mut axes, mut steps) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (i, (by, axis)) in along.iter().zip(self.axes(id)).enumerate() {
+            if self.axes(x)[i] == axis && *by == (Stride { start: 0, step: 1 }) {
+                continue;
+            }
+            let Axis::Fixed(count) = axis else {
+                return Err(Error::unsupported("a part of the batch is taken"));
+            };
+            let end = by.start as i64 + by.step as i64 * count as i64;
+            starts.push(by.start as i64);
+            // Behind the first element there is nothing to walk back to; -1 would be the last.
+            ends.push(if end < 0 { i64::MIN } else { end });
+            axes.push(i as i64);
+            steps.push(by.step as i64);
+        }
+        let lists = [starts, ends, axes, steps].map(|list| self.nodes.wholes(list));
+        Ok(self.nodes.push("Slice", std::iter::once(self.value(x)?).chain(lists).collect(), Vec::new()))
+    }
+
+    fn reduced(&mut self, op: &str, x: Id, axes: &[usize]) -> Result<String, Error> {
+        let axes = self.nodes.wholes(axes.iter().map(|axis| *axis as i64).collect());
+        Ok(self.nodes.push(op, vec![self.value(x)?, axes], vec![int("keepdims", 1)]))
+    }
+
+    /// What a value is a transposition of, and by which order of axes the value in another order is one of it.
+    fn through(&self, id: Id, perm: &[usize]) -> (Id, Vec<usize>) {
+        match (&self.small.node(id).op, self.small.node(id).args.first()) {
+            (Op::Transpose(first), Some(from)) => (*from, perm.iter().map(|axis| first[*axis]).collect()),
+            _ => (id, perm.to_vec()),
+        }
+    }
+
+    /// A value with its axes in another order.
+    fn transposed(&mut self, id: Id, perm: Vec<usize>) -> Result<String, Error> {
+        let (id, perm) = self.through(id, &perm);
+        if perm.iter().copied().eq(0..perm.len()) {
+            return self.value(id);
+        }
+        let key = (id, perm);
+        if let Some(name) = self.turned.get(&key) {
+            return Ok(name.clone());
+        }
+        let name = self.nodes.push("Transpose", vec![self.value(id)?], vec![ints("perm", key.1.iter().copied())]);
+        self.turned.insert(key, name.clone());
+        Ok(name)
+    }
+
+    /// An operator on images with channels first; its result with channels last.
+    fn image(
+        &mut self,
+        id: Id,
+        op: &str,
+        inputs: Vec<String>,
+        attributes: Vec<AttributeProto>,
+    ) -> Result<String, Error> {
+        let first = self.nodes.push(op, inputs, attributes);
+        self.turned.insert((id, FIRST.to_vec()), first.clone());
+        Ok(self.nodes.push("Transpose", vec![first], vec![ints("perm", LAST)]))
+    }
+}
+
+fn windowed(window: &Window) -> Vec<AttributeProto> {
+    let Window { kernel, strides, dilations, begin, end } = window;
+    vec![
+        ints("kernel_shape", *kernel),
+        ints("strides", *strides),
+        ints("dilations", *dilations),
+        ints("pads", begin.iter().chain(end).copied()),
+    ]
+}

@@ -1,0 +1,121 @@
+//! `mpass model`: a network by name, its parameters and inputs, or the whole of it as an ONNX file.
+
+use super::print;
+use mountainpass::report::number::counted;
+use mountainpass::report::write_file;
+use mountainpass::{Error, Result};
+use mountainpass_network::build::Built;
+use mountainpass_network::graph::op::Element;
+use mountainpass_network::model::Model;
+use mountainpass_network::onnx::{self, OnnxModel, Options};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The options of `mpass model`.
+#[derive(clap::Args)]
+pub struct Command {
+    /// A network such as mlp:64-8-10:tanh, cnn:28x28x1-16-32-10, resnet9:32x32x3-10, or an ONNX file
+    name: String,
+    /// Writes the network with its start as an ONNX file; parameters are the initializers, in order, by name
+    #[arg(long, value_name = "FILE.onnx")]
+    out: Option<PathBuf>,
+    /// The seed of the start
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    /// How the file holds reals: every runtime computes with f32; theta as it is needs f64
+    #[arg(long, value_name = "f32|f64", default_value = "f32")]
+    dtype: Precision,
+    /// Prints JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Precision {
+    F32,
+    F64,
+}
+
+impl Command {
+    /// Prints, and writes the file asked for.
+    pub fn go(self) -> Result<ExitCode> {
+        // What the network itself refuses is a fault of the command line.
+        let failed = |error: mountainpass_sdk::Error| Error::Argument(error.text);
+        let is_file = Path::new(&self.name).extension().is_some_and(|extension| extension == "onnx");
+        let (model, notes): (Box<dyn Model>, Vec<String>) = if is_file {
+            if self.out.is_some() {
+                return Err(Error::Argument(format!("--out: {:?} is an ONNX file already", self.name)));
+            }
+            let model = OnnxModel::open(Path::new(&self.name), &Options::default()).map_err(failed)?;
+            let notes = model.notes().to_vec();
+            (Box::new(model), notes)
+        } else {
+            (Box::new(Built::parse(&self.name).map_err(failed)?), Vec::new())
+        };
+        if let Some(file) = &self.out {
+            let precision = match self.dtype {
+                Precision::F32 => onnx::Precision::Single,
+                Precision::F64 => onnx::Precision::Double,
+            };
+            let theta = model.start(self.seed).map_err(failed)?;
+            let bytes = onnx::write(&*model, &theta, precision).map_err(failed)?;
+            write_file(file, &bytes).map_err(Error::into_usage)?;
+        }
+        notes.iter().for_each(|note| tell!("{note}"));
+        print(&if self.json { json_of(&*model)? } else { text_of(&*model) })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn kind(element: Element) -> &'static str {
+    match element {
+        Element::Real => "real",
+        Element::Index => "index",
+    }
+}
+
+fn count(model: &dyn Model) -> u64 {
+    model.parameters().iter().map(|block| block.shape.iter().product::<u64>()).sum()
+}
+
+fn json_of(model: &dyn Model) -> Result<String> {
+    let parameters = model.parameters().iter().zip(model.is_weight()).map(|(block, is_weight)| {
+        json!({ "name": block.name, "shape": block.shape, "offset": block.offset, "is_weight": is_weight })
+    });
+    let inputs = model
+        .features()
+        .iter()
+        .map(|feature| json!({ "name": feature.name, "shape": feature.shape, "kind": kind(feature.element) }));
+    let all = json!({
+        "n_parameters": count(model),
+        "parameters": parameters.collect::<Vec<Value>>(),
+        "inputs": inputs.collect::<Vec<Value>>(),
+    });
+    let text = serde_json::to_string_pretty(&all).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
+    Ok(text + "\n")
+}
+
+fn text_of(model: &dyn Model) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    let blocks = model.parameters();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "{} in {}",
+        counted(count(model), "parameter", "parameters"),
+        counted(blocks.len() as u64, "block", "blocks")
+    );
+    let width = blocks.iter().map(|block| block.name.chars().count()).max().unwrap_or(0);
+    for block in blocks {
+        let shape: Vec<String> = block.shape.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "  {:<width$}  at {:<8} {}", block.name, block.offset, shape.join(" x "));
+    }
+    for feature in model.features() {
+        let shape: Vec<String> = feature.shape.iter().map(ToString::to_string).collect();
+        let kind = if feature.element == Element::Real { "reals" } else { "whole numbers" };
+        let _ = writeln!(text, "input {}: {} {kind} a sample", feature.name, shape.join(" x "));
+    }
+    text
+}

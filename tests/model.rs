@@ -1,0 +1,83 @@
+//! `mpass model`: what it prints of a network, and the ONNX files it writes.
+
+mod mpass;
+
+use mountainpass::npy;
+use mpass::{folder, run, succeeds};
+use serde_json::{Value, json};
+
+#[test]
+fn parameters_and_inputs_are_listed() {
+    let here = folder("model_list");
+    let ended = succeeds(&here, &["model", "mlp:64-8-10:tanh"]);
+    let text = "610 parameters in 4 blocks\n  layers.0.weight  at 0        8 x 64\n  layers.0.bias    at 512      8\n  \
+                layers.1.weight  at 520      10 x 8\n  layers.1.bias    at 600      10\ninput x: 64 reals a sample\n";
+    assert_eq!(ended.stdout, text);
+    let ended = succeeds(&here, &["model", "cnn:4x5x1-2-3", "--json"]);
+    let all: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(all["n_parameters"], 20 + 9);
+    assert_eq!(all["inputs"], json!([{ "name": "x", "shape": [4, 5, 1], "kind": "real" }]));
+    let first = json!({ "name": "conv1.weight", "shape": [2, 1, 3, 3], "offset": 0, "is_weight": true });
+    assert_eq!(all["parameters"][0], first);
+}
+
+#[test]
+fn a_written_file_is_the_network() {
+    let here = folder("model_write");
+    let named = succeeds(&here, &["model", "cnn:8x8x1-3-4-10:relu:batchnorm", "--out", "m.onnx", "--dtype", "f64"]);
+    let read = succeeds(&here, &["model", "m.onnx"]);
+    assert_eq!((&read.stdout, &*read.stderr), (&named.stdout, ""));
+    // One seed, one start; another seed, another.
+    let write = |file: &str, seed: &str| {
+        succeeds(&here, &["model", "mlp:64-8-10:tanh", "--seed", seed, "--out", file]);
+        mpass::bytes(&here, file)
+    };
+    let first = write("a.onnx", "1");
+    assert_eq!(first, write("b.onnx", "1"));
+    assert_ne!(first, write("c.onnx", "2"));
+}
+
+#[test]
+fn a_written_perceptron_has_the_loss_of_the_named_one() {
+    let here = folder("model_loss");
+    let line = ["model", "mlp:64-8-10:tanh", "--seed", "4", "--out", "m.onnx", "--dtype", "f64"];
+    succeeds(&here, &line);
+    let evaluated = |model: &str, grad: &str| {
+        let text = format!(
+            "[minima]\nseed = 4\n[loss]\nbackend = \"faer\"\nmodel = \"{model}\"\ndata = \"digits\"\nl2 = 1e-3\n"
+        );
+        mpass::file(&here, "run.toml", text);
+        let ended = succeeds(&here, &["eval", "run.toml", "--json", "--grad", grad]);
+        let all: Value = serde_json::from_str(&ended.stdout).unwrap();
+        (all["loss"].as_f64().unwrap(), npy::read(&here.join(grad)).unwrap().values.to_f64())
+    };
+    let (named, gradient) = evaluated("mlp:64-8-10:tanh", "a.npy");
+    let (read, other) = evaluated("m.onnx", "b.npy");
+    // Kernels of perceptrons and of graphs sum in different orders.
+    assert!((named - read).abs() < 1e-12, "{named} and {read}");
+    assert!(gradient.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-12));
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_in_one_line() {
+    let here = folder("model_refusals");
+    let refused = |arguments: &[&str], message: &str| {
+        let ended = run(&here, arguments);
+        assert_eq!(
+            (ended.code, ended.stderr.as_str()),
+            (Some(2), format!("mpass: {message}\n").as_str()),
+            "{arguments:?}"
+        );
+    };
+    refused(&["model", "m.onnx"], "model \"m.onnx\": no such file");
+    refused(&["model", "m.onnx", "--out", "b.onnx"], "--out: \"m.onnx\" is an ONNX file already");
+    mpass::file(&here, "bad.onnx", "text");
+    let ended = run(&here, &["model", "bad.onnx"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.starts_with("mpass: model \"bad.onnx\": no ONNX file, or a broken one: "), "{}", ended.stderr);
+    let line = ["model", "cnn:8x8-10"];
+    refused(&line, "network \"cnn:8x8-10\": the image is \"8x8\", expected HxWxC as in cnn:28x28x1-16-32-10:relu");
+    let ended = run(&here, &["model", "mlp:2-2:relu", "--out", "missing/m.onnx"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.starts_with("mpass: ") && ended.stderr.contains("missing/m.onnx"), "{}", ended.stderr);
+}
