@@ -77,6 +77,17 @@ fn every_kind_of_file_gives_the_same_loss() {
     assert_eq!(loss(&here, "d.toml", "whole.safetensors"), known);
 }
 
+#[test]
+fn an_onnx_file_is_a_checkpoint_of_the_network_it_was_written_from() {
+    let here = folder("checkpoint_onnx");
+    file(&here, "d.toml", DIGITS.to_owned() + "[minima]\nseed = 5\n");
+    succeeds(&here, &["model", "mlp:64-3-10:tanh", "--out", "m.onnx", "--seed", "5"]);
+    let own = succeeds(&here, &["eval", "d.toml", "--json"]).stdout;
+    let known = serde_json::from_str::<Value>(&own).unwrap()["loss"].as_f64().unwrap();
+    // The file may hold single precision.
+    assert!((loss(&here, "d.toml", "m.onnx") - known).abs() < 1e-6 * known);
+}
+
 /// The minima of three runs of starts, kept in files of two kinds.
 fn checkpoints(folder: &Path) -> Vec<f64> {
     std::fs::create_dir_all(folder.join("ckpt")).unwrap();
