@@ -108,10 +108,6 @@ impl Explorer<'_, '_> {
 
     fn one_of(&mut self, known: &[Minimum], loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
         let tolerance = self.plan.recipe.tolerance;
-        // Values are as good as the largest that was added up to make them; that of the landscape stands for it.
-        let largest =
-            self.landscape.minima.iter().filter(|m| m.counts()).map(|m| m.loss.abs()).fold(loss.abs(), f64::max);
-        let rounding = (2.0 * self.oracle.noise()).max(64.0 * f64::EPSILON * largest);
         for other in known {
             let line = Polyline::straight(&other.theta, &self.alignment.nearest(&other.theta, theta));
             // A converged point lies within |g| / (lowest eigenvalue) of its minimum; two of them, ten times as far
@@ -120,13 +116,37 @@ impl Explorer<'_, '_> {
             if lowest.is_some_and(|lowest| line.length() <= 20.0 * tolerance / lowest) {
                 return Ok(Some(other.cell));
             }
-            let measured = measure(self.oracle, &line, Care { samples: 15, precision: 1e-2 })?;
-            let slack = rounding.max(tolerance * line.length());
-            if measured.height <= other.loss.max(loss) + slack {
+            if self.stays_below(&line, other.loss.max(loss))? {
                 return Ok(Some(other.cell));
             }
         }
         Ok(None)
+    }
+
+    /// The flagged minimum that a lower point is the bottom of: the straight line down from it does not rise. Whoever
+    /// takes points as they are takes them for their basins: the bottom is then no minimum beside them.
+    pub(super) fn bottom_of(&mut self, loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
+        let flagged = |m: &&Minimum| m.counts() && m.is_sampled() && m.descent == Descent::Unconverged;
+        let higher = self.landscape.minima.iter().filter(|m| flagged(m) && m.loss >= loss);
+        let lines = higher.map(|m| (Polyline::straight(&m.theta, &self.alignment.nearest(&m.theta, theta)), m));
+        let mut lines: Vec<(Polyline, f64, CellId)> = lines.map(|(line, m)| (line, m.loss, m.cell)).collect();
+        lines.sort_by(|a, b| a.0.length().total_cmp(&b.0.length()).then(a.2.cmp(&b.2)));
+        for (line, from, cell) in lines {
+            if self.stays_below(&line, from)? {
+                return Ok(Some(cell));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a line rises above a loss by no more than noise, rounding and what a small gradient makes of its length.
+    fn stays_below(&mut self, line: &Polyline, loss: f64) -> Result<bool> {
+        // Values are as good as the largest that was added up to make them; that of the landscape stands for it.
+        let largest =
+            self.landscape.minima.iter().filter(|m| m.counts()).map(|m| m.loss.abs()).fold(loss.abs(), f64::max);
+        let rounding = (2.0 * self.oracle.noise()).max(64.0 * f64::EPSILON * largest);
+        let measured = measure(self.oracle, line, Care { samples: 15, precision: 1e-2 })?;
+        Ok(measured.height <= loss + rounding.max(self.plan.recipe.tolerance * line.length()))
     }
 
     /// What repeating an evaluation changes, where the backend does not say; and at least the values' rounding.

@@ -184,9 +184,12 @@ impl Explorer<'_, '_> {
 
     /// A minimum at the foot of a saddle that was not known: checked, and numbered after the new ones so far.
     fn new_end(&mut self, end: Quenched, path: PathId, minima: &mut Vec<Minimum>) -> Result<Option<CellId>> {
-        let twin = self.twin(minima, end.loss, &end.theta)?;
-        if twin.is_some() {
-            return Ok(twin);
+        let known = match self.twin(minima, end.loss, &end.theta)? {
+            None => self.bottom_of(end.loss, &end.theta)?,
+            twin => twin,
+        };
+        if known.is_some() {
+            return Ok(known);
         }
         let (checked, stop) = quench(self.oracle, vec![end.theta], &self.plan.recipe, &self.domain, |_, _| {});
         stop?;
@@ -205,8 +208,10 @@ impl Explorer<'_, '_> {
     /// Quenches the valleys of a path: new minima, and where the path is to be cut.
     fn cuts(&mut self, path: &Path) -> Result<(Vec<Minimum>, Vec<Cut>)> {
         let stations = self.landscape.minima.iter().filter(|m| !m.is_sampled()).count();
-        let arcs =
-            if stations < self.plan.way_stations { connect::valleys(path, self.oracle.noise()) } else { Vec::new() };
+        let arcs = match stations < self.plan.way_stations && !self.some_are_above_their_minima() {
+            true => connect::valleys(path, self.oracle.noise()),
+            false => Vec::new(),
+        };
         let starts: Vec<Vec<f64>> = arcs.iter().map(|&arc| connect::point(path, arc)).collect();
         let (found, stop) = quench(self.oracle, starts, &self.plan.recipe, &self.domain, |_, _| {});
         stop?;

@@ -11,7 +11,7 @@ use crate::loss::Loss;
 use crate::search::lbfgs::norm;
 use crate::search::minima::{Quenched, quench};
 use crate::search::training::{Trained, train};
-use crate::search::{Descent, Evidence, Origin};
+use crate::search::{Descent, Evidence, Minimum, Origin};
 
 /// A point to begin with.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,14 @@ impl Explorer<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a point was taken as it is that is no minimum. The barcode asked for is then that of such points: a
+    /// minimum met on the way would swallow every one of them that it lies below, at no climb.
+    pub(super) fn some_are_above_their_minima(&self) -> bool {
+        let stand = !self.plan.polish && (self.plan.training.is_some() || !self.plan.given.is_empty());
+        let flagged = |m: &Minimum| m.is_sampled() && m.counts() && m.descent == Descent::Unconverged;
+        stand && self.landscape.minima.iter().any(flagged)
     }
 
     /// What a point comes to, and its loss and gradient norm before it was polished.
@@ -110,7 +118,7 @@ mod tests {
     use crate::loss::oracle::Oracle;
     use crate::run::{Budget, Cancel, Silent};
     use crate::search::training::Training;
-    use crate::search::{Landscape, Minimum, Unrecorded};
+    use crate::search::{Landscape, Unrecorded};
 
     const SIDE: [f64; 2] = [-1.74755, 0.87378]; // A minimum, as far as six digits name it.
 
@@ -165,6 +173,19 @@ mod tests {
             assert!(m.loss <= loss);
         }
         assert!((sampled[2].loss - 0.2986384422).abs() < 1e-10); // The digits known.
+    }
+
+    #[test]
+    fn a_point_above_its_minimum_keeps_its_bar() {
+        let Explored { landscape, noise, .. } = explored(&given(false), Landscape::default(), None);
+        let barcode = crate::persistence::tree(&landscape).barcode(noise);
+        // From (1.7, -0.9) up to the pass at 0.8773615578, as from the other side.
+        let mut bars: Vec<(f64, f64)> = barcode.bars.iter().filter_map(|bar| Some((bar.birth, bar.death?))).collect();
+        bars.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let births = [SIDE, [1.7, -0.9]].map(|point| three_hump_camel(&point, &mut [0.0; 2]));
+        assert_eq!(bars.iter().map(|bar| bar.0).collect::<Vec<_>>(), births);
+        assert!(bars.iter().all(|bar| (bar.1 - 0.8773615578).abs() < 1e-8), "{bars:?}"); // The schedule's precision.
+        assert!(landscape.minima.iter().all(Minimum::is_sampled));
     }
 
     #[test]

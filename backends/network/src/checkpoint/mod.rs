@@ -137,3 +137,47 @@ fn rows(shape: &[usize], values: &[f64], p: usize) -> Result<(Vec<Vec<f64>>, boo
         _ => Err(format!("an array of shape {shape:?}; the loss has {p} parameters: wants ({p},) or (n, {p})")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::npz::tests::npz as zipped;
+
+    fn folder() -> std::path::PathBuf {
+        let folder = std::env::temp_dir().join(format!("mountainpass-checkpoint-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn archives_hold_tensors_or_the_whole_of_theta() {
+        let block = |name: &str, shape: &[u64], offset| Parameter { name: name.into(), shape: shape.into(), offset };
+        let blocks = [block("w", &[2, 1], 0), block("b", &[1], 2)];
+        let array = |shape: &[usize], values: Vec<f32>| Array { shape: shape.to_vec(), values: values.into() };
+        let named = [("b", array(&[1], vec![3.0])), ("w", array(&[2, 1], vec![1.0, 2.0]))];
+        let whole = [("theta", array(&[2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))];
+        let folder = folder();
+        let read = |arrays: &[(&str, Array)]| {
+            let path = folder.join("a.npz");
+            std::fs::write(&path, zipped(arrays, true)).unwrap();
+            Checkpoint::read(&path).unwrap().theta(&blocks, 3, None)
+        };
+        assert_eq!(read(&named), Ok((vec![vec![1.0, 2.0, 3.0]], false)));
+        assert_eq!(read(&whole), Ok((vec![vec![1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0]], true)));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn an_onnx_file_gives_back_the_theta_of_its_model() {
+        use crate::model::Model;
+        use crate::onnx::{OnnxModel, Options};
+        for name in ["mlp-plain", "mlp-external", "cnn-plain", "decoder-plain"] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.onnx"));
+            let model = OnnxModel::open(&path, &Options::default()).unwrap();
+            let start = model.start(0).unwrap();
+            let file = ModelFile::read(&path).unwrap();
+            let theta = Checkpoint::read(&path).unwrap().theta(model.parameters(), start.len(), Some(&file));
+            assert_eq!(theta, Ok((vec![start], false)), "{name}");
+        }
+    }
+}
