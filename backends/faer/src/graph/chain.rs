@@ -90,6 +90,12 @@ impl Chain {
         Chain { sizes, strides, patterns, code, scratch, stores: Vec::new() }
     }
 
+    /// Its shape and functions.
+    pub(super) fn describe(&self) -> String {
+        let code: Vec<String> = self.code.iter().map(|i| format!("{:?}", i.f)).collect();
+        format!("Chain {:?} of {:?}: {}", self.sizes, self.patterns, code.join(" "))
+    }
+
     /// Whether a read and an output may be one array: what is read of a block is then read before it is written.
     pub(super) fn may_share(&self, read: usize) -> bool {
         matches!(self.patterns[read], Pattern::Dense)
