@@ -137,7 +137,7 @@ fn steps(spec: &str, n: usize) {
     let total: f64 = medians.iter().map(|(time, _)| time).sum();
     let arrays = memory.bytes() as f64 / 1e6;
     println!("{spec}, {n} samples: {:.2} ms in {} steps, {arrays:.1} MB", 1e3 * total, plan.steps());
-    for (time, k) in medians.iter().filter(|(time, _)| *time > total / 200.0) {
+    for (time, k) in medians.iter().filter(|(time, _)| *time > total / 2000.0) {
         println!("{:8.3} ms {:5.1} %  step {k}: {}", 1e3 * time, 100.0 * time / total, plan.describe(*k));
     }
 }

@@ -21,6 +21,14 @@ pub(super) enum Kind {
 const ROWS: usize = 64;
 
 impl Reduction {
+    /// The sums that stay of a sum over leading axes alone, if it is one and leaves some.
+    pub(super) fn of_rows(shape: &[usize], axes: &[usize]) -> Option<usize> {
+        match Reduction::new(Kind::Sum, shape, axes).passes[..] {
+            [[1, rows, sums]] if rows > 1 && sums > 1 => Some(sums),
+            _ => None,
+        }
+    }
+
     pub(super) fn new(kind: Kind, shape: &[usize], axes: &[usize]) -> Reduction {
         // Runs of axes that are all kept or all reduced.
         let mut runs: Vec<(usize, bool)> = Vec::new();
@@ -107,7 +115,7 @@ pub(super) fn sum<T: Real>(x: &[T]) -> T {
 
 /// The sum of rows as long as `out`: columns sixteen at a time, rows in blocks.
 #[inline(always)]
-fn sum_rows<T: Real>(x: &[T], out: &mut [T]) {
+pub(super) fn sum_rows<T: Real>(x: &[T], out: &mut [T]) {
     const LANES: usize = 32;
     let inner = out.len();
     out.fill(T::ZERO);
