@@ -208,6 +208,7 @@ def compare(name, threads, rounds, memory):
         assert gaps["ours f64"] < 1e-9 and gaps["ours f32"] < 1e-3, "the two sides compute different things"
         times = {"mountainpass": [], "torch": []}
         for _ in range(rounds):
+            time.sleep(0.2)  # Idle threads of torch spin for a while; nobody should be timed beside them.
             times["mountainpass"].append([float(t) for t in ours.ask("time")])
             wall, processor = time.perf_counter(), time.process_time()
             theirs.step()
