@@ -5,8 +5,10 @@
 
 #[path = "../tests/caller/mod.rs"]
 mod caller;
+mod clock;
 
 use caller::{Call, Data, Loss, Numbers};
+use clock::clock;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use mountainpass_sdk::Scalar;
@@ -14,24 +16,6 @@ use std::hint::black_box;
 
 const WIDE: &str = "mlp:784-512-512-10:relu";
 const BATCH: usize = 256;
-
-/// Processor time of this process in seconds: on a shared machine, waiting for a core is not counted.
-fn clock() -> f64 {
-    #[repr(C)]
-    struct Timespec {
-        seconds: i64,
-        nanoseconds: i64,
-    }
-    unsafe extern "C" {
-        fn clock_gettime(clock: i32, time: *mut Timespec) -> i32;
-    }
-    const PROCESS: i32 = if cfg!(target_os = "macos") { 12 } else { 2 };
-    let mut time = Timespec { seconds: 0, nanoseconds: 0 };
-    // SAFETY: POSIX; the struct is its timespec on 64-bit systems.
-    let status = unsafe { clock_gettime(PROCESS, &mut time) };
-    assert_eq!(status, 0, "there is a processor clock");
-    time.seconds as f64 + 1e-9 * time.nanoseconds as f64
-}
 
 /// The median processor time of a call in seconds, and of a product that stands for the peak, measured in turn.
 fn time(calls: usize, mut call: impl FnMut(), mut yardstick: impl FnMut()) -> (f64, f64) {

@@ -1,7 +1,8 @@
 //! Chains of element-wise operators in one pass: every array is read and written once, what lies between stays in the
-//! first cache.
+//! first cache. Sums over leading axes of what a chain computes are taken on the way.
 
 use super::each::{self, Operand};
+use super::reduce::sum_rows;
 use super::run::Reads;
 use super::view::{View, collapse, place, steps};
 use crate::real::{Real, vectorised};
@@ -48,6 +49,13 @@ enum Pattern {
     Row,
 }
 
+/// A sum over the leading axes of what stands in a block; `count` sums side by side. Sums are written behind the outputs.
+#[derive(Debug)]
+pub(super) struct Sink {
+    pub from: Block,
+    pub count: usize,
+}
+
 #[derive(Debug)]
 pub(super) struct Chain {
     sizes: Vec<usize>,
@@ -57,14 +65,26 @@ pub(super) struct Chain {
     scratch: usize,
     /// Scratch blocks that go to an output when the block is done.
     stores: Vec<(usize, usize)>,
+    sinks: Vec<Sink>,
+    /// Where the sums begin in scratch, two arrays each: of one block, and of some blocks.
+    partial: usize,
 }
+
+/// Blocks that are added up before their sum is added to the total, so that rounding grows slowly.
+const TOGETHER: usize = 64;
 
 /// Elements in a block: instructions cost little beside it, and a dozen fit the first cache in f32.
 const BLOCK: usize = 1 << 10;
 
 impl Chain {
     /// `scratch` blocks are used by the code itself.
-    pub(super) fn new(shape: &[usize], views: &[View], code: Vec<Instruction>, mut scratch: usize) -> Chain {
+    pub(super) fn new(
+        shape: &[usize],
+        views: &[View],
+        code: Vec<Instruction>,
+        mut scratch: usize,
+        sinks: Vec<Sink>,
+    ) -> Chain {
         // The output takes part, so that what is dense stays so.
         let mut strides: Vec<Vec<isize>> = views.iter().map(|view| view.strides.clone()).collect();
         strides.push(steps(shape));
@@ -87,7 +107,16 @@ impl Chain {
             }
         };
         let patterns = strides.iter().map(&mut pattern).collect();
-        Chain { sizes, strides, patterns, code, scratch, stores: Vec::new() }
+        let partial = scratch;
+        let scratch = scratch + 2 * sinks.len();
+        Chain { sizes, strides, patterns, code, scratch, stores: Vec::new(), sinks, partial }
+    }
+
+    /// Its shape and functions.
+    pub(super) fn describe(&self) -> String {
+        let code: Vec<String> = self.code.iter().map(|i| format!("{:?}", i.f)).collect();
+        let sums: Vec<usize> = self.sinks.iter().map(|sink| sink.count).collect();
+        format!("Chain {:?} of {:?}: {}, sums {sums:?}", self.sizes, self.patterns, code.join(" "))
     }
 
     /// Whether a read and an output may be one array: what is read of a block is then read before it is written.
@@ -98,25 +127,31 @@ impl Chain {
     /// Makes them one.
     pub(super) fn share(&mut self, read: usize, output: usize) {
         let own = Block::Scratch(self.scratch);
-        for instruction in &mut self.code {
-            for block in instruction.args.iter_mut().chain([&mut instruction.to]) {
-                if *block == Block::Output(output) {
-                    *block = own;
-                } else if *block == Block::Read(read) {
-                    *block = Block::Output(output);
-                }
+        let code = self.code.iter_mut().flat_map(|Instruction { to, args, .. }| args.iter_mut().chain([to]));
+        for block in code.chain(self.sinks.iter_mut().map(|sink| &mut sink.from)) {
+            if *block == Block::Output(output) {
+                *block = own;
+            } else if *block == Block::Read(read) {
+                *block = Block::Output(output);
             }
         }
         self.stores.push((self.scratch, output));
         self.scratch += 1;
     }
 
-    /// Computes all of `out`; each is as long as the chain's shape.
+    /// Computes all of `out`: the outputs, each as long as the chain's shape, then the sums.
     pub(super) fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut Vec<Vec<T>>) {
         if blocks.len() < self.scratch {
             blocks.resize_with(self.scratch, Vec::new);
         }
         blocks[..self.scratch].iter_mut().for_each(|block| grow(block, BLOCK));
+        for (k, Sink { count, .. }) in self.sinks.iter().enumerate() {
+            let [block, some] = [2 * k, 2 * k + 1].map(|k| self.partial + k);
+            grow(&mut blocks[block], *count);
+            grow(&mut blocks[some], *count);
+            blocks[some][..*count].fill(T::ZERO);
+            out[self.first_sum(out.len()) + k][..*count].fill(T::ZERO);
+        }
         vectorised(
             #[inline(always)]
             || self.all_blocks(reads, out, blocks),
@@ -125,22 +160,85 @@ impl Chain {
 
     #[inline(always)]
     fn all_blocks<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut [Vec<T>]) {
+        let mut done = 0;
+        self.parts(
+            #[inline(always)]
+            |part, is_last| {
+                self.block(part, reads, out, blocks);
+                self.add_up(part, reads, out, blocks);
+                self.store(part, out, blocks);
+                done += 1;
+                if is_last || done % TOGETHER == 0 {
+                    self.add_totals(out, blocks);
+                }
+            },
+        );
+    }
+
+    /// Calls `f` for all blocks in order, and says which is the last.
+    #[inline(always)]
+    fn parts(&self, mut f: impl FnMut(Part, bool)) {
         let last = self.sizes.len() - 1;
         let n = self.sizes[last];
         let rows: usize = self.sizes[..last].iter().product();
-        if n >= BLOCK {
-            for row in 0..rows {
-                for column in (0..n).step_by(BLOCK) {
-                    let part = Part { row, rows: 1, column, columns: BLOCK.min(n - column), n };
-                    self.block(part, reads, out, blocks);
+        let (high, wide) = if n < BLOCK { (BLOCK / n, n) } else { (1, BLOCK) };
+        for row in (0..rows).step_by(high) {
+            for column in (0..n).step_by(wide) {
+                let part = Part { row, rows: high.min(rows - row), column, columns: wide.min(n - column), n };
+                f(part, row + high >= rows && column + wide >= n);
+            }
+        }
+    }
+
+    /// Which of what is written is the first sum.
+    fn first_sum(&self, written: usize) -> usize {
+        written - self.sinks.len()
+    }
+
+    /// Adds what the sums see of one block.
+    #[inline(always)]
+    fn add_up<T: Real>(&self, part: Part, reads: &Reads<'_, T>, out: &[Vec<T>], blocks: &mut [Vec<T>]) {
+        let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
+        for (k, Sink { from, count }) in self.sinks.iter().enumerate() {
+            let [mut sums, mut some] = [2 * k, 2 * k + 1].map(|k| std::mem::take(&mut blocks[self.partial + k]));
+            match self.operand(*from, part, reads, out, blocks) {
+                Operand::Block(x) if start.is_multiple_of(*count) && len.is_multiple_of(*count) => {
+                    sum_rows(x, &mut sums[..*count]);
+                    some[..*count].iter_mut().zip(&sums[..*count]).for_each(|(some, sum)| *some += *sum);
                 }
+                Operand::Block(mut x) => {
+                    let mut at = start % count;
+                    while !x.is_empty() {
+                        let (piece, rest) = x.split_at(x.len().min(count - at));
+                        some[at..at + piece.len()].iter_mut().zip(piece).for_each(|(some, x)| *some += *x);
+                        (x, at) = (rest, 0);
+                    }
+                }
+                Operand::Number(x) => (start..start + len).for_each(|i| some[i % count] += x),
             }
-        } else {
-            let together = BLOCK / n;
-            for row in (0..rows).step_by(together) {
-                let part = Part { row, rows: together.min(rows - row), column: 0, columns: n, n };
-                self.block(part, reads, out, blocks);
-            }
+            [blocks[self.partial + 2 * k], blocks[self.partial + 2 * k + 1]] = [sums, some];
+        }
+    }
+
+    /// Adds the sums of some blocks to the totals.
+    #[inline(always)]
+    fn add_totals<T: Real>(&self, out: &mut [Vec<T>], blocks: &mut [Vec<T>]) {
+        let first = self.first_sum(out.len());
+        for (k, Sink { count, .. }) in self.sinks.iter().enumerate() {
+            let some = &mut blocks[self.partial + 2 * k + 1][..*count];
+            out[first + k][..*count].iter_mut().zip(some).for_each(|(total, some)| {
+                *total += *some;
+                *some = T::ZERO;
+            });
+        }
+    }
+
+    /// Writes what shares its array with something read.
+    #[inline(always)]
+    fn store<T: Real>(&self, part: Part, out: &mut [Vec<T>], blocks: &[Vec<T>]) {
+        let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
+        for &(from, to) in &self.stores {
+            out[to][start..start + len].copy_from_slice(&blocks[from][..len]);
         }
     }
 
@@ -179,9 +277,6 @@ impl Chain {
                 Block::Output(k) => out[k] = taken,
                 Block::Read(_) => {}
             }
-        }
-        for &(from, to) in &self.stores {
-            out[to][start..start + len].copy_from_slice(&blocks[from][..len]);
         }
     }
 

@@ -1,9 +1,8 @@
 //! Nodes become views or steps, one unit after the other, and steps' arrays become buffers.
 
-use super::chain::{Block, Chain, Function, Instruction};
 use super::convolve::{Convolution, Wanted};
 use super::copy::Walk;
-use super::group::{Unit, units};
+use super::group::{is_sink, recomputed, units};
 use super::plan::{Local, Plan, Source};
 use super::pool::Pool;
 use super::product::{Product, takes};
@@ -12,16 +11,17 @@ use super::run::{Kernel, Pooling, Step};
 use super::view::{Place, View, steps};
 use mountainpass_network::graph::op::{Element, Op, Stride, Window};
 use mountainpass_sdk::Error;
-use std::collections::HashMap;
 
 pub(super) struct Lowering<'a> {
-    nodes: &'a [Local],
-    users: Vec<Vec<usize>>,
+    pub(super) nodes: &'a [Local],
+    pub(super) users: Vec<Vec<usize>>,
+    /// Nodes that every chain computes for itself.
+    pub(super) recomputed: Vec<bool>,
     /// Of every node that is lowered.
-    views: Vec<Option<View>>,
-    steps: Vec<Step>,
+    pub(super) views: Vec<Option<View>>,
+    pub(super) steps: Vec<Step>,
     /// Elements and kind of what steps write; places are numbers of values until buffers are shared out.
-    values: Vec<(usize, Element)>,
+    pub(super) values: Vec<(usize, Element)>,
     constants: Vec<Source>,
     inputs: Vec<(usize, usize, Element)>,
     theta: usize,
@@ -49,6 +49,7 @@ impl<'a> Lowering<'a> {
         Lowering {
             nodes,
             users,
+            recomputed: Vec::new(),
             views: vec![None; nodes.len()],
             steps: Vec::new(),
             values: Vec::new(),
@@ -63,9 +64,10 @@ impl<'a> Lowering<'a> {
     pub(super) fn plan(mut self, outputs: &[usize], number: u64) -> Result<Plan, Error> {
         let mut wanted = vec![false; self.nodes.len()];
         outputs.iter().for_each(|i| wanted[*i] = true);
+        self.recomputed = recomputed(self.nodes, &self.users, &wanted);
         for unit in units(self.nodes) {
             match unit[..] {
-                [i] if !self.nodes[i].is_each() => self.node(i)?,
+                [i] if !self.nodes[i].is_each() && !is_sink(self.nodes, i) => self.node(i)?,
                 _ => self.chain(&unit, &wanted)?,
             }
         }
@@ -87,12 +89,12 @@ impl<'a> Lowering<'a> {
         Ok(self.shared_out(values, number))
     }
 
-    fn view(&self, i: usize) -> Result<View, Error> {
+    pub(super) fn view(&self, i: usize) -> Result<View, Error> {
         self.views[i].clone().ok_or_else(|| Error::argument(format!("node {i} is used before it is computed")))
     }
 
     /// A new value.
-    fn value(&mut self, shape: &[usize], element: Element) -> usize {
+    pub(super) fn value(&mut self, shape: &[usize], element: Element) -> usize {
         self.values.push((shape.iter().product(), element));
         self.values.len() - 1
     }
@@ -116,7 +118,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The node in C order, copied if it is not.
-    fn dense(&mut self, i: usize) -> Result<View, Error> {
+    pub(super) fn dense(&mut self, i: usize) -> Result<View, Error> {
         if !self.view(i)?.is_dense(&self.nodes[i].shape) {
             self.copied(i)?;
         }
@@ -263,82 +265,6 @@ impl<'a> Lowering<'a> {
         let product = product.ok_or_else(|| Error::argument(format!("{a:?} by {b:?} is no product")))?;
         let reads = vec![left.clone(), right.clone()];
         self.step(i, Kernel::Product(product), Element::Real, reads);
-        Ok(())
-    }
-
-    /// Element-wise nodes of one shape as one step.
-    fn chain(&mut self, unit: &Unit, wanted: &[bool]) -> Result<(), Error> {
-        let nodes = self.nodes;
-        let shape = &nodes[unit[0]].shape;
-        let mut last_use: HashMap<usize, usize> = HashMap::new();
-        for &i in unit {
-            nodes[i].args.iter().for_each(|arg| {
-                last_use.insert(*arg, i);
-            });
-        }
-        let (mut reads, mut read_of): (Vec<View>, HashMap<usize, usize>) = (Vec::new(), HashMap::new());
-        let mut code = Vec::with_capacity(unit.len());
-        let mut place: HashMap<usize, Block> = HashMap::new();
-        let (mut free, mut scratch, mut outputs) = (Vec::new(), 0, Vec::new());
-        for &i in unit {
-            let mut args = [Block::Read(0); 3];
-            for (slot, arg) in args.iter_mut().zip(&nodes[i].args) {
-                *slot = match place.get(arg) {
-                    Some(block) => *block,
-                    None => match read_of.get(arg) {
-                        Some(k) => Block::Read(*k),
-                        None => {
-                            // A transposed array is turned once, in squares, rather than picked number by number.
-                            let view = self.view(*arg)?;
-                            let turned = view.strides.iter().rev().zip(shape.iter().rev());
-                            let first =
-                                turned.into_iter().find(|(_, size)| **size > 1).map_or(1, |(stride, _)| *stride);
-                            let view = match first {
-                                0 | 1 => view,
-                                _ => self.dense(*arg)?,
-                            };
-                            reads.push(view);
-                            read_of.insert(*arg, reads.len() - 1);
-                            Block::Read(reads.len() - 1)
-                        }
-                    },
-                };
-            }
-            let outside = wanted[i] || self.users[i].iter().any(|user| unit.binary_search(user).is_err());
-            let to = if outside {
-                outputs.push(i);
-                Block::Output(outputs.len() - 1)
-            } else {
-                Block::Scratch(free.pop().unwrap_or_else(|| {
-                    scratch += 1;
-                    scratch - 1
-                }))
-            };
-            let f = match nodes[i].op {
-                Op::Unary(f) => Function::Unary(f),
-                Op::Binary(f) => Function::Binary(f),
-                _ => Function::Select,
-            };
-            code.push(Instruction { f, to, args });
-            place.insert(i, to);
-            let mut done: Vec<usize> = nodes[i].args.iter().copied().filter(|arg| last_use[arg] == i).collect();
-            done.sort_unstable();
-            done.dedup();
-            for arg in done {
-                if let Some(Block::Scratch(k)) = place.get(&arg) {
-                    free.push(*k);
-                }
-            }
-        }
-        let chain = Chain::new(shape, &reads, code, scratch);
-        let mut writes = Vec::with_capacity(outputs.len());
-        for i in outputs {
-            let value = self.value(shape, Element::Real);
-            writes.push((value, self.values[value].0));
-            self.views[i] = Some(View::dense(Place::Value(value), 0, shape));
-        }
-        let (kernel, element) = (Kernel::Chain(chain), Element::Real);
-        self.steps.push(Step { kernel, element, reads, lengths: Vec::new(), writes });
         Ok(())
     }
 

@@ -92,6 +92,11 @@ impl Plan {
         self.reals.iter().sum()
     }
 
+    /// What step `k` computes, in a few words; empty behind the last.
+    pub fn describe(&self, k: usize) -> String {
+        self.steps.get(k).map_or(String::new(), Step::describe)
+    }
+
     /// The number of steps of a run.
     pub fn steps(&self) -> usize {
         self.steps.len()

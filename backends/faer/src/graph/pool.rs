@@ -95,6 +95,12 @@ impl Pool {
     /// `v` where `x` is largest in the window, the first of equals; -inf for a window that sees nothing.
     pub(super) fn pick<T: Real>(&self, x: &[T], v: &[T], out: &mut [T], scratch: &mut Vec<T>) {
         let c = self.image[3];
+        if self.halves() {
+            return vectorised(
+                #[inline(always)]
+                || self.pick_of_four(x, v, out),
+            );
+        }
         grow(scratch, c);
         let best = &mut scratch[..c];
         vectorised(
@@ -110,7 +116,7 @@ impl Pool {
                             out.copy_from_slice(v);
                         } else {
                             for (((out, best), x), v) in out.iter_mut().zip(best.iter_mut()).zip(x).zip(v) {
-                                let better = (*x > *best) | (x.undefined() & !best.undefined());
+                                let better = is_better(*x, *best);
                                 *out = if better { *v } else { *out };
                                 *best = if better { *x } else { *best };
                             }
@@ -124,6 +130,12 @@ impl Pool {
     /// Its adjoint in v: adds every `g` where `x` is largest.
     pub(super) fn place<T: Real>(&self, x: &[T], g: &[T], out: &mut [T], scratch: &mut [Vec<T>; 2]) {
         let c = self.image[3];
+        if self.halves() {
+            return vectorised(
+                #[inline(always)]
+                || self.place_in_four(x, g, out),
+            );
+        }
         scratch.iter_mut().for_each(|scratch| grow(scratch, c));
         let [best, tap] = scratch;
         let (best, tap) = (&mut best[..c], &mut tap[..c]);
@@ -145,7 +157,7 @@ impl Pool {
                             |at, first, number| {
                                 let number = T::of(number as f64);
                                 for ((best, tap), x) in best.iter_mut().zip(tap.iter_mut()).zip(&x[at..at + c]) {
-                                    let better = (*x > *best) | (x.undefined() & !best.undefined()) | first;
+                                    let better = is_better(*x, *best) | first;
                                     *tap = if better { number } else { *tap };
                                     *best = if better { *x } else { *best };
                                 }
@@ -168,12 +180,75 @@ impl Pool {
         );
     }
 
+    /// `pick` where windows are squares of four pixels: all four at once.
+    #[inline(always)]
+    fn pick_of_four<T: Real>(&self, x: &[T], v: &[T], out: &mut [T]) {
+        let (row, c) = (self.image[2] * self.image[3], self.image[3]);
+        for ((x, v), out) in x.chunks_exact(2 * row).zip(v.chunks_exact(2 * row)).zip(out.chunks_exact_mut(row / 2)) {
+            for (place, out) in out.chunks_exact_mut(c).enumerate() {
+                let (x, v) = (square(x, row, c, place), square(v, row, c, place));
+                for i in 0..c {
+                    let better = |(best, picked): (T, T), x: T, v: T| {
+                        if is_better(x, best) { (x, v) } else { (best, picked) }
+                    };
+                    let best = better((x[0][i], v[0][i]), x[1][i], v[1][i]);
+                    let best = better(best, x[2][i], v[2][i]);
+                    out[i] = better(best, x[3][i], v[3][i]).1;
+                }
+            }
+        }
+    }
+
+    /// `place` where windows are squares of four pixels.
+    #[inline(always)]
+    fn place_in_four<T: Real>(&self, x: &[T], g: &[T], out: &mut [T]) {
+        let (row, c) = (self.image[2] * self.image[3], self.image[3]);
+        for ((x, g), out) in x.chunks_exact(2 * row).zip(g.chunks_exact(row / 2)).zip(out.chunks_exact_mut(2 * row)) {
+            let (out, past_out) = out.split_at_mut(row);
+            let places = out.chunks_exact_mut(2 * c).zip(past_out.chunks_exact_mut(2 * c)).zip(g.chunks_exact(c));
+            for (place, ((out, past_out), g)) in places.enumerate() {
+                let x = square(x, row, c, place);
+                let ((o0, o1), (o2, o3)) = (out.split_at_mut(c), past_out.split_at_mut(c));
+                let (o1, o3) = (&mut o1[..c], &mut o3[..c]);
+                for i in 0..c {
+                    let second = is_better(x[1][i], x[0][i]);
+                    let best = if second { x[1][i] } else { x[0][i] };
+                    let third = is_better(x[2][i], best);
+                    let best = if third { x[2][i] } else { best };
+                    let fourth = is_better(x[3][i], best);
+                    let g = g[i];
+                    o0[i] = if second | third | fourth { T::ZERO } else { g };
+                    o1[i] = if second & !(third | fourth) { g } else { T::ZERO };
+                    o2[i] = if third & !fourth { g } else { T::ZERO };
+                    o3[i] = if fourth { g } else { T::ZERO };
+                }
+            }
+        }
+    }
+
+    /// Whether windows are squares of two by two pixels that tile the image.
+    fn halves(&self) -> bool {
+        self.window.kernel == [2, 2] && self.tiles()
+    }
+
     /// Whether every pixel is seen from exactly one place.
     fn tiles(&self) -> bool {
         let Window { kernel, strides, dilations, begin, .. } = self.window;
         let whole = |axis: usize| self.places[axis] * kernel[axis] == self.image[axis + 1];
         kernel == strides && dilations == [1, 1] && begin == [0, 0] && whole(0) && whole(1)
     }
+}
+
+/// The pixels of the square `place` of two rows, `c` channels each.
+#[inline(always)]
+fn square<T>(rows: &[T], row: usize, c: usize, place: usize) -> [&[T]; 4] {
+    [0, c, row, row + c].map(|start| &rows[start + 2 * place * c..][..c])
+}
+
+/// Whether `x` replaces the best before it: the first of equals stays, what is undefined wins.
+#[inline(always)]
+fn is_better<T: Real>(x: T, best: T) -> bool {
+    (x > best) | (x.undefined() & !best.undefined())
 }
 
 /// A place of a window and where its channels begin in the result.

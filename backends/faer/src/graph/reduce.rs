@@ -21,6 +21,14 @@ pub(super) enum Kind {
 const ROWS: usize = 64;
 
 impl Reduction {
+    /// The sums that stay of a sum over leading axes alone, if it is one and leaves some.
+    pub(super) fn of_rows(shape: &[usize], axes: &[usize]) -> Option<usize> {
+        match Reduction::new(Kind::Sum, shape, axes).passes[..] {
+            [[1, rows, sums]] if rows > 1 && sums > 1 => Some(sums),
+            _ => None,
+        }
+    }
+
     pub(super) fn new(kind: Kind, shape: &[usize], axes: &[usize]) -> Reduction {
         // Runs of axes that are all kept or all reduced.
         let mut runs: Vec<(usize, bool)> = Vec::new();
@@ -105,12 +113,29 @@ pub(super) fn sum<T: Real>(x: &[T]) -> T {
     total
 }
 
-/// The sum of rows as long as `out`: columns sixteen at a time, rows in blocks.
+/// The sum of rows as long as `out`: columns 32 at a time, rows in blocks; of narrow rows several at a time.
 #[inline(always)]
-fn sum_rows<T: Real>(x: &[T], out: &mut [T]) {
+pub(super) fn sum_rows<T: Real>(x: &[T], out: &mut [T]) {
     const LANES: usize = 32;
     let inner = out.len();
     out.fill(T::ZERO);
+    if inner < LANES && LANES.is_multiple_of(inner) {
+        for block in x.chunks(ROWS * LANES) {
+            let mut lanes = [[T::ZERO; LANES]; 2];
+            let pieces = block.chunks_exact(2 * LANES);
+            let rest = pieces.remainder();
+            for piece in pieces {
+                let (a, b) = piece.split_at(LANES);
+                lanes[0].iter_mut().zip(a).for_each(|(l, x)| *l += *x);
+                lanes[1].iter_mut().zip(b).for_each(|(l, x)| *l += *x);
+            }
+            lanes.as_flattened_mut().iter_mut().zip(rest).for_each(|(l, x)| *l += *x);
+            for lanes in lanes.as_flattened().chunks_exact(inner) {
+                out.iter_mut().zip(lanes).for_each(|(sum, l)| *sum += *l);
+            }
+        }
+        return;
+    }
     for block in x.chunks(ROWS * inner) {
         for column in (0..inner / LANES * LANES).step_by(LANES) {
             let mut lanes = [T::ZERO; LANES];
@@ -119,24 +144,13 @@ fn sum_rows<T: Real>(x: &[T], out: &mut [T]) {
             }
             out[column..column + LANES].iter_mut().zip(lanes).for_each(|(sum, l)| *sum += l);
         }
-        // Few columns are left: one run over the rows for each sixteen, then one by one.
-        let mut column = inner / LANES * LANES;
-        if column + 16 <= inner {
-            // Two rows at a time, so that additions do not wait for each other.
-            let mut lanes = [[T::ZERO; 16]; 2];
-            for (i, row) in block.chunks_exact(inner).enumerate() {
-                lanes[i % 2].iter_mut().zip(&row[column..column + 16]).for_each(|(l, x)| *l += *x);
-            }
-            let sums = out[column..column + 16].iter_mut().zip(lanes[0].iter().zip(&lanes[1]));
-            sums.for_each(|(sum, (a, b))| *sum += *a + *b);
-            column += 16;
-        }
-        if column < inner {
+        for column in (inner / LANES * LANES..inner).step_by(16) {
+            let columns = column..inner.min(column + 16);
             let mut lanes = [T::ZERO; 16];
             for row in block.chunks_exact(inner) {
-                lanes.iter_mut().zip(&row[column..]).for_each(|(l, x)| *l += *x);
+                lanes.iter_mut().zip(&row[columns.clone()]).for_each(|(l, x)| *l += *x);
             }
-            out[column..].iter_mut().zip(lanes).for_each(|(sum, l)| *sum += l);
+            out[columns].iter_mut().zip(lanes).for_each(|(sum, l)| *sum += l);
         }
     }
 }

@@ -91,6 +91,18 @@ pub(super) struct Step {
     pub writes: Vec<(usize, usize)>,
 }
 
+impl Step {
+    /// Kernel, elements read and written.
+    pub(super) fn describe(&self) -> String {
+        let kernel = match &self.kernel {
+            Kernel::Chain(chain) => chain.describe(),
+            kernel => format!("{kernel:?}"),
+        };
+        let written: Vec<usize> = self.writes.iter().map(|(_, len)| *len).collect();
+        format!("{kernel} writes {written:?}")
+    }
+}
+
 /// The arrays that a step reads.
 pub(super) struct Reads<'a, T> {
     views: &'a [View],

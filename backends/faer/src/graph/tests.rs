@@ -42,6 +42,9 @@ fn window(
     Window { kernel, strides, dilations, begin, end }
 }
 
+/// Tiles images of even sizes.
+const SQUARES: Window = Window { kernel: [2, 2], strides: [2, 2], dilations: [1, 1], begin: [0, 0], end: [0, 0] };
+
 fn windows() -> Vec<Window> {
     vec![
         Window::new([1, 1]),
@@ -49,6 +52,7 @@ fn windows() -> Vec<Window> {
         window([3, 3], [2, 2], [1, 1], [1, 1], [1, 1]),
         window([2, 3], [1, 2], [2, 1], [0, 2], [1, 0]),
         window([2, 2], [3, 3], [1, 1], [0, 0], [0, 0]),
+        SQUARES,
     ]
 }
 
@@ -125,10 +129,15 @@ fn cases() -> Vec<Case> {
                 cases.push(case(format!("{of:?}"), &shapes, (-1.0, 1.0), move |g, args| g.push(of.clone(), args)));
             }
         }
-        let (x, y) = ([2, 5, 6, 2], [2, window.places(0, 5), window.places(1, 6), 2]);
+        let height = if window == SQUARES { 4 } else { 5 };
+        let (x, y) = ([2, height, 6, 2], [2, window.places(0, height), window.places(1, 6), 2]);
         cases.push(op("SumPool", &[&x], Op::SumPool(window)));
-        cases.push(op("SumUnpool", &[&y], Op::SumUnpool { window, size: [5, 6] }));
+        cases.push(op("SumUnpool", &[&y], Op::SumUnpool { window, size: [height, 6] }));
         cases.push(case(format!("MaxPool {window:?}"), &[&x], (-1.0, 1.0), move |g, x| g.max_pool(x[0], window)));
+        cases.push(case(format!("MaxPool of equals {window:?}"), &[&x], (-1.0, 1.0), move |g, x| {
+            let y = g.unary(Unary::Relu, x[0])?;
+            g.max_pool(y, window)
+        }));
         cases.push(op("PickMax", &[&x, &x], Op::PickMax(window)));
         cases.push(op("PlaceMax", &[&x, &y], Op::PlaceMax(window)));
         for outside in [false, true] {
