@@ -1,12 +1,13 @@
 """Loss and gradient of whole networks in f32: mountainpass's faer backend beside torch on the CPU.
 
-    python benches/peers/network.py [--threads N] [--rounds N] [--memory] [NAME ...]
+    python benches/peers/network.py [--threads N] [--rounds N] [--rows N] [--memory] [NAME ...]
 
 NAMEs are those of NETWORKS below; all of them if none is given. Starts our side (`cargo bench ... --bench network -- peer`)
 with the same samples and theta, checks loss and gradient of both against torch in f64, then times both in turn with equal
-numbers of threads. torch runs eagerly, images channels_last, attention by scaled_dot_product_attention. Prints medians of
-wall time and of processor time (all threads), and the ratio to ours. With --memory also by how much the first step raises
-the peak of either process. Needs `requirements.txt`.
+numbers of threads; with --rows that many parameter vectors, in one call of ours and one after the other by torch, which
+runs eagerly, images channels_last, attention by scaled_dot_product_attention. Prints medians of wall time and of processor
+time (all threads), and the ratio to ours. With --memory also by how much the first step raises the peak of either process.
+Needs `requirements.txt`.
 """
 
 import argparse
@@ -21,6 +22,9 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+# Steps of one side in a row.
+BLOCK = 4
 
 root = pathlib.Path(__file__).resolve().parents[2]
 last = torch.channels_last
@@ -162,9 +166,9 @@ class Torch:
 class Ours:
     """Our bench binary, asked line by line."""
 
-    def __init__(self, folder, spec, n, threads):
+    def __init__(self, folder, spec, n, threads, rows):
         command = ["cargo", "bench", "-q", "-p", "mountainpass-faer", "--bench", "network", "--"]
-        command += ["peer", folder, spec, str(n), str(threads)]
+        command += ["peer", folder, spec, str(n), str(threads), str(rows)]
         self.process = subprocess.Popen(
             command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
@@ -192,10 +196,10 @@ def resident():
         return int(file.read().split()[1]) * resource.getpagesize() // 1024
 
 
-def compare(name, threads, rounds, memory):
+def compare(name, threads, rounds, rows, memory):
     spec, n = NETWORKS[name]
     with tempfile.TemporaryDirectory() as folder:
-        ours = Ours(folder, spec, n, threads)
+        ours = Ours(folder, spec, n, threads, rows)
         exact = Torch(spec, n, *arrays(folder), torch.float64).flat()
         theirs = Torch(spec, n, *arrays(folder), torch.float32)
         gap = lambda a: np.linalg.norm(a - exact) / np.linalg.norm(exact)
@@ -203,17 +207,20 @@ def compare(name, threads, rounds, memory):
         for line, what in [("grad", "ours f32"), ("exact", "ours f64")]:
             assert ours.ask(line) == ["done"]
             gaps[what] = gap(read(folder, "grad"))
-        print(f"{spec}, {n} samples, {threads} thread(s)")
+        print(f"{spec}, {n} samples, {rows} row(s), {threads} thread(s)")
         print("    from torch in f64: " + ", ".join(f"{what} {gap:.1e}" for what, gap in gaps.items()))
         assert gaps["ours f64"] < 1e-9 and gaps["ours f32"] < 1e-3, "the two sides compute different things"
         times = {"mountainpass": [], "torch": []}
+        # Sides take turns in blocks: the first of a block meets cold caches, and idle threads of torch that still spin.
         for _ in range(rounds):
-            time.sleep(0.2)  # Idle threads of torch spin for a while; nobody should be timed beside them.
-            times["mountainpass"].append([float(t) for t in ours.ask("time")])
-            wall, processor = time.perf_counter(), time.process_time()
-            theirs.step()
-            times["torch"].append([time.perf_counter() - wall, time.process_time() - processor])
-        mine, other = (np.median(np.array(seen[2:]), axis=0) for seen in times.values())
+            times["mountainpass"] += [[float(t) for t in ours.ask("time")] for _ in range(BLOCK)][1:]
+            for k in range(BLOCK):
+                wall, processor = time.perf_counter(), time.process_time()
+                for _ in range(rows):
+                    theirs.step()
+                if k > 0:
+                    times["torch"].append([time.perf_counter() - wall, time.process_time() - processor])
+        mine, other = (np.median(np.array(seen), axis=0) for seen in times.values())
         ratio = other / mine
         print(f"    mountainpass wall {1e3 * mine[0]:7.2f} ms, processor {1e3 * mine[1]:7.2f} ms")
         print(f"    torch        wall {1e3 * other[0]:7.2f} ms, processor {1e3 * other[1]:7.2f} ms", end="")
@@ -238,7 +245,8 @@ def alone(name, folder):
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--threads", type=int, default=1)
-parser.add_argument("--rounds", type=int, default=15)
+parser.add_argument("--rounds", type=int, default=5)
+parser.add_argument("--rows", type=int, default=1)
 parser.add_argument("--memory", action="store_true")
 parser.add_argument("--alone", help=argparse.SUPPRESS)
 parser.add_argument("names", nargs="*", choices=[[], *NETWORKS])
@@ -248,4 +256,4 @@ for name in options.names or NETWORKS:
     if options.alone:
         alone(name, options.alone)
     else:
-        compare(name, options.threads, options.rounds, options.memory)
+        compare(name, options.threads, options.rounds, options.rows, options.memory)

@@ -1,7 +1,7 @@
 //! Networks by name, loss and gradient in f32 on random samples.
 //!
 //! `cargo bench -p mountainpass-faer --bench network -- steps SPEC SAMPLES` times every step of the plan of so many samples
-//! and prints the slowest; with `peer FOLDER SPEC SAMPLES WORKERS` it serves `benches/peers/network.py` (see [`peer`]).
+//! and prints the slowest; with `peer FOLDER SPEC SAMPLES WORKERS ROWS` it serves `benches/peers/network.py` (see [`peer`]).
 
 #[path = "../tests/caller/mod.rs"]
 mod caller;
@@ -51,10 +51,10 @@ fn resident(what: &str) -> u64 {
 }
 
 /// The side of a peer's script. It writes `x`, `y` and `theta` (f64) to `folder`, then answers lines: `grad` and `exact`
-/// write the gradient and, behind it, the loss, computed in f32 and in f64, to `grad` (f64); `time` evaluates once and
-/// prints wall and processor time in seconds; `memory` prints the kibibytes by which the first evaluation in f32 raised the
+/// write the gradient and, behind it, the loss, computed in f32 and in f64, to `grad` (f64); `time` evaluates so many
+/// rows in one call and prints wall and processor time in seconds; `memory` prints the kibibytes by which the first evaluation in f32 raised the
 /// peak of the process.
-fn peer(folder: &str, spec: &str, n: usize, workers: usize) {
+fn peer(folder: &str, spec: &str, n: usize, workers: usize, rows: usize) {
     let model = Built::parse(spec).expect("a specification");
     let Batch { x, shape, y, labels } = batch(&model, n);
     let arrays = [Array::reals(c"x", &shape, &x), Array::reals(c"y", &labels, &y)];
@@ -72,6 +72,8 @@ fn peer(folder: &str, spec: &str, n: usize, workers: usize) {
     let before = resident("VmRSS");
     loss.run(black_box(&Call::new(&theta)), &mut buffers);
     let grown = resident("VmHWM").saturating_sub(before);
+    let path = theta.repeat(rows);
+    let mut along = loss.buffers::<f32>(rows);
     println!("ready {}", loss.p);
     for line in std::io::stdin().lines() {
         match line.expect("text").as_str() {
@@ -88,7 +90,7 @@ fn peer(folder: &str, spec: &str, n: usize, workers: usize) {
             }
             "time" => {
                 let (wall, start) = (std::time::Instant::now(), clock());
-                loss.run(black_box(&Call::new(&theta)), &mut buffers);
+                loss.run(black_box(&Call::new(&path)), &mut along);
                 println!("{} {}", wall.elapsed().as_secs_f64(), clock() - start);
             }
             "memory" => println!("{grown}"),
@@ -147,7 +149,7 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let count = |text: &str| text.parse().expect("a number");
     match arguments[..] {
-        ["peer", folder, spec, n, workers] => peer(folder, spec, count(n), count(workers)),
+        ["peer", folder, spec, n, workers, rows] => peer(folder, spec, count(n), count(workers), count(rows)),
         ["steps", spec, n] => steps(spec, count(n)),
         _ => [
             ("resnet9:32x32x3-10:relu", 16),
