@@ -36,6 +36,7 @@ from torch.nn import functional as F
 
 HERE = Path(__file__).resolve().parent
 BATCHNORM = torch.nn.modules.batchnorm._BatchNorm
+OBJECTIVES = ["cross_entropy", "mse", "binary_cross_entropy"]
 # Our gradients are exact to rounding; exporters write constants (an epsilon, a square root) in single precision.
 TOLERANCE = 1e-5
 # torch's exporter warns of packages that nobody asked for.
@@ -47,7 +48,7 @@ def main():
     parser.add_argument("--module", metavar="FILE.py:FUNCTION", help="makes the module")
     parser.add_argument("--checkpoints", nargs="+", default=[], metavar="FILE.pt", help="state dicts [the module's own]")
     parser.add_argument("--data", metavar="FILE.npz|FILE.py:FUNCTION", help="inputs by name, and y")
-    parser.add_argument("--objective", choices=["cross_entropy", "mse"], default="cross_entropy")
+    parser.add_argument("--objective", choices=OBJECTIVES, default=OBJECTIVES[0])
     parser.add_argument("--batchnorm", choices=["frozen", "recomputed"], help="[recomputed if checkpoints differ]")
     parser.add_argument("--example", action="store_true", help="a small network of this script's instead")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -222,8 +223,13 @@ def reference(module, state, inputs, data, objective, batchnorm):
     if objective == "cross_entropy":
         loss = F.cross_entropy(z.flatten(0, -2), y.flatten().long())
     else:
-        targets = F.one_hot(y.long(), z.shape[-1]) if not y.is_floating_point() else y.reshape(z.shape)
-        loss = ((z - targets) ** 2).flatten(1).sum(1).mean()
+        is_class = not y.is_floating_point() and z.shape[-1] > 1 and objective == "mse"
+        targets = F.one_hot(y.long(), z.shape[-1]) if is_class else y.reshape(z.shape).to(z)
+        if objective == "mse":
+            losses = (z - targets) ** 2
+        else:
+            losses = F.binary_cross_entropy_with_logits(z, targets, reduction="none")
+        loss = losses.flatten(1).sum(1).mean()
     loss.backward()
     parameters = module.named_parameters(remove_duplicate=False)
     gradients = {name: p.grad.numpy() for name, p in parameters if p.grad is not None}
