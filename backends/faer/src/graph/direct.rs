@@ -373,3 +373,68 @@ impl Direct {
         }
     }
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use mountainpass_network::graph::op::Window;
+
+    /// What a machine computes that has AVX2 and no wider vectors; nothing without AVX2.
+    fn narrow<T: Real>(direct: Direct, task: Task<'_, T>) -> Option<bool> {
+        let scratch = &mut [Vec::new(), Vec::new()];
+        pulp::x86::V3::try_new().map(|simd| Simd::vectorize(simd, Job { direct, task, scratch }))
+    }
+
+    fn wave<T: Real>(count: usize) -> Vec<T> {
+        (0..count).map(|i| T::of((i as f64 * 0.7).sin())).collect()
+    }
+
+    fn close<T: Real>(plain: &[f64], got: &[T], tolerance: f64) {
+        for (k, (a, b)) in plain.iter().zip(got).enumerate() {
+            assert!((a - b.to_f64()).abs() <= tolerance, "number {k}: {a} without vectors, {} with AVX2", b.to_f64());
+        }
+    }
+
+    fn agrees<T: Real>([height, width, c, o]: [usize; 4], tolerance: f64) {
+        let window = Window { kernel: [3, 3], strides: [1, 1], dilations: [1, 1], begin: [1, 1], end: [1, 1] };
+        let of = Convolution { window, groups: 1, image: [1, height, width, c], result: [height, width, o] };
+        let direct = Direct::new(&of).unwrap();
+        let (x, w, y) = (wave::<T>(height * width * c), wave::<T>(9 * c * o), wave::<T>(height * width * o));
+        let [mut result, mut image, mut kernel] = [y.len(), x.len(), w.len()].map(|n| vec![0.0; n]);
+        for (place, tap) in (0..height * width).flat_map(|place| (0..9).map(move |tap| (place, tap))) {
+            let (row, column) = (place / width + tap / 3, place % width + tap % 3);
+            if (1..=height).contains(&row) && (1..=width).contains(&column) {
+                let seen = (row - 1) * width + column - 1;
+                for (i, j) in (0..c).flat_map(|i| (0..o).map(move |j| (i, j))) {
+                    let (a, b, k) = (seen * c + i, place * o + j, (tap * c + i) * o + j);
+                    result[b] += x[a].to_f64() * w[k].to_f64();
+                    image[a] += y[b].to_f64() * w[k].to_f64();
+                    kernel[k] += x[a].to_f64() * y[b].to_f64();
+                }
+            }
+        }
+        let mut got = vec![T::ZERO; y.len()];
+        if let Some(done) = narrow(direct, Task::Result { x: &x, w: &w, turned: false, y: &mut got }) {
+            assert!(done, "the result was left to products");
+            close(&result, &got, tolerance);
+        }
+        let mut got = vec![T::ZERO; x.len()];
+        if narrow(direct.adjoint(), Task::Result { x: &y, w: &w, turned: true, y: &mut got }).is_some_and(|done| done) {
+            close(&image, &got, tolerance);
+        }
+        let mut got = vec![T::ZERO; w.len()];
+        if let Some(done) = narrow(direct, Task::Kernel { x: &x, y: &y, w: &mut got }) {
+            assert!(done, "the kernel's derivatives were left to products");
+            close(&kernel, &got, tolerance);
+        }
+    }
+
+    #[test]
+    fn narrow_vectors_agree_with_plain_loops() {
+        for shape in [[5, 7, 16, 16], [3, 9, 32, 48], [6, 6, 14, 64], [4, 13, 64, 16], [6, 9, 3, 16]] {
+            // Sums of some hundred products below 1.
+            agrees::<f64>(shape, 1e-12);
+            agrees::<f32>(shape, 1e-3);
+        }
+    }
+}
