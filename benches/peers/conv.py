@@ -8,7 +8,6 @@ thread; torch runs channels_last through oneDNN. Prints medians of processor tim
 """
 
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,26 +15,12 @@ import time
 import numpy as np
 import torch
 
+from ours import Ours
+
 BATCH, WIDTH = 128, 16
 rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
 torch.set_num_threads(1)
-root = pathlib.Path(__file__).resolve().parents[2]
 last = torch.channels_last
-
-
-class Ours:
-    """Our bench binary, asked line by line."""
-
-    def __init__(self, folder):
-        command = ["cargo", "bench", "-q", "-p", "mountainpass-faer", "--bench", "graph", "--", "peer", folder]
-        self.process = subprocess.Popen(
-            command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-        assert self.process.stdout.readline().startswith("ready")
-
-    def ask(self, line):
-        self.process.stdin.write(line + "\n")
-        return self.process.stdout.readline().split()
 
 
 class Layer(torch.nn.Module):
@@ -82,7 +67,7 @@ def median(ours, line, run):
 
 
 with tempfile.TemporaryDirectory() as folder:
-    ours = Ours(folder)
+    ours = Ours("graph", folder)
     read = lambda name: torch.from_numpy(np.fromfile(pathlib.Path(folder) / name, dtype=np.float32))
     x = read("x").reshape(BATCH, 32, 32, 3).permute(0, 3, 1, 2)  # Channels last already.
     theta, y = read("theta"), torch.arange(BATCH) * 7 % 10
@@ -138,5 +123,4 @@ with tempfile.TemporaryDirectory() as folder:
         print(f"3x3, {channels} channels, {size}x{size}: ours {1e3 * a:.2f} ms, torch {1e3 * b:.2f} ms ({b / a:.2f}x)")
     a, b = median(ours, "time net", step)
     print(f"ResNet9 {WIDTH}-{2 * WIDTH}-{4 * WIDTH}: ours {1e3 * a:.1f} ms, torch {1e3 * b:.1f} ms ({b / a:.2f}x)")
-    ours.process.stdin.close()
-    ours.process.wait()
+    ours.close()

@@ -8,7 +8,6 @@ processor time (all threads), and their ratios to ours. Needs `requirements.txt`
 """
 
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,31 +16,15 @@ import numpy as np
 import torch
 from torch.func import functional_call, grad, vmap
 
+from ours import Ours
+
 ROWS, BATCH, WIDTHS = 20, 256, (784, 512, 512, 10)
 threads = int(sys.argv[1]) if len(sys.argv) > 1 else 1
 rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 15
 torch.set_num_threads(threads)
-root = pathlib.Path(__file__).resolve().parents[2]
-
-
-class Ours:
-    """Our bench binary, asked line by line."""
-
-    def __init__(self, folder):
-        command = ["cargo", "bench", "-q", "-p", "mountainpass-faer", "--bench", "mlp", "--"]
-        command += ["peer", folder, str(threads)]
-        self.process = subprocess.Popen(
-            command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-        assert self.process.stdout.readline().startswith("ready")
-
-    def ask(self, line):
-        self.process.stdin.write(line + "\n")
-        return self.process.stdout.readline().split()
-
 
 with tempfile.TemporaryDirectory() as folder:
-    ours = Ours(folder)
+    ours = Ours("mlp", folder, threads)
     read = lambda name: torch.from_numpy(np.fromfile(pathlib.Path(folder) / name, dtype=np.float32))
     x = read("x").reshape(BATCH, WIDTHS[0])
     theta = read("theta").reshape(ROWS, -1)
@@ -95,5 +78,4 @@ with tempfile.TemporaryDirectory() as folder:
     for name, (wall, processor) in medians.items():
         ratio = medians[name] / medians["mountainpass"]
         print(f"{name:<24} wall {1e3 * wall:7.1f} ms ({ratio[0]:.2f}x)   processor {1e3 * processor:7.1f} ms ({ratio[1]:.2f}x)")
-    ours.process.stdin.close()
-    ours.process.wait()
+    ours.close()

@@ -23,10 +23,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ours import Ours
+
 # Steps of one side in a row.
 BLOCK = 4
 
-root = pathlib.Path(__file__).resolve().parents[2]
 last = torch.channels_last
 
 NETWORKS = {
@@ -163,26 +164,6 @@ class Torch:
         return torch.cat([g.reshape(-1) for g in (*grads, loss)]).double().detach().numpy()
 
 
-class Ours:
-    """Our bench binary, asked line by line."""
-
-    def __init__(self, folder, spec, n, threads, rows):
-        command = ["cargo", "bench", "-q", "-p", "mountainpass-faer", "--bench", "network", "--"]
-        command += ["peer", folder, spec, str(n), str(threads), str(rows)]
-        self.process = subprocess.Popen(
-            command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-        assert self.process.stdout.readline().startswith("ready")
-
-    def ask(self, line):
-        self.process.stdin.write(line + "\n")
-        return self.process.stdout.readline().split()
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
 def read(folder, name):
     return np.fromfile(pathlib.Path(folder) / name)
 
@@ -199,7 +180,7 @@ def resident():
 def compare(name, threads, rounds, rows, memory):
     spec, n = NETWORKS[name]
     with tempfile.TemporaryDirectory() as folder:
-        ours = Ours(folder, spec, n, threads, rows)
+        ours = Ours("network", folder, spec, n, threads, rows)
         exact = Torch(spec, n, *arrays(folder), torch.float64).flat()
         theirs = Torch(spec, n, *arrays(folder), torch.float32)
         gap = lambda a: np.linalg.norm(a - exact) / np.linalg.norm(exact)
