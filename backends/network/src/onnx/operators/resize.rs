@@ -81,20 +81,14 @@ fn along(l: &mut Lowering<'_>, x: Id, axis: usize, before: i64, total: i64, valu
     l.graph.push(Op::Select, &[inside, placed, border])
 }
 
-/// Rows of the old image for every row of the new one: the nearest, or the two around it.
+/// Rows of the old image for every row of the new one: the nearest, or a weighted sum of those around it.
 pub(super) fn resize(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let shape = l.shape(c.input(0)?);
     let listed = match axes(l, c, usize::MAX)? {
         Some(axes) => axes.iter().map(|axis| c.axis(*axis, shape.len())).collect::<Result<Vec<usize>, Error>>()?,
         None => (0..shape.len()).collect(),
     };
-    if c.is_on("antialias") {
-        return Err(c.refuse("antialias"));
-    }
-    let mode = c.text("mode", "nearest");
-    if !["nearest", "linear"].contains(&mode) {
-        return Err(c.refuse(format!("mode = {mode:?}")));
-    }
+    let is_nearest = c.text("mode", "nearest") == "nearest";
     let scales = c.optional(2).map(|value| l.known(value)).transpose()?.map(|t| t.reals()).filter(|s| !s.is_empty());
     let new = l.wholes(c, 3)?.filter(|s| !s.is_empty());
     let given = scales.as_ref().map_or_else(|| new.as_ref().map_or(0, Vec::len), Vec::len);
@@ -127,7 +121,7 @@ pub(super) fn resize(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         let count = l.modest(count as usize)?;
         if (scale, count) != (1.0, size) {
             let at = coordinates(c, size, count, scale)?;
-            x = if mode == "nearest" { nearest(l, c, x, axis, &at)? } else { linear(l, x, axis, &at)? };
+            x = if is_nearest { nearest(l, c, x, axis, &at)? } else { between(l, c, x, axis, &at, scale)? };
         }
     }
     real(x)
@@ -167,18 +161,49 @@ fn nearest(l: &mut Lowering<'_>, c: &Call<'_>, x: Id, axis: usize, at: &[f64]) -
     l.graph.push(Op::Gather { axis }, &[x, rows])
 }
 
-fn linear(l: &mut Lowering<'_>, x: Id, axis: usize, at: &[f64]) -> Result<Id, Error> {
+/// A weighted sum of the rows around every place; rows beyond the ends repeat the last ones.
+///
+/// The weights are samples of a curve of width `reach` to either side, stretched where an image is made smaller
+/// without aliases. The cubic curve is that of Keys (1981), of which `cubic_coeff_a` is the free parameter.
+fn between(l: &mut Lowering<'_>, c: &Call<'_>, x: Id, axis: usize, at: &[f64], scale: f64) -> Result<Id, Error> {
+    let a = c.float("cubic_coeff_a", -0.75);
+    let cubic = |d: f64| match d {
+        d if d <= 1.0 => ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0,
+        d if d < 2.0 => ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a,
+        _ => 0.0,
+    };
+    let (reach, curve): (f64, &dyn Fn(f64) -> f64) = match c.text("mode", "nearest") {
+        "linear" => (1.0, &|d| (1.0 - d).max(0.0)),
+        "cubic" => (2.0, &cubic),
+        other => return Err(c.refuse(format!("mode = {other:?}"))),
+    };
+    let antialias = c.is_on("antialias");
+    let stretch = if antialias { scale.min(1.0) } else { 1.0 };
+    let half = (reach / stretch).ceil();
+    let taps = l.modest(2 * half as usize)?;
+    l.modest(taps.saturating_mul(at.len()))?;
     let rank = l.graph.shape(x).len();
     let last = l.graph.shape(x)[axis] as f64 - 1.0;
+    let row = |at: f64, tap: usize| at.floor() + 1.0 - half + tap as f64;
+    let excluded = c.is_on("exclude_outside");
+    let weight = |at: f64, tap: usize| match row(at, tap) {
+        row if excluded && !(0.0..=last).contains(&row) => 0.0,
+        row => curve((row - at).abs() * stretch),
+    };
+    let total = |at: f64| match excluded || antialias {
+        true => (0..taps).map(|tap| weight(at, tap)).sum::<f64>(),
+        false => 1.0,
+    };
+    let totals: Vec<f64> = at.iter().map(|at| total(*at)).collect();
     let mut sum = None;
-    for side in [0.0, 1.0] {
-        let rows = at.iter().map(|at| (at.floor() + side).clamp(0.0, last) as i64).collect();
+    for tap in 0..taps {
+        let rows = at.iter().map(|at| row(*at, tap).clamp(0.0, last) as i64).collect();
         let rows = l.indices(vec![at.len()], rows)?;
         let rows = l.graph.push(Op::Gather { axis }, &[x, rows])?;
-        let weight = |at: &f64| if side == 1.0 { at - at.floor() } else { 1.0 - (at - at.floor()) };
         let mut shape = vec![1; rank];
         shape[axis] = at.len();
-        let weights = l.graph.constant(shape, Values::Real(at.iter().map(weight).collect()))?;
+        let weights = at.iter().zip(&totals).map(|(at, total)| weight(*at, tap) / total).collect();
+        let weights = l.graph.constant(shape, Values::Real(weights))?;
         let part = l.graph.mul(rows, weights)?;
         sum = Some(match sum {
             Some(sum) => l.graph.add(sum, part)?,
