@@ -75,9 +75,9 @@ fn refusal_with(model: &ModelProto, options: &Options) -> String {
 fn an_operator_that_is_not_supported_is_named_with_node_and_opset() {
     const SUPPORTED: &str =
         "supported are Abs, Add, And, AveragePool, BatchNormalization, Cast, CastLike, Ceil, Celu, ";
-    let nodes = vec![node("MatMul", &["x", "w"], "h"), node("LSTM", &["h"], "y")];
+    let nodes = vec![node("MatMul", &["x", "w"], "h"), node("STFT", &["h"], "y")];
     let text = refusal(&model(input(&["n", "4"]), nodes, vec![weight("w", &[4, 2], 8)]));
-    let start = format!("node \"node_y\" (LSTM, opset 17): the operator LSTM is not supported; {SUPPORTED}");
+    let start = format!("node \"node_y\" (STFT, opset 17): the operator STFT is not supported; {SUPPORTED}");
     assert!(text.starts_with(&start) && text.ends_with(", Where, Xor"), "{text}");
     // Operators of other domains are others, whatever they are called.
     let foreign = NodeProto { domain: Some("com.microsoft".into()), ..node("Relu", &["x"], "y") };
@@ -86,7 +86,7 @@ fn an_operator_that_is_not_supported_is_named_with_node_and_opset() {
         format!("node \"node_y\" (Relu, opset 17): the operator com.microsoft.Relu is not supported; {SUPPORTED}");
     assert!(text.starts_with(&start), "{text}");
     // Behind the output that is asked for, it does not matter.
-    let nodes = vec![node("MatMul", &["x", "w"], "h"), node("LSTM", &["h"], "y")];
+    let nodes = vec![node("MatMul", &["x", "w"], "h"), node("STFT", &["h"], "y")];
     let file = model(input(&["n", "4"]), nodes, vec![weight("w", &[4, 2], 8)]);
     let options = Options { output: Some("h".into()), ..Options::default() };
     assert!(OnnxModel::read(file.encode_to_vec().into(), None, &options).is_ok());

@@ -12,22 +12,73 @@ impl Graph {
     /// that does not enter has none.
     pub fn gradient(&mut self, of: Id, seed: Id, by: &[Id]) -> Result<Vec<Option<Id>>, Error> {
         let active = self.active(of, by);
-        let mut received: Vec<Option<Id>> = vec![None; of.index() + 1];
-        received[of.index()] = Some(seed);
+        let mut received: Vec<Vec<Id>> = vec![Vec::new(); of.index() + 1];
+        received[of.index()].push(seed);
         for i in (0..=of.index()).rev().filter(|i| active[*i]) {
-            let Some(g) = received[i] else { continue };
+            let Some(g) = self.gathered(&received[i])? else { continue };
+            received[i] = vec![g];
             let node = self.node(Id(i as u32)).clone();
             for (k, arg) in node.args.iter().enumerate().filter(|(_, arg)| active[arg.index()]) {
                 if let Some(part) = self.transposed(Id(i as u32), &node.op, &node.args, k, g)? {
-                    let sum = match received[arg.index()] {
-                        Some(before) => self.add(before, part)?,
-                        None => part,
-                    };
-                    received[arg.index()] = Some(sum);
+                    received[arg.index()].push(part);
                 }
             }
         }
-        Ok(by.iter().map(|id| received.get(id.index()).copied().flatten()).collect())
+        by.iter().map(|id| received.get(id.index()).map_or(Ok(None), |parts| self.gathered(parts))).collect()
+    }
+
+    /// The sum of arrays of one shape, in order. Those that stand side by side in zeros, as the gradients of the parts of
+    /// an array do, are joined: sums of as many whole arrays would take quadratic time.
+    fn gathered(&mut self, parts: &[Id]) -> Result<Option<Id>, Error> {
+        let mut rest = parts.to_vec();
+        let mut joined = Vec::new();
+        for axis in 0..parts.first().map_or(0, |id| self.shape(*id).len()) {
+            let mut placed: Vec<(usize, Id)> = Vec::new();
+            rest.iter().for_each(|id| placed.extend(self.placed(*id, axis).map(|start| (start, *id))));
+            placed.sort_by_key(|(start, _)| *start);
+            let size = |graph: &Graph, id: Id| graph.shape(graph.node(id).args[0])[axis];
+            let is_apart = placed.windows(2).all(|pair| pair[0].0 + size(self, pair[0].1) <= pair[1].0);
+            if placed.len() < 2 || !is_apart {
+                continue;
+            }
+            rest.retain(|id| placed.iter().all(|(_, other)| other != id));
+            let shape = self.shape(placed[0].1).to_vec();
+            let (mut row, mut end) = (Vec::new(), 0);
+            let gap = |graph: &mut Graph, count: usize| {
+                let mut shape = shape.clone();
+                shape[axis] = count;
+                graph.push(Op::Fill(Number::new(0.0), shape), &[])
+            };
+            for (start, id) in placed {
+                if start > end {
+                    row.push(gap(self, start - end)?);
+                }
+                end = start + size(self, id);
+                row.push(self.node(id).args[0]);
+            }
+            if end < shape[axis] {
+                row.push(gap(self, shape[axis] - end)?);
+            }
+            joined.push(self.push(Op::Concat(axis), &row)?);
+        }
+        let mut sum = None;
+        for part in rest.into_iter().chain(joined) {
+            sum = Some(match sum {
+                Some(before) => self.add(before, part)?,
+                None => part,
+            });
+        }
+        Ok(sum)
+    }
+
+    /// Where along an axis an array stands in zeros, if it fills all other axes.
+    fn placed(&self, id: Id, axis: usize) -> Option<usize> {
+        let node = self.node(id);
+        let Op::Place { along, shape } = &node.op else { return None };
+        let from = self.shape(node.args[0]);
+        let fills = |i: usize| i == axis || from[i] == shape[i];
+        let is_part = along[axis].step == 1 && from[axis] < shape[axis] && (0..shape.len()).all(fills);
+        is_part.then_some(along[axis].start)
     }
 
     /// Nodes up to `of` that depend on one of `by`.

@@ -319,6 +319,12 @@ impl Call<'_> {
         self.attribute(name).map_or(default, |a| std::str::from_utf8(a.s.as_deref().unwrap_or_default()).unwrap_or("?"))
     }
 
+    /// Texts; none where they are left out.
+    pub fn texts(&self, name: &str) -> Vec<&str> {
+        let all = self.attribute(name).map_or(&[][..], |a| &a.strings);
+        all.iter().map(|text| std::str::from_utf8(text).unwrap_or("?")).collect()
+    }
+
     /// A tensor.
     pub fn tensor(&self, name: &str) -> Option<&TensorProto> {
         self.attribute(name).and_then(|a| a.t.as_ref())

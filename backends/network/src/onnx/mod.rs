@@ -18,6 +18,7 @@ mod writer;
 
 pub use aliases::Alias;
 pub use initializers::initializers;
+pub use operators::names;
 pub use writer::{Precision, write};
 
 use crate::graph::Id;

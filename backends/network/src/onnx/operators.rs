@@ -5,6 +5,7 @@ mod known;
 mod normalisation;
 mod pools;
 mod products;
+mod recurrent;
 mod reduction;
 mod resize;
 mod shape;
@@ -18,7 +19,7 @@ const TABLE: &[(&[&str], Lower)] = &[
     (&["Relu", "Sigmoid", "Tanh", "Exp", "Log", "Sqrt", "Neg", "Abs", "Reciprocal"], elementwise::unary),
     (&["Sign", "Softplus", "Erf", "Sin", "Cos"], elementwise::unary),
     (&["LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "ThresholdedRelu"], elementwise::rectifier),
-    (&["Gelu", "HardSigmoid", "HardSwish", "Softsign", "Mish", "Swish", "Silu"], elementwise::curve),
+    (&["Gelu", "HardSigmoid", "HardSwish", "Softsign", "Mish", "Swish"], elementwise::curve),
     (&["Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean"], elementwise::arithmetic),
     (&["Pow"], elementwise::power),
     (&["Clip"], elementwise::clip),
@@ -61,6 +62,7 @@ const TABLE: &[(&[&str], Lower)] = &[
     (&["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1"], reduction::reduce),
     (&["ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"], reduction::reduce),
     (&["Softmax", "LogSoftmax"], reduction::softmax),
+    (&["RNN", "GRU", "LSTM"], recurrent::recurrent),
     (&["BatchNormalization"], normalisation::batch),
     (&["LayerNormalization", "RMSNormalization"], normalisation::layer),
     (&["InstanceNormalization", "GroupNormalization"], normalisation::groups),
@@ -73,8 +75,14 @@ pub(super) fn find(node: &NodeProto) -> Result<Lower, Error> {
     let found = TABLE.iter().find(|(names, _)| standard && names.contains(&op));
     found.map(|(_, lower)| *lower).ok_or_else(|| {
         let full = if standard { op.to_owned() } else { format!("{}.{op}", node.domain()) };
-        let mut names: Vec<&str> = TABLE.iter().flat_map(|(names, _)| names.iter().copied()).collect();
-        names.sort_unstable();
-        Error::unsupported(format!("the operator {full} is not supported; supported are {}", names.join(", ")))
+        let names = names().join(", ");
+        Error::unsupported(format!("the operator {full} is not supported; supported are {names}"))
     })
+}
+
+/// The names of all operators, sorted.
+pub fn names() -> Vec<&'static str> {
+    let mut names: Vec<&str> = TABLE.iter().flat_map(|(names, _)| names.iter().copied()).collect();
+    names.sort_unstable();
+    names
 }

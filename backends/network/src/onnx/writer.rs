@@ -225,7 +225,8 @@ fn alike(a: &Node, b: &Node) -> bool {
     let same = match (&a.op, &b.op) {
         (Op::Input { slot: s, .. }, Op::Input { slot: t, .. }) => s == t,
         (Op::Fill(..), Op::Fill(..)) | (Op::Reshape(_), Op::Reshape(_)) | (Op::Broadcast(_), Op::Broadcast(_)) => true,
-        (Op::Slice { along: s, .. }, Op::Slice { along: t, .. }) => s == t,
+        (Op::Slice { along: s, .. }, Op::Slice { along: t, .. })
+        | (Op::Place { along: s, .. }, Op::Place { along: t, .. }) => s == t,
         (Op::Constant(s), Op::Constant(t)) => s.shape == t.shape && s.values == t.values,
         (s, t) => s == t,
     };

@@ -2,8 +2,8 @@
 
 use super::super::lowering::{Call, Lowering, Results, Value, real};
 use super::super::tensors::{self, Kind};
-use crate::graph::Id;
 use crate::graph::op::{Binary, Number, Op, Unary};
+use crate::graph::{Graph, Id};
 use mountainpass_sdk::Error;
 
 /// Elementary functions.
@@ -34,11 +34,7 @@ pub(super) fn rectifier(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let g = &mut l.graph;
     let y = match c.op() {
         "LeakyRelu" => g.leaky_relu(x, c.float("alpha", 0.01))?,
-        "ThresholdedRelu" => {
-            let shifted = g.shift(x, -c.float("alpha", 1.0))?;
-            let step = g.unary(Unary::Step, shifted)?;
-            g.mul(x, step)?
-        }
+        "ThresholdedRelu" => thresholded(g, x, c.float("alpha", 1.0))?,
         "PRelu" => {
             let slope = l.real(c.input(1)?)?;
             let g = &mut l.graph;
@@ -46,25 +42,43 @@ pub(super) fn rectifier(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             let bent = g.mul(slope, negative)?;
             g.add(positive, bent)?
         }
-        op => {
-            // Elu is alpha (exp(x) - 1) below 0, Selu gamma times that, Celu alpha (exp(x / alpha) - 1).
-            let (alpha, gamma) = match op {
-                "Selu" => (c.float("alpha", 1.673_263_192_176_818_8), c.float("gamma", 1.050_701_022_148_132_3)),
-                _ => (c.float("alpha", 1.0), 1.0),
-            };
-            let (positive, negative) = halves(g, x)?;
-            let inner = if op == "Celu" { g.scale(negative, alpha.recip())? } else { negative };
-            let below = g.unary(Unary::Expm1, inner)?;
-            let below = g.scale(below, alpha)?;
-            let sum = g.add(positive, below)?;
-            g.scale(sum, gamma)?
+        "Celu" => {
+            let alpha = c.float("alpha", 1.0);
+            let inner = g.scale(x, alpha.recip())?;
+            let bent = elu(g, inner, 1.0, 1.0)?;
+            g.scale(bent, alpha)?
         }
+        "Selu" => elu(g, x, c.float("alpha", 1.673_263_192_176_818_8), c.float("gamma", 1.050_701_022_148_132_3))?,
+        _ => elu(g, x, c.float("alpha", 1.0), 1.0)?,
     };
     real(y)
 }
 
+/// gamma x above 0 and gamma alpha (exp(x) - 1) below.
+pub(super) fn elu(g: &mut Graph, x: Id, alpha: f64, gamma: f64) -> Result<Id, Error> {
+    let (positive, negative) = halves(g, x)?;
+    let below = g.unary(Unary::Expm1, negative)?;
+    let below = g.scale(below, alpha)?;
+    let sum = g.add(positive, below)?;
+    g.scale(sum, gamma)
+}
+
+/// x above alpha, else 0.
+pub(super) fn thresholded(g: &mut Graph, x: Id, alpha: f64) -> Result<Id, Error> {
+    let shifted = g.shift(x, -alpha)?;
+    let step = g.unary(Unary::Step, shifted)?;
+    g.mul(x, step)
+}
+
+/// x / (1 + |x|).
+pub(super) fn softsign(g: &mut Graph, x: Id) -> Result<Id, Error> {
+    let size = g.unary(Unary::Abs, x)?;
+    let below = g.shift(size, 1.0)?;
+    g.div(x, below)
+}
+
 /// max(x, 0) and min(x, 0).
-fn halves(g: &mut crate::graph::Graph, x: Id) -> Result<(Id, Id), Error> {
+fn halves(g: &mut Graph, x: Id) -> Result<(Id, Id), Error> {
     let positive = g.unary(Unary::Relu, x)?;
     let down = g.neg(x)?;
     let negative = g.unary(Unary::Relu, down)?;
@@ -86,11 +100,7 @@ pub(super) fn curve(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             let gate = hard_sigmoid(l, x, 1.0 / 6.0, 0.5)?;
             l.graph.mul(x, gate)?
         }
-        "Softsign" => {
-            let size = g.unary(Unary::Abs, x)?;
-            let below = g.shift(size, 1.0)?;
-            g.div(x, below)?
-        }
+        "Softsign" => softsign(g, x)?,
         "Mish" => {
             let soft = g.unary(Unary::Softplus, x)?;
             let gate = g.unary(Unary::Tanh, soft)?;
@@ -105,13 +115,15 @@ pub(super) fn curve(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     real(y)
 }
 
-fn hard_sigmoid(l: &mut Lowering<'_>, x: Id, alpha: f64, beta: f64) -> Result<Id, Error> {
+/// alpha x + beta, cut to 0 and 1.
+pub(super) fn hard_sigmoid(l: &mut Lowering<'_>, x: Id, alpha: f64, beta: f64) -> Result<Id, Error> {
     let line = l.graph.scale(x, alpha)?;
     let line = l.graph.shift(line, beta)?;
     bounded(l, line, Some(0.0), Some(1.0))
 }
 
-fn bounded(l: &mut Lowering<'_>, x: Id, low: Option<f64>, high: Option<f64>) -> Result<Id, Error> {
+/// min(max(x, low), high).
+pub(super) fn bounded(l: &mut Lowering<'_>, x: Id, low: Option<f64>, high: Option<f64>) -> Result<Id, Error> {
     let mut y = x;
     for (f, bound) in [(Binary::Max, low), (Binary::Min, high)] {
         if let Some(bound) = bound {

@@ -34,17 +34,24 @@ pub(super) fn pad(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         x = match mode {
             "constant" => along(l, x, axis, before[axis], total, value)?,
             "reflect" | "edge" | "wrap" => {
+                // What is cut is gone before anything is repeated.
+                let (first, end) = ((-before[axis]).max(0), size - (-after[axis]).max(0));
+                let left = end - first;
+                if left < 1 {
+                    return Err(Error::argument(format!("pads {pads:?} of {shape:?} leave nothing")));
+                }
                 let row = |i: i64| {
-                    let at = i - before[axis];
-                    match mode {
-                        "edge" => at.clamp(0, size - 1),
-                        "wrap" => at.rem_euclid(size),
-                        _ if size == 1 => 0,
+                    let at = i - before[axis] - first;
+                    let at = match mode {
+                        "edge" => at.clamp(0, left - 1),
+                        "wrap" => at.rem_euclid(left),
+                        _ if left == 1 => 0,
                         _ => {
-                            let turn = at.rem_euclid(2 * (size - 1));
-                            turn.min(2 * (size - 1) - turn)
+                            let turn = at.rem_euclid(2 * (left - 1));
+                            turn.min(2 * (left - 1) - turn)
                         }
-                    }
+                    };
+                    first + at
                 };
                 let rows: Vec<i64> = (0..l.modest(total as usize)? as i64).map(row).collect();
                 let rows = l.indices(vec![rows.len()], rows)?;

@@ -24,7 +24,7 @@ impl Writer<'_> {
             Op::Binary(_) if self.mean(id).is_some() => self.mean(id).into_iter().collect(),
             Op::Binary(_) if self.gelu(id).is_some() => self.gelu(id).into_iter().collect(),
             Op::Binary(_) | Op::Select => self.operands(id),
-            Op::Convolve { .. } => {
+            Op::Convolve { .. } | Op::ConvolveImage { .. } => {
                 vec![self.through(node.args[0], &FIRST).0, self.through(node.args[1], &KERNEL).0]
             }
             Op::SumPool(_) => vec![self.through(node.args[0], &FIRST).0],
@@ -68,6 +68,7 @@ impl Writer<'_> {
                 Ok(self.nodes.push("Expand", vec![self.value(args[0])?, shape], Vec::new()))
             }
             Op::Slice { along, .. } => self.slice(args[0], along, id),
+            Op::Place { along, .. } => self.place(args[0], along, id),
             Op::Concat(axis) => {
                 let all = args.iter().map(|arg| self.value(*arg)).collect::<Result<Vec<String>, Error>>()?;
                 Ok(self.nodes.push("Concat", all, vec![int("axis", *axis as i64)]))
@@ -92,6 +93,20 @@ impl Writer<'_> {
                 let mut attributes = windowed(window);
                 attributes.push(int("group", *groups as i64));
                 self.image(id, "Conv", vec![x, w], attributes)
+            }
+            Op::ConvolveImage { window, groups, size } => {
+                let from = self.small.shape(args[0])[1..3].to_vec();
+                let (x, w) = (self.transposed(args[0], FIRST.to_vec())?, self.transposed(args[1], KERNEL.to_vec())?);
+                let mut attributes = windowed(window);
+                attributes.push(int("group", *groups as i64));
+                // Rows that no place of the window reaches.
+                let rest = |axis: usize| {
+                    let reach = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
+                    let full = window.strides[axis] * (from[axis] - 1) + reach;
+                    (size[axis] + window.begin[axis] + window.end[axis]).saturating_sub(full)
+                };
+                attributes.push(ints("output_padding", [rest(0), rest(1)]));
+                self.image(id, "ConvTranspose", vec![x, w], attributes)
             }
             Op::PickMax(window) if args[0] == args[1] => {
                 let x = self.transposed(args[0], FIRST.to_vec())?;
@@ -228,8 +243,23 @@ impl Writer<'_> {
                 let exponent = self.nodes.number(exponent.get());
                 return Ok(self.nodes.push("Pow", vec![x, exponent], Vec::new()));
             }
-            // ONNX would lose the digits for whose sake they exist.
-            Unary::Step | Unary::Expm1 | Unary::NormalCdf => {
+            Unary::Step => {
+                let zero = self.nodes.number(0.0);
+                let truth = self.nodes.push("Greater", vec![x, zero], Vec::new());
+                let to = i64::from(self.precision.data_type());
+                return Ok(self.nodes.push("Cast", vec![truth], vec![int("to", to)]));
+            }
+            // exp(x) - 1 = tanh(x / 2) (exp(x) + 1), which keeps all digits near 0.
+            Unary::Expm1 => {
+                let (half, one) = (self.nodes.number(0.5), self.nodes.number(1.0));
+                let half = self.nodes.push("Mul", vec![x.clone(), half], Vec::new());
+                let (tanh, exp) =
+                    (self.nodes.push("Tanh", vec![half], Vec::new()), self.nodes.push("Exp", vec![x], Vec::new()));
+                let above = self.nodes.push("Add", vec![exp, one], Vec::new());
+                return Ok(self.nodes.push("Mul", vec![tanh, above], Vec::new()));
+            }
+            // ONNX would lose the digits for whose sake it exists.
+            Unary::NormalCdf => {
                 return Err(Error::unsupported("it is not written as ONNX"));
             }
         };
@@ -310,6 +340,21 @@ impl Writer<'_> {
         }
         let lists = [starts, ends, axes, steps].map(|list| self.nodes.wholes(list));
         Ok(self.nodes.push("Slice", std::iter::once(self.value(x)?).chain(lists).collect(), Vec::new()))
+    }
+
+    fn place(&mut self, x: Id, along: &[Stride], id: Id) -> Result<String, Error> {
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for ((by, from), to) in along.iter().zip(self.axes(x)).zip(self.axes(id)) {
+            let rest = match (from, to) {
+                (from, to) if from == to && *by == (Stride { start: 0, step: 1 }) => 0,
+                (Axis::Fixed(from), Axis::Fixed(to)) if by.step == 1 || from == 1 => to - from - by.start,
+                _ => return Err(Error::unsupported("zeros between elements, or in place of samples")),
+            };
+            before.push(by.start as i64);
+            after.push(rest as i64);
+        }
+        let pads = self.nodes.wholes([before, after].concat());
+        Ok(self.nodes.push("Pad", vec![self.value(x)?, pads], Vec::new()))
     }
 
     fn reduced(&mut self, op: &str, x: Id, axes: &[usize]) -> Result<String, Error> {
