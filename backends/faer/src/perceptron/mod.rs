@@ -25,11 +25,12 @@ pub(crate) struct Perceptron {
 
 impl Perceptron {
     pub(crate) fn new(mlp: Mlp, term: DataTerm, feed: Feed) -> Perceptron {
-        // Long columns for the products, but so few that one layer of one tile takes well below the 100 ms between
-        // polls of the cancel token.
+        // Long columns for the products, but two tiles of a usual minibatch, for two workers, and so few samples that one
+        // layer of one tile takes well below the 100 ms between polls of the cancel token.
         let tile = match mlp.layers().iter().map(|l| l.inputs * l.outputs).max() {
             Some(weights) if weights > 1 << 22 => 32,
             Some(weights) if weights > 1 << 20 => 64,
+            Some(weights) if weights > 1 << 16 => 128,
             _ => 256,
         };
         Perceptron { mlp, term, feed, tile }
