@@ -116,7 +116,13 @@ impl Eval {
         }
         // A file with statistics is a state of a network: one vector.
         let with_own = match is_single {
-            true => statistics.loss(0, (&theta, ids.as_deref()), &config.loss, (&pool, None), &cancel)?,
+            true => {
+                let loss = statistics.loss(0, (&theta, ids.as_deref()), &config.loss, (&pool, None), &cancel);
+                loss.unwrap_or_else(|error| {
+                    tell!("no loss with the checkpoint's own statistics: {error}");
+                    None
+                })
+            }
             false => None,
         };
         let evaluated = Evaluated { loss: values, with_own, metrics, is_single };
