@@ -105,7 +105,7 @@ impl Config {
             return Err(Error::Argument("[minima] recipe: theta gives the minima: leave one of the two out".into()));
         }
         let mut digest = Sha256::new_with_prefix(self.hash.as_bytes());
-        for Given { name, theta } in &given {
+        for Given { name, theta, .. } in &given {
             digest.update(name.as_bytes());
             digest.update([0]);
             theta.iter().for_each(|x| digest.update(x.to_le_bytes()));

@@ -8,7 +8,7 @@ mod mpass;
 
 use mountainpass::npy;
 use mountainpass_network::npz;
-use mpass::{folder, run, succeeds};
+use mpass::{bytes, folder, run, succeeds};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,8 @@ fn checkpoints_have_torchs_losses_and_gradients() {
         let (loss, wanted) = (all["loss"].as_f64().unwrap(), of(&format!("loss/seed-{seed}"))[0]);
         // Both compute in f64 with the same rounded weights; the epsilon of the normalisation is rounded alike.
         assert!((loss - wanted).abs() < 1e-10 * wanted, "seed {seed}: {loss}, torch {wanted}");
+        let (own, wanted) = (all["loss_with_own_statistics"].as_f64().unwrap(), of(&format!("own/seed-{seed}"))[0]);
+        assert!((own - wanted).abs() < 1e-10 * wanted, "seed {seed}: {own}, torch in evaluation mode {wanted}");
         let gradient = npy::read(&here.join("g.npy")).unwrap().values.to_f64();
         let blocks = all["parameters"].as_array().unwrap();
         let name = |block: &Value| format!("gradient/seed-{seed}/{}", block["name"].as_str().unwrap());
@@ -47,6 +49,49 @@ fn checkpoints_have_torchs_losses_and_gradients() {
     let own: Value = serde_json::from_str(&own.stdout).unwrap();
     let wanted = of("loss/seed-0")[0];
     assert!((own["loss"].as_f64().unwrap() - wanted).abs() < 1e-10 * wanted);
+}
+
+#[test]
+fn a_run_shows_each_checkpoints_loss_with_its_own_statistics_beside_the_loss_used() {
+    let here = exported("torch_export_run");
+    let torch = npz::read(&here.join("torch.npz")).unwrap();
+    let of = |name: &str| torch.iter().find(|(key, _)| key == name).unwrap().1.values.to_f64()[0];
+    let text = std::fs::read_to_string(here.join("run.toml")).unwrap();
+    let two = text.replace(", \"seed-2.safetensors\"", "");
+    assert!(two.contains("\"seed-1.safetensors\"]"), "{two}");
+    mpass::file(&here, "run.toml", &two);
+    let whole = succeeds(&here, &["run", "run.toml", "--threads", "1"]);
+    let out = here.join("run");
+    let summary: Value = serde_json::from_slice(&bytes(&out, "summary.json")).unwrap();
+    let checkpoints = summary["checkpoints"].as_array().unwrap();
+    let (report, shown) = (String::from_utf8(bytes(&out, "report.html")).unwrap(), succeeds(&here, &["show", "run"]));
+    assert_eq!((checkpoints.len(), &shown.stdout), (2, &whole.stdout));
+    assert!(shown.stdout.contains("  own statistics  "), "{}", shown.stdout);
+    assert_eq!(report.matches("<th class=\"n\">Loss with own statistics</th>").count(), 1);
+    for (checkpoint, seed) in checkpoints.iter().zip(0..) {
+        assert_eq!(checkpoint["name"], format!("seed-{seed}.safetensors"));
+        for (key, wanted) in [("loss", "loss"), ("loss_with_own_statistics", "own")] {
+            let (value, wanted) = (checkpoint[key].as_f64().unwrap(), of(&format!("{wanted}/seed-{seed}")));
+            assert!((value - wanted).abs() < 1e-10 * wanted, "{seed} {key}: {value}, torch {wanted}");
+            // Six digits of one column, four of the other; the larger loss has all of them.
+            let digits = format!("{value:.*}", 5);
+            assert!(
+                seed == 0 || shown.stdout.contains(&digits) && report.contains(&digits),
+                "{digits}: {}",
+                shown.stdout
+            );
+        }
+    }
+    // A stop on the way, and a process of the loss's own, change nothing.
+    mpass::file(&here, "run.toml", format!("{two}[budget]\nevaluations = 2\n"));
+    run(&here, &["run", "run.toml", "--out", "part"]);
+    mpass::file(&here, "run.toml", &two);
+    let isolated = ["run", "run.toml", "--out", "part", "--resume", "--isolate"];
+    let resumed = if cfg!(target_os = "linux") { &isolated[..] } else { &isolated[..5] };
+    succeeds(&here, resumed);
+    assert_eq!(bytes(&here.join("part"), "barcode.json"), bytes(&out, "barcode.json"));
+    let other: Value = serde_json::from_slice(&bytes(&here.join("part"), "summary.json")).unwrap();
+    assert_eq!(other["checkpoints"], summary["checkpoints"]);
 }
 
 #[test]

@@ -48,7 +48,7 @@ export! {
         }
         if let Some((theta, p)) = theta {
             let rows = theta.chunks_exact(p.max(1)).map(<[f64]>::to_vec).enumerate();
-            config.give(rows.map(|(i, theta)| Given { name: format!("row {i}"), theta }).collect())?;
+            config.give(rows.map(|(i, theta)| Given { name: format!("row {i}"), theta, ..Given::default() }).collect())?;
         }
         config.plan.check(&**loss)?;
         config.loss.model = (!model.is_empty()).then(|| model.clone());

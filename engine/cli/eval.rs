@@ -1,7 +1,8 @@
 //! `mpass eval`: a run's loss at given parameters, or at the model's own: its value, derivatives and metrics.
 
 use super::open::{opened, threads};
-use super::{print, theta};
+use super::print;
+use super::theta::{self, Statistics};
 use mountainpass::config::Config;
 use mountainpass::loss::{Batch, Loss, Split};
 use mountainpass::npy::{self, Array, Values};
@@ -53,6 +54,8 @@ enum Part {
 /// What was computed, row by row.
 struct Evaluated {
     loss: Vec<f64>,
+    /// The loss with the running statistics that the checkpoint has, where it was not taken with them.
+    with_own: Option<f64>,
     /// By split: its name, the metrics' names, and their values, rows x names.
     metrics: Vec<(&'static str, Vec<String>, Vec<f64>)>,
     /// Whether one vector was given, not a list of them.
@@ -63,11 +66,12 @@ impl Eval {
     /// Evaluates, writes the files asked for, and prints.
     pub fn go(self) -> Result<ExitCode> {
         let config = Config::read(&self.config)?;
-        let mut loss = opened(&config, Arc::new(Pool::new(threads(self.threads)?)), None)?;
+        let pool = Arc::new(Pool::new(threads(self.threads)?));
+        let mut loss = opened(&config, pool.clone(), None)?;
         let p = loss.info().params;
-        let (theta, is_single) = match &self.theta {
+        let (theta, is_single, statistics) = match &self.theta {
             Some(file) => theta::rows(file, &config, &*loss)?,
-            None => (own(&*loss, config.plan.seed)?, true),
+            None => (own(&*loss, config.plan.seed)?, true, Statistics::default()),
         };
         let n = theta.len() / p;
         let direction = match self.hvp.as_deref() {
@@ -110,7 +114,18 @@ impl Eval {
         if strange > 0 {
             tell!("{} not finite", counted(strange, "row is", "rows are"));
         }
-        let evaluated = Evaluated { loss: values, metrics, is_single };
+        // A file with statistics is a state of a network: one vector.
+        let with_own = match is_single {
+            true => {
+                let loss = statistics.loss(0, (&theta, ids.as_deref()), &config.loss, (&pool, None), &cancel);
+                loss.unwrap_or_else(|error| {
+                    tell!("no loss with the checkpoint's own statistics: {error}");
+                    None
+                })
+            }
+            false => None,
+        };
+        let evaluated = Evaluated { loss: values, with_own, metrics, is_single };
         print(&if self.json { evaluated.json(&*loss)? } else { evaluated.text(&*loss)? })?;
         Ok(ExitCode::SUCCESS)
     }
@@ -173,12 +188,15 @@ impl Evaluated {
             .iter()
             .map(|block| json!({ "name": block.name, "shape": block.shape, "offset": block.offset }))
             .collect();
-        let all = json!({
+        let mut all = json!({
             "loss": of(&mut self.loss.iter().copied()),
             "metrics": splits,
             "n_parameters": loss.info().params,
             "parameters": parameters,
         });
+        if let Some(loss) = self.with_own {
+            all["loss_with_own_statistics"] = json!(loss);
+        }
         let text = serde_json::to_string_pretty(&all).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
         Ok(text + "\n")
     }
@@ -193,6 +211,9 @@ impl Evaluated {
         for (row, value) in self.loss.iter().enumerate() {
             let which = if self.is_single { String::new() } else { format!("row {row}: ") };
             let _ = writeln!(text, "{which}loss {value}");
+            if let Some(loss) = self.with_own {
+                let _ = writeln!(text, "loss with the checkpoint's own statistics {loss}");
+            }
             for (split, names, values) in &self.metrics {
                 let own = &values[row * names.len()..(row + 1) * names.len()];
                 let list: Vec<String> = names.iter().zip(own).map(|(name, value)| format!("{name} {value}")).collect();

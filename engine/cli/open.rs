@@ -1,7 +1,7 @@
 //! The loss of a run: its backend loaded, asked for by name, opened on a pool.
 
 use super::builtin;
-use mountainpass::config::Config;
+use mountainpass::config::{Config, LossConfig};
 use mountainpass::loss::{Isolation, Loss, OpenRequest, Registry};
 use mountainpass::pool::Pool;
 use mountainpass::{Error, Result};
@@ -18,12 +18,22 @@ pub fn threads(asked: Option<usize>) -> Result<usize> {
 
 /// Opens the loss that a configuration names.
 pub fn opened(config: &Config, pool: Arc<Pool>, isolation: Option<Arc<Isolation>>) -> Result<Box<dyn Loss>> {
+    open(&config.loss, None, pool, isolation)
+}
+
+/// Opens the loss of a table, with a model in memory if there is one in place of the table's.
+pub fn open(
+    table: &LossConfig,
+    model: Option<&[u8]>,
+    pool: Arc<Pool>,
+    isolation: Option<Arc<Isolation>>,
+) -> Result<Box<dyn Loss>> {
     let mut registry = Registry::with_log(builtin::warnings());
     if let Some(isolation) = isolation {
         registry = registry.isolated(isolation);
     }
-    let (registry, loaded) = builtin::fill(registry, config.loss.plugin.as_slice())?;
-    let backend = match (&config.loss.backend, loaded.into_iter().next()) {
+    let (registry, loaded) = builtin::fill(registry, table.plugin.as_slice())?;
+    let backend = match (&table.backend, loaded.into_iter().next()) {
         (Some(backend), Some(loaded)) if *backend != loaded => {
             return Err(Error::Argument(format!(
                 "[loss] backend is {backend:?}, but its plugin calls itself {loaded:?}: leave one of the two out"
@@ -34,11 +44,12 @@ pub fn opened(config: &Config, pool: Arc<Pool>, isolation: Option<Arc<Isolation>
         (None, None) => return Err(Error::Argument("[loss] names no backend and no plugin".into())),
     };
     let request = OpenRequest {
-        model: config.loss.model.clone().unwrap_or_default(),
-        options: config.loss.options.clone(),
-        device: builtin::device(&registry, &backend, config.loss.device.as_deref())?,
-        dtype: config.loss.dtype,
-        repeatable: config.loss.repeatable,
+        model: table.model.clone().filter(|_| model.is_none()).unwrap_or_default(),
+        model_bytes: model,
+        options: table.options.clone(),
+        device: builtin::device(&registry, &backend, table.device.as_deref())?,
+        dtype: table.dtype,
+        repeatable: table.repeatable,
         ..OpenRequest::default()
     };
     registry.open(&backend, &request, pool)

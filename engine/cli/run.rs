@@ -7,13 +7,13 @@ use super::open::{opened, threads};
 use super::progress::Teller;
 use super::serve;
 use super::show::{Results, print_table};
-use super::theta;
+use super::theta::{self, Statistics};
 use mountainpass::config::Config;
 use mountainpass::explore::{Ended, Method, explore};
 use mountainpass::loss::{Dtype, Isolation, Limits, Loss};
 use mountainpass::pool::Pool;
 use mountainpass::run::Cancel;
-use mountainpass::search::{Finding, Landscape};
+use mountainpass::search::{Finding, Landscape, Minimum, Origin};
 use mountainpass::store::{Provenance, Store};
 use mountainpass::{Error, Result, report};
 use std::path::{Path, PathBuf};
@@ -62,10 +62,10 @@ impl Run {
         let isolation = self.isolation()?;
         let pool = Arc::new(Pool::new(threads(self.threads)?));
         // Given minima are part of what makes a folder's results, and only the loss tells where their tensors go.
-        let mut early = None;
+        let (mut early, mut statistics) = (None, Statistics::default());
         if !config.theta.is_empty() {
             let loss = opened(&config, pool.clone(), isolation.clone())?;
-            theta::give(&mut config, &*loss)?;
+            statistics = theta::give(&mut config, &*loss)?;
             early = Some(loss);
         }
         let database = folder.join("landscape.sqlite");
@@ -112,7 +112,14 @@ impl Run {
                 Store::create(&database, &provenance).map_err(Error::into_usage)?
             }
         };
-        let results = search(&config, &mut *loss, &mut store, &cancel, &pool);
+        let known: Landscape = store.landscape()?;
+        let is_known = |i: usize| {
+            let is = |m: &Minimum| matches!(m.origin, Origin::Given { index, .. } if index == i as u64);
+            known.minima.iter().any(is)
+        };
+        statistics.compare(&mut config, is_known, (&pool, isolation.as_ref()), &cancel);
+        drop(statistics);
+        let results = search(&config, &mut *loss, known, &mut store, &cancel, &pool);
         drop(loss);
         if let Some(marked @ 1..) = isolation.map(|isolation| isolation.marked()) {
             tell!("rows that the backend did not survive and that count as not finite: {marked}");
@@ -243,9 +250,15 @@ fn catch_interrupts() -> Result<Cancel> {
 }
 
 /// Explores, keeping every finding, and reads back what there is.
-fn search(config: &Config, loss: &mut dyn Loss, store: &mut Store, cancel: &Cancel, pool: &Pool) -> Result<Results> {
+fn search(
+    config: &Config,
+    loss: &mut dyn Loss,
+    known: Landscape,
+    store: &mut Store,
+    cancel: &Cancel,
+    pool: &Pool,
+) -> Result<Results> {
     let begun = Instant::now();
-    let known: Landscape = store.landscape()?;
     if loss.info().dtype == Dtype::F32 {
         tell!("parameters travel in single precision: bars below 1e-6 of the loss are noise");
     }

@@ -1,11 +1,16 @@
 //! Parameters that were trained elsewhere: the files of `[minima] theta` and of `mpass eval --theta`, on a loss.
 
-use super::builtin::checkpoint::{Checkpoint, ModelFile, differing};
-use mountainpass::config::Config;
+use super::builtin::checkpoint::{Checkpoint, ModelFile, Tensor, differing};
+use super::open::open;
+use mountainpass::config::{Config, LossConfig};
 use mountainpass::explore::Given;
-use mountainpass::loss::Loss;
+use mountainpass::loss::{Batch, Isolation, Loss};
+use mountainpass::pool::Pool;
+use mountainpass::report::OWN_STATISTICS;
+use mountainpass::run::Cancel;
 use mountainpass::{Error, Result};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a file holds.
 struct Read {
@@ -15,8 +20,65 @@ struct Read {
     has_axis: bool,
 }
 
+/// Running statistics of checkpoints, where the loss takes others in their place: those of the samples.
+#[derive(Default)]
+pub struct Statistics {
+    /// Where the loss recomputes its statistics and a file of its model has some.
+    model: Option<(PathBuf, ModelFile)>,
+    /// Of each point; none where its file has none.
+    own: Vec<Vec<Tensor>>,
+}
+
+impl Statistics {
+    /// The loss at point `i` with the statistics that its file has: that of the same network, opened once more, which takes
+    /// them as they are. `None` where there are none, or it is not finite.
+    pub fn loss(
+        &self,
+        i: usize,
+        (theta, ids): (&[f64], Option<&[u64]>),
+        table: &LossConfig,
+        (pool, isolation): (&Arc<Pool>, Option<&Arc<Isolation>>),
+        cancel: &Cancel,
+    ) -> Result<Option<f64>> {
+        let (Some((path, model)), Some(own)) = (&self.model, self.own.get(i)) else { return Ok(None) };
+        let bytes = model.with_statistics(path, own).map_err(|error| wrong(&path.display().to_string(), error.text))?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let mut table = table.clone();
+        table
+            .options
+            .iter_mut()
+            .filter(|(key, _)| key == "batchnorm")
+            .for_each(|(_, value)| "frozen".clone_into(value));
+        let mut loss = open(&table, Some(&bytes), pool.clone(), isolation.cloned())?;
+        if loss.info().params != theta.len() {
+            let text = format!("{} parameters with frozen statistics, {} without", loss.info().params, theta.len());
+            return Err(wrong(&path.display().to_string(), text));
+        }
+        let (mut value, mut ok) = ([f64::NAN], [true]);
+        loss.eval(Batch { theta, ids, loss: &mut value, grad: None, hvp: None, ok: &mut ok, cancel })?;
+        Ok(Some(value[0]).filter(|value| ok[0] && value.is_finite()))
+    }
+
+    /// Puts that loss beside each of a run's points but those that `is_known` says are kept already. What cannot be had
+    /// is said, and hinders nothing.
+    pub fn compare(
+        &self,
+        config: &mut Config,
+        is_known: impl Fn(usize) -> bool,
+        run: (&Arc<Pool>, Option<&Arc<Isolation>>),
+        cancel: &Cancel,
+    ) {
+        for (i, given) in config.plan.given.iter_mut().enumerate().filter(|(i, _)| !is_known(*i)) {
+            match self.loss(i, (&given.theta, None), &config.loss, run, cancel) {
+                Ok(loss) => given.metrics.extend(loss.map(|loss| (OWN_STATISTICS.to_owned(), loss))),
+                Err(error) => tell!("{}: no loss with its own statistics: {error}", given.name),
+            }
+        }
+    }
+}
+
 /// Gives a run the minima of the files that its configuration names.
-pub fn give(config: &mut Config, loss: &dyn Loss) -> Result<()> {
+pub fn give(config: &mut Config, loss: &dyn Loss) -> Result<Statistics> {
     let mut files: Vec<(String, PathBuf)> = Vec::new();
     for pattern in &config.theta {
         for file in matching(pattern, &config.folder)? {
@@ -26,18 +88,22 @@ pub fn give(config: &mut Config, loss: &dyn Loss) -> Result<()> {
         }
     }
     let mut given = Vec::new();
-    for Read { name, rows, has_axis } in read(&files, config, loss)? {
+    let (read, statistics) = read(&files, config, loss)?;
+    for Read { name, rows, has_axis } in read {
         let name_of = |i| if has_axis { format!("{name} row {i}") } else { name.clone() };
-        given.extend(rows.into_iter().enumerate().map(|(i, theta)| Given { name: name_of(i), theta }));
+        let points = rows.into_iter().enumerate();
+        given.extend(points.map(|(i, theta)| Given { name: name_of(i), theta, ..Given::default() }));
     }
-    config.give(given)
+    config.give(given)?;
+    Ok(statistics)
 }
 
-/// The vectors of one file, one after the other, and whether there is one alone, without an axis for it.
-pub fn rows(file: &Path, config: &Config, loss: &dyn Loss) -> Result<(Vec<f64>, bool)> {
-    let read = read(&[(file.display().to_string(), file.to_owned())], config, loss)?;
+/// The vectors of one file, one after the other, whether there is one alone, without an axis for it, and the statistics
+/// that go with each.
+pub fn rows(file: &Path, config: &Config, loss: &dyn Loss) -> Result<(Vec<f64>, bool, Statistics)> {
+    let (read, statistics) = read(&[(file.display().to_string(), file.to_owned())], config, loss)?;
     let has_axis = read.iter().any(|read| read.has_axis);
-    Ok((read.into_iter().flat_map(|read| read.rows).flatten().collect(), !has_axis))
+    Ok((read.into_iter().flat_map(|read| read.rows).flatten().collect(), !has_axis, statistics))
 }
 
 /// The files that a pattern names, sorted, with their names relative to the configuration's folder.
@@ -64,10 +130,13 @@ fn matching(pattern: &str, folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     }
 }
 
-/// Reads files, given with the names that messages have for them.
-fn read(files: &[(String, PathBuf)], config: &Config, loss: &dyn Loss) -> Result<Vec<Read>> {
+fn wrong(name: &str, text: String) -> Error {
+    Error::Config { path: name.into(), text }
+}
+
+/// Reads files, given with the names that messages have for them, and the statistics that go with each of their rows.
+fn read(files: &[(String, PathBuf)], config: &Config, loss: &dyn Loss) -> Result<(Vec<Read>, Statistics)> {
     let (parameters, params) = (loss.parameters()?, loss.info().params);
-    let wrong = |name: &str, text: String| Error::Config { path: name.into(), text };
     let checkpoints = files.iter().map(|(name, path)| Checkpoint::read(path).map_err(|error| wrong(name, error.text)));
     let checkpoints: Vec<Checkpoint> = checkpoints.collect::<Result<_>>()?;
     let model = config.loss.model.as_deref().filter(|model| model.ends_with(".onnx"));
@@ -75,22 +144,29 @@ fn read(files: &[(String, PathBuf)], config: &Config, loss: &dyn Loss) -> Result
         Some(file) => Some(ModelFile::read(Path::new(file)).map_err(|error| wrong(file, error.text))?),
         None => None,
     };
-    agree(&checkpoints, model.as_ref(), config)?;
-    let theta = checkpoints.iter().zip(files).map(|(checkpoint, (name, _))| {
-        let (rows, has_axis) =
-            checkpoint.theta(&parameters, params, model.as_ref()).map_err(|text| wrong(name, text))?;
-        Ok(Read { name: name.clone(), rows, has_axis })
-    });
-    theta.collect()
+    let is_frozen = is_frozen(config, model.is_some());
+    if is_frozen {
+        agree(&checkpoints, model.as_ref())?;
+    }
+    let (mut read, mut own) = (Vec::new(), Vec::new());
+    for (checkpoint, (name, _)) in checkpoints.iter().zip(files) {
+        let found = checkpoint.theta(&parameters, params, model.as_ref()).map_err(|text| wrong(name, text));
+        let (rows, has_axis) = found?;
+        own.resize(own.len() + rows.len(), checkpoint.statistics());
+        read.push(Read { name: name.clone(), rows, has_axis });
+    }
+    let file = config.loss.model.as_ref().map(PathBuf::from).filter(|_| !is_frozen);
+    Ok((read, Statistics { model: file.zip(model), own }))
 }
 
-/// Refuses checkpoints with running statistics of their own where the loss takes those of the model's file.
-fn agree(checkpoints: &[Checkpoint], model: Option<&ModelFile>, config: &Config) -> Result<()> {
+/// Whether the loss takes its statistics from the model's file.
+fn is_frozen(config: &Config, is_file: bool) -> bool {
     let option = config.loss.options.iter().find(|(key, _)| key == "batchnorm").map(|(_, value)| value.as_str());
-    let is_frozen = option.map_or(model.is_some(), |option| option == "frozen");
-    if !is_frozen {
-        return Ok(());
-    }
+    option.map_or(is_file, |option| option == "frozen")
+}
+
+/// Refuses checkpoints with running statistics of their own for a loss that takes those of the model's file.
+fn agree(checkpoints: &[Checkpoint], model: Option<&ModelFile>) -> Result<()> {
     let own = model.map(ModelFile::statistics).unwrap_or_default();
     let files: Vec<_> = checkpoints.iter().map(Checkpoint::tensors).chain([own.as_slice()]).collect();
     let names = differing(&files);

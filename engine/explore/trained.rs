@@ -14,18 +14,20 @@ use crate::search::training::{Trained, train};
 use crate::search::{Descent, Evidence, Minimum, Origin};
 
 /// A point to begin with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Given {
     /// What reports call it: the file it came from.
     pub name: String,
     /// p values.
     pub theta: Vec<f64>,
+    /// What else is known of it; kept beside the loss's metrics, and part of no result.
+    pub metrics: Vec<(String, f64)>,
 }
 
 impl Given {
     /// Refuses what is no point of a loss.
     pub(super) fn check(&self, loss: &dyn Loss) -> Result<()> {
-        let Given { name, theta } = self;
+        let Given { name, theta, .. } = self;
         let (p, found) = (loss.info().params, theta.len());
         if found != p {
             return Err(Error::Argument(format!("{name}: {found} values; the loss has {p} parameters")));
@@ -49,8 +51,11 @@ impl Explorer<'_, '_> {
         let total = origins.len() as u64;
         for (done, origin) in (0..).zip(origins) {
             if !self.landscape.minima.iter().any(|m| m.origin == origin) {
-                let (quenched, before) = self.ended(&origin, done, total)?;
-                self.keep_end(origin, quenched, before)?;
+                let (quenched, mut beside) = self.ended(&origin, done, total)?;
+                if let Origin::Given { index, .. } = origin {
+                    beside.extend(self.plan.given.get(index as usize).into_iter().flat_map(|g| g.metrics.clone()));
+                }
+                self.keep_end(origin, quenched, beside)?;
             }
         }
         Ok(())
@@ -131,7 +136,8 @@ mod tests {
     }
 
     fn given(polish: bool) -> Plan {
-        let point = |name: &str, theta: [f64; 2]| Given { name: name.into(), theta: theta.to_vec() };
+        let point =
+            |name: &str, theta: [f64; 2]| Given { name: name.into(), theta: theta.to_vec(), ..Given::default() };
         Plan {
             given: vec![point("deep", [0.0; 2]), point("side", SIDE), point("off", [1.7, -0.9])],
             polish,
@@ -223,7 +229,10 @@ mod tests {
             loss.info.samples = 0;
             fault
         };
-        let point = |theta: Vec<f64>| Plan { given: vec![Given { name: "a.npy".into(), theta }], ..Plan::default() };
+        let point = |theta: Vec<f64>| Plan {
+            given: vec![Given { name: "a.npy".into(), theta, ..Given::default() }],
+            ..Plan::default()
+        };
         assert_eq!(fault(&point(vec![1.0])), "a.npy: 1 values; the loss has 2 parameters");
         assert_eq!(fault(&point(vec![1.0, f64::NAN])), "a.npy: value 1 is NaN: no point of the loss");
         assert_eq!(

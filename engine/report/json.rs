@@ -1,9 +1,10 @@
 //! `barcode.json`, which programs read and `mpass distance` reads back, and `summary.json`.
 
 use super::Findings;
+use super::words::OWN_STATISTICS;
 use crate::error::{Error, Result};
 use crate::persistence::{Bar, Barcode, Cell, Score};
-use crate::search::{Descent, PassKind, Tally};
+use crate::search::{Descent, Minimum, Origin, PassKind, Tally};
 use crate::store::Space;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -163,12 +164,26 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         space: Space,
         parameters: u64,
         samples: u64,
+        /// Those with running statistics that the loss does not take.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        checkpoints: Vec<Checkpoint<'a>>,
         notes: &'a [String],
     }
+    #[derive(Serialize)]
+    struct Checkpoint<'a> {
+        name: &'a str,
+        loss: f64,
+        loss_with_own_statistics: f64,
+    }
     let landscape = findings.landscape;
-    let minima = |keep: &dyn Fn(&crate::search::Minimum) -> bool| landscape.minima.iter().filter(|m| keep(m)).count();
+    let minima = |keep: &dyn Fn(&Minimum) -> bool| landscape.minima.iter().filter(|m| keep(m)).count();
     let passes = |kind| landscape.paths.iter().filter(|path| path.pass.kind == kind).count();
     let verified = passes(PassKind::VerifiedSaddle);
+    fn checkpoint(m: &Minimum) -> Option<Checkpoint<'_>> {
+        let Origin::Given { name, .. } = &m.origin else { return None };
+        let (_, own) = m.metrics.iter().find(|(name, _)| name == OWN_STATISTICS)?;
+        Some(Checkpoint { name, loss: m.loss, loss_with_own_statistics: *own })
+    }
     let saddles = [("1".to_owned(), verified)];
     let kinds = [("verified saddle".to_owned(), verified), ("path maximum".to_owned(), passes(PassKind::PathMaximum))];
     let summary = Summary {
@@ -195,6 +210,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         space: findings.provenance.space,
         parameters: findings.provenance.parameters,
         samples: findings.provenance.samples,
+        checkpoints: landscape.minima.iter().filter_map(checkpoint).collect(),
         notes: findings.notes,
     };
     let text = serde_json::to_string_pretty(&summary).map_err(unwritten)?;

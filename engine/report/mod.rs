@@ -18,6 +18,7 @@ mod tree;
 mod words;
 
 pub use json::{BarcodeFile, Source};
+pub use words::OWN_STATISTICS;
 
 use crate::error::{Error, Result};
 use crate::persistence::{Barcode, Score};

@@ -73,9 +73,13 @@ fn minima(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize, ink: I
         ("|gradient|".to_owned(), minima.iter().map(|m| short(m.evidence.gradient_norm)).collect()),
     ];
     let names = metric_names(&minima);
-    // There is room for one: how well it does on what it has not seen.
+    let metric = |name: &str, head: &str| (head.to_owned(), metric_column(&minima, name));
+    if names.contains(&words::OWN_STATISTICS) {
+        columns.insert(2, metric(words::OWN_STATISTICS, "own statistics"));
+    }
+    // There is room for one more: how well it does on what it has not seen.
     if let Some(name) = names.iter().find(|name| name.contains("test accuracy")) {
-        columns.push(((*name).to_owned(), metric_column(&minima, name)));
+        columns.push(metric(name, name));
     }
     let remark = |m: &Minimum| remarks(m, bar(m)).join(", ");
     if minima.iter().any(|m| !remark(m).is_empty()) {

@@ -5,6 +5,10 @@ use super::number::{counted, short};
 use crate::persistence::{Bar, DeathKind, Score};
 use crate::search::{Descent, Minimum};
 
+/// The metric of a checkpoint's minimum that is its loss with the running statistics of its own file, where the loss of
+/// the run recomputes them.
+pub const OWN_STATISTICS: &str = "loss with own statistics";
+
 /// The result in one sentence.
 pub fn headline(findings: &Findings<'_>) -> String {
     let births = findings.barcode.counted(0).count() as u64;

@@ -109,6 +109,9 @@ def main():
     for name, state in states.items():
         loss, gradients = reference(module, state, inputs, data, arguments.objective, batchnorm)
         arrays[f"loss/{name}"] = loss
+        if statistics(module):
+            # As the module was evaluated where it was trained.
+            arrays[f"own/{name}"], _ = reference(module, state, inputs, data, arguments.objective, "frozen")
         for initializer, alias in aliases.items():
             if (gradient := gradients.get(alias["name"])) is not None:
                 order = alias["transpose"] or range(gradient.ndim)

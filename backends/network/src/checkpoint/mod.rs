@@ -7,6 +7,7 @@
 mod mapping;
 mod safetensors;
 mod statistics;
+mod substitute;
 
 pub use statistics::differing;
 
@@ -61,6 +62,12 @@ impl ModelFile {
         };
         self.tensors.iter().map(called).filter(|tensor| statistics::is_statistic(&tensor.name)).collect()
     }
+
+    /// The bytes of the file at `path`, which this is, with the running statistics among `tensors` for its own; `None`
+    /// where it has none, or they have not each of them. A fault is the end of a sentence that began with the file.
+    pub fn with_statistics(&self, path: &Path, tensors: &[Tensor]) -> Result<Option<Vec<u8>>, Error> {
+        substitute::with_statistics(self, path, tensors)
+    }
 }
 
 impl Checkpoint {
@@ -109,6 +116,11 @@ impl Checkpoint {
                 Ok((vec![theta], false))
             }
         }
+    }
+
+    /// Its running statistics.
+    pub fn statistics(&self) -> Vec<Tensor> {
+        self.tensors().iter().filter(|tensor| statistics::is_statistic(&tensor.name)).cloned().collect()
     }
 
     /// Its named tensors; none of an array.

@@ -1,0 +1,136 @@
+//! A model's file with the running statistics of a checkpoint: the network as it was evaluated where it was trained.
+//!
+//! Numbers that lie in another file beside the model's come along, so that the bytes are the whole of it.
+
+use super::statistics::is_statistic;
+use super::{ModelFile, Tensor};
+use crate::onnx::messages::{ModelProto, TensorProto, data_type};
+use mountainpass_sdk::Error;
+use prost::Message;
+use std::path::Path;
+
+/// What [`ModelFile::with_statistics`] says.
+pub(super) fn with_statistics(file: &ModelFile, path: &Path, tensors: &[Tensor]) -> Result<Option<Vec<u8>>, Error> {
+    let called = |name: &str| {
+        let alias = file.aliases.iter().find(|alias| alias.initializer == name);
+        alias.map_or_else(|| name.to_owned(), |alias| alias.name.clone())
+    };
+    // An ONNX file as a checkpoint has the initializer's own name.
+    let given = |own: &Tensor| {
+        let other = called(&own.name);
+        tensors.iter().find(|tensor| (tensor.name == other || tensor.name == own.name) && tensor.shape == own.shape)
+    };
+    let statistics = file.tensors.iter().filter(|tensor| tensor.is_real && is_statistic(&called(&tensor.name)));
+    let pairs: Option<Vec<(&str, &Tensor)>> = statistics.map(|own| Some((own.name.as_str(), given(own)?))).collect();
+    let Some(pairs) = pairs.filter(|pairs| !pairs.is_empty()) else { return Ok(None) };
+
+    let bytes = std::fs::read(path).map_err(|error| Error::not_found(error.to_string()))?;
+    let model = ModelProto::decode(&*bytes).map_err(|e| format!("no ONNX file, or a broken one: {e}"));
+    let mut model = model.map_err(Error::argument)?;
+    for message in model.graph.iter_mut().flat_map(|graph| &mut graph.initializer) {
+        let new = pairs.iter().find(|(name, _)| *name == message.name()).map(|(_, tensor)| *tensor);
+        let elsewhere = || file.tensors.iter().find(|tensor| tensor.name == message.name());
+        let is_elsewhere = message.data_location() != 0;
+        if let Some(tensor) = new.or_else(|| elsewhere().filter(|_| is_elsewhere)) {
+            *message = written(tensor, message);
+        }
+    }
+    Ok(Some(model.encode_to_vec()))
+}
+
+/// A tensor's numbers in the place of a message's, in the widest type of their kind: none is rounded.
+fn written(tensor: &Tensor, message: &TensorProto) -> TensorProto {
+    let values = tensor.values.iter();
+    let (data_type, raw): (i32, Vec<u8>) = match message.data_type() {
+        data_type::BOOL => (data_type::BOOL, values.map(|x| u8::from(*x != 0.0)).collect()),
+        _ if tensor.is_real => (data_type::DOUBLE, values.flat_map(|x| x.to_le_bytes()).collect()),
+        _ => (data_type::INT64, values.flat_map(|x| (*x as i64).to_le_bytes()).collect()),
+    };
+    TensorProto {
+        dims: message.dims.clone(),
+        data_type: Some(data_type),
+        name: message.name.clone(),
+        raw_data: Some(raw.into()),
+        ..TensorProto::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Model;
+    use crate::onnx::messages::StringStringEntryProto;
+    use crate::onnx::{OnnxModel, Options};
+
+    fn fixture(name: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    }
+
+    /// What a checkpoint calls the statistics of a file, twice as large.
+    fn doubled(file: &ModelFile) -> Vec<Tensor> {
+        let twice = |tensor: Tensor| Tensor { values: tensor.values.iter().map(|x| 2.0 * x).collect(), ..tensor };
+        file.statistics().into_iter().map(twice).collect()
+    }
+
+    #[test]
+    fn a_file_takes_statistics_by_their_name_and_keeps_all_else() {
+        for name in ["cnn-plain.onnx", "export/model.onnx"] {
+            let path = fixture(name);
+            let file = ModelFile::read(&path).unwrap();
+            let new = doubled(&file);
+            assert!(new.iter().filter(|tensor| tensor.is_real).count() >= 2, "{name}");
+            let bytes = file.with_statistics(&path, &new).unwrap().unwrap();
+            let (was, is) = (
+                OnnxModel::open(&path, &Options::default()).unwrap(),
+                OnnxModel::read(bytes.into(), None, &Options::default()).unwrap(),
+            );
+            assert_eq!((was.parameters(), was.start(0)), (is.parameters(), is.start(0)));
+            for tensor in &file.tensors {
+                let (before, after) =
+                    (was.initializer(&tensor.name).unwrap().1, is.initializer(&tensor.name).unwrap().1);
+                let alias = file.aliases.iter().find(|alias| alias.initializer == tensor.name);
+                let called = alias.map_or(&tensor.name, |alias| &alias.name);
+                match new.iter().find(|new| new.name == *called && new.is_real) {
+                    Some(new) => assert_eq!(after, new.values, "{name}: {called}"),
+                    None => assert_eq!(after, before, "{name}: {called}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_made_of_a_part_of_the_statistics_or_of_none() {
+        let path = fixture("export/model.onnx");
+        let file = ModelFile::read(&path).unwrap();
+        let mut new = doubled(&file);
+        new.retain(|tensor| tensor.name.ends_with("running_mean"));
+        assert_eq!(file.with_statistics(&path, &new), Ok(None));
+        let path = fixture("mlp-plain.onnx");
+        assert_eq!(ModelFile::read(&path).unwrap().with_statistics(&path, &new), Ok(None));
+    }
+
+    #[test]
+    fn numbers_beside_the_file_come_along() {
+        let whole = fixture("export/model.onnx");
+        let mut model = ModelProto::decode(&*std::fs::read(&whole).unwrap()).unwrap();
+        let folder = std::env::temp_dir().join(format!("mountainpass-substitute-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut beside = Vec::new();
+        for tensor in &mut model.graph.as_mut().unwrap().initializer {
+            let Some(raw) = tensor.raw_data.take() else { continue };
+            let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.into()), value: Some(value) };
+            tensor.external_data = vec![entry("location", "numbers".into()), entry("offset", beside.len().to_string())];
+            tensor.data_location = Some(1);
+            beside.extend(raw);
+        }
+        assert!(!beside.is_empty());
+        std::fs::write(folder.join("numbers"), beside).unwrap();
+        let path = folder.join("model.onnx");
+        std::fs::write(&path, model.encode_to_vec()).unwrap();
+        let file = ModelFile::read(&path).unwrap();
+        let bytes = file.with_statistics(&path, &doubled(&file)).unwrap().unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        let model = OnnxModel::read(bytes.into(), None, &Options::default()).unwrap();
+        assert_eq!(model.start(0), OnnxModel::open(&whole, &Options::default()).unwrap().start(0));
+    }
+}
