@@ -14,7 +14,6 @@ mod objective;
 pub mod onnx;
 pub mod problem;
 mod start;
-mod symmetry;
 
 pub use data::{Channels, Dataset, Feed, Input, Layout, Normalise, Samples, Targets, Values, npz};
 pub use mlp::{Activation, Layer, Mlp};

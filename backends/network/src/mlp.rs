@@ -3,8 +3,7 @@
 //! Theta is one flat vector: layer after layer the weight `[outputs][inputs]` in C order, then the bias `[outputs]`,
 //! as in torch's `Sequential` of `Linear` layers. The activation stands between layers, not after the last.
 
-use mountainpass_sdk::{Error, Parameter};
-use sha2::{Digest, Sha256};
+use mountainpass_sdk::Error;
 
 /// What is applied to every hidden unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,25 +154,6 @@ impl Mlp {
     pub fn params(&self) -> usize {
         self.layers[self.layers.len() - 1].end()
     }
-
-    /// The named blocks of theta: `layers.0.weight`, `layers.0.bias` and so on.
-    pub fn parameters(&self) -> Vec<Parameter> {
-        let block = |i: usize, kind: &str, shape: Vec<u64>, offset: usize| Parameter {
-            name: format!("layers.{i}.{kind}"),
-            shape,
-            offset: offset as u64,
-        };
-        let blocks = self.layers.iter().enumerate().flat_map(|(i, l)| {
-            let (inputs, outputs) = (l.inputs as u64, l.outputs as u64);
-            [block(i, "weight", vec![outputs, inputs], l.weight), block(i, "bias", vec![outputs], l.bias)]
-        });
-        blocks.collect()
-    }
-
-    /// SHA-256 of the specification, in hexadecimal.
-    pub fn hash(&self) -> String {
-        hex(Sha256::digest(self.to_string().as_bytes()).as_slice())
-    }
 }
 
 impl std::fmt::Display for Mlp {
@@ -208,20 +188,6 @@ mod tests {
             let _ = Mlp::parse(&text);
             let _ = Mlp::parse(&tail);
         }
-    }
-
-    #[test]
-    fn blocks_tile_theta_in_order() {
-        let mlp = Mlp::parse("mlp:64-8-10:tanh").unwrap();
-        let mut end = 0;
-        for block in mlp.parameters() {
-            assert_eq!(block.offset, end, "{}", block.name);
-            end += block.shape.iter().product::<u64>();
-        }
-        assert_eq!(end as usize, mlp.params());
-        assert_eq!(mlp.params(), 64 * 8 + 8 + 8 * 10 + 10);
-        assert_eq!(mlp.parameters()[2].name, "layers.1.weight");
-        assert_eq!(mlp.parameters()[2].shape, [10, 8]);
     }
 
     #[test]

@@ -51,12 +51,32 @@ fn blocks_tile_theta_and_have_names_of_their_own() {
 }
 
 #[test]
-fn a_perceptron_starts_where_the_fast_one_does() {
+fn a_perceptron_has_the_layout_that_its_own_kernels_read() {
     for spec in ["mlp:5-4-3:relu", "mlp:5-4-4-3:tanh"] {
         let (built, mlp) = (Built::parse(spec).unwrap(), Mlp::parse(spec).unwrap());
-        assert_eq!(built.start(3).unwrap(), mlp.start(3));
-        assert_eq!(built.parameters(), mlp.parameters());
-        assert_eq!(built.hash(), mlp.hash());
+        let block = |i: usize, kind: &str, shape: &[usize], offset: usize| Parameter {
+            name: format!("layers.{i}.{kind}"),
+            shape: shape.iter().map(|d| *d as u64).collect(),
+            offset: offset as u64,
+        };
+        let blocks = mlp.layers().iter().enumerate().flat_map(|(i, l)| {
+            [block(i, "weight", &[l.outputs, l.inputs], l.weight), block(i, "bias", &[l.outputs], l.bias)]
+        });
+        assert_eq!(built.parameters(), blocks.collect::<Vec<Parameter>>());
+    }
+}
+
+#[test]
+fn starts_have_the_stated_variance_and_bias() {
+    for (spec, first) in [("mlp:100-200-10:relu", 2.0 / 100.0), ("mlp:100-200-10:tanh", 2.0 / 300.0)] {
+        let theta = Built::parse(spec).unwrap().start(7).unwrap();
+        for (layer, variance) in Mlp::parse(spec).unwrap().layers().iter().zip([first, 2.0 / 210.0]) {
+            let w = &theta[layer.weight..layer.bias];
+            let seen = w.iter().map(|x| x * x).sum::<f64>() / w.len() as f64;
+            // The relative deviation of a sample variance is sqrt(2/n): n >= 2,000, five deviations.
+            assert!((seen / variance - 1.0).abs() < 5.0 * (2.0 / w.len() as f64).sqrt(), "{spec}: {seen}");
+            assert!(theta[layer.bias..layer.end()].iter().all(|b| *b == 0.01));
+        }
     }
 }
 
