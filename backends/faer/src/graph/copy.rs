@@ -9,8 +9,17 @@ use mountainpass_sdk::Error;
 pub(super) struct Walk {
     sizes: Vec<usize>,
     strides: Vec<isize>,
-    /// An outer axis along which the other side is contiguous while the last is not: a transposition.
-    turned: Option<usize>,
+    turned: Option<Turned>,
+}
+
+/// A transposition: the other side is contiguous along an outer axis, not along the last.
+#[derive(Debug)]
+struct Turned {
+    axis: usize,
+    /// The sizes with 1 for both of these axes.
+    others: Vec<usize>,
+    /// How far apart neighbours are on this side.
+    here: Vec<isize>,
 }
 
 /// Sides of the squares in which a transposition goes: two of them fit the first cache.
@@ -22,10 +31,15 @@ impl Walk {
         let sizes = collapse(shape, &mut all);
         let [strides] = all;
         let last = sizes.len() - 1;
-        let turned = match strides[last] {
+        let axis = match strides[last] {
             0 | 1 => None,
             _ => (0..last).find(|axis| strides[*axis] == 1),
         };
+        let turned = axis.map(|axis| {
+            let mut others = sizes.clone();
+            (others[axis], others[last]) = (1, 1);
+            Turned { axis, others, here: steps(&sizes) }
+        });
         Walk { sizes, strides, turned }
     }
 
@@ -41,8 +55,8 @@ impl Walk {
     pub(super) fn gather<E: Copy>(&self, from: &[E], offset: usize, out: &mut [E]) {
         let last = self.sizes.len() - 1;
         let (n, stride) = (self.sizes[last], self.strides[last]);
-        if let Some(axis) = self.turned {
-            return self.transpose(axis, from, offset, out);
+        if let Some(turned) = &self.turned {
+            return self.transpose(turned, from, offset, out);
         }
         self.rows(offset, |here, there| {
             let out = &mut out[here..here + n];
@@ -60,17 +74,15 @@ impl Walk {
         });
     }
 
-    /// Squares of the last axis and `axis`, which is contiguous on the other side.
-    fn transpose<E: Copy>(&self, axis: usize, from: &[E], offset: usize, out: &mut [E]) {
+    /// Goes in squares of the last axis and the turned one.
+    fn transpose<E: Copy>(&self, turned: &Turned, from: &[E], offset: usize, out: &mut [E]) {
+        let Turned { axis, others, here } = turned;
         let last = self.sizes.len() - 1;
-        let here = steps(&self.sizes);
-        let (rows, columns) = (self.sizes[axis], self.sizes[last]);
-        let (across, step) = (self.strides[last], here[axis] as usize);
-        let mut others = self.sizes.clone();
-        (others[axis], others[last]) = (1, 1);
+        let (rows, columns) = (self.sizes[*axis], self.sizes[last]);
+        let (across, step) = (self.strides[last], here[*axis] as usize);
         for i in 0..others.iter().product() {
-            let to = place(i, &others, &here) as usize;
-            let start = offset.wrapping_add_signed(place(i, &others, &self.strides));
+            let to = place(i, others, here) as usize;
+            let start = offset.wrapping_add_signed(place(i, others, &self.strides));
             for r in (0..rows).step_by(SQUARE) {
                 let r_end = rows.min(r + SQUARE);
                 for c in (0..columns).step_by(SQUARE) {
