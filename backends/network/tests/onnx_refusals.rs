@@ -74,7 +74,7 @@ fn refusal_with(model: &ModelProto, options: &Options) -> String {
 #[test]
 fn an_operator_that_is_not_supported_is_named_with_node_and_opset() {
     const SUPPORTED: &str =
-        "supported are Abs, Add, And, AveragePool, BatchNormalization, Cast, CastLike, Ceil, Celu, ";
+        "supported are Abs, Add, And, Attention, AveragePool, BatchNormalization, Cast, CastLike, Ceil, Celu, ";
     let nodes = vec![node("MatMul", &["x", "w"], "h"), node("STFT", &["h"], "y")];
     let text = refusal(&model(input(&["n", "4"]), nodes, vec![weight("w", &[4, 2], 8)]));
     let start = format!("node \"node_y\" (STFT, opset 17): the operator STFT is not supported; {SUPPORTED}");

@@ -1,5 +1,6 @@
 //! The operators that are read, and where each is written with the graph's own.
 
+mod attention;
 mod elementwise;
 mod known;
 mod normalisation;
@@ -62,6 +63,7 @@ const TABLE: &[(&[&str], Lower)] = &[
     (&["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1"], reduction::reduce),
     (&["ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"], reduction::reduce),
     (&["Softmax", "LogSoftmax"], reduction::softmax),
+    (&["Attention"], attention::attention),
     (&["RNN", "GRU", "LSTM"], recurrent::recurrent),
     (&["BatchNormalization"], normalisation::batch),
     (&["LayerNormalization", "RMSNormalization"], normalisation::layer),

@@ -64,7 +64,14 @@ pub(super) fn pad(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
 }
 
 /// Borders of one number along one axis.
-fn along(l: &mut Lowering<'_>, x: Id, axis: usize, before: i64, total: i64, value: f64) -> Result<Id, Error> {
+pub(super) fn along(
+    l: &mut Lowering<'_>,
+    x: Id,
+    axis: usize,
+    before: i64,
+    total: i64,
+    value: f64,
+) -> Result<Id, Error> {
     let mut shape = l.graph.shape(x).to_vec();
     let size = shape[axis] as i64;
     let (first, last) = ((-before).max(0), (total - before).min(size));
