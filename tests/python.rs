@@ -164,7 +164,11 @@ def f(x):
     global calls
     calls += 1
     if calls == 3000:
-        for _ in range(often): os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        if often == 2:
+            # Two signals that come before the first is answered are one.
+            while signal.getsignal(signal.SIGINT) is not before: pass
+            os.kill(os.getpid(), signal.SIGINT)
     return himmelblau(x)
 before = signal.getsignal(signal.SIGINT)
 first = mpass.barcode(f, 2, box=(-6, 6), starts=20)
