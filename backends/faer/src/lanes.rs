@@ -14,6 +14,8 @@ pub trait Lanes: Copy {
 
     fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
 
+    fn minus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
     /// The whole vectors at the beginning of a slice.
     fn vectors<S: Simd>(x: &[Self]) -> &[Self::Vector<S>];
 
@@ -26,7 +28,7 @@ pub trait Lanes: Copy {
 }
 
 macro_rules! lanes {
-    ($type:ident, $vector:ident, $splat:ident, $fma:ident, $add:ident, $vectors:ident, $vectors_mut:ident) => {
+    ($type:ident, $vector:ident, $splat:ident, $fma:ident, $add:ident, $sub:ident, $vectors:ident, $vectors_mut:ident) => {
         impl Lanes for $type {
             type Vector<S: Simd> = S::$vector;
 
@@ -46,6 +48,11 @@ macro_rules! lanes {
             }
 
             #[inline(always)]
+            fn minus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$sub(a, b)
+            }
+
+            #[inline(always)]
             fn vectors<S: Simd>(x: &[$type]) -> &[S::$vector] {
                 S::$vectors(x).0
             }
@@ -58,5 +65,5 @@ macro_rules! lanes {
     };
 }
 
-lanes!(f32, f32s, splat_f32s, mul_add_e_f32s, add_f32s, as_simd_f32s, as_mut_simd_f32s);
-lanes!(f64, f64s, splat_f64s, mul_add_e_f64s, add_f64s, as_simd_f64s, as_mut_simd_f64s);
+lanes!(f32, f32s, splat_f32s, mul_add_e_f32s, add_f32s, sub_f32s, as_simd_f32s, as_mut_simd_f32s);
+lanes!(f64, f64s, splat_f64s, mul_add_e_f64s, add_f64s, sub_f64s, as_simd_f64s, as_mut_simd_f64s);

@@ -2,14 +2,13 @@
 //!
 //! In: a graph, the outputs wanted of it, and what stands behind its sources. Out: the outputs' arrays. `plan` prepares a
 //! graph once: nodes nobody needs are dropped, moved elements become views (`view`), element-wise operators and sums of them
-//! join into chains (`group`, `fuse`, `chain`), everything else is one kernel (`product`, `convolve`, `direct`, `reduce`, `copy`, `pool`), and
+//! join into chains (`group`, `fuse`, `chain`), everything else is one kernel (`product`, `convolve`, `reduce`, `copy`, `pool`), and
 //! buffers are shared out by liveness (`lower`). `run` then walks the steps. Every kernel adds in one fixed order: the bits
 //! of a result depend on the inputs and the machine only.
 
 mod chain;
 mod convolve;
 mod copy;
-mod direct;
 mod each;
 mod fuse;
 mod group;

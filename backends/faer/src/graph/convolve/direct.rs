@@ -6,10 +6,10 @@
 //! adjoint by the image is the same convolution with the kernel turned round; the adjoint by the kernel keeps a block of
 //! the kernel in registers while the pixels of an image go by.
 
-use super::convolve::Convolution;
+use super::{Convolution, Method, Task};
 use crate::real::Real;
 use crate::sums::grow;
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 /// A convolution that this file can do, seen from the side that is scattered: the result is `rows x columns x outputs`.
 #[derive(Clone, Copy, Debug)]
@@ -25,66 +25,12 @@ pub(super) struct Direct {
     plane: usize,
 }
 
-/// What is computed.
-enum Task<'a, T> {
-    /// The result from image and kernel; the kernel is `[taps][3][channels][outputs]`, or, turned round, that of the
-    /// convolution whose adjoint is taken.
-    Result { x: &'a [T], w: &'a [T], turned: bool, y: &'a mut [T] },
-    /// The kernel from image and result.
-    Kernel { x: &'a [T], y: &'a [T], w: &'a mut [T] },
-}
-
-/// Scratch for the padded image and the packed kernel.
-struct Job<'a, 'b, T> {
-    direct: Direct,
-    task: Task<'a, T>,
-    scratch: &'b mut [Vec<T>; 2],
-}
-
-impl<T: Real> WithSimd for Job<'_, '_, T> {
-    /// Whether it was done: not where the machine has no vectors or the channels do not fill them.
-    type Output = bool;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> bool {
-        if S::IS_SCALAR {
-            return false;
-        }
-        let Job { direct, task, scratch } = self;
-        match task {
-            Task::Result { x, w, turned, y } => direct.result(simd, x, w, turned, y, scratch),
-            Task::Kernel { x, y, w } => direct.kernel(simd, x, y, w, scratch),
-        }
-    }
-}
-
-/// The result of a convolution; `false` if it is left to products.
-pub(super) fn result<T: Real>(of: &Convolution, x: &[T], w: &[T], y: &mut [T], scratch: &mut [Vec<T>; 2]) -> bool {
-    let Some(direct) = Direct::new(of) else { return false };
-    let task = Task::Result { x, w, turned: false, y };
-    pulp::Arch::new().dispatch(Job { direct, task, scratch })
-}
-
-/// Its adjoint by the image.
-pub(super) fn image<T: Real>(of: &Convolution, y: &[T], w: &[T], x: &mut [T], scratch: &mut [Vec<T>; 2]) -> bool {
-    let Some(direct) = Direct::new(of).map(Direct::adjoint) else { return false };
-    let task = Task::Result { x: y, w, turned: true, y: x };
-    pulp::Arch::new().dispatch(Job { direct, task, scratch })
-}
-
-/// Its adjoint by the kernel.
-pub(super) fn kernel<T: Real>(of: &Convolution, x: &[T], y: &[T], w: &mut [T], scratch: &mut [Vec<T>; 2]) -> bool {
-    let Some(direct) = Direct::new(of) else { return false };
-    let task = Task::Kernel { x, y, w };
-    pulp::Arch::new().dispatch(Job { direct, task, scratch })
-}
-
 /// Less than a third of the channels of wide planes may be zeros.
 fn plane(channels: usize) -> usize {
     if 3 * channels > 2 * channels.next_multiple_of(16) { 16 } else { 4 }
 }
 
-impl Direct {
+impl Method for Direct {
     fn new(of: &Convolution) -> Option<Direct> {
         let window = of.window;
         let fits = window.kernel[1] == 3
@@ -97,12 +43,21 @@ impl Direct {
         fits.then_some(Direct { image: [height, width, channels], result, begin, taps, plane })
     }
 
-    /// The convolution that takes derivatives by the result to those by the image.
     fn adjoint(self) -> Direct {
         let begin = [self.taps - 1 - self.begin[0], 2 - self.begin[1]];
         Direct { image: self.result, result: self.image, begin, plane: plane(self.result[2]), ..self }
     }
 
+    #[inline(always)]
+    fn run<T: Real, S: Simd>(self, simd: S, task: &mut Task<'_, T>, scratch: &mut [Vec<T>; 2]) -> bool {
+        match task {
+            Task::Result { x, w, turned, y } => self.result(simd, x, w, *turned, y, scratch),
+            Task::Kernel { x, y, w } => self.kernel(simd, x, y, w, scratch),
+        }
+    }
+}
+
+impl Direct {
     fn planes(&self) -> usize {
         self.image[2].div_ceil(self.plane)
     }
@@ -370,71 +325,6 @@ impl Direct {
             for (to, sum) in block.iter_mut().zip(sums.as_flattened()) {
                 *to = T::plus(simd, *to, *sum);
             }
-        }
-    }
-}
-
-#[cfg(all(test, target_arch = "x86_64"))]
-mod tests {
-    use super::*;
-    use mountainpass_network::graph::op::Window;
-
-    /// What a machine computes that has AVX2 and no wider vectors; nothing without AVX2.
-    fn narrow<T: Real>(direct: Direct, task: Task<'_, T>) -> Option<bool> {
-        let scratch = &mut [Vec::new(), Vec::new()];
-        pulp::x86::V3::try_new().map(|simd| Simd::vectorize(simd, Job { direct, task, scratch }))
-    }
-
-    fn wave<T: Real>(count: usize) -> Vec<T> {
-        (0..count).map(|i| T::of((i as f64 * 0.7).sin())).collect()
-    }
-
-    fn close<T: Real>(plain: &[f64], got: &[T], tolerance: f64) {
-        for (k, (a, b)) in plain.iter().zip(got).enumerate() {
-            assert!((a - b.to_f64()).abs() <= tolerance, "number {k}: {a} without vectors, {} with AVX2", b.to_f64());
-        }
-    }
-
-    fn agrees<T: Real>([height, width, c, o]: [usize; 4], tolerance: f64) {
-        let window = Window { kernel: [3, 3], strides: [1, 1], dilations: [1, 1], begin: [1, 1], end: [1, 1] };
-        let of = Convolution { window, groups: 1, image: [1, height, width, c], result: [height, width, o] };
-        let direct = Direct::new(&of).unwrap();
-        let (x, w, y) = (wave::<T>(height * width * c), wave::<T>(9 * c * o), wave::<T>(height * width * o));
-        let [mut result, mut image, mut kernel] = [y.len(), x.len(), w.len()].map(|n| vec![0.0; n]);
-        for (place, tap) in (0..height * width).flat_map(|place| (0..9).map(move |tap| (place, tap))) {
-            let (row, column) = (place / width + tap / 3, place % width + tap % 3);
-            if (1..=height).contains(&row) && (1..=width).contains(&column) {
-                let seen = (row - 1) * width + column - 1;
-                for (i, j) in (0..c).flat_map(|i| (0..o).map(move |j| (i, j))) {
-                    let (a, b, k) = (seen * c + i, place * o + j, (tap * c + i) * o + j);
-                    result[b] += x[a].to_f64() * w[k].to_f64();
-                    image[a] += y[b].to_f64() * w[k].to_f64();
-                    kernel[k] += x[a].to_f64() * y[b].to_f64();
-                }
-            }
-        }
-        let mut got = vec![T::ZERO; y.len()];
-        if let Some(done) = narrow(direct, Task::Result { x: &x, w: &w, turned: false, y: &mut got }) {
-            assert!(done, "the result was left to products");
-            close(&result, &got, tolerance);
-        }
-        let mut got = vec![T::ZERO; x.len()];
-        if narrow(direct.adjoint(), Task::Result { x: &y, w: &w, turned: true, y: &mut got }).is_some_and(|done| done) {
-            close(&image, &got, tolerance);
-        }
-        let mut got = vec![T::ZERO; w.len()];
-        if let Some(done) = narrow(direct, Task::Kernel { x: &x, y: &y, w: &mut got }) {
-            assert!(done, "the kernel's derivatives were left to products");
-            close(&kernel, &got, tolerance);
-        }
-    }
-
-    #[test]
-    fn narrow_vectors_agree_with_plain_loops() {
-        for shape in [[5, 7, 16, 16], [3, 9, 32, 48], [6, 6, 14, 64], [4, 13, 64, 16], [6, 9, 3, 16]] {
-            // Sums of some hundred products below 1.
-            agrees::<f64>(shape, 1e-12);
-            agrees::<f32>(shape, 1e-3);
         }
     }
 }

@@ -1,11 +1,19 @@
 //! Convolutions of any kernel, stride, dilation and groups: the windows of one image side by side (im2col), then one
-//! product, so that what is laid out stays in the second cache. Kernels three taps wide that move by 1 are left to `direct`. Kernels of one tap are products of whole batches.
+//! product, so that what is laid out stays in the second cache. Kernels of one tap are products of whole batches. Kernels
+//! of 3x3 taps that move by 1 are left to `winograd`, or, as all that are three taps wide, to `direct`.
 
-use super::direct;
+mod direct;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod plain;
+mod winograd;
+
+use self::direct::Direct;
+use self::winograd::Winograd;
 use super::product::{into, rows};
 use crate::real::{Real, vectorised};
 use crate::sums::grow;
 use mountainpass_network::graph::op::Window;
+use pulp::{Simd, WithSimd};
 
 /// A convolution and its two adjoints.
 #[derive(Debug)]
@@ -26,6 +34,61 @@ pub(super) enum Wanted {
     Kernel,
 }
 
+/// What a method of convolution computes.
+enum Task<'a, T> {
+    /// The result from image and kernel; the kernel is `[taps][3][channels][outputs]`, or, turned round, that of the
+    /// convolution whose adjoint is taken.
+    Result { x: &'a [T], w: &'a [T], turned: bool, y: &'a mut [T] },
+    /// The kernel from image and result.
+    Kernel { x: &'a [T], y: &'a [T], w: &'a mut [T] },
+}
+
+/// A way to do some convolutions with the vectors of the machine.
+trait Method: Copy {
+    /// If it is one of those convolutions.
+    fn new(of: &Convolution) -> Option<Self>;
+
+    /// The convolution that takes derivatives by the result to those by the image.
+    fn adjoint(self) -> Self;
+
+    /// Whether it was done: not where the channels do not fill the vectors.
+    fn run<T: Real, S: Simd>(self, simd: S, task: &mut Task<'_, T>, scratch: &mut [Vec<T>; 2]) -> bool;
+}
+
+struct Job<'a, 'b, M, T> {
+    method: M,
+    task: &'a mut Task<'b, T>,
+    scratch: &'a mut [Vec<T>; 2],
+}
+
+impl<M: Method, T: Real> WithSimd for Job<'_, '_, M, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
+        !S::IS_SCALAR && self.method.run(simd, self.task, self.scratch)
+    }
+}
+
+impl<T: Real> Task<'_, T> {
+    /// The method for this side of a convolution.
+    fn side<M: Method>(&self, of: &Convolution) -> Option<M> {
+        let method = M::new(of)?;
+        Some(if matches!(self, Task::Result { turned: true, .. }) { method.adjoint() } else { method })
+    }
+
+    /// Whether a method did it.
+    fn done_by<M: Method>(&mut self, of: &Convolution, scratch: &mut [Vec<T>; 2]) -> bool {
+        let Some(method) = self.side::<M>(of) else { return false };
+        pulp::Arch::new().dispatch(Job { method, task: self, scratch })
+    }
+
+    /// Whether any method did it.
+    fn done(mut self, of: &Convolution, scratch: &mut [Vec<T>; 2]) -> bool {
+        self.done_by::<Winograd>(of, scratch) || self.done_by::<Direct>(of, scratch)
+    }
+}
+
 impl Convolution {
     fn taps(&self) -> usize {
         self.window.kernel[0] * self.window.kernel[1]
@@ -44,7 +107,7 @@ impl Convolution {
 
     /// `result = image * kernel`.
     pub(super) fn result<T: Real>(&self, x: &[T], w: &[T], y: &mut [T], scratch: &mut [Vec<T>; 2]) {
-        if direct::result(self, x, w, y, scratch) {
+        if (Task::Result { x, w, turned: false, y }).done(self, scratch) {
             return;
         }
         let scratch = &mut scratch[0];
@@ -68,7 +131,7 @@ impl Convolution {
 
     /// The adjoint by the image.
     pub(super) fn image<T: Real>(&self, y: &[T], w: &[T], x: &mut [T], scratch: &mut [Vec<T>; 2]) {
-        if direct::image(self, y, w, x, scratch) {
+        if (Task::Result { x: y, w, turned: true, y: x }).done(self, scratch) {
             return;
         }
         let scratch = &mut scratch[0];
@@ -95,7 +158,7 @@ impl Convolution {
 
     /// The adjoint by the kernel; images are added in their order.
     pub(super) fn kernel<T: Real>(&self, x: &[T], y: &[T], w: &mut [T], scratch: &mut [Vec<T>; 2]) {
-        if direct::kernel(self, x, y, w, scratch) {
+        if (Task::Kernel { x, y, w }).done(self, scratch) {
             return;
         }
         let scratch = &mut scratch[0];
