@@ -4,6 +4,9 @@ use crate::real::{Real, vectorised};
 use crate::sums::grow;
 use mountainpass_network::graph::op::Window;
 
+/// Channels that are compared at once.
+const BLOCK: usize = 16;
+
 /// A window on images of a size.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -209,18 +212,23 @@ impl Pool {
             for (place, ((out, past_out), g)) in places.enumerate() {
                 let x = square(x, row, c, place);
                 let ((o0, o1), (o2, o3)) = (out.split_at_mut(c), past_out.split_at_mut(c));
-                let (o1, o3) = (&mut o1[..c], &mut o3[..c]);
-                for i in 0..c {
-                    let second = is_better(x[1][i], x[0][i]);
-                    let best = if second { x[1][i] } else { x[0][i] };
-                    let third = is_better(x[2][i], best);
-                    let best = if third { x[2][i] } else { best };
-                    let fourth = is_better(x[3][i], best);
-                    let g = g[i];
-                    o0[i] = if second | third | fourth { T::ZERO } else { g };
-                    o1[i] = if second & !(third | fourth) { g } else { T::ZERO };
-                    o2[i] = if third & !fourth { g } else { T::ZERO };
-                    o3[i] = if fourth { g } else { T::ZERO };
+                let mut out = [o0, o1, o2, o3];
+                let whole = c - c % BLOCK;
+                for first in (0..whole).step_by(BLOCK) {
+                    // In registers, so that nothing that is written can be what is read next.
+                    let mut pixels = [[T::ZERO; BLOCK]; 4];
+                    pixels.iter_mut().zip(x).for_each(|(to, x)| to.copy_from_slice(&x[first..first + BLOCK]));
+                    let mut share = [T::ZERO; BLOCK];
+                    share.copy_from_slice(&g[first..first + BLOCK]);
+                    for i in 0..BLOCK {
+                        let all = place_one([pixels[0][i], pixels[1][i], pixels[2][i], pixels[3][i]], share[i]);
+                        pixels.iter_mut().zip(all).for_each(|(to, all)| to[i] = all);
+                    }
+                    out.iter_mut().zip(pixels).for_each(|(to, all)| to[first..first + BLOCK].copy_from_slice(&all));
+                }
+                for i in whole..c {
+                    let all = place_one(x.map(|x| x[i]), g[i]);
+                    out.iter_mut().zip(all).for_each(|(to, all)| to[i] = all);
                 }
             }
         }
@@ -243,6 +251,18 @@ impl Pool {
 #[inline(always)]
 fn square<T>(rows: &[T], row: usize, c: usize, place: usize) -> [&[T]; 4] {
     [0, c, row, row + c].map(|start| &rows[start + 2 * place * c..][..c])
+}
+
+/// `g` where the first of the largest of four pixels is, 0 elsewhere.
+#[inline(always)]
+fn place_one<T: Real>(x: [T; 4], g: T) -> [T; 4] {
+    let second = is_better(x[1], x[0]);
+    let best = if second { x[1] } else { x[0] };
+    let third = is_better(x[2], best);
+    let best = if third { x[2] } else { best };
+    let fourth = is_better(x[3], best);
+    let pick = |here: bool| if here { g } else { T::ZERO };
+    [pick(!(second | third | fourth)), pick(second & !(third | fourth)), pick(third & !fourth), pick(fourth)]
 }
 
 /// Whether `x` replaces the best before it: the first of equals stays, what is undefined wins.

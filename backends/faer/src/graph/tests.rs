@@ -130,7 +130,8 @@ fn cases() -> Vec<Case> {
             }
         }
         let height = if window == SQUARES { 4 } else { 5 };
-        let (x, y) = ([2, height, 6, 2], [2, window.places(0, height), window.places(1, 6), 2]);
+        let c = if window == SQUARES { 19 } else { 2 };
+        let (x, y) = ([2, height, 6, c], [2, window.places(0, height), window.places(1, 6), c]);
         cases.push(op("SumPool", &[&x], Op::SumPool(window)));
         cases.push(op("SumUnpool", &[&y], Op::SumUnpool { window, size: [height, 6] }));
         cases.push(case(format!("MaxPool {window:?}"), &[&x], (-1.0, 1.0), move |g, x| g.max_pool(x[0], window)));
