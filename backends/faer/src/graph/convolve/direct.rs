@@ -6,7 +6,7 @@
 //! adjoint by the image is the same convolution with the kernel turned round; the adjoint by the kernel keeps a block of
 //! the kernel in registers while the pixels of an image go by.
 
-use super::{Convolution, Method, Task};
+use super::{Convolution, Method, Task, add_outer};
 use crate::real::Real;
 use crate::sums::grow;
 use pulp::Simd;
@@ -211,12 +211,7 @@ impl Direct {
                                     #[inline(always)]
                                     |v| run[k * V + v],
                                 );
-                                for p in 0..P {
-                                    let x = T::splat(simd, window[p * C + k]);
-                                    for v in 0..V {
-                                        sums[p][v] = T::multiply_add(simd, x, w[v], sums[p][v]);
-                                    }
-                                }
+                                add_outer(simd, &mut sums, (window, k, C), w);
                             }
                         }
                     }
@@ -314,12 +309,7 @@ impl Direct {
                         #[inline(always)]
                         |v| y[v],
                     );
-                    for r in 0..R {
-                        let x = T::splat(simd, x[r]);
-                        for v in 0..V {
-                            sums[r][v] = T::multiply_add(simd, x, y[v], sums[r][v]);
-                        }
-                    }
+                    add_outer(simd, &mut sums, (x, 0, 1), y);
                 }
             }
             for (to, sum) in block.iter_mut().zip(sums.as_flattened()) {

@@ -70,6 +70,22 @@ impl<M: Method, T: Real> WithSimd for Job<'_, '_, M, T> {
     }
 }
 
+/// Adds `P` numbers, `step` apart from `x[first]` on, times `V` vectors: what every sum over channels is made of.
+#[inline(always)]
+fn add_outer<T: Real, S: Simd, const P: usize, const V: usize>(
+    simd: S,
+    sums: &mut [[T::Vector<S>; V]; P],
+    (x, first, step): (&[T], usize, usize),
+    w: [T::Vector<S>; V],
+) {
+    for p in 0..P {
+        let x = T::splat(simd, x[p * step + first]);
+        for v in 0..V {
+            sums[p][v] = T::multiply_add(simd, x, w[v], sums[p][v]);
+        }
+    }
+}
+
 impl<T: Real> Task<'_, T> {
     /// The method for this side of a convolution.
     fn side<M: Method>(&self, of: &Convolution) -> Option<M> {

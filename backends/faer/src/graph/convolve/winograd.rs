@@ -7,7 +7,7 @@
 //! The adjoint by the kernel is `G' (B' d B * A y A') G`, summed over the tiles. Sums of f32 are as exact as the direct
 //! ones: fewer terms are added, which makes up for the differences.
 
-use super::{Convolution, Method, Task};
+use super::{Convolution, Method, Task, add_outer};
 use crate::real::Real;
 use crate::sums::grow;
 use mountainpass_network::graph::op::Window;
@@ -135,24 +135,25 @@ impl Winograd {
         self.images * self.result[0].div_ceil(2) * self.result[1].div_ceil(2)
     }
 
-    /// The image of a tile, and its first row and column in the result.
+    /// The images of tiles, and their first rows and columns in the result.
     #[inline(always)]
-    fn tile(&self, tile: usize) -> (usize, [usize; 2]) {
-        let across = self.result[1].div_ceil(2);
-        let each = self.result[0].div_ceil(2) * across;
-        (tile / each, [tile % each / across * 2, tile % across * 2])
-    }
-
-    /// Those of the next tile.
-    #[inline(always)]
-    fn next(&self, (image, [row, column]): (usize, [usize; 2])) -> (usize, [usize; 2]) {
-        if column + 2 < self.result[1] {
-            (image, [row, column + 2])
-        } else if row + 2 < self.result[0] {
-            (image, [row + 2, 0])
-        } else {
-            (image + 1, [0, 0])
-        }
+    fn places(self, tiles: Range<usize>) -> impl Iterator<Item = (usize, [usize; 2])> {
+        let [rows, columns, _] = self.result;
+        let across = columns.div_ceil(2);
+        let each = rows.div_ceil(2) * across;
+        let first = tiles.start % each;
+        let mut next = (tiles.start / each, [first / across * 2, first % across * 2]);
+        tiles.map(move |_| {
+            let (image, [row, column]) = next;
+            next = if column + 2 < columns {
+                (image, [row, column + 2])
+            } else if row + 2 < rows {
+                (image, [row + 2, 0])
+            } else {
+                (image + 1, [0, 0])
+            };
+            (image, [row, column])
+        })
     }
 
     /// Numbers from a point of the taps to the next.
@@ -172,10 +173,7 @@ impl Winograd {
     fn enter<T: Real, S: Simd>(&self, simd: S, x: &[T], tiles: Range<usize>, points: &mut [T]) {
         let [height, width, channels] = self.image;
         let (zero, lanes) = (T::splat(simd, T::ZERO), T::width::<S>());
-        let mut at = self.tile(tiles.start);
-        for t in 0..tiles.len() {
-            let (image, [row, column]) = at;
-            at = self.next(at);
+        for (t, (image, [row, column])) in self.places(tiles).enumerate() {
             let x = &x[image * height * width * channels..][..height * width * channels];
             // From the first row and column that the tile sees.
             let [top, left] = [row.wrapping_sub(self.begin[0]), column.wrapping_sub(self.begin[1])];
@@ -300,12 +298,7 @@ impl Winograd {
                     #[inline(always)]
                     |v| w[k * V + v],
                 );
-                for p in 0..P {
-                    let x = T::splat(simd, x[p * CELL + k]);
-                    for v in 0..V {
-                        sums[p][v] = T::multiply_add(simd, x, w[v], sums[p][v]);
-                    }
-                }
+                add_outer(simd, &mut sums, (x, k, CELL), w);
             }
         }
         for v in 0..V {
@@ -322,10 +315,7 @@ impl Winograd {
     fn leave<T: Real, S: Simd>(&self, simd: S, points: &[T], tiles: Range<usize>, y: &mut [T]) {
         let [rows, columns, outputs] = self.result;
         let (zero, lanes) = (T::splat(simd, T::ZERO), T::width::<S>());
-        let mut at = self.tile(tiles.start);
-        for t in 0..tiles.len() {
-            let (image, [row, column]) = at;
-            at = self.next(at);
+        for (t, (image, [row, column])) in self.places(tiles).enumerate() {
             let y = &mut y[image * rows * columns * outputs..][..rows * columns * outputs];
             for output in (0..outputs).step_by(lanes) {
                 let all = taken::<T, S>(simd, &points[cell(output, t)..][..CELL], output % PLANE, PLANE);
@@ -348,10 +338,7 @@ impl Winograd {
     fn spread<T: Real, S: Simd>(&self, simd: S, y: &[T], tiles: Range<usize>, points: &mut [T]) {
         let [rows, columns, outputs] = self.result;
         let (zero, lanes) = (T::splat(simd, T::ZERO), T::width::<S>());
-        let mut at = self.tile(tiles.start);
-        for t in 0..tiles.len() {
-            let (image, [row, column]) = at;
-            at = self.next(at);
+        for (t, (image, [row, column])) in self.places(tiles).enumerate() {
             let y = &y[image * rows * columns * outputs..][..rows * columns * outputs];
             for output in (0..outputs).step_by(lanes) {
                 let mut pixels = [[zero; 2]; 2];
@@ -429,12 +416,7 @@ impl Winograd {
                 #[inline(always)]
                 |v| T::vectors::<S>(&y[v][tile * CELL..][..lanes])[0],
             );
-            for r in 0..R {
-                let x = T::splat(simd, x[r]);
-                for v in 0..V {
-                    sums[r][v] = T::multiply_add(simd, x, y[v], sums[r][v]);
-                }
-            }
+            add_outer(simd, &mut sums, (x, 0, 1), y);
         }
         w.copy_from_slice(sums.as_flattened());
     }
