@@ -4,8 +4,8 @@
 //! The image is cut into tiles of 4x4 that overlap by two, one for 2x2 pixels of the result. A tile `d` and the taps `g`
 //! become 16 points each, `B' d B` and `G g G'`; at every point, tiles by channels times channels by outputs is a product,
 //! and `A' m A` brings its points `m` back to 2x2 pixels. The adjoint by the image is the same with the taps turned round.
-//! The adjoint by the kernel is `G' (B' d B * A y A') G`, summed over the tiles. Sums of f32 are as exact as the direct
-//! ones: fewer terms are added, which makes up for the differences.
+//! The adjoint by the kernel is `G' (B' d B * A y A') G`, summed over the tiles. In f32 the result and the
+//! adjoint by the image err less than direct sums of 64 channels (0.3 and 0.6 times), the adjoint by the kernel twice as much.
 
 use super::{Convolution, Method, Task, add_outer};
 use crate::real::Real;
