@@ -9,6 +9,7 @@
 extern crate self as mountainpass;
 
 pub mod child;
+pub mod durable;
 pub mod error;
 pub mod memory;
 pub mod npy;

@@ -4,11 +4,11 @@ use super::open::{opened, threads};
 use super::print;
 use super::theta::{self, Statistics};
 use mountainpass::config::Config;
+use mountainpass::durable;
 use mountainpass::loss::{Batch, Loss, Split};
 use mountainpass::npy::{self, Array, Values};
 use mountainpass::pool::Pool;
 use mountainpass::report::number::counted;
-use mountainpass::report::write_file;
 use mountainpass::run::Cancel;
 use mountainpass::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -97,7 +97,7 @@ impl Eval {
         for (file, values) in outputs {
             if let (Some(file), Some(values)) = (file, values) {
                 let array = Array { shape: shape.clone(), values: values.into() };
-                write_file(file, &npy::bytes(&array)).map_err(Error::into_usage)?;
+                durable::write(file, &npy::bytes(&array)).map_err(Error::into_usage)?;
             }
         }
         let mut metrics = Vec::new();

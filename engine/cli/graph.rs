@@ -2,13 +2,13 @@
 
 use super::print;
 use super::sampled::{Outputs, Sampled};
+use mountainpass::durable;
 use mountainpass::morse::graph::{Forest, Graph};
 use mountainpass::npy::{self, Array};
 use mountainpass::persistence::Barcode;
 use mountainpass::persistence::of_graph::{Wanted, canonical};
 use mountainpass::pool::Pool;
 use mountainpass::report::number::{counted, short};
-use mountainpass::report::write_file;
 use mountainpass::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -159,7 +159,7 @@ impl Questions {
         if let Some(file) = &self.labels {
             let labels = forest.labels(self.simplify);
             let labels = Array { shape: vec![labels.len()], values: labels.into() };
-            write_file(file, &npy::bytes(&labels)).map_err(Error::into_usage)?;
+            durable::write(file, &npy::bytes(&labels)).map_err(Error::into_usage)?;
         }
         let mut notes = subject.notes;
         if self.simplify > 0.0 {

@@ -1,13 +1,13 @@
 //! `mpass grid`: the barcode of an n-dimensional array, in all degrees.
 
 use super::sampled::{Outputs, Sampled};
+use mountainpass::durable;
 use mountainpass::morse::complex::Complex;
 use mountainpass::morse::grid::{Construction, Grid};
 use mountainpass::npy::{self, Array};
 use mountainpass::persistence::of_grid::{Wanted, canonical};
 use mountainpass::persistence::pairs::barcode_with_cycles;
 use mountainpass::pool::Pool;
-use mountainpass::report::write_file;
 use mountainpass::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -86,12 +86,12 @@ impl Command {
         let seconds = begun.elapsed().as_secs_f64();
         if let Some(file) = &self.labels {
             let labels = Array { shape: grid.shape.sizes.clone(), values: found.components.labels().into() };
-            write_file(file, &npy::bytes(&labels)).map_err(Error::into_usage)?;
+            durable::write(file, &npy::bytes(&labels)).map_err(Error::into_usage)?;
         }
         if let Some(file) = &self.complex {
             let complex = Complex::of(&grid, true, &pool)?;
             let text = serde_json::to_vec(&complex).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
-            write_file(file, &text).map_err(Error::into_usage)?;
+            durable::write(file, &text).map_err(Error::into_usage)?;
         }
         let shape: Vec<String> = grid.shape.sizes.iter().map(ToString::to_string).collect();
         let sampled = Sampled {

@@ -1,8 +1,8 @@
 //! `mpass model`: a network by name, its parameters and inputs, or the whole of it as an ONNX file.
 
 use super::print;
+use mountainpass::durable;
 use mountainpass::report::number::counted;
-use mountainpass::report::write_file;
 use mountainpass::{Error, Result};
 use mountainpass_network::build::Built;
 use mountainpass_network::graph::op::Element;
@@ -60,7 +60,7 @@ impl Command {
             };
             let theta = model.start(self.seed).map_err(failed)?;
             let bytes = onnx::write(&*model, &theta, precision).map_err(failed)?;
-            write_file(file, &bytes).map_err(Error::into_usage)?;
+            durable::write(file, &bytes).map_err(Error::into_usage)?;
         }
         notes.iter().for_each(|note| tell!("{note}"));
         print(&if self.json { json_of(&*model)? } else { text_of(&*model) })?;

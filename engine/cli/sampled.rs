@@ -2,9 +2,10 @@
 
 use super::print;
 use super::show::print_findings;
+use mountainpass::durable;
 use mountainpass::persistence::{Barcode, Diagram, Score};
 use mountainpass::report::diagram::Format;
-use mountainpass::report::{BarcodeFile, Findings, write_file};
+use mountainpass::report::{BarcodeFile, Findings};
 use mountainpass::search::Landscape;
 use mountainpass::store::Provenance;
 use mountainpass::{Error, Result};
@@ -82,7 +83,7 @@ impl Sampled {
             print(&text()?)?;
         } else {
             if let Some(file) = &outputs.json {
-                write_file(file, text()?.as_bytes()).map_err(Error::into_usage)?;
+                durable::write(file, text()?.as_bytes()).map_err(Error::into_usage)?;
             }
             print_findings(&findings)?;
         }

@@ -8,7 +8,7 @@ mod dipha;
 mod gudhi;
 
 use super::json::BarcodeFile;
-use super::write_file;
+use crate::durable;
 use crate::error::{Error, Result};
 use crate::persistence::Diagram;
 use std::path::Path;
@@ -63,7 +63,7 @@ impl Format {
 
     /// Writes a file, whole or not at all.
     pub fn write(self, path: &Path, diagram: &Diagram) -> Result<()> {
-        write_file(path, &self.bytes(diagram)).map_err(Error::into_usage)
+        durable::write(path, &self.bytes(diagram)).map_err(Error::into_usage)
     }
 }
 

@@ -20,6 +20,7 @@ mod words;
 pub use json::{BarcodeFile, Source};
 pub use words::OWN_STATISTICS;
 
+use crate::durable;
 use crate::error::{Error, Result};
 use crate::persistence::{Barcode, Score};
 use crate::search::Landscape;
@@ -59,7 +60,7 @@ impl Findings<'_> {
 pub const FILES: [&str; 7] =
     ["barcode.json", "barcode.csv", "summary.json", "barcode.svg", "tree.svg", "paths.svg", "report.html"];
 
-/// Writes all files of a report into a folder and returns their paths. Where there is no tree or no path to draw, the
+/// Writes all files of a report into a folder and returns their paths; what is there already is left as it is. Where there is no tree or no path to draw, the
 /// drawing says so.
 pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
@@ -82,55 +83,16 @@ pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
         .zip(texts)
         .map(|(name, text)| {
             let path = folder.join(name);
-            write_file(&path, text.as_bytes())?;
+            if !is(&path, text.as_bytes()) {
+                durable::write(&path, text.as_bytes())?;
+            }
             Ok(path)
         })
         .collect()
 }
 
-/// Writes a file so that whoever looks sees the old one or the new one, never half of it. What is there and no regular
-/// file (a pipe, /dev/null) is written to, not replaced.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    if std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-        return std::fs::write(path, bytes).map_err(|e| Error::io(path, e));
-    }
-    let Some(name) = path.file_name() else {
-        return Err(Error::Argument(format!("{}: not the name of a file", path.display())));
-    };
-    let temporary = path.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
-    let done = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
-    done.map_err(|e| {
-        // The error of interest is the one above.
-        let _ = std::fs::remove_file(&temporary);
-        Error::io(path, e)
-    })
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use super::*;
-    use std::io::Read;
-    use std::os::unix::fs::FileTypeExt;
-
-    #[test]
-    fn a_pipe_is_written_to_and_stays_a_pipe() {
-        let folder = std::env::temp_dir().join(format!("mpass-pipe-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let pipe = folder.join("pipe");
-        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let reader = std::thread::spawn({
-            let pipe = pipe.clone();
-            move || {
-                let mut text = String::new();
-                std::fs::File::open(pipe).unwrap().read_to_string(&mut text).unwrap();
-                text
-            }
-        });
-        write_file(&pipe, b"bars").unwrap();
-        // Checked before the reader is waited for: a pipe that was replaced would leave it waiting.
-        let is_pipe = std::fs::metadata(&pipe).unwrap().file_type().is_fifo();
-        assert!(is_pipe);
-        assert_eq!(reader.join().unwrap(), "bars");
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
+/// Whether a file holds these bytes.
+fn is(path: &Path, bytes: &[u8]) -> bool {
+    let there = std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == bytes.len() as u64);
+    there && std::fs::read(path).is_ok_and(|found| found == bytes)
 }
