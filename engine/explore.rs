@@ -23,6 +23,7 @@ pub use trained::Given;
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
 use crate::loss::{Loss, Symmetry};
+pub use crate::run::Ended;
 use crate::run::{Budget, Cancel, Progress};
 use crate::search::align::Alignment;
 use crate::search::connect::Schedule;
@@ -141,17 +142,6 @@ pub struct Identify {
     /// Losses further apart than this (times max(1, |loss|)) are not even compared. The rest is decided without any
     /// scale: two points are one minimum where the straight line between them, the nearest copies, does not rise.
     pub loss: f64,
-}
-
-/// Why an exploration ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// Every bar's deciding path is settled.
-    Complete,
-    /// A budget was spent before; everything found by then is kept, and a resumed run goes on from there.
-    Budget,
-    /// The cancel token fired; likewise.
-    Cancelled,
 }
 
 /// What an exploration came to.

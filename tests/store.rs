@@ -2,9 +2,11 @@
 #![cfg(feature = "store")]
 
 use mountainpass::error::Error;
+use mountainpass::persistence::Barcode;
+use mountainpass::run::Ended;
 use mountainpass::search::Finding;
 use mountainpass::search::*;
-use mountainpass::store::{Provenance, Space, Store};
+use mountainpass::store::{Provenance, RunRecord, Space, Store};
 use proptest::prelude::*;
 use std::path::PathBuf;
 
@@ -195,17 +197,29 @@ fn some_minimum(cell: u64) -> Minimum {
 }
 
 #[test]
-fn provenance_and_words_come_back() {
+fn provenance_and_record_come_back() {
     let folder = folder("provenance");
     let file = folder.join("landscape.sqlite");
     let mut store = Store::create(&file, &provenance()).unwrap();
-    store.set_meta("complete", "no").unwrap();
-    store.set_meta("complete", "yes").unwrap();
+    assert_eq!(store.record().unwrap(), RunRecord::default());
+    store.commit(&[Finding::Noise(0.1)]).unwrap();
+    assert_eq!(store.record().unwrap(), RunRecord { noise: Some(0.1), ..RunRecord::default() });
+    let record = RunRecord {
+        title: "camel".into(),
+        seconds: 0.1 + 0.2,
+        noise: Some(5e-324),
+        ended: Some(Ended::Complete),
+        barcode: Some(Barcode::default()),
+        notes: vec!["\u{0} \"".into()],
+    };
+    store.put_record(&record).unwrap();
     drop(store);
-    let store = Store::open(&file).unwrap();
+    let mut store = Store::open(&file).unwrap();
     assert_eq!(store.provenance().unwrap(), provenance());
-    assert_eq!(store.get_meta("complete").unwrap().as_deref(), Some("yes"));
-    assert_eq!(store.get_meta("absent").unwrap(), None);
+    assert_eq!(store.record().unwrap(), record);
+    // What is none any more is not there any more.
+    store.put_record(&RunRecord { ended: None, barcode: None, ..record.clone() }).unwrap();
+    assert_eq!(store.record().unwrap(), RunRecord { ended: None, barcode: None, ..record });
 }
 
 #[test]
@@ -242,7 +256,7 @@ fn a_finding_is_kept_whole_or_not_at_all() {
     let minima: Vec<Minimum> = (0..3).map(some_minimum).collect();
     let together: Vec<Finding> = minima.iter().map(Finding::Minimum).collect();
     store.commit(&together).unwrap();
-    store.commit(&[Finding::Meta("split", "4"), Finding::Evaluations("paths", Tally::default())]).unwrap();
+    store.commit(&[Finding::Noise(0.0), Finding::Evaluations("paths", Tally::default())]).unwrap();
     assert_eq!(store.landscape().unwrap().minima, minima);
 }
 
@@ -294,9 +308,9 @@ fn files_that_are_no_landscape_are_refused_in_one_line() {
     let newer = file("newer.sqlite", &bytes);
     rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 9).unwrap();
     let cases = [
-        (file("text.sqlite", &b"this is no database at all\n".repeat(90)), "schema version 1, is expected"),
+        (file("text.sqlite", &b"this is no database at all\n".repeat(90)), "schema version 2, is expected"),
         (file("empty.sqlite", b""), "empty"),
-        (file("cut.sqlite", &bytes[..bytes.len() / 2]), "damaged or cut short"),
+        (file("cut.sqlite", &bytes[..bytes.len() / 2]), "damaged: "),
         (file("stub.sqlite", &bytes[..60]), "cut short"),
         (foreign, "not one of mountainpass"),
         (newer, "schema version 9"),

@@ -57,57 +57,47 @@ mod stored {
     use super::Landscape;
     use crate::capi::abi::ended;
     use crate::error::{Error, Result};
-    use crate::search::{self, Finding};
-    use crate::store::{Space, Store};
+    use crate::run::Ended;
+    use crate::search::Finding;
+    use crate::store::{RunRecord, Space, Store};
     use std::path::Path;
 
-    /// The words of the command's files, and their codes.
-    const ENDED: [(&str, u32); 3] =
-        [("complete", ended::COMPLETE), ("budget", ended::BUDGET), ("cancelled", ended::CANCELLED)];
+    const ENDED: [(Ended, u32); 3] =
+        [(Ended::Complete, ended::COMPLETE), (Ended::Budget, ended::BUDGET), (Ended::Cancelled, ended::CANCELLED)];
 
     pub fn save(landscape: &Landscape, path: &Path) -> Result<()> {
         let (found, info) = (&landscape.found, landscape.info());
         let mut store = Store::create(path, &landscape.provenance)?;
-        let noise = landscape.noise.to_string();
         let mut findings: Vec<Finding> = found.minima.iter().map(Finding::Minimum).collect();
         findings.extend(found.paths.iter().map(Finding::Path));
         findings.extend(found.evaluations.iter().map(|(stage, tally)| Finding::Evaluations(stage, *tally)));
-        findings.extend([Finding::Meta("title", &landscape.provenance.model), Finding::Meta("noise", &noise)]);
-        findings.extend(ENDED.iter().filter(|(_, code)| *code == info.ended).map(|(w, _)| Finding::Meta("ended", w)));
         store.commit(&findings)?;
+        store.put_record(&RunRecord {
+            title: landscape.provenance.model.clone(),
+            noise: Some(landscape.noise),
+            ended: ENDED.iter().find(|(_, code)| *code == info.ended).map(|(ended, _)| *ended),
+            ..RunRecord::default()
+        })?;
         store.close()
     }
 
     pub fn open(path: &Path) -> Result<Landscape> {
         let store = Store::open(path)?;
-        let (found, provenance) = (store.landscape()?, store.provenance()?);
+        let (found, provenance, record) = (store.landscape()?, store.provenance()?, store.record()?);
+        let refuse = |text: String| Err(Error::Store { path: path.to_owned(), text });
         if provenance.is_sampled() {
-            let text =
-                format!("made with method = {:?}: this library reads paths; mpass show prints it", provenance.method);
-            return Err(Error::Store { path: path.to_owned(), text });
+            let method = &provenance.method;
+            return refuse(format!("made with method = {method:?}: this library reads paths; mpass show prints it"));
         }
-        let p = usize::try_from(provenance.parameters).unwrap_or(0);
-        if !fits(&found, p) {
-            let text = format!("its minima and paths are not of {} parameters", provenance.parameters);
-            return Err(Error::Store { path: path.to_owned(), text });
+        let (p, noise) = (usize::try_from(provenance.parameters).unwrap_or(0), record.noise.unwrap_or(0.0));
+        if let Some(fault) = found.fault(p, noise) {
+            return refuse(format!("damaged: {fault}"));
         }
-        let word = store.get_meta("ended")?.unwrap_or_default();
         // A run that never ended was stopped.
-        let ended = ENDED.iter().find(|(known, _)| *known == word).map_or(ended::CANCELLED, |(_, code)| *code);
-        let noise = store.get_meta("noise")?.and_then(|text| text.parse().ok()).unwrap_or(0.0);
+        let code = |ended: &Ended| ENDED.iter().find(|(known, _)| known == ended).map(|(_, code)| *code);
+        let ended = record.ended.as_ref().and_then(code).unwrap_or(ended::CANCELLED);
         let aligned = provenance.space == Space::Aligned;
         Ok(Landscape::new(found, noise, aligned, ended, p, provenance))
-    }
-
-    /// Whether records that claim `p` parameters a point reach what is there.
-    fn fits(found: &search::Landscape, p: usize) -> bool {
-        let path = |path: &search::Path| {
-            let profile = &path.profile;
-            path.pass.theta.len() == p
-                && path.knots.len().is_multiple_of(p)
-                && [&profile.loss, &profile.slope].iter().all(|values| values.len() == profile.arc.len())
-        };
-        p > 0 && found.minima.iter().all(|minimum| minimum.theta.len() == p) && found.paths.iter().all(path)
     }
 }
 

@@ -16,6 +16,7 @@ mod check;
 mod cloud;
 mod distance;
 mod eval;
+mod folder;
 mod graph;
 mod grid;
 mod model;
@@ -72,6 +73,9 @@ enum Command {
         /// Prints barcode.json instead
         #[arg(long)]
         json: bool,
+        /// Writes what is whole of a damaged database into FOLDER instead, to be resumed from there
+        #[arg(long, value_name = "FOLDER", conflicts_with = "json")]
+        salvage: Option<PathBuf>,
     },
     /// Tells how far two barcodes are apart, degree by degree
     Distance(distance::Arguments),
@@ -97,7 +101,7 @@ fn main() -> ExitCode {
         Command::Backends { load } => backends::list(&load),
         Command::Check(check) => check.go(),
         Command::ServeLoss(serve) => serve.go(),
-        Command::Show { landscape, json } => show::show(&landscape, json),
+        Command::Show { landscape, json, salvage } => show::show(&landscape, json, salvage.as_deref()),
         Command::Distance(arguments) => distance::go(&arguments),
         Command::Export { barcode, to } => distance::export(&barcode, &to),
     };

@@ -1,10 +1,11 @@
 //! `mpass show`: what a landscape database holds, as the table that a run ends with or as `barcode.json`.
 
-use super::print;
+use super::{escaped, print};
 use mountainpass::persistence::{Barcode, Score, tree};
 use mountainpass::report::{self, Findings};
+use mountainpass::run::Ended;
 use mountainpass::search::{Landscape, Minimum};
-use mountainpass::store::{Provenance, Store};
+use mountainpass::store::{self, Provenance, Store};
 use mountainpass::{Error, Result};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -17,8 +18,8 @@ pub struct Results {
     pub score: Score,
     pub provenance: Provenance,
     pub title: String,
-    /// `complete`, `budget`, `cancelled`, or empty while a run has not ended.
-    pub ended: String,
+    /// `None` while a run has not ended.
+    pub ended: Option<Ended>,
     seconds: Vec<(String, f64)>,
     versions: Vec<(String, String)>,
     notes: Vec<String>,
@@ -27,35 +28,34 @@ pub struct Results {
 impl Results {
     /// Reads a database; the barcode is computed anew from its minima and paths.
     pub fn read(store: &Store) -> Result<Results> {
-        let landscape = store.landscape()?;
-        let provenance = store.provenance()?;
-        let number =
-            |key| -> Result<f64> { Ok(store.get_meta(key)?.and_then(|text| text.parse().ok()).unwrap_or(0.0)) };
-        let sampled = provenance.is_sampled();
-        let barcode = match store.get_meta("barcode")? {
-            Some(text) => parse(store, &text)?,
+        let (landscape, provenance, record) = (store.landscape()?, store.provenance()?, store.record()?);
+        let (sampled, noise) = (provenance.is_sampled(), record.noise.unwrap_or(0.0));
+        if let Some(fault) = landscape.fault(usize::try_from(provenance.parameters).unwrap_or(0), noise) {
+            return Err(Error::Store { path: store.path().to_owned(), text: format!("damaged: {fault}") });
+        }
+        let barcode = match record.barcode {
+            Some(barcode) => barcode,
             None if sampled => Barcode::default(),
-            None => tree(&landscape).barcode(number("noise")?),
+            None => tree(&landscape).barcode(noise),
         };
-        let ended = store.get_meta("ended")?.unwrap_or_default();
         let before = if sampled { "every sample had its value" } else { "every deciding path was settled" };
-        let notes = match ended.as_str() {
-            "complete" => store.get_meta("notes")?.map_or(Ok(Vec::new()), |text| parse(store, &text))?,
-            "budget" => vec![format!("A budget was spent before {before}.")],
-            _ => vec![format!("The run was stopped before {before}.")],
+        let notes = match record.ended {
+            Some(Ended::Complete) => record.notes,
+            Some(Ended::Budget) => vec![format!("A budget was spent before {before}.")],
+            Some(Ended::Cancelled) | None => vec![format!("The run was stopped before {before}.")],
         };
         Ok(Results {
             score: Score::of(&barcode, 0),
             barcode,
-            title: store.get_meta("title")?.unwrap_or_default(),
-            seconds: vec![("run".to_owned(), number("seconds")?)],
+            title: record.title,
+            ended: record.ended,
+            seconds: vec![("run".to_owned(), record.seconds)],
             versions: vec![
                 ("mountainpass".to_owned(), provenance.version.clone()),
                 (provenance.backend.clone(), provenance.backend_version.clone()),
             ],
             landscape,
             provenance,
-            ended,
             notes,
         })
     }
@@ -76,7 +76,7 @@ impl Results {
             score: &self.score,
             provenance: &self.provenance,
             superlevel: false,
-            complete: self.ended == "complete",
+            complete: self.ended == Some(Ended::Complete),
             seconds: &self.seconds,
             versions: &self.versions,
             notes: &self.notes,
@@ -84,21 +84,31 @@ impl Results {
     }
 }
 
-/// What a run keeps as JSON beside its findings.
-fn parse<T: serde::de::DeserializeOwned>(store: &Store, text: &str) -> Result<T> {
-    let damaged = |e| Error::Store { path: store.path().to_owned(), text: format!("its barcode does not read: {e}") };
-    serde_json::from_str(text).map_err(damaged)
-}
-
-/// Prints a database.
-pub fn show(landscape: &Path, json: bool) -> Result<ExitCode> {
+/// Prints a database, or saves what is whole of a damaged one.
+pub fn show(landscape: &Path, json: bool, salvage: Option<&Path>) -> Result<ExitCode> {
     let file = if landscape.is_dir() { landscape.join("landscape.sqlite") } else { landscape.to_owned() };
+    if let Some(folder) = salvage {
+        return save(&file, folder);
+    }
     let results = Results::read(&Store::open(file).map_err(Error::into_usage)?)?;
     if json {
         print(&report::BarcodeFile::of(&results.findings()).to_json()?)?;
     } else {
         print_table(&results)?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes what is whole of a database into a folder of its own.
+fn save(file: &Path, folder: &Path) -> Result<ExitCode> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e).into_usage())?;
+    let salvaged = store::salvage(file, &folder.join("landscape.sqlite")).map_err(Error::into_usage)?;
+    salvaged.lines.iter().try_for_each(|line| print(&format!("{line}\n")))?;
+    let next = match salvaged.whole {
+        true => "nothing was lost".to_owned(),
+        false => format!("find the rest anew with: mpass run CONFIG.toml --out {} --resume", folder.display()),
+    };
+    tell!("{}", escaped(&next));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -167,7 +167,8 @@ impl Explorer<'_, '_> {
         };
         let noise = self.oracle.noise().max(8.0 * rounding * loss.abs());
         self.oracle.set_noise(noise);
-        Ok(())
+        // Who looks at a run that goes on, or was killed, has to know which bars count.
+        self.journal.commit(&[Finding::Noise(noise)])
     }
 
     /// The minimum that a cell stands for.

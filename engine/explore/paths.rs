@@ -31,7 +31,7 @@ impl Explorer<'_, '_> {
             }
             self.progress.at("lines", k as u64, total, "");
             let (Some(a), Some(b)) = (self.landscape.minimum(a), self.landscape.minimum(b)) else { continue };
-            let ids = Ids { path: self.landscape.paths.len() as PathId, cell: self.landscape.next_cell() };
+            let ids = Ids { path: self.landscape.next_path(), cell: self.landscape.next_cell() };
             let path = connect::straight(self.oracle, a, b, &self.alignment, ids)?;
             let tally = self.count("paths");
             self.journal.commit(&[Finding::Path(&path), Finding::Evaluations("paths", tally)])?;
@@ -83,7 +83,7 @@ impl Explorer<'_, '_> {
         let mut path = connect::visit(self.oracle, &self.landscape.paths[at], &self.plan.schedule)?;
         let (mut minima, cuts) = self.cuts(&path)?;
         let cell = self.landscape.next_cell() + minima.len() as u64;
-        let first = Ids { path: self.landscape.paths.len() as PathId, cell };
+        let first = Ids { path: self.landscape.next_path(), cell };
         let mut new = connect::pieces(self.oracle, &path, &cuts, &self.plan.schedule, first)?;
         // Pieces may bring back a pair that was split before: it goes on from there, so that splitting ends.
         for piece in &mut new {
@@ -255,7 +255,7 @@ impl Explorer<'_, '_> {
                     continue;
                 }
                 let ids = Ids {
-                    path: (self.landscape.paths.len() + new.len()) as PathId,
+                    path: self.landscape.next_path() + new.len() as PathId,
                     cell: self.landscape.next_cell() + (minima.len() + new.len()) as u64,
                 };
                 new.push(connect::straight(self.oracle, other, minimum, &self.alignment, ids)?);

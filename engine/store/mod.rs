@@ -1,15 +1,29 @@
 //! The landscape database: what was found, by what, kept so that a killed run loses nothing and a later one resumes.
 //!
-//! [`Provenance`] is plain data and always there; the database itself needs the feature `store` (SQLite).
+//! [`Provenance`] and [`RunRecord`] are plain data and always there; the database itself needs the feature `store` (SQLite).
 
 #![forbid(unsafe_code)]
 
 mod provenance;
+mod record;
 pub use provenance::{Provenance, Space};
+pub use record::RunRecord;
 
 #[cfg(feature = "store")]
 mod database;
 #[cfg(feature = "store")]
 mod exact;
 #[cfg(feature = "store")]
-pub use database::{SCHEMA_VERSION, Store};
+mod reading;
+#[cfg(feature = "store")]
+mod rows;
+#[cfg(feature = "store")]
+mod salvage;
+#[cfg(feature = "store")]
+mod tables;
+#[cfg(feature = "store")]
+pub use database::Store;
+#[cfg(feature = "store")]
+pub use reading::BESIDE;
+#[cfg(feature = "store")]
+pub use salvage::{Salvaged, salvage};

@@ -1,0 +1,153 @@
+//! What can be saved of a damaged database: every row that is still what was written, and that refers to no row that is
+//! not. A run goes on from there and finds the rest anew.
+
+use super::database::{Store, provenance};
+use super::reading::{Reading, damaged};
+use super::rows::{self, block, curve, minimum, tally};
+use super::tables::{CELLS, EVALUATIONS, META, MINIMA, PATHS, PROVENANCE, Table, VALUES};
+use super::{Provenance, RunRecord};
+use crate::error::Result;
+use crate::search::{Finding, Landscape, PathState};
+use rusqlite::Row;
+use rusqlite::types::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What came of a damaged database.
+#[derive(Debug)]
+pub struct Salvaged {
+    /// What was saved and what was not, as a line each.
+    pub lines: Vec<String>,
+    /// Whether all of it was saved.
+    pub whole: bool,
+}
+
+/// Writes what is whole of the database at `from` into a new one at `to`. Without its provenance nothing can be used.
+pub fn salvage(from: &Path, to: &Path) -> Result<Salvaged> {
+    let reading = Reading::open(from)?;
+    let source = Source { reading: &reading };
+    let (words, lost) = source.words(&PROVENANCE);
+    let provenance = provenance(&words).map_err(|text| damaged(from, &text))?;
+    let mut report = Report { lines: Vec::new(), whole: lost == 0 };
+    let (words, lost) = source.words(&META);
+    report.count("words about the run", words.len(), lost);
+    let mut record = RunRecord::of(&words).unwrap_or_default();
+    let landscape = source.landscape(&provenance, record.noise.unwrap_or(0.0), &mut report);
+    if !report.whole {
+        // It has to be gone on with, and what was made of the whole is made again.
+        record = RunRecord { ended: None, barcode: None, notes: Vec::new(), ..record };
+    }
+    let mut store = Store::create(to, &provenance)?;
+    let mut findings: Vec<Finding> = landscape.minima.iter().map(Finding::Minimum).collect();
+    findings.extend(landscape.paths.iter().map(Finding::Path));
+    findings.extend(landscape.evaluations.iter().map(|(stage, tally)| Finding::Evaluations(stage, *tally)));
+    if !landscape.values.is_empty() {
+        findings.push(Finding::Values(0, &landscape.values));
+    }
+    store.commit(&findings)?;
+    store.put_record(&record)?;
+    store.close()?;
+    Ok(Salvaged { lines: report.lines, whole: report.whole })
+}
+
+struct Report {
+    lines: Vec<String>,
+    whole: bool,
+}
+
+impl Report {
+    fn count(&mut self, what: &str, saved: usize, lost: usize) {
+        self.whole &= lost == 0;
+        match (saved, lost) {
+            (0, 0) => {}
+            (_, 0) => self.lines.push(format!("{saved} {what} saved")),
+            _ => self.lines.push(format!("{saved} {what} saved, {lost} lost")),
+        }
+    }
+}
+
+struct Source<'a> {
+    reading: &'a Reading,
+}
+
+impl Source<'_> {
+    /// What is whole of the landscape.
+    fn landscape(&self, provenance: &Provenance, noise: f64, report: &mut Report) -> Landscape {
+        let of_cell = |cell: &str| format!("(SELECT {} FROM cells c WHERE c.id = {cell})", self.sound(&CELLS, "c."));
+        let (minima, lost_minima) = self.each(&MINIMA, rows::A_MINIMUM, Some(&of_cell("minima.cell")), minimum);
+        let (paths, lost_paths) = self.each(&PATHS, rows::A_PATH, Some(&of_cell("paths.pass")), curve);
+        let (evaluations, lost) = self.each(&EVALUATIONS, rows::A_TALLY, None, tally);
+        let (blocks, mut lost_blocks) = self.each(&VALUES, rows::A_BLOCK, None, block);
+        let mut landscape = Landscape { minima, paths, evaluations, values: Vec::new() };
+        let (minima, paths) = (landscape.minima.len(), landscape.paths.len());
+        landscape.keep_whole(usize::try_from(provenance.parameters).unwrap_or(0), noise);
+        let dropped = (minima - landscape.minima.len(), paths - landscape.paths.len());
+        report.count("minima", landscape.minima.len(), lost_minima + dropped.0);
+        report.count("paths", landscape.paths.len(), lost_paths + dropped.1);
+        report.count("stages' evaluations", landscape.evaluations.len(), lost);
+        // Values go on from where they end: what lies behind a gap is computed again.
+        for (first, values) in blocks {
+            match first == landscape.values.len() as u64 {
+                true => landscape.values.extend(values),
+                false => lost_blocks += 1,
+            }
+        }
+        report.count("values", landscape.values.len(), lost_blocks);
+        if !report.whole {
+            // A path that was split stands for its pieces, which may be lost: it is an upper bound itself.
+            let split = landscape.paths.iter_mut().filter(|path| path.state == PathState::Split);
+            split.for_each(|path| path.state = PathState::Relaxed);
+        }
+        landscape
+    }
+
+    /// The words of a table that are whole, and how many are not.
+    fn words(&self, table: &Table) -> (Vec<(String, String)>, usize) {
+        let query = format!("SELECT key, value FROM {}", table.name);
+        self.each(table, &query, None, |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// The condition that a row is what was written.
+    fn sound(&self, table: &Table, of: &str) -> String {
+        if self.reading.version() > 1 { table.sound(of) } else { "1".to_owned() }
+    }
+
+    /// The rows of a table that are what was written and read, in their order, and how many are not.
+    fn each<T>(
+        &self,
+        table: &Table,
+        query: &str,
+        also: Option<&str>,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> (Vec<T>, usize) {
+        let key = table.order();
+        let sound = self.sound(table, &format!("{}.", table.name));
+        let query = format!("{query} WHERE {}.{key} = ? AND {sound} AND {}", table.name, also.unwrap_or("1"));
+        let keys = self.keys(table);
+        let one = |key: &Value| self.reading.db().query_row(&query, [key], &read).ok();
+        let whole: Vec<T> = keys.iter().filter_map(one).collect();
+        let lost = keys.len() - whole.len();
+        (whole, lost)
+    }
+
+    /// The keys of a table, in their order: from both ends, since a broken page ends a scan.
+    fn keys(&self, table: &Table) -> Vec<Value> {
+        let (name, key) = (table.name, table.order());
+        let mut all = BTreeMap::new();
+        for way in ["ASC", "DESC"] {
+            let query = format!("SELECT {key} FROM {name} ORDER BY {key} {way}");
+            let Ok(mut scan) = self.reading.db().prepare(&query) else { continue };
+            let Ok(keys) = scan.query_map([], |row| row.get::<_, Value>(0)) else { continue };
+            // A loop of pages would never end by itself.
+            for key in keys.map_while(rusqlite::Result::ok).take(1 << 24) {
+                let (number, text) = match &key {
+                    Value::Integer(n) => (*n, String::new()),
+                    Value::Text(text) => (0, text.clone()),
+                    _ => continue,
+                };
+                all.insert((number, text), key);
+            }
+        }
+        all.into_values().collect()
+    }
+}
