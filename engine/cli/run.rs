@@ -68,11 +68,10 @@ impl Run {
         }
         let mut folder = Folder::enter(path)?;
         let known = folder.known(&config, self.intent())?;
-        if let Some(store) = &known
-            && store.record()?.ended == Some(Ended::Complete)
-        {
-            return again(store, &folder.path);
-        }
+        let known = match known {
+            Some(store) if store.record()?.ended == Some(Ended::Complete) => return again(store, &folder.path),
+            known => known,
+        };
         let cancel = catch_interrupts()?;
         let mut loss = match early {
             Some(loss) => loss,
@@ -154,9 +153,10 @@ impl Run {
 }
 
 /// Says that a run is complete, and mends its report: a run killed behind its last finding did not write all of it.
-fn again(store: &Store, folder: &Path) -> Result<ExitCode> {
-    let results = Results::read(store)?;
+fn again(mut store: Store, folder: &Path) -> Result<ExitCode> {
+    let results = Results::read(&store)?;
     tell!("already complete: {}", folder.display());
+    store.fold()?;
     report::write(&results.findings(), folder)?;
     print_table(&results)?;
     Ok(ExitCode::SUCCESS)

@@ -153,6 +153,16 @@ impl Store {
         })
     }
 
+    /// Folds in the log that a killed writer left, if it did.
+    pub fn fold(&mut self) -> Result<()> {
+        let plain = located(&self.path)?;
+        if BESIDE.iter().any(|end| with_end(&plain, end).exists()) {
+            self.write(|_| Ok(()))?;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
     /// Closes, leaving one file. Dropping does the same, without telling of errors.
     pub fn close(mut self) -> Result<()> {
         self.settle()

@@ -1,13 +1,14 @@
 //! A database opened to be read: nothing on the disk changes, and nothing is believed before it was looked at.
 //!
 //! A file whose last writer was killed has a log or a roll-back beside it, and SQLite can take these in only by
-//! writing. Where it must, a private copy of the files is what is read.
+//! writing. Then a private copy of the files is what is read, unless a run has claimed the folder: its log is shared.
 
 use super::tables;
 use crate::error::{Error, Result};
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::ffi::OsString;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -127,46 +128,41 @@ fn written(key: Value) -> String {
 fn read_only(path: &Path) -> Result<(Connection, Option<TempDir>)> {
     let plain = located(path)?;
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let ro = flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let reads = |db: Connection| {
         db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         Ok(db)
     };
-    match Connection::open_with_flags(uri(&plain), ro).and_then(reads) {
-        Ok(db) => return Ok((db, None)),
-        Err(e) if !matches!(e.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) => {
-            return Err(fault(path, e));
+    let left = ["-wal", "-journal"].map(|end| with_end(&plain, end));
+    let is_left = left.iter().any(|left| std::fs::metadata(left).is_ok_and(|file| file.len() > 0));
+    if is_claimed(&plain) || !is_left {
+        match Connection::open_with_flags(&plain, flags | OpenFlags::SQLITE_OPEN_READ_ONLY).and_then(reads) {
+            Ok(db) => return Ok((db, None)),
+            // It cannot be read without a write first.
+            Err(e) if matches!(e.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) => {}
+            Err(e) => return Err(fault(path, e)),
         }
-        Err(_) => {}
     }
     let io = |e| Error::io(path, e);
     let folder = tempfile::tempdir().map_err(io)?;
     let copy = folder.path().join("landscape.sqlite");
     std::fs::copy(&plain, &copy).map_err(io)?;
-    // What the processes that are gone have shared of the log is made anew.
-    for end in BESIDE.into_iter().filter(|end| *end != "-shm") {
-        let left = with_end(&plain, end);
-        if left.exists() {
-            std::fs::copy(left, with_end(&copy, end)).map_err(io)?;
-        }
+    for (end, left) in ["-wal", "-journal"].into_iter().zip(left).filter(|(_, left)| left.exists()) {
+        std::fs::copy(left, with_end(&copy, end)).map_err(io)?;
     }
     let db = Connection::open_with_flags(&copy, flags | OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(reads);
     Ok((db.map_err(|e| fault(path, e))?, Some(folder)))
+}
+
+/// Whether a run has locked the folder of a database, this process's own included.
+fn is_claimed(path: &Path) -> bool {
+    let folder = path.parent().and_then(|folder| File::open(folder).ok());
+    folder.is_some_and(|folder| matches!(folder.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// A path that SQLite takes for nothing but a path: no name of its own for memory, no address.
 pub fn located(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path)
         .map_err(|e| Error::Argument(format!("{:?} names no file: {e}", path.display().to_string())))
-}
-
-/// The address of a file that is only read, the memory that a log is shared through included.
-fn uri(path: &Path) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
-    let bytes = path.as_os_str().as_encoded_bytes().iter();
-    let path: String =
-        bytes.map(|&byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") }).collect();
-    format!("file:{path}?mode=ro&readonly_shm=1")
 }
 
 /// A path with something behind its name.
