@@ -62,8 +62,8 @@ pub struct Config {
 /// Keys of `[loss]` that are options of the backend with a place of their own.
 const BACKEND_KEYS: [&str; 9] =
     ["data", "objective", "l2", "l2_on", "limit", "classes", "batchnorm", "output", "output_kind"];
-/// Those of them whose values may be paths.
-const PATH_KEYS: [&str; 1] = ["data"];
+/// Those of them whose values may be paths, with the values that never are.
+const PATH_KEYS: [(&str, &[&str]); 1] = [("data", &["digits"])];
 
 impl Config {
     /// Reads a file.
@@ -180,7 +180,7 @@ fn loss_config(loss: &mut Section, folder: &Path) -> Result<LossConfig> {
     let mut config = LossConfig {
         backend: loss.text("backend")?,
         plugin: loss.text("plugin")?.map(|file| folder.join(file)),
-        model: loss.text("model")?.map(|model| resolve(&model, folder)),
+        model: loss.text("model")?.map(|model| resolve(&model, folder)).transpose()?,
         dtype: loss.choice("dtype", &[("f32", Dtype::F32), ("f64", Dtype::F64)])?,
         device: loss.text("device")?,
         repeatable: loss.boolean("repeatable")?.unwrap_or(false),
@@ -189,7 +189,11 @@ fn loss_config(loss: &mut Section, folder: &Path) -> Result<LossConfig> {
     for key in BACKEND_KEYS {
         if let Some(value) = loss.take(key) {
             let text = scalar(&value).ok_or_else(|| loss.wrong(key, "a text, a number or a boolean", &value))?;
-            let text = if PATH_KEYS.contains(&key) { resolve(&text, folder) } else { text };
+            let names = PATH_KEYS.iter().find(|(path_key, _)| *path_key == key).map(|(_, names)| *names);
+            let text = match names {
+                Some(names) if !names.contains(&text.as_str()) => resolve_any(&text, folder)?,
+                _ => text,
+            };
             config.options.push((key.to_owned(), text));
         }
     }
@@ -246,10 +250,24 @@ fn set<T>(field: &mut T, value: Option<T>) {
     }
 }
 
-/// A value that names a file is made relative to the configuration's folder; names of models and data sets are not.
-fn resolve(text: &str, folder: &Path) -> String {
+/// A value that names a file is made relative to the configuration's folder; names of models are not.
+fn resolve(text: &str, folder: &Path) -> Result<String> {
     let is_path = text.contains('/') || [".onnx", ".npz", ".npy", ".so"].iter().any(|end| text.ends_with(end));
-    if is_path { folder.join(text).to_string_lossy().into_owned() } else { text.to_owned() }
+    if is_path { within(text, folder) } else { Ok(text.to_owned()) }
+}
+
+/// The same where a bare name may be that of a folder, beside the configuration and nowhere else.
+fn resolve_any(text: &str, folder: &Path) -> Result<String> {
+    let is_there = folder.join(text).exists() || Path::new(text).exists();
+    if is_there { within(text, folder) } else { resolve(text, folder) }
+}
+
+/// Backends are told paths as text.
+fn within(text: &str, folder: &Path) -> Result<String> {
+    folder.join(text).into_os_string().into_string().map_err(|path| {
+        let path = path.display();
+        Error::Argument(format!("{path}: the name of this folder is not UTF-8, and backends are told paths as UTF-8"))
+    })
 }
 
 fn scalar(value: &Value) -> Option<String> {
@@ -321,6 +339,34 @@ mod tests {
         assert_eq!((config.plan.starts, config.plan.minima_budget.seconds), (5, Some(7.0)));
         assert_eq!(config.plan.schedule.knots, [2, 30]);
         assert!(!config.plan.align);
+    }
+
+    #[test]
+    fn a_bare_name_is_a_folder_beside_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["mnist", "digits"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let data = |name: &str| {
+            let text = format!("[loss]\nbackend = \"a\"\ndata = \"{name}\"");
+            Config::parse(&text, folder.path()).unwrap().loss.options.remove(0).1
+        };
+        let beside = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        assert_eq!(data("mnist"), beside("mnist"));
+        assert_eq!(data("digits"), "digits", "the embedded ones, whatever results are called");
+        assert_eq!(data("nothing"), "nothing", "for the backend to name the nearest");
+        // Tests run in the repository's folder, which has one of this name.
+        assert_eq!(data("engine"), beside("engine"), "never the working folder's");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_is_not_utf_8_is_refused_where_a_backend_needs_its_name() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = Path::new(std::ffi::OsStr::from_bytes(b"a\xffb"));
+        let open = |model: &str| Config::parse(&format!("[loss]\nbackend = \"a\"\nmodel = \"{model}\""), folder);
+        assert!(open("mlp:2-2").is_ok());
+        assert!(open("net.onnx").unwrap_err().to_string().contains("not UTF-8"));
     }
 
     #[test]

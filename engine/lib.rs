@@ -13,6 +13,7 @@ pub mod durable;
 pub mod error;
 pub mod memory;
 pub mod npy;
+pub mod plain;
 pub mod pool;
 pub mod run;
 

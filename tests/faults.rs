@@ -9,7 +9,7 @@ use mpass::{Ended, bytes, contents, file, folder, mpass, succeeds};
 use rand::{Rng, SeedableRng};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Minima, copies of them, way-stations, a verified saddle: all that is kept, in some milliseconds.
 const CAMEL: &str = "[loss]\nbackend = \"surfaces\"\nmodel = \"three-hump-camel\"\n[minima]\nstarts = 4\n";
@@ -84,24 +84,26 @@ fn a_run_that_fails_at_any_call_goes_on() {
 #[test]
 fn a_run_killed_at_any_instant_goes_on() {
     let (folder, expected) = camel("faults-instants");
-    let begun = Instant::now();
-    succeeds(&folder, &["run", "run.toml", "--out", "out", "--threads", "1"]);
-    std::fs::remove_dir_all(folder.join("out")).unwrap();
-    let whole = begun.elapsed();
     let seed: u64 = std::env::var("MPASS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(26);
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-    let mut kills = 0;
-    for round in 0..200 {
+    // About as long as a run takes: shortened where one ends before it is killed, lengthened where not.
+    let (mut span, mut kills) = (0.05, 0);
+    for round in 0..2000 {
         // Some are killed again while they go on.
         for _ in 0..1 + round % 2 {
-            let share = random.next_u32() as f64 / f64::from(u32::MAX);
-            let mut child =
-                mpass(&folder, ["run", "run.toml", "--out", "out", "--resume", "--threads", "1"]).spawn().unwrap();
-            std::thread::sleep(Duration::from_secs_f64(1.1 * share * whole.as_secs_f64()));
+            let instant = span * f64::from(random.next_u32()) / f64::from(u32::MAX);
+            let mut command = mpass(&folder, ["run", "run.toml", "--out", "out", "--resume", "--threads", "1"]);
+            let mut child = command.spawn().unwrap();
+            std::thread::sleep(Duration::from_secs_f64(instant));
             child.kill().unwrap();
-            kills += u32::from(child.wait().unwrap().code().is_none());
+            let killed = child.wait().unwrap().code().is_none();
+            span *= if killed { 1.05 } else { 0.8 };
+            kills += u32::from(killed);
         }
         goes_on(&folder, &expected, &format!("seed {seed}, round {round}"));
+        if kills >= 200 {
+            return;
+        }
     }
-    assert!(kills > 100, "only {kills} runs were killed before they ended");
+    panic!("only {kills} runs were killed before they ended");
 }

@@ -151,7 +151,7 @@ fn a_file_that_does_not_read_is_named() {
     assert_eq!(refused_command(&folder, &["show", "."]), "./landscape.sqlite: No such file or directory (os error 2)");
     file(&folder, "text.sqlite", "text, and more of it than SQLite's smallest page would need: ".repeat(20));
     let said = refused_command(&folder, &["show", "text.sqlite"]);
-    assert_eq!(said, "text.sqlite: not a landscape database (SQLite, schema version 1, is expected)");
+    assert_eq!(said, "text.sqlite: not a landscape database (SQLite, schema version 2, is expected)");
 }
 
 #[test]

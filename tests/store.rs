@@ -429,7 +429,8 @@ fn what_was_not_written_is_named() {
         ("DELETE FROM meta WHERE key = 'noise'", "a run that is complete without its noise"),
         ("CREATE TRIGGER t AFTER DELETE ON meta BEGIN DELETE FROM paths; END", "its trigger t is another one"),
         ("ALTER TABLE minima RENAME COLUMN same_as TO as_same", "its table minima is another one (at as_same "),
-        ("DROP TABLE evaluations", "evaluations is another one"),
+        ("DROP TABLE evaluations", "its table evaluations is another one"),
+        ("UPDATE identity SET value = 'other'", "identity salt; provenance backend, "),
     ] {
         kept(&file);
         meddle(&file, sql);
@@ -440,10 +441,27 @@ fn what_was_not_written_is_named() {
 }
 
 #[test]
+fn rows_of_another_database_are_told_from_its_own() {
+    let folder = folder("mixed");
+    let [file, other] = ["landscape.sqlite", "other.sqlite"].map(|name| folder.join(name));
+    kept(&file);
+    kept(&other);
+    meddle(
+        &file,
+        &format!(
+            "ATTACH '{}' AS o; REPLACE INTO cells SELECT * FROM o.cells WHERE id = 1; PRAGMA foreign_keys = OFF",
+            other.display()
+        ),
+    );
+    assert!(read(&file).unwrap_err().to_string().contains("cells 1: not what was written"));
+}
+
+#[test]
 fn a_file_of_before_checksums_is_read_and_gets_them_when_it_is_written() {
     let file = folder("version-1").join("landscape.sqlite");
     let record = kept(&file);
     let tables = ["provenance", "meta", "cells", "minima", "paths", "evaluations", "sample_values"];
+    meddle(&file, "DROP TABLE identity");
     meddle(&file, &tables.map(|table| format!("ALTER TABLE {table} DROP COLUMN sum;")).concat());
     meddle(&file, "PRAGMA user_version = 1");
     let before = std::fs::read(&file).unwrap();

@@ -94,7 +94,7 @@ export! {
         let out = out_pointer(out, "out")?;
         // SAFETY: the caller's handles.
         let (a, b) = unsafe { (handle(a, "a")?, handle(b, "b")?) };
-        let diagram = |of: &Barcode| Diagram::of(&of.barcode, of.superlevel);
+        let diagram = |of: &Barcode| Diagram::of(&of.barcode.bars, of.superlevel);
         let (a, b) = (diagram(a)?, diagram(b)?);
         let found = distance(&a, &b, degree, Metric::Wasserstein { order: q, relative_error: Some(0.0) })?;
         // SAFETY: checked above.
@@ -164,11 +164,12 @@ impl Barcode {
 
     /// The text of a barcode.json.
     fn to_json(&self) -> std::result::Result<CString, String> {
+        let (score, landscape) = (Score::of(&self.barcode, 0), search::Landscape::default());
         let file = BarcodeFile::of(&Findings {
             title: &self.provenance.model,
-            landscape: &search::Landscape::default(), // The file tells nothing of it.
+            landscape: &landscape, // The file tells nothing of it.
             barcode: &self.barcode,
-            score: &Score::of(&self.barcode, 0),
+            score: &score,
             provenance: &self.provenance,
             superlevel: self.superlevel,
             complete: true,
@@ -176,7 +177,7 @@ impl Barcode {
             versions: &[],
             notes: &[],
         });
-        file.to_json().map(|text| c_text(&text)).map_err(|error| error.to_string())
+        file.and_then(|file| file.to_json()).map(|text| c_text(&text)).map_err(|error| error.to_string())
     }
 }
 

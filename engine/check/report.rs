@@ -5,6 +5,7 @@
 use super::run::Checked;
 use super::verdict::{Finished, Verdict};
 use super::{Test, tests};
+use crate::plain;
 use serde_json::json;
 
 /// The width of a column of names.
@@ -28,14 +29,14 @@ pub fn line(finished: &Finished) -> String {
         None => format!("seed {seed}"),
     };
     let told: Vec<&str> = reason.iter().map(String::as_str).chain([place.as_str()]).filter(|t| !t.is_empty()).collect();
-    let mut text = format!("{name:<width$}  {word:<5}  {}", one_line(&told.join("; ")), width = width());
+    let mut text = format!("{name:<width$}  {word:<5}  {}", plain::line(&told.join("; ")), width = width());
     text.truncate(text.trim_end().len());
     text.push('\n');
     if verdict.is_bad() {
         let claim = tests().find(|test| test.name == name).map(|test| test.claim.to_owned());
         let rows = [("claim", &claim), ("expected", expected), ("got", got), ("header", rule)];
         for (name, value) in rows {
-            text += &value.as_ref().map_or(String::new(), |value| format!("    {name:<8}  {}\n", one_line(value)));
+            text += &value.as_ref().map_or(String::new(), |value| format!("    {name:<8}  {}\n", plain::line(value)));
         }
     }
     text
@@ -54,7 +55,7 @@ pub fn summary(checked: &Checked) -> String {
     let counts = counts.map(|(verdict, word)| format!("{} {word}", checked.count(verdict)));
     let named = checked.facts.as_ref().filter(|facts| !facts.name.is_empty());
     let who = named.map_or(String::new(), |facts| format!("{} {}: ", facts.name, facts.version));
-    format!("{}{} in {seconds:.1} s\n", one_line(&who), counts.join(", "))
+    format!("{}{} in {seconds:.1} s\n", plain::line(&who), counts.join(", "))
 }
 
 /// The whole check as JSON; the command's module documents it.
@@ -90,11 +91,6 @@ pub fn list_json() -> String {
     let test = |test: &Test| json!({ "name": test.name, "claim": test.claim, "rule": test.rule, "needs": test.needs });
     let all = tests().map(test).collect::<Vec<_>>();
     format!("{:#}\n", json!({ "format": "mountainpass.check-list", "version": 1, "tests": all }))
-}
-
-/// A text of a plugin on a line of ours: nothing in it moves the cursor.
-fn one_line(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 #[cfg(test)]

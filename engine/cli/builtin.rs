@@ -12,7 +12,7 @@ pub use mountainpass_network::checkpoint;
 pub fn warnings() -> Arc<Log> {
     Arc::new(|level, text: &str| {
         if level <= mountainpass_sdk::abi::log::WARN {
-            tell!("{}", super::escaped(text));
+            tell!("{text}");
         }
     })
 }

@@ -16,7 +16,7 @@
 //! `--list --json` prints `{ "format": "mountainpass.check-list", "version": 1, "tests": [ { "name", "claim", "rule",
 //! "needs" }, ... ] }`.
 
-use super::print;
+use super::{print, print_json};
 use clap::{Args, Subcommand};
 use mountainpass::check::{self, Checked, Place, Plan, Verdict, report};
 use mountainpass::{Error, Result};
@@ -97,7 +97,11 @@ impl Check {
             return fuzz(&loss.plan(file, *seed)?, *rounds, limit(*seconds)?);
         }
         let Some(file) = &self.file else {
-            print(&if self.json { report::list_json() } else { report::list() })?;
+            if self.json {
+                print_json(&report::list_json())?
+            } else {
+                print(&report::list())?
+            }
             return Ok(ExitCode::SUCCESS);
         };
         let (plan, limit) = (self.loss.plan(file, self.seed)?, limit(self.seconds)?);
@@ -111,7 +115,11 @@ impl Check {
                 let _ = print(&report::line(finished)); // A reader who went away is told of nothing.
             }
         })?;
-        print(&if self.json { report::json(&checked) } else { report::summary(&checked) })?;
+        if self.json {
+            print_json(&report::json(&checked))?
+        } else {
+            print(&report::summary(&checked))?
+        }
         Ok(status(&checked))
     }
 }

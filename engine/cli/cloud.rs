@@ -5,7 +5,6 @@ use mountainpass::Result;
 use mountainpass::morse::cloud::Cloud;
 use mountainpass::morse::graph::Graph;
 use mountainpass::npy;
-use mountainpass::pool::Pool;
 use mountainpass::report::number::counted;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,10 +32,10 @@ pub struct Command {
 impl Command {
     /// Computes and prints the barcode, and what else is asked for.
     pub fn go(self) -> Result<ExitCode> {
+        let pool = self.questions.threads.pool()?;
         let cloud = Cloud::of_array(&npy::read(&self.points)?)?;
         let values = npy::read(&self.values)?;
         let begun = Instant::now();
-        let pool = Pool::new(self.questions.threads);
         let graph = Graph::on_cloud(&cloud, values, self.k, self.radius, self.questions.superlevel, &pool)?;
         let (n, d, k) = (cloud.points() as u64, cloud.dimensions(), self.k);
         let mut notes = vec![

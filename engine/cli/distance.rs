@@ -1,7 +1,7 @@
 //! `mpass distance`: how far two barcodes are apart, degree by degree; `mpass export`: a barcode as other programs read
 //! it.
 
-use super::print;
+use super::{print, print_json};
 use clap::ValueEnum;
 use mountainpass::persistence::Diagram;
 use mountainpass::persistence::distance::{Distance, Metric, check, distance};
@@ -59,7 +59,11 @@ pub fn go(arguments: &Arguments) -> Result<ExitCode> {
     check(&a, &b, metric)?; // Also where no degree has a bar.
     let found = degrees.iter().map(|&degree| Ok((degree, distance(&a, &b, degree, metric)?)));
     let found: Vec<(u32, Distance)> = found.collect::<Result<_>>()?;
-    print(&if arguments.json { json(metric, &found)? } else { table(metric, &found) })?;
+    if arguments.json {
+        print_json(&json(metric, &found)?)?
+    } else {
+        print(&table(metric, &found))?
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,13 +1,12 @@
 //! `mpass eval`: a run's loss at given parameters, or at the model's own: its value, derivatives and metrics.
 
-use super::open::{opened, threads};
-use super::print;
+use super::open::{Threads, opened};
 use super::theta::{self, Statistics};
+use super::{print, print_json};
 use mountainpass::config::Config;
 use mountainpass::durable;
 use mountainpass::loss::{Batch, Loss, Split};
 use mountainpass::npy::{self, Array, Values};
-use mountainpass::pool::Pool;
 use mountainpass::report::number::counted;
 use mountainpass::run::Cancel;
 use mountainpass::{Error, Result};
@@ -40,9 +39,8 @@ pub struct Eval {
     /// Prints JSON
     #[arg(long)]
     json: bool,
-    /// Worker threads [default: one a core]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -66,7 +64,7 @@ impl Eval {
     /// Evaluates, writes the files asked for, and prints.
     pub fn go(self) -> Result<ExitCode> {
         let config = Config::read(&self.config)?;
-        let pool = Arc::new(Pool::new(threads(self.threads)?));
+        let pool = Arc::new(self.threads.pool()?);
         let mut loss = opened(&config, pool.clone(), None)?;
         let p = loss.info().params;
         let (theta, is_single, statistics) = match &self.theta {
@@ -126,7 +124,11 @@ impl Eval {
             false => None,
         };
         let evaluated = Evaluated { loss: values, with_own, metrics, is_single };
-        print(&if self.json { evaluated.json(&*loss)? } else { evaluated.text(&*loss)? })?;
+        if self.json {
+            print_json(&evaluated.json(&*loss)?)?
+        } else {
+            print(&evaluated.text(&*loss)?)?
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

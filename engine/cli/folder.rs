@@ -75,7 +75,7 @@ impl Folder {
                 ))),
             };
         }
-        let store = Store::open(database).map_err(Error::into_usage)?;
+        let store = Store::resume(database).map_err(Error::into_usage)?;
         if store.provenance()?.config_hash != config.hash {
             return Err(Error::Argument(format!(
                 "{path} holds the results of another configuration: choose another --out, or --force to replace them"

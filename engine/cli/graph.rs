@@ -1,5 +1,6 @@
 //! `mpass graph`: the barcode of a function on a graph; and the questions that `mpass cloud` answers in the same way.
 
+use super::open::Threads;
 use super::print;
 use super::sampled::{Outputs, Sampled};
 use mountainpass::durable;
@@ -59,9 +60,8 @@ pub struct Questions {
     zero_length: bool,
     #[command(flatten)]
     outputs: Outputs,
-    /// Worker threads [default: one a core]
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub threads: usize,
+    #[command(flatten)]
+    pub threads: Threads,
 }
 
 /// The graph that is asked, and how it came to be.
@@ -78,6 +78,7 @@ pub struct Subject {
 impl Command {
     /// Computes and prints the barcode, and what else is asked for.
     pub fn go(self) -> Result<ExitCode> {
+        let pool = self.questions.threads.pool()?;
         let read = |path: &PathBuf| npy::read(path);
         let (values, edges) = (read(&self.values)?, read(&self.edges)?);
         let own = self.edge_values.as_ref().map(read).transpose()?;
@@ -94,7 +95,7 @@ impl Command {
             files: [self.values, self.edges].into_iter().chain(self.edge_values).collect(),
             begun,
         };
-        self.questions.answer(subject, &Pool::new(self.questions.threads))
+        self.questions.answer(subject, &pool)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `mpass grid`: the barcode of an n-dimensional array, in all degrees.
 
+use super::open::Threads;
 use super::sampled::{Outputs, Sampled};
 use mountainpass::durable;
 use mountainpass::morse::complex::Complex;
@@ -7,7 +8,6 @@ use mountainpass::morse::grid::{Construction, Grid};
 use mountainpass::npy::{self, Array};
 use mountainpass::persistence::of_grid::{Wanted, canonical};
 use mountainpass::persistence::pairs::barcode_with_cycles;
-use mountainpass::pool::Pool;
 use mountainpass::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,9 +44,8 @@ pub struct Command {
     zero_length: bool,
     #[command(flatten)]
     outputs: Outputs,
-    /// Worker threads [default: one a core]
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: usize,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -68,6 +67,7 @@ impl Command {
             Error::Argument(text) => Error::Config { path: self.file.clone(), text },
             other => other,
         };
+        let pool = self.threads.pool()?;
         let array = npy::read(&self.file)?;
         let begun = Instant::now();
         let grid = match (self.max_degree, construction) {
@@ -81,7 +81,6 @@ impl Command {
             cycles: self.cycles,
             ..Wanted::default()
         };
-        let pool = Pool::new(self.threads);
         let found = canonical(&grid, wanted, &pool);
         let seconds = begun.elapsed().as_secs_f64();
         if let Some(file) = &self.labels {

@@ -2,11 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-/// `eprintln!` for a reader who may have gone away (`2>&1 | head`): that is no reason to stop.
+/// `eprintln!` of one line, whatever the names in it hold, for a reader who may have gone away (`2>&1 | head`): that is
+/// no reason to stop.
 macro_rules! tell {
     ($($text:tt)*) => {{
         use std::io::Write;
-        let _ = writeln!(std::io::stderr(), $($text)*);
+        let _ = writeln!(std::io::stderr(), "{}", mountainpass::plain::line(&format!($($text)*)));
     }};
 }
 
@@ -29,7 +30,8 @@ mod show;
 mod theta;
 
 use clap::{Parser, Subcommand};
-use mountainpass::Error;
+use mountainpass::{Error, plain};
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -108,22 +110,26 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            // One line, whatever the names in it hold.
-            tell!("mpass: {}", escaped(&error.to_string()));
+            tell!("mpass: {error}");
             ExitCode::from(if error.is_usage() { 2 } else { 1 })
         }
     }
 }
 
-/// A text that was foreign with its control characters escaped: one line, and nothing that a terminal obeys.
-fn escaped(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+/// Prints a result as lines of plain text.
+fn print(text: &str) -> Result<(), Error> {
+    write(|out| out.write_all(plain::lines(text).as_bytes()))
 }
 
-/// Prints a result. A reader that has gone away (`| head`) is no error.
-fn print(text: &str) -> Result<(), Error> {
-    use std::io::Write;
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+/// Prints a result that is JSON.
+fn print_json(text: &str) -> Result<(), Error> {
+    write(|out| out.write_all(plain::json(text).as_bytes()))
+}
+
+/// Writes to standard output. A reader that has gone away (`| head`) is no error.
+fn write(body: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Error> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    match body(&mut out).and_then(|()| out.flush()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", e)),
         _ => Ok(()),
     }

@@ -1,6 +1,6 @@
 //! `mpass model`: a network by name, its parameters and inputs, or the whole of it as an ONNX file.
 
-use super::print;
+use super::{print, print_json};
 use mountainpass::durable;
 use mountainpass::report::number::counted;
 use mountainpass::{Error, Result};
@@ -63,7 +63,11 @@ impl Command {
             durable::write(file, &bytes).map_err(Error::into_usage)?;
         }
         notes.iter().for_each(|note| tell!("{note}"));
-        print(&if self.json { json_of(&*model)? } else { text_of(&*model) })?;
+        if self.json {
+            print_json(&json_of(&*model)?)?
+        } else {
+            print(&text_of(&*model))?
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

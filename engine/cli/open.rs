@@ -7,12 +7,21 @@ use mountainpass::pool::Pool;
 use mountainpass::{Error, Result};
 use std::sync::Arc;
 
-/// The worker threads that `--threads` asks for; one a core where it is not given.
-pub fn threads(asked: Option<usize>) -> Result<usize> {
-    match asked {
-        Some(0) => Err(Error::Argument("--threads 0: at least one thread is needed".into())),
-        Some(n) => Ok(n),
-        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+/// How many threads work: the same words for every command.
+#[derive(clap::Args)]
+pub struct Threads {
+    /// Worker threads [default: one a core]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+impl Threads {
+    /// A pool of so many.
+    pub fn pool(&self) -> Result<Pool> {
+        match self.threads {
+            Some(0) => Err(Error::Argument("--threads 0: at least one thread is needed".into())),
+            asked => Ok(Pool::new(asked.unwrap_or(0))), // 0 is one a core.
+        }
     }
 }
 

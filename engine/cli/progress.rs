@@ -1,6 +1,7 @@
 //! Progress on stderr: one bar on a terminal, a line a stage otherwise.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use mountainpass::plain;
 use mountainpass::run::Progress;
 use std::io::IsTerminal;
 
@@ -52,7 +53,7 @@ impl Progress for Teller {
 
     fn note(&mut self, text: &str) {
         match self {
-            Teller::Bar { bar, .. } => bar.println(text),
+            Teller::Bar { bar, .. } => bar.println(plain::line(text)),
             Teller::Lines { .. } => tell!("{text}"),
         }
     }

@@ -4,7 +4,7 @@
 //! where it stopped; another one is refused.
 
 use super::folder::{self, Folder, Intent};
-use super::open::{opened, threads};
+use super::open::{Threads, opened};
 use super::progress::Teller;
 use super::serve;
 use super::show::{Results, print_table};
@@ -38,9 +38,8 @@ pub struct Run {
     /// Throws away what is in the folder and begins again
     #[arg(long, conflicts_with = "resume")]
     force: bool,
-    /// Worker threads [default: one a core]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: Threads,
     /// Runs the backend in a process of its own: where it crashes, hangs or eats the memory, the row is marked (Linux)
     #[arg(long)]
     isolate: bool,
@@ -58,7 +57,7 @@ impl Run {
         let mut config = Config::read(&self.config)?;
         let path = folder::of(&self.config, self.out.as_deref())?;
         let isolation = self.isolation()?;
-        let pool = Arc::new(Pool::new(threads(self.threads)?));
+        let pool = Arc::new(self.threads.pool()?);
         // Given minima are part of what makes a folder's results, and only the loss tells where their tensors go.
         let (mut early, mut statistics) = (None, Statistics::default());
         if !config.theta.is_empty() {
@@ -85,7 +84,7 @@ impl Run {
             Some(store) => folder::same_loss(store, &provenance)?,
             None => folder.begin(&provenance, self.intent())?,
         };
-        let known: Landscape = store.landscape()?;
+        let known: Landscape = store.landscape().map_err(Error::into_usage)?;
         let is_known = |i: usize| {
             let is = |m: &Minimum| matches!(m.origin, Origin::Given { index, .. } if index == i as u64);
             known.minima.iter().any(is)
@@ -154,7 +153,7 @@ impl Run {
 
 /// Says that a run is complete, and mends its report: a run killed behind its last finding did not write all of it.
 fn again(mut store: Store, folder: &Path) -> Result<ExitCode> {
-    let results = Results::read(&store)?;
+    let results = Results::read(&store).map_err(Error::into_usage)?;
     tell!("already complete: {}", folder.display());
     store.fold()?;
     report::write(&results.findings(), folder)?;

@@ -1,7 +1,6 @@
 //! What `mpass grid`, `graph` and `cloud` end with: the barcode of a sampled function as a table and in files.
 
-use super::print;
-use super::show::print_findings;
+use super::show::{print_barcode, print_findings};
 use mountainpass::durable;
 use mountainpass::persistence::{Barcode, Diagram, Score};
 use mountainpass::report::diagram::Format;
@@ -73,17 +72,17 @@ impl Sampled {
             versions: &[("mountainpass".to_owned(), version)],
             notes: &self.notes,
         };
-        let text = || BarcodeFile::of(&findings).to_json();
         for (format, file) in [(Format::Gudhi, &outputs.pers), (Format::Dipha, &outputs.dipha)] {
             if let Some(file) = file {
-                format.write(file, &Diagram::of(&self.barcode, self.superlevel)?)?;
+                format.write(file, &Diagram::of(&self.barcode.bars, self.superlevel)?)?;
             }
         }
         if outputs.fill_stdout() {
-            print(&text()?)?;
+            print_barcode(&findings)?;
         } else {
             if let Some(file) = &outputs.json {
-                durable::write(file, text()?.as_bytes()).map_err(Error::into_usage)?;
+                let barcode = BarcodeFile::of(&findings)?;
+                durable::fill(file, |out| barcode.write(out)).map_err(Error::into_usage)?;
             }
             print_findings(&findings)?;
         }

@@ -1,8 +1,8 @@
 //! `mpass show`: what a landscape database holds, as the table that a run ends with or as `barcode.json`.
 
-use super::{escaped, print};
+use super::{print, write};
 use mountainpass::persistence::{Barcode, Score, tree};
-use mountainpass::report::{self, Findings};
+use mountainpass::report::{self, BarcodeFile, Findings};
 use mountainpass::run::Ended;
 use mountainpass::search::{Landscape, Minimum};
 use mountainpass::store::{self, Provenance, Store};
@@ -90,9 +90,9 @@ pub fn show(landscape: &Path, json: bool, salvage: Option<&Path>) -> Result<Exit
     if let Some(folder) = salvage {
         return save(&file, folder);
     }
-    let results = Results::read(&Store::open(file).map_err(Error::into_usage)?)?;
+    let results = Store::open(file).and_then(|store| Results::read(&store)).map_err(Error::into_usage)?;
     if json {
-        print(&report::BarcodeFile::of(&results.findings()).to_json()?)?;
+        print_barcode(&results.findings())?;
     } else {
         print_table(&results)?;
     }
@@ -108,7 +108,7 @@ fn save(file: &Path, folder: &Path) -> Result<ExitCode> {
         true => "nothing was lost".to_owned(),
         false => format!("find the rest anew with: mpass run CONFIG.toml --out {} --resume", folder.display()),
     };
-    tell!("{}", escaped(&next));
+    tell!("{next}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -122,5 +122,12 @@ pub fn print_findings(findings: &Findings<'_>) -> Result<()> {
     let terminal = std::io::stdout().is_terminal();
     let width = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
     let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-    print(&report::terminal::table(findings, width, colour))
+    let table = report::terminal::table(findings, width, colour);
+    write(|out| out.write_all(table.as_bytes()))
+}
+
+/// Prints `barcode.json`, bar by bar.
+pub fn print_barcode(findings: &Findings<'_>) -> Result<()> {
+    let file = BarcodeFile::of(findings)?;
+    write(|out| file.write(out))
 }

@@ -1,7 +1,7 @@
 //! A barcode as any program knows it: degrees, births and deaths, and which way the function was swept. Distances are
 //! taken of these, and files of other programs hold no more.
 
-use super::Barcode;
+use super::Bar;
 use crate::error::{Error, Result};
 
 /// One bar.
@@ -50,8 +50,8 @@ impl Diagram {
     }
 
     /// The bars of a barcode that scores count: those of way-stations are left out. A death at infinity is none.
-    pub fn of(barcode: &Barcode, superlevel: bool) -> Result<Diagram> {
-        let counted = barcode.bars.iter().filter(|bar| bar.transit != Some(true));
+    pub fn of(bars: &[Bar], superlevel: bool) -> Result<Diagram> {
+        let counted = bars.iter().filter(|bar| bar.transit != Some(true));
         let intervals = counted.map(|bar| Interval {
             degree: bar.degree,
             birth: bar.birth,

@@ -27,11 +27,14 @@ pub fn parse(bytes: &[u8]) -> std::result::Result<Diagram, String> {
     }
     let none = "is no barcode: a barcode.json, a GUDHI .pers or a DIPHA diagram is needed";
     let text = std::str::from_utf8(bytes).map_err(|_| none)?;
+    if text.trim_start().is_empty() {
+        return Err(format!("is empty and {none}"));
+    }
     if !text.trim_start().starts_with('{') {
         return gudhi::parse(text);
     }
     let file = BarcodeFile::parse(text)?;
-    Diagram::of(&file.barcode(), file.superlevel).map_err(|error| error.to_string())
+    Diagram::of(&file.bars, file.superlevel).map_err(|error| error.to_string())
 }
 
 /// A format of other programs.
@@ -135,7 +138,7 @@ mod tests {
             (falling.intervals(), falling.superlevel()),
             (&[bar(0, 1.0, None), bar(0, 1.0, Some(0.5))][..], Some(true))
         );
-        assert_eq!(parse(b"").unwrap(), Diagram::default());
+        assert!(parse(b"# no bars\n").unwrap().intervals().is_empty());
         // DIPHA writes the complex's largest value as the death of an essential class.
         let words =
             [8_067_171_840, 2, 2, -1, 0.25_f64.to_bits() as i64, 9_f64.to_bits() as i64, 1, 0, 2_f64.to_bits() as i64];

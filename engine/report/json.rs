@@ -4,10 +4,13 @@ use super::Findings;
 use super::words::OWN_STATISTICS;
 use crate::error::{Error, Result};
 use crate::persistence::{Bar, Barcode, Cell, Score};
+use crate::plain;
 use crate::search::{Descent, Minimum, Origin, PassKind, Tally};
 use crate::store::Space;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
+use std::borrow::Cow;
+use std::io::Write;
 use std::path::Path;
 
 const FORMAT: &str = "mountainpass.barcode";
@@ -15,7 +18,7 @@ const VERSION: u32 = 1;
 
 /// A barcode with all that is needed to judge it; the order of the fields is that of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BarcodeFile {
+pub struct BarcodeFile<'a> {
     format: String,
     version: u32,
     pub space: Space,
@@ -23,9 +26,9 @@ pub struct BarcodeFile {
     pub superlevel: bool,
     /// The field of the homology.
     pub coefficients: String,
-    pub bars: Vec<Bar>,
+    pub bars: Cow<'a, [Bar]>,
     #[serde(default)]
-    pub cells: Vec<Cell>,
+    pub cells: Cow<'a, [Cell]>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub to_score: Option<Score>,
     #[serde(default)]
@@ -53,74 +56,20 @@ pub struct Source {
     pub heights: String,
 }
 
-impl BarcodeFile {
-    /// The file of these findings.
-    pub fn of(findings: &Findings<'_>) -> BarcodeFile {
-        let from = findings.provenance.clone();
-        BarcodeFile {
-            format: FORMAT.to_owned(),
-            version: VERSION,
-            space: from.space,
-            superlevel: findings.superlevel,
-            coefficients: "Z/2".to_owned(),
-            bars: findings.barcode.bars.clone(),
-            cells: findings.barcode.cells.clone(),
-            to_score: Some(findings.score.clone()),
-            provenance: Source {
-                version: from.version,
-                backend: from.backend,
-                model_hash: from.model_hash,
-                data_hash: from.data_hash,
-                config_hash: from.config_hash,
-                seed: from.seed,
-                method: from.method,
-                heights: from.heights,
-            },
-        }
-    }
-
-    /// The barcode in it.
-    pub fn barcode(&self) -> Barcode {
-        Barcode { bars: self.bars.clone(), cells: self.cells.clone() }
-    }
-
-    /// The text, a line for each bar and each cell. Fails where a bar or a cell has a value that is not finite, for
-    /// which JSON has no word.
-    pub fn to_json(&self) -> Result<String> {
-        for bar in &self.bars {
-            let evidence = bar.evidence.iter().flat_map(|e| e.eigenvalues.iter().copied().chain([e.gradient_norm]));
-            let values = [bar.birth].into_iter().chain(bar.death).chain(bar.death_error).chain(evidence);
-            all_finite(values, || format!("the bar of cell {}", bar.birth_cell))?;
-        }
-        for cell in &self.cells {
-            all_finite([cell.value], || format!("cell {}", cell.id))?;
-        }
-        if let Some(score) = &self.to_score {
-            all_finite([score.total, score.wasserstein_2], || "the TO-score".to_owned())?;
-        }
-        let mut text = format!(
-            "{{\n  \"format\": {}, \"version\": {},\n  \"space\": {}, \"superlevel\": {}, \"coefficients\": {},\n",
-            line(&self.format)?,
-            self.version,
-            line(&self.space)?,
-            self.superlevel,
-            line(&self.coefficients)?
-        );
-        text += &format!("  \"bars\": {},\n  \"cells\": {},\n", lines(&self.bars)?, lines(&self.cells)?);
-        if let Some(score) = &self.to_score {
-            text += &format!("  \"to_score\": {},\n", line(score)?);
-        }
-        Ok(text + &format!("  \"provenance\": {}\n}}\n", line(&self.provenance)?))
-    }
-
+impl BarcodeFile<'static> {
     /// Reads a file; one of another kind or version is refused.
-    pub fn read(path: &Path) -> Result<BarcodeFile> {
+    pub fn read(path: &Path) -> Result<BarcodeFile<'static>> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
         BarcodeFile::parse(&text).map_err(|text| Error::Config { path: path.to_owned(), text })
     }
 
+    /// The barcode in it.
+    pub fn into_barcode(self) -> Barcode {
+        Barcode { bars: self.bars.into_owned(), cells: self.cells.into_owned() }
+    }
+
     /// Reads the text of a file; the fault, if any, as one sentence.
-    pub fn parse(text: &str) -> std::result::Result<BarcodeFile, String> {
+    pub fn parse(text: &str) -> std::result::Result<BarcodeFile<'static>, String> {
         #[derive(Deserialize)]
         struct Head {
             format: String,
@@ -132,6 +81,66 @@ impl BarcodeFile {
             return Err(format!("{found}, but {FORMAT:?} version {VERSION} is expected"));
         }
         serde_json::from_str(text).map_err(|e| e.to_string())
+    }
+}
+
+impl<'a> BarcodeFile<'a> {
+    /// The file of these findings. Fails where a bar or a cell has a value that is not finite, for which JSON has no
+    /// word.
+    pub fn of(findings: &Findings<'a>) -> Result<BarcodeFile<'a>> {
+        let Barcode { bars, cells } = findings.barcode;
+        for bar in bars {
+            let evidence = bar.evidence.iter().flat_map(|e| e.eigenvalues.iter().copied().chain([e.gradient_norm]));
+            let values = [bar.birth].into_iter().chain(bar.death).chain(bar.death_error).chain(evidence);
+            all_finite(values, || format!("the bar of cell {}", bar.birth_cell))?;
+        }
+        for cell in cells {
+            all_finite([cell.value], || format!("cell {}", cell.id))?;
+        }
+        let score = findings.score;
+        all_finite([score.total, score.wasserstein_2], || "the TO-score".to_owned())?;
+        let from = findings.provenance.clone();
+        Ok(BarcodeFile {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            space: from.space,
+            superlevel: findings.superlevel,
+            coefficients: "Z/2".to_owned(),
+            bars: Cow::Borrowed(bars),
+            cells: Cow::Borrowed(cells),
+            to_score: Some(score.clone()),
+            provenance: Source {
+                version: from.version,
+                backend: plain::line(&from.backend),
+                model_hash: from.model_hash,
+                data_hash: from.data_hash,
+                config_hash: from.config_hash,
+                seed: from.seed,
+                method: from.method,
+                heights: from.heights,
+            },
+        })
+    }
+
+    /// Writes it, a line for each bar and each cell.
+    pub fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        write!(out, "{{\n  \"format\": {}, \"version\": {},\n", line(&self.format)?, self.version)?;
+        let (space, superlevel, coefficients) = (line(&self.space)?, self.superlevel, line(&self.coefficients)?);
+        writeln!(out, "  \"space\": {space}, \"superlevel\": {superlevel}, \"coefficients\": {coefficients},")?;
+        lines(out, "bars", &self.bars)?;
+        lines(out, "cells", &self.cells)?;
+        if let Some(score) = &self.to_score {
+            writeln!(out, "  \"to_score\": {},", line(score)?)?;
+        }
+        write!(out, "  \"provenance\": {}\n}}\n", line(&self.provenance)?)
+    }
+
+    /// The same in memory.
+    pub fn to_json(&self) -> Result<String> {
+        let mut text = Vec::new();
+        let written = self.write(&mut text).map_err(|e| e.to_string());
+        let text = written.and_then(|()| String::from_utf8(text).map_err(|e| e.to_string()));
+        text.map_err(|e| Error::Internal(format!("JSON: {e}")))
     }
 }
 
@@ -235,14 +244,24 @@ fn all_finite(values: impl IntoIterator<Item = f64>, what: impl Fn() -> String) 
     }
 }
 
-fn line(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(unwritten)
+fn line(value: &impl Serialize) -> serde_json::Result<String> {
+    serde_json::to_string(value)
 }
 
-fn lines<T: Serialize>(values: &[T]) -> Result<String> {
-    let lines: Result<Vec<String>> = values.iter().map(|value| Ok(format!("    {}", line(value)?))).collect();
-    let lines = lines?;
-    Ok(if lines.is_empty() { "[]".to_owned() } else { format!("[\n{}\n  ]", lines.join(",\n")) })
+/// A list under its name, a line for each value.
+fn lines<T: Serialize>(out: &mut dyn Write, name: &str, values: &[T]) -> std::io::Result<()> {
+    const BLOCK: usize = 1 << 16;
+    let mut block = format!("  \"{name}\": [").into_bytes();
+    for (i, value) in values.iter().enumerate() {
+        block.extend_from_slice(if i > 0 { b",\n    " } else { b"\n    " });
+        serde_json::to_writer(&mut block, value)?;
+        if block.len() > BLOCK {
+            out.write_all(&block)?;
+            block.clear();
+        }
+    }
+    block.extend_from_slice(if values.is_empty() { b"],\n" } else { b"\n  ],\n" });
+    out.write_all(&block)
 }
 
 fn unwritten(error: serde_json::Error) -> Error {

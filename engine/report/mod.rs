@@ -70,7 +70,7 @@ pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
         None => svg::Drawing::saying(&format!("There is no {what} to draw.")).file(),
     };
     let texts = [
-        BarcodeFile::of(findings).to_json()?,
+        BarcodeFile::of(findings)?.to_json()?,
         csv::barcode(findings.barcode),
         json::summary(findings)?,
         barcode::draw(findings).file(),

@@ -5,6 +5,7 @@ use super::number::{column, count, counted, short};
 use super::scale::Scale;
 use super::{Findings, words};
 use crate::persistence::{Bar, DeathKind};
+use crate::plain;
 use crate::search::Minimum;
 
 /// At most so many rows of a table; the rest is in the files.
@@ -228,13 +229,15 @@ fn length(text: &str) -> usize {
     text.chars().count()
 }
 
+/// Foreign text comes into the table through here or through [`wrap`], and is plain from then on.
 fn clip(text: &str, width: usize) -> String {
+    let text = &plain::line(text);
     if length(text) <= width { text.to_owned() } else { text.chars().take(width - 1).chain(['…']).collect() }
 }
 
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in plain::lines(text).split_whitespace() {
         match lines.last_mut() {
             Some(line) if line.is_empty() => line.push_str(word),
             Some(line) if length(line) + 1 + length(word) <= width => *line = format!("{line} {word}"),

@@ -10,7 +10,7 @@
 //! Every minimum and every pass is a row of `cells`, where a saddle that tops no path has its place as well.
 //! Identifiers are stored as SQLite's signed integers, bit for bit.
 
-use super::reading::{BESIDE, Reading, damaged, fault, located, with_end};
+use super::reading::{BESIDE, Reading, damaged, fault, is_claimed, located, with_end};
 use super::rows::{self, put};
 use super::tables::{self, META, PROVENANCE};
 use super::{Provenance, RunRecord};
@@ -69,20 +69,33 @@ impl Store {
             }
         }
         durable::settle(part, &plain).map_err(|e| Error::io(&path, e))?;
-        Store::open(path)
+        Store::resume(path)
     }
 
     /// Opens a database to read or to resume. A file that is none, is damaged anywhere or has another version is
     /// refused.
     pub fn open(path: impl Into<PathBuf>) -> Result<Store> {
         let path = path.into();
-        let reading = Reading::open(&path)?;
+        let shared = is_claimed(&located(&path)?);
+        Store::opened(path, shared)
+    }
+
+    /// The same for who has locked the folder: nobody else is writing there.
+    pub fn resume(path: impl Into<PathBuf>) -> Result<Store> {
+        Store::opened(path.into(), false)
+    }
+
+    fn opened(path: PathBuf, shared: bool) -> Result<Store> {
+        let reading = Reading::open(&path, shared)?;
         reading.verify()?;
         Ok(Store { path, held: Held::Reading(reading) })
     }
 
-    /// Whether a file is a database of somebody else's: not one of ours, however old or damaged.
+    /// Whether a file is somebody else's: no file, or a database that is not one of ours, however old or damaged.
     pub fn is_foreign(path: &Path) -> std::io::Result<bool> {
+        if !std::fs::metadata(path)?.is_file() {
+            return Ok(true); // A pipe would not even be opened before somebody writes to it.
+        }
         let (mut head, mut file) = ([0; 72], std::fs::File::open(path)?);
         // Shorter than a database: what is left of one, if anything.
         let whole = file.read_exact(&mut head).is_ok();
@@ -184,10 +197,12 @@ impl Store {
         let fault = |e| fault(&self.path, e);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut db = Connection::open_with_flags(located(&self.path)?, flags).map_err(fault)?;
-        tables::teach(&db).map_err(fault)?;
+        let salt = if version < tables::VERSION { tables::new_salt() } else { tables::salt(&db) };
+        tables::teach(&db, salt.clone()).map_err(fault)?;
         if version < tables::VERSION {
             within(&mut db, |t| {
                 tables::ALL.iter().try_for_each(|table| table.upgrade(t))?;
+                tables::put_salt(t, &salt)?;
                 t.pragma_update(None, "user_version", tables::VERSION)
             })
             .map_err(fault)?;
@@ -260,9 +275,11 @@ impl Drop for Store {
 /// Makes an empty file a database with all its tables and its provenance.
 fn fill(file: &Path, provenance: &Provenance) -> rusqlite::Result<()> {
     let mut db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    tables::teach(&db)?;
+    let salt = tables::new_salt();
+    tables::teach(&db, salt.clone())?;
     within(&mut db, |t| {
         tables::create(t, tables::VERSION)?;
+        tables::put_salt(t, &salt)?;
         t.pragma_update(None, "application_id", tables::APPLICATION)?;
         t.pragma_update(None, "user_version", tables::VERSION)?;
         let fields = serde_json::to_value(provenance).unwrap_or_default();

@@ -26,8 +26,8 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Opens a file that claims to be a landscape of a known version.
-    pub fn open(path: &Path) -> Result<Reading> {
+    /// Opens a file that claims to be a landscape of a known version. `shared` where a run may be writing it now.
+    pub fn open(path: &Path, shared: bool) -> Result<Reading> {
         let refuse = |text: String| Err(Error::Store { path: path.to_owned(), text });
         let file = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
         if !file.is_file() {
@@ -37,7 +37,7 @@ impl Reading {
         if file.len() < 512 {
             return refuse("empty or cut short; remove it and run again".to_owned());
         }
-        let (db, copy) = read_only(path)?;
+        let (db, copy) = read_only(path, shared)?;
         let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(|e| fault(path, e));
         if pragma("application_id")? != tables::APPLICATION {
             return refuse("a SQLite database, but not one of mountainpass".to_owned());
@@ -50,7 +50,7 @@ impl Reading {
                 tables::VERSION
             ));
         }
-        tables::teach(&db).map_err(|e| fault(path, e))?;
+        tables::teach(&db, tables::salt(&db)).map_err(|e| fault(path, e))?;
         Ok(Reading { db, path: path.to_owned(), version, _copy: copy })
     }
 
@@ -125,7 +125,7 @@ fn written(key: Value) -> String {
 }
 
 /// A connection that changes nothing on the disk, and the copy that it reads if that needs one.
-fn read_only(path: &Path) -> Result<(Connection, Option<TempDir>)> {
+fn read_only(path: &Path, shared: bool) -> Result<(Connection, Option<TempDir>)> {
     let plain = located(path)?;
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let reads = |db: Connection| {
@@ -134,7 +134,7 @@ fn read_only(path: &Path) -> Result<(Connection, Option<TempDir>)> {
     };
     let left = ["-wal", "-journal"].map(|end| with_end(&plain, end));
     let is_left = left.iter().any(|left| std::fs::metadata(left).is_ok_and(|file| file.len() > 0));
-    if is_claimed(&plain) || !is_left {
+    if shared || !is_left {
         match Connection::open_with_flags(&plain, flags | OpenFlags::SQLITE_OPEN_READ_ONLY).and_then(reads) {
             Ok(db) => return Ok((db, None)),
             // It cannot be read without a write first.
@@ -153,8 +153,8 @@ fn read_only(path: &Path) -> Result<(Connection, Option<TempDir>)> {
     Ok((db.map_err(|e| fault(path, e))?, Some(folder)))
 }
 
-/// Whether a run has locked the folder of a database, this process's own included.
-fn is_claimed(path: &Path) -> bool {
+/// Whether a run has locked the folder of a database.
+pub fn is_claimed(path: &Path) -> bool {
     let folder = path.parent().and_then(|folder| File::open(folder).ok());
     folder.is_some_and(|folder| matches!(folder.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }

@@ -24,7 +24,7 @@ pub struct Salvaged {
 
 /// Writes what is whole of the database at `from` into a new one at `to`. Without its provenance nothing can be used.
 pub fn salvage(from: &Path, to: &Path) -> Result<Salvaged> {
-    let reading = Reading::open(from)?;
+    let reading = Reading::open(from, false)?;
     let source = Source { reading: &reading };
     let (words, lost) = source.words(&PROVENANCE);
     let provenance = provenance(&words).map_err(|text| damaged(from, &text))?;

@@ -1,12 +1,14 @@
 //! The tables of `landscape.sqlite`, and the checksum that every row carries.
 //!
-//! A checksum covers all columns of its row and is made and compared by SQLite itself, through one function of ours.
-//! Version 1 of the tables had none; files of it are read as they are, and get their checksums with the next finding.
+//! A checksum covers all columns of its row and is made and compared by SQLite itself, through one function of ours. It
+//! begins with the salt of its database, so that rows of another one, which a forgotten log may bring in, are told from
+//! its own. Version 1 of the tables had none; files of it are read as they are, and get theirs with the next finding.
 
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Result, ToSql, Transaction};
 use sha2::{Digest, Sha256};
+use std::hash::{BuildHasher, Hasher};
 
 /// The version of the tables.
 pub const VERSION: i32 = 2;
@@ -25,6 +27,7 @@ pub struct Table {
 }
 
 // Columns of floats have no type: REAL would lose -0 and NaN (exact.rs). Blobs are little-endian f64.
+const IDENTITY: Table = words("identity");
 pub const PROVENANCE: Table = words("provenance");
 pub const META: Table = words("meta");
 pub const CELLS: Table = Table {
@@ -93,7 +96,7 @@ pub const VALUES: Table = Table {
 };
 
 /// All of them; what is referred to comes first.
-pub const ALL: [&Table; 7] = [&PROVENANCE, &META, &CELLS, &MINIMA, &PATHS, &EVALUATIONS, &VALUES];
+pub const ALL: [&Table; 8] = [&IDENTITY, &PROVENANCE, &META, &CELLS, &MINIMA, &PATHS, &EVALUATIONS, &VALUES];
 
 const fn words(name: &'static str) -> Table {
     const COLUMNS: &[(&str, &str)] = &[("key", "TEXT PRIMARY KEY"), ("value", "TEXT NOT NULL")];
@@ -161,29 +164,49 @@ impl Table {
 
 /// Makes all tables of a version.
 pub fn create(db: &Connection, version: i32) -> Result<()> {
-    ALL.iter().filter(|table| version > 1 || table.name != VALUES.name).try_for_each(|table| {
-        let statement = table.create(version);
-        db.execute_batch(&statement)
-    })
+    ALL.iter().filter(|table| version > 1 || ![IDENTITY.name, VALUES.name].contains(&table.name)).try_for_each(
+        |table| {
+            let statement = table.create(version);
+            db.execute_batch(&statement)
+        },
+    )
 }
 
 /// What there is in a database, in words that two of them may be compared by: tables and their columns, indices, and
 /// whatever else somebody put there.
 pub fn layout(db: &Connection) -> Result<Vec<(String, String, Option<String>)>> {
     let query = "SELECT s.type, s.name, c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk \
-                 FROM sqlite_schema s LEFT JOIN pragma_table_info(s.name) c ON s.type = 'table' ORDER BY 1, 2, c.cid";
+                 FROM sqlite_schema s LEFT JOIN pragma_table_info(s.name) c ON s.type = 'table' \
+                 ORDER BY 1 DESC, 2, c.cid";
     db.prepare(query)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
 }
 
-/// Teaches a connection the function `checksum`.
-pub fn teach(db: &Connection) -> Result<()> {
+/// The salt of a database; none where it is of version 1, or damaged.
+pub fn salt(db: &Connection) -> String {
+    let query = format!("SELECT value FROM {} WHERE key = 'salt'", IDENTITY.name);
+    db.query_row(&query, [], |row| row.get(0)).unwrap_or_default()
+}
+
+/// Gives a database its salt, which is its own and nothing else's.
+pub fn put_salt(t: &Transaction<'_>, salt: &str) -> Result<()> {
+    IDENTITY.put(t, &[&"salt", &salt])
+}
+
+/// A salt that no other database has.
+pub fn new_salt() -> String {
+    let random = || std::hash::RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
+}
+
+/// Teaches a connection the function `checksum`, for rows of a database with this salt.
+pub fn teach(db: &Connection, salt: String) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
-    db.create_scalar_function("checksum", -1, flags, |row| Ok(checksum(row)))
+    db.create_scalar_function("checksum", -1, flags, move |row| Ok(checksum(&salt, row)))
 }
 
 /// Eight bytes of the SHA-256 of what a row holds, kinds and lengths included.
-fn checksum(row: &Context<'_>) -> i64 {
-    let mut digest = Sha256::new();
+fn checksum(salt: &str, row: &Context<'_>) -> i64 {
+    let mut digest = Sha256::new_with_prefix(salt);
     for i in 0..row.len() {
         let (kind, bytes) = match row.get_raw(i) {
             ValueRef::Null => (0, &[][..]),

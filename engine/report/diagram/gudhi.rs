@@ -48,6 +48,9 @@ pub fn parse(text: &str) -> std::result::Result<Diagram, String> {
 pub fn text(diagram: &Diagram) -> String {
     let end = if diagram.superlevel() == Some(true) { f64::NEG_INFINITY } else { f64::INFINITY };
     let mut text = String::new();
+    if diagram.intervals().is_empty() {
+        text += "# no bars\n"; // An empty file would be one that was never written.
+    }
     for bar in diagram.intervals() {
         // Shortest digits that read back the same; writing to a string never fails.
         let _ = writeln!(text, "{} {} {}", bar.degree, bar.birth, bar.death.unwrap_or(end));
