@@ -25,15 +25,12 @@ impl sdk::Backend for MeanBackend {
     fn open(host: sdk::Host, mut request: sdk::Open<'_>) -> Result<Mean, sdk::Error> {
         let moody = request.parsed("moody")?.unwrap_or(false);
         request.finish()?;
-        let array = request.data.iter().find(|array| array.name == "y");
+        let array = request.data.iter().find(|array| array.name() == "y");
         let array = array.ok_or_else(|| sdk::Error::not_found("there is no array \"y\""))?;
-        assert_eq!(array.dtype, sdk::abi::dtype::F64);
-        // SAFETY: the engine checked that the shape's product is the number of values.
-        let y = unsafe {
-            std::slice::from_raw_parts(array.data.cast::<f64>(), array.shape.iter().product::<u64>() as usize)
-        };
+        assert_eq!(array.dtype(), sdk::abi::dtype::F64);
+        let y = array.to_f64()?;
         host.log(sdk::abi::log::INFO, &format!("{} samples", y.len()));
-        Ok(Mean { host, y: y.to_vec(), moody })
+        Ok(Mean { host, y, moody })
     }
 }
 

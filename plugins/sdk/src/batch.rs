@@ -1,13 +1,11 @@
 //! One batch of parameter rows as safe slices: what a [`Loss`](crate::Loss) reads and writes in `eval`.
 
-use crate::{abi, host::Host};
+use crate::{Element, abi, host::Host};
 use std::ffi::c_void;
 use std::marker::PhantomData;
 
 /// An element type of parameters and gradients.
-pub trait Scalar: bytemuck::Pod + Send + Sync + PartialOrd + std::fmt::Debug {
-    /// Its code in the contract.
-    const DTYPE: u32;
+pub trait Scalar: Element + Send + Sync + PartialOrd + std::fmt::Debug {
     /// The nearest f64; exact.
     fn to_f64(self) -> f64;
     /// The nearest value of this type.
@@ -15,7 +13,6 @@ pub trait Scalar: bytemuck::Pod + Send + Sync + PartialOrd + std::fmt::Debug {
 }
 
 impl Scalar for f64 {
-    const DTYPE: u32 = abi::dtype::F64;
     fn to_f64(self) -> f64 {
         self
     }
@@ -25,7 +22,6 @@ impl Scalar for f64 {
 }
 
 impl Scalar for f32 {
-    const DTYPE: u32 = abi::dtype::F32;
     fn to_f64(self) -> f64 {
         f64::from(self)
     }

@@ -13,7 +13,7 @@ mod loss;
 pub mod npy;
 mod table;
 
-pub use array::Array;
+pub use array::{Array, Element};
 pub use batch::{Cancel, Eval, Matrix, MatrixMut, Rows, RowsMut, Scalar};
 pub use host::Host;
 pub use loss::{

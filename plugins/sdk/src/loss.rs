@@ -273,13 +273,10 @@ impl<'a> Open<'a> {
             for i in 0..raw.n_data as usize {
                 let array = &*raw.data.add(i);
                 let ndim = array.ndim as usize;
-                data.push(Array {
-                    name: text(array.name, "the name of an array")?.unwrap_or(""),
-                    shape: if ndim == 0 { &[] } else { std::slice::from_raw_parts(array.shape, ndim) },
-                    strides: (!array.strides.is_null()).then(|| std::slice::from_raw_parts(array.strides, ndim)),
-                    dtype: array.dtype,
-                    data: array.data,
-                });
+                let name = text(array.name, "the name of an array")?.unwrap_or("");
+                let shape = if ndim == 0 { &[] } else { std::slice::from_raw_parts(array.shape, ndim) };
+                let strides = (!array.strides.is_null()).then(|| std::slice::from_raw_parts(array.strides, ndim));
+                data.push(Array::from_raw(name, shape, strides, array.dtype, array.data));
             }
             let model_bytes = (!raw.model_bytes.is_null())
                 .then(|| std::slice::from_raw_parts(raw.model_bytes.cast::<u8>(), raw.model_len as usize));

@@ -84,7 +84,7 @@ impl Backend for Mine {
         // Arrays are borrowed for the call only; `to_f64` copies.
         let (mut t, mut y) = ((0..24).map(|i| f64::from(i) / 4.0 - 3.0).collect(), Y.to_vec());
         for array in &request.data {
-            match array.name {
+            match array.name() {
                 "t" => t = array.to_f64()?,
                 "y" => y = array.to_f64()?,
                 other => return Err(Error::unknown("array", other, &["t", "y"])),
