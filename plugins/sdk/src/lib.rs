@@ -8,6 +8,7 @@
 pub mod abi;
 mod array;
 mod batch;
+mod handle;
 mod host;
 mod loss;
 pub mod npy;

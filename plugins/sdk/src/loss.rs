@@ -13,30 +13,45 @@ pub trait Backend: 'static {
     type Loss: Loss;
 
     /// Opens one loss. Unknown models, devices and options are errors that name the nearest known one
-    /// ([`Open::finish`] does it for options).
-    fn open(host: Host, request: Open<'_>) -> Result<Self::Loss, Error>;
+    /// ([`Open::finish`] does it for options). The host is for this call; later calls bring theirs.
+    fn open(host: Host<'_>, request: Open<'_>) -> Result<Self::Loss, Error>;
 }
 
 /// One opened loss function of `p` parameters.
-pub trait Loss: Send + 'static {
-    /// What it is and can do; constant until it is dropped.
+///
+/// Every method takes `&self` and a loss is `Sync`, so that no call can harm another one, whichever of them overlap. What a
+/// loss changes as it goes, such as memory that it keeps between calls, is therefore in a `Mutex` or atomic; beside an
+/// evaluation a lock that nobody else holds costs nothing.
+///
+/// ```compile_fail,E0277
+/// use mountainpass_sdk::{Error, Eval, Info, Loss};
+/// struct Counting { calls: std::cell::Cell<u64> } // AtomicU64 is right.
+/// impl Loss for Counting {
+///     fn info(&self) -> Info { Info::default() }
+///     fn eval(&self, _: Eval<'_>) -> Result<(), Error> { self.calls.set(self.calls.get() + 1); Ok(()) }
+/// }
+/// ```
+///
+/// [`info`](Loss::info) and the lists are read once, when the loss has been opened; what they say must fit together.
+pub trait Loss: Send + Sync + 'static {
+    /// What it is and can do.
     fn info(&self) -> Info;
 
     /// Computes one batch. Everything asked for is written, or an error says why not; a row whose loss or
     /// derivative is not finite gets `row_status = MPASS_E_NUMERIC` and does not fail the others.
-    fn eval(&mut self, eval: Eval<'_>) -> Result<(), Error>;
+    fn eval(&self, eval: Eval<'_>) -> Result<(), Error>;
 
     /// The named blocks of theta, in order; empty when the loss has no such structure.
     fn parameters(&self) -> Vec<Parameter> {
         Vec::new()
     }
 
-    /// The start of a search for a seed, `p` values; [`Error::unsupported`] when the loss prefers none.
+    /// The start of a search for a seed, `p` values (of [`Info::params`]); [`Error::unsupported`] when the loss prefers none.
     fn start(&self, _seed: u64) -> Result<Vec<f64>, Error> {
         Err(Error::unsupported("no initialiser"))
     }
 
-    /// The box of a bounded function.
+    /// The box of a bounded function, `p` values a side.
     fn bounds(&self) -> Option<Bounds> {
         None
     }
@@ -46,8 +61,8 @@ pub trait Loss: Send + 'static {
         Vec::new()
     }
 
-    /// The metrics of every row, `n x metrics(split).len()`, in C order.
-    fn eval_metrics(&mut self, _split: Split, _theta: Matrix<'_>, _out: &mut [f64]) -> Result<(), Error> {
+    /// The metrics of every row, in C order: `n` times as many as [`metrics`](Loss::metrics) named at first.
+    fn eval_metrics(&self, _host: Host<'_>, _split: Split, _theta: Matrix<'_>, _out: &mut [f64]) -> Result<(), Error> {
         Err(Error::unsupported("no metrics"))
     }
 
@@ -68,7 +83,7 @@ impl Loss for Box<dyn Loss> {
         (**self).info()
     }
 
-    fn eval(&mut self, eval: Eval<'_>) -> Result<(), Error> {
+    fn eval(&self, eval: Eval<'_>) -> Result<(), Error> {
         (**self).eval(eval)
     }
 
@@ -88,8 +103,8 @@ impl Loss for Box<dyn Loss> {
         (**self).metrics(split)
     }
 
-    fn eval_metrics(&mut self, split: Split, theta: Matrix<'_>, out: &mut [f64]) -> Result<(), Error> {
-        (**self).eval_metrics(split, theta, out)
+    fn eval_metrics(&self, host: Host<'_>, split: Split, theta: Matrix<'_>, out: &mut [f64]) -> Result<(), Error> {
+        (**self).eval_metrics(host, split, theta, out)
     }
 
     fn symmetries(&self) -> Vec<Symmetry> {
@@ -118,7 +133,8 @@ pub struct Info {
     pub noise: f64,
 }
 
-/// What a loss can do; every flag is off until it is claimed. See `MPASS_CAP_*` for the exact promises.
+/// What a loss can do; every flag is off until it is claimed. See `MPASS_CAP_*` for the exact promises. `many` is one about
+/// answers: that overlapping calls do no harm is seen to by [`Loss`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Caps {
     pub grad: bool,
@@ -261,28 +277,25 @@ impl<'a> Open<'a> {
     /// # Safety
     /// Arrays hold as many elements as their counts say, for the life 'a.
     pub(crate) unsafe fn from_abi(raw: &abi::Open) -> Result<Open<'a>, Error> {
-        // SAFETY: forwarded from the caller.
-        unsafe {
-            let mut options = Vec::new();
-            for i in 0..raw.n_options as usize {
-                let (key, value) =
-                    (text(*raw.keys.add(i), "an option")?, text(*raw.values.add(i), "an option's value")?);
-                options.push((key.unwrap_or(""), value.unwrap_or("")));
-            }
-            let mut data = Vec::new();
-            for i in 0..raw.n_data as usize {
-                let array = &*raw.data.add(i);
-                let ndim = array.ndim as usize;
-                let name = text(array.name, "the name of an array")?.unwrap_or("");
-                let shape = if ndim == 0 { &[] } else { std::slice::from_raw_parts(array.shape, ndim) };
-                let strides = (!array.strides.is_null()).then(|| std::slice::from_raw_parts(array.strides, ndim));
-                data.push(Array::from_raw(name, shape, strides, array.dtype, array.data));
-            }
-            let model_bytes = (!raw.model_bytes.is_null())
-                .then(|| std::slice::from_raw_parts(raw.model_bytes.cast::<u8>(), raw.model_len as usize));
-            let (model, repeatable) = (text(raw.model, "model")?, raw.repeatable != 0);
-            Ok(Open { model, model_bytes, device: raw.device, data, repeatable, options, asked: Vec::new() })
-        }
+        // SAFETY: mpass_open: n_options strings, n_data arrays, model_len bytes, each borrowed for the call.
+        let (options, data, model_bytes) = unsafe {
+            (
+                (0..raw.n_options as usize).map(|i| option(raw, i)).collect::<Result<_, Error>>()?,
+                (0..raw.n_data as usize).map(|i| array(&*raw.data.add(i))).collect::<Result<_, Error>>()?,
+                (!raw.model_bytes.is_null())
+                    .then(|| std::slice::from_raw_parts(raw.model_bytes.cast::<u8>(), raw.model_len as usize)),
+            )
+        };
+        Ok(Open {
+            // SAFETY: as above.
+            model: unsafe { text(raw.model, "model") }?,
+            model_bytes,
+            device: raw.device,
+            data,
+            repeatable: raw.repeatable != 0,
+            options,
+            asked: Vec::new(),
+        })
     }
 
     /// The value of an option, if given. Every option a backend knows is asked for before [`finish`](Open::finish).
@@ -310,7 +323,33 @@ impl<'a> Open<'a> {
     }
 }
 
+/// # Safety
+/// Keys and values of the request go beyond `i`.
+unsafe fn option<'a>(raw: &abi::Open, i: usize) -> Result<(&'a str, &'a str), Error> {
+    // SAFETY: forwarded: "n_options strings".
+    let (key, value) = unsafe { (*raw.keys.add(i), *raw.values.add(i)) };
+    // SAFETY: as above.
+    let (key, value) = unsafe { (text(key, "an option")?, text(value, "an option's value")?) };
+    Ok((key.unwrap_or_default(), value.unwrap_or_default()))
+}
+
+/// # Safety
+/// The array obeys the contract for the life 'a.
+unsafe fn array<'a>(raw: &abi::Array) -> Result<Array<'a>, Error> {
+    let ndim = raw.ndim as usize;
+    // SAFETY: forwarded: shape and strides have ndim entries, and lead to elements from data.
+    unsafe {
+        let shape = if ndim == 0 { &[] } else { std::slice::from_raw_parts(raw.shape, ndim) };
+        let strides = (!raw.strides.is_null()).then(|| std::slice::from_raw_parts(raw.strides, ndim));
+        let name = text(raw.name, "the name of an array")?.unwrap_or_default();
+        Ok(Array::from_raw(name, shape, strides, raw.dtype, raw.data))
+    }
+}
+
 /// A text of the request; `None` for NULL.
+///
+/// # Safety
+/// `pointer` is NULL or a text that lives for 'a.
 unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<Option<&'a str>, Error> {
     if pointer.is_null() {
         return Ok(None);
@@ -341,6 +380,11 @@ impl Error {
     /// Something that was named does not exist.
     pub fn not_found(text: impl Into<String>) -> Error {
         Error { code: abi::status::NOT_FOUND, text: text.into() }
+    }
+
+    /// What a loss says of itself does not fit together.
+    pub(crate) fn broken(text: impl Into<String>) -> Error {
+        Error { code: abi::status::BACKEND, text: text.into() }
     }
 
     /// The cancel token fired.

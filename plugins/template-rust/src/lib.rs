@@ -65,7 +65,7 @@ impl Backend for Mine {
     type Loss = Fit;
 
     /// Reads the request; whatever is not asked for here is refused by name.
-    fn open(_host: Host, mut request: Open<'_>) -> Result<Fit, Error> {
+    fn open(_: Host<'_>, mut request: Open<'_>) -> Result<Fit, Error> {
         if let Some(model) = request.model.filter(|model| *model != "tanh") {
             return Err(Error::unknown("model", model, &["tanh"]));
         }
@@ -110,7 +110,7 @@ impl Loss for Fit {
     }
 
     /// The sdk has refused what `info` does not offer: theta is f64, ids are in range and at least one.
-    fn eval(&mut self, mut eval: Eval<'_>) -> Result<(), Error> {
+    fn eval(&self, mut eval: Eval<'_>) -> Result<(), Error> {
         let Matrix::F64(theta) = eval.theta else { return Err(Error::unsupported("theta in f32")) };
         let count = eval.ids.map_or(self.t.len(), <[u64]>::len);
         for row in 0..theta.n() {
