@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex};
 
 /// The mean of (x - y_i)^2 over samples y, given in memory; theta is x, twice: two blocks that are added.
 struct Mean {
-    host: sdk::Host,
     y: Vec<f64>,
     moody: bool,
 }
@@ -22,18 +21,15 @@ impl sdk::Backend for MeanBackend {
     const VERSION: &'static CStr = c"2.1";
     type Loss = Mean;
 
-    fn open(host: sdk::Host, mut request: sdk::Open<'_>) -> Result<Mean, sdk::Error> {
+    fn open(host: sdk::Host<'_>, mut request: sdk::Open<'_>) -> Result<Mean, sdk::Error> {
         let moody = request.parsed("moody")?.unwrap_or(false);
         request.finish()?;
-        let array = request.data.iter().find(|array| array.name == "y");
+        let array = request.data.iter().find(|array| array.name() == "y");
         let array = array.ok_or_else(|| sdk::Error::not_found("there is no array \"y\""))?;
-        assert_eq!(array.dtype, sdk::abi::dtype::F64);
-        // SAFETY: the engine checked that the shape's product is the number of values.
-        let y = unsafe {
-            std::slice::from_raw_parts(array.data.cast::<f64>(), array.shape.iter().product::<u64>() as usize)
-        };
+        assert_eq!(array.dtype(), sdk::abi::dtype::F64);
+        let y = array.to_f64()?;
         host.log(sdk::abi::log::INFO, &format!("{} samples", y.len()));
-        Ok(Mean { host, y: y.to_vec(), moody })
+        Ok(Mean { y, moody })
     }
 }
 
@@ -49,7 +45,7 @@ impl sdk::Loss for Mean {
         }
     }
 
-    fn eval(&mut self, mut eval: sdk::Eval<'_>) -> Result<(), sdk::Error> {
+    fn eval(&self, mut eval: sdk::Eval<'_>) -> Result<(), sdk::Error> {
         if eval.cancel.fired() {
             return Err(sdk::Error::cancelled());
         }
@@ -59,7 +55,7 @@ impl sdk::Loss for Mean {
         let ids = eval.ids.unwrap_or(&all);
         let mut sums: Vec<(f64, f64)> = (0..eval.n()).map(|i| (eval.theta.row_f64(i).iter().sum(), 0.0)).collect();
         let y = &self.y;
-        self.host.for_each(&mut sums, |(x, slope), _, _| {
+        eval.host.for_each(&mut sums, |(x, slope), _, _| {
             let (at, m) = (*x, ids.len() as f64);
             *x = ids.iter().map(|&id| (at - y[id as usize]).powi(2)).sum::<f64>() / m;
             *slope = ids.iter().map(|&id| 2.0 * (at - y[id as usize])).sum::<f64>() / m;
@@ -82,7 +78,13 @@ impl sdk::Loss for Mean {
         if split == sdk::Split::Train { vec!["sum".into(), "double".into()] } else { Vec::new() }
     }
 
-    fn eval_metrics(&mut self, _: sdk::Split, theta: sdk::Matrix<'_>, out: &mut [f64]) -> Result<(), sdk::Error> {
+    fn eval_metrics(
+        &self,
+        _: sdk::Host<'_>,
+        _: sdk::Split,
+        theta: sdk::Matrix<'_>,
+        out: &mut [f64],
+    ) -> Result<(), sdk::Error> {
         for (i, pair) in out.chunks_mut(2).enumerate() {
             let sum: f64 = theta.row_f64(i).iter().sum();
             pair.copy_from_slice(&[sum, 2.0 * sum]);

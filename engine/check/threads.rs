@@ -7,6 +7,7 @@
 use super::alike::Alike;
 use super::call::room;
 use super::gate::Gate;
+use super::open::words;
 use super::process::Held;
 use super::value::{everything, places};
 use super::{Answer, Call, Host, Opened, Outcome, Random, Subject, Test, fail, skip};
@@ -30,6 +31,13 @@ pub(super) const TESTS: &[Test] = &[
         "eval on one loss is [many]",
         &["value.answers", "minibatch.state"],
         calls,
+    ),
+    Test::new(
+        "threads.info",
+        "What a loss says about itself is the same while it evaluates.",
+        "What is [many] may overlap what is [one], too.",
+        &["open.info", "value.answers"],
+        info,
     ),
     Test::new(
         "threads.moves",
@@ -154,7 +162,7 @@ impl Rounds {
     }
 }
 
-/// Runs a body on several threads; the first failure, by thread.
+/// Runs a body on several threads, the first of which is this one; the first failure, by thread.
 fn on_threads(n: usize, gate: &Gate, body: impl Fn(usize) -> Outcome + Sync) -> Outcome {
     let (body, mut outcomes) = (&body, Vec::new());
     std::thread::scope(|scope| {
@@ -167,8 +175,9 @@ fn on_threads(n: usize, gate: &Gate, body: impl Fn(usize) -> Outcome + Sync) -> 
                 outcome
             }
         };
-        let threads: Vec<_> = (0..n).map(|i| scope.spawn(run(i))).collect();
-        outcomes.extend(threads.into_iter().map(joined));
+        let others: Vec<_> = (1..n).map(|i| scope.spawn(run(i))).collect();
+        outcomes.push(run(0)());
+        outcomes.extend(others.into_iter().map(joined));
     });
     outcomes.into_iter().collect()
 }
@@ -201,6 +210,30 @@ fn calls(subject: &Subject, random: &mut Random) -> Outcome {
     let works = (0..n).map(|_| Work::new(&loss, random)).collect::<Outcome<Vec<_>>>()?;
     let rounds = Rounds::new(n);
     on_threads(n, &rounds.gate, |i| rounds.run(i, &loss, &works[i], "while other calls run on the same loss"))
+}
+
+fn info(subject: &Subject, random: &mut Random) -> Outcome {
+    let loss = subject.open()?;
+    let (work, said) = (Work::new(&loss, random)?, words(&loss.info()?));
+    let (gate, answered) = (Gate::new(2), AtomicU64::new(0));
+    let evaluate = |round: u64| {
+        let (theta, dir) = &work.batches[0];
+        loss.eval(&Call { gate: Some(&gate), ..everything(&loss, theta, dir)? })?;
+        answered.store(round, Ordering::Release);
+        Ok(())
+    };
+    let read = |round: u64| {
+        gate.together();
+        while answered.load(Ordering::Acquire) < round && !gate.is_broken() {
+            let now = words(&loss.read_info()?);
+            if now != said {
+                return Err(fail(said.clone(), format!("{now}, while it evaluates")));
+            }
+        }
+        Ok(())
+    };
+    // This thread evaluates: the loss may know no other one.
+    on_threads(2, &gate, |i| (1..=ENOUGH).try_for_each(|round| if i == 0 { evaluate(round) } else { read(round) }))
 }
 
 fn moves(subject: &Subject, random: &mut Random) -> Outcome {

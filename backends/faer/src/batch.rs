@@ -20,7 +20,7 @@ pub(crate) trait Mean: Send + Sync + 'static {
     type Scratch<T: Real>: Default + Send;
 
     /// Lays out the samples `ids`, or all; memory of an earlier filling is reused.
-    fn lay_out<T: Real>(&self, samples: &Samples, ids: Option<&[u64]>, host: &Host, laid: &mut Self::Laid<T>);
+    fn lay_out<T: Real>(&self, samples: &Samples, ids: Option<&[u64]>, host: Host<'_>, laid: &mut Self::Laid<T>);
 
     /// Makes ready for passes over `n` samples laid out.
     fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error>;
@@ -164,7 +164,7 @@ impl Stop<'_> {
 }
 
 impl<T: Real, S: Default + Send> Workers<T, S> {
-    fn reserve(&mut self, host: &Host) {
+    fn reserve(&mut self, host: Host<'_>) {
         let workers = host.workers().max(self.scratch.len());
         self.scratch.resize_with(workers, Mutex::default);
     }
@@ -180,7 +180,7 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
         (mean, penalty): (&M, &Penalty),
         part: &Part<M::Laid<T>>,
         rows: &mut [Row<'_, T>],
-        host: &Host,
+        host: Host<'_>,
         cancel: Cancel<'_>,
     ) -> Result<(), Error> {
         self.reserve(host);
@@ -221,7 +221,7 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
         mean: &M,
         part: &Part<M::Laid<T>>,
         row: &mut Row<'_, T>,
-        host: &Host,
+        host: Host<'_>,
         stop: &Stop<'_>,
     ) -> f64 {
         let p = row.theta.len();
@@ -264,7 +264,7 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
         mean: &M,
         part: &Part<M::Laid<T>>,
         rows: &mut [(&[T], Verdict)],
-        host: &Host,
+        host: Host<'_>,
     ) -> Result<(), Error> {
         self.reserve(host);
         let scratch = &self.scratch;
@@ -295,7 +295,7 @@ fn add_in_order<T: Real>(
     add: bool,
     partials: &[Partial<T>],
     part: impl Fn(&Partial<T>) -> &Vec<T> + Sync,
-    host: &Host,
+    host: Host<'_>,
 ) {
     let mut blocks: Vec<&mut [T]> = sum.chunks_mut(BLOCK).collect();
     host.for_each(&mut blocks, |block, i, _| {

@@ -34,7 +34,7 @@ impl Backend for Faer {
     };
     type Loss = Box<dyn Loss>;
 
-    fn open(host: Host, request: Open<'_>) -> Result<Box<dyn Loss>, Error> {
+    fn open(host: Host<'_>, request: Open<'_>) -> Result<Box<dyn Loss>, Error> {
         open::open(host, request)
     }
 }

@@ -11,7 +11,7 @@ use mountainpass_sdk::{
     Cancel, Caps, Dtypes, Error, Eval, Host, Identity, Info, Loss, Matrix, MatrixMut, Parameter, Rows, RowsMut, Split,
     Symmetry,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is said about a loss, whoever computes it.
 pub(crate) struct Description {
@@ -58,20 +58,31 @@ fn is_smooth(graph: &Graph) -> bool {
 
 /// An opened loss with its data.
 pub(crate) struct MeanLoss<M: Mean> {
-    pub host: Host,
-    pub mean: M,
     pub penalty: Penalty,
     pub objective: Objective,
     pub data: Dataset,
     /// Whether predictions can be right or wrong.
     pub has_accuracy: bool,
     pub description: Description,
-    pub single: Workspace<f32, M>,
-    pub double: Workspace<f64, M>,
+    /// What one call at a time works with.
+    pub state: Mutex<State<M>>,
+}
+
+/// What is kept between calls: plans, laid out samples, the workers' memory.
+pub(crate) struct State<M: Mean> {
+    mean: M,
+    single: Workspace<f32, M>,
+    double: Workspace<f64, M>,
+}
+
+impl<M: Mean> State<M> {
+    pub(crate) fn new(mean: M) -> State<M> {
+        State { mean, single: Workspace::default(), double: Workspace::default() }
+    }
 }
 
 /// What is kept per element type: laid out samples and the workers' memory; made on first use.
-pub(crate) struct Workspace<T: Real, M: Mean> {
+struct Workspace<T: Real, M: Mean> {
     train: Part<M::Laid<T>>,
     test: Part<M::Laid<T>>,
     batch: Part<M::Laid<T>>,
@@ -87,7 +98,7 @@ impl<T: Real, M: Mean> Default for Workspace<T, M> {
 
 /// What an evaluation needs beside the memory of its element type.
 struct Setting<'a, M> {
-    host: &'a Host,
+    host: Host<'a>,
     mean: &'a mut M,
     penalty: &'a Penalty,
     data: &'a Dataset,
@@ -186,9 +197,17 @@ impl<T: Real, M: Mean> Workspace<T, M> {
 }
 
 impl<M: Mean> MeanLoss<M> {
-    fn parts(&mut self) -> (Setting<'_, M>, &mut Workspace<f32, M>, &mut Workspace<f64, M>) {
-        let MeanLoss { host, mean, penalty, data, description, single, double, .. } = self;
+    fn parts<'a>(
+        &'a self,
+        host: Host<'a>,
+        state: &'a mut State<M>,
+    ) -> (Setting<'a, M>, &'a mut Workspace<f32, M>, &'a mut Workspace<f64, M>) {
+        let (MeanLoss { penalty, data, description, .. }, State { mean, single, double }) = (self, state);
         (Setting { host, mean, penalty, data, p: description.p }, single, double)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<M>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -212,8 +231,9 @@ impl<M: Mean> Loss for MeanLoss<M> {
         }
     }
 
-    fn eval(&mut self, eval: Eval<'_>) -> Result<(), Error> {
-        let (setting, single, double) = self.parts();
+    fn eval(&self, eval: Eval<'_>) -> Result<(), Error> {
+        let mut state = self.state();
+        let (setting, single, double) = self.parts(eval.host, &mut state);
         let request = Request { ids: eval.ids, loss: eval.loss, status: eval.row_status, cancel: eval.cancel };
         let mixed = || Error::argument("theta, grad, dir and hvp differ in their element types");
         match eval.theta {
@@ -258,11 +278,12 @@ impl<M: Mean> Loss for MeanLoss<M> {
         }
     }
 
-    fn eval_metrics(&mut self, split: Split, theta: Matrix<'_>, out: &mut [f64]) -> Result<(), Error> {
+    fn eval_metrics(&self, host: Host<'_>, split: Split, theta: Matrix<'_>, out: &mut [f64]) -> Result<(), Error> {
         if out.is_empty() {
             return Ok(());
         }
-        let (setting, single, double) = self.parts();
+        let mut state = self.state();
+        let (setting, single, double) = self.parts(host, &mut state);
         match theta {
             Matrix::F32(theta) => single.metrics(setting, split, theta, out),
             Matrix::F64(theta) => double.metrics(setting, split, theta, out),

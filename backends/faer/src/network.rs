@@ -242,7 +242,7 @@ impl Mean for Network {
     type Laid<T: Real> = Laid<T>;
     type Scratch<T: Real> = Scratch<T>;
 
-    fn lay_out<T: Real>(&self, samples: &Samples, ids: Option<&[u64]>, host: &Host, laid: &mut Laid<T>) {
+    fn lay_out<T: Real>(&self, samples: &Samples, ids: Option<&[u64]>, host: Host<'_>, laid: &mut Laid<T>) {
         let n = ids.map_or(samples.n, <[u64]>::len);
         let id = |i: usize| ids.map_or(i, |ids| ids[i] as usize);
         laid.arrays.resize_with(self.slots.len(), Array::default);
@@ -319,7 +319,7 @@ fn fill<T: Copy + Default + Send>(
     samples: &Samples,
     id: impl Fn(usize) -> usize + Sync,
     from: impl Fn(f64) -> T + Sync,
-    host: &Host,
+    host: Host<'_>,
     n: usize,
     out: &mut Vec<T>,
 ) {

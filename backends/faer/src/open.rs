@@ -1,7 +1,7 @@
 //! Opening: from the request's model and options to a network, its data and what computes it.
 
 use crate::batch::{Mean, Penalty};
-use crate::loss::{Description, MeanLoss, Workspace};
+use crate::loss::{Description, MeanLoss, State};
 use crate::network::Network;
 use crate::perceptron::Perceptron;
 use mountainpass_network::build::Built;
@@ -11,7 +11,7 @@ use mountainpass_network::problem::Aim;
 use mountainpass_network::{DataTerm, Dataset, Mlp, Objective};
 use mountainpass_sdk::{Error, Host, Loss, Open, abi::log};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// A model, what messages call it, and the options that were its own.
 struct Opened {
@@ -23,7 +23,7 @@ struct Opened {
 }
 
 /// Opens the loss of a request.
-pub(crate) fn open(host: Host, mut request: Open<'_>) -> Result<Box<dyn Loss>, Error> {
+pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss>, Error> {
     let Opened { who, model, kind, options, notes } = model(&mut request)?;
     let objective = Objective::from_options(&mut request, kind)?;
     let data = Dataset::from_options(&mut request);
@@ -37,8 +37,8 @@ pub(crate) fn open(host: Host, mut request: Open<'_>) -> Result<Box<dyn Loss>, E
     let penalty = Penalty { l2: objective.l2, ranges: objective.penalised(&*model) };
     let network = Network::new(&who, model.clone(), objective.data, &mut data)?;
     let has_accuracy = network.has_accuracy();
-    let rest = (host, penalty, objective, data, has_accuracy, description);
-    match perceptron(&who, &network, objective.data, &rest.3, model.features())? {
+    let rest = (penalty, objective, data, has_accuracy, description);
+    match perceptron(&who, &network, objective.data, &rest.2, model.features())? {
         Some(perceptron) => Ok(finished(perceptron, rest)),
         None => Ok(finished(network, rest)),
     }
@@ -46,10 +46,10 @@ pub(crate) fn open(host: Host, mut request: Open<'_>) -> Result<Box<dyn Loss>, E
 
 fn finished<M: Mean>(
     mean: M,
-    (host, penalty, objective, data, has_accuracy, description): (Host, Penalty, Objective, Dataset, bool, Description),
+    (penalty, objective, data, has_accuracy, description): (Penalty, Objective, Dataset, bool, Description),
 ) -> Box<dyn Loss> {
-    let (single, double) = (Workspace::default(), Workspace::default());
-    Box::new(MeanLoss { host, mean, penalty, objective, data, has_accuracy, description, single, double })
+    let state = Mutex::new(State::new(mean));
+    Box::new(MeanLoss { penalty, objective, data, has_accuracy, description, state })
 }
 
 /// Perceptrons with a label a sample have kernels of their own.

@@ -82,9 +82,9 @@ impl Backend for Surfaces {
     };
     type Loss = Opened;
 
-    fn open(host: Host, mut request: Open<'_>) -> Result<Opened, Error> {
+    fn open(_: Host<'_>, mut request: Open<'_>) -> Result<Opened, Error> {
         let surface = surface(&mut request)?;
         request.finish()?;
-        Ok(Opened::new(host, request.model.unwrap_or_default(), surface))
+        Ok(Opened::new(request.model.unwrap_or_default(), surface))
     }
 }

@@ -6,15 +6,16 @@
 use crate::Surface;
 use mountainpass_sdk::abi::status;
 use mountainpass_sdk::{
-    Bounds, Cancel, Caps, Dtypes, Error, Eval, Host, Identity, Info, Loss, Matrix, MatrixMut, Parameter, Symmetry,
+    Bounds, Cancel, Caps, Dtypes, Error, Eval, Identity, Info, Loss, Matrix, MatrixMut, Parameter, Symmetry,
 };
+use std::sync::{Mutex, PoisonError};
 
 /// One open surface.
 pub struct Opened {
-    host: Host,
     model: String,
     surface: Box<dyn Surface>,
-    lanes: Vec<Lane>,
+    /// Kept between calls, of which one at a time computes.
+    lanes: Mutex<Vec<Lane>>,
 }
 
 /// Consecutive rows that one worker computes, and what it found.
@@ -35,21 +36,21 @@ const WORTH_SHARING: usize = 4096;
 const HELD: usize = 1 << 20;
 
 impl Opened {
-    pub(crate) fn new(host: Host, model: &str, surface: Box<dyn Surface>) -> Opened {
-        Opened { host, model: model.to_owned(), surface, lanes: Vec::new() }
+    pub(crate) fn new(model: &str, surface: Box<dyn Surface>) -> Opened {
+        Opened { model: model.to_owned(), surface, lanes: Mutex::default() }
     }
 
     /// Computes rows `first..first + count` into the lanes; returns how many rows a lane holds.
-    fn compute(&mut self, eval: &Eval<'_>, first: usize, count: usize) -> usize {
-        let shared = count * self.surface.cost() >= WORTH_SHARING && self.host.workers() > 1;
-        let lanes = if shared { (4 * self.host.workers()).min(count) } else { 1 };
+    fn compute(&self, eval: &Eval<'_>, first: usize, count: usize, kept: &mut Vec<Lane>) -> usize {
+        let shared = count * self.surface.cost() >= WORTH_SHARING && eval.host.workers() > 1;
+        let lanes = if shared { (4 * eval.host.workers()).min(count) } else { 1 };
         let rows = count.div_ceil(lanes);
-        if self.lanes.len() < lanes {
-            self.lanes.resize_with(lanes, Lane::default);
+        if kept.len() < lanes {
+            kept.resize_with(lanes, Lane::default);
         }
         let (surface, theta, cancel) = (&*self.surface, eval.theta, eval.cancel);
         let (wants_grad, dir) = (eval.grad.is_some(), eval.hvp.as_ref().map(|(dir, _)| *dir));
-        self.host.for_each(&mut self.lanes[..lanes], |lane, at, _| {
+        eval.host.for_each(&mut kept[..lanes], |lane, at, _| {
             let from = first + (at * rows).min(count);
             let to = first + ((at + 1) * rows).min(count);
             lane.compute(surface, theta, dir, wants_grad, from..to, cancel);
@@ -122,17 +123,18 @@ impl Loss for Opened {
         }
     }
 
-    fn eval(&mut self, mut eval: Eval<'_>) -> Result<(), Error> {
+    fn eval(&self, mut eval: Eval<'_>) -> Result<(), Error> {
         let (n, all) = (self.surface.n(), eval.n());
+        let lanes = &mut *self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut first = 0;
         while first < all {
             let count = (HELD / (2 * n + 1)).max(1).min(all - first);
-            let rows = self.compute(&eval, first, count);
+            let rows = self.compute(&eval, first, count, lanes);
             if eval.cancel.fired() {
                 return Err(Error::cancelled());
             }
             for at in 0..count {
-                let (lane, k, i) = (&self.lanes[at / rows], at % rows, first + at);
+                let (lane, k, i) = (&lanes[at / rows], at % rows, first + at);
                 eval.loss[i] = lane.loss[k];
                 let fits = stored(eval.grad.as_mut(), i, &lane.grad, k, n)
                     & stored(eval.hvp.as_mut().map(|(_, out)| out), i, &lane.hvp, k, n);

@@ -105,7 +105,15 @@ pub struct Error {
     pub text: [u8; 508],
 }
 
-/// Declares structs of the contract, laid out as C does: integers, floats, raw pointers and `Option`s of functions only.
+#[doc(hidden)]
+pub use bytemuck::Zeroable;
+
+/// Declares structs of the contract, laid out as C does. Fields of which zero bytes are no value are refused:
+///
+/// ```compile_fail,E0277
+/// mountainpass_sdk::abi_structs! { pub struct Bad { name: &'static str } }
+/// Bad::zeroed();
+/// ```
 #[doc(hidden)]
 #[macro_export]
 macro_rules! abi_structs {
@@ -114,10 +122,14 @@ macro_rules! abi_structs {
         #[repr(C)]
         #[derive(Clone, Copy)]
         pub struct $name { $(pub $field: $type),* }
+        // SAFETY: so are all its fields, as `zeroed` proves.
+        unsafe impl $crate::abi::Zeroable for $name {}
         impl $name {
             /// Every byte zero: the cautious answer of a struct that was never filled, the default of an option.
             pub const fn zeroed() -> Self {
-                // SAFETY: integers, floats, raw pointers and `Option`s of functions are all valid as zero bytes.
+                const fn is_zeroable<T: $crate::abi::Zeroable>() {}
+                $(is_zeroable::<$type>();)*
+                // SAFETY: zero bytes are a value of every field.
                 unsafe { std::mem::zeroed() }
             }
             /// What its filler stamps into `struct_size`, where it has one.
@@ -221,13 +233,12 @@ abi_structs! {
 /// `from` points to a record of this type, of whatever minor, whose first field says how large it is.
 pub unsafe fn sized<T: Copy>(from: *const T, zero: T) -> T {
     let mut to = zero;
-    // SAFETY: every sized record begins with `uint32_t struct_size`; its filler vouches for that many bytes, `to` has
-    // size_of::<T>, and any bytes are a value of the records of this file.
-    unsafe {
-        let theirs = from.cast::<u32>().read_unaligned() as usize;
-        let bytes = theirs.min(size_of::<T>());
-        std::ptr::copy_nonoverlapping(from.cast::<u8>(), (&raw mut to).cast::<u8>(), bytes);
-    }
+    // SAFETY: every sized record begins with `uint32_t struct_size`.
+    let theirs = unsafe { from.cast::<u32>().read_unaligned() } as usize;
+    let (from, bytes) = (from.cast::<u8>(), theirs.min(size_of::<T>()));
+    // SAFETY: its filler vouches for that many bytes, `to` has size_of::<T>, and any bytes are a value of the records of
+    // this file.
+    unsafe { std::ptr::copy_nonoverlapping(from, (&raw mut to).cast::<u8>(), bytes) };
     to
 }
 

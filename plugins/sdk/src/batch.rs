@@ -1,13 +1,11 @@
 //! One batch of parameter rows as safe slices: what a [`Loss`](crate::Loss) reads and writes in `eval`.
 
-use crate::{abi, host::Host};
+use crate::{Element, abi, host::Host};
 use std::ffi::c_void;
 use std::marker::PhantomData;
 
 /// An element type of parameters and gradients.
-pub trait Scalar: bytemuck::Pod + Send + Sync + PartialOrd + std::fmt::Debug {
-    /// Its code in the contract.
-    const DTYPE: u32;
+pub trait Scalar: Element + Send + Sync + PartialOrd + std::fmt::Debug {
     /// The nearest f64; exact.
     fn to_f64(self) -> f64;
     /// The nearest value of this type.
@@ -15,7 +13,6 @@ pub trait Scalar: bytemuck::Pod + Send + Sync + PartialOrd + std::fmt::Debug {
 }
 
 impl Scalar for f64 {
-    const DTYPE: u32 = abi::dtype::F64;
     fn to_f64(self) -> f64 {
         self
     }
@@ -25,7 +22,6 @@ impl Scalar for f64 {
 }
 
 impl Scalar for f32 {
-    const DTYPE: u32 = abi::dtype::F32;
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
@@ -46,6 +42,7 @@ pub struct Rows<'a, T> {
 
 // SAFETY: `Rows` is a shared slice with gaps; it hands out shared references only.
 unsafe impl<T: Sync> Send for Rows<'_, T> {}
+// SAFETY: as above.
 unsafe impl<T: Sync> Sync for Rows<'_, T> {}
 
 impl<'a, T: Scalar> Rows<'a, T> {
@@ -63,8 +60,9 @@ impl<'a, T: Scalar> Rows<'a, T> {
     /// Row `i`, `p` elements.
     pub fn row(&self, i: usize) -> &'a [T] {
         assert!(i < self.rows, "row {i} of {}", self.rows);
-        // SAFETY: THE OWNERSHIP RULE: a view covers (rows - 1) * row_stride + cols elements for the call's duration.
-        unsafe { std::slice::from_raw_parts(self.data.add(i * self.stride), self.cols) }
+        let row = self.data.wrapping_add(i * self.stride);
+        // SAFETY: mpass_view: row_stride elements from one row to the next, and cols of them in each.
+        unsafe { std::slice::from_raw_parts(row, self.cols) }
     }
 }
 
@@ -95,16 +93,17 @@ impl<'a, T: Scalar> RowsMut<'a, T> {
     /// Row `i`, `p` elements.
     pub fn row(&mut self, i: usize) -> &mut [T] {
         assert!(i < self.rows, "row {i} of {}", self.rows);
+        let row = self.data.wrapping_add(i * self.stride);
         // SAFETY: as in `Rows::row`; the borrow of self makes the slice unique.
-        unsafe { std::slice::from_raw_parts_mut(self.data.add(i * self.stride), self.cols) }
+        unsafe { std::slice::from_raw_parts_mut(row, self.cols) }
     }
 
     /// All rows at once, so that they can be handed to different workers.
     pub fn into_rows(self) -> Vec<&'a mut [T]> {
-        (0..self.rows)
-            // SAFETY: as in `Rows::row`; rows do not overlap because row_stride >= cols, and self is consumed.
-            .map(|i| unsafe { std::slice::from_raw_parts_mut(self.data.add(i * self.stride), self.cols) })
-            .collect()
+        let RowsMut { data, rows, cols, stride, .. } = self;
+        // SAFETY: as in `Rows::row`; rows do not overlap because row_stride >= cols, and self is consumed.
+        let row = |i| unsafe { std::slice::from_raw_parts_mut(data.wrapping_add(i * stride), cols) };
+        (0..rows).map(row).collect()
     }
 }
 
@@ -152,19 +151,20 @@ impl MatrixMut<'_> {
 /// Tells whether the caller has lost interest; cheap enough to ask per tile.
 #[derive(Clone, Copy)]
 pub struct Cancel<'a> {
-    pub(crate) host: Host,
-    pub(crate) token: *const c_void,
-    pub(crate) life: PhantomData<&'a ()>,
+    host: Host<'a>,
+    token: *const c_void,
 }
 
-// SAFETY: `mpass_host.cancelled` is tagged [many].
+// SAFETY: `mpass_host.cancelled` is tagged [many], and nobody else looks behind the token.
 unsafe impl Send for Cancel<'_> {}
+// SAFETY: as above.
 unsafe impl Sync for Cancel<'_> {}
 
 impl Cancel<'_> {
     /// True once the call should stop with [`Error::cancelled`](crate::Error::cancelled).
     pub fn fired(&self) -> bool {
-        self.host.cancelled(self.token)
+        // SAFETY: the token of an eval that lasts for 'a (`Eval::from_abi`).
+        unsafe { self.host.cancelled(self.token) }
     }
 }
 
@@ -184,6 +184,8 @@ pub struct Eval<'a> {
     pub row_status: &'a mut [abi::Status],
     /// Asks whether to stop.
     pub cancel: Cancel<'a>,
+    /// Workers and the log.
+    pub host: Host<'a>,
 }
 
 impl<'a> Eval<'a> {
@@ -199,57 +201,76 @@ impl<'a> Eval<'a> {
     pub(crate) unsafe fn from_abi(
         raw: &abi::Eval,
         info: &abi::LossInfo,
-        host: Host,
+        host: Host<'a>,
     ) -> Result<Option<Eval<'a>>, crate::Error> {
-        let (theta, n) = (&raw.theta, raw.theta.rows);
-        let argument = |text: String| Err(crate::Error::argument(text));
-        let lacks = |text: &str| Err(crate::Error::unsupported(text));
-        let has = |cap: u32| info.caps & cap != 0;
-        if theta.cols != info.params {
-            return argument(format!("theta has {} columns, and the loss {} parameters", theta.cols, info.params));
-        }
-        if 1u32.checked_shl(theta.dtype).is_none_or(|bit| info.dtypes & bit == 0) {
-            return lacks("theta is of an element type that this loss does not offer");
-        }
-        if info.rows_max != 0 && n > info.rows_max {
-            return argument(format!("{n} rows, where rows_max is {}", info.rows_max));
-        }
-        let wanted = [("grad", &raw.grad), ("dir", &raw.dir), ("hvp", &raw.hvp)];
-        for (name, view) in wanted.into_iter().filter(|(_, view)| !view.data.is_null()) {
-            if (view.rows, view.cols, view.dtype) != (n, theta.cols, theta.dtype) {
-                return argument(format!("{name} is not of theta's shape and element type"));
-            }
-        }
-        match (raw.dir.data.is_null(), raw.hvp.data.is_null()) {
-            (true, true) => {}
-            (false, false) if has(abi::cap::HVP) => {}
-            (false, false) => return lacks("this loss has no Hessian-vector product"),
-            _ => return argument("dir and hvp must come together".into()),
-        }
-        if !raw.grad.data.is_null() && !has(abi::cap::GRAD) {
-            return lacks("this loss has no gradient");
-        }
+        asked(raw, info)?;
         // SAFETY: forwarded from the caller.
         let ids = unsafe { ids(&raw.ids, info) }?;
+        let n = raw.theta.rows as usize;
         if n == 0 {
             return Ok(None);
         }
         if raw.loss.is_null() || raw.row_status.is_null() {
-            return argument("loss and row_status are required".into());
+            return Err(crate::Error::argument("loss and row_status are required"));
         }
-        // SAFETY: forwarded from the caller; every view is checked to lie on the host.
-        unsafe {
-            let Some(theta) = matrix(theta)? else { return argument("theta is missing".into()) };
-            Ok(Some(Eval {
-                theta,
-                ids,
-                loss: std::slice::from_raw_parts_mut(raw.loss, n as usize),
-                grad: matrix_mut(&raw.grad)?,
-                hvp: matrix(&raw.dir)?.zip(matrix_mut(&raw.hvp)?),
-                row_status: std::slice::from_raw_parts_mut(raw.row_status, n as usize),
-                cancel: Cancel { host, token: raw.cancel, life: PhantomData },
-            }))
+        // SAFETY: forwarded from the caller, here and for all views; each is checked to lie on the host.
+        let theta = unsafe { matrix(&raw.theta) }?.ok_or_else(|| crate::Error::argument("theta is missing"))?;
+        // SAFETY: as above.
+        let dir = unsafe { matrix(&raw.dir) }?;
+        Ok(Some(Eval {
+            theta,
+            ids,
+            // SAFETY: mpass_eval.loss, "out n".
+            loss: unsafe { std::slice::from_raw_parts_mut(raw.loss, n) },
+            // SAFETY: as for theta.
+            grad: unsafe { matrix_mut(&raw.grad) }?,
+            // SAFETY: as for theta.
+            hvp: dir.zip(unsafe { matrix_mut(&raw.hvp) }?),
+            // SAFETY: mpass_eval.row_status, "out n".
+            row_status: unsafe { std::slice::from_raw_parts_mut(raw.row_status, n) },
+            cancel: Cancel { host, token: raw.cancel },
+            host,
+        }))
+    }
+}
+
+/// Refuses rows of another shape or element type than those of this loss, or too many of them.
+pub(crate) fn check(theta: &abi::View, info: &abi::LossInfo) -> Result<(), crate::Error> {
+    let argument = |text: String| Err(crate::Error::argument(text));
+    let (n, most) = (theta.rows, info.rows_max);
+    if theta.cols != info.params {
+        return argument(format!("theta has {} columns, and the loss {} parameters", theta.cols, info.params));
+    }
+    if 1u32.checked_shl(theta.dtype).is_none_or(|bit| info.dtypes & bit == 0) {
+        return Err(crate::Error::unsupported("theta is of an element type that this loss does not offer"));
+    }
+    if most != 0 && n > most {
+        return argument(format!("{n} rows, where rows_max is {most}"));
+    }
+    Ok(())
+}
+
+/// Refuses a call that asks for what the loss does not claim, or in another shape than theta's.
+fn asked(raw: &abi::Eval, info: &abi::LossInfo) -> Result<(), crate::Error> {
+    let lacks = |text: &str| Err(crate::Error::unsupported(text));
+    let has = |cap: u32| info.caps & cap != 0;
+    let theta = &raw.theta;
+    check(theta, info)?;
+    let wanted = [("grad", &raw.grad), ("dir", &raw.dir), ("hvp", &raw.hvp)];
+    for (name, view) in wanted.into_iter().filter(|(_, view)| !view.data.is_null()) {
+        if (view.rows, view.cols, view.dtype) != (theta.rows, theta.cols, theta.dtype) {
+            return Err(crate::Error::argument(format!("{name} is not of theta's shape and element type")));
         }
+    }
+    match (raw.dir.data.is_null(), raw.hvp.data.is_null()) {
+        (true, true) => {}
+        (false, false) if has(abi::cap::HVP) => {}
+        (false, false) => return lacks("this loss has no Hessian-vector product"),
+        _ => return Err(crate::Error::argument("dir and hvp must come together")),
+    }
+    match raw.grad.data.is_null() || has(abi::cap::GRAD) {
+        true => Ok(()),
+        false => lacks("this loss has no gradient"),
     }
 }
 
@@ -265,11 +286,12 @@ unsafe fn ids<'a>(view: &abi::View, info: &abi::LossInfo) -> Result<Option<&'a [
     if info.caps & abi::cap::MINIBATCH == 0 {
         return Err(crate::Error::unsupported("this loss cannot be taken over chosen samples"));
     }
-    if view.memory == abi::memory::CUDA || view.dtype != abi::dtype::U64 || view.rows != 1 {
+    if !is_on_host(view) || view.dtype != abi::dtype::U64 || view.rows != 1 {
         return argument("ids are one row of u64 on the host".into());
     }
-    // SAFETY: forwarded from the caller: one row of `cols` values.
-    let ids = unsafe { std::slice::from_raw_parts(view.data.cast::<u64>(), view.cols as usize) };
+    let data = aligned::<u64>(view)?;
+    // SAFETY: mpass_eval.ids, "1 x m, u64, host".
+    let ids = unsafe { std::slice::from_raw_parts(data, view.cols as usize) };
     match ids.iter().position(|&id| id >= info.samples) {
         Some(i) => argument(format!("sample id {} at place {i}, but there are {} samples", ids[i], info.samples)),
         None if ids.is_empty() => argument("the minibatch has no samples".into()),
@@ -277,14 +299,17 @@ unsafe fn ids<'a>(view: &abi::View, info: &abi::LossInfo) -> Result<Option<&'a [
     }
 }
 
-fn on_host(view: &abi::View) -> Result<(), crate::Error> {
-    if view.memory == abi::memory::CUDA {
-        return Err(crate::Error::unsupported("device memory"));
+/// True for memory of a kind that this code can read; kinds that came after its time are none.
+fn is_on_host(view: &abi::View) -> bool {
+    matches!(view.memory, abi::memory::HOST | abi::memory::HOST_PINNED)
+}
+
+/// The first element of a view, where one may lie.
+fn aligned<T>(view: &abi::View) -> Result<*mut T, crate::Error> {
+    match view.data.cast::<T>() {
+        data if data.is_aligned() => Ok(data),
+        data => Err(crate::Error::argument(format!("no element lies at {data:?}: it is not aligned"))),
     }
-    if view.row_stride < view.cols {
-        return Err(crate::Error::argument(format!("row_stride {} is below cols {}", view.row_stride, view.cols)));
-    }
-    Ok(())
 }
 
 /// Rows, columns and stride of a view on the host; `None` where there is no matrix.
@@ -292,32 +317,42 @@ fn shape(view: &abi::View) -> Result<Option<(usize, usize, usize)>, crate::Error
     if view.data.is_null() {
         return Ok(None);
     }
-    on_host(view)?;
+    if !is_on_host(view) {
+        return Err(crate::Error::unsupported("device memory"));
+    }
+    if view.row_stride < view.cols {
+        return Err(crate::Error::argument(format!("row_stride {} is below cols {}", view.row_stride, view.cols)));
+    }
     Ok(Some((view.rows as usize, view.cols as usize, view.row_stride as usize)))
 }
 
+/// # Safety
+/// The view obeys the contract for the duration of 'a.
 pub(crate) unsafe fn matrix<'a>(view: &abi::View) -> Result<Option<Matrix<'a>>, crate::Error> {
-    let Some((rows, cols, stride)) = shape(view)? else { return Ok(None) };
+    fn rows<'a, T>(view: &abi::View, (rows, cols, stride): (usize, usize, usize)) -> Result<Rows<'a, T>, crate::Error> {
+        Ok(Rows { data: aligned(view)?, rows, cols, stride, life: PhantomData })
+    }
+    let Some(shape) = shape(view)? else { return Ok(None) };
     match view.dtype {
-        abi::dtype::F32 => {
-            Ok(Some(Matrix::F32(Rows { data: view.data.cast(), rows, cols, stride, life: PhantomData })))
-        }
-        abi::dtype::F64 => {
-            Ok(Some(Matrix::F64(Rows { data: view.data.cast(), rows, cols, stride, life: PhantomData })))
-        }
+        abi::dtype::F32 => Ok(Some(Matrix::F32(rows(view, shape)?))),
+        abi::dtype::F64 => Ok(Some(Matrix::F64(rows(view, shape)?))),
         other => Err(crate::Error::unsupported(format!("element type {other}"))),
     }
 }
 
+/// # Safety
+/// As for [`matrix`], and nobody else touches the rows.
 unsafe fn matrix_mut<'a>(view: &abi::View) -> Result<Option<MatrixMut<'a>>, crate::Error> {
-    let Some((rows, cols, stride)) = shape(view)? else { return Ok(None) };
+    fn rows<'a, T>(
+        view: &abi::View,
+        (rows, cols, stride): (usize, usize, usize),
+    ) -> Result<RowsMut<'a, T>, crate::Error> {
+        Ok(RowsMut { data: aligned(view)?, rows, cols, stride, life: PhantomData })
+    }
+    let Some(shape) = shape(view)? else { return Ok(None) };
     match view.dtype {
-        abi::dtype::F32 => {
-            Ok(Some(MatrixMut::F32(RowsMut { data: view.data.cast(), rows, cols, stride, life: PhantomData })))
-        }
-        abi::dtype::F64 => {
-            Ok(Some(MatrixMut::F64(RowsMut { data: view.data.cast(), rows, cols, stride, life: PhantomData })))
-        }
+        abi::dtype::F32 => Ok(Some(MatrixMut::F32(rows(view, shape)?))),
+        abi::dtype::F64 => Ok(Some(MatrixMut::F64(rows(view, shape)?))),
         other => Err(crate::Error::unsupported(format!("element type {other}"))),
     }
 }

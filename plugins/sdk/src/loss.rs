@@ -1,42 +1,57 @@
 //! The two traits a backend author implements, and the words they speak.
 
-use crate::{Array, Eval, Host, Matrix, abi};
-use std::ffi::{CStr, c_char};
+use crate::{Eval, Host, Matrix, Open, abi};
+use std::ffi::CStr;
 
 /// A family of losses: how one is opened.
 pub trait Backend: 'static {
     /// The name users write in `backend = "..."`, with its C terminator: `c"quad"`.
-    const NAME: &'static std::ffi::CStr;
+    const NAME: &'static CStr;
     /// The version recorded with every result.
-    const VERSION: &'static std::ffi::CStr;
+    const VERSION: &'static CStr;
     /// What [`open`](Backend::open) returns.
     type Loss: Loss;
 
     /// Opens one loss. Unknown models, devices and options are errors that name the nearest known one
-    /// ([`Open::finish`] does it for options).
-    fn open(host: Host, request: Open<'_>) -> Result<Self::Loss, Error>;
+    /// ([`Open::finish`] does it for options). The host is for this call; later calls bring theirs.
+    fn open(host: Host<'_>, request: Open<'_>) -> Result<Self::Loss, Error>;
 }
 
 /// One opened loss function of `p` parameters.
-pub trait Loss: Send + 'static {
-    /// What it is and can do; constant until it is dropped.
+///
+/// Every method takes `&self` and a loss is `Sync`, so that no call can harm another one, whichever of them overlap. What a
+/// loss changes as it goes, such as memory that it keeps between calls, is therefore in a `Mutex` or atomic; beside an
+/// evaluation a lock that nobody else holds costs nothing.
+///
+/// ```compile_fail,E0277
+/// use mountainpass_sdk::{Error, Eval, Info, Loss};
+/// struct Counting { calls: std::cell::Cell<u64> } // AtomicU64 is right.
+/// impl Loss for Counting {
+///     fn info(&self) -> Info { Info::default() }
+///     fn eval(&self, _: Eval<'_>) -> Result<(), Error> { self.calls.set(self.calls.get() + 1); Ok(()) }
+/// }
+/// ```
+///
+/// [`info`](Loss::info) and the lists are read once, when the loss has been opened; what they say must fit together.
+pub trait Loss: Send + Sync + 'static {
+    /// What it is and can do.
     fn info(&self) -> Info;
 
     /// Computes one batch. Everything asked for is written, or an error says why not; a row whose loss or
     /// derivative is not finite gets `row_status = MPASS_E_NUMERIC` and does not fail the others.
-    fn eval(&mut self, eval: Eval<'_>) -> Result<(), Error>;
+    fn eval(&self, eval: Eval<'_>) -> Result<(), Error>;
 
     /// The named blocks of theta, in order; empty when the loss has no such structure.
     fn parameters(&self) -> Vec<Parameter> {
         Vec::new()
     }
 
-    /// The start of a search for a seed, `p` values; [`Error::unsupported`] when the loss prefers none.
+    /// The start of a search for a seed, `p` values (of [`Info::params`]); [`Error::unsupported`] when the loss prefers none.
     fn start(&self, _seed: u64) -> Result<Vec<f64>, Error> {
         Err(Error::unsupported("no initialiser"))
     }
 
-    /// The box of a bounded function.
+    /// The box of a bounded function, `p` values a side.
     fn bounds(&self) -> Option<Bounds> {
         None
     }
@@ -46,8 +61,8 @@ pub trait Loss: Send + 'static {
         Vec::new()
     }
 
-    /// The metrics of every row, `n x metrics(split).len()`, in C order.
-    fn eval_metrics(&mut self, _split: Split, _theta: Matrix<'_>, _out: &mut [f64]) -> Result<(), Error> {
+    /// The metrics of every row, in C order: `n` times as many as [`metrics`](Loss::metrics) named at first.
+    fn eval_metrics(&self, _host: Host<'_>, _split: Split, _theta: Matrix<'_>, _out: &mut [f64]) -> Result<(), Error> {
         Err(Error::unsupported("no metrics"))
     }
 
@@ -68,7 +83,7 @@ impl Loss for Box<dyn Loss> {
         (**self).info()
     }
 
-    fn eval(&mut self, eval: Eval<'_>) -> Result<(), Error> {
+    fn eval(&self, eval: Eval<'_>) -> Result<(), Error> {
         (**self).eval(eval)
     }
 
@@ -88,8 +103,8 @@ impl Loss for Box<dyn Loss> {
         (**self).metrics(split)
     }
 
-    fn eval_metrics(&mut self, split: Split, theta: Matrix<'_>, out: &mut [f64]) -> Result<(), Error> {
-        (**self).eval_metrics(split, theta, out)
+    fn eval_metrics(&self, host: Host<'_>, split: Split, theta: Matrix<'_>, out: &mut [f64]) -> Result<(), Error> {
+        (**self).eval_metrics(host, split, theta, out)
     }
 
     fn symmetries(&self) -> Vec<Symmetry> {
@@ -118,7 +133,8 @@ pub struct Info {
     pub noise: f64,
 }
 
-/// What a loss can do; every flag is off until it is claimed. See `MPASS_CAP_*` for the exact promises.
+/// What a loss can do; every flag is off until it is claimed. See `MPASS_CAP_*` for the exact promises. `many` is one about
+/// answers: that overlapping calls do no harm is seen to by [`Loss`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Caps {
     pub grad: bool,
@@ -225,104 +241,6 @@ pub struct Identity {
     pub options: String,
 }
 
-/// Which loss to open.
-pub struct Open<'a> {
-    /// A path or a name only the backend understands.
-    pub model: Option<&'a str>,
-    /// The model itself, where it is handed over in memory.
-    pub model_bytes: Option<&'a [u8]>,
-    /// An index as listed by probe.
-    pub device: u32,
-    /// Data sets in memory.
-    pub data: Vec<Array<'a>>,
-    /// Whether [`Caps::repeatable`] is asked for, at whatever cost in speed. A loss that never is may ignore this: the
-    /// engine looks at what it claims.
-    pub repeatable: bool,
-    options: Vec<(&'a str, &'a str)>,
-    asked: Vec<&'static str>,
-}
-
-impl<'a> Open<'a> {
-    /// A request for a model with options, as a test or a direct user makes it.
-    pub fn new(model: &'a str, options: &[(&'a str, &'a str)]) -> Open<'a> {
-        Open {
-            model: Some(model),
-            model_bytes: None,
-            device: 0,
-            data: Vec::new(),
-            repeatable: false,
-            options: options.to_vec(),
-            asked: Vec::new(),
-        }
-    }
-
-    /// Reads a request of the C table.
-    ///
-    /// # Safety
-    /// Arrays hold as many elements as their counts say, for the life 'a.
-    pub(crate) unsafe fn from_abi(raw: &abi::Open) -> Result<Open<'a>, Error> {
-        // SAFETY: forwarded from the caller.
-        unsafe {
-            let mut options = Vec::new();
-            for i in 0..raw.n_options as usize {
-                let (key, value) =
-                    (text(*raw.keys.add(i), "an option")?, text(*raw.values.add(i), "an option's value")?);
-                options.push((key.unwrap_or(""), value.unwrap_or("")));
-            }
-            let mut data = Vec::new();
-            for i in 0..raw.n_data as usize {
-                let array = &*raw.data.add(i);
-                let ndim = array.ndim as usize;
-                data.push(Array {
-                    name: text(array.name, "the name of an array")?.unwrap_or(""),
-                    shape: if ndim == 0 { &[] } else { std::slice::from_raw_parts(array.shape, ndim) },
-                    strides: (!array.strides.is_null()).then(|| std::slice::from_raw_parts(array.strides, ndim)),
-                    dtype: array.dtype,
-                    data: array.data,
-                });
-            }
-            let model_bytes = (!raw.model_bytes.is_null())
-                .then(|| std::slice::from_raw_parts(raw.model_bytes.cast::<u8>(), raw.model_len as usize));
-            let (model, repeatable) = (text(raw.model, "model")?, raw.repeatable != 0);
-            Ok(Open { model, model_bytes, device: raw.device, data, repeatable, options, asked: Vec::new() })
-        }
-    }
-
-    /// The value of an option, if given. Every option a backend knows is asked for before [`finish`](Open::finish).
-    pub fn option(&mut self, key: &'static str) -> Option<&'a str> {
-        self.asked.push(key);
-        self.options.iter().find(|(k, _)| *k == key).map(|(_, v)| *v)
-    }
-
-    /// The value of an option as a number or another parsed type.
-    pub fn parsed<T: std::str::FromStr>(&mut self, key: &'static str) -> Result<Option<T>, Error> {
-        self.option(key)
-            .map(|text| text.parse().map_err(|_| Error::argument(format!("option {key}: cannot read {text:?}"))))
-            .transpose()
-    }
-
-    /// Refuses options that were given but never asked for, naming the nearest known one.
-    pub fn finish(&self) -> Result<(), Error> {
-        match self.options.iter().find(|(key, _)| !self.asked.contains(key)) {
-            None => Ok(()),
-            Some((key, _)) if self.asked.is_empty() => {
-                Err(Error::argument(format!("unknown option {key:?}: there are none")))
-            }
-            Some((key, _)) => Err(Error::unknown("option", key, &self.asked)),
-        }
-    }
-}
-
-/// A text of the request; `None` for NULL.
-unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<Option<&'a str>, Error> {
-    if pointer.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: all text is NUL-terminated (THE OWNERSHIP RULE).
-    let bytes = unsafe { CStr::from_ptr(pointer) };
-    bytes.to_str().map(Some).map_err(|_| Error::argument(format!("{what} is not UTF-8")))
-}
-
 /// Why a call failed: a status code and one line for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -344,6 +262,11 @@ impl Error {
     /// Something that was named does not exist.
     pub fn not_found(text: impl Into<String>) -> Error {
         Error { code: abi::status::NOT_FOUND, text: text.into() }
+    }
+
+    /// What a loss says of itself does not fit together.
+    pub(crate) fn broken(text: impl Into<String>) -> Error {
+        Error { code: abi::status::BACKEND, text: text.into() }
     }
 
     /// The cancel token fired.
@@ -385,15 +308,6 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_unknown_option_names_the_nearest() {
-        let mut open = Open::new("m", &[("actvation", "tanh")]);
-        open.option("activation");
-        open.option("data");
-        let error = open.finish().unwrap_err();
-        assert_eq!(error.text, "unknown option \"actvation\"; the nearest is \"activation\"");
-    }
 
     #[test]
     fn capability_bits_round_trip() {

@@ -1,12 +1,12 @@
 //! From the safe traits to the C table: every slot, behind a panic barrier.
 //!
-//! A handle is a `Box<Handle<L>>`: the loss, plus the C records it answers with, which live until `close`.
+//! A handle is a `Box<Handle<L>>`; a slot sees no more of it than a shared reference, whatever its tag.
 
-use crate::loss::{Backend, Error, Info, Loss, Open, Split, SymmetryKind};
-use crate::{Host, abi, batch};
+use crate::handle::{Handle, caught, report};
+use crate::loss::{Backend, Error, Loss, Split};
+use crate::{Host, Open, abi, batch};
 use abi::{Status, status};
-use std::ffi::{CStr, CString, c_char, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ffi::{CStr, c_char, c_void};
 
 /// The C table of a backend: what its entry symbol returns, and what a program that links the backend registers.
 pub fn table<B: Backend>() -> &'static abi::Backend {
@@ -19,138 +19,6 @@ pub fn table<B: Backend>() -> &'static abi::Backend {
 /// `host` and `err` are null or valid for this call.
 pub unsafe fn entry<B: Backend>(_host: *const abi::Host, _err: *mut abi::Error) -> *const abi::Backend {
     table::<B>()
-}
-
-struct Handle<L> {
-    loss: L,
-    host: Host,
-    poisoned: bool,
-    records: Records,
-}
-
-/// C records that point into the owned texts and shapes beside them.
-struct Records {
-    info: abi::LossInfo,
-    parameters: Vec<abi::Parameter>,
-    symmetries: Vec<abi::Symmetry>,
-    metrics: [Vec<*const c_char>; 2],
-    identity: abi::Identity,
-    bounds: Option<crate::Bounds>,
-    // What the pointers above point to; boxed contents do not move when the vectors do.
-    _texts: Vec<CString>,
-    _integers: Vec<Box<[u64]>>,
-}
-
-impl Records {
-    fn of(loss: &impl Loss) -> Records {
-        let mut texts = Vec::new();
-        let mut text = |s: &str| {
-            let owned = CString::new(s.replace('\0', " ")).unwrap_or_default();
-            let pointer = owned.as_ptr();
-            texts.push(owned);
-            pointer
-        };
-        let mut integers: Vec<Box<[u64]>> = Vec::new();
-        let mut keep = |v: Vec<u64>| {
-            let owned = v.into_boxed_slice();
-            let pointer = owned.as_ptr();
-            integers.push(owned);
-            pointer
-        };
-        let parameters = loss
-            .parameters()
-            .into_iter()
-            .map(|p| abi::Parameter {
-                name: text(&p.name),
-                ndim: p.shape.len() as u32,
-                shape: keep(p.shape),
-                offset: p.offset,
-                reserved: 0,
-            })
-            .collect();
-        let symmetries = loss
-            .symmetries()
-            .into_iter()
-            .map(|s| {
-                let (kind, split, period) = match s.kind {
-                    SymmetryKind::Permutation => (abi::symmetry::PERMUTATION, 0, 0.0),
-                    SymmetryKind::Sign => (abi::symmetry::SIGN, 0, 0.0),
-                    SymmetryKind::Scale { split } => (abi::symmetry::SCALE, split, 0.0),
-                    SymmetryKind::Period(period) => (abi::symmetry::PERIOD, 0, period),
-                    SymmetryKind::Rigid => (abi::symmetry::RIGID, 0, 0.0),
-                };
-                let block = s.blocks.first().map_or(0, Vec::len);
-                assert!(s.blocks.iter().all(|b| b.len() == block), "blocks of a symmetry differ in length");
-                abi::Symmetry {
-                    kind,
-                    reserved: 0,
-                    n_blocks: s.blocks.len() as u64,
-                    block: block as u64,
-                    index: keep(s.blocks.concat()),
-                    split,
-                    period,
-                }
-            })
-            .collect();
-        let metrics =
-            [Split::Train, Split::Test].map(|split| loss.metrics(split).iter().map(|name| text(name)).collect());
-        let identity = loss.identity();
-        let identity = abi::Identity {
-            struct_size: abi::Identity::SIZE,
-            reserved: 0,
-            model_hash: text(&identity.model_hash),
-            data_hash: text(&identity.data_hash),
-            options: text(&identity.options),
-        };
-        Records {
-            info: info(loss.info()),
-            parameters,
-            symmetries,
-            metrics,
-            identity,
-            bounds: loss.bounds(),
-            _texts: texts,
-            _integers: integers,
-        }
-    }
-}
-
-fn info(info: Info) -> abi::LossInfo {
-    let bit = |on: bool, code: u32| if on { 1 << code } else { 0 };
-    abi::LossInfo {
-        struct_size: abi::LossInfo::SIZE,
-        caps: info.caps.bits(),
-        params: info.params,
-        samples: info.samples,
-        rows_best: info.rows_best,
-        rows_max: info.rows_max,
-        dtypes: bit(info.dtypes.f32, abi::dtype::F32) | bit(info.dtypes.f64, abi::dtype::F64),
-        memories: 1 << abi::memory::HOST,
-        noise: info.noise,
-    }
-}
-
-/// Runs a slot's body; an error or a panic becomes a status and a text.
-unsafe fn barrier(err: *mut abi::Error, body: impl FnOnce() -> Result<(), Error>) -> Status {
-    let error = match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(())) => return status::OK,
-        Ok(Err(error)) => error,
-        Err(payload) => {
-            let text = payload
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| payload.downcast_ref::<&str>().copied())
-                .unwrap_or("no message");
-            let text = format!("panic: {text}");
-            std::mem::forget(payload); // Its drop may panic in turn.
-            Error { code: status::INTERNAL, text }
-        }
-    };
-    // SAFETY: err is never NULL and is the caller's memory (Errors).
-    if let Some(err) = unsafe { err.as_mut() } {
-        err.set(error.code, &error.text);
-    }
-    error.code
 }
 
 struct Table<B>(std::marker::PhantomData<B>);
@@ -194,81 +62,77 @@ impl<B: Backend> Table<B> {
         err: *mut abi::Error,
     ) -> Status {
         let body = || {
-            // SAFETY: the engine's request and host are valid for this call, the host until close returns.
-            let (host, request) =
-                unsafe { (Host::from_raw(host), Open::from_abi(&abi::sized(raw, abi::Open::zeroed()))?) };
+            // SAFETY: mpass_host, "given to open: valid until close returns".
+            let host = unsafe { Host::read(host) };
+            // SAFETY: open is given an mpass_open that says how large it is (THE SIZE RULE).
+            let raw = unsafe { abi::sized(raw, abi::Open::zeroed()) };
+            // SAFETY: what it leads to is borrowed for the call (mpass_open).
+            let request = unsafe { Open::from_abi(&raw) }?;
             if request.device != 0 {
                 return Err(Error::argument(format!("no device {}: there is device 0, cpu", request.device)));
             }
-            let loss = B::open(host, request)?;
-            let handle = Box::new(Handle { records: Records::of(&loss), loss, host, poisoned: false });
-            // SAFETY: out is valid for this call; written on success only.
+            // SAFETY: as for `host`.
+            let loss = B::open(unsafe { Host::of(&host) }, request)?;
+            // SAFETY: as for `host`; the handle lives until close.
+            let handle = Box::new(unsafe { Handle::new(loss, host) }?);
+            // SAFETY: out is the caller's memory; written on success only.
             unsafe { out.write(Box::into_raw(handle).cast()) };
             Ok(())
         };
-        // SAFETY: err is the caller's memory.
-        unsafe { barrier(err, body) }
+        let opened = caught(body).unwrap_or_else(Err);
+        // SAFETY: err is the caller's memory ("err is never NULL").
+        unsafe { report(err, opened) }
     }
 
     /// # Safety
-    /// `loss` came from `open` and was not closed.
-    unsafe fn records<'a>(loss: *const c_void) -> &'a Records {
-        // SAFETY: forwarded; records are constant until close.
-        unsafe { &(*loss.cast::<Handle<B::Loss>>()).records }
+    /// `loss` came from `open` of this table and is not closed before 'a ends.
+    unsafe fn handle<'a>(loss: *const c_void) -> &'a Handle<B::Loss> {
+        // SAFETY: forwarded; nobody holds more than a shared reference until close.
+        unsafe { &*loss.cast::<Handle<B::Loss>>() }
+    }
+
+    /// Runs a slot that calls the author's code.
+    ///
+    /// # Safety
+    /// `loss` is a live handle, `err` the caller's memory.
+    unsafe fn with(
+        loss: *const c_void,
+        err: *mut abi::Error,
+        body: impl FnOnce(&Handle<B::Loss>) -> Result<(), Error>,
+    ) -> Status {
+        // SAFETY: forwarded.
+        let ran = unsafe { Self::handle(loss) }.run(body);
+        // SAFETY: forwarded.
+        unsafe { report(err, ran) }
     }
 
     unsafe extern "C" fn info(loss: *const c_void) -> *const abi::LossInfo {
         // SAFETY: a live handle.
-        unsafe { &raw const Self::records(loss).info }
-    }
-
-    /// Runs a [one] slot on a live handle; a panic poisons it.
-    unsafe fn with(
-        loss: *mut c_void,
-        err: *mut abi::Error,
-        body: impl FnOnce(&mut B::Loss) -> Result<(), Error>,
-    ) -> Status {
-        let guarded = || {
-            // SAFETY: a live handle, one call at a time.
-            let handle = unsafe { &mut *loss.cast::<Handle<B::Loss>>() };
-            if handle.poisoned {
-                return Err(Error { code: status::POISONED, text: "this loss panicked before; close it".into() });
-            }
-            handle.poisoned = true; // Until the body has returned without a panic.
-            let result = body(&mut handle.loss);
-            handle.poisoned = false;
-            result
-        };
-        // SAFETY: err is the caller's memory.
-        unsafe { barrier(err, guarded) }
+        &raw const unsafe { Self::handle(loss) }.records.info
     }
 
     unsafe extern "C" fn eval(loss: *mut c_void, raw: *const abi::Eval, err: *mut abi::Error) -> Status {
-        // SAFETY: a live handle and a valid mpass_eval.
-        unsafe {
-            let Handle { host, records, .. } = &*loss.cast::<Handle<B::Loss>>();
-            let (host, info) = (*host, records.info);
-            Self::with(loss, err, |loss| {
-                match crate::Eval::from_abi(&abi::sized(raw, abi::Eval::zeroed()), &info, host)? {
-                    Some(eval) => loss.eval(eval),
-                    None => Ok(()), // No rows, nothing to do.
-                }
-            })
-        }
+        let body = |handle: &Handle<B::Loss>| {
+            // SAFETY: eval is given an mpass_eval that says how large it is (THE SIZE RULE).
+            let raw = unsafe { abi::sized(raw, abi::Eval::zeroed()) };
+            // SAFETY: mpass_eval, "pointers valid during the call; outputs never alias inputs".
+            match unsafe { crate::Eval::from_abi(&raw, &handle.records.info, handle.host()) }? {
+                Some(eval) => handle.loss.eval(eval),
+                None => Ok(()), // No rows, nothing to do.
+            }
+        };
+        // SAFETY: a live handle; err is the caller's memory.
+        unsafe { Self::with(loss, err, body) }
     }
 
     unsafe extern "C" fn close(loss: *mut c_void) {
-        let drop = AssertUnwindSafe(|| {
-            // SAFETY: the handle came from open and is given up here.
-            drop(unsafe { Box::from_raw(loss.cast::<Handle<B::Loss>>()) });
-        });
-        if let Err(payload) = catch_unwind(drop) {
-            std::mem::forget(payload);
-        }
+        // SAFETY: the handle came from open and is given up here: close is [one], and the last call.
+        let handle = unsafe { Box::from_raw(loss.cast::<Handle<B::Loss>>()) };
+        let _ = caught(|| drop(handle)); // "never fails"
     }
 
     unsafe extern "C" fn extension(id: *const c_char) -> *const c_void {
-        // SAFETY: a NUL-terminated identifier.
+        // SAFETY: "All text is UTF-8 and NUL-terminated."
         let id = unsafe { CStr::from_ptr(id) };
         let known: [(&CStr, *const c_void); 5] = [
             (abi::ext::PARAMETERS, std::ptr::from_ref(Self::PARAMETERS).cast()),
@@ -286,13 +150,10 @@ impl<B: Backend> Table<B> {
         count: *mut u64,
         _err: *mut abi::Error,
     ) -> Status {
-        // SAFETY: a live handle; outputs are valid for this call.
-        unsafe {
-            let list = &Self::records(loss).parameters;
-            out.write(list.as_ptr());
-            count.write(list.len() as u64);
-        }
-        status::OK
+        // SAFETY: a live handle.
+        let records = &unsafe { Self::handle(loss) }.records;
+        // SAFETY: outputs are the caller's memory.
+        unsafe { listed(&records.parameters, out, count) }
     }
 
     unsafe extern "C" fn symmetries(
@@ -301,25 +162,24 @@ impl<B: Backend> Table<B> {
         count: *mut u64,
         _err: *mut abi::Error,
     ) -> Status {
-        // SAFETY: as for parameters.
-        unsafe {
-            let list = &Self::records(loss).symmetries;
-            out.write(list.as_ptr());
-            count.write(list.len() as u64);
-        }
-        status::OK
+        // SAFETY: a live handle.
+        let records = &unsafe { Self::handle(loss) }.records;
+        // SAFETY: outputs are the caller's memory.
+        unsafe { listed(&records.symmetries, out, count) }
     }
 
     unsafe extern "C" fn start(loss: *const c_void, seed: u64, theta: *mut f64, err: *mut abi::Error) -> Status {
-        // SAFETY: a live handle, one call at a time on it; theta holds p values.
-        unsafe {
-            Self::with(loss.cast_mut(), err, |loss| {
-                let start = loss.start(seed)?;
-                assert_eq!(start.len() as u64, loss.info().params, "a start has p values");
-                std::ptr::copy_nonoverlapping(start.as_ptr(), theta, start.len());
-                Ok(())
-            })
-        }
+        let body = |handle: &Handle<B::Loss>| {
+            let (start, p) = (handle.loss.start(seed)?, handle.records.info.params);
+            if start.len() as u64 != p {
+                return Err(Error::broken(format!("a start of {} values for {p} parameters", start.len())));
+            }
+            // SAFETY: "writes p values", and there are as many.
+            unsafe { std::ptr::copy_nonoverlapping(start.as_ptr(), theta, start.len()) };
+            Ok(())
+        };
+        // SAFETY: a live handle; err is the caller's memory.
+        unsafe { Self::with(loss, err, body) }
     }
 
     unsafe extern "C" fn bounds(
@@ -328,12 +188,12 @@ impl<B: Backend> Table<B> {
         upper: *mut *const f64,
         _err: *mut abi::Error,
     ) -> Status {
-        // SAFETY: a live handle; outputs are valid for this call.
-        unsafe {
-            let bounds = Self::records(loss).bounds.as_ref();
-            lower.write(bounds.map_or(std::ptr::null(), |b| b.lower.as_ptr()));
-            upper.write(bounds.map_or(std::ptr::null(), |b| b.upper.as_ptr()));
-        }
+        // SAFETY: a live handle.
+        let bounds = unsafe { Self::handle(loss) }.records.bounds.as_ref();
+        // SAFETY: the caller's memory.
+        unsafe { lower.write(bounds.map_or(std::ptr::null(), |b| b.lower.as_ptr())) };
+        // SAFETY: as above.
+        unsafe { upper.write(bounds.map_or(std::ptr::null(), |b| b.upper.as_ptr())) };
         status::OK
     }
 
@@ -344,17 +204,14 @@ impl<B: Backend> Table<B> {
         count: *mut u64,
         err: *mut abi::Error,
     ) -> Status {
-        let body = || {
-            // SAFETY: a live handle; outputs are valid for this call.
-            unsafe {
-                let names = &Self::records(loss).metrics[split_of(split)? as usize];
-                out.write(names.as_ptr());
-                count.write(names.len() as u64);
-            }
-            Ok(())
-        };
-        // SAFETY: err is the caller's memory.
-        unsafe { barrier(err, body) }
+        // SAFETY: a live handle.
+        let metrics = &unsafe { Self::handle(loss) }.records.metrics;
+        match split_of(split) {
+            // SAFETY: outputs are the caller's memory.
+            Ok(split) => unsafe { listed(&metrics[split as usize], out, count) },
+            // SAFETY: as above.
+            Err(error) => unsafe { report(err, Err(error)) },
+        }
     }
 
     unsafe extern "C" fn metrics(
@@ -364,22 +221,40 @@ impl<B: Backend> Table<B> {
         out: *mut f64,
         err: *mut abi::Error,
     ) -> Status {
-        // SAFETY: a live handle; theta is n x p, out holds n x count values.
-        unsafe {
-            Self::with(loss, err, |loss| {
-                let split = split_of(split)?;
-                let theta = batch::matrix(&*theta)?.ok_or_else(|| Error::argument("theta is missing"))?;
-                let count = theta.n() * loss.metrics(split).len();
-                let out = if count == 0 { &mut [][..] } else { std::slice::from_raw_parts_mut(out, count) };
-                loss.eval_metrics(split, theta, out)
-            })
-        }
+        let body = |handle: &Handle<B::Loss>| {
+            let (split, records) = (split_of(split)?, &handle.records);
+            // SAFETY: theta is the caller's view.
+            let theta = unsafe { theta.as_ref() }.ok_or_else(|| Error::argument("theta is missing"))?;
+            batch::check(theta, &records.info)?;
+            // SAFETY: it is valid for this call.
+            let theta = unsafe { batch::matrix(theta) }?.ok_or_else(|| Error::argument("theta is missing"))?;
+            let out: &mut [f64] = match theta.n() * records.metrics[split as usize].len() {
+                0 => &mut [],
+                // SAFETY: "n x count", of which count is what `names` has said.
+                count => unsafe { std::slice::from_raw_parts_mut(out, count) },
+            };
+            handle.loss.eval_metrics(handle.host(), split, theta, out)
+        };
+        // SAFETY: a live handle; err is the caller's memory.
+        unsafe { Self::with(loss, err, body) }
     }
 
     unsafe extern "C" fn identity(loss: *const c_void) -> *const abi::Identity {
         // SAFETY: a live handle.
-        unsafe { &raw const Self::records(loss).identity }
+        &raw const unsafe { Self::handle(loss) }.records.identity
     }
+}
+
+/// Answers with a list that lives as long as its loss.
+///
+/// # Safety
+/// Both outputs are the caller's memory.
+unsafe fn listed<T>(list: &[T], out: *mut *const T, count: *mut u64) -> Status {
+    // SAFETY: forwarded.
+    unsafe { out.write(list.as_ptr()) };
+    // SAFETY: forwarded.
+    unsafe { count.write(list.len() as u64) };
+    status::OK
 }
 
 fn split_of(code: u32) -> Result<Split, Error> {

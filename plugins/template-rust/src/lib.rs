@@ -65,7 +65,7 @@ impl Backend for Mine {
     type Loss = Fit;
 
     /// Reads the request; whatever is not asked for here is refused by name.
-    fn open(_host: Host, mut request: Open<'_>) -> Result<Fit, Error> {
+    fn open(_: Host<'_>, mut request: Open<'_>) -> Result<Fit, Error> {
         if let Some(model) = request.model.filter(|model| *model != "tanh") {
             return Err(Error::unknown("model", model, &["tanh"]));
         }
@@ -84,7 +84,7 @@ impl Backend for Mine {
         // Arrays are borrowed for the call only; `to_f64` copies.
         let (mut t, mut y) = ((0..24).map(|i| f64::from(i) / 4.0 - 3.0).collect(), Y.to_vec());
         for array in &request.data {
-            match array.name {
+            match array.name() {
                 "t" => t = array.to_f64()?,
                 "y" => y = array.to_f64()?,
                 other => return Err(Error::unknown("array", other, &["t", "y"])),
@@ -98,10 +98,12 @@ impl Backend for Mine {
 }
 
 impl Loss for Fit {
-    /// Claim only what holds. REPEATABLE: a row is summed by itself, in the order of its samples. SMOOTH: tanh is.
+    /// Claim only what holds. MANY: nothing changes in `eval` but its outputs. REPEATABLE: a row is summed by itself, in
+    /// the order of its samples. SMOOTH: tanh is.
     fn info(&self) -> Info {
+        let caps = Caps { grad: true, minibatch: true, many: true, repeatable: true, ..Caps::default() };
         Info {
-            caps: Caps { grad: true, minibatch: true, repeatable: true, cancel: true, smooth: true, ..Caps::default() },
+            caps: Caps { cancel: true, smooth: true, ..caps },
             params: 3 * self.units as u64,
             samples: self.t.len() as u64,
             dtypes: Dtypes { f64: true, ..Dtypes::default() },
@@ -110,7 +112,7 @@ impl Loss for Fit {
     }
 
     /// The sdk has refused what `info` does not offer: theta is f64, ids are in range and at least one.
-    fn eval(&mut self, mut eval: Eval<'_>) -> Result<(), Error> {
+    fn eval(&self, mut eval: Eval<'_>) -> Result<(), Error> {
         let Matrix::F64(theta) = eval.theta else { return Err(Error::unsupported("theta in f32")) };
         let count = eval.ids.map_or(self.t.len(), <[u64]>::len);
         for row in 0..theta.n() {

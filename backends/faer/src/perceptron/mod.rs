@@ -41,7 +41,7 @@ impl Mean for Perceptron {
     type Laid<T: Real> = Tiles<T>;
     type Scratch<T: Real> = Scratch<T>;
 
-    fn lay_out<T: Real>(&self, samples: &Samples, ids: Option<&[u64]>, host: &Host, laid: &mut Tiles<T>) {
+    fn lay_out<T: Real>(&self, samples: &Samples, ids: Option<&[u64]>, host: Host<'_>, laid: &mut Tiles<T>) {
         laid.fill((&self.feed, samples), ids, self.tile, host);
     }
 

@@ -26,7 +26,13 @@ pub(crate) struct Tile<'a, T> {
 
 impl<T: Real> Tiles<T> {
     /// Lays out the samples `ids`, or all; memory of an earlier filling is reused.
-    pub(crate) fn fill(&mut self, (feed, samples): (&Feed, &Samples), ids: Option<&[u64]>, size: usize, host: &Host) {
+    pub(crate) fn fill(
+        &mut self,
+        (feed, samples): (&Feed, &Samples),
+        ids: Option<&[u64]>,
+        size: usize,
+        host: Host<'_>,
+    ) {
         let features = feed.size();
         let n = ids.map_or(samples.n, <[u64]>::len);
         let id = |i: usize| ids.map_or(i, |ids| ids[i] as usize);

@@ -22,10 +22,10 @@ struct Named {
 /// Reads arrays handed over in memory.
 pub(crate) fn of_memory(arrays: &[Array<'_>], choices: &mut Choices<'_>) -> Result<Dataset, Error> {
     let named = |array: &Array<'_>| {
-        let is_integer = !matches!(array.dtype, dtype::F32 | dtype::F64);
+        let is_integer = !matches!(array.dtype(), dtype::F32 | dtype::F64);
         let values = Values::Reals(array.to_f64()?);
-        let shape = array.shape.iter().map(|axis| *axis as usize).collect();
-        Ok(Named { name: array.name.into(), shape, values, is_integer })
+        let shape = array.shape().iter().map(|axis| *axis as usize).collect();
+        Ok(Named { name: array.name().into(), shape, values, is_integer })
     };
     dataset("memory", "", arrays.iter().map(named).collect::<Result<_, Error>>()?, choices)
 }
@@ -156,11 +156,10 @@ mod tests {
     use super::super::file::tests::Folder;
     use super::super::npz::tests::npz;
     use super::*;
-    use mountainpass_sdk::Open;
+    use mountainpass_sdk::{Element, Open};
 
-    fn array<'a, T>(name: &'a str, shape: &'a [u64], dtype: u32, data: &'a [T]) -> Array<'a> {
-        assert_eq!(shape.iter().product::<u64>() as usize, data.len());
-        Array { name, shape, strides: None, dtype, data: data.as_ptr().cast() }
+    fn array<'a, T: Element>(name: &'a str, shape: &'a [u64], data: &'a [T]) -> Array<'a> {
+        Array::new(name, shape, data).unwrap()
     }
 
     fn read(arrays: &[Array<'_>]) -> Result<Dataset, Error> {
@@ -171,15 +170,14 @@ mod tests {
     fn arrays_of_any_number_type_are_read() {
         let x = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0];
         let y = [1i32, 0, 2];
-        let set = read(&[array("x", &[3, 2], dtype::F32, &x), array("y", &[3], dtype::I32, &y)]).unwrap();
+        let set = read(&[array("x", &[3, 2], &x), array("y", &[3], &y)]).unwrap();
         assert_eq!(set.train.inputs, [Values::Reals(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])]);
         assert_eq!(set.train.labels(), [1, 0, 2]);
         // The hash of these arrays as it was before there were named inputs.
         assert_eq!(set.hash(), "d748680c96ff2c3f599bb0fcf306bdea6de1bd65a63dc49fb1e47606282637c9");
-        // The same array, transposed by strides.
-        let x = [1.0f64, 3.0, 5.0, 2.0, 4.0, 6.0];
-        let transposed = Array { strides: Some(&[1, 3]), ..array("x", &[3, 2], dtype::F64, &x) };
-        let mut again = read(&[transposed, array("y", &[3], dtype::F64, &[1.0, 0.0, 2.0])]).unwrap();
+        // The same arrays, of other types.
+        let x = x.map(f64::from);
+        let mut again = read(&[array("x", &[3, 2], &x), array("y", &[3], &[1.0, 0.0, 2.0])]).unwrap();
         assert_eq!(again.train.targets, Some(Targets::Reals { values: vec![1.0, 0.0, 2.0], per_sample: 1 }));
         again.classify().unwrap();
         assert_eq!(again.hash(), set.hash());
@@ -187,29 +185,31 @@ mod tests {
 
     #[test]
     fn faults_say_where() {
-        let x = array("x", &[2, 1], dtype::F64, &[1.0, f64::NAN]);
-        let y = array("y", &[2], dtype::U8, &[0u8, 1]);
+        let x = array("x", &[2, 1], &[1.0, f64::NAN]);
+        let labels = [0u8, 1];
+        let y = array("y", &[2], &labels);
         let text = |arrays: &[Array<'_>]| {
             let fault = read(arrays).and_then(|mut set| set.classify());
             fault.unwrap_err().text
         };
         assert_eq!(text(&[x, y]), "array x: row 1, column 0 is NaN");
-        let x = array("x", &[2, 1], dtype::F64, &[1.0, 2.0]);
+        let reals = [1.0, 2.0];
+        let x = array("x", &[2, 1], &reals);
         assert_eq!(text(&[x]), "memory has no labels: give them as the array y");
         assert_eq!(text(&[y]), "no array of inputs: give x, or arrays named as the model's inputs");
         assert_eq!(text(&[x, x, y]), "two arrays are called \"x\"");
-        assert!(text(&[x, array("y", &[1], dtype::U8, &[0u8])]).contains("y has 1 labels"));
+        assert!(text(&[x, array("y", &[1], &[0u8])]).contains("y has 1 labels"));
         assert_eq!(
-            text(&[x, array("y", &[2], dtype::F64, &[0.0, 1.5])]),
+            text(&[x, array("y", &[2], &[0.0, 1.5])]),
             "memory: train sample 1 has label 1.5, expected a class, a whole number from 0"
         );
-        assert!(text(&[x, array("y", &[2], dtype::I64, &[0i64, -1])]).contains("sample 1 has label -1"));
-        assert!(text(&[x, array("y", &[2, 0], dtype::U8, &[0u8; 0])]).starts_with("array y: shape [2, 0], expected "));
-        let named = |name, array| Array { name, ..array };
-        assert_eq!(text(&[x, y, named("x_test", x)]), "array \"x_test\" is there, but no \"y_test\"");
-        assert_eq!(text(&[x, y, named("z_test", x)]), "array \"z_test\" is there, but no \"z\"");
-        assert_eq!(text(&[x, y, named("y_test", y)]), "array \"y_test\" is there, but no \"x_test\"");
-        let all = [x, y, named("x_test", x), named("y_test", y), named("z_test", y)];
+        assert!(text(&[x, array("y", &[2], &[0i64, -1])]).contains("sample 1 has label -1"));
+        assert!(text(&[x, array("y", &[2, 0], &[0u8; 0])]).starts_with("array y: shape [2, 0], expected "));
+        assert_eq!(text(&[x, y, array("x_test", &[2, 1], &reals)]), "array \"x_test\" is there, but no \"y_test\"");
+        assert_eq!(text(&[x, y, array("z_test", &[2, 1], &reals)]), "array \"z_test\" is there, but no \"z\"");
+        assert_eq!(text(&[x, y, array("y_test", &[2], &labels)]), "array \"y_test\" is there, but no \"x_test\"");
+        let all =
+            [x, y, array("x_test", &[2, 1], &reals), array("y_test", &[2], &labels), array("z_test", &[2], &labels)];
         assert_eq!(text(&all), "array \"z_test\" is there, but no \"z\"");
     }
 
