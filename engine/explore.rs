@@ -6,7 +6,9 @@
 
 #![forbid(unsafe_code)]
 
+mod births;
 mod cloud;
+mod deciding;
 mod grid;
 mod minima;
 mod paths;
@@ -30,6 +32,7 @@ use crate::search::connect::Schedule;
 use crate::search::minima::{Domain, Recipe};
 use crate::search::training::Training;
 use crate::search::{Descent, Finding, Journal, Landscape, Minimum, Tally};
+use births::Births;
 
 /// What an exploration is asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -173,8 +176,9 @@ pub fn explore(
     let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius);
     let aligned = !alignment.is_trivial();
     let ended = Ended::Complete;
+    let births = Births::default();
     let mut explorer =
-        Explorer { oracle, plan, alignment, domain, landscape: known, sampled: None, ended, journal, progress };
+        Explorer { oracle, plan, alignment, domain, landscape: known, births, sampled: None, ended, journal, progress };
     match explorer.all() {
         Ok(()) => {}
         Err(Error::Cancelled) => explorer.ended = Ended::Cancelled,
@@ -191,6 +195,7 @@ struct Explorer<'a, 'b> {
     alignment: Alignment,
     domain: Domain,
     landscape: Landscape,
+    births: Births,
     sampled: Option<Sampled>,
     ended: Ended,
     journal: &'a mut dyn Journal,

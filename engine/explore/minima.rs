@@ -90,37 +90,46 @@ impl Explorer<'_, '_> {
 
     /// The known minimum that a point is a copy of.
     pub(super) fn same(&mut self, loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
-        let known: Vec<Minimum> = self.near(self.landscape.minima.iter().filter(|m| m.counts()), loss);
-        self.one_of(&known, loss, theta)
+        self.births.catch_up(&self.landscape.minima);
+        for at in self.births.near(loss, self.nearness(loss)) {
+            let other = &self.landscape.minima[at];
+            let (way, cell) = (self.way(other, loss, theta), other.cell);
+            if self.is_one(way)? {
+                return Ok(Some(cell));
+            }
+        }
+        Ok(None)
     }
 
     /// The one of some new minima that a point is a copy of.
     pub(super) fn twin(&mut self, minima: &[Minimum], loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
-        let known = self.near(minima.iter(), loss);
-        self.one_of(&known, loss, theta)
-    }
-
-    /// Those whose loss is near enough to be compared at all.
-    fn near<'m>(&self, minima: impl Iterator<Item = &'m Minimum>, loss: f64) -> Vec<Minimum> {
-        let near = (2.0 * self.oracle.noise()).max(self.plan.identify.loss * loss.abs().max(1.0));
-        minima.filter(|m| (m.loss - loss).abs() <= near).cloned().collect()
-    }
-
-    fn one_of(&mut self, known: &[Minimum], loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
-        let tolerance = self.plan.recipe.tolerance;
-        for other in known {
-            let line = Polyline::straight(&other.theta, &self.alignment.nearest(&other.theta, theta));
-            // A converged point lies within |g| / (lowest eigenvalue) of its minimum; two of them, ten times as far
-            // apart at the most, are one.
-            let lowest = other.evidence.eigenvalues.first().copied().filter(|value| *value > 0.0);
-            if lowest.is_some_and(|lowest| line.length() <= 20.0 * tolerance / lowest) {
-                return Ok(Some(other.cell));
-            }
-            if self.stays_below(&line, other.loss.max(loss))? {
+        let near = self.nearness(loss);
+        for other in minima.iter().filter(|m| (m.loss - loss).abs() <= near) {
+            if self.is_one(self.way(other, loss, theta))? {
                 return Ok(Some(other.cell));
             }
         }
         Ok(None)
+    }
+
+    /// Losses further apart are not even compared.
+    fn nearness(&self, loss: f64) -> f64 {
+        (2.0 * self.oracle.noise()).max(self.plan.identify.loss * loss.abs().max(1.0))
+    }
+
+    /// The straight way from a minimum to the nearest copy of a point, and the height that it must not rise above for
+    /// them to be one; `None` where they are so near that it need not be looked at.
+    fn way(&self, other: &Minimum, loss: f64, theta: &[f64]) -> Option<(Polyline, f64)> {
+        let line = Polyline::straight(&other.theta, &self.alignment.nearest(&other.theta, theta));
+        // A converged point lies within |g| / (lowest eigenvalue) of its minimum; two of them, ten times as far
+        // apart at the most, are one.
+        let lowest = other.evidence.eigenvalues.first().copied().filter(|value| *value > 0.0);
+        let near = lowest.is_some_and(|lowest| line.length() <= 20.0 * self.plan.recipe.tolerance / lowest);
+        (!near).then(|| (line, other.loss.max(loss)))
+    }
+
+    fn is_one(&mut self, way: Option<(Polyline, f64)>) -> Result<bool> {
+        way.map_or(Ok(true), |(line, loss)| self.stays_below(&line, loss))
     }
 
     /// The flagged minimum that a lower point is the bottom of: the straight line down from it does not rise. Whoever
@@ -142,8 +151,8 @@ impl Explorer<'_, '_> {
     /// Whether a line rises above a loss by no more than noise, rounding and what a small gradient makes of its length.
     fn stays_below(&mut self, line: &Polyline, loss: f64) -> Result<bool> {
         // Values are as good as the largest that was added up to make them; that of the landscape stands for it.
-        let largest =
-            self.landscape.minima.iter().filter(|m| m.counts()).map(|m| m.loss.abs()).fold(loss.abs(), f64::max);
+        self.births.catch_up(&self.landscape.minima);
+        let largest = self.births.largest.max(loss.abs());
         let rounding = (2.0 * self.oracle.noise()).max(64.0 * f64::EPSILON * largest);
         let measured = measure(self.oracle, line, Care { samples: 15, precision: 1e-2 })?;
         Ok(measured.height <= loss + rounding.max(self.plan.recipe.tolerance * line.length()))

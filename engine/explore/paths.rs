@@ -1,22 +1,28 @@
 //! The stage of paths: which one next, one visit to it, and all that follows: pieces, way-stations, saddles.
 
 use super::Explorer;
-use crate::error::{Error, Result};
-use crate::order::by_value;
-use crate::persistence::{Tree, tree};
+use super::deciding::{Deciding, Next};
+use crate::error::Result;
 use crate::search::connect::{self, Cut, Ids};
 use crate::search::minima::{Quenched, Recipe, quench};
 use crate::search::saddle;
 use crate::search::{CellId, Descent, Finding, Minimum, Origin, PassKind, Path, PathId, PathState};
+use std::collections::HashSet;
 
 impl Explorer<'_, '_> {
     pub(super) fn paths(&mut self) -> Result<()> {
         self.measure_noise()?;
         self.straight_lines(|minimum| minimum.is_sampled())?;
-        while let Some(id) = self.next_path() {
-            self.work_on(id)?;
+        let mut deciding = Deciding::new(&self.landscape, &self.plan.schedule);
+        loop {
+            let Next { path, settled, targets } = deciding.next(self.plan.alternatives);
+            let detail = path.map(|at| &self.landscape.paths[at]);
+            let detail = detail.map(|p| format!("path {} of height {:.6e}", p.id, p.pass.height));
+            self.progress.at("paths", settled as u64, targets as u64, &detail.unwrap_or_default());
+            let Some(at) = path else { return Ok(()) };
+            self.work_on(at, &deciding)?;
+            deciding.catch_up(&self.landscape, &self.plan.schedule, Some(at));
         }
-        Ok(())
     }
 
     /// Straight lines between minima that have none yet, one commit each.
@@ -25,8 +31,10 @@ impl Explorer<'_, '_> {
         let pairs = connect::pairs(&minima, &self.alignment, self.plan.schedule.neighbours);
         let wanted: Vec<(CellId, CellId)> = pairs.into_iter().map(|(i, j)| (minima[i].cell, minima[j].cell)).collect();
         let total = wanted.len() as u64;
+        let joined: HashSet<(CellId, CellId)> =
+            self.landscape.paths.iter().flat_map(|p| [p.ends, (p.ends.1, p.ends.0)]).collect();
         for (k, (a, b)) in wanted.into_iter().enumerate() {
-            if self.joined(a, b) {
+            if joined.contains(&(a, b)) {
                 continue;
             }
             self.progress.at("lines", k as u64, total, "");
@@ -40,46 +48,8 @@ impl Explorer<'_, '_> {
         Ok(())
     }
 
-    fn joined(&self, a: CellId, b: CellId) -> bool {
-        self.landscape.paths.iter().any(|p| p.ends == (a, b) || p.ends == (b, a))
-    }
-
-    /// The path to work on: the highest one that decides a sampled minimum's bar and is not settled; when all are,
-    /// the lowest alternative to a deciding path that nobody has tried.
-    fn next_path(&mut self) -> Option<PathId> {
-        let tree = tree(&self.landscape);
-        let open = |p: &Path| p.state != PathState::Converged && p.visits < self.plan.schedule.visits;
-        let targets: Vec<usize> =
-            (0..tree.merges.len()).rev().filter(|&k| tree.minima[tree.merges[k].dead].is_sampled()).collect();
-        let path_of = |k: usize| tree.paths[tree.merges[k].edge];
-        let settled = targets.iter().filter(|&&k| !open(path_of(k))).count();
-        let deciding = targets.iter().map(|&k| path_of(k)).find(|p| open(p));
-        let next = deciding.or_else(|| targets.iter().find_map(|&k| self.alternative(&tree, k)));
-        let detail = next.map_or(String::new(), |p| format!("path {} of height {:.6e}", p.id, p.pass.height));
-        self.progress.at("paths", settled as u64, targets.len() as u64, &detail);
-        next.map(|p| p.id)
-    }
-
-    /// The lowest path that leaves the component a merge ends and has not had its coarse visits, unless enough have.
-    fn alternative<'t>(&self, tree: &Tree<'t>, merge: usize) -> Option<&'t Path> {
-        let coarse = self.plan.schedule.knots.len() as u32 - 1;
-        let tried = |p: &Path| p.visits >= coarse || p.state == PathState::Converged;
-        let deciding = tree.paths[tree.merges[merge].edge].id;
-        let leaving: Vec<&Path> = tree.leaving(merge).into_iter().filter(|p| p.id != deciding).collect();
-        if leaving.iter().filter(|p| tried(p)).count() >= self.plan.alternatives {
-            return None;
-        }
-        leaving
-            .into_iter()
-            .filter(|p| !tried(p) && p.pass.height.is_finite())
-            .min_by(|a, b| by_value((a.pass.height, a.id), (b.pass.height, b.id)))
-    }
-
     /// One visit and all that follows from it, in one commit.
-    fn work_on(&mut self, id: PathId) -> Result<()> {
-        let Some(at) = self.landscape.paths.iter().position(|p| p.id == id) else {
-            return Err(Error::Internal(format!("path {id} is not in the landscape")));
-        };
+    fn work_on(&mut self, at: usize, deciding: &Deciding) -> Result<()> {
         let mut path = connect::visit(self.oracle, &self.landscape.paths[at], &self.plan.schedule)?;
         let (mut minima, cuts) = self.cuts(&path)?;
         let cell = self.landscape.next_cell() + minima.len() as u64;
@@ -87,9 +57,7 @@ impl Explorer<'_, '_> {
         let mut new = connect::pieces(self.oracle, &path, &cuts, &self.plan.schedule, first)?;
         // Pieces may bring back a pair that was split before: it goes on from there, so that splitting ends.
         for piece in &mut new {
-            let same = |p: &&Path| p.ends == piece.ends || p.ends == (piece.ends.1, piece.ends.0);
-            let split = self.landscape.paths.iter().filter(|p| p.state == PathState::Split).filter(same);
-            piece.visits = split.map(|p| p.visits).fold(piece.visits, u32::max);
+            piece.visits = piece.visits.max(deciding.visits_before_split(piece.ends));
         }
         // The way down from a valley is a straight line at first; one that climbs higher is relaxed, and if it stays
         // so the path is kept: a split must not raise a death.

@@ -32,14 +32,27 @@ pub struct Merge {
     pub edge: usize,
 }
 
-/// All merges, lowest first. O((n + m) log m). An edge below one of its ends acts at the higher end's value; edges at
-/// +inf join nothing.
-pub fn merges(vertices: &[Vertex], edges: &[Edge]) -> Vec<Merge> {
-    let mut by_age: Vec<usize> = (0..vertices.len()).collect();
-    by_age.sort_by(|&a, &b| by_value((vertices[a].value, vertices[a].cell), (vertices[b].value, vertices[b].cell)));
-    let mut age = vec![0u32; vertices.len()];
-    by_age.iter().enumerate().for_each(|(rank, &v)| age[v] = rank as u32);
+/// The vertices in the order in which they are born.
+#[derive(Clone, Debug, Default)]
+pub struct Ages {
+    by_age: Vec<usize>,
+    age: Vec<u32>,
+}
 
+impl Ages {
+    /// Sorts: O(n log n).
+    pub fn of(vertices: &[Vertex]) -> Ages {
+        let mut by_age: Vec<usize> = (0..vertices.len()).collect();
+        by_age.sort_by(|&a, &b| by_value((vertices[a].value, vertices[a].cell), (vertices[b].value, vertices[b].cell)));
+        let mut age = vec![0u32; vertices.len()];
+        by_age.iter().enumerate().for_each(|(rank, &v)| age[v] = rank as u32);
+        Ages { by_age, age }
+    }
+}
+
+/// All merges, lowest first. O(n + m log m), less where the edges are nearly sorted. An edge below one of its ends acts
+/// at the higher end's value; edges at +inf join nothing.
+pub fn merges(vertices: &[Vertex], Ages { by_age, age }: &Ages, edges: &[Edge]) -> Vec<Merge> {
     let height = |e: &Edge| e.height.max(vertices[e.ends.0].value).max(vertices[e.ends.1].value);
     let mut order: Vec<usize> = (0..edges.len()).filter(|&e| height(&edges[e]) < f64::INFINITY).collect();
     order.sort_by(|&a, &b| by_value((height(&edges[a]), edges[a].cell), (height(&edges[b]), edges[b].cell)));
@@ -101,7 +114,7 @@ mod tests {
         #[test]
         fn a_death_is_the_minimax_to_anything_lower((values, edges) in graph()) {
             let (vertices, edges) = build(&values, &edges);
-            let found = merges(&vertices, &edges);
+            let found = merges(&vertices, &Ages::of(&vertices), &edges);
             let d = minimax(&vertices, &edges);
             for i in 0..vertices.len() {
                 let expected = (0..vertices.len())
@@ -118,7 +131,7 @@ mod tests {
             let (vertices, edges) = build(&values, &edges);
             let mut components = UnionFind::new(values.len());
             let joined = edges.iter().filter(|e| components.merge(e.ends.0 as u32, e.ends.1 as u32).is_some()).count();
-            prop_assert_eq!(merges(&vertices, &edges).len(), joined);
+            prop_assert_eq!(merges(&vertices, &Ages::of(&vertices), &edges).len(), joined);
         }
 
         #[test]
@@ -127,7 +140,7 @@ mod tests {
             let death = |edges: &[(usize, usize, f64)]| {
                 let (v, e) = build(&values, edges);
                 let mut deaths = vec![f64::INFINITY; v.len()];
-                merges(&v, &e).iter().for_each(|m| deaths[m.dead] = e[m.edge].height);
+                merges(&v, &Ages::of(&v), &e).iter().for_each(|m| deaths[m.dead] = e[m.edge].height);
                 deaths
             };
             let before = death(&edges);
@@ -145,7 +158,10 @@ mod tests {
         let (vertices, _) = build(&values, &[]);
         let edge = |a, b, height, cell| Edge { height, cell, ends: (a, b) };
         let edges = [edge(3, 0, 9.0, 10), edge(3, 2, 2.0, 11), edge(2, 1, 1.8, 12), edge(1, 0, 1.9, 13)];
-        let death = merges(&vertices, &edges).into_iter().find(|m| m.dead == 3).map(|m| edges[m.edge].height);
+        let death = merges(&vertices, &Ages::of(&vertices), &edges)
+            .into_iter()
+            .find(|m| m.dead == 3)
+            .map(|m| edges[m.edge].height);
         assert_eq!(death, Some(2.0));
     }
 }

@@ -1,11 +1,11 @@
 //! The degree-0 barcode of what a search has found: every minimum that counts is born at its loss and dies at the
 //! lowest pass to a better one, over the graph of all measured paths.
 
-use super::merge_tree::{Edge, Merge, Vertex, merges};
+use super::merge_tree::{Ages, Edge, Merge, Vertex, merges};
 use super::{Bar, Barcode, Cell, CellKind};
 use crate::order::by_value;
 use crate::search::{Descent, Landscape, Minimum, PassKind, Path, PathState};
-use crate::union_find::UnionFind;
+use std::collections::HashMap;
 
 /// A landscape read as a graph, with its merges.
 pub struct Tree<'a> {
@@ -13,8 +13,6 @@ pub struct Tree<'a> {
     pub minima: Vec<&'a Minimum>,
     /// The paths that stand, as the edges.
     pub paths: Vec<&'a Path>,
-    /// The ends of the paths, as indices of minima.
-    pub ends: Vec<(usize, usize)>,
     /// Lowest first; `dead`, `elder` and `edge` index the two vectors above.
     pub merges: Vec<Merge>,
 }
@@ -23,40 +21,29 @@ pub struct Tree<'a> {
 pub fn tree(landscape: &Landscape) -> Tree<'_> {
     let minima: Vec<&Minimum> = landscape.minima.iter().filter(|m| m.counts()).collect();
     let paths: Vec<&Path> = landscape.paths.iter().filter(|p| p.state != PathState::Split).collect();
-    let index = |cell: u64| {
-        let own = landscape.minimum(cell).and_then(|m| m.same_as).unwrap_or(cell);
-        minima.iter().position(|m| m.cell == own)
-    };
+    let places: HashMap<u64, usize> = minima.iter().zip(0..).map(|(m, i)| (m.cell, i)).collect();
+    let copies: HashMap<u64, u64> = landscape.minima.iter().filter_map(|m| Some((m.cell, m.same_as?))).collect();
+    let index = |cell: u64| places.get(copies.get(&cell).unwrap_or(&cell)).copied();
     let vertices: Vec<Vertex> = minima.iter().map(|m| Vertex { value: m.loss, cell: m.cell }).collect();
     let joined: Vec<(&Path, (usize, usize))> =
         paths.iter().filter_map(|&p| Some((p, (index(p.ends.0)?, index(p.ends.1)?)))).collect();
     let edges: Vec<Edge> =
         joined.iter().map(|(p, ends)| Edge { height: p.pass.height, cell: p.pass.cell, ends: *ends }).collect();
-    let merges = merges(&vertices, &edges);
-    let (paths, ends) = joined.into_iter().unzip();
-    Tree { minima, paths, ends, merges }
+    let merges = merges(&vertices, &Ages::of(&vertices), &edges);
+    let paths = joined.into_iter().map(|(path, _)| path).collect();
+    Tree { minima, paths, merges }
 }
 
 impl<'a> Tree<'a> {
-    /// The paths with one end in the component that a merge ends, as it was just before, and the other outside.
-    pub fn leaving(&self, merge: usize) -> Vec<&'a Path> {
-        let mut components = UnionFind::new(self.minima.len());
-        for earlier in &self.merges[..merge] {
-            components.merge(earlier.dead as u32, earlier.elder as u32);
-        }
-        let dead = components.eldest(self.merges[merge].dead as u32);
-        let mut inside = |end: usize| components.eldest(end as u32) == dead;
-        let leaves = self.ends.iter().map(|&(a, b)| inside(a) != inside(b));
-        self.paths.iter().zip(leaves).filter(|(_, leaves)| *leaves).map(|(path, _)| *path).collect()
-    }
-
     /// The barcode: one bar a minimum, zero-length bars left out. `noise` is what two evaluations of one loss may
     /// differ by; shorter bars are flagged.
     pub fn barcode(&self, noise: f64) -> Barcode {
         let mut bars: Vec<Bar> = Vec::with_capacity(self.minima.len());
+        let mut ends: Vec<Option<&Merge>> = vec![None; self.minima.len()];
+        self.merges.iter().for_each(|merge| ends[merge.dead] = Some(merge));
         let mut cells: Vec<Cell> = Vec::new();
         for (i, minimum) in self.minima.iter().enumerate() {
-            let merge = self.merges.iter().find(|m| m.dead == i);
+            let merge = ends[i];
             let path = merge.map(|m| self.paths[m.edge]);
             // A path's two ends lie on it, so a death below a birth can only be rounding.
             let death = path.map(|p| p.pass.height.max(minimum.loss));

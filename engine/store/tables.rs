@@ -121,7 +121,9 @@ impl Table {
     pub fn put(&self, t: &Transaction<'_>, row: &[&dyn ToSql]) -> Result<()> {
         let values: Vec<String> = (1..=row.len()).map(|i| format!("?{i}")).collect();
         let values = values.join(", ");
-        let set: Vec<String> = self.columns.iter().map(|(name, _)| format!("{name} = excluded.{name}")).collect();
+        // Not the key: a parent whose key is set has its children looked for, row by row.
+        let others = self.columns.iter().filter(|(name, _)| *name != self.key);
+        let set: Vec<String> = others.map(|(name, _)| format!("{name} = excluded.{name}")).collect();
         let statement = format!(
             "INSERT INTO {} ({}, sum) VALUES ({values}, checksum({values})) ON CONFLICT ({}) DO UPDATE SET {}, \
              sum = excluded.sum",
