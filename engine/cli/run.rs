@@ -93,7 +93,6 @@ impl Run {
             )));
         }
 
-        let cancel = catch_interrupts()?;
         let mut loss = match early {
             Some(loss) => loss,
             None => opened(&config, pool.clone(), isolation.clone())?,
@@ -112,6 +111,8 @@ impl Run {
                 Store::create(&database, &provenance).map_err(Error::into_usage)?
             }
         };
+        // Until here Ctrl-C ends the process at once: nothing is there to be kept, and no call needs to hear of it.
+        let cancel = catch_interrupts()?;
         let known: Landscape = store.landscape()?;
         let is_known = |i: usize| {
             let is = |m: &Minimum| matches!(m.origin, Origin::Given { index, .. } if index == i as u64);
