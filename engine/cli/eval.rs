@@ -1,8 +1,8 @@
 //! `mpass eval`: a run's loss at given parameters, or at the model's own: its value, derivatives and metrics.
 
 use super::open::{opened, threads};
-use super::print;
 use super::theta::{self, Statistics};
+use super::{print, serve};
 use mountainpass::config::Config;
 use mountainpass::loss::{Batch, Loss, Split};
 use mountainpass::npy::{self, Array, Values};
@@ -43,6 +43,8 @@ pub struct Eval {
     /// Worker threads [default: one a core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    #[command(flatten)]
+    isolate: serve::Isolate,
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -67,7 +69,8 @@ impl Eval {
     pub fn go(self) -> Result<ExitCode> {
         let config = Config::read(&self.config)?;
         let pool = Arc::new(Pool::new(threads(self.threads)?));
-        let mut loss = opened(&config, pool.clone(), None)?;
+        let isolation = self.isolate.asked()?;
+        let mut loss = opened(&config, pool.clone(), isolation.clone())?;
         let p = loss.info().params;
         let (theta, is_single, statistics) = match &self.theta {
             Some(file) => theta::rows(file, &config, &*loss)?,
@@ -117,7 +120,8 @@ impl Eval {
         // A file with statistics is a state of a network: one vector.
         let with_own = match is_single {
             true => {
-                let loss = statistics.loss(0, (&theta, ids.as_deref()), &config.loss, (&pool, None), &cancel);
+                let opening = (&pool, isolation.as_ref());
+                let loss = statistics.loss(0, (&theta, ids.as_deref()), &config.loss, opening, &cancel);
                 loss.unwrap_or_else(|error| {
                     tell!("no loss with the checkpoint's own statistics: {error}");
                     None

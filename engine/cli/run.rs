@@ -10,7 +10,7 @@ use super::show::{Results, print_table};
 use super::theta::{self, Statistics};
 use mountainpass::config::Config;
 use mountainpass::explore::{Ended, Method, explore};
-use mountainpass::loss::{Dtype, Isolation, Limits, Loss};
+use mountainpass::loss::{Dtype, Loss};
 use mountainpass::pool::Pool;
 use mountainpass::run::Cancel;
 use mountainpass::search::{Finding, Landscape, Minimum, Origin};
@@ -19,7 +19,7 @@ use mountainpass::{Error, Result, report};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[derive(clap::Args)]
 pub struct Run {
@@ -37,15 +37,8 @@ pub struct Run {
     /// Worker threads [default: one a core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Runs the backend in a process of its own: where it crashes, hangs or eats the memory, the row is marked (Linux)
-    #[arg(long)]
-    isolate: bool,
-    /// The longest call of an isolated backend, in seconds [default: 60]
-    #[arg(long, value_name = "S", requires = "isolate")]
-    isolate_seconds: Option<f64>,
-    /// The memory of an isolated backend, in MiB [default: the machine's]
-    #[arg(long, value_name = "MIB", requires = "isolate")]
-    isolate_memory: Option<u64>,
+    #[command(flatten)]
+    isolate: serve::Isolate,
 }
 
 impl Run {
@@ -59,7 +52,7 @@ impl Run {
                 folder.display()
             )));
         }
-        let isolation = self.isolation()?;
+        let isolation = self.isolate.asked()?;
         let pool = Arc::new(Pool::new(threads(self.threads)?));
         // Given minima are part of what makes a folder's results, and only the loss tells where their tensors go.
         let (mut early, mut statistics) = (None, Statistics::default());
@@ -147,23 +140,6 @@ impl Run {
         let out = self.out.as_ref().map_or(String::new(), |out| format!("--out {} ", out.display()));
         tell!("{what} with: mpass run {} {out}--resume", self.config.display());
         Ok(if found && results.ended == "budget" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
-
-    /// Whether and how the backend is isolated: this very program serves it.
-    fn isolation(&self) -> Result<Option<Arc<Isolation>>> {
-        if !self.isolate {
-            return Ok(None);
-        }
-        let mut limits = Limits::default();
-        if let Some(seconds) = self.isolate_seconds {
-            let call = Duration::try_from_secs_f64(seconds).ok().filter(|call| !call.is_zero());
-            limits.call = call
-                .ok_or_else(|| Error::Argument(format!("--isolate-seconds {seconds}: a positive number is needed")))?;
-        }
-        if let Some(mib) = self.isolate_memory {
-            limits.memory = mib.saturating_mul(1 << 20);
-        }
-        serve::isolation(limits).map(Some)
     }
 
     /// The database of an earlier run, if it may be used.

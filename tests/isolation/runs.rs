@@ -1,7 +1,8 @@
 //! `mpass run --isolate`, as a user meets it.
 
-use crate::engine::hostile;
+use crate::engine::{POINTS, hostile};
 use crate::mpass::{self, bars, bytes, file, folder, run, succeeds};
+use mountainpass::npy::{self, Array, Values};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -69,6 +70,20 @@ fn a_run_goes_on_without_metrics_and_without_a_start() {
     // Neither is asked again by a run that goes on.
     let again = succeeds(&folder, &["run", "exit-in-start.toml", "--isolate", "--resume"]);
     assert!(again.stderr.contains("already complete"), "{}", again.stderr);
+}
+
+#[test]
+fn eval_tells_of_the_rows_that_a_plugin_survives() {
+    let folder = folder("eval");
+    let config = config(&folder, "crash");
+    let npy = Array { shape: vec![3, 2], values: Values::F64(POINTS.to_vec()) };
+    file(&folder, "theta.npy", npy::bytes(&npy));
+    let arguments = ["eval", &config, "--theta", "theta.npy", "--json"];
+    assert_eq!(run(&folder, &arguments).code, None, "without isolation the plugin takes the command with it");
+    let ended = succeeds(&folder, &[&arguments[..], &["--isolate", "--isolate-seconds", "30"]].concat());
+    let told: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((told["loss"][0].as_f64(), told["loss"][1].is_null()), (Some(0.625), true), "{told}");
+    assert!(ended.stderr.contains("row 1 of 3 is marked as not finite: was killed by SIGSEGV"), "{}", ended.stderr);
 }
 
 #[test]
