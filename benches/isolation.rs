@@ -1,5 +1,6 @@
 //! What isolation costs: the round trip of a batch to the process of an isolated backend, beside a bare futex ping-pong
-//! between two processes in turn with it, and beside the same batch in this process.
+//! between two processes in turn with it, and beside the same batch in this process; and what its copies cost, on rows
+//! that cost nothing themselves.
 //!
 //! `cargo bench --bench isolation`
 
@@ -14,6 +15,8 @@ use std::time::Instant;
 /// Rounds, and trips of each kind in a round.
 const ROUNDS: usize = 60;
 const TRIPS: usize = 400;
+/// The rows of a large batch: 12 MB there and back.
+const ROWS: usize = 1 << 18;
 
 /// Two processes that wake each other by a futex each and do nothing else.
 struct PingPong {
@@ -83,17 +86,25 @@ fn batch(loss: &mut dyn Loss, cancel: &Cancel, theta: &[f64]) {
     let (mut value, mut ok) = ([0.0; 1], [false; 1]);
     let n = theta.len() / loss.info().params;
     let mut grad = [0.0; 2];
-    let batch = Batch {
-        theta,
-        ids: None,
-        loss: &mut value[..n],
-        grad: Some(&mut grad[..theta.len()]),
-        hvp: None,
-        ok: &mut ok[..n],
-        cancel,
-    };
-    loss.eval(batch).expect("the batch");
+    eval(loss, cancel, theta, &mut value[..n], &mut grad[..theta.len()], &mut ok[..n]);
     black_box((value, grad));
+}
+
+fn eval(loss: &mut dyn Loss, cancel: &Cancel, theta: &[f64], value: &mut [f64], grad: &mut [f64], ok: &mut [bool]) {
+    let batch = Batch { theta, ids: None, loss: value, grad: Some(grad), hvp: None, ok, cancel };
+    loss.eval(batch).expect("the batch");
+}
+
+/// The least time of a large batch, a row of it in nanoseconds.
+fn large(loss: &mut dyn Loss, cancel: &Cancel) -> f64 {
+    let theta: Vec<f64> = (0..2 * ROWS).map(|i| (i as f64).sin()).collect();
+    let (mut value, mut grad, mut ok) = (vec![0.0; ROWS], vec![0.0; 2 * ROWS], vec![false; ROWS]);
+    let mut time = || {
+        let since = Instant::now();
+        eval(loss, cancel, &theta, &mut value, &mut grad, &mut ok);
+        since.elapsed().as_secs_f64() * 1e9 / ROWS as f64
+    };
+    (0..20).map(|_| time()).fold(f64::INFINITY, f64::min)
 }
 
 fn open(isolated: bool) -> Box<dyn Loss> {
@@ -135,4 +146,6 @@ fn main() {
         medians.push(median);
     }
     println!("isolated, empty / bare    {:>6.2}", medians[1] / medians[0]);
+    let [apart, here] = [&mut apart, &mut here].map(|loss| large(&mut **loss, &cancel));
+    println!("a row of {ROWS}, least     {apart:>6.1} ns isolated, {here:.1} ns in this process");
 }

@@ -2,6 +2,7 @@
 //! and its end in words.
 
 use crate::error::{Error, Result};
+use crate::memory::{self, Resident};
 use std::fmt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child as Process, Command, ExitStatus};
@@ -29,6 +30,8 @@ pub enum End {
     Exit(i32),
     /// A signal killed it.
     Signal(i32),
+    /// Nobody knows: this program has told the system not to keep the ends of its children, or waits for all of them.
+    Unseen,
 }
 
 impl Child {
@@ -43,6 +46,11 @@ impl Child {
         &mut self.process
     }
 
+    /// Its memory, where the system says.
+    pub fn memory(&self) -> Option<Resident> {
+        memory::resident(self.process.id())
+    }
+
     /// How it ended, if it has. It stays a zombie until it is killed or dropped: as long as it is one, its number names
     /// no other process or group.
     pub fn ended(&self) -> Option<End> {
@@ -50,16 +58,17 @@ impl Child {
             return self.end;
         }
         let (id, peek) = (self.process.id(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
-        // SAFETY: plain numbers.
+        // SAFETY: a record of numbers and addresses, for which zero is a value.
         let mut found: libc::siginfo_t = unsafe { std::mem::zeroed() };
         // SAFETY: fills the record or leaves it zero, and takes nothing away.
         let asked = unsafe { libc::waitid(libc::P_PID, id, &raw mut found, peek) };
-        // SAFETY: a record of a child, or zeros.
-        let (pid, status) = (unsafe { found.si_pid() }, unsafe { found.si_status() });
-        match (asked, pid, found.si_code) {
-            (0, 1.., libc::CLD_EXITED) => Some(End::Exit(status)),
-            (0, 1.., _) => Some(End::Signal(status)),
-            _ => None,
+        // SAFETY: both fields are those of a child that ended, or zero.
+        let (ended, how) = (unsafe { found.si_pid() }, unsafe { found.si_status() });
+        match (asked, ended, found.si_code) {
+            (0, 1.., libc::CLD_EXITED) => Some(End::Exit(how)),
+            (0, 1.., _) => Some(End::Signal(how)),
+            (0, ..) => None,
+            _ => Some(End::Unseen), // There is no such child.
         }
     }
 
@@ -79,12 +88,16 @@ impl Child {
 
     /// Kills it with everything it started, and says how it ended: by its own doing, if it already had.
     pub fn kill(&mut self) -> End {
-        if let Some(end) = self.end {
-            return end;
+        // Once its end was taken by others its number may name a process of theirs.
+        if let Some(end) = self.end.or_else(|| self.ended().filter(|end| *end == End::Unseen)) {
+            return *self.end.insert(end);
         }
+        let number = self.process.id() as i32;
         // SAFETY: a signal to the group that `spawn` made, whose number is still its own.
-        unsafe { libc::killpg(self.process.id() as i32, libc::SIGKILL) };
-        *self.end.insert(self.process.wait().map_or(End::Signal(libc::SIGKILL), End::of))
+        unsafe { libc::killpg(number, libc::SIGKILL) };
+        // SAFETY: a signal to the process itself, which may have gone over to another group.
+        unsafe { libc::kill(number, libc::SIGKILL) };
+        *self.end.insert(self.process.wait().map_or(End::Unseen, End::of))
     }
 }
 
@@ -104,6 +117,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match *self {
             End::Exit(status) => return write!(f, "exited with status {status}"),
+            End::Unseen => return f.write_str("ended"),
             End::Signal(libc::SIGSEGV) => "SIGSEGV, an access to memory that is not its own",
             End::Signal(libc::SIGBUS) => "SIGBUS, an access to memory that is not there",
             End::Signal(libc::SIGFPE) => "SIGFPE, an integer division by zero",

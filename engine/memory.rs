@@ -16,9 +16,28 @@ pub fn total() -> u64 {
 /// What a new allocation may take without driving others out; the whole memory where the system does not say.
 pub fn available() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.map_or_else(total, |kib| kib.saturating_mul(1024)).min(total())
+    bytes_behind("MemAvailable:", &text).unwrap_or_else(total).min(total())
+}
+
+/// The number behind a name in one of the system's texts.
+fn bytes_behind(name: &str, text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// What a process has of the machine's memory, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resident {
+    /// Its own, without what it has mapped from files.
+    pub own: u64,
+    /// Shared mappings without a file behind them.
+    pub shared: u64,
+}
+
+/// The memory of a running process, where the system says.
+pub fn resident(process: u32) -> Option<Resident> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    Some(Resident { own: bytes_behind("RssAnon:", &status)?, shared: bytes_behind("RssShmem:", &status)? })
 }
 
 /// A size in words a person reads.
@@ -34,5 +53,8 @@ mod tests {
     fn what_is_available_is_a_part_of_what_there_is() {
         assert!(1 << 20 < available() && available() <= total());
         assert_eq!(gib(3 << 29), "1.5 GiB");
+        assert!(
+            !cfg!(target_os = "linux") || resident(std::process::id()).is_some_and(|resident| resident.own > 1 << 12)
+        );
     }
 }

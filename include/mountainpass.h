@@ -64,16 +64,17 @@ typedef struct mpass_engine_options {
   uint32_t isolate;                             /* 1: backends run in processes of their own (Linux); see below */
   uint32_t reserved;
   double isolate_seconds;                       /* the longest call of an isolated backend; 0 = 60 */
-  uint64_t isolate_memory;                      /* bytes that its process may allocate; 0 = the machine's memory */
+  uint64_t isolate_memory;                      /* bytes that its process may have; 0 = the machine's memory */
   const char *server;                           /* this version's program mpass, which such a process runs; NULL = beside */
                                                 /* libmountainpass.so, else beside the program */
 } mpass_engine_options;
 
-/* Isolation. A crash, a call beyond isolate_seconds, or an allocation beyond isolate_memory ends a process of the library
- * and not yours. A batch that met such an end is repeated row by row; a row that meets it twice is marked (loss NaN,
- * MPASS_E_NUMERIC) and told to hooks.log; 32 such rows without a good one between them fail with MPASS_E_BACKEND. Values
- * are the same, bit for bit, at a few microseconds a call and a copy of every batch. A backend of your own process
- * cannot be isolated: registering one is MPASS_E_UNSUPPORTED. */
+/* Isolation. A crash, a call beyond isolate_seconds, or memory beyond isolate_memory ends a process of the library and not
+ * yours. What met such an end is asked once more in a fresh process, a batch row by row; a row that meets it twice is marked
+ * (loss NaN, MPASS_E_NUMERIC; its metrics are NaN; a start is skipped) and told to hooks.log; 32 such rows without a good one
+ * between them, and other calls that are lost twice, fail with MPASS_E_BACKEND. Values are the same, bit for bit, at a few
+ * microseconds a call and copies of every batch. A backend of your own process cannot be isolated: registering one is
+ * MPASS_E_UNSUPPORTED. */
 
 /* A new engine knows no backend. Those not registered or loaded by hand are loaded by their name when a loss is opened:
  * libmpass_<name>.so in the folders of MPASS_BACKEND_PATH (ignored when privileges are elevated), beside

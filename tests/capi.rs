@@ -96,7 +96,7 @@ fn an_engine_that_isolates_outlives_a_plugin_that_crashes() {
     let crash = "was killed by SIGSEGV, an access to memory that is not its own";
     let lines = [
         format!("hostile 1.0: eval: {crash}; its batch is repeated row by row in a fresh process"),
-        format!("hostile 1.0: row 1 of 2 is marked as not finite: {crash}, twice, at theta = 0.1, 1.75"),
+        format!("hostile 1.0: eval: row 1 of 2 is marked as not finite: {crash}, twice, at theta = 0.1, 1.75"),
     ];
     assert_eq!(text.lines().take(2).collect::<Vec<_>>(), lines);
 }

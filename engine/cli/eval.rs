@@ -2,7 +2,7 @@
 
 use super::open::{Threads, opened};
 use super::theta::{self, Statistics};
-use super::{print, print_json};
+use super::{print, print_json, serve};
 use mountainpass::config::Config;
 use mountainpass::durable;
 use mountainpass::loss::{Batch, Loss, Split};
@@ -41,6 +41,8 @@ pub struct Eval {
     json: bool,
     #[command(flatten)]
     threads: Threads,
+    #[command(flatten)]
+    isolate: serve::Isolate,
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -65,7 +67,8 @@ impl Eval {
     pub fn go(self) -> Result<ExitCode> {
         let config = Config::read(&self.config)?;
         let pool = Arc::new(self.threads.pool()?);
-        let mut loss = opened(&config, pool.clone(), None)?;
+        let isolation = self.isolate.asked()?;
+        let mut loss = opened(&config, pool.clone(), isolation.clone())?;
         let p = loss.info().params;
         let (theta, is_single, statistics) = match &self.theta {
             Some(file) => theta::rows(file, &config, &*loss)?,
@@ -115,7 +118,8 @@ impl Eval {
         // A file with statistics is a state of a network: one vector.
         let with_own = match is_single {
             true => {
-                let loss = statistics.loss(0, (&theta, ids.as_deref()), &config.loss, (&pool, None), &cancel);
+                let opening = (&pool, isolation.as_ref());
+                let loss = statistics.loss(0, (&theta, ids.as_deref()), &config.loss, opening, &cancel);
                 loss.unwrap_or_else(|error| {
                     tell!("no loss with the checkpoint's own statistics: {error}");
                     None

@@ -12,7 +12,7 @@ use super::theta::{self, Statistics};
 use mountainpass::child::is_ignored;
 use mountainpass::config::Config;
 use mountainpass::explore::{Method, explore};
-use mountainpass::loss::{Dtype, Isolation, Limits, Loss};
+use mountainpass::loss::{Dtype, Loss};
 use mountainpass::pool::Pool;
 use mountainpass::run::{Cancel, Ended};
 use mountainpass::search::{Landscape, Minimum, Origin};
@@ -23,7 +23,7 @@ use signal_hook::iterator::Signals;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[derive(clap::Args)]
 pub struct Run {
@@ -40,15 +40,8 @@ pub struct Run {
     force: bool,
     #[command(flatten)]
     threads: Threads,
-    /// Runs the backend in a process of its own: where it crashes, hangs or eats the memory, the row is marked (Linux)
-    #[arg(long)]
-    isolate: bool,
-    /// The longest call of an isolated backend, in seconds [default: 60]
-    #[arg(long, value_name = "S", requires = "isolate")]
-    isolate_seconds: Option<f64>,
-    /// The memory of an isolated backend, in MiB [default: the machine's]
-    #[arg(long, value_name = "MIB", requires = "isolate")]
-    isolate_memory: Option<u64>,
+    #[command(flatten)]
+    isolate: serve::Isolate,
 }
 
 impl Run {
@@ -56,7 +49,7 @@ impl Run {
     pub fn go(self) -> Result<ExitCode> {
         let mut config = Config::read(&self.config)?;
         let path = folder::of(&self.config, self.out.as_deref())?;
-        let isolation = self.isolation()?;
+        let isolation = self.isolate.asked()?;
         let pool = Arc::new(self.threads.pool()?);
         // Given minima are part of what makes a folder's results, and only the loss tells where their tensors go.
         let (mut early, mut statistics) = (None, Statistics::default());
@@ -71,7 +64,6 @@ impl Run {
             Some(store) if store.record()?.ended == Some(Ended::Complete) => return again(store, &folder.path),
             known => known,
         };
-        let cancel = catch_interrupts()?;
         let mut loss = match early {
             Some(loss) => loss,
             None => opened(&config, pool.clone(), isolation.clone())?,
@@ -84,6 +76,8 @@ impl Run {
             Some(store) => folder::same_loss(store, &provenance)?,
             None => folder.begin(&provenance, self.intent())?,
         };
+        // Until here Ctrl-C ends the process at once: nothing is there to be kept, and no call needs to hear of it.
+        let cancel = catch_interrupts()?;
         let known: Landscape = store.landscape().map_err(Error::into_usage)?;
         let is_known = |i: usize| {
             let is = |m: &Minimum| matches!(m.origin, Origin::Given { index, .. } if index == i as u64);
@@ -131,23 +125,6 @@ impl Run {
         let out = self.out.as_ref().map_or(String::new(), |out| format!("--out {} ", out.display()));
         tell!("{what} with: mpass run {} {out}--resume", self.config.display());
         if found && results.ended == Some(Ended::Budget) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-    }
-
-    /// Whether and how the backend is isolated: this very program serves it.
-    fn isolation(&self) -> Result<Option<Arc<Isolation>>> {
-        if !self.isolate {
-            return Ok(None);
-        }
-        let mut limits = Limits::default();
-        if let Some(seconds) = self.isolate_seconds {
-            let call = Duration::try_from_secs_f64(seconds).ok().filter(|call| !call.is_zero());
-            limits.call = call
-                .ok_or_else(|| Error::Argument(format!("--isolate-seconds {seconds}: a positive number is needed")))?;
-        }
-        if let Some(mib) = self.isolate_memory {
-            limits.memory = mib.saturating_mul(1 << 20);
-        }
-        serve::isolation(limits).map(Some)
     }
 }
 

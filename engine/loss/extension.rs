@@ -12,7 +12,7 @@ use mountainpass_sdk::abi::{self, ext, status};
 use std::ffi::{CStr, c_char};
 
 /// More metrics, dimensions or symmetry records than these are garbage, not a model.
-const MOST_METRICS: u64 = 1024;
+pub(super) const MOST_METRICS: u64 = 1024;
 const MOST_DIMENSIONS: u64 = 64;
 const MOST_SYMMETRIES: u64 = 1 << 24;
 
@@ -89,13 +89,9 @@ impl Extensions {
         let p = p as u64;
         // SAFETY: "p values each, owned by the loss", which is open.
         let side = |from, name| unsafe { foreign::list(from, p, p, name) };
-        let sides = side(lower, "lower").and_then(|lower| Ok((lower, side(upper, "upper")?)));
-        let checked =
-            sides.and_then(|(lower, upper)| match lower.iter().zip(&upper).position(|(l, u)| !is_side(*l, *u)) {
-                None => Ok(Some(Bounds { lower, upper })),
-                Some(i) => Err(format!("coordinate {i} lies in [{}, {}], which is no interval", lower[i], upper[i])),
-            });
-        checked.map_err(|text| loss.plugin.broken("box", text))
+        let read = side(lower, "lower").and_then(|lower| Ok((lower, side(upper, "upper")?)));
+        let checked = read.and_then(|(lower, upper)| sides(Bounds { lower, upper }, p as usize));
+        checked.map(Some).map_err(|text| loss.plugin.broken("box", text))
     }
 
     /// The names of the metrics on a split.
@@ -181,6 +177,18 @@ pub(crate) fn code(split: Split) -> u32 {
     }
 }
 
+/// A box, if it is one of `p` finite intervals.
+pub(super) fn sides(bounds: Bounds, p: usize) -> Checked<Bounds> {
+    let Bounds { lower, upper } = &bounds;
+    if (lower.len(), upper.len()) != (p, p) {
+        return Err(format!("{} and {} sides for {p} parameters", lower.len(), upper.len()));
+    }
+    match lower.iter().zip(upper).position(|(l, u)| !is_side(*l, *u)) {
+        None => Ok(bounds),
+        Some(i) => Err(format!("coordinate {i} lies in [{}, {}], which is no interval", lower[i], upper[i])),
+    }
+}
+
 fn is_side(lower: f64, upper: f64) -> bool {
     lower.is_finite() && upper.is_finite() && lower < upper
 }
@@ -204,7 +212,7 @@ unsafe fn parameter(raw: &abi::Parameter) -> Checked<Parameter> {
 }
 
 /// Blocks by offset, if they cover `0..p` without gap or overlap.
-fn cover(mut blocks: Vec<Parameter>, p: u64) -> Checked<Vec<Parameter>> {
+pub(super) fn cover(mut blocks: Vec<Parameter>, p: u64) -> Checked<Vec<Parameter>> {
     blocks.sort_by_key(|block| block.offset);
     let mut end = 0_u64;
     for Parameter { name, shape, offset } in &blocks {
@@ -234,10 +242,8 @@ unsafe fn symmetry(raw: &abi::Symmetry, p: u64) -> Checked<Symmetry> {
     let kind = match raw.kind {
         PERMUTATION => SymmetryKind::Permutation,
         SIGN => SymmetryKind::Sign,
-        SCALE if 0 < split && split < block => SymmetryKind::Scale { split },
-        SCALE => return Err(format!("split is {split} in blocks of {block}")),
-        PERIOD if period.is_finite() && period > 0.0 => SymmetryKind::Period(period),
-        PERIOD => return Err(format!("period is {period}")),
+        SCALE => SymmetryKind::Scale { split },
+        PERIOD => SymmetryKind::Period(period),
         RIGID => SymmetryKind::Rigid,
         other => return Err(format!("unknown kind {other}")),
     };
@@ -245,15 +251,34 @@ unsafe fn symmetry(raw: &abi::Symmetry, p: u64) -> Checked<Symmetry> {
     let count = n_blocks.saturating_mul(block);
     // SAFETY: forwarded; a count above p is refused before anything is read.
     let index = unsafe { foreign::list(raw.index, count, p, "indices") }?;
-    if let Some(i) = index.iter().find(|&&i| i >= p) {
+    sound(Symmetry { kind, blocks: index.chunks(block as usize).map(<[u64]>::to_vec).collect() }, p)
+}
+
+/// A symmetry, if it is one of `p` parameters: blocks of one length, no index outside or twice.
+pub(super) fn sound(symmetry: Symmetry, p: u64) -> Checked<Symmetry> {
+    let blocks = &symmetry.blocks;
+    let block = blocks.first().map_or(0, |block| block.len() as u64);
+    if block == 0 || blocks.iter().any(|other| other.len() as u64 != block) {
+        return Err("blocks of no or of several lengths".into());
+    }
+    match symmetry.kind {
+        SymmetryKind::Scale { split } if split == 0 || split >= block => {
+            return Err(format!("split is {split} in blocks of {block}"));
+        }
+        SymmetryKind::Period(period) if !(period.is_finite() && period > 0.0) => {
+            return Err(format!("period is {period}"));
+        }
+        _ => {}
+    }
+    let mut sorted = blocks.concat();
+    if let Some(i) = sorted.iter().find(|&&i| i >= p) {
         return Err(format!("index {i} lies outside {p} parameters"));
     }
-    let mut sorted = index.clone();
     sorted.sort_unstable();
-    if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(format!("index {} repeats", pair[0]));
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("index {} repeats", pair[0])),
+        None => Ok(symmetry),
     }
-    Ok(Symmetry { kind, blocks: index.chunks(block as usize).map(<[u64]>::to_vec).collect() })
 }
 
 #[cfg(test)]

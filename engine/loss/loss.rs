@@ -61,6 +61,8 @@ pub struct Batch<'a> {
 pub trait Loss: Send {
     /// What it is and can do; constant.
     fn info(&self) -> &Info;
+    /// The token that stops calls which are given none, where the backend can be stopped at all.
+    fn heed(&mut self, _cancel: &Cancel) {}
     /// Computes a batch. A bad row clears its `ok` and fails nothing else.
     fn eval(&mut self, batch: Batch<'_>) -> Result<()>;
     /// The named blocks of theta, in order; may be empty.

@@ -33,6 +33,7 @@ impl<'a> Oracle<'a> {
 
     /// The same for who asks for values alone: a loss without gradients will do.
     pub fn of_values(loss: &'a mut dyn Loss, ids: Option<&'a [u64]>, cancel: &Cancel, budget: Budget) -> Oracle<'a> {
+        loss.heed(cancel);
         let (purses, noise) = (vec![Purse::new(budget)], loss.info().noise);
         Oracle { loss, ids, cancel: cancel.clone(), purses, tally: Tally::default(), noise }
     }

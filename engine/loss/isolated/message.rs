@@ -10,7 +10,7 @@ use mountainpass_sdk::abi::Status;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// What is asked; the first word of a request. The further words are the arguments.
+/// What is asked; the first word of a request's head. The further words are the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Op {
@@ -22,11 +22,11 @@ pub enum Op {
     Devices,
     /// The length of a packed request, which fills the payload; [`Told`].
     Open,
-    /// Rows, sample ids or [`ALL`], flags; the payload by [`Shape`].
+    /// Rows, sample ids or [`ALL`], flags; both payloads by [`Shape`].
     Eval,
-    /// Seed; p words.
+    /// Seed; the answer's p words.
     Start,
-    /// Split, rows, columns of the answer; n x p words, then the answer's.
+    /// Split, rows, columns of the answer; n x p words, n x columns back.
     Metrics,
     Bounds,
     Parameters,
@@ -80,8 +80,8 @@ impl Op {
     }
 }
 
-/// How a call was answered; the first word of a reply. The second is the length of a text in bytes, the third is not 0
-/// where the text goes on.
+/// How a call was answered; the first word of a reply's head. The second is the length of a text in bytes, the third is
+/// not 0 where the text goes on.
 pub mod answer {
     /// Numbers lie in the payload.
     pub const DONE: u64 = 1;
@@ -92,6 +92,9 @@ pub mod answer {
     /// The text is a [`Fault`](super::Fault).
     pub const FAULT: u64 = 4;
 }
+
+/// How a backend is lost that wrote where it must not: the end of a sentence.
+pub const SCRIBBLED: &str = "wrote over the memory that its process shares with the engine";
 
 /// In place of a count of sample ids: all samples.
 pub const ALL: u64 = u64::MAX;
@@ -107,15 +110,15 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Words of theta, ids, dir; loss, ok, grad, hvp, which follow each other in the payload; and their sum. `None` for
-    /// more than memory can hold.
-    pub fn words(&self) -> Option<([usize; 7], usize)> {
+    /// Words of theta, ids, dir, which are asked, and of loss, ok, grad, hvp, which are answered; those of either follow
+    /// each other in the payload. `None` for more than memory can hold.
+    pub fn words(&self) -> Option<([usize; 3], [usize; 4])> {
         let cells = self.n.checked_mul(self.p)?;
         let if_wanted = |wanted: bool| if wanted { cells } else { 0 };
-        let hvp = if_wanted(self.hvp);
-        let parts = [cells, self.ids.unwrap_or(0), hvp, self.n, self.n, if_wanted(self.grad), hvp];
-        let sum = parts.iter().try_fold(0_usize, |sum, &part| sum.checked_add(part))?;
-        Some((parts, sum))
+        let (grad, hvp) = (if_wanted(self.grad), if_wanted(self.hvp));
+        let (asked, answered) = ([cells, self.ids.unwrap_or(0), hvp], [self.n, self.n, grad, hvp]);
+        let all = asked.iter().chain(&answered);
+        all.copied().try_fold(0_usize, usize::checked_add).map(|_| (asked, answered))
     }
 
     /// The arguments of [`Op::Eval`].
@@ -129,6 +132,31 @@ impl Shape {
         let ids = (ids != ALL).then_some(ids as usize);
         Shape { n: n as usize, p, ids, grad: flags & 1 != 0, hvp: flags & 2 != 0 }
     }
+}
+
+/// Parts of the words of a message, one behind the other; `None` where there are fewer words.
+pub fn parts<const N: usize>(mut words: &[u64], lengths: [usize; N]) -> Option<[&[u64]; N]> {
+    let mut parts = [&words[..0]; N];
+    for (part, length) in parts.iter_mut().zip(lengths) {
+        (*part, words) = words.split_at_checked(length)?;
+    }
+    Some(parts)
+}
+
+/// The same of words to be written, of which there are enough.
+pub fn parts_mut<const N: usize>(mut words: &mut [u64], lengths: [usize; N]) -> [&mut [u64]; N] {
+    lengths.map(|length| {
+        let (part, behind) = std::mem::take(&mut words).split_at_mut(length);
+        words = behind;
+        part
+    })
+}
+
+/// Bytes as words, the last one filled up with zeros.
+pub fn words(bytes: &[u8]) -> Vec<u64> {
+    let mut words = vec![0; bytes.len().div_ceil(8)];
+    bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+    words
 }
 
 /// The backend that a server has loaded.
@@ -165,16 +193,32 @@ impl Told {
     }
 }
 
-/// An [`Error`] on its way; where it is no backend's own, its text.
+/// An [`Error`] on its way.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Fault {
     Argument(String),
-    Refused { backend: String, slot: String, code: Status, text: String },
-    Broken { backend: String, slot: String, text: String },
-    Plugin { code: Status, text: String },
-    Unsupported { backend: String, text: String },
+    Refused {
+        backend: String,
+        slot: String,
+        code: Status,
+        text: String,
+    },
+    Broken {
+        backend: String,
+        slot: String,
+        text: String,
+    },
+    Plugin {
+        code: Status,
+        text: String,
+    },
+    Unsupported {
+        backend: String,
+        text: String,
+    },
     Cancelled,
-    Other(String),
+    /// No error of the backend's: the server itself cannot go on. For the engine that is a death like another.
+    Lost(String),
 }
 
 impl Fault {
@@ -186,19 +230,20 @@ impl Fault {
             Error::Plugin { code, text, .. } => Fault::Plugin { code, text },
             Error::Unsupported { backend, text } => Fault::Unsupported { backend, text },
             Error::Cancelled => Fault::Cancelled,
+            Error::Internal(text) => Fault::Lost(text),
             other if other.is_usage() => Fault::Argument(other.to_string()),
-            other => Fault::Other(other.to_string()),
+            other => Fault::Lost(other.to_string()),
         }
     }
 
-    /// The error again; `file` is the plugin's, where the backend comes from one.
-    pub fn into_error(self, op: Op, file: Option<&Path>) -> Error {
+    /// The error again, or how the server was lost; `file` is the plugin's, where the backend comes from one.
+    pub fn into_error(self, op: Op, file: Option<&Path>) -> Result<Error, String> {
         // Slots are named by the code that calls them; only a few calls of ours reach more than one.
         let slot = |name: String| {
             let known = ["open", "info", "eval", "extension", "probe", "register"];
             known.into_iter().find(|known| *known == name).unwrap_or(op.slot())
         };
-        match self {
+        Ok(match self {
             Fault::Argument(text) => Error::Argument(text),
             Fault::Refused { backend, slot: name, code, text } => {
                 Error::Refused { backend, slot: slot(name), code, text }
@@ -210,8 +255,8 @@ impl Fault {
             },
             Fault::Unsupported { backend, text } => Error::Unsupported { backend, text },
             Fault::Cancelled => Error::Cancelled,
-            Fault::Other(text) => Error::Internal(text),
-        }
+            Fault::Lost(text) => return Err(text),
+        })
     }
 }
 
@@ -235,8 +280,8 @@ struct Request {
     data: Vec<(String, Vec<u64>, u32, Place)>,
 }
 
-/// A request with copies of all it borrows: the length of the JSON, the JSON, and the bytes at multiples of 64.
-pub fn pack(request: &OpenRequest<'_>) -> Result<Vec<u8>, Error> {
+/// A request with copies of all it borrows, in words: the length of the JSON, the JSON, and the bytes at multiples of 64.
+pub fn pack(request: &OpenRequest<'_>) -> Result<Vec<u64>, Error> {
     let mut bytes = Vec::new();
     let mut place = |piece: &[u8]| {
         bytes.resize(bytes.len().next_multiple_of(64), 0);
@@ -257,12 +302,13 @@ pub fn pack(request: &OpenRequest<'_>) -> Result<Vec<u8>, Error> {
     packed.extend_from_slice(&head);
     packed.resize(packed.len().next_multiple_of(64), 0);
     packed.extend_from_slice(&bytes);
-    Ok(packed)
+    Ok(words(&packed))
 }
 
 /// Calls `use_it` with the request that was packed; its arrays lie in `packed`.
-pub fn unpack<T>(packed: &[u8], use_it: impl FnOnce(&OpenRequest<'_>) -> Result<T, Error>) -> Result<T, Error> {
+pub fn unpack<T>(packed: &[u64], use_it: impl FnOnce(&OpenRequest<'_>) -> Result<T, Error>) -> Result<T, Error> {
     let lost = || Error::Internal("a packed request does not unpack".into());
+    let packed: &[u8] = bytemuck::cast_slice(packed);
     let (len, rest) = packed.split_first_chunk::<8>().ok_or_else(lost)?;
     let len = usize::try_from(u64::from_le_bytes(*len)).ok().filter(|len| *len <= rest.len()).ok_or_else(lost)?;
     let head: Request = serde_json::from_slice(&rest[..len]).map_err(|_| lost())?;
@@ -311,15 +357,16 @@ pub fn generator(Symmetry { kind, blocks }: Symmetry) -> Generator {
     }
 }
 
-pub fn symmetry((kind, split, period, blocks): Generator) -> Symmetry {
+pub fn symmetry((kind, split, period, blocks): Generator) -> Option<Symmetry> {
     let kind = match kind {
         0 => SymmetryKind::Permutation,
         1 => SymmetryKind::Sign,
         2 => SymmetryKind::Scale { split },
         3 => SymmetryKind::Period(period),
-        _ => SymmetryKind::Rigid,
+        4 => SymmetryKind::Rigid,
+        _ => return None,
     };
-    Symmetry { kind, blocks }
+    Some(Symmetry { kind, blocks })
 }
 
 pub fn bounds((lower, upper): (Vec<f64>, Vec<f64>)) -> Bounds {
@@ -366,7 +413,7 @@ mod tests {
             Ok(())
         })
         .unwrap();
-        assert!(unpack(&packed[..9], |_| Ok(())).is_err() && unpack(&[], |_| Ok(())).is_err());
+        assert!(unpack(&packed[..2], |_| Ok(())).is_err() && unpack(&[], |_| Ok(())).is_err());
     }
 
     #[test]
@@ -383,9 +430,11 @@ mod tests {
         ] {
             let (line, code) = (error.to_string(), error.code());
             let text = serde_json::to_string(&Fault::of(error)).unwrap();
-            let again = serde_json::from_str::<Fault>(&text).unwrap().into_error(op, Some(path));
+            let again = serde_json::from_str::<Fault>(&text).unwrap().into_error(op, Some(path)).unwrap();
             assert_eq!((again.to_string(), again.code()), (line, code));
         }
+        let ours = Fault::of(Error::Internal("a call out of turn".into()));
+        assert_eq!(ours.into_error(Op::Eval, None).unwrap_err(), "a call out of turn", "no bug of the engine's");
     }
 
     #[test]
@@ -393,7 +442,7 @@ mod tests {
         let shape = Shape { n: 1 << 40, p: 1 << 40, ids: None, grad: true, hvp: false };
         assert!(shape.words().is_none());
         let shape = Shape { n: 2, p: 3, ids: Some(5), grad: true, hvp: true };
-        assert_eq!(shape.words(), Some(([6, 5, 6, 2, 2, 6, 6], 33)));
+        assert_eq!(shape.words(), Some(([6, 5, 6], [2, 2, 6, 6])));
         let again = Shape::of(shape.arguments(), 3);
         assert_eq!(again.words(), shape.words());
         assert_eq!(Shape::of(Shape { ids: None, ..shape }.arguments(), 3).ids, None);

@@ -28,26 +28,26 @@ impl Streams {
         let region = std::io::stdin().as_fd().try_clone_to_owned().map_err(fault)?.into();
         let log = std::io::stdout().as_fd().try_clone_to_owned().map_err(fault)?.into();
         let null = File::open("/dev/null").map_err(fault)?;
-        // SAFETY: descriptors of this process; nothing has used these two yet.
-        unsafe {
-            libc::dup2(null.as_raw_fd(), 0);
-            libc::dup2(2, 1);
+        for (from, to) in [(null.as_raw_fd(), 0), (2, 1)] {
+            // SAFETY: descriptors of this process; nothing has used these yet.
+            unsafe { libc::dup2(from, to) };
         }
         Ok(Streams { region, log })
     }
 }
 
-/// Limits what this process may allocate, and offers it first to a system that runs out of memory. No core files: a
-/// backend that crashes at a thousand points would fill the disk.
+/// Limits what this process may allocate, for good, and offers it first to a system that runs out of memory. No core
+/// files: a backend that crashes at a thousand points would fill the disk.
 pub fn limit(memory: u64) {
     let set = |resource, most: u64| {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: both calls read or write the one record. A limit that cannot be set leaves the system's own.
-        unsafe {
-            if libc::getrlimit(resource, &raw mut limit) == 0 {
-                limit.rlim_cur = limit.rlim_max.min(most as libc::rlim_t);
-                libc::setrlimit(resource, &raw const limit);
-            }
+        // SAFETY: fills the one record.
+        if unsafe { libc::getrlimit(resource, &raw mut limit) } == 0 {
+            // Both, or a backend could raise the one to the other.
+            limit.rlim_max = limit.rlim_max.min(most as libc::rlim_t);
+            limit.rlim_cur = limit.rlim_max;
+            // SAFETY: reads the one record. A limit that cannot be set leaves the system's own.
+            unsafe { libc::setrlimit(resource, &raw const limit) };
         }
     };
     set(libc::RLIMIT_DATA, memory);
@@ -61,17 +61,12 @@ pub type Current = Arc<Mutex<Cancel>>;
 /// Starts the watch: it fires the token when the engine says so, and ends this process with all it has started when the
 /// engine is gone. (PR_SET_PDEATHSIG would follow the engine's thread, not the engine.)
 pub fn watch(header: Page, current: Current) -> Result<()> {
+    let engine = header.engine.load(Ordering::Relaxed); // Before a backend can write over it.
     let look = move || {
         loop {
             std::thread::sleep(WATCH);
-            if parent_id() != header.engine.load(Ordering::Relaxed) {
-                // SAFETY: signals this process's own group, which the engine has made for it, and else only itself.
-                unsafe {
-                    if libc::getpgrp() == libc::getpid() {
-                        libc::kill(0, libc::SIGKILL);
-                    }
-                    libc::_exit(1);
-                }
+            if parent_id() != engine {
+                end();
             }
             // The lock keeps an old call's word from firing a new call's token.
             let token = current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,4 +77,15 @@ pub fn watch(header: Page, current: Current) -> Result<()> {
     };
     let watch = std::thread::Builder::new().name("mpass-watch".into()).spawn(look);
     watch.map(|_| ()).map_err(|e| Error::io("the watch of a server", e))
+}
+
+/// Ends this process with all it has started.
+fn end() -> ! {
+    // SAFETY: reads a number of this process.
+    if unsafe { libc::getpgrp() }.unsigned_abs() == std::process::id() {
+        // SAFETY: signals this process's own group, which the engine has made for it.
+        unsafe { libc::kill(0, libc::SIGKILL) };
+    }
+    // SAFETY: ends this process, whatever state it is in.
+    unsafe { libc::_exit(1) }
 }

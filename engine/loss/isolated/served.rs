@@ -6,14 +6,17 @@
 
 #![forbid(unsafe_code)]
 
-use super::message::{Fault, Loaded, Op, answer};
-use super::shared::{Patience, Region, WORDS};
-use super::{Isolation, Source};
+use super::message::{Fault, Loaded, Op, SCRIBBLED, answer};
+use super::shared::{HEAD, Page, Patience, Region};
+use super::source::{Source, Terms};
+use super::{Isolation, Limits};
 use crate::child::Child;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::loss::Log;
+use crate::memory::{self, gib};
 use crate::run::Cancel;
-use mountainpass_sdk::abi::log;
+use mountainpass_sdk::abi::{log, status};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStdout, Command, Stdio};
@@ -50,6 +53,35 @@ impl From<Error> for Trouble {
 /// What came of a call.
 pub type Asked<T> = std::result::Result<T, Trouble>;
 
+/// Calls and, where that is lost, once more, which is for a fresh process then; `tell` hears of it.
+pub fn insist<T>(limits: Limits, mut call: impl FnMut() -> Asked<T>, tell: impl Fn(&str)) -> Asked<T> {
+    let first = match call() {
+        Ok(answer) => return Ok(answer),
+        Err(trouble) => survive(limits, trouble)?,
+    };
+    tell(&format!("{first}; asked once more in a fresh process"));
+    call().map_err(|trouble| match trouble {
+        Trouble::Lost(second) => Trouble::Lost(twice(&first, &second)),
+        failed => failed,
+    })
+}
+
+/// How a call was lost that a fresh process may answer; an error where none will.
+pub fn survive(limits: Limits, trouble: Trouble) -> Result<String> {
+    match trouble {
+        Trouble::Lost(how) => Ok(how),
+        Trouble::Failed(Error::Refused { text, code: status::MEMORY, .. }) => {
+            Ok(format!("ran out of memory ({text}; its process has {})", gib(limits.memory)))
+        }
+        Trouble::Failed(error) => Err(error),
+    }
+}
+
+/// How a call was lost both times.
+pub fn twice(first: &str, second: &str) -> String {
+    if first == second { format!("{first}, twice") } else { format!("{first}, and then {second}") }
+}
+
 /// What a call was answered with, if with no error.
 pub enum Answer {
     Done,
@@ -60,19 +92,23 @@ pub enum Answer {
 /// A running server. Dropping it ends the process with everything it has started.
 pub struct Served {
     process: Child,
-    pub region: Region,
+    region: Region,
+    /// The file of the region.
+    file: File,
     turn: u32,
     patience: Patience,
-    /// The longest a call may take.
-    limit: Duration,
+    limits: Limits,
+    /// When the engine last looked at the memory of the process.
+    looked: Instant,
     reader: Option<JoinHandle<()>>,
     source: Source,
 }
 
 impl Served {
     /// Starts a server and has it load its backend.
-    pub fn start(isolation: &Isolation, source: &Source, threads: usize, log: &Arc<Log>) -> Asked<(Served, Loaded)> {
-        let region = Region::create()?;
+    pub fn start(source: &Source, terms: &Terms<'_>) -> Asked<(Served, Loaded)> {
+        let Terms { isolation, threads, log, cancel } = *terms;
+        let (region, file) = Region::create()?;
         let mut command = Command::new(&isolation.server);
         command.arg0("mpass").arg("serve-loss");
         command.args(["--threads", &threads.to_string(), "--memory", &isolation.limits.memory.to_string()]);
@@ -80,57 +116,76 @@ impl Served {
             Source::File(file) => command.arg("--plugin").arg(file),
             Source::Linked(name) => command.args(["--backend", name]),
         };
-        command.stdin(Stdio::from(region.descriptor()?)).stdout(Stdio::piped());
+        let memory = file.try_clone().map_err(|e| Error::io("shared memory", e))?;
+        command.stdin(Stdio::from(memory)).stdout(Stdio::piped());
         let mut process = Child::spawn(&mut command)?;
         let reader = process.process().stdout.take().map(|lines| hear(lines, log.clone()));
-        let (limit, source) = (isolation.limits.call, source.clone());
-        let mut served = Served { process, region, turn: 0, patience: Patience::default(), limit, reader, source };
+        let (limits, source, looked) = (isolation.limits, source.clone(), Instant::now());
+        let (turn, patience) = (0, Patience::default());
+        let mut served = Served { process, region, file, turn, patience, limits, looked, reader, source };
         // A program that says nothing is none of ours, and no plugin is to blame.
-        let hello = served.turn(Op::Hello, &[], SOON.min(served.limit), None);
-        match hello.and_then(|words| served.answer(Op::Hello, words)).and_then(|answer| served.read::<String>(answer)) {
+        let hello = served.turn(Op::Hello, &[], &[], SOON.min(limits.call), cancel);
+        match hello.and_then(|()| served.answer(Op::Hello, cancel)).and_then(|answer| served.read::<String>(answer)) {
             Ok(version) if version == env!("CARGO_PKG_VERSION") => {}
             Ok(version) => return Err(stranger(isolation, &format!("is of version {version}"))),
             Err(Trouble::Lost(how)) => return Err(stranger(isolation, &how)),
             Err(failed) => return Err(failed),
         }
-        let loaded = served.ask(Op::Load, &[], None).and_then(|answer| served.read(answer))?;
+        let loaded = served.ask(Op::Load, &[], &[], cancel).and_then(|answer| served.read(answer))?;
         Ok((served, loaded))
     }
 
-    /// Calls, and waits for the answer.
-    pub fn ask(&mut self, op: Op, arguments: &[u64], cancel: Option<&Cancel>) -> Asked<Answer> {
-        let words = self.turn(op, arguments, self.limit, cancel)?;
-        self.answer(op, words)
+    /// Makes room for an answer of so many words.
+    pub fn room(&mut self, words: usize) -> Asked<()> {
+        Ok(self.region.grow(&self.file, words)?)
     }
 
-    /// The answer that begins with these words.
-    fn answer(&mut self, op: Op, mut words: [u64; WORDS]) -> Asked<Answer> {
+    /// Calls, with parts of one payload, and waits for the answer. Its numbers are then to be had from
+    /// [`numbers`](Served::numbers).
+    pub fn ask(&mut self, op: Op, arguments: &[u64], parts: &[&[u64]], cancel: &Cancel) -> Asked<Answer> {
+        self.turn(op, arguments, parts, self.limits.call, cancel)?;
+        self.answer(op, cancel)
+    }
+
+    /// Reads the numbers of the latest answer, in parts of their payload.
+    pub fn numbers(&mut self, parts: &mut [&mut [u64]]) -> Asked<()> {
+        match self.region.receive(&self.region.header().reply, self.turn, parts) {
+            Some(_) => Ok(()),
+            None => Err(self.scribbled()),
+        }
+    }
+
+    /// The answer of this turn.
+    fn answer(&mut self, op: Op, cancel: &Cancel) -> Asked<Answer> {
         let mut text = Vec::new();
         loop {
-            match words[0] {
-                answer::DONE => return Ok(Answer::Done),
-                answer::NOTHING => return Ok(Answer::Nothing),
-                answer::TEXT | answer::FAULT => {}
+            let (head, len) = self.region.peek(&self.region.header().reply).ok_or_else(|| self.scribbled())?;
+            if head[0] == answer::DONE {
+                return Ok(Answer::Done);
+            }
+            let mut piece = vec![0_u64; len];
+            self.numbers(&mut [&mut piece])?;
+            let bytes: &[u8] = bytemuck::cast_slice(&piece);
+            let bytes = usize::try_from(head[1]).ok().and_then(|length| bytes.get(..length));
+            text.extend_from_slice(bytes.ok_or_else(|| self.scribbled())?);
+            match head {
+                [answer::NOTHING, ..] => return Ok(Answer::Nothing),
+                [answer::TEXT, _, 0, ..] => return Ok(Answer::Text(text)),
+                [answer::FAULT, _, 0, ..] => break,
+                [answer::TEXT | answer::FAULT, ..] if text.len() <= MOST_TEXT => {}
                 _ => return Err(self.scribbled()),
             }
-            let room = self.region.words();
-            let len = usize::try_from(words[1]).ok().filter(|len| (1..=8 * room.len()).contains(len));
-            let len = len.ok_or_else(|| self.scribbled())?;
-            let room = &self.region.words()[..len.div_ceil(8)];
-            text.extend(room.iter().flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).take(len));
-            if words[2] == 0 {
-                break;
-            }
-            if text.len() > MOST_TEXT {
-                return Err(self.scribbled());
-            }
-            words = self.turn(Op::More, &[], self.limit, None)?;
-        }
-        if words[0] == answer::TEXT {
-            return Ok(Answer::Text(text));
+            self.turn(Op::More, &[], &[], self.limits.call, cancel)?;
         }
         let fault: Fault = serde_json::from_slice(&text).map_err(|_| self.scribbled())?;
-        Err(Trouble::Failed(fault.into_error(op, self.source.file())))
+        Err(match fault.into_error(op, self.source.file()) {
+            Ok(Error::Cancelled) if !cancel.fired() => self.scribbled(), // Nobody has said so but the backend.
+            Ok(error) => Trouble::Failed(error),
+            Err(how) => {
+                self.process.kill();
+                Trouble::Lost(how)
+            }
+        })
     }
 
     /// Reads an answer that is a text.
@@ -142,48 +197,56 @@ impl Served {
     /// Ends a process that has answered nonsense.
     pub fn scribbled(&mut self) -> Trouble {
         self.process.kill();
-        Trouble::Lost("wrote over the memory that its process shares with the engine".into())
+        Trouble::Lost(SCRIBBLED.into())
     }
 
     /// Closes the loss; how the process died of it, if it did.
     pub fn close(mut self) -> std::result::Result<(), String> {
-        match self.turn(Op::Close, &[], SOON.min(self.limit), None) {
-            Ok(_) | Err(Trouble::Failed(_)) => Ok(()),
+        match self.turn(Op::Close, &[], &[], SOON.min(self.limits.call), &Cancel::default()) {
+            Ok(()) | Err(Trouble::Failed(_)) => Ok(()),
             Err(Trouble::Lost(how)) => Err(how),
         }
     }
 
     /// Sends one turn and waits for its reply.
-    fn turn(&mut self, op: Op, arguments: &[u64], limit: Duration, cancel: Option<&Cancel>) -> Asked<[u64; WORDS]> {
-        let turn = self.turn.wrapping_add(1);
-        self.turn = turn;
+    fn turn(&mut self, op: Op, arguments: &[u64], parts: &[&[u64]], limit: Duration, cancel: &Cancel) -> Asked<()> {
+        self.room(parts.iter().map(|part| part.len()).sum())?;
+        if self.looked.elapsed() > LOOK {
+            self.look_at_memory()?; // Calls that are too short for a look take memory too.
+        }
+        let before = self.turn;
+        self.turn = before.wrapping_add(1);
         let header = self.region.header().clone();
         header.cancel.store(0, Ordering::Release);
-        let mut words = [0; WORDS];
-        words[0] = op as u64;
-        words[1..=arguments.len()].copy_from_slice(arguments);
-        header.request.send(turn, words);
-        let reply = &header.reply;
-        if reply.spin(&mut self.patience, |now| now == turn) {
-            return Ok(reply.words());
+        let mut head = [0; HEAD];
+        head[0] = op as u64;
+        head[1..=arguments.len()].copy_from_slice(arguments);
+        self.region.send(&header.request, self.turn, head, parts);
+        if !header.reply.spin(&mut self.patience, |now| now != before) {
+            self.wait(&header, before, limit, cancel)?;
         }
+        // Any other turn than this one has been written there by somebody else than the server.
+        if header.reply.turn() == self.turn { Ok(()) } else { Err(self.scribbled()) }
+    }
+
+    /// Sleeps until there is another turn than the one before.
+    fn wait(&mut self, header: &Page, before: u32, limit: Duration, cancel: &Cancel) -> Asked<()> {
         let (begun, mut look, mut cancelled) = (Instant::now(), Duration::from_millis(1), None);
         // A death shows at a look only: the first ones come soon, because most die at once.
-        while !reply.sleep(|now| now == turn, look) {
+        while !header.reply.sleep(|now| now != before, look) {
             look = (2 * look).min(LOOK);
             if let Some(end) = self.process.ended() {
                 // It may have answered before it died.
-                if reply.turn() == turn {
+                if header.reply.turn() != before {
                     break;
                 }
-                self.silence();
-                return Err(Trouble::Lost(end.to_string()));
+                return Err(self.lost(end.to_string()));
             }
+            self.look_at_memory()?;
             if begun.elapsed() > limit {
-                self.silence();
-                return Err(Trouble::Lost(format!("gave no answer within {} s", limit.as_secs_f64())));
+                return Err(self.lost(format!("gave no answer within {} s", limit.as_secs_f64())));
             }
-            if cancel.is_some_and(Cancel::fired) {
+            if cancel.fired() {
                 header.cancel.store(1, Ordering::Release);
                 if cancelled.get_or_insert_with(Instant::now).elapsed() > GRACE {
                     self.silence();
@@ -191,7 +254,28 @@ impl Served {
                 }
             }
         }
-        Ok(reply.words())
+        Ok(())
+    }
+
+    /// Ends a process that has more memory than it may: the system's limit counts what is its own, not what it shares,
+    /// be it with itself alone. What it shares with the engine does not count.
+    fn look_at_memory(&mut self) -> Asked<()> {
+        self.looked = Instant::now();
+        let Some(memory::Resident { own, shared }) = self.process.memory() else { return Ok(()) };
+        let shared = shared.saturating_sub(self.region.size());
+        let (taken, most) = (own + shared, self.limits.memory);
+        match shared > 0 && taken > most {
+            true => {
+                Err(self.lost(format!("took more memory than the {} of its process, some of it shared", gib(most))))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// A process that is no more, or is ended.
+    fn lost(&mut self, how: String) -> Trouble {
+        self.silence();
+        Trouble::Lost(how)
     }
 
     /// Kills the process and lets its last lines be told before anything else is.

@@ -1,13 +1,14 @@
 //! The child's side: a process that holds one backend and one loss, and answers calls until the engine ends it.
 //!
 //! It opens the loss through the same registry and adapter as everybody, so that every check of foreign numbers happens
-//! here, where a wild pointer breaks nobody else.
+//! here, where a wild pointer breaks nobody else. Its own faults (a message that does not add up, memory that it cannot
+//! follow) are [`Error::Internal`] here and a death of the backend's process for the engine: foreign code lives in it.
 
 #![forbid(unsafe_code)]
 
-use super::message::{self, Fault, Loaded, Op, Shape, Told, answer};
+use super::message::{self, Fault, Loaded, Op, SCRIBBLED, Shape, Told, answer};
 use super::process::{self, Current, Streams};
-use super::shared::{Patience, Region, WORDS};
+use super::shared::{HEAD, Patience, Region, sum};
 use crate::error::{Error, Result};
 use crate::loss::{Batch, Log, Loss, OpenRequest, Registry, Split};
 use crate::pool::Pool;
@@ -28,8 +29,8 @@ pub struct Service {
 
 impl Service {
     /// Serves the engine that has started this process, until it ends the process. Returns only what keeps it from
-    /// serving. `load` makes a registry
-    /// whose backends write to the given log, and says which of them is served; it runs when the engine asks for it.
+    /// serving. `load` makes a registry whose backends write to the given log, and says which of them is served; it runs
+    /// when the engine asks for it.
     pub fn run(self, load: impl FnOnce(Arc<Log>) -> Result<(Registry, String)>) -> Result<Infallible> {
         let Streams { region, log } = Streams::take()?;
         let region = Region::attach(region)?;
@@ -48,6 +49,8 @@ impl Service {
             pool,
             backend: None,
             loss: None,
+            inbox: Vec::new(),
+            outbox: Vec::new(),
             text: Text::default(),
             patience: Patience::default(),
         };
@@ -55,13 +58,7 @@ impl Service {
         let mut turn = 0;
         loop {
             turn = server.next(turn);
-            let words = server.region.header().request.words();
-            let op = Op::of(words[0]);
-            let answered = match op {
-                Some(Op::Load) => load.take().ok_or_else(out_of_turn).and_then(|load| server.load(load)),
-                Some(op) => server.answer(op, &words[1..]),
-                None => Err(out_of_turn()),
-            };
+            let answered = server.turn(turn, &mut load);
             server.reply(turn, answered);
         }
     }
@@ -69,14 +66,22 @@ impl Service {
 
 /// A call that no engine of this version makes.
 fn out_of_turn() -> Error {
-    Error::Internal("a call out of turn".into())
+    Error::Internal("was called out of turn".into())
+}
+
+/// A message that does not add up, or does no more after the call.
+fn scribbled() -> Error {
+    Error::Internal(SCRIBBLED.into())
 }
 
 /// What was answered.
 enum Answer {
+    /// With the numbers in the outbox.
     Done,
     Nothing,
     Text(Vec<u8>),
+    /// With more of the text before.
+    More,
 }
 
 /// A text on its way, in pieces of the payload's size.
@@ -93,6 +98,9 @@ struct Server {
     pool: Arc<Pool>,
     backend: Option<(Registry, String)>,
     loss: Option<Box<dyn Loss>>,
+    /// The payloads of a call and of its answer, where no backend finds the memory that is shared.
+    inbox: Vec<u64>,
+    outbox: Vec<u64>,
     text: Text,
     patience: Patience,
 }
@@ -107,15 +115,39 @@ impl Server {
         request.turn()
     }
 
+    /// Takes one turn.
+    fn turn(&mut self, turn: u32, load: &mut Option<impl FnOnce() -> Result<(Registry, String)>>) -> Result<Answer> {
+        self.region.follow()?;
+        let request = &self.region.header().request;
+        let (_, len) = self.region.peek(request).ok_or_else(scribbled)?;
+        self.inbox.resize(len, 0);
+        let received = self.region.receive(request, turn, &mut [&mut self.inbox]);
+        let (head, total) = received.ok_or_else(scribbled)?;
+        let [word, arguments @ ..] = head;
+        let answer = match Op::of(word) {
+            Some(Op::Load) => self.load(load.take().ok_or_else(out_of_turn)?)?,
+            Some(op) => self.answer(op, arguments)?,
+            None => return Err(out_of_turn()),
+        };
+        // What a backend is given to read is as it was, or no number of the answer can be trusted.
+        if sum(turn, &head, &self.inbox) != total {
+            return Err(scribbled());
+        }
+        if word == Op::Open as u64 {
+            self.inbox = Vec::new(); // It held the data set.
+        }
+        Ok(answer)
+    }
+
     fn load(&mut self, load: impl FnOnce() -> Result<(Registry, String)>) -> Result<Answer> {
         let (registry, backend) = self.backend.insert(load()?);
         let version = registry.version(backend)?;
         json(&Loaded { backend: backend.clone(), version })
     }
 
-    fn answer(&mut self, op: Op, words: &[u64]) -> Result<Answer> {
-        self.region.follow()?;
-        let split = |word: u64| if word == 0 { Split::Train } else { Split::Test };
+    fn answer(&mut self, op: Op, arguments: [u64; HEAD - 1]) -> Result<Answer> {
+        let [first, second, third, _] = arguments;
+        let split = if first == 0 { Split::Train } else { Split::Test };
         match op {
             Op::Hello => json(&env!("CARGO_PKG_VERSION")),
             Op::Load => Err(out_of_turn()),
@@ -124,41 +156,28 @@ impl Server {
                 let devices = registry.devices(backend)?;
                 json(&devices.into_iter().map(|d| (d.name, d.memory, d.memory_bytes)).collect::<Vec<_>>())
             }
-            Op::Open => self.open(words[0] as usize),
-            Op::Eval => self.eval([words[0], words[1], words[2]]),
-            Op::Start => match self.loss()?.start(words[0])? {
+            Op::Open => self.open(),
+            Op::Eval => self.eval([first, second, third]),
+            Op::Start => match self.loss()?.start(first)? {
                 None => Ok(Answer::Nothing),
-                Some(theta) => {
-                    bytemuck::cast_slice_mut(self.region.words_mut())[..theta.len()].copy_from_slice(&theta);
-                    Ok(Answer::Done)
-                }
+                Some(theta) => Ok(self.numbers(&theta)),
             },
-            Op::Metrics => {
-                let loss = self.loss.as_mut().ok_or_else(out_of_turn)?;
-                let (p, n, columns) = (loss.info().params, words[1] as usize, words[2] as usize);
-                let (theta, rest) = self.region.words_mut().split_at_mut(n * p);
-                let values = loss.metrics(split(words[0]), bytemuck::cast_slice(theta))?;
-                match values.len() == n * columns {
-                    true => bytemuck::cast_slice_mut(rest)[..values.len()].copy_from_slice(&values),
-                    false => return Err(Error::Internal("the number of metrics has changed".into())),
-                }
-                Ok(Answer::Done)
-            }
+            Op::Metrics => self.metrics(split, second, third),
             Op::Bounds => match self.loss()?.bounds()? {
                 None => Ok(Answer::Nothing),
                 Some(bounds) => json(&(bounds.lower, bounds.upper)),
             },
             Op::Parameters => json(&self.loss()?.parameters()?.into_iter().map(message::block).collect::<Vec<_>>()),
-            Op::MetricNames => json(&self.loss()?.metric_names(split(words[0]))?),
+            Op::MetricNames => json(&self.loss()?.metric_names(split)?),
             Op::Symmetries => json(&self.loss()?.symmetries()?.into_iter().map(message::generator).collect::<Vec<_>>()),
             Op::Identity => {
                 let identity = self.loss()?.identity()?;
                 json(&(identity.model_hash, identity.data_hash, identity.options))
             }
-            Op::More => Ok(Answer::Text(Vec::new())),
+            Op::More => Ok(Answer::More),
             Op::Close => {
                 self.loss = None;
-                Ok(Answer::Done)
+                Ok(self.numbers(&[]))
             }
         }
     }
@@ -167,31 +186,34 @@ impl Server {
         self.loss.as_deref().ok_or_else(out_of_turn)
     }
 
-    fn open(&mut self, len: usize) -> Result<Answer> {
+    /// Numbers as an answer.
+    fn numbers(&mut self, values: &[f64]) -> Answer {
+        self.outbox.clear();
+        self.outbox.extend_from_slice(bytemuck::cast_slice(values));
+        Answer::Done
+    }
+
+    fn open(&mut self) -> Result<Answer> {
         let (registry, backend) = self.backend.as_ref().ok_or_else(out_of_turn)?;
-        let packed: &[u8] = bytemuck::cast_slice(self.region.words_mut());
-        let packed = packed.get(..len).ok_or_else(out_of_turn)?;
         let open = |request: &OpenRequest<'_>| registry.open(backend, request, self.pool.clone());
-        let loss = self.loss.insert(message::unpack(packed, open)?);
+        let loss = self.loss.insert(message::unpack(&self.inbox, open)?);
         json(&Told::of(loss.info()))
     }
 
     fn eval(&mut self, arguments: [u64; 3]) -> Result<Answer> {
-        let loss = self.loss.as_mut().ok_or_else(out_of_turn)?;
+        let Server { loss, inbox, outbox, .. } = self;
+        let loss = loss.as_mut().ok_or_else(out_of_turn)?;
         let shape = Shape::of(arguments, loss.info().params);
-        let (parts, sum) = shape.words().ok_or_else(out_of_turn)?;
-        let mut rest = self.region.words_mut().get_mut(..sum).ok_or_else(out_of_turn)?;
-        let [theta, ids, dir, values, fine, grad, hvp] = parts.map(|len| {
-            let (part, behind) = std::mem::take(&mut rest).split_at_mut(len);
-            rest = behind;
-            part
-        });
+        let (asked, answered) = shape.words().ok_or_else(out_of_turn)?;
+        let [theta, ids, dir] = message::parts(inbox, asked).ok_or_else(out_of_turn)?;
+        outbox.resize(answered.iter().sum(), 0);
+        let [values, fine, grad, hvp] = message::parts_mut(outbox, answered);
         let cancel = Cancel::default();
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = cancel.clone();
         let mut ok = vec![true; shape.n];
         loss.eval(Batch {
             theta: bytemuck::cast_slice(theta),
-            ids: shape.ids.map(|_| &*ids),
+            ids: shape.ids.map(|_| ids),
             loss: bytemuck::cast_slice_mut(values),
             grad: shape.grad.then(|| bytemuck::cast_slice_mut(grad)),
             hvp: shape.hvp.then(|| (bytemuck::cast_slice(dir), bytemuck::cast_slice_mut(hvp))),
@@ -202,34 +224,52 @@ impl Server {
         Ok(Answer::Done)
     }
 
-    fn reply(&mut self, turn: u32, answered: Result<Answer>) {
-        let mut words = [0; WORDS];
-        words[0] = match answered {
-            Ok(Answer::Done) => answer::DONE,
-            Ok(Answer::Nothing) => answer::NOTHING,
-            // More of the text before.
-            Ok(Answer::Text(bytes)) if bytes.is_empty() => self.text.kind,
-            Ok(Answer::Text(bytes)) => {
-                self.text = Text { kind: answer::TEXT, bytes, sent: 0 };
-                answer::TEXT
-            }
-            Err(error) => {
-                let bytes = serde_json::to_vec(&Fault::of(error)).unwrap_or_default();
-                self.text = Text { kind: answer::FAULT, bytes, sent: 0 };
-                answer::FAULT
-            }
-        };
-        if matches!(words[0], answer::TEXT | answer::FAULT) {
-            let left = &self.text.bytes[self.text.sent..];
-            let room: &mut [u8] = bytemuck::cast_slice_mut(self.region.words_mut());
-            let len = left.len().min(room.len());
-            room[..len].copy_from_slice(&left[..len]);
-            self.text.sent += len;
-            words[1] = len as u64;
-            words[2] = (self.text.sent < self.text.bytes.len()).into();
+    fn metrics(&mut self, split: Split, n: u64, columns: u64) -> Result<Answer> {
+        let loss = self.loss.as_mut().ok_or_else(out_of_turn)?;
+        let values = loss.metrics(split, bytemuck::cast_slice(&self.inbox))?;
+        let (found, wanted) = (values.len() as u64, n.saturating_mul(columns));
+        if found != wanted {
+            let backend = format!("{} {}", loss.info().backend, loss.info().version);
+            let text = format!("{found} values where {n} rows of {columns} names were announced");
+            return Err(Error::Backend { backend, slot: "metrics", text });
         }
-        self.region.header().reply.send(turn, words);
+        Ok(self.numbers(&values))
     }
+
+    fn reply(&mut self, turn: u32, answered: Result<Answer>) {
+        let (kind, bytes) = match answered {
+            Ok(Answer::Nothing) => return self.send(turn, [answer::NOTHING, 0, 0], &[]),
+            // The engine has made room for all numbers that it has asked for.
+            Ok(Answer::Done) if self.outbox.len() <= self.region.room() => {
+                return self.send(turn, [answer::DONE, 0, 0], &self.outbox);
+            }
+            Ok(Answer::Done) => fault(scribbled()),
+            Ok(Answer::Text(bytes)) => (answer::TEXT, bytes),
+            Ok(Answer::More) => return self.more(turn),
+            Err(error) => fault(error),
+        };
+        self.text = Text { kind, bytes, sent: 0 };
+        self.more(turn);
+    }
+
+    /// Sends the next piece of the text.
+    fn more(&mut self, turn: u32) {
+        let Text { kind, bytes, sent } = &mut self.text;
+        let left = &bytes[*sent..];
+        let piece = &left[..left.len().min(8 * self.region.room())];
+        let (words, head) = (message::words(piece), [*kind, piece.len() as u64, (piece.len() < left.len()).into()]);
+        *sent += piece.len();
+        self.send(turn, head, &words);
+    }
+
+    fn send(&self, turn: u32, [kind, length, more]: [u64; 3], words: &[u64]) {
+        self.region.send(&self.region.header().reply, turn, [kind, length, more, 0, 0], &[words]);
+    }
+}
+
+/// What an error is sent as.
+fn fault(error: Error) -> (u64, Vec<u8>) {
+    (answer::FAULT, serde_json::to_vec(&Fault::of(error)).unwrap_or_default())
 }
 
 fn json(value: &impl Serialize) -> Result<Answer> {

@@ -1,9 +1,14 @@
 //! The memory an engine shares with the process of an isolated backend: a header with one line for each direction, then
-//! the payload, an array of 8-byte words. The one file of shared memory.
+//! the payload, an array of 8-byte words.
 //!
-//! The memory is a file without a name that is sealed against shrinking, so that no access can fault whatever the other
-//! side does to it. The engine reads and writes it in atomic words and takes every size from its own side: a backend
-//! that scribbles here can cost an answer and nothing else. Only the engine grows it; the server follows.
+//! The memory is a file without a name that is sealed against shrinking: whatever the other side does, nothing that the
+//! engine maps lies beyond its end, and a hole that is torn into it reads as zeros. Only the engine keeps the file, and
+//! grows it. The server maps it, closes it and follows, so that there is no descriptor for a backend to close or to
+//! write to; copies of the server that a backend forks have no mapping of it.
+//!
+//! A message is a head of a few words, what lies in the payload, and the sum of both ([`sum`]). Each side copies what it
+//! reads into memory of its own, in atomic words, and takes every size from there: what was written over on the way does
+//! not add up, and costs that answer and nothing else.
 //!
 //! A line is a turn, a flag and seven words on one cache line. Who sends stores the words, then the turn, and wakes the
 //! other side only if it sleeps: both spin for a moment first, as the threads of the pool do.
@@ -13,10 +18,10 @@
 use crate::error::{Error, Result};
 use crate::memory::{self, gib};
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Where the payload begins: behind the page of the header.
@@ -24,11 +29,13 @@ const PAYLOAD: usize = 4096;
 /// The first payload in bytes: enough for small losses and for most answers in text.
 const FIRST: usize = 1 << 18;
 /// What the header begins with; the last digit counts the layouts of header and messages.
-const MAGIC: u64 = u64::from_be_bytes(*b"mpserve1");
+const MAGIC: u64 = u64::from_be_bytes(*b"mpserve2");
 /// How long a side spins before it sleeps. A round trip takes half a microsecond where both spin, six where both sleep.
 const SPIN: Duration = Duration::from_micros(20);
 /// Words of a line.
-pub const WORDS: usize = 7;
+const WORDS: usize = 7;
+/// Words of a head: the others are the length of the payload and the sum.
+pub const HEAD: usize = WORDS - 2;
 
 /// One direction.
 #[repr(C, align(64))]
@@ -48,7 +55,7 @@ pub struct Patience {
 
 impl Line {
     /// Sends words as a turn.
-    pub fn send(&self, turn: u32, words: [u64; WORDS]) {
+    fn send(&self, turn: u32, words: [u64; WORDS]) {
         for (slot, word) in self.words.iter().zip(words) {
             slot.store(word, Ordering::Relaxed);
         }
@@ -66,7 +73,7 @@ impl Line {
     }
 
     /// The words of the latest turn.
-    pub fn words(&self) -> [u64; WORDS] {
+    fn words(&self) -> [u64; WORDS] {
         std::array::from_fn(|i| self.words[i].load(Ordering::Relaxed))
     }
 
@@ -136,11 +143,19 @@ impl Mapping {
         // SAFETY: a new mapping at an address that the system chooses touches nothing that exists.
         let base =
             unsafe { libc::mmap(std::ptr::null_mut(), size, protection, libc::MAP_SHARED, file.as_raw_fd(), offset) };
-        match NonNull::new(base.cast::<u8>()).filter(|_| base != libc::MAP_FAILED) {
-            Some(base) => Ok(Mapping { base, size }),
-            None => Err(fault()),
-        }
+        mapped(base).map(|base| Mapping { base, size })
     }
+
+    /// Follows the file where it has grown; the mapping may move.
+    fn stretch(&mut self, size: usize) -> Result<()> {
+        self.base = mapped(sys::stretch(self, size))?;
+        self.size = size;
+        Ok(())
+    }
+}
+
+fn mapped(base: *mut libc::c_void) -> Result<NonNull<u8>> {
+    NonNull::new(base.cast::<u8>()).filter(|_| base != libc::MAP_FAILED).ok_or_else(fault)
 }
 
 impl Drop for Mapping {
@@ -165,44 +180,42 @@ impl std::ops::Deref for Page {
 
 /// The whole of it.
 pub struct Region {
-    file: File,
     header: Page,
     payload: Mapping,
 }
 
 impl Region {
-    /// New memory; the engine's side.
-    pub fn create() -> Result<Region> {
+    /// New memory and its file; the engine's side.
+    pub fn create() -> Result<(Region, File)> {
         let file = sys::memory_file()?;
         sys::reserve(&file, PAYLOAD + FIRST)?;
-        let region = Region::of(file)?;
+        let region = Region::of(&file)?;
         region.header.magic.store(MAGIC, Ordering::Relaxed);
         region.header.size.store(FIRST as u64, Ordering::Relaxed);
         region.header.engine.store(std::process::id(), Ordering::Relaxed);
-        Ok(region)
+        Ok((region, file))
     }
 
-    /// The memory behind an inherited file; the server's side. Copies of this process made by fork get a copy of it.
+    /// The memory behind an inherited file, which is closed; the server's side. Copies of this process made by fork go
+    /// without: a backend that returns twice must not answer twice.
     pub fn attach(file: File) -> Result<Region> {
         let stranger = || Error::Argument("serve-loss is started by `mpass run --isolate`, never by hand".into());
         if !file.metadata().is_ok_and(|file| file.len() > PAYLOAD as u64) {
             return Err(stranger());
         }
-        let region = Region::of(file).map_err(|_| stranger())?;
+        let region = Region::of(&file).map_err(|_| stranger())?;
         if region.header.magic.load(Ordering::Relaxed) != MAGIC {
             return Err(stranger());
         }
-        copies::note(&region);
-        // SAFETY: the handler calls nothing but mmap and _exit.
-        unsafe { libc::pthread_atfork(None, None, Some(copies::part)) };
+        [&region.header.0, &region.payload].into_iter().try_for_each(sys::keep_from_copies)?;
         Ok(region)
     }
 
-    fn of(file: File) -> Result<Region> {
+    fn of(file: &File) -> Result<Region> {
         let size = file.metadata().map_err(|e| Error::io("shared memory", e))?.len() as usize;
-        let header = Page(Arc::new(Mapping::new(&file, 0, PAYLOAD)?));
-        let payload = Mapping::new(&file, PAYLOAD, size - PAYLOAD)?;
-        Ok(Region { file, header, payload })
+        let header = Page(Arc::new(Mapping::new(file, 0, PAYLOAD)?));
+        let payload = Mapping::new(file, PAYLOAD, size - PAYLOAD)?;
+        Ok(Region { header, payload })
     }
 
     /// The header.
@@ -210,26 +223,72 @@ impl Region {
         &self.header
     }
 
-    /// A descriptor of the file, for the server to inherit.
-    pub fn descriptor(&self) -> Result<OwnedFd> {
-        self.file.try_clone().map(OwnedFd::from).map_err(|e| Error::io("shared memory", e))
+    /// Words that the payload has room for.
+    pub fn room(&self) -> usize {
+        self.payload.size / 8
     }
 
-    /// The words of the payload, for the engine.
-    pub fn words(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping is page-aligned, as long as it says, and lives as long as `self`.
-        unsafe { std::slice::from_raw_parts(self.payload.base.cast().as_ptr(), self.payload.size / 8) }
+    /// The size of all of it in bytes.
+    pub fn size(&self) -> u64 {
+        (PAYLOAD + self.payload.size) as u64
     }
 
-    /// The words of the payload, for the server while it has the turn: the engine leaves them alone then.
-    pub fn words_mut(&mut self) -> &mut [u64] {
-        // SAFETY: as for `words`; the one other party keeps out, and in this process only `self` leads here.
-        unsafe { std::slice::from_raw_parts_mut(self.payload.base.cast().as_ptr(), self.payload.size / 8) }
+    fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping is page-aligned, as long as it says, and lives as long as `self`; any bytes are atomics.
+        unsafe { std::slice::from_raw_parts(self.payload.base.cast().as_ptr(), self.room()) }
     }
 
-    /// Makes room for a payload of `words`; the engine's side. An error where there is no such memory.
-    pub fn grow(&mut self, words: usize) -> Result<()> {
-        if words <= self.payload.size / 8 {
+    /// Sends a message as a turn: its head, and parts that follow each other in the payload, which has [`room`] for them.
+    ///
+    /// [`room`]: Region::room
+    pub fn send(&self, line: &Line, turn: u32, head: [u64; HEAD], parts: &[&[u64]]) {
+        let (mut room, mut sum, mut len) = (self.words(), Sum::of(turn, &head), 0);
+        for part in parts {
+            let (here, behind) = room.split_at(part.len());
+            for (word, &value) in here.iter().zip(*part) {
+                word.store(value, Ordering::Relaxed);
+                sum.add(value);
+            }
+            (room, len) = (behind, len + part.len());
+        }
+        let mut words = [0; WORDS];
+        words[..HEAD].copy_from_slice(&head);
+        words[HEAD..].copy_from_slice(&[len as u64, sum.total()]);
+        line.send(turn, words);
+    }
+
+    /// The head of the latest message, not yet added up, and the words that it has in the payload. `None` for more than
+    /// there is room for.
+    pub fn peek(&self, line: &Line) -> Option<([u64; HEAD], usize)> {
+        self.outline(line).map(|(head, len, _)| (head, len))
+    }
+
+    /// Head, length and sum of the latest message.
+    fn outline(&self, line: &Line) -> Option<([u64; HEAD], usize, u64)> {
+        let [a, b, c, d, e, len, sum] = line.words();
+        let len = usize::try_from(len).ok().filter(|len| *len <= self.room())?;
+        Some(([a, b, c, d, e], len, sum))
+    }
+
+    /// Reads the message that was sent as a turn into parts that follow each other in the payload, and returns its head
+    /// and its sum. `None` where it has another length, or does not add up.
+    pub fn receive(&self, line: &Line, turn: u32, parts: &mut [&mut [u64]]) -> Option<([u64; HEAD], u64)> {
+        let (head, len, total) = self.outline(line)?;
+        let (mut room, mut sum) = (&self.words()[..len], Sum::of(turn, &head));
+        for part in parts {
+            let (here, behind) = room.split_at_checked(part.len())?;
+            for (word, value) in here.iter().zip(&mut **part) {
+                *value = word.load(Ordering::Relaxed);
+                sum.add(*value);
+            }
+            room = behind;
+        }
+        (room.is_empty() && total == sum.total()).then_some((head, total))
+    }
+
+    /// Makes room for a payload of `words`; the engine's side, whose `file` it is. An error where there is no such memory.
+    pub fn grow(&mut self, file: &File, words: usize) -> Result<()> {
+        if words <= self.room() {
             return Ok(());
         }
         // A quarter more than asked, so that slowly growing batches grow it a few times only.
@@ -240,20 +299,48 @@ impl Region {
             let text = format!("a batch needs {} more, and {} are left", gib(more), gib(memory::available()));
             return Err(Error::io("shared memory", std::io::Error::new(std::io::ErrorKind::OutOfMemory, text)));
         }
-        sys::reserve(&self.file, PAYLOAD + size)?;
-        self.payload = Mapping::new(&self.file, PAYLOAD, size)?;
+        sys::reserve(file, PAYLOAD + size)?;
+        self.payload.stretch(size)?;
         self.header.size.store(size as u64, Ordering::Relaxed);
         Ok(())
     }
 
     /// Follows the engine where it has grown the file; the server's side.
     pub fn follow(&mut self) -> Result<()> {
-        let size = self.header.size.load(Ordering::Relaxed) as usize;
-        if size != self.payload.size {
-            self.payload = Mapping::new(&self.file, PAYLOAD, size)?;
-            copies::note(self);
+        match self.header.size.load(Ordering::Relaxed) as usize {
+            size if size > self.payload.size => self.payload.stretch(size),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+}
+
+/// The sum of a message: of its turn, its head and its payload, each word counting by its place too.
+pub fn sum(turn: u32, head: &[u64; HEAD], payload: &[u64]) -> u64 {
+    let mut sum = Sum::of(turn, head);
+    payload.iter().for_each(|&word| sum.add(word));
+    sum.total()
+}
+
+/// Fletcher's checksum on 64-bit words: two additions a word, which hide behind the copying.
+struct Sum {
+    plain: u64,
+    placed: u64,
+}
+
+impl Sum {
+    fn of(turn: u32, head: &[u64; HEAD]) -> Sum {
+        let mut sum = Sum { plain: MAGIC, placed: turn.into() };
+        head.iter().for_each(|&word| sum.add(word));
+        sum
+    }
+
+    fn add(&mut self, word: u64) {
+        self.plain = self.plain.wrapping_add(word);
+        self.placed = self.placed.wrapping_add(self.plain);
+    }
+
+    fn total(&self) -> u64 {
+        self.placed ^ self.plain.rotate_left(32)
     }
 }
 
@@ -261,103 +348,12 @@ fn fault() -> Error {
     Error::io("shared memory", std::io::Error::last_os_error())
 }
 
-/// A backend that forks and returns twice must not answer twice: a copy of the server sees the memory as it was, and
-/// what it writes stays its own.
-mod copies {
-    use super::*;
-
-    static FILE: AtomicI32 = AtomicI32::new(-1);
-    static HEADER: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
-    static BASE: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
-    static SIZE: AtomicUsize = AtomicUsize::new(0);
-
-    /// Notes where the memory lies: there is one server in a process.
-    pub fn note(region: &Region) {
-        FILE.store(region.file.as_raw_fd(), Ordering::Relaxed);
-        HEADER.store(region.header.0.base.as_ptr(), Ordering::Relaxed);
-        BASE.store(region.payload.base.as_ptr(), Ordering::Relaxed);
-        SIZE.store(region.payload.size, Ordering::Relaxed);
-    }
-
-    /// Runs in the copy, before fork returns there.
-    pub unsafe extern "C" fn part() {
-        let (file, private) = (FILE.load(Ordering::Relaxed), libc::MAP_PRIVATE | libc::MAP_FIXED);
-        let (header, base) = (HEADER.load(Ordering::Relaxed), BASE.load(Ordering::Relaxed));
-        for (at, size, from) in [(header, PAYLOAD, 0), (base, SIZE.load(Ordering::Relaxed), PAYLOAD)] {
-            let (protection, from) = (libc::PROT_READ | libc::PROT_WRITE, from as libc::off_t);
-            // SAFETY: replaces our own two mappings by private ones of the same bytes; both calls are safe after fork.
-            unsafe {
-                if libc::mmap(at.cast(), size, protection, private, file, from) == libc::MAP_FAILED {
-                    libc::_exit(1);
-                }
-            }
-        }
-    }
-}
-
-/// What only Linux has.
-#[cfg(target_os = "linux")]
-mod sys {
-    use super::*;
-    use std::os::fd::FromRawFd;
-
-    /// An empty file in memory that can grow and never shrink.
-    pub fn memory_file() -> Result<File> {
-        // SAFETY: the calls take a terminated text, a descriptor of our own, and flags.
-        unsafe {
-            let descriptor = libc::memfd_create(c"mpass".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING);
-            if descriptor < 0 {
-                return Err(fault());
-            }
-            let file = File::from_raw_fd(descriptor);
-            match libc::fcntl(descriptor, libc::F_ADD_SEALS, libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL) {
-                0 => Ok(file),
-                _ => Err(fault()),
-            }
-        }
-    }
-
-    /// Grows a file to `size` bytes that are there: without them a later access would end the process.
-    pub fn reserve(file: &File, size: usize) -> Result<()> {
-        // SAFETY: a descriptor of our own and two numbers.
-        match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, size as libc::off_t) } {
-            0 => Ok(()),
-            code => Err(Error::io("shared memory", std::io::Error::from_raw_os_error(code))),
-        }
-    }
-
-    pub fn wait(word: &AtomicU32, seen: u32, most: Duration) {
-        let time = libc::timespec {
-            tv_sec: most.as_secs().min(1 << 30) as libc::time_t,
-            tv_nsec: most.subsec_nanos() as libc::c_long,
-        };
-        // SAFETY: the word lives through the call; a wait that fails is one that ends early.
-        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, seen, &raw const time) };
-    }
-
-    pub fn wake(word: &AtomicU32) {
-        // SAFETY: as for `wait`.
-        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
-    }
-}
-
-/// Elsewhere there is no such memory, and isolation is refused.
 #[cfg(not(target_os = "linux"))]
-mod sys {
-    use super::*;
-
-    pub fn memory_file() -> Result<File> {
-        let text = "isolation needs Linux: sealed memory files and futexes".to_owned();
-        Err(Error::Unsupported { backend: "this system".into(), text })
-    }
-    pub fn reserve(_: &File, _: usize) -> Result<()> {
-        Ok(())
-    }
-    pub fn wait(_: &AtomicU32, _: u32, most: Duration) {
-        std::thread::sleep(most.min(Duration::from_millis(1)));
-    }
-    pub fn wake(_: &AtomicU32) {}
-}
+#[path = "shared/elsewhere.rs"]
+mod sys;
+#[cfg(target_os = "linux")]
+#[path = "shared/linux.rs"]
+mod sys;
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
@@ -365,25 +361,59 @@ mod tests {
 
     #[test]
     fn the_server_follows_where_the_engine_grows_and_nobody_can_shrink() {
-        let mut engine = Region::create().unwrap();
-        let file = File::from(engine.descriptor().unwrap());
-        let mut server = Region::of(file.try_clone().unwrap()).unwrap();
-        engine.words()[7].store(70, Ordering::Relaxed);
-        assert_eq!(server.words_mut()[7], 70);
-        engine.grow(1 << 17).unwrap();
-        let last = engine.words().len() - 1;
-        engine.words()[last].store(9, Ordering::Relaxed);
+        let (mut engine, file) = Region::create().unwrap();
+        let mut server = Region::attach(file.try_clone().unwrap()).unwrap();
+        let arrives = |engine: &Region, server: &Region, words: &[u64]| {
+            let mut found = vec![0; words.len()];
+            engine.send(&engine.header().request, 3, [5; HEAD], &[&words[..1], &words[1..]]);
+            let head = server.receive(&server.header().request, 3, &mut [&mut found]);
+            assert_eq!((head.map(|(head, _)| head), found == words), (Some([5; HEAD]), true));
+        };
+        arrives(&engine, &server, &[1, 2, 3]);
+        let long: Vec<u64> = (0..1 << 17).collect();
+        engine.grow(&file, long.len()).unwrap();
         server.follow().unwrap();
-        assert_eq!((server.words_mut()[7], server.words_mut()[last]), (70, 9));
+        arrives(&engine, &server, &long);
         assert!(file.set_len(100).is_err(), "a file that shrinks takes memory away from under the engine");
-        let error = engine.grow(1 << 60).unwrap_err().to_string();
+        let (room, error) = (engine.room(), engine.grow(&file, 1 << 60).unwrap_err().to_string());
         assert!(error.starts_with("shared memory: "), "{error}");
-        assert_eq!(engine.words().len(), last + 1, "a failed growth changes nothing");
+        assert_eq!(engine.room(), room, "a failed growth changes nothing");
+    }
+
+    #[test]
+    fn a_message_that_was_written_over_does_not_add_up() {
+        let (region, _file) = Region::create().unwrap();
+        let line = &region.header().reply;
+        let sent = [7, 0, 0, 1 << 63];
+        let mut found = [0; 4];
+        region.send(line, 1, [2; HEAD], &[&sent]);
+        let read = |found: &mut [u64]| region.receive(line, 1, &mut [found]);
+        assert_eq!((read(&mut found), found), (Some(([2; HEAD], sum(1, &[2; HEAD], &sent))), sent));
+        assert_eq!(read(&mut [0; 3]), None, "another length");
+        assert_eq!(read(&mut [0; 5]), None, "another length");
+        assert_eq!(region.receive(line, 2, &mut [&mut found]), None, "another turn");
+        for (at, value) in [(0, 6), (1, 1), (3, 0)] {
+            region.words()[at].store(value, Ordering::Relaxed);
+            assert_eq!(read(&mut found), None, "word {at}");
+            region.words()[at].store(sent[at], Ordering::Relaxed);
+        }
+        region.words()[0].store(0, Ordering::Relaxed);
+        region.words()[1].store(7, Ordering::Relaxed);
+        assert_eq!(read(&mut found), None, "two words have changed places");
+        for at in 0..WORDS {
+            region.send(line, 1, [2; HEAD], &[&sent]);
+            line.words[at].fetch_xor(1, Ordering::Relaxed);
+            assert_eq!(read(&mut found), None, "word {at} of the line");
+        }
+        line.words[HEAD].store(u64::MAX, Ordering::Relaxed);
+        assert_eq!(region.peek(line), None, "more than there is room for");
+        line.words.iter().chain(region.words()).for_each(|word| word.store(0, Ordering::Relaxed));
+        assert_eq!(region.receive(line, 1, &mut []), None, "a hole");
     }
 
     #[test]
     fn a_turn_wakes_a_sleeper_and_brings_its_words() {
-        let (engine, rounds) = (Region::create().unwrap(), 2000);
+        let ((engine, _file), rounds) = (Region::create().unwrap(), 2000);
         let header = engine.header().clone();
         let other = std::thread::spawn(move || {
             for turn in 1..=rounds {

@@ -234,12 +234,12 @@ proptest! {
 
 /// The degree-0 barcode of a function on a path graph.
 fn of_path(values: &[f64]) -> Diagram {
-    use crate::persistence::merge_tree::{Edge, Vertex, merges};
+    use crate::persistence::merge_tree::{Ages, Edge, Vertex, merges};
     let vertices: Vec<Vertex> = values.iter().enumerate().map(|(i, &value)| Vertex { value, cell: i as u64 }).collect();
     let edge = |i: usize| Edge { height: values[i].max(values[i + 1]), cell: i as u64, ends: (i, i + 1) };
     let edges: Vec<Edge> = (0..values.len() - 1).map(edge).collect();
     let mut death = vec![None; values.len()];
-    merges(&vertices, &edges).iter().for_each(|m| death[m.dead] = Some(edges[m.edge].height));
+    merges(&vertices, &Ages::of(&vertices), &edges).iter().for_each(|m| death[m.dead] = Some(edges[m.edge].height));
     let bars = death.iter().zip(values).map(|(&death, &birth)| Interval { degree: 0, birth, death });
     Diagram::new(bars.collect(), Some(false)).unwrap()
 }
