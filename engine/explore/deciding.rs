@@ -22,6 +22,8 @@ pub struct Deciding {
     /// Minima and paths that are known here.
     seen: (usize, usize),
     paths: Vec<Known>,
+    /// Those that stand, the lowest first.
+    order: Vec<usize>,
     /// The paths at each vertex.
     around: Vec<Vec<usize>>,
     /// When a path at each vertex last changed.
@@ -81,14 +83,13 @@ impl Deciding {
         if landscape.minima.len() > minima {
             self.ages = Ages::of(&self.vertices);
         }
-        let mut lowest = changed.is_some() || paths > 0;
+        let mut rose = false;
         if let Some(at) = changed {
-            let (was, now) = (self.height(at), self.known(&landscape.paths[at], schedule));
-            let edge = now.edge;
-            let stands = now.stands;
-            self.paths[at] = now;
-            let rose = !stands || by_value((was, edge.cell), (self.height(at), edge.cell)).is_lt();
-            lowest &= !rose;
+            let was = self.rank(at);
+            self.take_out(at);
+            self.paths[at] = self.known(&landscape.paths[at], schedule);
+            rose = !self.paths[at].stands || by_value(was, self.rank(at)).is_lt();
+            self.put_in(at);
             self.touch(&landscape.paths[at], at);
         }
         for (at, path) in landscape.paths.iter().enumerate().skip(paths) {
@@ -99,22 +100,43 @@ impl Deciding {
                 self.around[ends.1].push(at);
             }
             self.paths.push(known);
+            self.put_in(at);
             self.touch(path, at);
         }
         self.seen = (landscape.minima.len(), landscape.paths.len());
-        let mut candidates: Vec<usize> = match lowest {
-            true => self.merges.iter().map(|merge| merge.edge).chain(changed).chain(paths..self.paths.len()).collect(),
-            false => (0..self.paths.len()).collect(),
+        // Sorted already, but for what is new.
+        let new = changed.into_iter().chain(paths..self.paths.len()).filter(|&at| self.paths[at].stands);
+        let among: Vec<usize> = match rose {
+            true => self.order.clone(),
+            false => self.merges.iter().map(|merge| merge.edge).chain(new).collect(),
         };
-        candidates.retain(|&at| self.paths[at].stands);
-        let edges: Vec<Edge> = candidates.iter().map(|&at| self.paths[at].edge).collect();
+        let edges: Vec<Edge> = among.iter().map(|&at| self.paths[at].edge).collect();
         self.merges = merges(&self.vertices, &self.ages, &edges);
-        self.merges.iter_mut().for_each(|merge| merge.edge = candidates[merge.edge]);
+        self.merges.iter_mut().for_each(|merge| merge.edge = among[merge.edge]);
     }
 
-    fn height(&self, at: usize) -> f64 {
-        let edge = &self.paths[at].edge;
-        edge.height.max(self.vertices[edge.ends.0].value).max(self.vertices[edge.ends.1].value)
+    /// Where a path acts in the order of merges: no lower than its ends.
+    fn rank(&self, at: usize) -> (f64, u64) {
+        let Edge { height, cell, ends: (a, b) } = self.paths[at].edge;
+        let birth = |vertex: usize| self.vertices.get(vertex).map_or(f64::NEG_INFINITY, |vertex| vertex.value);
+        (height.max(birth(a)).max(birth(b)), cell)
+    }
+
+    fn place_of(&self, at: usize) -> usize {
+        let rank = self.rank(at);
+        self.order.partition_point(|&other| by_value(self.rank(other), rank).is_lt())
+    }
+
+    fn put_in(&mut self, at: usize) {
+        if self.paths[at].stands {
+            self.order.insert(self.place_of(at), at);
+        }
+    }
+
+    fn take_out(&mut self, at: usize) {
+        if self.paths[at].stands {
+            self.order.remove(self.place_of(at));
+        }
     }
 
     fn known(&self, path: &Path, schedule: &Schedule) -> Known {
@@ -202,16 +224,13 @@ impl Deciding {
             if path.is_tried {
                 tried += 1;
             } else if path.edge.height.is_finite() {
-                let lower = |best: usize| by_value(self.rank(at), self.rank(best)).is_lt();
+                // By its own height; of two equal ones the earlier.
+                let own = |at: usize| (self.paths[at].edge.height, at as u64);
+                let lower = |best: usize| by_value(own(at), own(best)).is_lt();
                 lowest = Some(lowest.filter(|&best| !lower(best)).unwrap_or(at));
             }
         }
         lowest.filter(|_| tried < enough)
-    }
-
-    /// Paths by their own heights; the earlier one first.
-    fn rank(&self, at: usize) -> (f64, u64) {
-        (self.paths[at].edge.height, at as u64)
     }
 }
 
@@ -256,5 +275,116 @@ impl Components {
             at += 1;
         }
         members
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::tree;
+    use crate::search::{Descent, Evidence, Minimum, Origin, Pass, PassKind, PathId, Profile};
+    use crate::union_find::UnionFind;
+    use proptest::prelude::*;
+
+    fn minimum(cell: CellId, loss: f64, sampled: bool, same_as: Option<CellId>) -> Minimum {
+        let origin = if sampled { Origin::Start { seed: cell } } else { Origin::Transit { path: 0 } };
+        let (theta, evidence, metrics) = (Vec::new(), Evidence::default(), Vec::new());
+        Minimum { cell, origin, descent: Descent::Converged, theta, loss, evidence, same_as, metrics, evaluations: 0 }
+    }
+
+    fn path(id: PathId, cell: CellId, ends: (CellId, CellId), height: f64) -> Path {
+        let (kind, theta) = (PassKind::PathMaximum, Vec::new());
+        let pass = Pass { cell, kind, height, error: 0.0, arc: 0.0, theta, evidence: None, reason: None };
+        Path { id, ends, state: PathState::Straight, knots: Vec::new(), profile: Profile::default(), pass, visits: 0 }
+    }
+
+    /// The same from scratch, by the words of the definition.
+    fn by_hand(landscape: &Landscape, schedule: &Schedule, enough: usize) -> Option<PathId> {
+        let tree = tree(landscape);
+        let open = |p: &Path| p.state != PathState::Converged && p.visits < schedule.visits;
+        let tried = |p: &Path| p.state == PathState::Converged || p.visits as usize >= schedule.knots.len() - 1;
+        let targets = || (0..tree.merges.len()).rev().filter(|&k| tree.minima[tree.merges[k].dead].is_sampled());
+        let path_of = |k: usize| tree.paths[tree.merges[k].edge];
+        let own = |cell| landscape.minimum(cell).and_then(|m| m.same_as).unwrap_or(cell);
+        let vertex = |cell| tree.minima.iter().position(|m| m.cell == own(cell)).unwrap() as u32;
+        let alternative = |k: usize| {
+            let mut components = UnionFind::new(tree.minima.len());
+            tree.merges[..k].iter().for_each(|m| _ = components.merge(m.dead as u32, m.elder as u32));
+            let dead = components.eldest(tree.merges[k].dead as u32);
+            let mut inside = |cell| components.eldest(vertex(cell)) == dead;
+            let leaves = |p: &&&Path| p.id != path_of(k).id && inside(p.ends.0) != inside(p.ends.1);
+            let leaving: Vec<&Path> = tree.paths.iter().filter(leaves).copied().collect();
+            let all = leaving.iter().filter(|p| !tried(p) && p.pass.height.is_finite());
+            let lowest = all.min_by(|a, b| by_value((a.pass.height, a.id), (b.pass.height, b.id)));
+            lowest.filter(|_| leaving.iter().filter(|p| tried(p)).count() < enough).map(|p| p.id)
+        };
+        let deciding = targets().map(path_of).find(|p| open(p)).map(|p| p.id);
+        deciding.or_else(|| targets().find_map(alternative))
+    }
+
+    /// What a search may do at a visit: the path falls, rises, converges or is split, minima and paths come in.
+    #[derive(Clone, Debug)]
+    struct Visit {
+        which: prop::sample::Index,
+        height: f64,
+        state: u8,
+        minima: Vec<(f64, bool, bool)>,
+        paths: Vec<(prop::sample::Index, prop::sample::Index, f64)>,
+    }
+
+    fn visits() -> impl Strategy<Value = Vec<Visit>> {
+        let height = || prop_oneof![9 => (0..40).prop_map(|h| f64::from(h) / 8.0), 1 => Just(f64::INFINITY)];
+        let minima =
+            prop::collection::vec(((0..20).prop_map(|l| f64::from(l) / 8.0), any::<bool>(), any::<bool>()), 0..3);
+        let paths = prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), height()), 0..6);
+        let visit = (any::<prop::sample::Index>(), height(), 0..8u8, minima, paths)
+            .prop_map(|(which, height, state, minima, paths)| Visit { which, height, state, minima, paths });
+        prop::collection::vec(visit, 1..60)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_kept_decides_as_what_is_made_anew(visits in visits(), enough in 0usize..3, coarse in 1usize..4) {
+            let schedule = Schedule { knots: vec![3; coarse], visits: 4, ..Schedule::default() };
+            let mut landscape = Landscape { minima: vec![minimum(0, 1.0, true, None)], ..Landscape::default() };
+            let mut deciding = Deciding::new(&landscape, &schedule);
+            for Visit { which, height, state, minima, paths } in visits {
+                let changed = (!landscape.paths.is_empty()).then(|| {
+                    // Mostly what a search would do, sometimes anything.
+                    let next = deciding.next(enough).path.filter(|_| state < 6);
+                    let at = next.unwrap_or_else(|| which.index(landscape.paths.len()));
+                    let path = &mut landscape.paths[at];
+                    if path.state == PathState::Split {
+                        return at; // It never comes back.
+                    }
+                    path.visits += 1;
+                    path.pass.height = if state % 2 == 0 { path.pass.height.min(height) } else { height };
+                    path.state = [PathState::Relaxed, PathState::Converged, PathState::Split][usize::from(state) / 3];
+                    at
+                });
+                for (loss, sampled, copy) in minima {
+                    let copied = landscape.minima.iter().rev().find(|m| m.same_as.is_none()).map(|m| m.cell);
+                    let cell = landscape.next_cell();
+                    landscape.minima.push(minimum(cell, loss, sampled, copied.filter(|_| copy)));
+                }
+                for (a, b, height) in paths {
+                    let [a, b] = [a, b].map(|i| landscape.minima[i.index(landscape.minima.len())].cell);
+                    let (id, cell) = (landscape.next_path(), landscape.next_cell());
+                    landscape.paths.push(path(id, cell, (a, b), height));
+                }
+                deciding.catch_up(&landscape, &schedule, changed);
+                let next = deciding.next(enough).path.map(|at| landscape.paths[at].id);
+                prop_assert_eq!(next, by_hand(&landscape, &schedule, enough));
+                let merges: Vec<_> = tree(&landscape).merges.iter().map(|m| (m.dead, m.elder)).collect();
+                prop_assert_eq!(deciding.merges.iter().map(|m| (m.dead, m.elder)).collect::<Vec<_>>(), merges);
+                let split = landscape.paths.iter().filter(|p| p.state == PathState::Split);
+                for p in split.clone() {
+                    let same = split.clone().filter(|q| pair(q.ends) == pair(p.ends)).map(|q| q.visits).max();
+                    prop_assert_eq!(Some(deciding.visits_before_split(p.ends)), same);
+                }
+            }
+        }
     }
 }
