@@ -107,7 +107,8 @@ typedef struct mpass_ext_parameters {
   mpass_status (*list)(const void *loss, const mpass_parameter **out, uint64_t *count, mpass_error *err);
 } mpass_ext_parameters;
 
-/* Where a search begins. Without it: uniform in the box, or standard normal. The same seed gives the same start. The box
+/* Where a search begins. Without it: uniform in the box, or nearly standard normal
+ * (the sum of twelve uniforms, less 6). The same seed gives the same start. The box
  * bounds where minima count, not where the loss is evaluated: a descent may step outside and must end inside. */
 #define MPASS_EXT_START "mountainpass.start/1"
 typedef struct mpass_ext_start {

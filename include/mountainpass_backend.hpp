@@ -278,7 +278,7 @@ class Loss {
   }
   // The box of a bounded function, p values each; empty if it has none.
   virtual void box(std::vector<double> & /*lower*/, std::vector<double> & /*upper*/) const {}
-  // Where a search begins for a seed; false leaves it to the engine (uniform in the box, or standard normal).
+  // Where a search begins for a seed; false leaves it to the engine (uniform in the box, or nearly standard normal).
   virtual bool start(std::uint64_t /*seed*/, double * /*theta*/) const { return false; }
 };
 

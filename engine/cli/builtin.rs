@@ -1,4 +1,4 @@
-//! The backends linked into the command: the only file that names a crate of `backends/`.
+//! The backends linked into the command: the only file that names one. (`model.rs` names the crate of networks, to write them.)
 
 use mountainpass::loss::{Log, Registry};
 use mountainpass::{Error, Result};
