@@ -1,6 +1,11 @@
-//! How much memory there is, for refusals that come before the system runs out of it.
+//! How much memory there is, for refusals that come before the system runs out of it: [`mountainpass_sdk::memory`], which
+//! backends ask too.
 
-/// The memory of this machine in bytes, or of the container this process runs in.
+pub use mountainpass_sdk::memory::{
+    Shortage, afford, available, bytes_of, collected, contents, copied, filled, length, reserve, room, size as gib,
+};
+
+/// The memory of this machine in bytes, or of the container or the limits that this process stands under.
 pub fn total() -> u64 {
     // SAFETY: these calls only read a setting.
     let (pages, page) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
@@ -8,30 +13,5 @@ pub fn total() -> u64 {
         (Ok(pages @ 1..), Ok(page @ 1..)) => pages.saturating_mul(page),
         _ => u64::MAX,
     };
-    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    container.and_then(|text| text.trim().parse().ok()).map_or(machine, |limit: u64| machine.min(limit))
-}
-
-/// What a new allocation may take without driving others out; the whole memory where the system does not say.
-pub fn available() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.map_or_else(total, |kib| kib.saturating_mul(1024)).min(total())
-}
-
-/// A size in words a person reads.
-pub fn gib(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_available_is_a_part_of_what_there_is() {
-        assert!(1 << 20 < available() && available() <= total());
-        assert_eq!(gib(3 << 29), "1.5 GiB");
-    }
+    machine.min(mountainpass_sdk::memory::total())
 }

@@ -10,6 +10,7 @@ mod array;
 mod batch;
 mod host;
 mod loss;
+pub mod memory;
 pub mod npy;
 mod table;
 
