@@ -33,7 +33,8 @@ pub struct Command {
 impl Command {
     /// Computes and prints the barcode, and what else is asked for.
     pub fn go(self) -> Result<ExitCode> {
-        let cloud = Cloud::of_array(&npy::read(&self.points)?)?;
+        let points = npy::widened(&self.points)?;
+        let cloud = Cloud::new(&points.shape, points.values)?;
         let values = npy::read(&self.values)?;
         let begun = Instant::now();
         let pool = Pool::new(self.questions.threads);

@@ -10,13 +10,14 @@ mod gudhi;
 use super::json::BarcodeFile;
 use super::write_file;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::persistence::Diagram;
 use std::path::Path;
 
 /// Reads a barcode: `barcode.json` (or a folder with one), a GUDHI .pers or a DIPHA diagram.
 pub fn read(path: &Path) -> Result<Diagram> {
     let file = if path.is_dir() { path.join("barcode.json") } else { path.to_owned() };
-    let bytes = std::fs::read(&file).map_err(|e| Error::io(&file, e).into_usage())?;
+    let bytes = memory::contents(&file).map_err(|e| Error::io(&file, e).into_usage())?;
     parse(&bytes).map_err(|text| Error::Config { path: file, text })
 }
 
