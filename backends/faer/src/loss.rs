@@ -114,13 +114,13 @@ impl<T: Real, M: Mean> Workspace<T, M> {
         let Setting { host, mean, penalty, data, p } = setting;
         let part = match request.ids {
             Some(ids) => {
-                mean.lay_out(&data.train, Some(ids), host, &mut self.batch.laid);
+                mean.lay_out(&data.train, Some(ids), host, &mut self.batch.laid)?;
                 self.batch.n = ids.len();
                 &self.batch
             }
             None => {
                 if self.train.n == 0 {
-                    mean.lay_out(&data.train, None, host, &mut self.train.laid);
+                    mean.lay_out(&data.train, None, host, &mut self.train.laid)?;
                     self.train.n = data.train.n;
                 }
                 &self.train
@@ -163,7 +163,7 @@ impl<T: Real, M: Mean> Workspace<T, M> {
             Split::Test => (&mut self.test, &data.test),
         };
         if part.n == 0 {
-            mean.lay_out(samples, None, host, &mut part.laid);
+            mean.lay_out(samples, None, host, &mut part.laid)?;
             part.n = samples.n;
         }
         mean.prepare(part.n, Wanted::Verdict)?;

@@ -2,14 +2,14 @@
 
 use crate::batch::{Mean, Penalty};
 use crate::loss::{Description, MeanLoss, Workspace};
-use crate::network::Network;
+use crate::network::{Network, short};
 use crate::perceptron::Perceptron;
 use mountainpass_network::build::Built;
 use mountainpass_network::model::{Feature, Model, OutputKind};
 use mountainpass_network::onnx::{self, OnnxModel};
 use mountainpass_network::problem::Aim;
 use mountainpass_network::{DataTerm, Dataset, Mlp, Objective};
-use mountainpass_sdk::{Error, Host, Loss, Open, abi::log};
+use mountainpass_sdk::{Error, Host, Loss, Open, abi::log, memory};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,6 +22,9 @@ struct Opened {
     notes: Vec<String>,
 }
 
+/// Bytes a parameter: itself, its gradient, and the lists of its symmetries, of which each names it once.
+const PARAMETER: u64 = 48;
+
 /// Opens the loss of a request.
 pub(crate) fn open(host: Host, mut request: Open<'_>) -> Result<Box<dyn Loss>, Error> {
     let Opened { who, model, kind, options, notes } = model(&mut request)?;
@@ -33,6 +36,9 @@ pub(crate) fn open(host: Host, mut request: Open<'_>) -> Result<Box<dyn Loss>, E
     }
     notes.iter().for_each(|note| host.log(log::INFO, &format!("{who}: {note}")));
     let mut data = data?;
+    let params = model.parameters().iter().map(|block| block.shape.iter().product::<u64>()).sum::<u64>();
+    memory::afford(params.checked_mul(PARAMETER))
+        .map_err(|shortage| short(&who, &format!("what is known of {params} parameters"), shortage))?;
     let description = Description::of(model.clone(), &objective, options)?;
     let penalty = Penalty { l2: objective.l2, ranges: objective.penalised(&*model) };
     let network = Network::new(&who, model.clone(), objective.data, &mut data)?;

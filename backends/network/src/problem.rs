@@ -7,7 +7,7 @@ use crate::DataTerm;
 use crate::graph::op::{Binary, Element, Op, Unary};
 use crate::graph::{Graph, Id};
 use crate::model::{Model, Network, OutputKind};
-use mountainpass_sdk::{Error, Parameter};
+use mountainpass_sdk::{Error, Parameter, memory};
 
 /// What the slot behind a model's features holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +164,7 @@ fn correct(graph: &mut Graph, z: Id, hot: Id) -> Result<Id, Error> {
     let largest = graph.push(Op::Largest(vec![1]), &[z])?;
     let is_largest = graph.binary(Binary::Equal, z, largest)?;
     // Earlier places weigh more: the first of equals has the largest weight.
-    let weights = (0..classes).map(|c| (classes - c) as f64).collect();
+    let weights = memory::collected(classes, (0..classes).map(|c| (classes - c) as f64))?;
     let weights = graph.constant(vec![1, classes], crate::graph::op::Values::Real(weights))?;
     let weighted = graph.mul(is_largest, weights)?;
     let first = graph.push(Op::Largest(vec![1]), &[weighted])?;

@@ -4,8 +4,8 @@
 //! Outputs are columns of `m` samples, one column per class, as products without the bias.
 
 use crate::real::{Real, vectorised};
-use crate::sums::grow;
 use mountainpass_network::DataTerm;
+use mountainpass_sdk::memory::{Shortage, grow};
 
 /// Scratch of one worker: probabilities (or residuals), and per sample the maximum and the sum.
 #[derive(Default)]
@@ -19,11 +19,11 @@ pub(crate) struct Head {
 
 impl Head {
     /// Makes room for `m` samples of `classes`.
-    pub(crate) fn reserve(&mut self, m: usize, classes: usize) {
+    pub(crate) fn reserve(&mut self, m: usize, classes: usize) -> Result<(), Shortage> {
         self.classes = classes;
-        grow(&mut self.p, m * classes);
-        grow(&mut self.top, m);
-        grow(&mut self.sum, m);
+        grow(&mut self.p, m.saturating_mul(classes))?;
+        grow(&mut self.top, m)?;
+        grow(&mut self.sum, m)
     }
 
     /// Stores `z + bias` in `p`.
