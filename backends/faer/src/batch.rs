@@ -85,7 +85,7 @@ pub(crate) struct Outputs<'a, T> {
 pub(crate) struct Verdict {
     pub loss: f64,
     /// Of so many predictions so many are right.
-    pub correct: f64,
+    pub correct: usize,
     pub predictions: usize,
 }
 

@@ -177,7 +177,7 @@ impl<T: Real, M: Mean> Workspace<T, M> {
             let penalty = if split == Split::Train { penalty.at(theta) } else { 0.0 };
             let found = [
                 verdict.loss * (1.0 / samples.n as f64) + penalty,
-                verdict.correct / verdict.predictions.max(1) as f64,
+                verdict.correct as f64 / verdict.predictions.max(1) as f64,
             ];
             out.copy_from_slice(&found[..each]);
         }

@@ -10,6 +10,7 @@ use crate::real::Real;
 use crate::sums::add_scaled_to;
 use mountainpass_network::graph::op::{Element, Op};
 use mountainpass_network::graph::{Graph, Id};
+use mountainpass_network::judge::{Judge, is_largest, is_on_side};
 use mountainpass_network::model::{Feature, Model};
 use mountainpass_network::problem::{Aim, Problem};
 use mountainpass_network::{DataTerm, Dataset, Feed, Layout, Samples, Targets};
@@ -65,6 +66,7 @@ enum From {
 struct Program {
     n: usize,
     wanted: Wanted,
+    judge: Option<Judge>,
     plan: Plan,
 }
 
@@ -146,7 +148,7 @@ impl Network {
     }
 
     fn program(&self, n: usize, wanted: Wanted) -> Result<Program, Error> {
-        let Problem { graph, losses, correct, gradient, product, .. } =
+        let Problem { graph, losses, judged, gradient, product, .. } =
             Problem::new(&*self.model, self.term, self.aim, n)?;
         let mut outputs = vec![losses];
         match wanted {
@@ -154,13 +156,24 @@ impl Network {
                 outputs.extend(gradient.into_iter().filter(|_| grad));
                 outputs.extend(product.into_iter().filter(|_| hvp));
             }
-            Wanted::Verdict => outputs.extend(correct),
+            Wanted::Verdict => outputs.extend(judged.map(|(predictions, _)| predictions)),
         }
-        Ok(Program { n, wanted, plan: Plan::new(&graph, &outputs)? })
+        Ok(Program { n, wanted, judge: judged.map(|(_, judge)| judge), plan: Plan::new(&graph, &outputs)? })
     }
 
     fn chunk(&self, n: usize) -> usize {
         self.chunk.unwrap_or(n).max(1)
+    }
+
+    /// The first sample of piece `t` of `n`, and how many there are.
+    fn samples(&self, n: usize, t: usize) -> (usize, usize) {
+        let first = t * self.chunk(n);
+        (first, self.chunk(n).min(n - first))
+    }
+
+    fn prepared(&self, count: usize, wanted: Wanted) -> Result<&Program, Error> {
+        let found = self.programs.iter().find(|program| program.n == count && program.wanted == wanted);
+        found.ok_or_else(|| Error::argument("not prepared for this many samples"))
     }
 
     /// Runs the plan of piece `t` and hands on its results.
@@ -172,10 +185,8 @@ impl Network {
         (theta, direction): (&[T], &[T]),
         stop: &dyn Fn() -> bool,
     ) -> Result<&'a Memory<T>, Error> {
-        let first = t * self.chunk(n);
-        let count = self.chunk(n).min(n - first);
-        let found = self.programs.iter().find(|program| program.n == count && program.wanted == wanted);
-        let plan = &found.ok_or_else(|| Error::argument("not prepared for this many samples"))?.plan;
+        let (first, count) = self.samples(n, t);
+        let plan = &self.prepared(count, wanted)?.plan;
         let mut inputs = [Input::Real(&[][..]); SLOTS_MAX];
         for ((input, slot), array) in inputs.iter_mut().zip(&self.slots).zip(&laid.arrays) {
             let range = first * slot.size..(first + count) * slot.size;
@@ -321,13 +332,31 @@ impl Mean for Network {
 
     fn judge<T: Real>(
         &self,
-        piece: Piece<'_, Laid<T>>,
+        Piece { laid, n, t }: Piece<'_, Laid<T>>,
         scratch: &mut Scratch<T>,
         theta: &[T],
     ) -> Result<Verdict, Error> {
-        let memory = self.run(piece, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
-        let right = memory.output(1);
-        Ok(Verdict { loss: total(memory.output(0)), correct: total(right), predictions: right.len() })
+        let memory = self.run(Piece { laid, n, t }, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
+        let (first, count) = self.samples(n, t);
+        let judge = self.prepared(count, Wanted::Verdict)?.judge;
+        // Behind the features stand labels or targets, where there are predictions to judge.
+        let aims = self.slots.last().zip(laid.arrays.last());
+        let (Some(judge), Some((Slot { size, .. }, aims))) = (judge, aims) else {
+            return Ok(Verdict { loss: total(memory.output(0)), correct: 0, predictions: 0 });
+        };
+        let (range, scores) = (first * size..(first + count) * size, memory.output(1));
+        let correct = match judge {
+            Judge::Largest { classes } => {
+                let rows = scores.chunks_exact(classes).zip(&aims.indices[range.clone()]);
+                let is_right = |(row, label): (&[T], &i64)| is_largest(row.iter().map(|x| x.to_f64()), *label as usize);
+                rows.filter(|(row, label)| is_right((row, label))).count()
+            }
+            Judge::Side { threshold } => {
+                let pairs = scores.iter().zip(&aims.reals[range.clone()]);
+                pairs.filter(|(x, target)| is_on_side(x.to_f64(), threshold, target.to_f64())).count()
+            }
+        };
+        Ok(Verdict { loss: total(memory.output(0)), correct, predictions: range.len() })
     }
 }
 

@@ -81,7 +81,7 @@ impl Mean for Perceptron {
         let tile = laid.get(t);
         scratch.reserve(&self.mlp, tile.labels.len(), false, false)?;
         forward(&self.mlp, scratch, theta, tile, 0, &|| false);
-        let correct = scratch.head.correct(tile.labels) as f64;
+        let correct = scratch.head.correct(tile.labels);
         let loss = scratch.head.losses(self.term, tile.labels);
         Ok(Verdict { loss, correct, predictions: tile.labels.len() })
     }
