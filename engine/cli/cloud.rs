@@ -1,12 +1,12 @@
 //! `mpass cloud`: the barcode of a function sampled at points, on the graph of their nearest neighbours.
 
 use super::graph::{Questions, Subject};
-use mountainpass::Result;
 use mountainpass::morse::cloud::Cloud;
 use mountainpass::morse::graph::Graph;
 use mountainpass::npy;
 use mountainpass::pool::Pool;
 use mountainpass::report::number::counted;
+use mountainpass::{Error, Result, memory};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -36,6 +36,11 @@ impl Command {
         let points = npy::widened(&self.points)?;
         let cloud = Cloud::new(&points.shape, points.values)?;
         let values = npy::read(&self.values)?;
+        // What it takes beside the points, which are here.
+        let held = memory::bytes_of::<f64>(cloud.points() * cloud.dimensions()).unwrap_or(0);
+        let work = Cloud::work(cloud.points(), cloud.dimensions(), self.k).saturating_sub(held);
+        memory::afford(Some(work))
+            .map_err(|shortage| Error::Argument(format!("{}: the graph {shortage}", self.points.display())))?;
         let begun = Instant::now();
         let pool = Pool::new(self.questions.threads);
         let graph = Graph::on_cloud(&cloud, values, self.k, self.radius, self.questions.superlevel, &pool)?;

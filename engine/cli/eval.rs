@@ -84,7 +84,8 @@ impl Eval {
         let ids = self.ids.as_deref().map(ids).transpose()?;
         let (mut values, mut ok) = (vec![f64::NAN; n], vec![true; n]);
         let room = |option: &str| {
-            memory::filled(f64::NAN, n * p).map_err(|shortage| Error::Argument(format!("{option}: {n} x {p} {shortage}")))
+            memory::filled(f64::NAN, n * p)
+                .map_err(|shortage| Error::Argument(format!("{option}: {n} x {p} {shortage}")))
         };
         let mut grad = self.grad.as_ref().map(|_| room("--grad")).transpose()?;
         let mut hvp = direction.as_ref().map(|_| room("--hvp")).transpose()?;
@@ -103,9 +104,8 @@ impl Eval {
         for (file, values) in outputs {
             if let (Some(file), Some(values)) = (file, values) {
                 let array = Array { shape: shape.clone(), values: values.into() };
-                memory::afford(memory::bytes_of::<f64>(n * p)).map_err(|shortage| {
-                    Error::Argument(format!("{}: writing it {shortage}", file.display()))
-                })?;
+                memory::afford(memory::bytes_of::<f64>(n * p))
+                    .map_err(|shortage| Error::Argument(format!("{}: writing it {shortage}", file.display())))?;
                 write_file(file, &npy::bytes(&array)).map_err(Error::into_usage)?;
             }
         }
@@ -155,7 +155,8 @@ fn strange(ok: &[bool]) -> Option<String> {
         }
     }
     let rows = runs.iter().map(|[first, last]| last - first + 1).sum::<usize>() as u64;
-    let run = |&[first, last]: &[usize; 2]| if first == last { first.to_string() } else { format!("{first} to {last}") };
+    let run =
+        |&[first, last]: &[usize; 2]| if first == last { first.to_string() } else { format!("{first} to {last}") };
     let mut list: Vec<String> = runs.iter().take(MOST_RUNS).map(run).collect();
     let more = runs.iter().skip(MOST_RUNS).map(|[first, last]| last - first + 1).sum::<usize>();
     if more > 0 {

@@ -82,6 +82,13 @@ impl Cloud {
         }
     }
 
+    /// The bytes that `n` points of `d` dimensions and their `k` neighbours take: points twice and their squares; edges
+    /// twice, sorted; values, keys, labels.
+    pub fn work(n: usize, d: usize, k: usize) -> u64 {
+        let bytes = n as u128 * (24 * d as u128 + 24 * k as u128 + 64);
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
     /// n, the number of points.
     pub fn points(&self) -> usize {
         self.n

@@ -9,7 +9,8 @@ use mountainpass_network::model::{Feature, Model, OutputKind};
 use mountainpass_network::onnx::{self, OnnxModel};
 use mountainpass_network::problem::Aim;
 use mountainpass_network::{DataTerm, Dataset, Mlp, Objective};
-use mountainpass_sdk::{Error, Host, Loss, Open, abi::log, memory};
+use mountainpass_sdk::abi::{log, status};
+use mountainpass_sdk::{Error, Host, Loss, Open, memory};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,9 +40,13 @@ pub(crate) fn open(host: Host, mut request: Open<'_>) -> Result<Box<dyn Loss>, E
     let params = model.parameters().iter().map(|block| block.shape.iter().product::<u64>()).sum::<u64>();
     memory::afford(params.checked_mul(PARAMETER))
         .map_err(|shortage| short(&who, &format!("what is known of {params} parameters"), shortage))?;
-    let description = Description::of(model.clone(), &objective, options)?;
+    let named = |error: Error| match error.code {
+        status::MEMORY if !error.text.starts_with(&who) => Error { text: format!("{who}: it {}", error.text), ..error },
+        _ => error,
+    };
+    let description = Description::of(model.clone(), &objective, options).map_err(named)?;
     let penalty = Penalty { l2: objective.l2, ranges: objective.penalised(&*model) };
-    let network = Network::new(&who, model.clone(), objective.data, &mut data)?;
+    let network = Network::new(&who, model.clone(), objective.data, &mut data).map_err(named)?;
     let has_accuracy = network.has_accuracy();
     let rest = (host, penalty, objective, data, has_accuracy, description);
     match perceptron(&who, &network, objective.data, &rest.3, model.features())? {

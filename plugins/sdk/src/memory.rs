@@ -152,7 +152,7 @@ pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
 /// How long a file is; `None` of a pipe or a device.
 pub fn length(file: &File) -> io::Result<Option<u64>> {
     let data = file.metadata()?;
-    Ok(data.is_file().then(|| data.len()))
+    Ok(data.is_file().then_some(data.len()))
 }
 
 /// What is left to read, of a `length` that is known, or believed to be no more than `most`.

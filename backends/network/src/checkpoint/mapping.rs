@@ -84,7 +84,11 @@ fn joined(list: &[String]) -> String {
 }
 
 /// The values with axis `order[i]` as axis i; `None` unless they then have the shape.
-fn transposed<'t>(tensor: &'t Tensor, order: Option<&[usize]>, shape: &[u64]) -> Option<Box<dyn Iterator<Item = f64> + 't>> {
+fn transposed<'t>(
+    tensor: &'t Tensor,
+    order: Option<&[usize]>,
+    shape: &[u64],
+) -> Option<Box<dyn Iterator<Item = f64> + 't>> {
     let is = |axes: &[usize]| axes.iter().map(|axis| *axis as u64).eq(shape.iter().copied());
     let Some(order) = order else { return is(&tensor.shape).then(|| Box::new(tensor.values.iter().copied()) as _) };
     let mut strides = vec![1; tensor.shape.len()];

@@ -88,8 +88,7 @@ impl Checkpoint {
             }
             "npz" => {
                 let arrays = npz::widened(path).map_err(Error::argument)?.into_iter();
-                let tensor =
-                    |(name, Wide { shape, values, is_real })| Tensor { name, shape, values, is_real };
+                let tensor = |(name, Wide { shape, values, is_real })| Tensor { name, shape, values, is_real };
                 Ok(Checkpoint::Tensors { tensors: arrays.map(tensor).collect(), is_onnx: false })
             }
             "safetensors" => {

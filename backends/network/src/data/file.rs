@@ -82,10 +82,7 @@ impl Read for Contents {
         let n = self.from.read(block).map_err(|error| match self.left {
             _ if error.kind() == io::ErrorKind::Interrupted => error,
             Some(_) => io::Error::other(format!("offset {}: {error}", self.at)),
-            None => io::Error::other(format!(
-                "offset {} unpacked: expected more gzip data, found: {error}",
-                self.at
-            )),
+            None => io::Error::other(format!("offset {} unpacked: expected more gzip data, found: {error}", self.at)),
         })?;
         self.at += n as u64;
         self.left = self.left.map(|left| left.saturating_sub(n as u64));

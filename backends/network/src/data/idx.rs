@@ -57,7 +57,8 @@ fn unpack(path: &Path, ndim: usize) -> Result<(Vec<usize>, Vec<u8>), Error> {
     let mut start = [0; 4 + 4 * AXES];
     let there = memory::fill(&mut file, &mut start[..header]).map_err(|error| file.failed(error))?;
     let word = |i: usize| {
-        let word = start[..there].get(4 * i..4 * i + 4).and_then(|w| <[u8; 4]>::try_from(w).ok()).map(u32::from_be_bytes);
+        let word =
+            start[..there].get(4 * i..4 * i + 4).and_then(|w| <[u8; 4]>::try_from(w).ok()).map(u32::from_be_bytes);
         word.ok_or_else(|| wrong(there, format!("a header of {header} bytes"), "the end".into()))
     };
     let magic = 0x0800 | ndim as u32; // Unsigned bytes, then the number of dimensions.
@@ -72,7 +73,8 @@ fn unpack(path: &Path, ndim: usize) -> Result<(Vec<usize>, Vec<u8>), Error> {
         Ok(bytes) => Ok((shape, bytes)),
         Err(found) => {
             let offset = header + usize::try_from(found).unwrap_or(size).min(size);
-            let rest = if found < size as u64 { "the end".into() } else { format!("{} bytes more", found - size as u64) };
+            let rest =
+                if found < size as u64 { "the end".into() } else { format!("{} bytes more", found - size as u64) };
             Err(wrong(offset, format!("{size} bytes of shape {shape:?} and the end"), rest))
         }
     }

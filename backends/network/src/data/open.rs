@@ -233,7 +233,7 @@ fn single(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Error> {
         _ if ends(path, &[".npz"]) => {
             let arrays = npz::read(path).map_err(|fault| Error::argument(format!("{name}: {fault}")))?;
             arrays::of_file(name.to_string(), arrays, choices)
-        },
+        }
         _ if ends(path, &[".npy"]) => tokens::read(path, choices),
         _ if is_archive(path) => Err(packed(path)),
         _ if path.parent().is_some_and(|folder| !formats(folder).is_empty()) => {

@@ -22,7 +22,8 @@ pub(crate) fn read(folder: &Path) -> Result<Dataset, Error> {
 
 fn samples(path: &Path) -> Result<Samples, Error> {
     let wrong = |fault: String| Error::argument(format!("{}: {fault}", path.display()));
-    let arrays = mat::read(&Contents::open(path)?.rest()?, ["X", "y"]).map_err(|fault| wrong(format!("the file {fault}")))?;
+    let arrays =
+        mat::read(&Contents::open(path)?.rest()?, ["X", "y"]).map_err(|fault| wrong(format!("the file {fault}")))?;
     let [Some(images), Some(labels)] = arrays else { return Err(wrong("no arrays X and y".into())) };
     let (n, bytes) = match (&images.shape[..], images.values) {
         (&[32, 32, 3, n], npy::Values::U8(bytes)) if n > 0 => (n, bytes),

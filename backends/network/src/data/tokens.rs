@@ -6,9 +6,9 @@
 
 use super::open::Choices;
 use super::{Dataset, Samples, Targets, Values};
+use mountainpass_sdk::Error;
 use mountainpass_sdk::memory::{self, Shortage};
 use mountainpass_sdk::npy::{self, Fault};
-use mountainpass_sdk::Error;
 use std::fs::File;
 use std::path::Path;
 

@@ -335,7 +335,8 @@ impl File {
 
     /// The file's own theta.
     pub fn theta(&self) -> Result<Vec<f64>, Error> {
-        let mut theta = memory::room(self.blocks.last().map_or(0, |last| last.offset + last.shape.iter().product::<usize>()))?;
+        let mut theta =
+            memory::room(self.blocks.last().map_or(0, |last| last.offset + last.shape.iter().product::<usize>()))?;
         for block in &self.blocks {
             theta.extend(tensors::read(&self.graph.initializer[block.index], self.folder.as_deref())?.numbers());
         }

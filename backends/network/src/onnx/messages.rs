@@ -323,7 +323,9 @@ fn weight(kind: Kind, mut bytes: &[u8]) -> u64 {
             WireType::SixtyFourBit => 8,
             _ => break,
         };
-        let Some((field, rest)) = usize::try_from(size).ok().and_then(|size| bytes.split_at_checked(size)) else { break };
+        let Some((field, rest)) = usize::try_from(size).ok().and_then(|size| bytes.split_at_checked(size)) else {
+            break;
+        };
         bytes = rest;
         all += match (kind.field(u64::from(tag)), wire) {
             (Field::Message(kind), WireType::LengthDelimited) => weight(kind, field),

@@ -5,8 +5,8 @@ use super::messages::{TensorProto, data_type, entry};
 use crate::graph::op::{Shape, Values};
 use bytes::Bytes;
 use half::{bf16, f16};
-use mountainpass_sdk::memory::{self, Shortage};
 use mountainpass_sdk::Error;
+use mountainpass_sdk::memory::{self, Shortage};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -201,7 +201,7 @@ fn from_bytes(raw: &[u8], of: i32) -> Result<Values, Shortage> {
         data_type::UINT16 => Values::Index(all(raw, |b| i64::from(u16::from_le_bytes(b)))?),
         data_type::INT8 => Values::Index(all(raw, |b| i64::from(i8::from_le_bytes(b)))?),
         _ => Values::Index(all(raw, |[byte]| i64::from(byte))?),
-       })
+    })
 }
 
 /// How many numbers the field of a type holds.
