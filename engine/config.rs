@@ -11,6 +11,7 @@ mod section;
 use crate::error::{Error, Result};
 use crate::explore::{Given, GridPlan, Method, Plan};
 use crate::loss::{Dtype, Loss};
+use crate::memory;
 use crate::run::Budget;
 use crate::store::{Provenance, Space};
 use complex::Beside;
@@ -65,11 +66,19 @@ const BACKEND_KEYS: [&str; 9] =
 /// Those of them whose values may be paths, with the values that never are.
 const PATH_KEYS: [(&str, &[&str]); 1] = [("data", &["digits"])];
 
+/// Bytes; what is read of them is many times as large.
+const LONGEST: usize = 1 << 24;
+
 impl Config {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Config> {
-        let text =
-            std::fs::read_to_string(path).map_err(|e| Error::Config { path: path.to_owned(), text: e.to_string() })?;
+        let wrong = |text: String| Error::Config { path: path.to_owned(), text };
+        let bytes = memory::contents(path).map_err(|e| wrong(e.to_string()))?;
+        if bytes.len() > LONGEST {
+            return Err(wrong(format!("{} of text: a configuration has less", memory::gib(bytes.len() as u64))));
+        }
+        // What the standard library says of it.
+        let text = String::from_utf8(bytes).map_err(|_| wrong("stream did not contain valid UTF-8".into()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         Config::parse(&text, folder).map_err(|error| match error {
             Error::Argument(_) | Error::Unknown { .. } => {

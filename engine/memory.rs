@@ -1,6 +1,11 @@
-//! How much memory there is, for refusals that come before the system runs out of it.
+//! How much memory there is, for refusals that come before the system runs out of it: [`mountainpass_sdk::memory`], which
+//! backends ask too.
 
-/// The memory of this machine in bytes, or of the container this process runs in.
+pub use mountainpass_sdk::memory::{
+    Shortage, afford, available, bytes_of, collected, contents, copied, filled, length, reserve, room, size as gib,
+};
+
+/// The memory of this machine in bytes, or of the container or the limits that this process stands under.
 pub fn total() -> u64 {
     // SAFETY: only reads a setting.
     let setting = |name| unsafe { libc::sysconf(name) };
@@ -9,20 +14,7 @@ pub fn total() -> u64 {
         (Ok(pages @ 1..), Ok(page @ 1..)) => pages.saturating_mul(page),
         _ => u64::MAX,
     };
-    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    container.and_then(|text| text.trim().parse().ok()).map_or(machine, |limit: u64| machine.min(limit))
-}
-
-/// What a new allocation may take without driving others out; the whole memory where the system does not say.
-pub fn available() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    bytes_behind("MemAvailable:", &text).unwrap_or_else(total).min(total())
-}
-
-/// The number behind a name in one of the system's texts.
-fn bytes_behind(name: &str, text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().trim_end_matches(" kB").parse::<u64>().ok()?.checked_mul(1024)
+    machine.min(mountainpass_sdk::memory::total())
 }
 
 /// What a process has of the machine's memory, in bytes.
@@ -37,12 +29,11 @@ pub struct Resident {
 /// The memory of a running process, where the system says.
 pub fn resident(process: u32) -> Option<Resident> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    Some(Resident { own: bytes_behind("RssAnon:", &status)?, shared: bytes_behind("RssShmem:", &status)? })
-}
-
-/// A size in words a person reads.
-pub fn gib(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64)
+    let bytes_behind = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().trim_end_matches(" kB").parse::<u64>().ok()?.checked_mul(1024)
+    };
+    Some(Resident { own: bytes_behind("RssAnon:")?, shared: bytes_behind("RssShmem:")? })
 }
 
 #[cfg(test)]
@@ -52,7 +43,6 @@ mod tests {
     #[test]
     fn what_is_available_is_a_part_of_what_there_is() {
         assert!(1 << 20 < available() && available() <= total());
-        assert_eq!(gib(3 << 29), "1.5 GiB");
         assert!(
             !cfg!(target_os = "linux") || resident(std::process::id()).is_some_and(|resident| resident.own > 1 << 12)
         );

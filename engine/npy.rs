@@ -3,12 +3,29 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{Error, Result};
+use crate::memory;
+use mountainpass_sdk::npy::{self, Fault};
+use std::fs::File;
 use std::path::Path;
 
-pub use mountainpass_sdk::npy::{Array, Values, bytes, parse};
+pub use mountainpass_sdk::npy::{Array, Values, Wide, bytes, parse};
 
 /// Reads a .npy file.
 pub fn read(path: &Path) -> Result<Array> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e).into_usage())?;
-    parse(&bytes).map_err(|text| Error::Config { path: path.to_owned(), text })
+    opened(path, npy::read)
+}
+
+/// Reads a .npy file, its elements as f64.
+pub fn widened(path: &Path) -> Result<Wide> {
+    opened(path, npy::widened)
+}
+
+fn opened<A>(path: &Path, read: fn(File, Option<u64>) -> std::result::Result<A, Fault>) -> Result<A> {
+    let failed = |error| Error::io(path, error).into_usage();
+    let file = File::open(path).map_err(failed)?;
+    let length = memory::length(&file).map_err(failed)?;
+    read(file, length).map_err(|fault| match fault {
+        Fault::Content(text) => Error::Config { path: path.to_owned(), text },
+        Fault::Source(error) => failed(error),
+    })
 }

@@ -70,6 +70,37 @@ fn a_network_is_told_with_its_metrics_and_blocks() {
 }
 
 #[test]
+fn rows_that_are_not_finite_are_told_and_end_with_1() {
+    let here = folder("eval_not_finite");
+    // A perceptron has kernels of its own, a convolutional network the graph's.
+    let cnn = DIGITS.replace("mlp:64-4-10:tanh", "cnn:8x8x1-2-10:relu");
+    for (name, toml) in [("mlp.toml", DIGITS), ("cnn.toml", &cnn)] {
+        file(&here, name, toml);
+        let p = json(&run(&here, &["eval", name, "--json"]))["n_parameters"].as_u64().unwrap() as usize;
+        write(&here, "nan.npy", &[p], vec![f64::NAN; p]);
+        let one = run(&here, &["eval", name, "--theta", "nan.npy"]);
+        assert_eq!((one.code, one.stderr.as_str()), (Some(1), "mpass: 1 row is not finite: 0\n"), "{name}");
+        assert!(one.stdout.contains("\nloss NaN\ntrain: loss NaN, accuracy 0\n"), "{}", one.stdout);
+        let rows = [0.1, f64::NAN, f64::NAN, 0.1, f64::NEG_INFINITY];
+        write(&here, "five.npy", &[5, p], rows.iter().flat_map(|x| vec![*x; p]).collect::<Vec<f64>>());
+        let five = run(&here, &["eval", name, "--theta", "five.npy", "--grad", "g.npy", "--json"]);
+        assert_eq!((five.code, five.stderr.as_str()), (Some(1), "mpass: 3 rows are not finite: 1 to 2, 4\n"), "{name}");
+        let all: Value = serde_json::from_str(&five.stdout).unwrap();
+        let column = |of: &Value| of.as_array().unwrap().iter().map(|x| x.as_f64()).collect::<Vec<Option<f64>>>();
+        assert_eq!(
+            column(&all["loss"]).iter().map(Option::is_some).collect::<Vec<bool>>(),
+            [true, false, false, true, false]
+        );
+        for split in ["train", "test"] {
+            let accuracy = column(&all["metrics"][split]["accuracy"]);
+            assert!(accuracy[0].unwrap() > 0.0 && accuracy[0] == accuracy[3], "{name}: {accuracy:?}");
+            assert_eq!([accuracy[1], accuracy[2], accuracy[4]], [Some(0.0); 3], "{name}: {split}");
+        }
+        assert!(read(&here, "g.npy").values.to_f64()[..p].iter().all(|x| x.is_finite()));
+    }
+}
+
+#[test]
 fn bad_input_is_one_line_and_exit_2() {
     let here = folder("eval_bad_input");
     file(&here, "r.toml", ROSENBROCK);

@@ -285,6 +285,20 @@ fn what_is_no_file_is_refused_at_once() {
 }
 
 #[test]
+fn an_array_may_come_through_a_pipe() {
+    let folder = folder("pipes");
+    file(&folder, "a.npy", npy(&[1.0, 0.0, 2.0, 0.5]));
+    assert!(Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap().success());
+    let mut writer = Command::new("sh").args(["-c", "cat a.npy > pipe"]).current_dir(&folder).spawn().unwrap();
+    let piped = succeeds(&folder, &["grid", "pipe", "--json", "-"]).stdout;
+    assert!(writer.wait().unwrap().success());
+    let plain = succeeds(&folder, &["grid", "a.npy", "--json", "-"]).stdout;
+    let bars = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["bars"].clone();
+    assert_eq!(bars(&piped), bars(&plain));
+    assert!(!piped.contains("data_hash"), "bytes that are gone have no hash");
+}
+
+#[test]
 fn force_gives_up_the_old_run_when_the_new_one_is_there_and_no_stranger() {
     let folder = folder("force-old");
     file(&folder, "camel.toml", CAMEL);

@@ -103,6 +103,7 @@ impl ForeignArray {
             dtype::F16 => halves(half),
             dtype::BF16 => halves(|bits| f32::from_bits(u32::from(bits) << 16)),
             _ => npy::Values::of_bytes(descr, &bytes, cfg!(target_endian = "big"))
+                .map_err(|shortage| Error::Argument(format!("the array {shortage}")))?
                 .ok_or_else(|| Error::Internal(format!("element type {dtype} is not read")))?,
         };
         Ok(npy::Array { shape, values })

@@ -1,11 +1,11 @@
 //! `mpass cloud`: the barcode of a function sampled at points, on the graph of their nearest neighbours.
 
 use super::graph::{Questions, Subject};
-use mountainpass::Result;
 use mountainpass::morse::cloud::Cloud;
 use mountainpass::morse::graph::Graph;
 use mountainpass::npy;
 use mountainpass::report::number::counted;
+use mountainpass::{Error, Result, memory};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -33,8 +33,14 @@ impl Command {
     /// Computes and prints the barcode, and what else is asked for.
     pub fn go(self) -> Result<ExitCode> {
         let pool = self.questions.threads.pool()?;
-        let cloud = Cloud::of_array(&npy::read(&self.points)?)?;
+        let points = npy::widened(&self.points)?;
+        let cloud = Cloud::new(&points.shape, points.values)?;
         let values = npy::read(&self.values)?;
+        // What it takes beside the points, which are here.
+        let held = memory::bytes_of::<f64>(cloud.points() * cloud.dimensions()).unwrap_or(0);
+        let work = Cloud::work(cloud.points(), cloud.dimensions(), self.k).saturating_sub(held);
+        memory::afford(Some(work))
+            .map_err(|shortage| Error::Argument(format!("{}: the graph {shortage}", self.points.display())))?;
         let begun = Instant::now();
         let graph = Graph::on_cloud(&cloud, values, self.k, self.radius, self.questions.superlevel, &pool)?;
         let (n, d, k) = (cloud.points() as u64, cloud.dimensions(), self.k);

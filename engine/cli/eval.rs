@@ -6,10 +6,10 @@ use super::{print, print_json, serve};
 use mountainpass::config::Config;
 use mountainpass::durable;
 use mountainpass::loss::{Batch, Loss, Split};
-use mountainpass::npy::{self, Array, Values};
+use mountainpass::npy::{self, Array, Wide};
 use mountainpass::report::number::counted;
 use mountainpass::run::Cancel;
-use mountainpass::{Error, Result};
+use mountainpass::{Error, Result, memory};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,6 +51,9 @@ enum Part {
     Test,
 }
 
+/// So many stretches of rows are named.
+const MOST_RUNS: usize = 8;
+
 /// What was computed, row by row.
 struct Evaluated {
     loss: Vec<f64>,
@@ -76,13 +79,17 @@ impl Eval {
         };
         let n = theta.len() / p;
         let direction = match self.hvp.as_deref() {
-            Some([file, _]) => Some(repeated(rows(file, p)?.0, n * p, file)?),
+            Some([file, _]) => Some(repeated(rows(file, p)?, n * p, file)?),
             _ => None,
         };
         let ids = self.ids.as_deref().map(ids).transpose()?;
         let (mut values, mut ok) = (vec![f64::NAN; n], vec![true; n]);
-        let mut grad = self.grad.as_ref().map(|_| vec![f64::NAN; n * p]);
-        let mut hvp = direction.as_ref().map(|_| vec![f64::NAN; n * p]);
+        let room = |option: &str| {
+            memory::filled(f64::NAN, n * p)
+                .map_err(|shortage| Error::Argument(format!("{option}: {n} x {p} {shortage}")))
+        };
+        let mut grad = self.grad.as_ref().map(|_| room("--grad")).transpose()?;
+        let mut hvp = direction.as_ref().map(|_| room("--hvp")).transpose()?;
         let cancel = Cancel::default();
         loss.eval(Batch {
             theta: &theta,
@@ -98,6 +105,8 @@ impl Eval {
         for (file, values) in outputs {
             if let (Some(file), Some(values)) = (file, values) {
                 let array = Array { shape: shape.clone(), values: values.into() };
+                memory::afford(memory::bytes_of::<f64>(n * p))
+                    .map_err(|shortage| Error::Argument(format!("{}: writing it {shortage}", file.display())))?;
                 durable::write(file, &npy::bytes(&array)).map_err(Error::into_usage)?;
             }
         }
@@ -110,10 +119,6 @@ impl Eval {
                     metrics.push((name, names, values));
                 }
             }
-        }
-        let strange = ok.iter().filter(|ok| !**ok).count() as u64;
-        if strange > 0 {
-            tell!("{} not finite", counted(strange, "row is", "rows are"));
         }
         // A file with statistics is a state of a network: one vector.
         let with_own = match is_single {
@@ -133,7 +138,10 @@ impl Eval {
         } else {
             print(&evaluated.text(&*loss)?)?
         }
-        Ok(ExitCode::SUCCESS)
+        match strange(&ok) {
+            None => Ok(ExitCode::SUCCESS),
+            Some(rows) => Err(Error::Numeric(rows)),
+        }
     }
 }
 
@@ -143,12 +151,32 @@ fn own(loss: &dyn Loss, seed: u64) -> Result<Vec<f64>> {
     start.ok_or_else(|| Error::Argument("the loss has no parameters of its own: give some with --theta".into()))
 }
 
-/// The rows of an array of shape p or n x p, and whether it is the former.
-fn rows(file: &Path, p: usize) -> Result<(Vec<f64>, bool)> {
-    let Array { shape, values } = npy::read(file)?;
+/// What is said of the rows that are not finite, if there are any: the numbers of them, neighbours as `3 to 5`.
+fn strange(ok: &[bool]) -> Option<String> {
+    let mut runs: Vec<[usize; 2]> = Vec::new();
+    for row in (0..ok.len()).filter(|row| !ok[*row]) {
+        match runs.last_mut() {
+            Some([_, last]) if *last + 1 == row => *last = row,
+            _ => runs.push([row, row]),
+        }
+    }
+    let rows = runs.iter().map(|[first, last]| last - first + 1).sum::<usize>() as u64;
+    let run =
+        |&[first, last]: &[usize; 2]| if first == last { first.to_string() } else { format!("{first} to {last}") };
+    let mut list: Vec<String> = runs.iter().take(MOST_RUNS).map(run).collect();
+    let more = runs.iter().skip(MOST_RUNS).map(|[first, last]| last - first + 1).sum::<usize>();
+    if more > 0 {
+        list.push(format!("and {more} more"));
+    }
+    (rows > 0).then(|| format!("{} not finite: {}", counted(rows, "row is", "rows are"), list.join(", ")))
+}
+
+/// The rows of an array of shape p or n x p.
+fn rows(file: &Path, p: usize) -> Result<Vec<f64>> {
+    let Wide { shape, values, .. } = npy::widened(file)?;
     match shape[..] {
-        [length] if length == p => Ok((values.to_f64(), true)),
-        [n, length] if length == p && n > 0 => Ok((values.to_f64(), false)),
+        [length] if length == p => Ok(values),
+        [n, length] if length == p && n > 0 => Ok(values),
         _ => Err(Error::Config {
             path: file.to_owned(),
             text: format!("an array of shape {shape:?}; the loss has {p} parameters: wants ({p},) or (n, {p})"),
@@ -160,20 +188,25 @@ fn rows(file: &Path, p: usize) -> Result<(Vec<f64>, bool)> {
 fn repeated(values: Vec<f64>, length: usize, file: &Path) -> Result<Vec<f64>> {
     match values.len() {
         count if count == length => Ok(values),
-        count if length.is_multiple_of(count) => Ok(values.repeat(length / count)),
+        count if length.is_multiple_of(count) => {
+            let all = memory::collected(length, values.iter().copied().cycle());
+            all.map_err(|shortage| Error::Config { path: file.to_owned(), text: format!("a copy a row {shortage}") })
+        }
         count => Err(Error::Config { path: file.to_owned(), text: format!("{count} values for {length} of theta") }),
     }
 }
 
 /// Sample numbers.
 fn ids(file: &Path) -> Result<Vec<u64>> {
-    let Array { shape, values } = npy::read(file)?;
+    let Wide { shape, values, is_real } = npy::widened(file)?;
     let wrong = |text: String| Error::Config { path: file.to_owned(), text };
-    if shape.len() != 1 || matches!(values, Values::F32(_) | Values::F64(_)) {
-        return Err(wrong(format!("an array of shape {shape:?} of {}: wants whole numbers in a row", values.descr())));
+    if shape.len() != 1 || is_real {
+        let of = if is_real { "reals" } else { "whole numbers" };
+        return Err(wrong(format!("an array of shape {shape:?} of {of}: wants whole numbers in a row")));
     }
     let id = |x: f64| if x >= 0.0 { Ok(x as u64) } else { Err(wrong(format!("sample {x}: samples count from 0"))) };
-    values.to_f64().into_iter().map(id).collect()
+    // In the memory of the values: both are of eight bytes.
+    values.into_iter().map(id).collect()
 }
 
 impl Evaluated {

@@ -10,7 +10,7 @@ use mountainpass::persistence::Barcode;
 use mountainpass::persistence::of_graph::{Wanted, canonical};
 use mountainpass::pool::Pool;
 use mountainpass::report::number::{counted, short};
-use mountainpass::{Error, Result};
+use mountainpass::{Error, Result, memory};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -82,6 +82,10 @@ impl Command {
         let read = |path: &PathBuf| npy::read(path);
         let (values, edges) = (read(&self.values)?, read(&self.edges)?);
         let own = self.edge_values.as_ref().map(read).transpose()?;
+        let work = Graph::work(values.values.len(), edges.values.len() / 2);
+        memory::afford(Some(work)).map_err(|shortage| {
+            Error::Argument(format!("{} on {}: the barcode {shortage}", self.values.display(), self.edges.display()))
+        })?;
         let begun = Instant::now();
         let graph = Graph::of_arrays(values, edges, own, self.questions.superlevel)?;
         let (n, m) = (graph.vertices() as u64, graph.edges().len() as u64);

@@ -8,7 +8,7 @@ use mountainpass::morse::grid::{Construction, Grid};
 use mountainpass::npy::{self, Array};
 use mountainpass::persistence::of_grid::{Wanted, canonical};
 use mountainpass::persistence::pairs::barcode_with_cycles;
-use mountainpass::{Error, Result};
+use mountainpass::{Error, Result, memory};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -69,6 +69,8 @@ impl Command {
         };
         let pool = self.threads.pool()?;
         let array = npy::read(&self.file)?;
+        let work = Grid::work(&array, self.max_degree == Some(0));
+        memory::afford(Some(work)).map_err(|shortage| in_file(Error::Argument(format!("its barcode {shortage}"))))?;
         let begun = Instant::now();
         let grid = match (self.max_degree, construction) {
             (Some(0), Construction::Vertex) => Grid::of_components(array, &self.periodic, self.superlevel),

@@ -90,8 +90,11 @@ impl Sampled {
     }
 }
 
-/// SHA-256 over the bytes of some files.
+/// SHA-256 over the bytes of some files; none where one of them was a pipe, which cannot be read twice.
 fn hash(files: &[PathBuf]) -> Result<String> {
+    if !files.iter().all(|file| file.is_file()) {
+        return Ok(String::new());
+    }
     let mut digest = Sha256::new();
     for file in files {
         let mut reader = std::fs::File::open(file).map_err(|e| Error::io(file, e).into_usage())?;

@@ -8,14 +8,15 @@ use mountainpass::loss::{Batch, Isolation, Loss};
 use mountainpass::pool::Pool;
 use mountainpass::report::OWN_STATISTICS;
 use mountainpass::run::Cancel;
-use mountainpass::{Error, Result};
+use mountainpass::{Error, Result, memory};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a file holds.
 struct Read {
     name: String,
-    rows: Vec<Vec<f64>>,
+    /// One after the other.
+    rows: Vec<f64>,
     /// Whether it has an axis for them.
     has_axis: bool,
 }
@@ -91,8 +92,10 @@ pub fn give(config: &mut Config, loss: &dyn Loss) -> Result<Statistics> {
     let (read, statistics) = read(&files, config, loss)?;
     for Read { name, rows, has_axis } in read {
         let name_of = |i| if has_axis { format!("{name} row {i}") } else { name.clone() };
-        let points = rows.into_iter().enumerate();
-        given.extend(points.map(|(i, theta)| Given { name: name_of(i), theta, ..Given::default() }));
+        for (i, theta) in rows.chunks_exact(loss.info().params).enumerate() {
+            let theta = memory::copied(theta).map_err(|shortage| wrong(&name, shortage.to_string()))?;
+            given.push(Given { name: name_of(i), theta, ..Given::default() });
+        }
     }
     config.give(given)?;
     Ok(statistics)
@@ -102,8 +105,9 @@ pub fn give(config: &mut Config, loss: &dyn Loss) -> Result<Statistics> {
 /// that go with each.
 pub fn rows(file: &Path, config: &Config, loss: &dyn Loss) -> Result<(Vec<f64>, bool, Statistics)> {
     let (read, statistics) = read(&[(file.display().to_string(), file.to_owned())], config, loss)?;
-    let has_axis = read.iter().any(|read| read.has_axis);
-    Ok((read.into_iter().flat_map(|read| read.rows).flatten().collect(), !has_axis, statistics))
+    // One file was asked for.
+    let (rows, has_axis) = read.into_iter().next().map_or((Vec::new(), false), |read| (read.rows, read.has_axis));
+    Ok((rows, !has_axis, statistics))
 }
 
 /// The files that a pattern names, sorted, with their names relative to the configuration's folder.
@@ -149,10 +153,11 @@ fn read(files: &[(String, PathBuf)], config: &Config, loss: &dyn Loss) -> Result
         agree(&checkpoints, model.as_ref())?;
     }
     let (mut read, mut own) = (Vec::new(), Vec::new());
-    for (checkpoint, (name, _)) in checkpoints.iter().zip(files) {
+    for (checkpoint, (name, _)) in checkpoints.into_iter().zip(files) {
+        let statistics = checkpoint.statistics();
         let found = checkpoint.theta(&parameters, params, model.as_ref()).map_err(|text| wrong(name, text));
         let (rows, has_axis) = found?;
-        own.resize(own.len() + rows.len(), checkpoint.statistics());
+        own.resize(own.len() + rows.len() / params, statistics);
         read.push(Read { name: name.clone(), rows, has_axis });
     }
     let file = config.loss.model.as_ref().map(PathBuf::from).filter(|_| !is_frozen);

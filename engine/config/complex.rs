@@ -106,9 +106,9 @@ fn simplify(complex: &mut Section) -> Result<f64> {
 
 /// One point from a .npy file: p numbers, or one row of them.
 fn point(file: &Path) -> Result<Vec<f64>> {
-    let array = npy::read(file)?;
+    let array = npy::widened(file)?;
     match array.shape[..] {
-        [_] | [1, _] => Ok(array.values.to_f64()),
+        [_] | [1, _] => Ok(array.values),
         _ => {
             let text = format!("has shape {:?}: one point is needed, p numbers", array.shape);
             Err(Error::Config { path: file.to_owned(), text })

@@ -78,9 +78,7 @@ impl CloudPlan {
                 points.max(1) - 1
             ));
         }
-        // Points twice and their squares; edges twice, sorted; values, keys, labels.
-        let bytes = points as u128 * (24 * p as u128 + 24 * k as u128 + 64);
-        fits(u64::try_from(bytes).unwrap_or(u64::MAX), &format!("points: a cloud of {points} points in {p} dimensions"))
+        fits(Cloud::work(self.points, p, k), &format!("points: a cloud of {points} points in {p} dimensions"))
     }
 
     fn neighbours(&self, p: usize) -> usize {

@@ -119,11 +119,6 @@ pub(super) fn interval(ends: [f64; 2]) -> String {
 
 /// Refuses what needs more memory than there is, instead of being killed for it half-way.
 pub(super) fn fits(bytes: u64, what: &str) -> Result<()> {
-    use crate::memory::{available, gib};
-    let there = available();
-    if bytes <= there {
-        return Ok(());
-    }
-    let (needed, there) = (gib(bytes), gib(there));
-    Err(Error::Argument(format!("[complex] {what} needs {needed} of memory, but {there} are free: take fewer")))
+    let short = |shortage| Error::Argument(format!("[complex] {what} {shortage}: take fewer"));
+    crate::memory::afford(Some(bytes)).map_err(short)
 }

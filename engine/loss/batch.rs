@@ -7,6 +7,7 @@ use super::foreign::{self, Output};
 use super::loss::{Batch, Info};
 use super::plugin::Handle;
 use crate::error::{Error, Result};
+use crate::memory::{self, Shortage};
 use mountainpass_sdk::Scalar;
 use mountainpass_sdk::abi::{self, Status, status};
 use std::ops::Range;
@@ -72,13 +73,14 @@ pub(super) struct Buffers<T> {
 }
 
 /// Rounds to the backend's element type; f64 travels as it is.
-pub(super) fn input<'a, T: Scalar>(values: &'a [f64], room: &'a mut Vec<T>) -> &'a [T] {
+pub(super) fn input<'a, T: Scalar>(values: &'a [f64], room: &'a mut Vec<T>) -> std::result::Result<&'a [T], Shortage> {
     if T::DTYPE == abi::dtype::F64 {
-        return bytemuck::cast_slice(values);
+        return Ok(bytemuck::cast_slice(values));
     }
     room.clear();
+    memory::reserve(room, values.len())?;
     room.extend(values.iter().map(|&value| T::from_f64(value)));
-    room
+    Ok(room)
 }
 
 /// Widens into the engine's memory; the first entry that is not finite, if any.
@@ -122,12 +124,15 @@ impl<T: Scalar> Buffers<T> {
         let (n, total) = (rows.len(), batch.loss.len());
         let cells = rows.start * p..rows.end * p;
         let nan = T::from_f64(f64::NAN);
-        let theta = input(&batch.theta[cells.clone()], &mut self.theta);
+        let plugin = &handle.plugin;
+        let short = |shortage| Fault::Failed(plugin.short("eval", shortage));
+        let theta = input(&batch.theta[cells.clone()], &mut self.theta).map_err(short)?;
         let dir = batch.hvp.as_ref().map(|(dir, _)| input(&dir[cells.clone()], &mut self.dir));
+        let dir = dir.transpose().map_err(short)?;
         let given = |values: &[T]| foreign::view(values.as_ptr().cast_mut().cast(), n, p, T::DTYPE);
         let wanted = |out: &mut Output<T>, yes: bool| match yes {
-            true => foreign::view(out.open(n * p, nan).cast(), n, p, T::DTYPE),
-            false => abi::View::NONE,
+            true => out.open(n * p, nan).map(|room| foreign::view(room.cast(), n, p, T::DTYPE)).map_err(short),
+            false => Ok(abi::View::NONE),
         };
         let call = abi::Eval {
             struct_size: abi::Eval::SIZE,
@@ -135,15 +140,14 @@ impl<T: Scalar> Buffers<T> {
             ids: batch.ids.map_or(abi::View::NONE, |ids| {
                 foreign::view(ids.as_ptr().cast_mut().cast(), 1, ids.len(), abi::dtype::U64)
             }),
-            loss: self.loss.open(n, f64::NAN),
-            grad: wanted(&mut self.grad, batch.grad.is_some()),
+            loss: self.loss.open(n, f64::NAN).map_err(short)?,
+            grad: wanted(&mut self.grad, batch.grad.is_some())?,
             dir: dir.map_or(abi::View::NONE, given),
-            hvp: wanted(&mut self.hvp, dir.is_some()),
-            row_status: self.status.open(n, status::OK),
+            hvp: wanted(&mut self.hvp, dir.is_some())?,
+            row_status: self.status.open(n, status::OK).map_err(short)?,
             cancel: std::ptr::from_ref(batch.cancel.flag()).cast(),
             ..abi::Eval::zeroed()
         };
-        let plugin = &handle.plugin;
         // SAFETY: a live handle, one call at a time; every view covers n x p elements and outlives the call.
         let answer = plugin.call("eval", |err| unsafe { (plugin.eval)(handle.raw, &raw const call, err) });
         // Canaries first: an overrun is worth knowing of a call that failed, too.

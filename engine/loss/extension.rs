@@ -7,6 +7,7 @@ use super::foreign::{self, Output};
 use super::loss::{Bounds, Identity, Parameter, Split, Symmetry, SymmetryKind};
 use super::plugin::{Handle, Plugin};
 use crate::error::{Error, Result};
+use crate::memory;
 use mountainpass_sdk::Scalar;
 use mountainpass_sdk::abi::{self, ext, status};
 use std::ffi::{CStr, c_char};
@@ -68,13 +69,14 @@ impl Extensions {
     pub fn start(&self, loss: &Handle, p: usize, seed: u64) -> Result<Option<Vec<f64>>> {
         let Some(start) = self.start.and_then(|ext| ext.start) else { return Ok(None) };
         let mut theta = Output::new(-2.468e-29);
-        let room = theta.open(p, f64::NAN);
+        let room = theta.open(p, f64::NAN).map_err(|shortage| loss.plugin.short("start", shortage))?;
         // SAFETY: a live handle; `room` holds p values.
         match loss.plugin.call("start", |err| unsafe { start(loss.raw, seed, room, err) }) {
             Err(Error::Refused { code: status::UNSUPPORTED, .. }) => return Ok(None),
             answer => answer?,
         }
-        theta.close("theta").map(|theta| Some(theta.to_vec())).map_err(|text| loss.plugin.broken("start", text))
+        let theta = theta.close("theta").map_err(|text| loss.plugin.broken("start", text))?;
+        memory::copied(theta).map(Some).map_err(|shortage| loss.plugin.short("start", shortage))
     }
 
     /// The box of a bounded function.
@@ -119,7 +121,7 @@ impl Extensions {
             return Ok(Vec::new());
         };
         let mut values = Output::new(-2.468e-29);
-        let room = values.open(n * count, f64::NAN);
+        let room = values.open(n * count, f64::NAN).map_err(|shortage| loss.plugin.short("metrics", shortage))?;
         let view = foreign::view(theta.as_ptr().cast_mut().cast(), n, p, T::DTYPE);
         // SAFETY: a live handle, one call at a time; theta is n x p, `room` holds n x count values.
         loss.plugin.call("metrics", |err| unsafe { eval(loss.raw, code(split), &raw const view, room, err) })?;

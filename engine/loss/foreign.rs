@@ -3,6 +3,7 @@
 //! Everything here is copied before it is looked at, so no reference into a plugin's memory leaves this file. Faults
 //! come back as the end of a sentence; the caller knows the backend and the slot.
 
+use crate::memory::{self, Shortage};
 use mountainpass_sdk::abi;
 use std::ffi::{c_char, c_void};
 
@@ -85,12 +86,13 @@ impl<T: Copy + PartialEq> Output<T> {
     }
 
     /// Room for `n` values, each of them `preset`. Allocates only when it never was this large.
-    pub fn open(&mut self, n: usize, preset: T) -> *mut T {
+    pub fn open(&mut self, n: usize, preset: T) -> Result<*mut T, Shortage> {
         self.memory.clear();
+        memory::reserve(&mut self.memory, n.saturating_add(2 * GUARD))?;
         self.memory.resize(GUARD, self.canary);
         self.memory.resize(GUARD + n, preset);
         self.memory.resize(GUARD + n + GUARD, self.canary);
-        self.memory[GUARD..].as_mut_ptr()
+        Ok(self.memory[GUARD..].as_mut_ptr())
     }
 
     /// What was written, or which end was overrun.
@@ -146,12 +148,12 @@ mod tests {
         let mut output = Output::new(7_i32);
         for (place, sentence) in [(-1, "wrote before the start of loss"), (3, "wrote past the end of loss (3 values)")]
         {
-            let start = output.open(3, 0);
+            let start = output.open(3, 0).unwrap();
             // SAFETY: one element beside the values lies inside the guard.
             unsafe { start.wrapping_offset(place).write(1) };
             assert_eq!(output.close("loss").unwrap_err(), sentence);
         }
-        output.open(3, 0);
+        output.open(3, 0).unwrap();
         assert_eq!(output.close("loss").unwrap(), [0, 0, 0]);
     }
 }

@@ -15,7 +15,7 @@ use super::host::{Host, Log};
 use super::loss::{Batch, Bounds, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry};
 use super::request::{OpenRequest, RawRequest};
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::memory::{self, Shortage};
 use crate::pool::Pool;
 use mountainpass_sdk::Caps;
 use mountainpass_sdk::abi::{self, Status, status};
@@ -104,6 +104,11 @@ impl Plugin {
     /// Something that makes sense, but not with this backend.
     fn unsupported(&self, text: impl Into<String>) -> Error {
         Error::Unsupported { backend: self.title(), text: text.into() }
+    }
+
+    /// There is no memory for what a slot takes or gives.
+    pub fn short(&self, slot: &'static str, shortage: Shortage) -> Error {
+        Error::Refused { backend: self.title(), slot, code: status::MEMORY, text: shortage.to_string() }
     }
 
     /// Calls a slot that answers with a status.
@@ -294,9 +299,16 @@ impl Loss for PluginLoss {
         let step = if most == 0 { theta.len().max(p) } else { most * p };
         let mut values = Vec::new();
         for theta in theta.chunks(step) {
+            let short = |shortage| self.handle.plugin.short("metrics", shortage);
             values.extend(match &mut self.rows {
-                Rows::F32(rows) => self.extensions.metrics(&self.handle, split, p, input(theta, &mut rows.theta))?,
-                Rows::F64(rows) => self.extensions.metrics(&self.handle, split, p, input(theta, &mut rows.theta))?,
+                Rows::F32(rows) => {
+                    let theta = input(theta, &mut rows.theta).map_err(short)?;
+                    self.extensions.metrics(&self.handle, split, p, theta)?
+                }
+                Rows::F64(rows) => {
+                    let theta = input(theta, &mut rows.theta).map_err(short)?;
+                    self.extensions.metrics(&self.handle, split, p, theta)?
+                }
             });
         }
         Ok(values)
@@ -320,7 +332,7 @@ pub(super) fn afford(backend: &str, params: u64) -> Result<()> {
         gradient => {
             let gradient = gradient.map_or_else(|| "more than can be counted".into(), memory::gib);
             let (backend, memory) = (backend.to_owned(), memory::gib(memory));
-            let text = format!("one gradient of {params} parameters takes {gradient}, and this machine has {memory}");
+            let text = format!("one gradient of {params} parameters takes {gradient}, and there are {memory}");
             Err(Error::Unsupported { backend, text })
         }
     }

@@ -53,21 +53,24 @@ impl Cloud {
     /// Takes an array of shape (n, d), or (n) for points on a line. Refuses an empty one, and coordinates that are not
     /// finite or greater than 1e150.
     pub fn of_array(array: &Array) -> Result<Cloud> {
-        let (n, d) = match array.shape[..] {
+        Cloud::new(&array.shape, array.values.to_f64())
+    }
+
+    /// The same of coordinates in C order.
+    pub fn new(shape: &[usize], coordinates: Vec<f64>) -> Result<Cloud> {
+        let (n, d) = match *shape {
             [n] => (n, 1),
             [n, d] => (n, d),
             _ => {
-                let shape = &array.shape;
                 return Err(Error::Argument(format!("the points have shape {shape:?}: a point a row is needed")));
             }
         };
         if n == 0 || d == 0 {
-            return Err(Error::Argument(format!("the points have shape {:?}: there are none", array.shape)));
+            return Err(Error::Argument(format!("the points have shape {shape:?}: there are none")));
         }
         if u32::try_from(n).is_err() {
             return Err(Error::Argument(format!("there are {n} points: fewer than 2^32 are supported")));
         }
-        let coordinates = array.values.to_f64();
         match coordinates.iter().position(|x| x.is_nan() || x.abs() > GREATEST) {
             Some(i) => Err(Error::Argument(format!(
                 "coordinate {} of point {} is {}: finite numbers up to {GREATEST:e} are needed",
@@ -77,6 +80,13 @@ impl Cloud {
             ))),
             None => Ok(Cloud { coordinates, n, d }),
         }
+    }
+
+    /// The bytes that `n` points of `d` dimensions and their `k` neighbours take: points twice and their squares; edges
+    /// twice, sorted; values, keys, labels.
+    pub fn work(n: usize, d: usize, k: usize) -> u64 {
+        let bytes = n as u128 * (24 * d as u128 + 24 * k as u128 + 64);
+        u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
     /// n, the number of points.

@@ -97,6 +97,12 @@ impl Graph {
         Ok(graph)
     }
 
+    /// The bytes that a graph of `n` vertices and `m` edges takes with its forest at the least, beside the arrays that it
+    /// is made of.
+    pub fn work(n: usize, m: usize) -> u64 {
+        (n as u64).saturating_mul(26).saturating_add((m as u64).saturating_mul(8))
+    }
+
     /// The same from arrays as files hold them: values of shape (n), edges (m, 2), own values (m).
     pub fn of_arrays(values: Array, edges: Array, own: Option<Array>, superlevel: bool) -> Result<Graph> {
         let ends = ends(&edges, values.values.len())?;

@@ -159,6 +159,15 @@ impl Grid {
         }
     }
 
+    /// The bytes that the barcode of an array takes at the least, beside the array itself: keys of four bytes where its
+    /// numbers have fewer, a label for every sample, and for more than components of several axes its star.
+    pub fn work(array: &Array, only_components: bool) -> u64 {
+        let narrow = matches!(array.values, Values::I8(_) | Values::U8(_) | Values::I16(_) | Values::U16(_));
+        let keys = if narrow { 4 } else { 0 };
+        let star = if only_components || array.shape.len() < 2 { 0 } else { 4 };
+        (array.values.len() as u64).saturating_mul(keys + 4 + star)
+    }
+
     /// The same of up to [`MOST_AXES_OF_COMPONENTS`] axes, for who asks for degree 0 alone; samples are vertices.
     pub fn of_components(array: Array, periodic: &[usize], superlevel: bool) -> Result<Grid> {
         Grid::read(array, periodic, Construction::Vertex, superlevel)

@@ -10,19 +10,28 @@ mod gudhi;
 use super::json::BarcodeFile;
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::persistence::Diagram;
 use std::path::Path;
+
+/// Bytes a bar: as it is read, checked and compared.
+const BAR: u64 = 160;
 
 /// Reads a barcode: `barcode.json` (or a folder with one), a GUDHI .pers or a DIPHA diagram.
 pub fn read(path: &Path) -> Result<Diagram> {
     let file = if path.is_dir() { path.join("barcode.json") } else { path.to_owned() };
-    let bytes = std::fs::read(&file).map_err(|e| Error::io(&file, e).into_usage())?;
+    let bytes = memory::contents(&file).map_err(|e| Error::io(&file, e).into_usage())?;
     parse(&bytes).map_err(|text| Error::Config { path: file, text })
 }
 
 /// Reads the bytes of such a file; the fault, if any, as one sentence.
 pub fn parse(bytes: &[u8]) -> std::result::Result<Diagram, String> {
-    if bytes.starts_with(&dipha::MAGIC.to_le_bytes()) {
+    let is_dipha = bytes.starts_with(&dipha::MAGIC.to_le_bytes());
+    // Lines, words or objects: as many bars, or fewer, with what distances make of them.
+    let each = |mark: u8| bytes.iter().filter(|byte| **byte == mark).count();
+    let bars = if is_dipha { bytes.len() / 24 } else { each(b'\n').max(each(b'{')) };
+    memory::afford((bars as u64).checked_mul(BAR)).map_err(|shortage| format!("what it holds {shortage}"))?;
+    if is_dipha {
         return dipha::parse(bytes);
     }
     let none = "is no barcode: a barcode.json, a GUDHI .pers or a DIPHA diagram is needed";

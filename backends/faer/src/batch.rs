@@ -5,9 +5,9 @@
 //! order, so bits depend on neither threads nor rows.
 
 use crate::real::Real;
-use crate::sums::{add_scaled, add_to, grow, is_finite, square_norm};
+use crate::sums::{add_scaled, add_to, is_finite, square_norm};
 use mountainpass_network::Samples;
-use mountainpass_sdk::{Cancel, Error, Host, abi::status};
+use mountainpass_sdk::{Cancel, Error, Host, abi::status, memory};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,13 @@ pub(crate) trait Mean: Send + Sync + 'static {
     type Scratch<T: Real>: Default + Send;
 
     /// Lays out the samples `ids`, or all; memory of an earlier filling is reused.
-    fn lay_out<T: Real>(&self, samples: &Samples, ids: Option<&[u64]>, host: Host<'_>, laid: &mut Self::Laid<T>);
+    fn lay_out<T: Real>(
+        &self,
+        samples: &Samples,
+        ids: Option<&[u64]>,
+        host: Host<'_>,
+        laid: &mut Self::Laid<T>,
+    ) -> Result<(), Error>;
 
     /// Makes ready for passes over `n` samples laid out.
     fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error>;
@@ -79,7 +85,7 @@ pub(crate) struct Outputs<'a, T> {
 pub(crate) struct Verdict {
     pub loss: f64,
     /// Of so many predictions so many are right.
-    pub correct: f64,
+    pub correct: usize,
     pub predictions: usize,
 }
 
@@ -237,17 +243,24 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
             let scratch = &self.scratch;
             host.for_each(partials, |partial, i, worker| {
                 let mut scratch = Self::scratch(scratch, worker);
-                grow(&mut partial.grad, if grad { p } else { 0 });
-                grow(&mut partial.hvp, if hvp { p } else { 0 });
-                let out = Outputs {
-                    grad: grad.then_some(&mut partial.grad[..]),
-                    hvp: dir.map(|dir| (dir, &mut partial.hvp[..])),
-                    add: false,
+                let mut pass = || {
+                    memory::grow(&mut partial.grad, if grad { p } else { 0 })?;
+                    memory::grow(&mut partial.hvp, if hvp { p } else { 0 })?;
+                    let out = Outputs {
+                        grad: grad.then_some(&mut partial.grad[..]),
+                        hvp: dir.map(|dir| (dir, &mut partial.hvp[..])),
+                        add: false,
+                    };
+                    let piece = Piece { laid: &part.laid, n: part.n, t: first + i };
+                    mean.pass(piece, &mut scratch, theta, out, &|| stop.asked())
                 };
-                let piece = Piece { laid: &part.laid, n: part.n, t: first + i };
-                partial.loss = stop.note(mean.pass(piece, &mut scratch, theta, out, &|| stop.asked()));
+                partial.loss = stop.note(pass());
             });
             partials.iter().for_each(|partial| sum += partial.loss);
+            if stop.stopped.load(Ordering::Relaxed) {
+                // Some have no derivatives to add, or no room for them.
+                break;
+            }
             if let Some(grad) = &mut row.grad {
                 add_in_order(grad, first > 0, partials, |partial| &partial.grad, host);
             }

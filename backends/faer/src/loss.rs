@@ -125,13 +125,13 @@ impl<T: Real, M: Mean> Workspace<T, M> {
         let Setting { host, mean, penalty, data, p } = setting;
         let part = match request.ids {
             Some(ids) => {
-                mean.lay_out(&data.train, Some(ids), host, &mut self.batch.laid);
+                mean.lay_out(&data.train, Some(ids), host, &mut self.batch.laid)?;
                 self.batch.n = ids.len();
                 &self.batch
             }
             None => {
                 if self.train.n == 0 {
-                    mean.lay_out(&data.train, None, host, &mut self.train.laid);
+                    mean.lay_out(&data.train, None, host, &mut self.train.laid)?;
                     self.train.n = data.train.n;
                 }
                 &self.train
@@ -174,7 +174,7 @@ impl<T: Real, M: Mean> Workspace<T, M> {
             Split::Test => (&mut self.test, &data.test),
         };
         if part.n == 0 {
-            mean.lay_out(samples, None, host, &mut part.laid);
+            mean.lay_out(samples, None, host, &mut part.laid)?;
             part.n = samples.n;
         }
         mean.prepare(part.n, Wanted::Verdict)?;
@@ -188,7 +188,7 @@ impl<T: Real, M: Mean> Workspace<T, M> {
             let penalty = if split == Split::Train { penalty.at(theta) } else { 0.0 };
             let found = [
                 verdict.loss * (1.0 / samples.n as f64) + penalty,
-                verdict.correct / verdict.predictions.max(1) as f64,
+                verdict.correct as f64 / verdict.predictions.max(1) as f64,
             ];
             out.copy_from_slice(&found[..each]);
         }

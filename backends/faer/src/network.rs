@@ -7,12 +7,14 @@
 use crate::batch::{Mean, Outputs, Piece, Verdict, Wanted};
 use crate::graph::{Input, Memory, Plan, Sources};
 use crate::real::Real;
-use crate::sums::{add_scaled_to, grow};
+use crate::sums::add_scaled_to;
 use mountainpass_network::graph::op::{Element, Op};
 use mountainpass_network::graph::{Graph, Id};
+use mountainpass_network::judge::{Judge, is_largest, is_on_side};
 use mountainpass_network::model::{Feature, Model};
 use mountainpass_network::problem::{Aim, Problem};
 use mountainpass_network::{DataTerm, Dataset, Feed, Layout, Samples, Targets};
+use mountainpass_sdk::memory::{self, Shortage};
 use mountainpass_sdk::{Error, Host};
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,6 +27,14 @@ const SLOTS_MAX: usize = 16;
 /// Plans that are kept, and how many of them a worker keeps the arrays of.
 const PLANS_MAX: usize = 24;
 const MEMORIES_MAX: usize = 6;
+
+const GRADIENT: Wanted = Wanted::Derivatives { grad: true, hvp: false };
+
+/// Says of which network, and of what of it, there is too much.
+pub(crate) fn short(who: &str, what: &str, shortage: Shortage) -> Error {
+    let Error { code, text } = shortage.into();
+    Error { code, text: format!("{who}: {what} {text}") }
+}
 
 /// A network with its objective and what feeds it.
 pub(crate) struct Network {
@@ -56,6 +66,7 @@ enum From {
 struct Program {
     n: usize,
     wanted: Wanted,
+    judge: Option<Judge>,
     plan: Plan,
 }
 
@@ -103,9 +114,15 @@ impl Network {
         let blocks = model.parameters().iter().map(|block_| block(block_.offset, &block_.shape)).collect();
         let is_joint = example.is_joint;
         let mut network = Network { model, term, aim, slots, chunk: None, blocks, programs: Vec::new() };
-        if !is_joint {
-            network.chunk = Some(network.fitting()?);
-        }
+        let numbers = if is_joint {
+            network.program(2, GRADIENT)?.plan.numbers()
+        } else {
+            let (chunk, numbers) = network.fitting()?;
+            network.chunk = Some(chunk);
+            numbers
+        };
+        // As f32, and as few samples as it can be run for: who asks for more is told when it is.
+        memory::afford(memory::bytes_of::<f32>(numbers)).map_err(|shortage| short(who, "a step of it", shortage))?;
         Ok(network)
     }
 
@@ -119,19 +136,19 @@ impl Network {
         self.aim == Aim::Classes || self.term == DataTerm::BinaryCrossEntropy
     }
 
-    /// The largest power of two whose arrays stay near the cache, at least 1.
-    fn fitting(&self) -> Result<usize, Error> {
-        let gradient = Wanted::Derivatives { grad: true, hvp: false };
-        let [few, more] = [2, 4].map(|n| self.program(n, gradient).map(|program| program.plan.numbers()));
+    /// The largest power of two whose arrays stay near the cache, at least 1, and how many numbers they then hold.
+    fn fitting(&self) -> Result<(usize, usize), Error> {
+        let [few, more] = [2, 4].map(|n| self.program(n, GRADIENT).map(|program| program.plan.numbers()));
         let (few, more) = (few?, more?);
         let each = (more.saturating_sub(few) / 2).max(1);
         let fixed = few.saturating_sub(2 * each);
         let count = (CHUNK_NUMBERS.saturating_sub(fixed) / each).clamp(1, CHUNK_MAX);
-        Ok(1 << count.ilog2())
+        let chunk = 1 << count.ilog2();
+        Ok((chunk, fixed.saturating_add(each.saturating_mul(chunk))))
     }
 
     fn program(&self, n: usize, wanted: Wanted) -> Result<Program, Error> {
-        let Problem { graph, losses, correct, gradient, product, .. } =
+        let Problem { graph, losses, judged, gradient, product, .. } =
             Problem::new(&*self.model, self.term, self.aim, n)?;
         let mut outputs = vec![losses];
         match wanted {
@@ -139,13 +156,24 @@ impl Network {
                 outputs.extend(gradient.into_iter().filter(|_| grad));
                 outputs.extend(product.into_iter().filter(|_| hvp));
             }
-            Wanted::Verdict => outputs.extend(correct),
+            Wanted::Verdict => outputs.extend(judged.map(|(predictions, _)| predictions)),
         }
-        Ok(Program { n, wanted, plan: Plan::new(&graph, &outputs)? })
+        Ok(Program { n, wanted, judge: judged.map(|(_, judge)| judge), plan: Plan::new(&graph, &outputs)? })
     }
 
     fn chunk(&self, n: usize) -> usize {
         self.chunk.unwrap_or(n).max(1)
+    }
+
+    /// The first sample of piece `t` of `n`, and how many there are.
+    fn samples(&self, n: usize, t: usize) -> (usize, usize) {
+        let first = t * self.chunk(n);
+        (first, self.chunk(n).min(n - first))
+    }
+
+    fn prepared(&self, count: usize, wanted: Wanted) -> Result<&Program, Error> {
+        let found = self.programs.iter().find(|program| program.n == count && program.wanted == wanted);
+        found.ok_or_else(|| Error::argument("not prepared for this many samples"))
     }
 
     /// Runs the plan of piece `t` and hands on its results.
@@ -157,10 +185,8 @@ impl Network {
         (theta, direction): (&[T], &[T]),
         stop: &dyn Fn() -> bool,
     ) -> Result<&'a Memory<T>, Error> {
-        let first = t * self.chunk(n);
-        let count = self.chunk(n).min(n - first);
-        let found = self.programs.iter().find(|program| program.n == count && program.wanted == wanted);
-        let plan = &found.ok_or_else(|| Error::argument("not prepared for this many samples"))?.plan;
+        let (first, count) = self.samples(n, t);
+        let plan = &self.prepared(count, wanted)?.plan;
         let mut inputs = [Input::Real(&[][..]); SLOTS_MAX];
         for ((input, slot), array) in inputs.iter_mut().zip(&self.slots).zip(&laid.arrays) {
             let range = first * slot.size..(first + count) * slot.size;
@@ -242,16 +268,23 @@ impl Mean for Network {
     type Laid<T: Real> = Laid<T>;
     type Scratch<T: Real> = Scratch<T>;
 
-    fn lay_out<T: Real>(&self, samples: &Samples, ids: Option<&[u64]>, host: Host<'_>, laid: &mut Laid<T>) {
+    fn lay_out<T: Real>(
+        &self,
+        samples: &Samples,
+        ids: Option<&[u64]>,
+        host: Host<'_>,
+        laid: &mut Laid<T>,
+    ) -> Result<(), Error> {
         let n = ids.map_or(samples.n, <[u64]>::len);
         let id = |i: usize| ids.map_or(i, |ids| ids[i] as usize);
         laid.arrays.resize_with(self.slots.len(), Array::default);
         for (slot, array) in self.slots.iter().zip(&mut laid.arrays) {
             match slot.element {
-                Element::Real => fill(slot, samples, id, T::from_f64, host, n, &mut array.reals),
-                Element::Index => fill(slot, samples, id, |value| value as i64, host, n, &mut array.indices),
+                Element::Real => fill(slot, samples, id, T::from_f64, host, n, &mut array.reals)?,
+                Element::Index => fill(slot, samples, id, |value| value as i64, host, n, &mut array.indices)?,
             }
         }
+        Ok(())
     }
 
     fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error> {
@@ -299,13 +332,31 @@ impl Mean for Network {
 
     fn judge<T: Real>(
         &self,
-        piece: Piece<'_, Laid<T>>,
+        Piece { laid, n, t }: Piece<'_, Laid<T>>,
         scratch: &mut Scratch<T>,
         theta: &[T],
     ) -> Result<Verdict, Error> {
-        let memory = self.run(piece, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
-        let right = memory.output(1);
-        Ok(Verdict { loss: total(memory.output(0)), correct: total(right), predictions: right.len() })
+        let memory = self.run(Piece { laid, n, t }, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
+        let (first, count) = self.samples(n, t);
+        let judge = self.prepared(count, Wanted::Verdict)?.judge;
+        // Behind the features stand labels or targets, where there are predictions to judge.
+        let aims = self.slots.last().zip(laid.arrays.last());
+        let (Some(judge), Some((Slot { size, .. }, aims))) = (judge, aims) else {
+            return Ok(Verdict { loss: total(memory.output(0)), correct: 0, predictions: 0 });
+        };
+        let (range, scores) = (first * size..(first + count) * size, memory.output(1));
+        let correct = match judge {
+            Judge::Largest { classes } => {
+                let rows = scores.chunks_exact(classes).zip(&aims.indices[range.clone()]);
+                let is_right = |(row, label): (&[T], &i64)| is_largest(row.iter().map(|x| x.to_f64()), *label as usize);
+                rows.filter(|(row, label)| is_right((row, label))).count()
+            }
+            Judge::Side { threshold } => {
+                let pairs = scores.iter().zip(&aims.reals[range.clone()]);
+                pairs.filter(|(x, target)| is_on_side(x.to_f64(), threshold, target.to_f64())).count()
+            }
+        };
+        Ok(Verdict { loss: total(memory.output(0)), correct, predictions: range.len() })
     }
 }
 
@@ -322,9 +373,9 @@ fn fill<T: Copy + Default + Send>(
     host: Host<'_>,
     n: usize,
     out: &mut Vec<T>,
-) {
+) -> Result<(), Error> {
     const BLOCK: usize = 256;
-    grow(out, n * slot.size);
+    memory::grow(out, n.saturating_mul(slot.size))?;
     let mut blocks: Vec<&mut [T]> = out[..n * slot.size].chunks_mut(BLOCK * slot.size.max(1)).collect();
     host.for_each(&mut blocks, |block, b, _| match (&slot.from, &samples.targets) {
         (From::Feed(feed), _) => feed.fill(samples, |i| id(b * BLOCK + i), Layout::Samples, &from, block),
@@ -336,4 +387,5 @@ fn fill<T: Copy + Default + Send>(
         }
         (From::Targets, None) => {}
     });
+    Ok(())
 }

@@ -2,14 +2,15 @@
 
 use crate::batch::{Mean, Penalty};
 use crate::loss::{Description, MeanLoss, State};
-use crate::network::Network;
+use crate::network::{Network, short};
 use crate::perceptron::Perceptron;
 use mountainpass_network::build::Built;
 use mountainpass_network::model::{Feature, Model, OutputKind};
 use mountainpass_network::onnx::{self, OnnxModel};
 use mountainpass_network::problem::Aim;
 use mountainpass_network::{DataTerm, Dataset, Mlp, Objective};
-use mountainpass_sdk::{Error, Host, Loss, Open, abi::log};
+use mountainpass_sdk::abi::{log, status};
+use mountainpass_sdk::{Error, Host, Loss, Open, memory};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -22,6 +23,9 @@ struct Opened {
     notes: Vec<String>,
 }
 
+/// Bytes a parameter: itself, its gradient, and the lists of its symmetries, of which each names it once.
+const PARAMETER: u64 = 48;
+
 /// Opens the loss of a request.
 pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss>, Error> {
     let Opened { who, model, kind, options, notes } = model(&mut request)?;
@@ -33,9 +37,16 @@ pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss
     }
     notes.iter().for_each(|note| host.log(log::INFO, &format!("{who}: {note}")));
     let mut data = data?;
-    let description = Description::of(model.clone(), &objective, options)?;
+    let params = model.parameters().iter().map(|block| block.shape.iter().product::<u64>()).sum::<u64>();
+    memory::afford(params.checked_mul(PARAMETER))
+        .map_err(|shortage| short(&who, &format!("what is known of {params} parameters"), shortage))?;
+    let named = |error: Error| match error.code {
+        status::MEMORY if !error.text.starts_with(&who) => Error { text: format!("{who}: it {}", error.text), ..error },
+        _ => error,
+    };
+    let description = Description::of(model.clone(), &objective, options).map_err(named)?;
     let penalty = Penalty { l2: objective.l2, ranges: objective.penalised(&*model) };
-    let network = Network::new(&who, model.clone(), objective.data, &mut data)?;
+    let network = Network::new(&who, model.clone(), objective.data, &mut data).map_err(named)?;
     let has_accuracy = network.has_accuracy();
     let rest = (penalty, objective, data, has_accuracy, description);
     match perceptron(&who, &network, objective.data, &rest.2, model.features())? {

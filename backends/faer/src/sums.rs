@@ -3,7 +3,8 @@
 use crate::real::{Real, vectorised};
 use std::ops::Range;
 
-/// Lengthens a buffer to at least `len`; what it holds is of no interest.
+/// Lengthens a buffer to at least `len`; what it holds is of no interest. For the scratch of a kernel, of a size that
+/// was asked for with the arrays of the plan.
 pub(crate) fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     if buffer.len() < len {
         buffer.resize(len, T::default());

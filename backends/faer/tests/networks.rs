@@ -186,3 +186,34 @@ fn a_slot_of_indices_is_no_slot_of_reals() {
     let spec = model.to_string();
     assert!(Loss::open_arrays(1, &spec, &[], &arrays).err().unwrap().contains("whole number"));
 }
+
+#[test]
+fn no_prediction_is_right_that_is_not_finite() {
+    // Perceptrons with labels have kernels of their own, all others the graph's.
+    for (spec, last) in [("mlp:64-6-10:relu", 10), ("cnn:8x8x1-2-10:relu", 10), ("mlp:64-6-10:tanh", 10)] {
+        for term in ["cross_entropy", "mse"] {
+            let mut loss = Loss::open(2, spec, &[("data", "digits"), ("objective", term)], None).unwrap();
+            let start = loss.start(1);
+            assert!(loss.metrics(abi::split::TRAIN, &start)[1] > 0.0);
+            for strange in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                let all = vec![strange; loss.p];
+                let mut bias = start.clone();
+                bias[loss.p - last] = strange;
+                for (theta, what) in [(all, "all"), (bias, "a bias")] {
+                    let [_, accuracy] = loss.metrics(abi::split::TRAIN, &theta);
+                    assert_eq!(accuracy, 0.0, "{spec} {term}: {what} {strange}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_binary_prediction_is_right_that_is_not_finite() {
+    let (x, y) = ([0.5, -0.5, 1.0, 2.0], [0.0, 1.0]);
+    let data = [Array::reals(c"x", &[2, 2], &x), Array::reals(c"y", &[2, 1], &y)];
+    let mut loss = Loss::open_arrays(1, "mlp:2-1:relu", &[("objective", "binary_cross_entropy")], &data).unwrap();
+    for (bias, accuracy) in [(9.0, 0.5), (-9.0, 0.5), (f64::NAN, 0.0), (f64::INFINITY, 0.0), (f64::NEG_INFINITY, 0.0)] {
+        assert_eq!(loss.metrics(abi::split::TRAIN, &[0.0, 0.0, bias])[1], accuracy, "{bias}");
+    }
+}

@@ -22,6 +22,7 @@ use crate::problem::Aim;
 pub use feed::{Feed, Layout};
 pub use input::{Channels, Input, Normalise};
 use mountainpass_sdk::Error;
+use mountainpass_sdk::memory::{self, Shortage};
 use sha2::{Digest, Sha256};
 
 /// Numbers as a file has them, one sample after the other.
@@ -74,12 +75,29 @@ impl Values {
     }
 
     /// The samples `ids`, of `size` values each.
-    fn select(&self, size: usize, ids: impl Iterator<Item = usize>) -> Values {
+    fn select(&self, size: usize, ids: impl Iterator<Item = usize> + Clone) -> Result<Values, Shortage> {
+        Ok(match self {
+            Values::Bytes(values) => Values::Bytes(gather(values, size, ids)?),
+            Values::Singles(values) => Values::Singles(gather(values, size, ids)?),
+            Values::Reals(values) => Values::Reals(gather(values, size, ids)?),
+            Values::Indices(values) => Values::Indices(gather(values, size, ids)?),
+        })
+    }
+
+    /// Whole numbers from 0 as such; `None` if one is none, or is too large.
+    fn indices(&self) -> Result<Option<Vec<u32>>, Shortage> {
+        let index = |v: f64| v as u32;
+        match self.position(|v| f64::from(index(v)) != v) {
+            None => memory::collected(self.len(), (0..self.len()).map(|i| index(self.get(i)))).map(Some),
+            Some(_) => Ok(None),
+        }
+    }
+
+    /// All as reals, which stay where they are if they are such.
+    fn reals(self) -> Result<Vec<f64>, Shortage> {
         match self {
-            Values::Bytes(values) => Values::Bytes(gather(values, size, ids)),
-            Values::Singles(values) => Values::Singles(gather(values, size, ids)),
-            Values::Reals(values) => Values::Reals(gather(values, size, ids)),
-            Values::Indices(values) => Values::Indices(gather(values, size, ids)),
+            Values::Reals(values) => Ok(values),
+            other => memory::collected(other.len(), (0..other.len()).map(|i| other.get(i))),
         }
     }
 
@@ -126,15 +144,15 @@ impl Targets {
         }
     }
 
-    fn select(&self, ids: impl Iterator<Item = usize>) -> Targets {
-        match self {
+    fn select(&self, ids: impl Iterator<Item = usize> + Clone) -> Result<Targets, Shortage> {
+        Ok(match self {
             Targets::Classes { values, per_sample } => {
-                Targets::Classes { values: gather(values, *per_sample, ids), per_sample: *per_sample }
+                Targets::Classes { values: gather(values, *per_sample, ids)?, per_sample: *per_sample }
             }
             Targets::Reals { values, per_sample } => {
-                Targets::Reals { values: gather(values, *per_sample, ids), per_sample: *per_sample }
+                Targets::Reals { values: gather(values, *per_sample, ids)?, per_sample: *per_sample }
             }
-        }
+        })
     }
 
     fn hash_into(&self, hash: &mut Sha256) {
@@ -174,15 +192,23 @@ impl Samples {
     }
 
     /// The samples `ids`, in this order.
-    pub(crate) fn select(&self, ids: impl Iterator<Item = usize> + Clone) -> Samples {
-        let inputs = self.inputs.iter().map(|v| v.select(v.len() / self.n.max(1), ids.clone())).collect();
-        let targets = self.targets.as_ref().map(|targets| targets.select(ids.clone()));
-        Samples { n: ids.count(), inputs, targets }
+    pub(crate) fn select(&self, ids: impl Iterator<Item = usize> + Clone) -> Result<Samples, Shortage> {
+        let inputs = self.inputs.iter().map(|v| v.select(v.len() / self.n.max(1), ids.clone()));
+        let inputs = inputs.collect::<Result<_, Shortage>>()?;
+        let targets = self.targets.as_ref().map(|targets| targets.select(ids.clone())).transpose()?;
+        Ok(Samples { n: ids.count(), inputs, targets })
+    }
+
+    /// No samples of the same kind.
+    fn none(&self) -> Result<Samples, Shortage> {
+        self.select(0..0)
     }
 }
 
-fn gather<T: Copy>(values: &[T], size: usize, ids: impl Iterator<Item = usize>) -> Vec<T> {
-    ids.flat_map(|id| &values[id * size..(id + 1) * size]).copied().collect()
+fn gather<T: Copy>(values: &[T], size: usize, ids: impl Iterator<Item = usize> + Clone) -> Result<Vec<T>, Shortage> {
+    let mut all = memory::room(ids.clone().count().saturating_mul(size))?;
+    ids.for_each(|id| all.extend_from_slice(&values[id * size..(id + 1) * size]));
+    Ok(all)
 }
 
 /// Train and test samples; `test` may be empty.
@@ -202,11 +228,17 @@ pub struct Dataset {
 
 impl Dataset {
     /// A data set of one input, `x`.
-    fn of_one(name: String, shape: &[usize], divisor: f64, train: Samples, test: Option<Samples>) -> Dataset {
+    fn of_one(
+        name: String,
+        shape: &[usize],
+        divisor: f64,
+        train: Samples,
+        test: Option<Samples>,
+    ) -> Result<Dataset, Shortage> {
         let normalise = Normalise::by(divisor);
         let input = Input { name: "x".into(), shape: shape.to_vec(), channels: None, normalise };
-        let test = test.unwrap_or_else(|| train.select(0..0));
-        Dataset { name, inputs: vec![input], train, test, choices: String::new() }
+        let test = test.map_or_else(|| train.none(), Ok)?;
+        Ok(Dataset { name, inputs: vec![input], train, test, choices: String::new() })
     }
 
     fn splits(&self) -> [(&'static str, &Samples); 2] {
@@ -230,7 +262,7 @@ impl Dataset {
                     i / per_sample
                 ))),
             };
-            let values = values.iter().enumerate().map(class).collect::<Result<Vec<u32>, Error>>()?;
+            let values = memory::try_collected(values.len(), values.iter().enumerate().map(class))?;
             samples.targets = Some(Targets::Classes { values, per_sample });
         }
         Ok(())
@@ -359,7 +391,7 @@ mod tests {
             changed(|set| set.inputs[0].channels = Some(Channels::First)),
             changed(|set| set.inputs[0].channels = Some(Channels::Last)),
             changed(|set| set.train.targets = None),
-            changed(|set| set.test = set.train.select(0..0)),
+            changed(|set| set.test = set.train.none().unwrap()),
         ];
         let distinct: std::collections::BTreeSet<&String> = hashes.iter().collect();
         assert_eq!(distinct.len(), hashes.len());

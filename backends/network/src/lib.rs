@@ -8,6 +8,7 @@ pub mod checkpoint;
 mod data;
 pub mod graph;
 pub mod invariance;
+pub mod judge;
 mod mlp;
 pub mod model;
 mod objective;

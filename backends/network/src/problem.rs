@@ -4,8 +4,9 @@
 //! divides by the number of all samples. The penalty is no part of it: it needs no network.
 
 use crate::DataTerm;
-use crate::graph::op::{Binary, Element, Op, Unary};
+use crate::graph::op::{Element, Op, Unary};
 use crate::graph::{Graph, Id};
+use crate::judge::Judge;
 use crate::model::{Model, Network, OutputKind};
 use mountainpass_sdk::{Error, Parameter};
 
@@ -26,9 +27,8 @@ pub struct Problem {
     pub graph: Graph,
     /// Data term of every sample, `[n, 1]`; of a model that computes its own mean, n times that, one number.
     pub losses: Id,
-    /// 1 for every prediction that is right, else 0: for a label, where the largest output, the first of equals, is its
-    /// own; for a number under binary cross-entropy, where both are on one side of 1/2. `None` for other numbers.
-    pub correct: Option<Id>,
+    /// The predictions and how they are judged; `None` for numbers that are only near or far.
+    pub judged: Option<(Id, Judge)>,
     /// The gradient of the sum of the losses, block after block of the parameters, in their shapes.
     pub gradient: Vec<Id>,
     /// The Hessian of that sum times the direction, likewise.
@@ -42,7 +42,7 @@ impl Problem {
     pub fn new(model: &dyn Model, term: DataTerm, aim: Aim, n: usize) -> Result<Problem, Error> {
         let Network { mut graph, output, kind, is_joint } = model.network(n)?;
         let slot = model.features().len();
-        let (losses, correct) = match aim {
+        let (losses, judged) = match aim {
             Aim::Classes => classified(&mut graph, (output, kind), term, slot, n)?,
             Aim::Numbers => fitted(&mut graph, (output, kind), term, slot, n)?,
             Aim::Nothing => (own(&mut graph, output, n)?, None),
@@ -56,7 +56,7 @@ impl Problem {
         let gradient = or_zeros(&mut graph, &blocks, &found)?;
         let rates = graph.rates(&gradient)?;
         let product = or_zeros(&mut graph, &blocks, &rates)?;
-        Ok(Problem { graph, losses, correct, gradient, product, is_joint })
+        Ok(Problem { graph, losses, judged, gradient, product, is_joint })
     }
 }
 
@@ -83,7 +83,7 @@ fn classified(
     term: DataTerm,
     slot: usize,
     n: usize,
-) -> Result<(Id, Option<Id>), Error> {
+) -> Result<(Id, Option<(Id, Judge)>), Error> {
     let shape = graph.shape(output).to_vec();
     let (Some(&classes), true) = (shape.last(), shape.len() >= 2 && shape[0] == n) else {
         return Err(Error::argument(format!("the output has shape {shape:?}, expected samples first, scores last")));
@@ -106,8 +106,7 @@ fn classified(
     // The loss of a sample of several places is their mean.
     let rows = graph.reshape(losses, vec![n, each])?;
     let losses = graph.mean(rows, &[1])?;
-    let correct = correct(graph, z, hot)?;
-    Ok((losses, Some(correct)))
+    Ok((losses, Some((z, Judge::Largest { classes }))))
 }
 
 /// Losses against numbers.
@@ -117,7 +116,7 @@ fn fitted(
     term: DataTerm,
     slot: usize,
     n: usize,
-) -> Result<(Id, Option<Id>), Error> {
+) -> Result<(Id, Option<(Id, Judge)>), Error> {
     let each = graph.shape(output).iter().product::<usize>() / n;
     let z = graph.reshape(output, vec![n, each])?;
     let t = graph.input(slot, vec![n, each], Element::Real)?;
@@ -142,13 +141,7 @@ fn fitted(
         (graph.sub(all, own)?, 0.0)
     };
     let losses = graph.sum(losses, &[1])?;
-    let mut above = |x: Id, threshold: f64| {
-        let shifted = graph.shift(x, -threshold)?;
-        graph.unary(Unary::Step, shifted)
-    };
-    let (said, meant) = (above(z, threshold)?, above(t, 0.5)?);
-    let correct = graph.binary(Binary::Equal, said, meant)?;
-    Ok((losses, Some(correct)))
+    Ok((losses, Some((z, Judge::Side { threshold }))))
 }
 
 /// The sums over rows of (z - t)^2.
@@ -156,22 +149,6 @@ fn squares(graph: &mut Graph, z: Id, t: Id) -> Result<Id, Error> {
     let residual = graph.sub(z, t)?;
     let square = graph.mul(residual, residual)?;
     graph.sum(square, &[1])
-}
-
-/// 1 for every row of z that is largest where `hot` is 1; of equals the first counts.
-fn correct(graph: &mut Graph, z: Id, hot: Id) -> Result<Id, Error> {
-    let &[rows, classes] = graph.shape(z) else { return Err(Error::argument("scores want 2 axes")) };
-    let largest = graph.push(Op::Largest(vec![1]), &[z])?;
-    let is_largest = graph.binary(Binary::Equal, z, largest)?;
-    // Earlier places weigh more: the first of equals has the largest weight.
-    let weights = (0..classes).map(|c| (classes - c) as f64).collect();
-    let weights = graph.constant(vec![1, classes], crate::graph::op::Values::Real(weights))?;
-    let weighted = graph.mul(is_largest, weights)?;
-    let first = graph.push(Op::Largest(vec![1]), &[weighted])?;
-    let own = graph.mul(weighted, hot)?;
-    let own = graph.sum(own, &[1])?;
-    let equal = graph.binary(Binary::Equal, own, first)?;
-    graph.reshape(equal, vec![rows])
 }
 
 #[cfg(test)]
@@ -266,16 +243,5 @@ mod tests {
         let sum: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a + b).collect();
         // Sums of the same terms in another order.
         assert!(of(&whole).iter().zip(&sum).all(|(a, b)| (a - b).abs() < 1e-13 * (1.0 + a.abs())));
-    }
-
-    #[test]
-    fn of_equal_scores_the_first_is_the_answer() {
-        let mut graph = Graph::new();
-        let z = graph.constant(vec![4, 3], Values::Real(vec![1., 1., 0., 1., 1., 0., 0., 2., 1., 0., 2., 1.])).unwrap();
-        let labels = graph.constant(vec![4], Values::Index(vec![0, 1, 1, 2])).unwrap();
-        let hot = graph.push(Op::OneHot { classes: 3 }, &[labels]).unwrap();
-        let right = correct(&mut graph, z, hot).unwrap();
-        let values = evaluate(&graph, Sources::default(), &[right]).unwrap();
-        assert_eq!(values, [Values::Real(vec![1.0, 0.0, 1.0, 0.0])]);
     }
 }

@@ -11,6 +11,7 @@ mod batch;
 mod handle;
 mod host;
 mod loss;
+pub mod memory;
 pub mod npy;
 mod request;
 mod table;

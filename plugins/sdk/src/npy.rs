@@ -1,10 +1,18 @@
 //! Arrays as NumPy's .npy files hold them: read whole into C order, written in C order.
 //!
 //! Versions 1 to 3 of the format, C and Fortran order, either byte order, booleans, integers and floats of 32 and 64
-//! bits. Everything else (objects, records, texts, half floats, complex numbers) is refused by name. Sizes are checked
-//! against the file's length before anything is allocated, so a header cannot ask for more memory than the file fills.
-//! It stands in this crate because engine and backends both read such files, and this is the one they share.
+//! bits. Everything else (objects, records, texts, half floats, complex numbers) is refused by name. A file is as long as
+//! its header says, no more and no less; that is looked at before anything is allocated where the length is known.
+//! Numbers go block by block to where they stay, so that reading takes no memory beside the array's. It stands in this
+//! crate because engine and backends both read such files, and this is the one they share.
 //! Format: NumPy Enhancement Proposal 1 and numpy.lib.format.
+
+mod source;
+
+use crate::memory::{self, Shortage};
+use source::Source;
+use std::fmt;
+use std::io::{self, Read};
 
 /// An n-dimensional array in C order.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,10 +30,18 @@ macro_rules! element_types {
         #[derive(Clone, Debug, PartialEq)]
         pub enum Values { $($variant(Vec<$type>)),* }
 
+        /// NumPy's names of the element types.
+        const KNOWN: &[&str] = &[$($descr),*];
+
         impl Values {
             /// The number of elements.
             pub fn len(&self) -> usize {
                 match self { $(Values::$variant(values) => values.len()),* }
+            }
+
+            /// Element `i` as f64: exact for floats and for integers up to 2^53.
+            pub fn get(&self, i: usize) -> f64 {
+                match self { $(Values::$variant(values) => values[i] as f64),* }
             }
 
             /// NumPy's name of the element type, without its byte order: "f8", "i4".
@@ -35,26 +51,26 @@ macro_rules! element_types {
 
             /// The elements of the type `descr` in little- or big-endian bytes; `None` if there is no such type. A rest
             /// that fills no element is left out.
-            pub fn of_bytes(descr: &str, bytes: &[u8], big: bool) -> Option<Values> {
-                match descr {
+            pub fn of_bytes(descr: &str, bytes: &[u8], big: bool) -> Result<Option<Values>, Shortage> {
+                Ok(match descr {
                     $($descr => {
-                        let read = |bytes: &[u8]| {
-                            let bytes = bytes.try_into().unwrap_or_default(); // Chunks of exactly this size.
-                            if big { $type::from_be_bytes(bytes) } else { $type::from_le_bytes(bytes) }
-                        };
-                        Some(Values::$variant(bytes.chunks_exact(size_of::<$type>()).map(read).collect()))
+                        let (count, chunks) = (bytes.len() / $type::WIDTH, bytes.chunks_exact($type::WIDTH));
+                        Some(Values::$variant(memory::collected(count, chunks.map(|chunk| $type::of(chunk, big)))?))
                     })*
                     _ => None,
+                })
+            }
+
+            /// The elements that a file holds behind its header, in their own type.
+            fn read(file: &mut Source<impl Read>, header: &Header) -> Result<Values, Fault> {
+                match header.element() {
+                    $($descr => file.elements(header, |x: $type| x).map(Values::$variant),)*
+                    _ => Err(header.strange()),
                 }
             }
 
             fn write(&self, to: &mut Vec<u8>) {
                 match self { $(Values::$variant(values) => values.iter().for_each(|v| to.extend(v.to_le_bytes()))),* }
-            }
-
-            /// The values at `place(i)` for every i.
-            fn gather(&self, place: impl Fn(usize) -> usize) -> Values {
-                match self { $(Values::$variant(v) => Values::$variant((0..v.len()).map(|i| v[place(i)]).collect())),* }
             }
         }
 
@@ -62,8 +78,32 @@ macro_rules! element_types {
             fn from(values: Vec<$type>) -> Values {
                 Values::$variant(values)
             }
+        }
+
+        impl Element for $type {
+            const WIDTH: usize = size_of::<$type>();
+
+            fn of(bytes: &[u8], big: bool) -> $type {
+                let bytes = bytes.try_into().unwrap_or_default(); // As many as the width, everywhere here.
+                if big { $type::from_be_bytes(bytes) } else { $type::from_le_bytes(bytes) }
+            }
         })*
+
+        /// The elements that a file holds behind its header, as f64.
+        fn read_wide(file: &mut Source<impl Read>, header: &Header) -> Result<Vec<f64>, Fault> {
+            match header.element() {
+                $($descr => file.elements(header, |x: $type| x as f64),)*
+                _ => Err(header.strange()),
+            }
+        }
     };
+}
+
+/// A number as a file holds it.
+trait Element: Copy {
+    const WIDTH: usize;
+
+    fn of(bytes: &[u8], big: bool) -> Self;
 }
 
 element_types! {
@@ -80,39 +120,86 @@ impl Values {
 
     /// The elements as f64: exact for floats and for integers up to 2^53.
     pub fn to_f64(&self) -> Vec<f64> {
+        (0..self.len()).map(|i| self.get(i)).collect()
+    }
+
+    /// The same out of a vector that nobody else needs; f64 stay where they are.
+    pub fn into_f64(self) -> Result<Vec<f64>, Shortage> {
         match self {
-            Values::F32(v) => v.iter().map(|&x| f64::from(x)).collect(),
-            Values::F64(v) => v.clone(),
-            Values::I8(v) => v.iter().map(|&x| f64::from(x)).collect(),
-            Values::I16(v) => v.iter().map(|&x| f64::from(x)).collect(),
-            Values::I32(v) => v.iter().map(|&x| f64::from(x)).collect(),
-            Values::I64(v) => v.iter().map(|&x| x as f64).collect(),
-            Values::U8(v) => v.iter().map(|&x| f64::from(x)).collect(),
-            Values::U16(v) => v.iter().map(|&x| f64::from(x)).collect(),
-            Values::U32(v) => v.iter().map(|&x| f64::from(x)).collect(),
-            Values::U64(v) => v.iter().map(|&x| x as f64).collect(),
+            Values::F64(values) => Ok(values),
+            other => memory::collected(other.len(), (0..other.len()).map(|i| other.get(i))),
         }
     }
 }
 
+/// Why there is no array.
+#[derive(Debug)]
+pub enum Fault {
+    /// What is wrong with the file, as the end of a sentence.
+    Content(String),
+    /// The file could not be read.
+    Source(io::Error),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Content(text) => f.write_str(text),
+            Fault::Source(error) => write!(f, "cannot be read: {error}"),
+        }
+    }
+}
+
+impl From<String> for Fault {
+    fn from(text: String) -> Fault {
+        Fault::Content(text)
+    }
+}
+
+impl From<&str> for Fault {
+    fn from(text: &str) -> Fault {
+        Fault::Content(text.into())
+    }
+}
+
+impl From<Shortage> for Fault {
+    fn from(shortage: Shortage) -> Fault {
+        Fault::Content(shortage.into())
+    }
+}
+
+/// An array whose elements were widened as they were read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wide {
+    /// One size per axis.
+    pub shape: Vec<usize>,
+    /// Exact for floats and for integers up to 2^53.
+    pub values: Vec<f64>,
+    /// False where the file has whole numbers or booleans.
+    pub is_real: bool,
+}
+
+/// Reads a .npy file from its start to its end, at which it must end; `length` is how many bytes it has, where that is
+/// known.
+pub fn read(file: impl Read, length: Option<u64>) -> Result<Array, Fault> {
+    let (mut file, header) = Source::begin(file, length)?;
+    let values = Values::read(&mut file, &header)?;
+    file.end(&header)?;
+    Ok(Array { shape: header.shape, values })
+}
+
+/// The same, its elements as f64.
+pub fn widened(file: impl Read, length: Option<u64>) -> Result<Wide, Fault> {
+    let (mut file, header) = Source::begin(file, length)?;
+    let values = read_wide(&mut file, &header)?;
+    file.end(&header)?;
+    let is_real = header.descr.starts_with('f');
+    Ok(Wide { shape: header.shape, values, is_real })
+}
+
 /// Reads the bytes of a .npy file; the fault, if any, as one sentence.
 pub fn parse(bytes: &[u8]) -> Result<Array, String> {
-    let header = Header::read(bytes)?;
-    let count = header.shape.iter().try_fold(1_usize, |n, &axis| n.checked_mul(axis));
-    let width = header.descr.get(1..).and_then(|digits| digits.parse::<usize>().ok()).unwrap_or(0);
-    let needed = count.and_then(|n| n.checked_mul(width));
-    let data = &bytes[header.end..];
-    let needed = needed.ok_or_else(|| format!("its shape {:?} has more elements than any memory", header.shape))?;
-    if data.len() < needed {
-        let shape = &header.shape;
-        return Err(format!("is cut off: shape {shape:?} needs {needed} bytes of data, there are {}", data.len()));
-    }
-    let bool_as = if header.descr == "b1" { "u1" } else { &header.descr };
-    let values = Values::of_bytes(bool_as, &data[..needed], header.big).ok_or_else(|| {
-        format!("has elements of type {:?}: integers, or floats of 32 or 64 bits, are needed", header.descr)
-    })?;
-    let values = if header.fortran && header.shape.len() > 1 { from_fortran(&header.shape, &values) } else { values };
-    Ok(Array { shape: header.shape, values })
+    read(bytes, Some(bytes.len() as u64)).map_err(|fault| fault.to_string())
 }
 
 /// The bytes of a .npy file.
@@ -131,19 +218,6 @@ pub fn bytes(array: &Array) -> Vec<u8> {
     bytes
 }
 
-/// Values of an array stored with its first axis fastest, with the last one fastest.
-fn from_fortran(shape: &[usize], values: &Values) -> Values {
-    values.gather(|mut flat| {
-        let mut place = 0;
-        for (axis, &size) in shape.iter().enumerate().rev() {
-            let stride: usize = shape[..axis].iter().product();
-            place += flat % size * stride;
-            flat /= size;
-        }
-        place
-    })
-}
-
 /// The longest header that is read; NumPy's own limit.
 const LONGEST: usize = 10_000;
 /// NumPy's own limit.
@@ -153,29 +227,58 @@ struct Header {
     /// The element type without its byte order.
     descr: String,
     big: bool,
+    /// Whether the first axis is the fastest of several.
     fortran: bool,
     shape: Vec<usize>,
-    /// Where the data begins.
-    end: usize,
 }
 
 impl Header {
-    fn read(bytes: &[u8]) -> Result<Header, String> {
-        let no_npy = || "is no .npy file".to_owned();
-        let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(no_npy)?;
-        let (start, length) = match rest {
-            [1, _, a, b, ..] => (10, usize::from(u16::from_le_bytes([*a, *b]))),
-            [2 | 3, _, a, b, c, d, ..] => (12, u32::from_le_bytes([*a, *b, *c, *d]) as usize),
-            [version, ..] if *version > 3 => {
-                return Err(format!("is of version {version} of the .npy format: 1 to 3 are known"));
+    /// The name of the elements' type.
+    fn element(&self) -> &str {
+        if self.descr == "b1" { "u1" } else { &self.descr }
+    }
+
+    fn strange(&self) -> Fault {
+        let descr = &self.descr;
+        Fault::Content(format!("has elements of type {descr:?}: integers, or floats of 32 or 64 bits, are needed"))
+    }
+
+    /// The bytes of all elements.
+    fn needed(&self) -> Result<usize, Fault> {
+        let count = self.shape.iter().try_fold(1_usize, |n, &axis| n.checked_mul(axis));
+        let width = self.descr.get(1..).and_then(|digits| digits.parse::<usize>().ok()).unwrap_or(0);
+        let needed = count.and_then(|n| n.checked_mul(width));
+        needed.ok_or_else(|| format!("its shape {:?} has more elements than any memory", self.shape).into())
+    }
+
+    fn read(file: &mut Source<impl Read>) -> Result<Header, Fault> {
+        let no_npy = || Fault::from("is no .npy file");
+        let mut start = [0; 10];
+        let full = file.fill(&mut start)?;
+        let rest = start[..full].strip_prefix(b"\x93NUMPY").ok_or_else(no_npy)?;
+        let length = match *rest {
+            [1, _, a, b] => usize::from(u16::from_le_bytes([a, b])),
+            [2 | 3, _, a, b] => {
+                let mut more = [0; 2];
+                file.fill(&mut more)?;
+                u32::from_le_bytes([a, b, more[0], more[1]]) as usize
+            }
+            [version, ..] if version > 3 => {
+                return Err(format!("is of version {version} of the .npy format: 1 to 3 are known").into());
             }
             _ => return Err(no_npy()),
         };
         if length > LONGEST {
-            return Err(format!("has a header of {length} bytes: it is no array of plain numbers"));
+            return Err(format!("has a header of {length} bytes: it is no array of plain numbers").into());
         }
-        let end = start + length;
-        let text = bytes.get(start..end).ok_or("is cut off inside its header")?;
+        let mut text = vec![0; length];
+        if file.fill(&mut text)? < length {
+            return Err("is cut off inside its header".into());
+        }
+        Header::parse(&text).map_err(Fault::Content)
+    }
+
+    fn parse(text: &[u8]) -> Result<Header, String> {
         let text = std::str::from_utf8(text).map_err(|_| "has a header that is not UTF-8")?;
         let field = |name: &str| {
             let after = text.split_once(&format!("'{name}':")).or_else(|| text.split_once(&format!("\"{name}\":")));
@@ -205,7 +308,7 @@ impl Header {
         if shape.len() > MOST_AXES {
             return Err(format!("has {} axes", shape.len()));
         }
-        Ok(Header { descr: descr.to_owned(), big, fortran, shape, end })
+        Ok(Header { descr: descr.to_owned(), big, fortran: fortran && shape.len() > 1, shape })
     }
 }
 

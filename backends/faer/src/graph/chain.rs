@@ -139,6 +139,11 @@ impl Chain {
         self.scratch += 1;
     }
 
+    /// How many numbers of scratch it takes.
+    pub(super) fn scratch(&self) -> usize {
+        self.scratch * BLOCK + self.sinks.iter().map(|sink| 2 * sink.count).sum::<usize>()
+    }
+
     /// Computes all of `out`: the outputs, each as long as the chain's shape, then the sums.
     pub(super) fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut Vec<Vec<T>>) {
         if blocks.len() < self.scratch {

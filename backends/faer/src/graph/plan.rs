@@ -89,7 +89,17 @@ impl Plan {
 
     /// How many numbers the buffers of a run hold.
     pub fn numbers(&self) -> usize {
-        self.reals.iter().sum()
+        self.reals.iter().fold(0, |all, len| all.saturating_add(*len))
+    }
+
+    /// How many numbers a run takes in all: also known ones, and the kernels' scratch.
+    pub(super) fn taken(&self) -> usize {
+        let known = self.constants.iter().map(|source| match source {
+            Source::Number(_) => 1,
+            Source::Array(values) => values.len(),
+        });
+        let scratch = self.steps.iter().map(|step| step.kernel.scratch()).max().unwrap_or(0);
+        known.chain([scratch, self.numbers()]).fold(0, usize::saturating_add)
     }
 
     /// What step `k` computes, in a few words; empty behind the last.

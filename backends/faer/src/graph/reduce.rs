@@ -55,6 +55,11 @@ impl Reduction {
         Reduction { passes, kind }
     }
 
+    /// How many numbers of scratch it takes.
+    pub(super) fn scratch(&self) -> usize {
+        self.passes.iter().rev().skip(1).map(|pass| pass[0] * pass[2]).sum()
+    }
+
     /// Every pass but the last leaves its result in scratch.
     pub(super) fn run<T: Real>(&self, x: &[T], out: &mut [T], scratch: &mut [Vec<T>; 2]) {
         let [before, after] = scratch;

@@ -11,6 +11,7 @@ use super::view::{Place, View};
 use crate::real::Real;
 use mountainpass_network::graph::op::{Element, Values};
 use mountainpass_sdk::Error;
+use mountainpass_sdk::memory::{self, Shortage};
 
 /// What stands behind an input slot.
 #[derive(Clone, Copy, Debug)]
@@ -179,23 +180,29 @@ impl<T: Real> Memory<T> {
             + self.indices.iter().map(|array| array.len() * size_of::<i64>()).sum::<usize>()
     }
 
-    /// Makes the arrays of a plan, unless they are there.
-    fn prepare(&mut self, plan: &Plan) {
+    /// Makes the arrays of a plan, unless they are there. What they take together, with the kernels' scratch, is asked for
+    /// before the first is made.
+    fn prepare(&mut self, plan: &Plan) -> Result<(), Shortage> {
         if self.plan == plan.number {
-            return;
+            return Ok(());
         }
-        self.reals = plan.reals.iter().map(|len| vec![T::ZERO; *len]).collect();
-        self.indices = plan.indices.iter().map(|len| vec![0; *len]).collect();
+        self.plan = 0;
+        [&mut self.reals, &mut self.constants].into_iter().for_each(Vec::clear);
+        self.indices.clear();
+        memory::afford(memory::bytes_of::<T>(plan.taken()))?;
+        self.reals = plan.reals.iter().map(|len| memory::filled(T::ZERO, *len)).collect::<Result<_, _>>()?;
+        self.indices = plan.indices.iter().map(|len| memory::filled(0, *len)).collect::<Result<_, _>>()?;
         let constant = |source: &Source| match source {
-            Source::Number(number) => vec![T::of(*number)],
+            Source::Number(number) => Ok(vec![T::of(*number)]),
             Source::Array(values) => match &**values {
-                Values::Real(values) => values.iter().map(|x| T::of(*x)).collect(),
-                Values::Index(_) => Vec::new(),
+                Values::Real(values) => memory::collected(values.len(), values.iter().map(|x| T::of(*x))),
+                Values::Index(_) => Ok(Vec::new()),
             },
         };
-        self.constants = plan.constants.iter().map(constant).collect();
+        self.constants = plan.constants.iter().map(constant).collect::<Result<_, _>>()?;
         self.outputs.clone_from(&plan.outputs);
         self.plan = plan.number;
+        Ok(())
     }
 }
 
@@ -211,7 +218,7 @@ impl Plan {
         stop: &dyn Fn() -> bool,
     ) -> Result<(), Error> {
         self.check(&sources)?;
-        memory.prepare(self);
+        memory.prepare(self)?;
         for step in &self.steps {
             if stop() {
                 return Err(Error::cancelled());
@@ -297,6 +304,17 @@ impl Plan {
 }
 
 impl Kernel {
+    /// About how many numbers of scratch it takes at the most.
+    pub(super) fn scratch(&self) -> usize {
+        match self {
+            Kernel::Chain(chain) => chain.scratch(),
+            Kernel::Convolve(convolution, _) => convolution.scratch(),
+            Kernel::Reduce(reduction) => reduction.scratch(),
+            Kernel::Pool(pool, _) => 2 * pool.image[3],
+            _ => 0,
+        }
+    }
+
     fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [T], work: &mut Work<T>) -> Result<(), Error> {
         let dense = |k: usize| reads.dense(k);
         let Work { pair, .. } = work;

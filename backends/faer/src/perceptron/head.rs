@@ -4,8 +4,9 @@
 //! Outputs are columns of `m` samples, one column per class, as products without the bias.
 
 use crate::real::{Real, vectorised};
-use crate::sums::grow;
 use mountainpass_network::DataTerm;
+use mountainpass_network::judge::is_largest;
+use mountainpass_sdk::memory::{Shortage, grow};
 
 /// Scratch of one worker: probabilities (or residuals), and per sample the maximum and the sum.
 #[derive(Default)]
@@ -19,11 +20,11 @@ pub(crate) struct Head {
 
 impl Head {
     /// Makes room for `m` samples of `classes`.
-    pub(crate) fn reserve(&mut self, m: usize, classes: usize) {
+    pub(crate) fn reserve(&mut self, m: usize, classes: usize) -> Result<(), Shortage> {
         self.classes = classes;
-        grow(&mut self.p, m * classes);
-        grow(&mut self.top, m);
-        grow(&mut self.sum, m);
+        grow(&mut self.p, m.saturating_mul(classes))?;
+        grow(&mut self.top, m)?;
+        grow(&mut self.sum, m)
     }
 
     /// Stores `z + bias` in `p`.
@@ -40,17 +41,11 @@ impl Head {
         );
     }
 
-    /// How many samples have their largest output, the first of equals, at their label; of the stored outputs.
+    /// How many samples are predicted rightly; of the stored outputs.
     pub(crate) fn correct(&self, labels: &[u32]) -> usize {
         let m = labels.len();
-        let right = |(i, label): (usize, &u32)| {
-            let own = self.p[*label as usize * m + i];
-            (0..self.classes).all(|c| {
-                let other = self.p[c * m + i];
-                if c < *label as usize { other < own } else { other <= own }
-            })
-        };
-        labels.iter().enumerate().filter(|x| right(*x)).count()
+        let scores = |i: usize| (0..self.classes).map(move |class| self.p[class * m + i]);
+        labels.iter().enumerate().filter(|(i, label)| is_largest(scores(*i), **label as usize)).count()
     }
 
     /// The sum of losses of the stored outputs, which become probabilities or residuals.

@@ -41,8 +41,14 @@ impl Mean for Perceptron {
     type Laid<T: Real> = Tiles<T>;
     type Scratch<T: Real> = Scratch<T>;
 
-    fn lay_out<T: Real>(&self, samples: &Samples, ids: Option<&[u64]>, host: Host<'_>, laid: &mut Tiles<T>) {
-        laid.fill((&self.feed, samples), ids, self.tile, host);
+    fn lay_out<T: Real>(
+        &self,
+        samples: &Samples,
+        ids: Option<&[u64]>,
+        host: Host<'_>,
+        laid: &mut Tiles<T>,
+    ) -> Result<(), Error> {
+        Ok(laid.fill((&self.feed, samples), ids, self.tile, host)?)
     }
 
     fn prepare(&mut self, _: usize, _: Wanted) -> Result<(), Error> {
@@ -62,6 +68,7 @@ impl Mean for Perceptron {
         stop: &dyn Fn() -> bool,
     ) -> Result<f64, Error> {
         let f = Function { mlp: &self.mlp, term: self.term, tile: laid.get(t), scale: 1.0 / n as f64 };
+        scratch.reserve(&self.mlp, f.tile.labels.len(), out.grad.is_some(), out.hvp.is_some())?;
         pass(f, scratch, theta, out, stop).ok_or_else(Error::cancelled)
     }
 
@@ -72,9 +79,9 @@ impl Mean for Perceptron {
         theta: &[T],
     ) -> Result<Verdict, Error> {
         let tile = laid.get(t);
-        scratch.reserve(&self.mlp, tile.labels.len(), false, false);
+        scratch.reserve(&self.mlp, tile.labels.len(), false, false)?;
         forward(&self.mlp, scratch, theta, tile, 0, &|| false);
-        let correct = scratch.head.correct(tile.labels) as f64;
+        let correct = scratch.head.correct(tile.labels);
         let loss = scratch.head.losses(self.term, tile.labels);
         Ok(Verdict { loss, correct, predictions: tile.labels.len() })
     }

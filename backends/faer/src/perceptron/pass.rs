@@ -83,7 +83,8 @@ pub(crate) struct Function<'a, T> {
     pub scale: f64,
 }
 
-/// The sum of losses over the tile; derivatives of `scale` times that sum go to `out`. `None` once `stop` says so.
+/// The sum of losses over the tile; derivatives of `scale` times that sum go to `out`. `None` once `stop` says so. The
+/// caller has made room in `scratch`.
 pub(crate) fn pass<T: Real>(
     Function { mlp, term, tile, scale }: Function<'_, T>,
     scratch: &mut Scratch<T>,
@@ -93,7 +94,6 @@ pub(crate) fn pass<T: Real>(
 ) -> Option<f64> {
     let m = tile.labels.len();
     let (grad, hvp) = (out.grad.is_some(), out.hvp.is_some());
-    scratch.reserve(mlp, m, grad, hvp);
     forward(mlp, scratch, theta, tile, if hvp { 2 } else { usize::from(grad) }, stop)?;
     let loss = scratch.head.losses(term, tile.labels);
     if !grad && !hvp {

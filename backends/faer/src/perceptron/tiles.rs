@@ -4,9 +4,9 @@
 //! tiles have one order whatever the number of threads and rows.
 
 use crate::real::Real;
-use crate::sums::grow;
 use mountainpass_network::{Feed, Layout, Samples};
 use mountainpass_sdk::Host;
+use mountainpass_sdk::memory::{self, Shortage};
 
 /// Samples in the element type of theta.
 #[derive(Default)]
@@ -32,19 +32,21 @@ impl<T: Real> Tiles<T> {
         ids: Option<&[u64]>,
         size: usize,
         host: Host<'_>,
-    ) {
+    ) -> Result<(), Shortage> {
         let features = feed.size();
         let n = ids.map_or(samples.n, <[u64]>::len);
         let id = |i: usize| ids.map_or(i, |ids| ids[i] as usize);
         (self.features, self.size) = (features, size);
         self.labels.clear();
         let labels = samples.labels();
+        memory::reserve(&mut self.labels, n)?;
         self.labels.extend((0..n).map(|i| labels[id(i)]));
-        grow(&mut self.values, n * features);
+        memory::grow(&mut self.values, n.saturating_mul(features))?;
         let mut tiles: Vec<&mut [T]> = self.values[..n * features].chunks_mut(size * features).collect();
         host.for_each(&mut tiles, |tile, t, _| {
             feed.fill(samples, |i| id(t * size + i), Layout::Numbers, T::from_f64, tile);
         });
+        Ok(())
     }
 
     /// Tile `t`.

@@ -6,7 +6,7 @@
 use crate::Activation;
 use crate::graph::op::{Element, Op, Unary, Values, Window};
 use crate::graph::{Graph, Id};
-use mountainpass_sdk::{Error, Parameter};
+use mountainpass_sdk::{Error, Parameter, memory};
 
 /// What a block of theta is before any training.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -183,7 +183,7 @@ impl Layers {
         if causal {
             // So low that its exponential is 0, and yet a number in f32.
             let hidden = |i: usize| if i % context > i / context { -1e30 } else { 0.0 };
-            let mask = (0..context * context).map(hidden).collect();
+            let mask = memory::collected(context * context, (0..context * context).map(hidden))?;
             let mask = self.graph.constant(vec![context, context], Values::Real(mask))?;
             scores = self.graph.add(scores, mask)?;
         }

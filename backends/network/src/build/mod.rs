@@ -11,7 +11,7 @@ use crate::mlp::hex;
 use crate::model::{Feature, Model, Network, OutputKind};
 use crate::start::Normal;
 use layers::{Block, Layers, Start};
-use mountainpass_sdk::{Error, Parameter};
+use mountainpass_sdk::{Error, Parameter, memory};
 use sha2::{Digest, Sha256};
 pub use specification::{Images, Specification, Tokens};
 
@@ -61,7 +61,11 @@ impl Model for Built {
 
     fn start(&self, seed: u64) -> Result<Vec<f64>, Error> {
         let mut normal = Normal::seeded(seed);
-        let mut theta = Vec::new();
+        let params = self.blocks.last().map_or(0, |block| {
+            let Parameter { shape, offset, .. } = &block.parameter;
+            *offset as usize + shape.iter().product::<u64>() as usize
+        });
+        let mut theta = memory::room(params)?;
         for Block { parameter, start, .. } in &self.blocks {
             let count = parameter.shape.iter().product::<u64>() as usize;
             match start {

@@ -6,7 +6,7 @@
 
 use super::statistics::is_statistic;
 use super::{ModelFile, Tensor};
-use mountainpass_sdk::Parameter;
+use mountainpass_sdk::{Parameter, memory};
 
 /// So many of each list are written out.
 const MOST: usize = 6;
@@ -24,7 +24,7 @@ pub(super) fn theta(
     }
     let aliases = model.filter(|_| !is_onnx).map_or(&[][..], |model| &model.aliases);
     let find = |name: &str| tensors.iter().position(|tensor| tensor.name == name);
-    let (mut theta, mut taken) = (vec![0.0; params], vec![false; tensors.len()]);
+    let (mut theta, mut taken) = (memory::filled(0.0, params)?, vec![false; tensors.len()]);
     let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
     for block in parameters {
         let alias = aliases.iter().find(|alias| alias.initializer == block.name);
@@ -37,8 +37,11 @@ pub(super) fn theta(
         taken[at] = true;
         let count = block.shape.iter().product::<u64>() as usize;
         let place = theta.get_mut(block.offset as usize..).and_then(|rest| rest.get_mut(..count));
-        match (transposed(&tensors[at], order, &block.shape), place) {
-            (Some(values), Some(place)) if values.len() == count => place.copy_from_slice(&values),
+        let values = transposed(&tensors[at], order, &block.shape);
+        match (values, place) {
+            (Some(values), Some(place)) if tensors[at].values.len() == count => {
+                place.iter_mut().zip(values).for_each(|(to, from)| *to = from);
+            }
             _ => misshapen.push(format!("{} {:?}, not {:?}", tensors[at].name, tensors[at].shape, block.shape)),
         }
     }
@@ -81,9 +84,13 @@ fn joined(list: &[String]) -> String {
 }
 
 /// The values with axis `order[i]` as axis i; `None` unless they then have the shape.
-fn transposed(tensor: &Tensor, order: Option<&[usize]>, shape: &[u64]) -> Option<Vec<f64>> {
+fn transposed<'t>(
+    tensor: &'t Tensor,
+    order: Option<&[usize]>,
+    shape: &[u64],
+) -> Option<Box<dyn Iterator<Item = f64> + 't>> {
     let is = |axes: &[usize]| axes.iter().map(|axis| *axis as u64).eq(shape.iter().copied());
-    let Some(order) = order else { return is(&tensor.shape).then(|| tensor.values.clone()) };
+    let Some(order) = order else { return is(&tensor.shape).then(|| Box::new(tensor.values.iter().copied()) as _) };
     let mut strides = vec![1; tensor.shape.len()];
     for axis in (1..tensor.shape.len()).rev() {
         strides[axis - 1] = strides[axis] * tensor.shape[axis];
@@ -94,13 +101,13 @@ fn transposed(tensor: &Tensor, order: Option<&[usize]>, shape: &[u64]) -> Option
     if !is(&axes.iter().map(|(size, _)| *size).collect::<Vec<usize>>()) {
         return None;
     }
-    let place = |i: usize| {
+    let place = move |i: usize| {
         let step = |(rest, place): (usize, usize), (size, stride): &(usize, usize)| {
             (rest / size, place + rest % size * stride)
         };
         axes.iter().rev().fold((i, 0), step).1
     };
-    Some((0..tensor.values.len()).map(|i| tensor.values[place(i)]).collect())
+    Some(Box::new((0..tensor.values.len()).map(move |i| tensor.values[place(i)])))
 }
 
 #[cfg(test)]
@@ -152,8 +159,9 @@ mod tests {
                 .unwrap_err()
                 .contains("the file has, the loss has not: table [5]")
         );
-        let three = transposed(&tensor("t", &[2, 3, 4], 0.0), Some(&[2, 0, 1]), &[4, 2, 3]).unwrap();
-        assert_eq!(three[..8], [0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 1.0, 5.0]);
+        let three = tensor("t", &[2, 3, 4], 0.0);
+        let three = transposed(&three, Some(&[2, 0, 1]), &[4, 2, 3]).unwrap().take(8);
+        assert_eq!(three.collect::<Vec<f64>>(), [0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 1.0, 5.0]);
     }
 
     #[test]

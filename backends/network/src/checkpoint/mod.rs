@@ -13,8 +13,9 @@ pub use statistics::differing;
 
 use crate::data::npz;
 use crate::onnx::{Alias, initializers};
-use mountainpass_sdk::npy::{self, Array, Values};
-use mountainpass_sdk::{Error, Parameter};
+use mountainpass_sdk::npy::{self, Fault, Wide};
+use mountainpass_sdk::{Error, Parameter, memory};
+use std::fs::File;
 use std::path::Path;
 
 /// An array with a name.
@@ -74,19 +75,25 @@ impl Checkpoint {
     /// Reads a file, whose name says of which kind it is. Errors do not name it.
     pub fn read(path: &Path) -> Result<Checkpoint, Error> {
         let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let bytes = || std::fs::read(path).map_err(|error| Error::not_found(error.to_string()));
+        let failed = |error: std::io::Error| Error::not_found(error.to_string());
         match extension.as_str() {
             "npy" => {
-                let Array { shape, values } = npy::parse(&bytes()?).map_err(Error::argument)?;
-                Ok(Checkpoint::Array { shape, values: values.to_f64() })
+                let file = File::open(path).map_err(failed)?;
+                let length = memory::length(&file).map_err(failed)?;
+                let Wide { shape, values, .. } = npy::widened(file, length).map_err(|fault| match fault {
+                    Fault::Content(text) => Error::argument(text),
+                    Fault::Source(error) => failed(error),
+                })?;
+                Ok(Checkpoint::Array { shape, values })
             }
             "npz" => {
-                let arrays = npz::parse(&bytes()?).map_err(Error::argument)?;
-                let tensors = arrays.into_iter().map(|(name, array)| tensor(name, array)).collect();
-                Ok(Checkpoint::Tensors { tensors, is_onnx: false })
+                let arrays = npz::widened(path).map_err(Error::argument)?.into_iter();
+                let tensor = |(name, Wide { shape, values, is_real })| Tensor { name, shape, values, is_real };
+                Ok(Checkpoint::Tensors { tensors: arrays.map(tensor).collect(), is_onnx: false })
             }
             "safetensors" => {
-                let tensors = safetensors::parse(&bytes()?).map_err(Error::argument)?;
+                let bytes = memory::contents(path).map_err(failed)?;
+                let tensors = safetensors::parse(&bytes).map_err(Error::argument)?;
                 Ok(Checkpoint::Tensors { tensors, is_onnx: false })
             }
             "onnx" => Ok(Checkpoint::Tensors { tensors: initializers(path)?.0, is_onnx: true }),
@@ -98,22 +105,23 @@ impl Checkpoint {
         }
     }
 
-    /// The vectors of theta that it holds, one or more, and whether the file has an axis for them. A fault is the end of
-    /// a sentence that began with the file.
+    /// The vectors of theta that it holds, one or more, one after the other, and whether the file has an axis for them.
+    /// A fault is the end of a sentence that began with the file.
     pub fn theta(
-        &self,
+        self,
         parameters: &[Parameter],
         params: usize,
         model: Option<&ModelFile>,
-    ) -> Result<(Vec<Vec<f64>>, bool), String> {
+    ) -> Result<(Vec<f64>, bool), String> {
         match self {
-            Checkpoint::Array { shape, values } => rows(shape, values, params),
-            Checkpoint::Tensors { tensors, .. } if is_theta(tensors, parameters) => {
-                rows(&tensors[0].shape, &tensors[0].values, params)
+            Checkpoint::Array { shape, values } => rows(&shape, values, params),
+            Checkpoint::Tensors { mut tensors, .. } if is_theta(&tensors, parameters) => {
+                let Tensor { shape, values, .. } = tensors.remove(0);
+                rows(&shape, values, params)
             }
             Checkpoint::Tensors { tensors, is_onnx } => {
-                let theta = mapping::theta(tensors, *is_onnx, parameters, params, model)?;
-                Ok((vec![theta], false))
+                let theta = mapping::theta(&tensors, is_onnx, parameters, params, model)?;
+                Ok((theta, false))
             }
         }
     }
@@ -132,20 +140,15 @@ impl Checkpoint {
     }
 }
 
-fn tensor(name: String, array: Array) -> Tensor {
-    let is_real = matches!(array.values, Values::F32(_) | Values::F64(_));
-    Tensor { name, shape: array.shape, values: array.values.to_f64(), is_real }
-}
-
 /// Whether the only tensor is the whole of theta.
 fn is_theta(tensors: &[Tensor], parameters: &[Parameter]) -> bool {
     tensors.len() == 1 && tensors[0].name == "theta" && parameters.iter().all(|block| block.name != "theta")
 }
 
-fn rows(shape: &[usize], values: &[f64], p: usize) -> Result<(Vec<Vec<f64>>, bool), String> {
+fn rows(shape: &[usize], values: Vec<f64>, p: usize) -> Result<(Vec<f64>, bool), String> {
     match shape {
-        [length] if *length == p => Ok((vec![values.to_vec()], false)),
-        [n, length] if *length == p && *n > 0 => Ok((values.chunks_exact(p).map(<[f64]>::to_vec).collect(), true)),
+        [length] if *length == p => Ok((values, false)),
+        [n, length] if *length == p && *n > 0 => Ok((values, true)),
         _ => Err(format!("an array of shape {shape:?}; the loss has {p} parameters: wants ({p},) or (n, {p})")),
     }
 }
@@ -154,6 +157,7 @@ fn rows(shape: &[usize], values: &[f64], p: usize) -> Result<(Vec<Vec<f64>>, boo
 mod tests {
     use super::*;
     use crate::data::npz::tests::npz as zipped;
+    use mountainpass_sdk::npy::Array;
 
     fn folder() -> std::path::PathBuf {
         let folder = std::env::temp_dir().join(format!("mountainpass-checkpoint-{}", std::process::id()));
@@ -174,8 +178,8 @@ mod tests {
             std::fs::write(&path, zipped(arrays, true)).unwrap();
             Checkpoint::read(&path).unwrap().theta(&blocks, 3, None)
         };
-        assert_eq!(read(&named), Ok((vec![vec![1.0, 2.0, 3.0]], false)));
-        assert_eq!(read(&whole), Ok((vec![vec![1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0]], true)));
+        assert_eq!(read(&named), Ok((vec![1.0, 2.0, 3.0], false)));
+        assert_eq!(read(&whole), Ok((vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], true)));
         std::fs::remove_dir_all(folder).unwrap();
     }
 
@@ -189,7 +193,7 @@ mod tests {
             let start = model.start(0).unwrap();
             let file = ModelFile::read(&path).unwrap();
             let theta = Checkpoint::read(&path).unwrap().theta(model.parameters(), start.len(), Some(&file));
-            assert_eq!(theta, Ok((vec![start], false)), "{name}");
+            assert_eq!(theta, Ok((start, false)), "{name}");
         }
     }
 }

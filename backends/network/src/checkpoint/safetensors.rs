@@ -5,39 +5,64 @@
 
 use super::Tensor;
 use half::{bf16, f16};
-use mountainpass_sdk::npy::Values;
-use safetensors::{Dtype, SafeTensors};
+use mountainpass_sdk::memory::{self, Shortage};
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
+
+/// A name of one letter and an empty tensor take some sixty bytes of a header, and a few hundred of memory.
+const HEADER: u64 = 8;
 
 /// The tensors of a file, by name.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
-    let file =
-        SafeTensors::deserialize(bytes).map_err(|fault| format!("no safetensors file, or a broken one: {fault}"))?;
+    // What a header of so many bytes says is many times as long in memory.
+    let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length).min(bytes.len() as u64));
+    memory::afford(header.checked_mul(HEADER))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|fault| match (fault, data(bytes, header)) {
+        (SafeTensorError::MetadataIncompleteBuffer, Some((said, there))) => {
+            format!("a safetensors file whose header tells of {said} bytes of data, but there are {there}")
+        }
+        (fault, _) => format!("no safetensors file, or a broken one: {fault}"),
+    })?;
     let mut tensors = Vec::new();
     for (name, view) in file.iter() {
-        let halves = |from: fn([u8; 2]) -> f64| view.data().as_chunks::<2>().0.iter().map(|b| from(*b)).collect();
-        let plain = |descr| Values::of_bytes(descr, view.data(), false).map(|values| values.to_f64());
         let (values, is_real) = match view.dtype() {
-            Dtype::F64 => (plain("f8"), true),
-            Dtype::F32 => (plain("f4"), true),
-            Dtype::F16 => (Some(halves(|b| f16::from_le_bytes(b).to_f64())), true),
-            Dtype::BF16 => (Some(halves(|b| bf16::from_le_bytes(b).to_f64())), true),
-            Dtype::I64 => (plain("i8"), false),
-            Dtype::U64 => (plain("u8"), false),
-            Dtype::I32 => (plain("i4"), false),
-            Dtype::U32 => (plain("u4"), false),
-            Dtype::I16 => (plain("i2"), false),
-            Dtype::U16 => (plain("u2"), false),
-            Dtype::I8 => (plain("i1"), false),
-            Dtype::U8 | Dtype::BOOL => (plain("u1"), false),
-            _ => (None, false),
+            Dtype::F64 => (widened(view.data(), f64::from_le_bytes), true),
+            Dtype::F32 => (widened(view.data(), |b| f64::from(f32::from_le_bytes(b))), true),
+            Dtype::F16 => (widened(view.data(), |b| f16::from_le_bytes(b).to_f64()), true),
+            Dtype::BF16 => (widened(view.data(), |b| bf16::from_le_bytes(b).to_f64()), true),
+            Dtype::I64 => (widened(view.data(), |b| i64::from_le_bytes(b) as f64), false),
+            Dtype::U64 => (widened(view.data(), |b| u64::from_le_bytes(b) as f64), false),
+            Dtype::I32 => (widened(view.data(), |b| f64::from(i32::from_le_bytes(b))), false),
+            Dtype::U32 => (widened(view.data(), |b| f64::from(u32::from_le_bytes(b))), false),
+            Dtype::I16 => (widened(view.data(), |b| f64::from(i16::from_le_bytes(b))), false),
+            Dtype::U16 => (widened(view.data(), |b| f64::from(u16::from_le_bytes(b))), false),
+            Dtype::I8 => (widened(view.data(), |b| f64::from(i8::from_le_bytes(b))), false),
+            Dtype::U8 | Dtype::BOOL => (widened(view.data(), |[byte]| f64::from(byte)), false),
+            other => {
+                return Err(format!("tensor {name:?} holds {other:?}: reals of 16, 32 or 64 bits are read"));
+            }
         };
-        let Some(values) = values else {
-            return Err(format!("tensor {name:?} holds {:?}: reals of 16, 32 or 64 bits are read", view.dtype()));
-        };
+        let values = values.map_err(|shortage| format!("tensor {name:?} {shortage}"))?;
         tensors.push(Tensor { name: name.to_owned(), shape: view.shape().to_vec(), values, is_real });
     }
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(tensors)
+}
+
+/// Numbers of `N` bytes each as f64.
+fn widened<const N: usize>(bytes: &[u8], from: impl Fn([u8; N]) -> f64) -> Result<Vec<f64>, Shortage> {
+    let numbers = bytes.as_chunks::<N>().0;
+    memory::collected(numbers.len(), numbers.iter().map(|bytes| from(*bytes)))
+}
+
+/// How many bytes of data a header of so many bytes tells of, and how many there are.
+fn data(bytes: &[u8], header: u64) -> Option<(u64, u64)> {
+    let end = header.checked_add(8)?;
+    let text = std::str::from_utf8(bytes.get(8..usize::try_from(end).ok()?)?).ok()?;
+    let ends = text.split("\"data_offsets\"").skip(1).filter_map(|rest| {
+        let (list, _) = rest.split_once(']')?;
+        list.rsplit(',').next()?.trim().parse::<u64>().ok()
+    });
+    Some((ends.max()?, bytes.len() as u64 - end))
 }
 
 #[cfg(test)]
@@ -85,8 +110,14 @@ pub(super) mod tests {
     #[test]
     fn a_file_cut_off_or_of_strange_numbers_is_refused() {
         let good = sample();
-        for cut in [0, 7, 20, good.len() - 1] {
+        for cut in [0, 7, 20] {
             assert!(parse(&good[..cut]).unwrap_err().starts_with("no safetensors file, or a broken one: "), "{cut}");
+        }
+        for (more, there) in [(&good[..good.len() - 1], 45), (&[&good[..], &[0; 3]].concat(), 49)] {
+            assert_eq!(
+                parse(more).unwrap_err(),
+                format!("a safetensors file whose header tells of 46 bytes of data, but there are {there}")
+            );
         }
         let strange = written(&[("q", "F8_E4M3", &[2], vec![0, 1])]);
         assert_eq!(parse(&strange).unwrap_err(), "tensor \"q\" holds F8_E4M3: reals of 16, 32 or 64 bits are read");

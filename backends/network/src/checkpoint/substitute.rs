@@ -4,8 +4,8 @@
 
 use super::statistics::is_statistic;
 use super::{ModelFile, Tensor};
-use crate::onnx::messages::{ModelProto, TensorProto, data_type};
-use mountainpass_sdk::Error;
+use crate::onnx::messages::{TensorProto, data_type, decode};
+use mountainpass_sdk::{Error, memory};
 use prost::Message;
 use std::path::Path;
 
@@ -24,9 +24,8 @@ pub(super) fn with_statistics(file: &ModelFile, path: &Path, tensors: &[Tensor])
     let pairs: Option<Vec<(&str, &Tensor)>> = statistics.map(|own| Some((own.name.as_str(), given(own)?))).collect();
     let Some(pairs) = pairs.filter(|pairs| !pairs.is_empty()) else { return Ok(None) };
 
-    let bytes = std::fs::read(path).map_err(|error| Error::not_found(error.to_string()))?;
-    let model = ModelProto::decode(&*bytes).map_err(|e| format!("no ONNX file, or a broken one: {e}"));
-    let mut model = model.map_err(Error::argument)?;
+    let bytes = memory::contents(path).map_err(|error| Error::not_found(error.to_string()))?;
+    let mut model = decode(bytes.into())?;
     for message in model.graph.iter_mut().flat_map(|graph| &mut graph.initializer) {
         let new = pairs.iter().find(|(name, _)| *name == message.name()).map(|(_, tensor)| *tensor);
         let elsewhere = || file.tensors.iter().find(|tensor| tensor.name == message.name());
@@ -59,7 +58,7 @@ fn written(tensor: &Tensor, message: &TensorProto) -> TensorProto {
 mod tests {
     use super::*;
     use crate::model::Model;
-    use crate::onnx::messages::StringStringEntryProto;
+    use crate::onnx::messages::{ModelProto, StringStringEntryProto};
     use crate::onnx::{OnnxModel, Options};
 
     fn fixture(name: &str) -> std::path::PathBuf {

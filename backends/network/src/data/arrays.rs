@@ -6,6 +6,7 @@
 
 use super::open::Choices;
 use super::{Dataset, Input, Normalise, Samples, Targets, Values};
+use mountainpass_sdk::memory::{self, Shortage};
 use mountainpass_sdk::{Array, Error, abi::dtype, npy};
 
 const TARGETS: &str = "y";
@@ -42,20 +43,22 @@ pub(crate) fn of_file(
             npy::Values::U8(values) => Values::Bytes(values),
             npy::Values::F32(values) => Values::Singles(values),
             npy::Values::F64(values) => Values::Reals(values),
-            whole => match indices(&whole.to_f64()) {
-                Some(values) => Values::Indices(values),
-                None => Values::Reals(whole.to_f64()),
-            },
+            whole => indices(whole).map_err(|shortage| format!("array {name} {shortage}"))?,
         };
-        Named { name, shape: array.shape, values, is_integer }
+        Ok(Named { name, shape: array.shape, values, is_integer })
     };
-    dataset(&file, &format!("{file}: "), arrays.into_iter().map(named).collect(), choices)
+    let arrays = arrays.into_iter().map(named).collect::<Result<_, String>>();
+    dataset(&file, &format!("{file}: "), arrays.map_err(|fault| Error::argument(format!("{file}: {fault}")))?, choices)
 }
 
-/// Whole numbers from 0 that fit; `None` if one does not.
-fn indices(values: &[f64]) -> Option<Vec<u32>> {
-    let index = |v: &f64| Some(*v as u32).filter(|index| f64::from(*index) == *v);
-    values.iter().map(index).collect()
+/// Whole numbers from 0 that fit as indices, others as reals.
+fn indices(whole: npy::Values) -> Result<Values, Shortage> {
+    let n = whole.len();
+    let fits = (0..n).all(|i| f64::from(whole.get(i) as u32) == whole.get(i));
+    match fits {
+        true => memory::collected(n, (0..n).map(|i| whole.get(i) as u32)).map(Values::Indices),
+        false => whole.into_f64().map(Values::Reals),
+    }
 }
 
 /// `from` begins messages about one array.
@@ -106,7 +109,7 @@ fn dataset(name: &str, from: &str, arrays: Vec<Named>, choices: &mut Choices<'_>
     }
     let train = samples(train, train_y).map_err(wrong)?;
     let test = match test.is_empty() {
-        true => train.select(0..0),
+        true => train.none()?,
         false => samples(test, test_y).map_err(wrong)?,
     };
     Ok(Dataset { name: name.into(), inputs, train, test, choices: String::new() })
@@ -128,13 +131,13 @@ impl Named {
         }
     }
 
-    fn targets(self) -> Targets {
+    fn targets(self) -> Result<Targets, Shortage> {
         let per_sample = self.values.len() / self.shape[0];
-        let values: Vec<f64> = (0..self.values.len()).map(|i| self.values.get(i)).collect();
-        match indices(&values).filter(|_| self.is_integer) {
+        let classes = if self.is_integer { self.values.indices()? } else { None };
+        Ok(match classes {
             Some(values) => Targets::Classes { values, per_sample },
-            None => Targets::Reals { values, per_sample },
-        }
+            None => Targets::Reals { values: self.values.reals()?, per_sample },
+        })
     }
 }
 
@@ -146,7 +149,7 @@ fn samples(inputs: Vec<Named>, targets: Option<Named>) -> Result<Samples, String
         let what = if other.starts_with(TARGETS) { "labels" } else { "samples" };
         return Err(format!("arrays: {first} has shape {shape:?}, but {other} has {m} {what}"));
     }
-    let targets = targets.map(Named::targets);
+    let targets = targets.map(Named::targets).transpose()?;
     Ok(Samples { n, inputs: inputs.into_iter().map(|array| array.values).collect(), targets })
 }
 
@@ -246,7 +249,7 @@ mod tests {
         assert_eq!((set.train.n, &set.train.inputs[..]), (2, &inputs[..]));
         let targets = Targets::Reals { values: vec![0.5, -1.0, 2.0, 0.0], per_sample: 2 };
         assert_eq!(set.train.targets, Some(targets));
-        assert_eq!(set.test, set.train.select(0..1));
+        assert_eq!(set.test, set.train.select(0..1).unwrap());
         let mut open = Open::new("", &[("data", path.as_str()), ("normalise", "divisor 2")]);
         assert!(Dataset::from_options(&mut open).unwrap_err().text.contains("has 2 inputs, normalise them there"));
         folder.put("data.npz", &npz(&[("x", y)], false)[..90]);

@@ -5,10 +5,10 @@
 //! CIFAR-10 is `data_batch_1.bin` to `data_batch_5.bin` and, if there, `test_batch.bin`; or one file
 //! `cifar10_train.bin` and, if there, `cifar10_test.bin`. CIFAR-100 is `train.bin` and, if there, `test.bin`.
 
-use super::file::{contents, find, need};
+use super::file::{Contents, find, need};
 use super::open::Choices;
 use super::{Channels, Dataset, Samples, Targets, Values};
-use mountainpass_sdk::Error;
+use mountainpass_sdk::{Error, memory};
 use std::path::{Path, PathBuf};
 
 const SHAPE: [usize; 3] = [3, 32, 32];
@@ -51,7 +51,7 @@ fn dataset(
 ) -> Result<Dataset, Error> {
     let train = samples(train, labels, which)?;
     let test = test.map(|path| samples(&[path], labels, which)).transpose()?;
-    let mut set = Dataset::of_one(folder.display().to_string(), &SHAPE, 255.0, train, test);
+    let mut set = Dataset::of_one(folder.display().to_string(), &SHAPE, 255.0, train, test)?;
     set.inputs[0].channels = Some(Channels::First);
     Ok(set)
 }
@@ -61,19 +61,33 @@ fn samples(files: &[PathBuf], labels: Labels, which: usize) -> Result<Samples, E
     let record = labels.len() + PIXELS;
     let (mut pixels, mut classes) = (Vec::new(), Vec::new());
     for path in files {
-        let (bytes, file) = (contents(path)?, path.display());
-        if bytes.is_empty() || bytes.len() % record != 0 {
-            let (n, whole) = (bytes.len(), bytes.len() / record);
-            return Err(Error::argument(format!(
+        let (mut contents, file) = (Contents::open(path)?, path.display());
+        let wrong = |n: u64| {
+            let whole = n / record as u64;
+            Error::argument(format!(
                 "{file}: {n} bytes are {whole} records of {record} bytes and a rest: cut off, or another format"
-            )));
+            ))
+        };
+        let length = contents.left();
+        if let Some(n) = length.filter(|n| *n == 0 || n % record as u64 != 0) {
+            return Err(wrong(n));
         }
-        pixels.reserve(bytes.len());
-        for (i, record) in bytes.chunks_exact(record).enumerate() {
-            let (head, image) = record.split_at(labels.len());
+        let known = length.map_or(0, |n| n as usize / record);
+        memory::reserve(&mut pixels, known * PIXELS)?;
+        memory::reserve(&mut classes, known)?;
+        let mut one = vec![0; record];
+        for i in 0_u64.. {
+            match memory::fill(&mut contents, &mut one).map_err(|error| contents.failed(error))? {
+                0 if i > 0 => break,
+                n if n < record => return Err(wrong(i * record as u64 + n as u64)),
+                _ => {}
+            }
+            let (head, image) = one.split_at(labels.len());
             if let Some((label, n)) = head.iter().zip(labels).find(|(label, n)| label >= n) {
                 return Err(Error::argument(format!("{file}: sample {i} has label {label}, expected 0 to {}", n - 1)));
             }
+            memory::extend(&mut classes, 1, usize::MAX)?;
+            memory::extend(&mut pixels, PIXELS, usize::MAX)?;
             classes.push(u32::from(head[which]));
             pixels.extend_from_slice(image);
         }
@@ -109,7 +123,7 @@ mod tests {
         assert_eq!((set.train.labels(), set.test.labels()), (&[1, 2, 3, 4, 9, 0][..], &[3][..]));
         assert_eq!((&set.inputs[0].shape[..], set.inputs[0].channels), (&SHAPE[..], Some(Channels::First)));
         assert_eq!(set.test.inputs, [Values::Bytes(record(&[]))]);
-        assert_eq!(set.train.select(4..5).inputs, set.test.inputs);
+        assert_eq!(set.train.select(4..5).unwrap().inputs, set.test.inputs);
     }
 
     #[test]

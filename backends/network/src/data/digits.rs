@@ -28,8 +28,8 @@ pub(crate) fn read() -> Result<Dataset, Error> {
     }
     let targets = Some(Targets::Classes { values: labels, per_sample: 1 });
     let all = Samples { n: values.len() / FEATURES, inputs: vec![Values::Bytes(values)], targets };
-    let (train, test) = (all.select(0..TRAIN), all.select(TRAIN..all.n));
-    Ok(Dataset::of_one("digits".into(), &[8, 8], 16.0, train, Some(test)))
+    let (train, test) = (all.select(0..TRAIN)?, all.select(TRAIN..all.n)?);
+    Ok(Dataset::of_one("digits".into(), &[8, 8], 16.0, train, Some(test))?)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::{Channels, Dataset, Input, Samples, Values};
 use crate::graph::op::Element;
 use crate::model::Feature;
 use mountainpass_sdk::Error;
+use mountainpass_sdk::memory::{self, Shortage};
 
 /// How one slot of a model is filled.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ impl Dataset {
             let found = self.inputs.iter().position(|i| single || i.name == slot.name);
             let index = found.ok_or_else(|| Error::argument(format!("no array {:?}: {}", slot.name, lists())))?;
             let input = &self.inputs[index];
-            let places = places(input, &slot.shape).ok_or_else(|| {
+            let places = places(input, &slot.shape)?.ok_or_else(|| {
                 let (name, stored, wanted) = (&self.name, &input.shape, &slot.shape);
                 let channels = match input.channels {
                     None if stored.len() == 3 => "; option channels says where its channels are",
@@ -59,7 +60,8 @@ impl Dataset {
             if slot.element == Element::Index {
                 self.check_indices(index)?;
             }
-            let places = places.into_iter().map(|place| (place, input.channel(place))).collect();
+            let channels = places.into_iter().map(|place| (place, input.channel(place)));
+            let places = memory::collected(input.size(), channels)?;
             Ok(Feed { input: index, element: slot.element, places, normalise: input.normalise.clone() })
         };
         slots.iter().map(feed).collect()
@@ -86,18 +88,22 @@ impl Dataset {
 }
 
 /// For every number of a slot of shape `wanted`, its place in a sample; `None` if they do not fit.
-fn places(input: &Input, wanted: &[usize]) -> Option<Vec<usize>> {
+fn places(input: &Input, wanted: &[usize]) -> Result<Option<Vec<usize>>, Shortage> {
     let long = |shape: &[usize]| shape.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
     let (shape, size) = (&input.shape, input.size());
     if long(shape) == long(wanted) || (wanted.len() == 1 && wanted[0] == size) {
-        return Some((0..size).collect());
+        return memory::collected(size, 0..size).map(Some);
     }
-    let &[a, b, c] = &shape[..] else { return None };
-    match input.channels? {
+    let (&[a, b, c], Some(channels)) = (&shape[..], input.channels) else { return Ok(None) };
+    match channels {
         // [c, h, w] to [h, w, c]: number k = (h, w, c) is at place (c, h, w).
-        Channels::First if wanted == [b, c, a] => Some((0..size).map(|k| k % a * (b * c) + k / a).collect()),
-        Channels::Last if wanted == [c, a, b] => Some((0..size).map(|k| k % (a * b) * c + k / (a * b)).collect()),
-        _ => None,
+        Channels::First if wanted == [b, c, a] => {
+            memory::collected(size, (0..size).map(|k| k % a * (b * c) + k / a)).map(Some)
+        }
+        Channels::Last if wanted == [c, a, b] => {
+            memory::collected(size, (0..size).map(|k| k % (a * b) * c + k / (a * b))).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 
@@ -199,7 +205,7 @@ mod tests {
     fn set(shape: &[usize], channels: Option<Channels>) -> Dataset {
         let input = Input { name: "x".into(), shape: shape.to_vec(), channels, normalise: Normalise::by(1.0) };
         let train = Samples { n: 2, inputs: vec![Values::Bytes((0..24).collect())], targets: None };
-        let test = train.select(0..0);
+        let test = train.none().unwrap();
         Dataset { name: "made".into(), inputs: vec![input], train, test, choices: String::new() }
     }
 
@@ -265,7 +271,7 @@ mod tests {
             let channels = if first { Channels::First } else { Channels::Last };
             let input = Input { name: String::new(), shape: vec![a, b, c], channels: Some(channels), normalise: Normalise::by(1.0) };
             let wanted = if first { [b, c, a] } else { [c, a, b] };
-            let mut all = places(&input, &wanted).unwrap();
+            let mut all = places(&input, &wanted).unwrap().unwrap();
             all.sort_unstable();
             prop_assert_eq!(all, (0..a * b * c).collect::<Vec<_>>());
         }

@@ -1,10 +1,13 @@
 //! Folders of IDX files, the format of MNIST and Fashion-MNIST: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`
 //! and, if there, the `t10k-` pair; each plain or gzip, with or without `.gz`. Pixels are divided by 255.
 
-use super::file::{contents, find, need};
+use super::file::{Contents, find, need};
 use super::{Dataset, Samples, Targets, Values};
-use mountainpass_sdk::Error;
+use mountainpass_sdk::{Error, memory};
 use std::path::Path;
+
+/// No file of samples has more.
+const AXES: usize = 3;
 
 /// Reads a folder.
 pub(crate) fn read(folder: &Path) -> Result<Dataset, Error> {
@@ -23,7 +26,7 @@ pub(crate) fn read(folder: &Path) -> Result<Dataset, Error> {
         }
         test => test.map(|(_, test)| test),
     };
-    Ok(Dataset::of_one(name, &shape, 255.0, train, test))
+    Ok(Dataset::of_one(name, &shape, 255.0, train, test)?)
 }
 
 /// The shape of an image, and all images with their labels.
@@ -37,7 +40,7 @@ fn samples(images: &Path, labels: &Path) -> Result<(Vec<usize>, Samples), Error>
     if values.is_empty() {
         return Err(Error::argument(format!("{}: no images", images.display())));
     }
-    let classes = classes.into_iter().map(u32::from).collect();
+    let classes = memory::collected(classes.len(), classes.into_iter().map(u32::from))?;
     let targets = Some(Targets::Classes { values: classes, per_sample: 1 });
     let n = shape.remove(0);
     Ok((shape, Samples { n, inputs: vec![Values::Bytes(values)], targets }))
@@ -49,10 +52,14 @@ fn unpack(path: &Path, ndim: usize) -> Result<(Vec<usize>, Vec<u8>), Error> {
         let file = path.display();
         Error::argument(format!("{file}: offset {offset}: expected {expected}, found {found}"))
     };
-    let mut bytes = contents(path)?;
+    let mut file = Contents::open(path)?;
+    let header = 4 + 4 * ndim;
+    let mut start = [0; 4 + 4 * AXES];
+    let there = memory::fill(&mut file, &mut start[..header]).map_err(|error| file.failed(error))?;
     let word = |i: usize| {
-        let word = bytes.get(4 * i..4 * i + 4).and_then(|w| <[u8; 4]>::try_from(w).ok()).map(u32::from_be_bytes);
-        word.ok_or_else(|| wrong(bytes.len(), format!("a header of {} bytes", 4 + 4 * ndim), "the end".into()))
+        let word =
+            start[..there].get(4 * i..4 * i + 4).and_then(|w| <[u8; 4]>::try_from(w).ok()).map(u32::from_be_bytes);
+        word.ok_or_else(|| wrong(there, format!("a header of {header} bytes"), "the end".into()))
     };
     let magic = 0x0800 | ndim as u32; // Unsigned bytes, then the number of dimensions.
     let found = word(0)?;
@@ -60,17 +67,17 @@ fn unpack(path: &Path, ndim: usize) -> Result<(Vec<usize>, Vec<u8>), Error> {
         return Err(wrong(0, format!("the magic number {magic:#010x}"), format!("{found:#010x}")));
     }
     let shape = (1..=ndim).map(|i| Ok(word(i)? as usize)).collect::<Result<Vec<usize>, Error>>()?;
-    let header = 4 + 4 * ndim;
     let size = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).filter(|n| n.checked_add(header).is_some());
     let size = size.ok_or_else(|| wrong(4, "a shape that fits in memory".into(), format!("{shape:?}")))?;
-    let found = bytes.len() - header;
-    if found != size {
-        let offset = header + found.min(size);
-        let rest = if found < size { "the end".into() } else { format!("{} bytes more", found - size) };
-        return Err(wrong(offset, format!("{size} bytes of shape {shape:?} and the end"), rest));
+    match file.exactly(size).map_err(|error| file.failed(error))? {
+        Ok(bytes) => Ok((shape, bytes)),
+        Err(found) => {
+            let offset = header + usize::try_from(found).unwrap_or(size).min(size);
+            let rest =
+                if found < size as u64 { "the end".into() } else { format!("{} bytes more", found - size as u64) };
+            Err(wrong(offset, format!("{size} bytes of shape {shape:?} and the end"), rest))
+        }
     }
-    bytes.drain(..header);
-    Ok((shape, bytes))
 }
 
 #[cfg(test)]

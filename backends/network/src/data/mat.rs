@@ -5,6 +5,7 @@
 //! types with a second inflate, and this is a page. Format: "MAT-File Format", The MathWorks, chapter 1.
 
 use super::file::MOST;
+use mountainpass_sdk::memory;
 use mountainpass_sdk::npy::{Array, Values};
 use std::io::Read;
 
@@ -51,10 +52,11 @@ fn inflate(packed: &[u8], big: bool) -> Result<Vec<u8>, String> {
     if kind != MATRIX || u64::from(size) > MOST {
         return Err(format!("holds a compressed element of type {kind} and {size} bytes, expected an array"));
     }
-    let mut bytes = Vec::new();
-    match stream.take(size.into()).read_to_end(&mut bytes).map_err(wrong)? {
-        n if n == size as usize => Ok(bytes),
-        n => Err(format!("is cut off: an array of {size} bytes unpacks to {n}")),
+    match memory::rest(&mut stream.take(size.into()), None, size as usize) {
+        Ok(bytes) if bytes.len() == size as usize => Ok(bytes),
+        Ok(bytes) => Err(format!("is cut off: an array of {size} bytes unpacks to {}", bytes.len())),
+        Err(error) if error.kind() == std::io::ErrorKind::OutOfMemory => Err(error.to_string()),
+        Err(error) => Err(wrong(error)),
     }
 }
 
@@ -132,7 +134,7 @@ impl<'a> Elements<'a> {
         let (kind, data) = self.expect("values", &kinds.iter().map(|(kind, _)| *kind).collect::<Vec<u32>>())?;
         let descr = kinds.iter().find(|(k, _)| *k == kind).map_or("", |(_, descr)| descr);
         let count = head.shape.iter().try_fold(1_usize, |n, axis| n.checked_mul(*axis));
-        let values = Values::of_bytes(descr, data, self.big).filter(|values| Some(values.len()) == count);
+        let values = Values::of_bytes(descr, data, self.big)?.filter(|values| Some(values.len()) == count);
         let shape = head.shape.clone();
         values
             .map(|values| Array { shape: shape.clone(), values })

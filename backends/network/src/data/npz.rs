@@ -5,43 +5,78 @@
 //! to no more than 8 GiB.
 
 use super::file::MOST;
-use mountainpass_sdk::Error;
-use mountainpass_sdk::npy::{self, Array};
-use rawzip::{CompressionMethod, ZipArchive};
-use std::io::Read;
+use mountainpass_sdk::npy::{self, Array, Fault, Wide};
+use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive};
+use std::fs::File;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
-/// The arrays of a file in its order, by their names without `.npy`.
-pub fn read(path: &Path) -> Result<Vec<(String, Array)>, Error> {
-    let file = path.display();
-    let bytes = std::fs::read(path).map_err(|error| Error::not_found(format!("{file}: {error}")))?;
-    parse(&bytes).map_err(|fault| Error::argument(format!("{file}: {fault}")))
+/// Deflate packs 258 bytes into two bits at the best: a member that says it unpacks to more has no such numbers.
+const RATIO: u64 = 1032;
+
+/// The arrays of a file in its order, by their names without `.npy`; the fault, if any, as one sentence.
+pub fn read(path: &Path) -> Result<Vec<(String, Array)>, String> {
+    opened(path, |member, size| npy::read(member, size))
 }
 
-/// Reads the bytes of a .npz file; the fault, if any, as one sentence.
+/// The same, their elements as f64.
+pub fn widened(path: &Path) -> Result<Vec<(String, Wide)>, String> {
+    opened(path, |member, size| npy::widened(member, size))
+}
+
+/// Reads the bytes of a .npz file.
 pub fn parse(bytes: &[u8]) -> Result<Vec<(String, Array)>, String> {
-    let broken = |error: rawzip::Error| format!("the file is no whole .npz (zip) file: {error}");
-    let archive = ZipArchive::from_slice(bytes).map_err(broken)?;
-    let (mut arrays, mut left): (Vec<(String, Array)>, u64) = (Vec::new(), MOST);
-    let mut entries = archive.entries();
+    let archive = ZipArchive::from_seekable(Cursor::new(bytes), &mut vec![0; RECOMMENDED_BUFFER_SIZE]);
+    arrays(&archive.map_err(broken)?, |member, size| npy::read(member, size))
+}
+
+/// Reads one array out of what its member unpacks to, of a length that is known.
+type Unpacked<A> = fn(&mut dyn Read, Option<u64>) -> Result<A, Fault>;
+
+fn opened<A>(path: &Path, read: Unpacked<A>) -> Result<Vec<(String, A)>, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let archive = ZipArchive::from_file(file, &mut vec![0; RECOMMENDED_BUFFER_SIZE]);
+    arrays(&archive.map_err(broken)?, read)
+}
+
+fn broken(error: rawzip::Error) -> String {
+    format!("the file is no whole .npz (zip) file: {error}")
+}
+
+/// Members go from the file to their arrays, and packed ones through a block between.
+fn arrays<R: ReaderAt, A>(archive: &ZipArchive<R>, read: Unpacked<A>) -> Result<Vec<(String, A)>, String> {
+    let (mut arrays, mut all): (Vec<(String, A)>, u64) = (Vec::new(), 0);
+    let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
+    let mut entries = archive.entries(&mut buffer);
     while let Some(entry) = entries.next_entry().map_err(broken)? {
         let name = String::from_utf8_lossy(entry.file_path().as_bytes()).into_owned();
         let short = name.strip_suffix(".npy").ok_or_else(|| format!("member {name:?} is no .npy array"))?;
         if arrays.iter().any(|(other, _)| other == short) {
             return Err(format!("two arrays are called {short:?}"));
         }
+        let (packed, size) = (entry.compressed_size_hint(), entry.uncompressed_size_hint());
         let member = archive.get_entry(entry.wayfinder()).map_err(broken)?;
         let unpacker: Box<dyn Read + '_> = match entry.compression_method() {
             _ if entry.flags().is_encrypted() => return Err(format!("array {short} is encrypted")),
-            CompressionMethod::STORE => Box::new(member.data()),
-            CompressionMethod::DEFLATE => Box::new(flate2::bufread::DeflateDecoder::new(member.data())),
+            CompressionMethod::STORE if size == packed => Box::new(member.reader()),
+            CompressionMethod::DEFLATE if size <= packed.saturating_mul(RATIO) => {
+                Box::new(flate2::read::DeflateDecoder::new(member.reader()))
+            }
+            CompressionMethod::STORE | CompressionMethod::DEFLATE => {
+                return Err(format!("array {short} is spoilt: {packed} bytes cannot unpack to {size}"));
+            }
             method => return Err(format!("array {short} is packed as {method:?}: use numpy.savez_compressed")),
         };
-        let mut unpacked = Vec::new();
-        let mut verified = member.verifying_reader(unpacker).take(left + 1);
-        verified.read_to_end(&mut unpacked).map_err(|error| format!("array {short} is spoilt: {error}"))?;
-        left = left.checked_sub(unpacked.len() as u64).ok_or(format!("unpacks to more than {MOST} bytes"))?;
-        arrays.push((short.to_owned(), npy::parse(&unpacked).map_err(|fault| format!("array {short} {fault}"))?));
+        all = all.saturating_add(size);
+        if all > MOST {
+            return Err(format!("unpacks to more than {MOST} bytes"));
+        }
+        // Size and sum are verified where the reader ends, and arrays are read to their end.
+        let array = read(&mut member.verifying_reader(unpacker), Some(size)).map_err(|fault| match fault {
+            Fault::Content(text) => format!("array {short} {text}"),
+            Fault::Source(error) => format!("array {short} is spoilt: {error}"),
+        });
+        arrays.push((short.to_owned(), array?));
     }
     Ok(arrays)
 }

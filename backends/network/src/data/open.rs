@@ -2,7 +2,8 @@
 //! the options that choose among samples: `classes`, `limit`, `normalise`, `channels`, `labels`, `context`.
 
 use super::{Channels, Dataset, Normalise, Samples, Targets, arrays, cifar, digits, file, idx, npz, svhn, tokens};
-use mountainpass_sdk::{Error, Open};
+use mountainpass_sdk::abi::status;
+use mountainpass_sdk::{Error, Open, memory};
 use std::path::Path;
 
 /// The data sets with a name; everything else is a folder or a file.
@@ -64,6 +65,16 @@ impl Dataset {
     /// chooses among samples, in this order: `classes` keeps the listed classes and renumbers them by their place in
     /// the list, in both parts; `limit` uses only the first N train samples.
     pub fn from_options(open: &mut Open<'_>) -> Result<Dataset, Error> {
+        Dataset::chosen(open).map_err(|error| match (error.code, open.option("data")) {
+            // Whoever asks for memory does not know the file.
+            (status::MEMORY, Some(name)) if !error.text.starts_with(name) => {
+                Error { text: format!("{name}: holding it {}", error.text), ..error }
+            }
+            _ => error,
+        })
+    }
+
+    fn chosen(open: &mut Open<'_>) -> Result<Dataset, Error> {
         let data = open.option("data");
         let limit = open.parsed::<usize>("limit")?;
         let (classes, normalise) = (open.option("classes"), open.option("normalise"));
@@ -103,7 +114,9 @@ impl Dataset {
             if limit == 0 {
                 return Err(Error::argument("option limit: 0 samples, expected at least 1"));
             }
-            set.train = set.train.select(0..limit.min(set.train.n));
+            if limit < set.train.n {
+                set.train = set.train.select(0..limit)?;
+            }
         }
         Ok(set)
     }
@@ -156,16 +169,12 @@ impl Dataset {
         for samples in [&mut self.train, &mut self.test] {
             let keep = |samples: &Samples| {
                 let place = |label: &u32| classes.iter().position(|class| class == label);
-                samples
-                    .labels()
-                    .iter()
-                    .map(place)
-                    .enumerate()
-                    .filter_map(|(i, place)| Some((i, place?)))
-                    .collect::<Vec<(usize, usize)>>()
+                let places = samples.labels().iter().map(place).enumerate();
+                let kept = places.filter_map(|(i, place)| Some((i, place?)));
+                memory::collected::<(usize, usize)>(samples.n, kept)
             };
-            let kept = keep(samples);
-            *samples = samples.select(kept.iter().map(|(i, _)| *i));
+            let kept = keep(samples)?;
+            *samples = samples.select(kept.iter().map(|(i, _)| *i))?;
             let values = kept.iter().map(|(_, class)| *class as u32).collect();
             samples.targets = Some(Targets::Classes { values, per_sample: 1 });
         }
@@ -221,7 +230,10 @@ fn packed(archive: &Path) -> Error {
 fn single(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Error> {
     let name = path.display();
     match path {
-        _ if ends(path, &[".npz"]) => arrays::of_file(name.to_string(), npz::read(path)?, choices),
+        _ if ends(path, &[".npz"]) => {
+            let arrays = npz::read(path).map_err(|fault| Error::argument(format!("{name}: {fault}")))?;
+            arrays::of_file(name.to_string(), arrays, choices)
+        }
         _ if ends(path, &[".npy"]) => tokens::read(path, choices),
         _ if is_archive(path) => Err(packed(path)),
         _ if path.parent().is_some_and(|folder| !formats(folder).is_empty()) => {
@@ -267,7 +279,7 @@ mod tests {
         let all = Dataset::open("digits").unwrap();
         let some = with(&[("data", "digits"), ("classes", "7, 0"), ("limit", "9")]).unwrap();
         let kept: Vec<usize> = (0..all.train.n).filter(|i| [7, 0].contains(&all.train.labels()[*i])).take(9).collect();
-        assert_eq!(some.train.inputs, all.train.select(kept.iter().copied()).inputs);
+        assert_eq!(some.train.inputs, all.train.select(kept.iter().copied()).unwrap().inputs);
         let renumbered: Vec<u32> = kept.iter().map(|i| u32::from(all.train.labels()[*i] == 0)).collect();
         assert_eq!(some.train.labels(), renumbered);
         assert_eq!(some.test.n, all.test.labels().iter().filter(|y| [7, 0].contains(*y)).count());

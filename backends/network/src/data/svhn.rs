@@ -4,10 +4,9 @@
 //! channels last; pixels are divided by 255. `y` are labels from 1 to 10, of which 10 stands for the digit 0 and
 //! becomes class 0. Source: ufldl.stanford.edu/housenumbers.
 
-use super::file::{contents, find, need};
+use super::file::{Contents, find, need};
 use super::{Channels, Dataset, Samples, Targets, Values, mat};
-use mountainpass_sdk::Error;
-use mountainpass_sdk::npy;
+use mountainpass_sdk::{Error, memory, npy};
 use std::path::Path;
 
 const SHAPE: [usize; 3] = [32, 32, 3];
@@ -16,14 +15,15 @@ const SHAPE: [usize; 3] = [32, 32, 3];
 pub(crate) fn read(folder: &Path) -> Result<Dataset, Error> {
     let train = samples(&need(folder, "train_32x32.mat")?)?;
     let test = find(folder, "test_32x32.mat").map(|path| samples(&path)).transpose()?;
-    let mut set = Dataset::of_one(folder.display().to_string(), &SHAPE, 255.0, train, test);
+    let mut set = Dataset::of_one(folder.display().to_string(), &SHAPE, 255.0, train, test)?;
     set.inputs[0].channels = Some(Channels::Last);
     Ok(set)
 }
 
 fn samples(path: &Path) -> Result<Samples, Error> {
     let wrong = |fault: String| Error::argument(format!("{}: {fault}", path.display()));
-    let arrays = mat::read(&contents(path)?, ["X", "y"]).map_err(|fault| wrong(format!("the file {fault}")))?;
+    let arrays =
+        mat::read(&Contents::open(path)?.rest()?, ["X", "y"]).map_err(|fault| wrong(format!("the file {fault}")))?;
     let [Some(images), Some(labels)] = arrays else { return Err(wrong("no arrays X and y".into())) };
     let (n, bytes) = match (&images.shape[..], images.values) {
         (&[32, 32, 3, n], npy::Values::U8(bytes)) if n > 0 => (n, bytes),
@@ -39,8 +39,8 @@ fn samples(path: &Path) -> Result<Samples, Error> {
         digit @ 1..=10 if f64::from(digit) == label => Ok(digit % 10),
         _ => Err(wrong(format!("sample {i} has label {label}, expected 1 to 10 (10 is the digit 0)"))),
     };
-    let values = labels.values.to_f64().into_iter().enumerate().map(class).collect::<Result<Vec<u32>, Error>>()?;
-    let mut pixels = vec![0; bytes.len()];
+    let values = memory::try_collected(n, (0..n).map(|i| (i, labels.values.get(i))).map(class))?;
+    let mut pixels = memory::filled(0, bytes.len())?;
     for (stored, sample) in bytes.chunks_exact(3072).zip(pixels.chunks_exact_mut(3072)) {
         for (k, pixel) in sample.iter_mut().enumerate() {
             let (row, column, channel) = (k / 96, k / 3 % 32, k % 3);

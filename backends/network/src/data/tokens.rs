@@ -6,16 +6,23 @@
 
 use super::open::Choices;
 use super::{Dataset, Samples, Targets, Values};
-use mountainpass_sdk::{Error, npy};
+use mountainpass_sdk::Error;
+use mountainpass_sdk::memory::{self, Shortage};
+use mountainpass_sdk::npy::{self, Fault};
+use std::fs::File;
 use std::path::Path;
 
 /// Reads a file.
 pub(crate) fn read(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Error> {
     let name = path.display().to_string();
     let wrong = |fault: String| Error::argument(format!("{name}: {fault}"));
-    let bytes = std::fs::read(path).map_err(|error| Error::not_found(format!("{name}: {error}")))?;
-    let array = npy::parse(&bytes).map_err(|fault| wrong(format!("the file {fault}")))?;
-    drop(bytes);
+    let failed = |error: std::io::Error| Error::not_found(format!("{name}: {error}"));
+    let file = File::open(path).map_err(failed)?;
+    let length = memory::length(&file).map_err(failed)?;
+    let array = npy::read(file, length).map_err(|fault| match fault {
+        Fault::Content(text) => wrong(format!("the file {text}")),
+        Fault::Source(error) => failed(error),
+    })?;
     let context = choices.context.take().ok_or_else(|| {
         wrong("token ids need the option context, the length of a window (arrays with labels go into a .npz)".into())
     })?;
@@ -29,17 +36,26 @@ pub(crate) fn read(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Er
         token if f64::from(token) == id => Ok(token),
         _ => Err(wrong(format!("token {i} is {id}, expected a whole number from 0 below 2^32"))),
     };
-    let tokens = array.values.to_f64().into_iter().enumerate().map(token).collect::<Result<Vec<u32>, Error>>()?;
+    let ids = (0..array.values.len()).map(|i| (i, array.values.get(i)));
+    let tokens = memory::try_collected(array.values.len(), ids.map(token))?;
+    drop(array);
     let n = tokens.len().saturating_sub(1).checked_div(context).unwrap_or(0);
     if n == 0 {
         let needed = context.max(1).saturating_add(1);
         return Err(wrong(format!("{} tokens, but context = {context} needs at least {needed}", tokens.len())));
     }
-    let targets = Targets::Classes { values: tokens[1..=n * context].to_vec(), per_sample: context };
-    let inputs = vec![Values::Indices(tokens[..n * context].to_vec())];
-    let all = Samples { n, inputs, targets: Some(targets) };
     let train = n - n / 10;
-    Ok(Dataset::of_one(name, &[context], 1.0, all.select(0..train), Some(all.select(train..n))))
+    let part = |windows: std::ops::Range<usize>| {
+        let (first, end) = (windows.start * context, windows.end * context);
+        let values = memory::copied(&tokens[first + 1..=end])?;
+        let inputs = vec![Values::Indices(memory::copied(&tokens[first..end])?)];
+        Ok::<Samples, Shortage>(Samples {
+            n: windows.len(),
+            inputs,
+            targets: Some(Targets::Classes { values, per_sample: context }),
+        })
+    };
+    Ok(Dataset::of_one(name, &[context], 1.0, part(0..train)?, Some(part(train..n)?))?)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::algebra::joint;
 use super::op::{Binary, Constant, Element, Number, Op, Shape, Stride, Unary, Values, Window};
 use super::shape::elements;
 use super::{Graph, Id};
-use mountainpass_sdk::Error;
+use mountainpass_sdk::{Error, memory};
 use std::sync::Arc;
 
 impl Graph {
@@ -217,7 +217,7 @@ impl Graph {
             // A window that sees nothing has the mean 0.
             (taps.max(1) as f64).recip()
         };
-        let weights = (0..rows * columns).map(weight).collect();
+        let weights = memory::collected(rows * columns, (0..rows * columns).map(weight))?;
         let weights = self.constant(vec![1, rows, columns, 1], Values::Real(weights))?;
         self.mul(sum, weights)
     }

@@ -16,7 +16,7 @@ pub mod shape;
 #[cfg(test)]
 mod tests;
 
-use mountainpass_sdk::Error;
+use mountainpass_sdk::{Error, memory};
 use op::{Element, Op};
 use shape::Type;
 use std::collections::HashMap;
@@ -49,6 +49,8 @@ pub struct Graph {
 
 /// More nodes than any network has: unrolled recurrences are where they come from.
 const NODES_MAX: usize = 1 << 22;
+/// About what one takes with its lists, its entry among those known, and what an executor makes of it.
+const NODE_BYTES: u64 = 1 << 10;
 
 impl Graph {
     /// An empty graph.
@@ -97,10 +99,21 @@ impl Graph {
         if self.nodes.len() >= NODES_MAX {
             return Err(Error::unsupported(format!("a network of more than {NODES_MAX} operators")));
         }
+        self.room()?;
         let id = Id(self.nodes.len() as u32);
         self.known.insert((op.clone(), args.clone()), id);
         self.nodes.push(Node { op, args, of });
         Ok(id)
+    }
+
+    /// Asks for the memory of the nodes to come, wherever their list is about to double.
+    fn room(&mut self) -> Result<(), Error> {
+        if self.nodes.len() == self.nodes.capacity() {
+            let more = self.nodes.len().max(1 << 10);
+            memory::afford(Some(NODE_BYTES * (self.nodes.len() + more) as u64))?;
+            memory::reserve(&mut self.nodes, more)?;
+        }
+        Ok(())
     }
 
     /// For every node whether one of `outputs` needs it.

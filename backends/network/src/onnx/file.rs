@@ -3,14 +3,13 @@
 use super::Options;
 use super::aliases::{self, Alias};
 use super::lowering::{Lowering, Value, Weight, label};
-use super::messages::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, entry};
+use super::messages::{GraphProto, NodeProto, TensorProto, ValueInfoProto, decode, entry};
 use super::tensors::{self, Kind};
 use crate::graph::op::{Element, Shape};
 use crate::graph::{Graph, Id};
 use crate::model::Feature;
 use bytes::Bytes;
-use mountainpass_sdk::{Error, Parameter};
-use prost::Message;
+use mountainpass_sdk::{Error, Parameter, memory};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -67,8 +66,7 @@ impl File {
         if size > tensors::BYTES_MAX {
             return Err(Error::unsupported(format!("{size} bytes: models of more than 2 GB are not read")));
         }
-        let model =
-            ModelProto::decode(bytes).map_err(|e| Error::argument(format!("no ONNX file, or a broken one: {e}")))?;
+        let model = decode(bytes)?;
         let version =
             model.opset_import.iter().find(|set| matches!(set.domain(), "" | "ai.onnx")).map(|set| set.version());
         let graph = model.graph.filter(|graph| !graph.node.is_empty() || !graph.output.is_empty());
@@ -195,7 +193,7 @@ impl File {
                 continue;
             }
             let (shape, count) = tensors::shape(tensor)?;
-            let is_finite = tensors::read(tensor, self.folder.as_deref())?.reals().iter().all(|x| x.is_finite());
+            let is_finite = tensors::read(tensor, self.folder.as_deref())?.numbers().all(f64::is_finite);
             let is_frozen = options.frozen.contains(&name_of(tensor));
             if count == 0 || is_frozen || !is_finite || buffers.contains(tensor.name()) {
                 constants.push(name_of(tensor));
@@ -337,9 +335,10 @@ impl File {
 
     /// The file's own theta.
     pub fn theta(&self) -> Result<Vec<f64>, Error> {
-        let mut theta = Vec::new();
+        let mut theta =
+            memory::room(self.blocks.last().map_or(0, |last| last.offset + last.shape.iter().product::<usize>()))?;
         for block in &self.blocks {
-            theta.extend(tensors::read(&self.graph.initializer[block.index], self.folder.as_deref())?.reals());
+            theta.extend(tensors::read(&self.graph.initializer[block.index], self.folder.as_deref())?.numbers());
         }
         Ok(theta)
     }
@@ -350,7 +349,7 @@ impl File {
         let names = || self.graph.initializer.iter().map(|tensor| tensor.name()).collect::<Vec<&str>>();
         let tensor = find().ok_or_else(|| Error::unknown("initializer", name, &names()))?;
         let tensor = tensors::read(tensor, self.folder.as_deref())?;
-        Ok((tensor.shape.clone(), tensor.reals()))
+        Ok((tensor.shape.clone(), tensor.into_reals()?))
     }
 
     /// Adds what other files hold.
@@ -361,7 +360,7 @@ impl File {
         for tensor in self.graph.initializer.iter().filter(enters) {
             hash.update(tensor.name());
             let all = tensors::read(tensor, self.folder.as_deref())?;
-            all.reals().iter().for_each(|x| hash.update(x.to_le_bytes()));
+            all.numbers().for_each(|x| hash.update(x.to_le_bytes()));
         }
         Ok(())
     }

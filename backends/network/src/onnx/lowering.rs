@@ -11,7 +11,7 @@ use crate::graph::evaluate::{Sources, evaluate};
 use crate::graph::op::{Constant, Element, Number, Op, Shape, Values};
 use crate::graph::shape::elements;
 use crate::graph::{Graph, Id, Node};
-use mountainpass_sdk::Error;
+use mountainpass_sdk::{Error, memory};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ impl<'m> Lowering<'m> {
     pub fn node(&mut self, node: &NodeProto, inputs: Vec<Option<Value>>) -> Results {
         let call = Call { node, inputs, opset: self.opset };
         let known = call.inputs.iter().flatten().all(|value| matches!(value, Value::Known(_)));
-        let results = operators::find(node);
+        let results = call.affordable().and_then(|()| operators::find(node));
         let results = results.and_then(|lower| if known { self.folded(lower, &call) } else { lower(self, &call) });
         results.map_err(|error| {
             let (op, opset, name) = (node.op_type(), self.opset, label(node));
@@ -117,6 +117,8 @@ impl<'m> Lowering<'m> {
             return lower(self, call);
         }
         self.written = self.written.saturating_add(all);
+        // The interpreter keeps every array until its end, and the results are taken out of it as copies.
+        memory::afford(all.checked_mul(2).and_then(memory::bytes_of::<f64>))?;
         let ids: Vec<Id> =
             results.iter().filter_map(|v| if let Value::Node(id, _) = v { Some(*id) } else { None }).collect();
         let mut arrays = evaluate(&small, Sources::default(), &ids)?.into_iter();
@@ -194,6 +196,8 @@ impl<'m> Lowering<'m> {
         if count > TABLE_MAX || self.written > WRITTEN_MAX {
             return Err(Error::unsupported(format!("it needs a table of {count} numbers")));
         }
+        // As the operator writes it down, and as the graph keeps it.
+        memory::afford(count.checked_mul(2).and_then(memory::bytes_of::<f64>))?;
         Ok(count)
     }
 
@@ -269,7 +273,17 @@ pub(super) struct Call<'a> {
     pub opset: i64,
 }
 
+/// An operator copies what is known so many times at the most: as numbers of another kind, and as what it makes of them.
+const COPIES: usize = 3;
+
 impl Call<'_> {
+    /// Fails where what is known is too much for the operator.
+    fn affordable(&self) -> Result<(), Error> {
+        let count = |value: &Value| if let Value::Known(tensor) = value { tensor.values.len() } else { 0 };
+        let all = self.inputs.iter().flatten().map(count).fold(0, usize::saturating_add);
+        Ok(memory::afford(all.checked_mul(COPIES).and_then(memory::bytes_of::<f64>))?)
+    }
+
     /// The operator's name.
     pub fn op(&self) -> &str {
         self.node.op_type()

@@ -4,7 +4,9 @@
 //! are not listed are skipped in reading. Weights stay in the file's bytes: `raw_data` is a view of them.
 
 use bytes::Bytes;
+use mountainpass_sdk::{Error, memory};
 use prost::Message;
+use prost::encoding::{WireType, decode_key, decode_varint};
 
 /// A file.
 #[derive(Clone, PartialEq, Message)]
@@ -227,6 +229,113 @@ pub mod data_type {
         "complex128",
         "bfloat16",
     ];
+}
+
+/// Reads a file's messages. What they take of memory may be a hundred times as much as the file: it is asked for first.
+pub(crate) fn decode(bytes: Bytes) -> Result<ModelProto, Error> {
+    memory::afford(Some(weight(Kind::Model, &bytes)))?;
+    ModelProto::decode(bytes).map_err(|e| Error::argument(format!("no ONNX file, or a broken one: {e}")))
+}
+
+/// The messages, for weighing them.
+#[derive(Clone, Copy)]
+enum Kind {
+    Model,
+    Graph,
+    Function,
+    Node,
+    Attribute,
+    Tensor,
+    ValueInfo,
+    Type,
+    TensorType,
+    Axes,
+    Axis,
+    Entry,
+}
+
+/// What a field of bytes holds.
+enum Field {
+    Message(Kind),
+    Text,
+    /// Numbers side by side, of one byte or more each.
+    Numbers,
+    /// Nothing that is kept beside the file's bytes.
+    View,
+}
+
+impl Kind {
+    fn field(self, tag: u64) -> Field {
+        use Field::{Message, Numbers, Text, View};
+        match (self, tag) {
+            (Kind::Model, 7) | (Kind::Attribute, 6) => Message(Kind::Graph),
+            (Kind::Model, 25) => Message(Kind::Function),
+            (Kind::Model, 8 | 14) | (Kind::Tensor, 13) | (Kind::ValueInfo, 4) => Message(Kind::Entry),
+            (Kind::Graph, 1) | (Kind::Function, 7) => Message(Kind::Node),
+            (Kind::Graph, 5) | (Kind::Attribute, 5) => Message(Kind::Tensor),
+            (Kind::Graph, 11..=13) => Message(Kind::ValueInfo),
+            (Kind::Node, 5) => Message(Kind::Attribute),
+            (Kind::ValueInfo, 2) => Message(Kind::Type),
+            (Kind::Type, 1) => Message(Kind::TensorType),
+            (Kind::TensorType, 2) => Message(Kind::Axes),
+            (Kind::Axes, 1) => Message(Kind::Axis),
+            (Kind::Attribute, 7 | 8) | (Kind::Tensor, 1 | 4 | 5 | 7 | 10 | 11) => Numbers,
+            (Kind::Attribute, 4) | (Kind::Tensor, 9) => View,
+            _ => Text,
+        }
+    }
+
+    fn size(self) -> usize {
+        match self {
+            Kind::Model => size_of::<ModelProto>(),
+            Kind::Graph => size_of::<GraphProto>(),
+            Kind::Function => size_of::<FunctionProto>(),
+            Kind::Node => size_of::<NodeProto>(),
+            Kind::Attribute => size_of::<AttributeProto>(),
+            Kind::Tensor => size_of::<TensorProto>(),
+            Kind::ValueInfo => size_of::<ValueInfoProto>(),
+            Kind::Type => size_of::<TypeProto>(),
+            Kind::TensorType => size_of::<TensorTypeProto>(),
+            Kind::Axes => size_of::<TensorShapeProto>(),
+            Kind::Axis => size_of::<DimensionProto>(),
+            Kind::Entry => size_of::<StringStringEntryProto>(),
+        }
+    }
+}
+
+/// Lists double as they grow, and whoever reads a graph keeps lists of its nodes.
+const LISTS: u64 = 3;
+
+/// About how many bytes a message takes, its own and those of its fields; what is no message ends it.
+fn weight(kind: Kind, mut bytes: &[u8]) -> u64 {
+    let mut all = LISTS * kind.size() as u64;
+    while let Ok((tag, wire)) = decode_key(&mut bytes) {
+        let size = match wire {
+            WireType::Varint => match decode_varint(&mut bytes) {
+                Ok(_) => 0,
+                Err(_) => break,
+            },
+            WireType::LengthDelimited => match decode_varint(&mut bytes) {
+                Ok(size) => size,
+                Err(_) => break,
+            },
+            WireType::ThirtyTwoBit => 4,
+            WireType::SixtyFourBit => 8,
+            _ => break,
+        };
+        let Some((field, rest)) = usize::try_from(size).ok().and_then(|size| bytes.split_at_checked(size)) else {
+            break;
+        };
+        bytes = rest;
+        all += match (kind.field(u64::from(tag)), wire) {
+            (Field::Message(kind), WireType::LengthDelimited) => weight(kind, field),
+            (Field::Text, WireType::LengthDelimited) => LISTS * size_of::<String>() as u64 + size,
+            (Field::Numbers, WireType::LengthDelimited) => LISTS * 8 * size,
+            (Field::Numbers, _) => LISTS * 8,
+            _ => 0,
+        };
+    }
+    all
 }
 
 /// The value under a key.

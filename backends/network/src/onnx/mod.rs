@@ -27,7 +27,7 @@ use crate::mlp::hex;
 use crate::model::{Feature, Model, Network, OutputKind};
 use bytes::Bytes;
 use file::{Batch, File};
-use mountainpass_sdk::{Error, Parameter};
+use mountainpass_sdk::{Error, Parameter, memory};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
@@ -78,7 +78,7 @@ impl OnnxModel {
         if size > tensors::BYTES_MAX {
             return Err(Error::unsupported(format!("model {path:?} has {size} bytes: more than 2 GB are not read")));
         }
-        let bytes = std::fs::read(path).map_err(failed)?;
+        let bytes = memory::contents(path).map_err(failed)?;
         let folder = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
         OnnxModel::read(bytes.into(), folder, options)
             .map_err(|error| Error { text: format!("model {path:?}: {}", error.text), ..error })

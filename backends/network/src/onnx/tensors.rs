@@ -6,6 +6,7 @@ use crate::graph::op::{Shape, Values};
 use bytes::Bytes;
 use half::{bf16, f16};
 use mountainpass_sdk::Error;
+use mountainpass_sdk::memory::{self, Shortage};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -43,6 +44,27 @@ impl Tensor {
     /// One real.
     pub fn real(value: f64) -> Tensor {
         Tensor { kind: Kind::Real, shape: Vec::new(), values: Arc::new(Values::Real(vec![value])) }
+    }
+
+    /// All numbers as reals, in order.
+    pub fn numbers(&self) -> Box<dyn Iterator<Item = f64> + '_> {
+        match &*self.values {
+            Values::Real(values) => Box::new(values.iter().copied()),
+            Values::Index(values) => Box::new(values.iter().map(|i| *i as f64)),
+        }
+    }
+
+    /// The same as a vector, which is the tensor's own if nobody else has it.
+    pub fn into_reals(self) -> Result<Vec<f64>, Shortage> {
+        match Arc::try_unwrap(self.values) {
+            Ok(Values::Real(values)) => Ok(values),
+            Ok(Values::Index(values)) => memory::collected(values.len(), values.iter().map(|i| *i as f64)),
+            Err(values) => Tensor { values, ..self }.numbers_copied(),
+        }
+    }
+
+    fn numbers_copied(&self) -> Result<Vec<f64>, Shortage> {
+        memory::collected(self.values.len(), self.numbers())
     }
 
     /// As reals; whole numbers beyond 2^53 are rounded.
@@ -133,18 +155,18 @@ pub(super) fn read(tensor: &TensorProto, folder: Option<&Path>) -> Result<Tensor
             let (has, wants) = (raw.len(), count * width(of));
             return Err(Error::argument(format!("tensor {name:?} has {has} bytes, but {shape:?} wants {wants}")));
         }
-        Some(raw) => from_bytes(&raw, of),
+        Some(raw) => from_bytes(&raw, of)?,
         None => {
             let has = fields(tensor, of);
             if has != count {
                 return Err(Error::argument(format!("tensor {name:?} has {has} numbers, but {shape:?} wants {count}")));
             }
-            from_fields(tensor, of)
+            from_fields(tensor, of)?
         }
     };
     let values = match (kind, values) {
         (Kind::Truth, Values::Index(values)) => {
-            Values::Real(values.iter().map(|i| f64::from(u8::from(*i != 0))).collect())
+            Values::Real(memory::collected(values.len(), values.iter().map(|i| f64::from(u8::from(*i != 0))))?)
         }
         (_, values) => values,
     };
@@ -161,24 +183,25 @@ fn width(of: i32) -> usize {
     }
 }
 
-fn from_bytes(raw: &[u8], of: i32) -> Values {
-    fn all<const N: usize, T>(raw: &[u8], from: impl Fn([u8; N]) -> T) -> Vec<T> {
-        raw.as_chunks::<N>().0.iter().map(|bytes| from(*bytes)).collect()
+fn from_bytes(raw: &[u8], of: i32) -> Result<Values, Shortage> {
+    fn all<const N: usize, T>(raw: &[u8], from: impl Fn([u8; N]) -> T) -> Result<Vec<T>, Shortage> {
+        let numbers = raw.as_chunks::<N>().0;
+        memory::collected(numbers.len(), numbers.iter().map(|bytes| from(*bytes)))
     }
-    match of {
-        data_type::FLOAT => Values::Real(all(raw, |b| f64::from(f32::from_le_bytes(b)))),
-        data_type::DOUBLE => Values::Real(all(raw, f64::from_le_bytes)),
-        data_type::FLOAT16 => Values::Real(all(raw, |b| f16::from_le_bytes(b).to_f64())),
-        data_type::BFLOAT16 => Values::Real(all(raw, |b| bf16::from_le_bytes(b).to_f64())),
-        data_type::INT64 => Values::Index(all(raw, i64::from_le_bytes)),
-        data_type::UINT64 => Values::Index(all(raw, |b| saturated(u64::from_le_bytes(b)))),
-        data_type::INT32 => Values::Index(all(raw, |b| i64::from(i32::from_le_bytes(b)))),
-        data_type::UINT32 => Values::Index(all(raw, |b| i64::from(u32::from_le_bytes(b)))),
-        data_type::INT16 => Values::Index(all(raw, |b| i64::from(i16::from_le_bytes(b)))),
-        data_type::UINT16 => Values::Index(all(raw, |b| i64::from(u16::from_le_bytes(b)))),
-        data_type::INT8 => Values::Index(all(raw, |b| i64::from(i8::from_le_bytes(b)))),
-        _ => Values::Index(all(raw, |[byte]| i64::from(byte))),
-    }
+    Ok(match of {
+        data_type::FLOAT => Values::Real(all(raw, |b| f64::from(f32::from_le_bytes(b)))?),
+        data_type::DOUBLE => Values::Real(all(raw, f64::from_le_bytes)?),
+        data_type::FLOAT16 => Values::Real(all(raw, |b| f16::from_le_bytes(b).to_f64())?),
+        data_type::BFLOAT16 => Values::Real(all(raw, |b| bf16::from_le_bytes(b).to_f64())?),
+        data_type::INT64 => Values::Index(all(raw, i64::from_le_bytes)?),
+        data_type::UINT64 => Values::Index(all(raw, |b| saturated(u64::from_le_bytes(b)))?),
+        data_type::INT32 => Values::Index(all(raw, |b| i64::from(i32::from_le_bytes(b)))?),
+        data_type::UINT32 => Values::Index(all(raw, |b| i64::from(u32::from_le_bytes(b)))?),
+        data_type::INT16 => Values::Index(all(raw, |b| i64::from(i16::from_le_bytes(b)))?),
+        data_type::UINT16 => Values::Index(all(raw, |b| i64::from(u16::from_le_bytes(b)))?),
+        data_type::INT8 => Values::Index(all(raw, |b| i64::from(i8::from_le_bytes(b)))?),
+        _ => Values::Index(all(raw, |[byte]| i64::from(byte))?),
+    })
 }
 
 /// How many numbers the field of a type holds.
@@ -192,19 +215,20 @@ fn fields(tensor: &TensorProto, of: i32) -> usize {
     }
 }
 
-fn from_fields(tensor: &TensorProto, of: i32) -> Values {
-    let bits = || tensor.int32_data.iter().map(|bits| *bits as u16);
-    match of {
-        data_type::FLOAT => Values::Real(tensor.float_data.iter().map(|x| f64::from(*x)).collect()),
-        data_type::DOUBLE => Values::Real(tensor.double_data.clone()),
-        data_type::FLOAT16 => Values::Real(bits().map(|b| f16::from_bits(b).to_f64()).collect()),
-        data_type::BFLOAT16 => Values::Real(bits().map(|b| bf16::from_bits(b).to_f64()).collect()),
-        data_type::INT64 => Values::Index(tensor.int64_data.clone()),
-        data_type::UINT32 | data_type::UINT64 => {
-            Values::Index(tensor.uint64_data.iter().map(|u| saturated(*u)).collect())
-        }
-        _ => Values::Index(tensor.int32_data.iter().map(|i| i64::from(*i)).collect()),
+fn from_fields(tensor: &TensorProto, of: i32) -> Result<Values, Shortage> {
+    fn all<S: Copy, T>(numbers: &[S], from: impl Fn(S) -> T) -> Result<Vec<T>, Shortage> {
+        memory::collected(numbers.len(), numbers.iter().map(|number| from(*number)))
     }
+    let whole = &tensor.int32_data[..];
+    Ok(match of {
+        data_type::FLOAT => Values::Real(all(&tensor.float_data, f64::from)?),
+        data_type::DOUBLE => Values::Real(memory::copied(&tensor.double_data)?),
+        data_type::FLOAT16 => Values::Real(all(whole, |bits| f16::from_bits(bits as u16).to_f64())?),
+        data_type::BFLOAT16 => Values::Real(all(whole, |bits| bf16::from_bits(bits as u16).to_f64())?),
+        data_type::INT64 => Values::Index(memory::copied(&tensor.int64_data)?),
+        data_type::UINT32 | data_type::UINT64 => Values::Index(all(&tensor.uint64_data, saturated)?),
+        _ => Values::Index(all(whole, i64::from)?),
+    })
 }
 
 /// Only ends of slices are that large, and they are cut anyway.
@@ -243,9 +267,11 @@ fn external(tensor: &TensorProto, count: usize, folder: Option<&Path>) -> Result
         )));
     }
     file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-    let mut bytes = vec![0; count];
-    file.read_exact(&mut bytes).map_err(failed)?;
-    Ok(bytes.into())
+    let bytes = memory::rest(&mut file.take(count as u64), Some(count), count).map_err(failed)?;
+    match bytes.len() {
+        n if n == count => Ok(bytes.into()),
+        n => Err(Error::argument(format!("tensor {name:?}: {n} bytes of {location:?}, expected {count}"))),
+    }
 }
 
 /// The path of an external file, which must be inside the model's folder, links followed.

@@ -16,7 +16,7 @@ use crate::graph::op::{Element, Op};
 use crate::graph::shape::name;
 use crate::graph::{Graph, Id, Node};
 use crate::model::{Model, OutputKind};
-use mountainpass_sdk::{Error, Parameter};
+use mountainpass_sdk::{Error, Parameter, memory};
 use nodes::Nodes;
 use std::collections::HashMap;
 
@@ -65,6 +65,8 @@ pub fn write(model: &dyn Model, theta: &[f64], precision: Precision) -> Result<V
     if count.saturating_mul(8) > BYTES_MAX {
         return Err(Error::unsupported(format!("{count} parameters: files of more than 2 GB are not written")));
     }
+    // As initializers, and as the file.
+    memory::afford(count.checked_mul(2 * 8))?;
     let [small, large] = [model.network(TRIALS[0])?, model.network(TRIALS[1])?];
     let (a, outputs) = small.graph.pruned(&[small.output]);
     let (b, _) = large.graph.pruned(&[large.output]);

@@ -121,6 +121,22 @@ impl Convolution {
         kernel == [1, 1] && strides == [1, 1] && begin == [0, 0] && end == [0, 0]
     }
 
+    /// About how many numbers of scratch its kernels take at the most.
+    pub(super) fn scratch(&self) -> usize {
+        let ([_, height, width, c], [r, s, o]) = (self.image, self.result);
+        let product = |sizes: &[usize]| sizes.iter().fold(1, |n: usize, size| n.saturating_mul(*size));
+        let [ci, _] = self.group();
+        // A kernel as it lies in points or planes, and an image with its margin.
+        let has_method = (Winograd::new(self).is_some() || Direct::new(self).is_some()) && o.is_multiple_of(16);
+        let kernel = product(&[2 * self.taps(), c.next_multiple_of(16), o]);
+        let image = product(&[height + 16, width + 16, c.max(o).next_multiple_of(16)]);
+        match (self.is_product(), has_method) {
+            (true, _) => 0,
+            (false, true) => kernel.saturating_add(image),
+            (false, false) => product(&[r, s, self.taps(), ci]),
+        }
+    }
+
     /// `result = image * kernel`.
     pub(super) fn result<T: Real>(&self, x: &[T], w: &[T], y: &mut [T], scratch: &mut [Vec<T>; 2]) {
         if (Task::Result { x, w, turned: false, y }).done(self, scratch) {

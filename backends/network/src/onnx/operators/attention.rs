@@ -51,7 +51,7 @@ pub(super) fn attention(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     // Only a given mask, or a window that begins behind the last key, can leave a query without any.
     let is_given = mask.is_some() || back.is_some();
     if back.is_some() || ahead.is_some() {
-        let count = l.modest(rows * columns)?;
+        let count = l.modest(rows.saturating_mul(columns))?;
         let sees = |at: usize| {
             let (query, key) = (at / columns + past, at % columns);
             back.is_none_or(|back| key.saturating_add(back) >= query)

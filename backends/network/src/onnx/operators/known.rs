@@ -125,6 +125,7 @@ pub(super) fn non_zero(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         let (step, size) = (step(axis), tensor.shape[axis]);
         at.iter().map(|i| (i / step % size) as i64).collect::<Vec<i64>>()
     };
+    l.modest(rank.saturating_mul(at.len()))?;
     let values: Vec<i64> = (0..rank).flat_map(row).collect();
     Ok(vec![Value::Known(Tensor { shape: vec![rank, at.len()], ..Tensor::wholes(values) })])
 }

@@ -194,7 +194,7 @@ fn between(l: &mut Lowering<'_>, c: &Call<'_>, x: Id, axis: usize, at: &[f64], s
     let antialias = c.is_on("antialias");
     let stretch = if antialias { scale.min(1.0) } else { 1.0 };
     let half = (reach / stretch).ceil();
-    let taps = l.modest(2 * half as usize)?;
+    let taps = l.modest((2.0 * half) as usize)?;
     l.modest(taps.saturating_mul(at.len()))?;
     let rank = l.graph.shape(x).len();
     let last = l.graph.shape(x)[axis] as f64 - 1.0;
