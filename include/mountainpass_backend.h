@@ -4,7 +4,8 @@
  *
  * Life: entry > probe* > open > (info, eval, extensions)* > close. No init or shutdown: whatever open makes,
  * close unmakes, threads included. The library stays mapped. Several engines may use one library at once.
- * Tags: [one] calls on the same object never overlap; [many] may overlap; different objects always may.
+ * Tags: [one] calls on the same object never overlap; [many] may overlap; different objects always may. What is [many]
+ * may overlap what is [one], too.
  * Errors: return a status and write err->text (err->code is not read); err is never NULL. Never throw, unwind, exit or
  * abort.
  * Options (mpass_open.keys, values) are text, whatever they were in the run's file: "3", "0.001", "true". The keys data,

@@ -81,6 +81,21 @@ fn the_rust_template_keeps_the_contract() {
     passes(&rust(), &mpass::folder("template-rust-check"));
 }
 
+/// What the sdk and the C template promise, that one loss answers many threads at once, is looked at.
+#[test]
+fn the_templates_that_claim_many_answer_many_threads() {
+    let folder = made("template-c", "template-c-threads");
+    for plugin in [rust(), folder.join("libmpass_mine.so")] {
+        let arguments = ["check", plugin.to_str().unwrap(), "--json", "--only", "threads"];
+        let checked: Value = serde_json::from_str(&mpass::succeeds(&folder, &arguments).stdout).unwrap();
+        let tests = checked["tests"].as_array().unwrap().iter();
+        let verdicts: Vec<(&str, &str)> =
+            tests.map(|test| (test["name"].as_str().unwrap(), test["verdict"].as_str().unwrap())).collect();
+        assert!(verdicts.iter().all(|(_, verdict)| *verdict == "pass"), "{}: {verdicts:?}", plugin.display());
+        assert!(verdicts.iter().any(|(name, _)| *name == "threads.calls"), "{verdicts:?}");
+    }
+}
+
 /// What the page says of a loss without data, done to the C template.
 #[test]
 fn the_c_template_without_data_keeps_the_contract() {

@@ -118,17 +118,19 @@ fn info(subject: &Subject, _: &mut Random) -> Outcome {
     other.info()?;
     drop(other);
     let again = loss.read_info()?;
-    let words = |info: &LossInfo| {
-        let LossInfo { caps, params, samples, rows_best, rows_max, dtypes, memories, noise, .. } = *info;
-        format!(
-            "caps {caps:#x}, params {params}, samples {samples}, rows_best {rows_best}, rows_max {rows_max}, dtypes \
-             {dtypes:#b}, memories {memories:#b}, noise {noise}"
-        )
-    };
     if words(&again) != words(&info) {
         return wrong(&words(&info), words(&again));
     }
     Ok(())
+}
+
+/// All that a loss says about itself.
+pub(super) fn words(info: &LossInfo) -> String {
+    let LossInfo { caps, params, samples, rows_best, rows_max, dtypes, memories, noise, .. } = *info;
+    format!(
+        "caps {caps:#x}, params {params}, samples {samples}, rows_best {rows_best}, rows_max {rows_max}, dtypes \
+         {dtypes:#b}, memories {memories:#b}, noise {noise}"
+    )
 }
 
 /// Opens what must be refused with a text, and returns the text.

@@ -98,10 +98,12 @@ impl Backend for Mine {
 }
 
 impl Loss for Fit {
-    /// Claim only what holds. REPEATABLE: a row is summed by itself, in the order of its samples. SMOOTH: tanh is.
+    /// Claim only what holds. MANY: nothing changes in `eval` but its outputs. REPEATABLE: a row is summed by itself, in
+    /// the order of its samples. SMOOTH: tanh is.
     fn info(&self) -> Info {
+        let caps = Caps { grad: true, minibatch: true, many: true, repeatable: true, ..Caps::default() };
         Info {
-            caps: Caps { grad: true, minibatch: true, repeatable: true, cancel: true, smooth: true, ..Caps::default() },
+            caps: Caps { cancel: true, smooth: true, ..caps },
             params: 3 * self.units as u64,
             samples: self.t.len() as u64,
             dtypes: Dtypes { f64: true, ..Dtypes::default() },
