@@ -48,13 +48,23 @@ impl<L: Loss> Handle<L> {
 
 /// Runs author's code; a panic becomes the error outside.
 pub(crate) fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(body)).map_err(|payload: Box<dyn Any + Send>| {
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        let text = format!("panic: {text}");
-        std::mem::forget(payload); // Its drop may panic in turn.
-        Error { code: status::INTERNAL, text }
-    })
+    catch_unwind(AssertUnwindSafe(body))
+        .map_err(|payload| Error { code: status::INTERNAL, text: format!("panic: {}", message(payload)) })
+}
+
+/// What a panic said. A payload that is no text is left alone for ever: its drop may panic in turn.
+pub(crate) fn message(payload: Box<dyn Any + Send>) -> String {
+    let payload = match payload.downcast::<String>() {
+        Ok(text) => return *text,
+        Err(payload) => payload,
+    };
+    match payload.downcast::<&str>() {
+        Ok(text) => (*text).to_owned(),
+        Err(payload) => {
+            std::mem::forget(payload);
+            "no message".into()
+        }
+    }
 }
 
 /// What a slot returns: the status, and the text where the caller wants it.

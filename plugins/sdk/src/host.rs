@@ -1,6 +1,7 @@
 //! What the engine offers to a backend: parallel work, cancellation, the log.
 
 use crate::abi;
+use crate::handle::message;
 use std::ffi::{CString, c_void};
 use std::marker::PhantomData;
 
@@ -129,7 +130,7 @@ impl<T: Send, F: Fn(&mut T, usize, usize) + Sync> Task<'_, T, F> {
             let mut slot = task.panic.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             match &*slot {
                 None => *slot = Some(payload),
-                Some(_) => std::mem::forget(payload), // Its drop may panic in turn, and nobody is here to catch it.
+                Some(_) => drop(message(payload)), // Nobody would catch what its own drop does.
             }
         }
     }
