@@ -210,7 +210,8 @@ mod tests {
     }
 
     fn worst<T: Real>(points: &[f64], f: impl Fn(T) -> T, truth: impl Fn(f64) -> f64) -> f64 {
-        let epsilon = if T::DTYPE == mountainpass_sdk::abi::dtype::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) };
+        let epsilon =
+            if T::DTYPE == mountainpass_sdk::abi::dtype::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) };
         let error = |x: &f64| {
             let x = T::of(*x);
             ulps(f(x).to_f64(), truth(x.to_f64()), epsilon)
