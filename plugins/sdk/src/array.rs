@@ -115,9 +115,8 @@ impl<'a> Array<'a> {
                 None => i as isize,
                 Some(strides) => index.iter().zip(strides).map(|(i, s)| *i as isize * *s as isize).sum(),
             };
-            // SAFETY: mpass_array holds the elements that its shape and strides reach (`from_raw`).
-            let place = unsafe { self.data.cast::<T>().offset(offset) };
-            // SAFETY: as above; it may be unaligned for T, so it is read as such.
+            let place = self.data.cast::<T>().wrapping_offset(offset);
+            // SAFETY: mpass_array holds the elements that its shape and strides reach (`from_raw`); they may be unaligned.
             values.push(to_f64(unsafe { place.read_unaligned() }));
             for (axis, size) in self.shape.iter().enumerate().rev() {
                 index[axis] += 1;

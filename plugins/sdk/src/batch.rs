@@ -60,8 +60,9 @@ impl<'a, T: Scalar> Rows<'a, T> {
     /// Row `i`, `p` elements.
     pub fn row(&self, i: usize) -> &'a [T] {
         assert!(i < self.rows, "row {i} of {}", self.rows);
-        // SAFETY: THE OWNERSHIP RULE: a view covers (rows - 1) * row_stride + cols elements for the call's duration.
-        unsafe { std::slice::from_raw_parts(self.data.add(i * self.stride), self.cols) }
+        let row = self.data.wrapping_add(i * self.stride);
+        // SAFETY: mpass_view: row_stride elements from one row to the next, and cols of them in each.
+        unsafe { std::slice::from_raw_parts(row, self.cols) }
     }
 }
 
@@ -92,16 +93,17 @@ impl<'a, T: Scalar> RowsMut<'a, T> {
     /// Row `i`, `p` elements.
     pub fn row(&mut self, i: usize) -> &mut [T] {
         assert!(i < self.rows, "row {i} of {}", self.rows);
+        let row = self.data.wrapping_add(i * self.stride);
         // SAFETY: as in `Rows::row`; the borrow of self makes the slice unique.
-        unsafe { std::slice::from_raw_parts_mut(self.data.add(i * self.stride), self.cols) }
+        unsafe { std::slice::from_raw_parts_mut(row, self.cols) }
     }
 
     /// All rows at once, so that they can be handed to different workers.
     pub fn into_rows(self) -> Vec<&'a mut [T]> {
-        (0..self.rows)
-            // SAFETY: as in `Rows::row`; rows do not overlap because row_stride >= cols, and self is consumed.
-            .map(|i| unsafe { std::slice::from_raw_parts_mut(self.data.add(i * self.stride), self.cols) })
-            .collect()
+        let RowsMut { data, rows, cols, stride, .. } = self;
+        // SAFETY: as in `Rows::row`; rows do not overlap because row_stride >= cols, and self is consumed.
+        let row = |i| unsafe { std::slice::from_raw_parts_mut(data.wrapping_add(i * stride), cols) };
+        (0..rows).map(row).collect()
     }
 }
 
@@ -214,13 +216,14 @@ impl<'a> Eval<'a> {
         // SAFETY: forwarded from the caller, here and for all views; each is checked to lie on the host.
         let theta = unsafe { matrix(&raw.theta) }?.ok_or_else(|| crate::Error::argument("theta is missing"))?;
         // SAFETY: as above.
-        let (dir, grad) = unsafe { (matrix(&raw.dir)?, matrix_mut(&raw.grad)?) };
+        let dir = unsafe { matrix(&raw.dir) }?;
         Ok(Some(Eval {
             theta,
             ids,
             // SAFETY: mpass_eval.loss, "out n".
             loss: unsafe { std::slice::from_raw_parts_mut(raw.loss, n) },
-            grad,
+            // SAFETY: as for theta.
+            grad: unsafe { matrix_mut(&raw.grad) }?,
             // SAFETY: as for theta.
             hvp: dir.zip(unsafe { matrix_mut(&raw.hvp) }?),
             // SAFETY: mpass_eval.row_status, "out n".

@@ -121,10 +121,8 @@ impl<T: Send, F: Fn(&mut T, usize, usize) + Sync> Task<'_, T, F> {
     unsafe extern "C" fn run(user: *mut c_void, i: u64, worker: u32) {
         // SAFETY: `user` is the task of the running `for_each`.
         let task = unsafe { &*user.cast::<Self>() };
-        // SAFETY: index i is below the number of items.
-        let item = unsafe { task.items.add(i as usize) };
-        // SAFETY: and comes exactly once, so that nobody else holds this item.
-        let item = unsafe { &mut *item };
+        // SAFETY: index i is below the number of items and comes exactly once, so that nobody else holds this one.
+        let item = unsafe { &mut *task.items.wrapping_add(i as usize) };
         let call = std::panic::AssertUnwindSafe(|| (task.body)(item, i as usize, worker as usize));
         if let Err(payload) = std::panic::catch_unwind(call) {
             let mut slot = task.panic.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

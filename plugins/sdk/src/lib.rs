@@ -12,14 +12,14 @@ mod handle;
 mod host;
 mod loss;
 pub mod npy;
+mod request;
 mod table;
 
 pub use array::{Array, Element};
 pub use batch::{Cancel, Eval, Matrix, MatrixMut, Rows, RowsMut, Scalar};
 pub use host::Host;
-pub use loss::{
-    Backend, Bounds, Caps, Dtypes, Error, Identity, Info, Loss, Open, Parameter, Split, Symmetry, SymmetryKind,
-};
+pub use loss::{Backend, Bounds, Caps, Dtypes, Error, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
+pub use request::Open;
 pub use table::{entry, table};
 
 /// Exports the entry symbol of a plugin for one [`Backend`].

@@ -1,14 +1,14 @@
 //! The two traits a backend author implements, and the words they speak.
 
-use crate::{Array, Eval, Host, Matrix, abi};
-use std::ffi::{CStr, c_char};
+use crate::{Eval, Host, Matrix, Open, abi};
+use std::ffi::CStr;
 
 /// A family of losses: how one is opened.
 pub trait Backend: 'static {
     /// The name users write in `backend = "..."`, with its C terminator: `c"quad"`.
-    const NAME: &'static std::ffi::CStr;
+    const NAME: &'static CStr;
     /// The version recorded with every result.
-    const VERSION: &'static std::ffi::CStr;
+    const VERSION: &'static CStr;
     /// What [`open`](Backend::open) returns.
     type Loss: Loss;
 
@@ -241,124 +241,6 @@ pub struct Identity {
     pub options: String,
 }
 
-/// Which loss to open.
-pub struct Open<'a> {
-    /// A path or a name only the backend understands.
-    pub model: Option<&'a str>,
-    /// The model itself, where it is handed over in memory.
-    pub model_bytes: Option<&'a [u8]>,
-    /// An index as listed by probe.
-    pub device: u32,
-    /// Data sets in memory.
-    pub data: Vec<Array<'a>>,
-    /// Whether [`Caps::repeatable`] is asked for, at whatever cost in speed. A loss that never is may ignore this: the
-    /// engine looks at what it claims.
-    pub repeatable: bool,
-    options: Vec<(&'a str, &'a str)>,
-    asked: Vec<&'static str>,
-}
-
-impl<'a> Open<'a> {
-    /// A request for a model with options, as a test or a direct user makes it.
-    pub fn new(model: &'a str, options: &[(&'a str, &'a str)]) -> Open<'a> {
-        Open {
-            model: Some(model),
-            model_bytes: None,
-            device: 0,
-            data: Vec::new(),
-            repeatable: false,
-            options: options.to_vec(),
-            asked: Vec::new(),
-        }
-    }
-
-    /// Reads a request of the C table.
-    ///
-    /// # Safety
-    /// Arrays hold as many elements as their counts say, for the life 'a.
-    pub(crate) unsafe fn from_abi(raw: &abi::Open) -> Result<Open<'a>, Error> {
-        // SAFETY: mpass_open: n_options strings, n_data arrays, model_len bytes, each borrowed for the call.
-        let (options, data, model_bytes) = unsafe {
-            (
-                (0..raw.n_options as usize).map(|i| option(raw, i)).collect::<Result<_, Error>>()?,
-                (0..raw.n_data as usize).map(|i| array(&*raw.data.add(i))).collect::<Result<_, Error>>()?,
-                (!raw.model_bytes.is_null())
-                    .then(|| std::slice::from_raw_parts(raw.model_bytes.cast::<u8>(), raw.model_len as usize)),
-            )
-        };
-        Ok(Open {
-            // SAFETY: as above.
-            model: unsafe { text(raw.model, "model") }?,
-            model_bytes,
-            device: raw.device,
-            data,
-            repeatable: raw.repeatable != 0,
-            options,
-            asked: Vec::new(),
-        })
-    }
-
-    /// The value of an option, if given. Every option a backend knows is asked for before [`finish`](Open::finish).
-    pub fn option(&mut self, key: &'static str) -> Option<&'a str> {
-        self.asked.push(key);
-        self.options.iter().find(|(k, _)| *k == key).map(|(_, v)| *v)
-    }
-
-    /// The value of an option as a number or another parsed type.
-    pub fn parsed<T: std::str::FromStr>(&mut self, key: &'static str) -> Result<Option<T>, Error> {
-        self.option(key)
-            .map(|text| text.parse().map_err(|_| Error::argument(format!("option {key}: cannot read {text:?}"))))
-            .transpose()
-    }
-
-    /// Refuses options that were given but never asked for, naming the nearest known one.
-    pub fn finish(&self) -> Result<(), Error> {
-        match self.options.iter().find(|(key, _)| !self.asked.contains(key)) {
-            None => Ok(()),
-            Some((key, _)) if self.asked.is_empty() => {
-                Err(Error::argument(format!("unknown option {key:?}: there are none")))
-            }
-            Some((key, _)) => Err(Error::unknown("option", key, &self.asked)),
-        }
-    }
-}
-
-/// # Safety
-/// Keys and values of the request go beyond `i`.
-unsafe fn option<'a>(raw: &abi::Open, i: usize) -> Result<(&'a str, &'a str), Error> {
-    // SAFETY: forwarded: "n_options strings".
-    let (key, value) = unsafe { (*raw.keys.add(i), *raw.values.add(i)) };
-    // SAFETY: as above.
-    let (key, value) = unsafe { (text(key, "an option")?, text(value, "an option's value")?) };
-    Ok((key.unwrap_or_default(), value.unwrap_or_default()))
-}
-
-/// # Safety
-/// The array obeys the contract for the life 'a.
-unsafe fn array<'a>(raw: &abi::Array) -> Result<Array<'a>, Error> {
-    let ndim = raw.ndim as usize;
-    // SAFETY: forwarded: shape and strides have ndim entries, and lead to elements from data.
-    unsafe {
-        let shape = if ndim == 0 { &[] } else { std::slice::from_raw_parts(raw.shape, ndim) };
-        let strides = (!raw.strides.is_null()).then(|| std::slice::from_raw_parts(raw.strides, ndim));
-        let name = text(raw.name, "the name of an array")?.unwrap_or_default();
-        Ok(Array::from_raw(name, shape, strides, raw.dtype, raw.data))
-    }
-}
-
-/// A text of the request; `None` for NULL.
-///
-/// # Safety
-/// `pointer` is NULL or a text that lives for 'a.
-unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<Option<&'a str>, Error> {
-    if pointer.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: all text is NUL-terminated (THE OWNERSHIP RULE).
-    let bytes = unsafe { CStr::from_ptr(pointer) };
-    bytes.to_str().map(Some).map_err(|_| Error::argument(format!("{what} is not UTF-8")))
-}
-
 /// Why a call failed: a status code and one line for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -426,15 +308,6 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_unknown_option_names_the_nearest() {
-        let mut open = Open::new("m", &[("actvation", "tanh")]);
-        open.option("activation");
-        open.option("data");
-        let error = open.finish().unwrap_err();
-        assert_eq!(error.text, "unknown option \"actvation\"; the nearest is \"activation\"");
-    }
 
     #[test]
     fn capability_bits_round_trip() {

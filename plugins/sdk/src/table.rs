@@ -3,8 +3,8 @@
 //! A handle is a `Box<Handle<L>>`; a slot sees no more of it than a shared reference, whatever its tag.
 
 use crate::handle::{Handle, caught, report};
-use crate::loss::{Backend, Error, Loss, Open, Split};
-use crate::{Host, abi, batch};
+use crate::loss::{Backend, Error, Loss, Split};
+use crate::{Host, Open, abi, batch};
 use abi::{Status, status};
 use std::ffi::{CStr, c_char, c_void};
 
@@ -150,8 +150,10 @@ impl<B: Backend> Table<B> {
         count: *mut u64,
         _err: *mut abi::Error,
     ) -> Status {
-        // SAFETY: a live handle; outputs are the caller's memory.
-        unsafe { listed(&Self::handle(loss).records.parameters, out, count) }
+        // SAFETY: a live handle.
+        let records = &unsafe { Self::handle(loss) }.records;
+        // SAFETY: outputs are the caller's memory.
+        unsafe { listed(&records.parameters, out, count) }
     }
 
     unsafe extern "C" fn symmetries(
@@ -160,8 +162,10 @@ impl<B: Backend> Table<B> {
         count: *mut u64,
         _err: *mut abi::Error,
     ) -> Status {
-        // SAFETY: a live handle; outputs are the caller's memory.
-        unsafe { listed(&Self::handle(loss).records.symmetries, out, count) }
+        // SAFETY: a live handle.
+        let records = &unsafe { Self::handle(loss) }.records;
+        // SAFETY: outputs are the caller's memory.
+        unsafe { listed(&records.symmetries, out, count) }
     }
 
     unsafe extern "C" fn start(loss: *const c_void, seed: u64, theta: *mut f64, err: *mut abi::Error) -> Status {

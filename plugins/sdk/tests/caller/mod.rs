@@ -93,8 +93,10 @@ impl Opened {
     }
 
     pub fn info(&self) -> abi::LossInfo {
-        // SAFETY: a live handle; the record is constant until close.
-        unsafe { *self.table.info.unwrap()(self.handle) }
+        // SAFETY: a live handle.
+        let info = unsafe { self.table.info.unwrap()(self.handle) };
+        // SAFETY: the record is constant until close.
+        unsafe { *info }
     }
 
     /// The losses of rows of `p` values.
@@ -114,8 +116,10 @@ impl Opened {
     }
 
     fn extension<T>(&self, id: &CStr) -> &'static T {
-        // SAFETY: the id names the record's type.
-        unsafe { &*self.table.extension.unwrap()(id.as_ptr()).cast::<T>() }
+        // SAFETY: a terminated text.
+        let record = unsafe { self.table.extension.unwrap()(id.as_ptr()) };
+        // SAFETY: the id names the record's type, and it is constant.
+        unsafe { &*record.cast::<T>() }
     }
 
     /// How many metrics there are on the train split.
