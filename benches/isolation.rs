@@ -45,22 +45,22 @@ fn await_turn(word: &AtomicU32, turn: u32) {
 impl PingPong {
     /// Forks; before this process has any thread.
     fn new() -> PingPong {
-        // SAFETY: a fresh shared page; its first bytes are two words. The copy that fork makes uses only them.
-        unsafe {
-            let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
-            let page = libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
-            assert_ne!(page, libc::MAP_FAILED);
-            let words = &*page.cast::<[AtomicU32; 2]>();
-            let other = libc::fork();
-            assert!(other >= 0);
-            if other == 0 {
-                for turn in 1.. {
-                    await_turn(&words[0], turn);
-                    send(&words[1], turn);
-                }
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+        // SAFETY: a fresh page.
+        let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, access, flags, -1, 0) };
+        assert_ne!(page, libc::MAP_FAILED);
+        // SAFETY: its first bytes are two words, touched as atomics only.
+        let words = unsafe { &*page.cast::<[AtomicU32; 2]>() };
+        // SAFETY: the copy uses only the two words.
+        let other = unsafe { libc::fork() };
+        assert!(other >= 0);
+        if other == 0 {
+            for turn in 1.. {
+                await_turn(&words[0], turn);
+                send(&words[1], turn);
             }
-            PingPong { words, other, turn: 0 }
         }
+        PingPong { words, other, turn: 0 }
     }
 
     fn trip(&mut self) {
@@ -73,10 +73,9 @@ impl PingPong {
 impl Drop for PingPong {
     fn drop(&mut self) {
         // SAFETY: our own child.
-        unsafe {
-            libc::kill(self.other, libc::SIGKILL);
-            libc::waitpid(self.other, std::ptr::null_mut(), 0);
-        }
+        unsafe { libc::kill(self.other, libc::SIGKILL) };
+        // SAFETY: as above.
+        unsafe { libc::waitpid(self.other, std::ptr::null_mut(), 0) };
     }
 }
 

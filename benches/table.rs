@@ -38,7 +38,9 @@ unsafe extern "C" fn open(
     _: *mut abi::Error,
 ) -> Status {
     // SAFETY: the request is live; `user` is the record of `register`, which outlives every loss.
-    unsafe { out.write((*request).user) };
+    let user = unsafe { (*request).user };
+    // SAFETY: the engine's memory.
+    unsafe { out.write(user) };
     status::OK
 }
 
@@ -47,17 +49,18 @@ unsafe extern "C" fn info(loss: *const c_void) -> *const abi::LossInfo {
 }
 
 unsafe extern "C" fn eval(_: *mut c_void, call: *const abi::Eval, _: *mut abi::Error) -> Status {
-    // SAFETY: views of the contract: n x p, f64, on the host.
-    unsafe {
-        let call = &*call;
-        let (n, p) = (call.theta.rows as usize, call.theta.cols as usize);
-        for row in 0..n {
-            let at = row * p;
-            let x = std::slice::from_raw_parts(call.theta.data.cast::<f64>().add(at), p);
-            let gradient = (!call.grad.data.is_null())
-                .then(|| std::slice::from_raw_parts_mut(call.grad.data.cast::<f64>().add(at), p));
-            call.loss.add(row).write(quartic(x, gradient));
-        }
+    // SAFETY: the engine's call.
+    let call = unsafe { &*call };
+    let (n, p) = (call.theta.rows as usize, call.theta.cols as usize);
+    let row_of = |view: &abi::View, row| view.data.cast::<f64>().wrapping_add(row * p);
+    for row in 0..n {
+        // SAFETY: views of the contract: n x p, f64, on the host.
+        let x = unsafe { std::slice::from_raw_parts(row_of(&call.theta, row), p) };
+        // SAFETY: as above.
+        let gradient = || unsafe { std::slice::from_raw_parts_mut(row_of(&call.grad, row), p) };
+        let value = quartic(x, (!call.grad.data.is_null()).then(gradient));
+        // SAFETY: mpass_eval.loss, "out n".
+        unsafe { call.loss.wrapping_add(row).write(value) };
     }
     status::OK
 }

@@ -41,15 +41,16 @@ impl Child {
             return self.end;
         }
         let (id, peek) = (self.process.id(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
-        // SAFETY: waitid fills the record or leaves it zero, and takes nothing away.
-        unsafe {
-            let mut found: libc::siginfo_t = std::mem::zeroed();
-            let asked = libc::waitid(libc::P_PID, id, &raw mut found, peek);
-            match (asked, found.si_pid(), found.si_code) {
-                (0, 1.., libc::CLD_EXITED) => Some(End::Exit(found.si_status())),
-                (0, 1.., _) => Some(End::Signal(found.si_status())),
-                _ => None,
-            }
+        // SAFETY: plain numbers.
+        let mut found: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: fills the record or leaves it zero, and takes nothing away.
+        let asked = unsafe { libc::waitid(libc::P_PID, id, &raw mut found, peek) };
+        // SAFETY: a record of a child, or zeros.
+        let (pid, status) = (unsafe { found.si_pid() }, unsafe { found.si_status() });
+        match (asked, pid, found.si_code) {
+            (0, 1.., libc::CLD_EXITED) => Some(End::Exit(status)),
+            (0, 1.., _) => Some(End::Signal(status)),
+            _ => None,
         }
     }
 

@@ -2,8 +2,9 @@
 
 /// The memory of this machine in bytes, or of the container this process runs in.
 pub fn total() -> u64 {
-    // SAFETY: these calls only read a setting.
-    let (pages, page) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+    // SAFETY: only reads a setting.
+    let setting = |name| unsafe { libc::sysconf(name) };
+    let (pages, page) = (setting(libc::_SC_PHYS_PAGES), setting(libc::_SC_PAGESIZE));
     let machine = match (u64::try_from(pages), u64::try_from(page)) {
         (Ok(pages @ 1..), Ok(page @ 1..)) => pages.saturating_mul(page),
         _ => u64::MAX,

@@ -54,9 +54,9 @@ fn arrays_of_any_layout_and_type_are_read_as_they_are_meant() {
     let (x, y) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, -1.0, 2.0]);
     let stored = [6_u8, 4, 2, 5, 3, 1];
     let strides = [-1, -3];
+    let last = stored.as_ptr().wrapping_add(5).cast();
     // SAFETY: from the last byte the strides reach all six.
-    let foreign =
-        unsafe { Foreign::new(stored.as_ptr().add(5).cast(), Some(&strides), mountainpass_sdk::abi::dtype::U8) };
+    let foreign = unsafe { Foreign::new(last, Some(&strides), mountainpass_sdk::abi::dtype::U8) };
     let data = vec![
         Array { name: "x", shape: &[3, 2], values: Values::Foreign(foreign) },
         Array { name: "y", shape: &[3], values: Values::I32(&[1, -1, 2]) },

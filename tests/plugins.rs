@@ -254,8 +254,10 @@ unsafe extern "C" fn open(
     out: *mut *mut c_void,
     _: *mut abi::Error,
 ) -> abi::Status {
-    // SAFETY: the engine's request and our own memory.
-    unsafe { out.write((*open).user) };
+    // SAFETY: the engine's request.
+    let user = unsafe { (*open).user };
+    // SAFETY: the engine's memory.
+    unsafe { out.write(user) };
     abi::status::OK
 }
 
@@ -271,13 +273,16 @@ unsafe extern "C" fn info(_: *const c_void) -> *const abi::LossInfo {
 }
 
 unsafe extern "C" fn squared_distance(loss: *mut c_void, call: *const abi::Eval, _: *mut abi::Error) -> abi::Status {
-    // SAFETY: the handle is the registered `Captured`, the call is the engine's.
-    unsafe {
-        let (captured, call) = (&*loss.cast::<Captured>(), &*call);
-        for row in 0..call.theta.rows as usize {
-            let distance = f64::from(*call.theta.data.cast::<f32>().add(row)) - captured.minimum;
-            call.loss.add(row).write(distance * distance);
-        }
+    // SAFETY: the handle is the registered `Captured`.
+    let captured = unsafe { &*loss.cast::<Captured>() };
+    // SAFETY: the engine's call.
+    let call = unsafe { &*call };
+    for row in 0..call.theta.rows as usize {
+        // SAFETY: rows of one f32.
+        let x = unsafe { *call.theta.data.cast::<f32>().wrapping_add(row) };
+        let distance = f64::from(x) - captured.minimum;
+        // SAFETY: mpass_eval.loss, "out n".
+        unsafe { call.loss.wrapping_add(row).write(distance * distance) };
     }
     abi::status::OK
 }

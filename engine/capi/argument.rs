@@ -56,7 +56,7 @@ pub(super) unsafe fn options<T: Copy>(from: *const T, defaults: T, name: &str) -
         return Err(Error::Argument(format!("struct_size of {name} is {theirs}: it must be sizeof({name})")));
     }
     // SAFETY: the caller vouches for `theirs` bytes.
-    let unknown = (size_of::<T>()..theirs).any(|at| unsafe { from.cast::<u8>().add(at).read() } != 0);
+    let unknown = (size_of::<T>()..theirs).any(|at| unsafe { from.cast::<u8>().wrapping_add(at).read() } != 0);
     if unknown {
         let text = format!(
             "{name} has {theirs} bytes of which this library knows {}, and the rest is not zero: it asks for something \
@@ -125,18 +125,25 @@ fn layout(view: &View, name: &str) -> Result<(usize, usize, usize)> {
 pub(super) unsafe fn read_rows(view: &View, name: &str, to: &mut Vec<f64>) -> Result<()> {
     let (rows, cols, stride) = layout(view, name)?;
     for row in 0..rows {
-        let at = row * stride;
-        // SAFETY: forwarded; unaligned reads ask nothing else of the pointer.
+        let places = row * stride..row * stride + cols;
         match view.dtype {
-            dtype::F64 => {
-                to.extend((at..at + cols).map(|i| unsafe { view.data.cast::<f64>().add(i).read_unaligned() }))
-            }
-            dtype::F32 => to
-                .extend((at..at + cols).map(|i| f64::from(unsafe { view.data.cast::<f32>().add(i).read_unaligned() }))),
+            // SAFETY: forwarded: one of the view's elements.
+            dtype::F64 => to.extend(places.map(|i| unsafe { element::<f64>(view, i) })),
+            // SAFETY: as above.
+            dtype::F32 => to.extend(places.map(|i| f64::from(unsafe { element::<f32>(view, i) }))),
             _ => return Err(element_type(name, view.dtype)),
         }
     }
     Ok(())
+}
+
+/// Element `i` of a view, wherever it lies.
+///
+/// # Safety
+/// There is one of this type.
+unsafe fn element<T: Copy>(view: &View, i: usize) -> T {
+    // SAFETY: forwarded; unaligned reads ask nothing else of the pointer.
+    unsafe { view.data.cast::<T>().wrapping_add(i).read_unaligned() }
 }
 
 /// Checks that an output is a matrix of f32 or f64 of this shape.
@@ -160,12 +167,11 @@ pub(super) unsafe fn write_rows(view: &View, values: &[f64]) {
     for (row, values) in values.chunks_exact(cols).enumerate() {
         for (i, &value) in values.iter().enumerate() {
             let at = row * stride + i;
-            // SAFETY: forwarded from the caller.
-            unsafe {
-                match view.dtype {
-                    dtype::F32 => view.data.cast::<f32>().add(at).write_unaligned(value as f32),
-                    _ => view.data.cast::<f64>().add(at).write_unaligned(value),
-                }
+            match view.dtype {
+                // SAFETY: forwarded from the caller.
+                dtype::F32 => unsafe { view.data.cast::<f32>().wrapping_add(at).write_unaligned(value as f32) },
+                // SAFETY: as above.
+                _ => unsafe { view.data.cast::<f64>().wrapping_add(at).write_unaligned(value) },
             }
         }
     }
@@ -185,7 +191,7 @@ pub(super) unsafe fn ids(view: &View, name: &str) -> Result<Option<Vec<u64>>> {
         return Err(Error::Argument(text));
     }
     // SAFETY: forwarded from the caller.
-    Ok(Some((0..cols).map(|i| unsafe { view.data.cast::<u64>().add(i).read_unaligned() }).collect()))
+    Ok(Some((0..cols).map(|i| unsafe { element(view, i) }).collect()))
 }
 
 fn element_type(name: &str, found: u32) -> Error {

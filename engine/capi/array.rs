@@ -27,7 +27,9 @@ impl ForeignArray {
     /// A record whose pointers reach what its counts say.
     pub unsafe fn named(raw: abi::Array) -> Result<ForeignArray> {
         // SAFETY: forwarded.
-        unsafe { ForeignArray::new(raw, text(raw.name, "the name of an array of mpass_open")?) }
+        let name = unsafe { text(raw.name, "the name of an array of mpass_open") }?;
+        // SAFETY: forwarded.
+        unsafe { ForeignArray::new(raw, name) }
     }
 
     /// An argument, which goes by what the header calls it.
@@ -39,7 +41,9 @@ impl ForeignArray {
             return Err(Error::Argument(format!("{name} is NULL")));
         }
         // SAFETY: forwarded; unaligned reads ask nothing else of the pointer.
-        unsafe { ForeignArray::new(raw.read_unaligned(), name.to_owned()) }
+        let raw = unsafe { raw.read_unaligned() };
+        // SAFETY: forwarded.
+        unsafe { ForeignArray::new(raw, name.to_owned()) }
     }
 
     /// # Safety
@@ -48,13 +52,11 @@ impl ForeignArray {
         let wrong = |fault: String| Error::Argument(format!("array {name:?}: {fault}"));
         let ndim = u64::from(raw.ndim);
         // SAFETY: forwarded.
-        let (shape, strides) = unsafe {
-            let shape = list(raw.shape, ndim, MOST_DIMENSIONS, "shape").map_err(wrong)?;
-            let strides = match raw.strides.is_null() {
-                true => None,
-                false => Some(list(raw.strides, ndim, MOST_DIMENSIONS, "strides").map_err(wrong)?),
-            };
-            (shape, strides)
+        let shape = unsafe { list(raw.shape, ndim, MOST_DIMENSIONS, "shape") }.map_err(wrong)?;
+        let strides = match raw.strides.is_null() {
+            true => None,
+            // SAFETY: forwarded.
+            false => Some(unsafe { list(raw.strides, ndim, MOST_DIMENSIONS, "strides") }.map_err(wrong)?),
         };
         if raw.data.is_null() && !shape.contains(&0) {
             return Err(wrong("data is NULL".into()));
@@ -127,6 +129,15 @@ mod tests {
         abi::Array { name: std::ptr::null(), data, shape: shape.as_ptr(), strides, ndim: shape.len() as u32, dtype }
     }
 
+    /// # Safety
+    /// A live array whose elements strides and shape reach.
+    unsafe fn copied(raw: &abi::Array) -> npy::Array {
+        // SAFETY: forwarded.
+        let array = unsafe { ForeignArray::argument(raw, "values") }.unwrap();
+        // SAFETY: forwarded.
+        unsafe { array.copy() }.unwrap()
+    }
+
     #[test]
     fn half_floats_are_read_exactly() {
         let known = [(0x0000, 0.0), (0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65504.0), (0x0001, 2_f32.powi(-24))];
@@ -137,7 +148,7 @@ mod tests {
         let brain = [0x3f80_u16, 0xc040];
         let raw = array(brain.as_ptr().cast(), &[2], None, dtype::BF16);
         // SAFETY: a live array of two elements.
-        let read = unsafe { ForeignArray::argument(&raw const raw, "values").unwrap().copy().unwrap() };
+        let read = unsafe { copied(&raw) };
         assert_eq!(read.values, vec![1.0_f32, -3.0].into());
     }
 
@@ -147,11 +158,11 @@ mod tests {
         let last = values[5..].as_ptr().cast();
         let raw = array(last, &[2, 3], Some(&[-3, -1]), dtype::I32);
         // SAFETY: six elements, reached from the last one down.
-        let read = unsafe { ForeignArray::argument(&raw const raw, "values").unwrap().copy().unwrap() };
+        let read = unsafe { copied(&raw) };
         assert_eq!(read, npy::Array { shape: vec![2, 3], values: vec![6, 5, 4, 3, 2, 1].into() });
         let raw = array(last, &[3], Some(&[0]), dtype::I32);
         // SAFETY: one element, three times.
-        let read = unsafe { ForeignArray::argument(&raw const raw, "values").unwrap().copy().unwrap() };
+        let read = unsafe { copied(&raw) };
         assert_eq!(read.values, vec![6, 6, 6].into());
     }
 }

@@ -92,8 +92,10 @@ export! {
     /// The distance of order q between two barcodes.
     fn mpass_barcode_distance(a: *const Barcode, b: *const Barcode, degree: u32, q: f64, out: *mut f64) {
         let out = out_pointer(out, "out")?;
-        // SAFETY: the caller's handles.
-        let (a, b) = unsafe { (handle(a, "a")?, handle(b, "b")?) };
+        // SAFETY: the caller's handle.
+        let a = unsafe { handle(a, "a") }?;
+        // SAFETY: the caller's handle.
+        let b = unsafe { handle(b, "b") }?;
         let diagram = |of: &Barcode| Diagram::of(&of.barcode, of.superlevel);
         let (a, b) = (diagram(a)?, diagram(b)?);
         let found = distance(&a, &b, degree, Metric::Wasserstein { order: q, relative_error: Some(0.0) })?;
@@ -283,11 +285,12 @@ mod tests {
         assert_eq!(told, known);
         assert_eq!((barcode.bars[1].elder_cell, barcode.bars[1].path, barcode.bars[1].death_error), (0, 0, 0.25));
 
-        // SAFETY: a live barcode; the records are its own.
-        let (all, sure) = unsafe {
-            let all = *mpass_barcode_score(&raw const barcode, 0);
-            (all, *all.without_doubtful)
-        };
+        // SAFETY: a live barcode.
+        let all = unsafe { mpass_barcode_score(&raw const barcode, 0) };
+        // SAFETY: one of its records.
+        let all = unsafe { *all };
+        // SAFETY: as above.
+        let sure = unsafe { *all.without_doubtful };
         assert_eq!((all.bars, all.essential, all.doubtful, all.total), (2, 1, 1, 5.0));
         assert_eq!((sure.bars, sure.essential, sure.doubtful, sure.total), (1, 1, 0, 4.0));
         assert!(sure.without_doubtful.is_null());

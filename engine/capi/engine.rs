@@ -37,11 +37,10 @@ export! {
     /// Makes an engine.
     fn mpass_engine_new(given: *const abi::EngineOptions, out: *mut *mut Engine) {
         let out = out_pointer(out, "out")?;
-        // SAFETY: NULL or the caller's options, and hooks in them.
-        let (given, hooks) = unsafe {
-            let given = options(given, abi::EngineOptions::zeroed(), "mpass_engine_options")?;
-            (given, options(given.hooks, abi::Hooks::zeroed(), "mpass_hooks")?)
-        };
+        // SAFETY: NULL or the caller's options.
+        let given = unsafe { options(given, abi::EngineOptions::zeroed(), "mpass_engine_options") }?;
+        // SAFETY: NULL or the hooks in them.
+        let hooks = unsafe { options(given.hooks, abi::Hooks::zeroed(), "mpass_hooks") }?;
         // SAFETY: NULL or the caller's text.
         let isolation = unsafe { isolation(&given) }?;
         let hooks = Hooks::new(hooks);
@@ -102,8 +101,10 @@ export! {
 export! {
     /// Loads a plugin file.
     fn mpass_backend_load(engine: *mut Engine, path: *const c_char) {
-        // SAFETY: the caller's handle and text.
-        let (engine, path) = unsafe { (handle(engine, "engine")?.lock()?, text(path, "path")?) };
+        // SAFETY: the caller's handle.
+        let engine = unsafe { handle(engine, "engine") }?.lock()?;
+        // SAFETY: the caller's text.
+        let path = unsafe { text(path, "path") }?;
         engine.registry.load(Path::new(&path))?;
         Ok(())
     }

@@ -9,8 +9,10 @@ use std::path::Path;
 export! {
     /// Writes a landscape to a new file.
     fn mpass_landscape_save(landscape: *const Landscape, path: *const c_char) {
-        // SAFETY: the caller's handle and text.
-        let (landscape, path) = unsafe { (handle(landscape, "landscape")?, text(path, "path")?) };
+        // SAFETY: the caller's handle.
+        let landscape = unsafe { handle(landscape, "landscape") }?;
+        // SAFETY: the caller's text.
+        let path = unsafe { text(path, "path") }?;
         save(landscape, Path::new(&path))
     }
 }
@@ -156,6 +158,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::multiple_unsafe_ops_per_block, reason = "a caller's program, one call after the other")]
     fn a_landscape_comes_back_from_its_file_with_the_same_barcode() {
         let folder = std::env::temp_dir().join(format!("mpass-landscape-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();

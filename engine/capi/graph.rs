@@ -9,6 +9,7 @@ use super::engine::Engine;
 use crate::error::{Error, Result};
 use crate::morse::cloud::Cloud;
 use crate::morse::graph::{self, Forest};
+use crate::npy;
 use crate::persistence::of_graph::{Wanted, canonical};
 use mountainpass_sdk::abi::Array;
 
@@ -31,17 +32,23 @@ export! {
         out: *mut *mut Graph,
     ) {
         let out = out_pointer(out, "out")?;
-        // SAFETY: the caller's handle, arrays and options.
-        let (pool, values, edges, own, given) = unsafe {
-            let pool = handle(engine, "engine")?.lock()?.pool.clone();
-            let given = read(given)?;
-            let (values, edges) = (ForeignArray::argument(values, "values")?, ForeignArray::argument(edges, "edges")?);
-            let own = match edge_values.is_null() {
-                true => None,
-                false => Some(ForeignArray::argument(edge_values, "edge_values")?.copy()?),
-            };
-            (pool, values.copy()?, edges.copy()?, own, given)
+        // SAFETY: the caller's handle.
+        let pool = unsafe { handle(engine, "engine") }?.lock()?.pool.clone();
+        // SAFETY: NULL or the caller's options.
+        let given = unsafe { read(given) }?;
+        // SAFETY: the caller's array, here and below; all are read before any is copied.
+        let values = unsafe { ForeignArray::argument(values, "values") }?;
+        // SAFETY: as above.
+        let edges = unsafe { ForeignArray::argument(edges, "edges") }?;
+        let own = match edge_values.is_null() {
+            true => None,
+            // SAFETY: as above.
+            false => Some(unsafe { copied(edge_values, "edge_values") }?),
         };
+        // SAFETY: the elements are there during the call.
+        let values = unsafe { values.copy() }?;
+        // SAFETY: as above.
+        let edges = unsafe { edges.copy() }?;
         if given.radius != 0.0 {
             let text = format!("mpass_graph_options.radius is {}: it is for points", given.radius);
             return Err(Error::Unsupported { backend: "mpass_graph_new".into(), text });
@@ -65,14 +72,14 @@ export! {
         out: *mut *mut Graph,
     ) {
         let out = out_pointer(out, "out")?;
-        // SAFETY: the caller's handle, arrays and options.
-        let (pool, points, values, given) = unsafe {
-            let pool = handle(engine, "engine")?.lock()?.pool.clone();
-            let given = read(given)?;
-            let (points, values) =
-                (ForeignArray::argument(points, "points")?, ForeignArray::argument(values, "values")?);
-            (pool, points.copy()?, values.copy()?, given)
-        };
+        // SAFETY: the caller's handle.
+        let pool = unsafe { handle(engine, "engine") }?.lock()?.pool.clone();
+        // SAFETY: NULL or the caller's options.
+        let given = unsafe { read(given) }?;
+        // SAFETY: the caller's array.
+        let points = unsafe { copied(points, "points") }?;
+        // SAFETY: the caller's array.
+        let values = unsafe { copied(values, "values") }?;
         let (k, superlevel) = (usize::try_from(k).unwrap_or(usize::MAX), given.flags & sampled::SUPERLEVEL != 0);
         let radius = (given.radius != 0.0).then_some(given.radius);
         let graph = graph::Graph::on_cloud(&Cloud::of_array(&points)?, values, k, radius, superlevel, &pool)?;
@@ -81,6 +88,15 @@ export! {
         unsafe { give(out, graph) };
         Ok(())
     }
+}
+
+/// # Safety
+/// `array` is NULL or a record whose pointers reach what its counts say.
+unsafe fn copied(array: *const Array, name: &str) -> Result<npy::Array> {
+    // SAFETY: forwarded from the caller.
+    let array = unsafe { ForeignArray::argument(array, name) }?;
+    // SAFETY: forwarded from the caller.
+    unsafe { array.copy() }
 }
 
 /// # Safety
@@ -104,9 +120,10 @@ export! {
     /// The barcode.
     fn mpass_graph_barcode(graph: *const Graph, given: *const BarcodeOptions, out: *mut *mut Barcode) {
         let out = out_pointer(out, "out")?;
-        // SAFETY: the caller's handle and options.
-        let (Graph { forest, method, heights }, given) =
-            unsafe { (handle(graph, "graph")?, barcode::wanted(given)?) };
+        // SAFETY: the caller's handle.
+        let Graph { forest, method, heights } = unsafe { handle(graph, "graph") }?;
+        // SAFETY: NULL or the caller's options.
+        let given = unsafe { barcode::wanted(given) }?;
         let wanted = Wanted {
             degree_1: given.degrees > 1,
             zero_length: given.flags & keep::ZERO_LENGTH != 0,
@@ -128,7 +145,7 @@ export! {
         let labels = check_length(labels, count, forest.graph().vertices(), "labels")?;
         for (i, label) in forest.labels(threshold(simplify, "simplify")?).into_iter().enumerate() {
             // SAFETY: the caller's memory for `count` labels.
-            unsafe { labels.add(i).write_unaligned(label) };
+            unsafe { labels.wrapping_add(i).write_unaligned(label) };
         }
         Ok(())
     }
@@ -161,14 +178,16 @@ export! {
             let text = format!("vertices has room for {room}, and the path has {needed}; no path has more than {n}");
             return Err(Error::Argument(text));
         }
-        // SAFETY: out-parameters checked above, and the caller's memory for `room` vertices.
-        unsafe {
-            if !vertices.is_null() {
-                way.iter().enumerate().for_each(|(i, &v)| vertices.add(i).write_unaligned(v));
+        if !vertices.is_null() {
+            for (i, &vertex) in way.iter().enumerate() {
+                // SAFETY: the caller's memory for `room` vertices.
+                unsafe { vertices.wrapping_add(i).write_unaligned(vertex) };
             }
-            count.write(needed);
-            top.write(highest);
         }
+        // SAFETY: checked above.
+        unsafe { count.write(needed) };
+        // SAFETY: checked above.
+        unsafe { top.write(highest) };
         Ok(())
     }
 }

@@ -25,12 +25,12 @@ export! {
     /// Reads an array.
     fn mpass_grid_new(engine: *mut Engine, values: *const Array, given: *const GridOptions, out: *mut *mut Grid) {
         let out = out_pointer(out, "out")?;
-        // SAFETY: the caller's handle, array and options.
-        let (pool, values, given) = unsafe {
-            let pool = handle(engine, "engine")?.lock()?.pool.clone();
-            let values = ForeignArray::argument(values, "values")?;
-            (pool, values, options(given, GridOptions::zeroed(), "mpass_grid_options")?)
-        };
+        // SAFETY: the caller's handle.
+        let pool = unsafe { handle(engine, "engine") }?.lock()?.pool.clone();
+        // SAFETY: the caller's array.
+        let values = unsafe { ForeignArray::argument(values, "values") }?;
+        // SAFETY: NULL or the caller's options.
+        let given = unsafe { options(given, GridOptions::zeroed(), "mpass_grid_options") }?;
         // SAFETY: the caller's elements.
         let grid = unsafe { read(&values, &given) }?;
         // SAFETY: checked above.
@@ -59,8 +59,10 @@ export! {
     /// The barcode.
     fn mpass_grid_barcode(grid: *const Grid, given: *const BarcodeOptions, out: *mut *mut Barcode) {
         let out = out_pointer(out, "out")?;
-        // SAFETY: the caller's handle and options.
-        let (Grid { grid, pool }, given) = unsafe { (handle(grid, "grid")?, barcode::wanted(given)?) };
+        // SAFETY: the caller's handle.
+        let Grid { grid, pool } = unsafe { handle(grid, "grid") }?;
+        // SAFETY: NULL or the caller's options.
+        let given = unsafe { barcode::wanted(given) }?;
         if given.simplify != 0.0 {
             let text = format!("mpass_barcode_options.simplify is {}: grids are not simplified", given.simplify);
             return Err(Error::Unsupported { backend: "mpass_grid_barcode".into(), text });
@@ -87,7 +89,7 @@ export! {
         let labels = check_length(labels, count, grid.shape.count(), "labels")?;
         for (i, label) in Components::of(grid, pool).labels().into_iter().enumerate() {
             // SAFETY: the caller's memory for `count` labels.
-            unsafe { labels.add(i).write_unaligned(label) };
+            unsafe { labels.wrapping_add(i).write_unaligned(label) };
         }
         Ok(())
     }

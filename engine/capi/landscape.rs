@@ -29,16 +29,28 @@ export! {
         let out = out_pointer(out, "out")?;
         // SAFETY: the caller's handle.
         let mut opened = unsafe { handle(loss, "loss") }?.state.lock()?;
-        // SAFETY: NULL or the caller's options, what they point to included.
-        let (given, cancel, text, ids, theta) = unsafe {
-            let given = options(given, abi::RunOptions::zeroed(), "mpass_run_options")?;
-            let ids = given.evaluation_ids.as_ref().map(|view| ids(view, "evaluation_ids")).transpose()?.flatten();
-            let mut theta = Vec::new();
-            given.theta.as_ref().map(|view| read_rows(view, "theta", &mut theta)).transpose()?;
-            let theta = given.theta.as_ref().map(|view| (theta, view.cols as usize));
-            let cancel = given.cancel.as_ref().cloned().unwrap_or_default();
-            (given, cancel, optional_text(given.config, "config")?.unwrap_or_default(), ids, theta)
+        // SAFETY: NULL or the caller's options.
+        let given = unsafe { options(given, abi::RunOptions::zeroed(), "mpass_run_options") }?;
+        // SAFETY: NULL or the caller's view.
+        let ids = match unsafe { given.evaluation_ids.as_ref() } {
+            None => None,
+            // SAFETY: what it shows is there.
+            Some(view) => unsafe { ids(view, "evaluation_ids") }?,
         };
+        // SAFETY: NULL or the caller's view.
+        let theta = match unsafe { given.theta.as_ref() } {
+            None => None,
+            Some(view) => {
+                let mut rows = Vec::new();
+                // SAFETY: what it shows is there.
+                unsafe { read_rows(view, "theta", &mut rows) }?;
+                Some((rows, view.cols as usize))
+            }
+        };
+        // SAFETY: NULL or a live token.
+        let cancel = unsafe { given.cancel.as_ref() }.cloned().unwrap_or_default();
+        // SAFETY: NULL or the caller's text.
+        let text = unsafe { optional_text(given.config, "config") }?.unwrap_or_default();
         unknown_flags(given.flags, 0, "mpass_run_options")?;
         let Opened { loss, model, hooks, .. } = &mut *opened;
         let mut config = Config::parse_opened(&text)?;

@@ -64,9 +64,12 @@ export! {
     /// Opens a loss.
     fn mpass_loss_open(engine: *mut Engine, backend: *const c_char, request: *const Open, out: *mut *mut Loss) {
         let out = out_pointer(out, "out")?;
-        // SAFETY: the caller's handle, text and request.
-        let (engine, backend, request) =
-            unsafe { (handle(engine, "engine")?.lock()?, text(backend, "backend")?, Request::read(request)?) };
+        // SAFETY: the caller's handle.
+        let engine = unsafe { handle(engine, "engine") }?.lock()?;
+        // SAFETY: the caller's text.
+        let backend = unsafe { text(backend, "backend") }?;
+        // SAFETY: NULL or the caller's request.
+        let request = unsafe { Request::read(request) }?;
         // SAFETY: this is still the call that the request was handed to.
         let loss = engine.registry.open(&backend, &unsafe { request.borrow() }, engine.pool.clone())?;
         // SAFETY: checked above.
@@ -133,14 +136,14 @@ impl Rows {
         self.theta.clear();
         self.dir.clear();
         // SAFETY: as above.
-        let ids = unsafe {
-            read_rows(&call.theta, "theta", &mut self.theta)?;
-            if hvp {
-                check_output(&call.dir, n, p, "dir")?;
-                read_rows(&call.dir, "dir", &mut self.dir)?;
-            }
-            ids(&call.ids, "ids")?
-        };
+        unsafe { read_rows(&call.theta, "theta", &mut self.theta) }?;
+        if hvp {
+            check_output(&call.dir, n, p, "dir")?;
+            // SAFETY: as above.
+            unsafe { read_rows(&call.dir, "dir", &mut self.dir) }?;
+        }
+        // SAFETY: as above.
+        let ids = unsafe { ids(&call.ids, "ids") }?;
         // SAFETY: NULL or a live token, as mpass_loss_eval asks.
         let cancel = unsafe { call.cancel.cast::<Cancel>().as_ref() }.cloned().unwrap_or_default();
         if cancel.fired() {
@@ -161,20 +164,22 @@ impl Rows {
             ok: &mut self.ok,
             cancel: &cancel,
         })?;
-        // SAFETY: outputs of the caller, of the shapes checked above.
-        unsafe {
-            for (i, (&value, &ok)) in self.loss.iter().zip(&self.ok).enumerate() {
-                call.loss.add(i).write_unaligned(if ok { value } else { f64::NAN });
-                if !call.row_status.is_null() {
-                    call.row_status.add(i).write_unaligned(if ok { status::OK } else { status::NUMERIC });
-                }
+        for (i, (&value, &ok)) in self.loss.iter().zip(&self.ok).enumerate() {
+            let (value, status) = if ok { (value, status::OK) } else { (f64::NAN, status::NUMERIC) };
+            // SAFETY: mpass_eval.loss, "out n".
+            unsafe { call.loss.wrapping_add(i).write_unaligned(value) };
+            if !call.row_status.is_null() {
+                // SAFETY: mpass_eval.row_status, "out n".
+                unsafe { call.row_status.wrapping_add(i).write_unaligned(status) };
             }
-            if grad {
-                write_rows(&call.grad, &self.grad);
-            }
-            if hvp {
-                write_rows(&call.hvp, &self.hvp);
-            }
+        }
+        if grad {
+            // SAFETY: the caller's memory, of the shape checked above.
+            unsafe { write_rows(&call.grad, &self.grad) };
+        }
+        if hvp {
+            // SAFETY: as above.
+            unsafe { write_rows(&call.hvp, &self.hvp) };
         }
         Ok(())
     }
@@ -187,6 +192,7 @@ mod tests {
     use crate::loss::closed_form::ClosedForm;
 
     #[test]
+    #[allow(clippy::multiple_unsafe_ops_per_block, reason = "a caller's program, one call after the other")]
     fn a_loss_that_panicked_answers_poisoned_to_everything_but_free() {
         let panics = |_: &[f64], _: &mut [f64]| std::panic::resume_unwind(Box::new(()));
         let loss = Box::new(ClosedForm::new(1, None, panics));

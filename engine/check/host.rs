@@ -258,6 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::multiple_unsafe_ops_per_block, reason = "a plugin's life, one call after the other")]
     fn what_a_plugin_asks_of_its_host_is_written_down() {
         let host = Host::new(2).unwrap();
         // SAFETY: the record is read as a plugin reads it.

@@ -137,8 +137,9 @@ impl Region {
     }
 
     fn protect(&mut self, from: usize, to: usize, how: i32) {
+        let first = self.base.wrapping_add(from);
         // SAFETY: whole pages of this region.
-        unsafe { libc::mprotect(self.base.add(from).cast(), to - from, how) };
+        unsafe { libc::mprotect(first.cast(), to - from, how) };
     }
 }
 
@@ -310,7 +311,7 @@ mod tests {
             let view = matrix.view();
             assert_eq!((view.rows, view.cols, view.row_stride), (3, 2, 5));
             // SAFETY: the second row of three.
-            assert_eq!(unsafe { *view.data.cast::<f64>().add(5) }, 2.0);
+            assert_eq!(unsafe { *view.data.cast::<f64>().wrapping_add(5) }, 2.0);
             assert_eq!(matrix.read::<f64>(), values);
             assert_eq!(matrix.strayed("theta"), None);
         }
@@ -330,7 +331,7 @@ mod tests {
         ] {
             let matrix = Matrix::filled(f64::NAN, (2, 2), 1, F64, Fence::Room).unwrap();
             // SAFETY: a page and more lies on either side of the elements.
-            unsafe { matrix.view().data.cast::<f64>().offset(at).write(1.0) };
+            unsafe { matrix.view().data.cast::<f64>().wrapping_offset(at).write(1.0) };
             assert_eq!(matrix.strayed("grad").as_deref(), says);
         }
     }
@@ -343,8 +344,9 @@ mod tests {
         // Asked of the system, which does not fault: the byte behind the last is not there.
         let (_reader, writer) = std::io::pipe().unwrap();
         let written = |at: usize| {
+            let byte = region.start().wrapping_add(at);
             // SAFETY: write(2) answers EFAULT for memory that cannot be read.
-            unsafe { libc::write(std::os::fd::AsRawFd::as_raw_fd(&writer), region.start().add(at).cast(), 1) }
+            unsafe { libc::write(std::os::fd::AsRawFd::as_raw_fd(&writer), byte.cast(), 1) }
         };
         assert_eq!((written(23), written(24)), (1, -1));
         let at = region.start().addr();

@@ -84,9 +84,10 @@ impl<'a> Opened<'a> {
     pub fn read_info(&self) -> Outcome<abi::LossInfo> {
         let handle = self.handle()?;
         let _lane = self.subject.journal().enter("info");
-        // SAFETY: a live handle; the record it returns is constant until close.
-        let record =
-            unsafe { foreign::record((handle.plugin.info)(self.raw), abi::LossInfo::zeroed(), "mpass_loss_info") };
+        // SAFETY: a live handle.
+        let raw = unsafe { (handle.plugin.info)(self.raw) };
+        // SAFETY: mpass_loss_info, "plugin-owned, constant until close".
+        let record = unsafe { foreign::record(raw, abi::LossInfo::zeroed(), "mpass_loss_info") };
         record.map_err(|text| fail("a record of a sensible size", text))
     }
 

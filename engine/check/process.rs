@@ -80,38 +80,37 @@ fn handlers() -> Vec<(i32, usize, i32)> {
     let signals = (1..=SIGNALS).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal));
     signals
         .map(|signal| {
+            // SAFETY: numbers, and an `Option` of a function.
+            let mut found: libc::sigaction = unsafe { std::mem::zeroed() };
             // SAFETY: asks only; the record is ours.
-            let found = unsafe {
-                let mut found: libc::sigaction = std::mem::zeroed();
-                libc::sigaction(signal, std::ptr::null(), &raw mut found);
-                found
-            };
+            unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut found) };
             (signal, found.sa_sigaction, found.sa_flags)
         })
         .collect()
 }
 
 fn blocked() -> Vec<i32> {
+    // SAFETY: plain numbers.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: asks only; the set is ours.
-    unsafe {
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut set);
-        (1..=SIGNALS).filter(|&signal| libc::sigismember(&raw const set, signal) == 1).collect()
-    }
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut set) };
+    // SAFETY: as above.
+    (1..=SIGNALS).filter(|&signal| unsafe { libc::sigismember(&raw const set, signal) } == 1).collect()
 }
 
 fn has_children() -> bool {
     let peek = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    let mut found = std::mem::MaybeUninit::<libc::siginfo_t>::uninit();
     // SAFETY: waitid fills the record and takes nothing away; it fails where there are no children.
-    unsafe { libc::waitid(libc::P_ALL, 0, &mut std::mem::zeroed::<libc::siginfo_t>(), peek) == 0 }
+    unsafe { libc::waitid(libc::P_ALL, 0, found.as_mut_ptr(), peek) == 0 }
 }
 
 fn stream(descriptor: i32) -> Option<(u64, u64)> {
+    // SAFETY: plain numbers.
+    let mut found: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: fills a record of ours, or fails.
-    unsafe {
-        let mut found: libc::stat = std::mem::zeroed();
-        (libc::fstat(descriptor, &raw mut found) == 0).then_some((found.st_dev as u64, found.st_ino as u64))
-    }
+    let failed = unsafe { libc::fstat(descriptor, &raw mut found) } != 0;
+    (!failed).then_some((found.st_dev as u64, found.st_ino as u64))
 }
 
 fn limits() -> Vec<(&'static str, libc::rlim_t, libc::rlim_t)> {
@@ -145,11 +144,10 @@ fn floating_mode() -> u64 {
     #[cfg(target_arch = "x86_64")]
     {
         let (mut sse, mut x87) = (0_u32, 0_u16);
-        // SAFETY: both instructions store a register into memory of ours.
-        unsafe {
-            std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut sse, options(nostack));
-            std::arch::asm!("fnstcw [{}]", in(reg) &raw mut x87, options(nostack));
-        }
+        // SAFETY: stores a register into memory of ours.
+        unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut sse, options(nostack)) };
+        // SAFETY: as above.
+        unsafe { std::arch::asm!("fnstcw [{}]", in(reg) &raw mut x87, options(nostack)) };
         u64::from(sse & !0x3f) << 16 | u64::from(x87)
     }
     #[cfg(target_arch = "aarch64")]
@@ -210,9 +208,12 @@ impl Captured {
         let file = File::options().read(true).write(true).create_new(true).open(&path)?;
         std::fs::remove_file(&path)?; // It lives as long as it is open.
         let [out, err] = [1, 2].map(|descriptor| {
-            // SAFETY: a copy of a descriptor, owned by nobody else.
-            let copy = unsafe { libc::dup(descriptor) };
-            if copy < 0 { Err(std::io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(copy) }) }
+            // SAFETY: a number, of an open descriptor or of none.
+            match unsafe { libc::dup(descriptor) } {
+                ..0 => Err(std::io::Error::last_os_error()),
+                // SAFETY: fresh, owned by nobody else.
+                copy => Ok(unsafe { OwnedFd::from_raw_fd(copy) }),
+            }
         });
         let captured = Captured { file, saved: [out?, err?] };
         captured.point([captured.file.as_raw_fd(); 2]);
@@ -229,11 +230,11 @@ impl Captured {
     }
 
     fn point(&self, to: [i32; 2]) {
-        // SAFETY: NULL flushes the C library's streams; descriptors 1 and 2 become copies of open ones.
-        unsafe {
-            libc::fflush(std::ptr::null_mut());
-            libc::dup2(to[0], 1);
-            libc::dup2(to[1], 2);
+        // SAFETY: NULL flushes the C library's streams.
+        unsafe { libc::fflush(std::ptr::null_mut()) };
+        for (from, standard) in to.into_iter().zip(1..) {
+            // SAFETY: descriptors 1 and 2 become copies of open ones.
+            unsafe { libc::dup2(from, standard) };
         }
     }
 }
@@ -256,16 +257,15 @@ impl Scarcity {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmData:")?.trim().strip_suffix(" kB"));
         let used = kilobytes.and_then(|number| number.trim().parse::<libc::rlim_t>().ok());
-        // SAFETY: the limits of this process, into and from a record of ours.
-        unsafe {
-            let mut before: libc::rlimit = std::mem::zeroed();
-            libc::getrlimit(libc::RLIMIT_DATA, &raw mut before);
-            if let Some(used) = used {
-                let rlim_cur = before.rlim_max.min((used << 10) + CRUMBS);
-                libc::setrlimit(libc::RLIMIT_DATA, &libc::rlimit { rlim_cur, ..before });
-            }
-            Scarcity(before)
+        let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: a limit of this process, into a record of ours.
+        unsafe { libc::getrlimit(libc::RLIMIT_DATA, &raw mut before) };
+        if let Some(used) = used {
+            let rlim_cur = before.rlim_max.min((used << 10) + CRUMBS);
+            // SAFETY: the same from one.
+            unsafe { libc::setrlimit(libc::RLIMIT_DATA, &libc::rlimit { rlim_cur, ..before }) };
         }
+        Scarcity(before)
     }
 }
 
@@ -278,13 +278,15 @@ impl Drop for Scarcity {
 
 /// Prepares a process that runs one test: no core files, and an end of its own should nobody be left to end it.
 pub fn settle_in(limit: Duration) {
-    // SAFETY: limits of this process.
+    // SAFETY: a setting of this process, as the two below.
+    #[cfg(target_os = "linux")]
     unsafe {
-        #[cfg(target_os = "linux")]
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 });
-        libc::alarm(u32::try_from(limit.as_secs()).unwrap_or(u32::MAX - 60) + 60);
-    }
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL)
+    };
+    // SAFETY: as above.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 }) };
+    // SAFETY: as above.
+    unsafe { libc::alarm(u32::try_from(limit.as_secs()).unwrap_or(u32::MAX - 60) + 60) };
 }
 
 /// Ends this process at once: a test has its verdict, and the plugin's exit handlers are no part of it, unless the test

@@ -213,10 +213,10 @@ impl Subject {
                 return Ok(devices);
             }
             // SAFETY: a constant record that begins with its size.
-            let (size, record) = unsafe {
-                let size = raw.cast::<u32>().read_unaligned();
-                (size, foreign::record(raw, abi::Device::zeroed(), "mpass_device").unwrap_or(abi::Device::zeroed()))
-            };
+            let size = unsafe { raw.cast::<u32>().read_unaligned() };
+            // SAFETY: as above.
+            let record = unsafe { foreign::record(raw, abi::Device::zeroed(), "mpass_device") };
+            let record = record.unwrap_or(abi::Device::zeroed());
             // SAFETY: static text.
             let name = unsafe { foreign::text_within(record.name, "the name of a device", LONGEST_TEXT) };
             let name = name.and_then(|name| name.ok_or_else(|| "the name of a device is NULL".into()));

@@ -87,9 +87,9 @@ impl Extensions {
             return Ok(None);
         }
         let p = p as u64;
-        // SAFETY: p values each, owned by the loss, which is open.
-        let sides =
-            unsafe { foreign::list(lower, p, p, "lower").and_then(|l| Ok((l, foreign::list(upper, p, p, "upper")?))) };
+        // SAFETY: "p values each, owned by the loss", which is open.
+        let side = |from, name| unsafe { foreign::list(from, p, p, name) };
+        let sides = side(lower, "lower").and_then(|lower| Ok((lower, side(upper, "upper")?)));
         let checked =
             sides.and_then(|(lower, upper)| match lower.iter().zip(&upper).position(|(l, u)| !is_side(*l, *u)) {
                 None => Ok(Some(Bounds { lower, upper })),
@@ -104,12 +104,15 @@ impl Extensions {
             return Ok(Vec::new());
         };
         let (mut texts, mut count) = (std::ptr::null(), 0);
+        let outputs = (&raw mut texts, &raw mut count);
         // SAFETY: a live handle; outputs are ours.
-        loss.plugin
-            .call("metrics", |err| unsafe { names(loss.raw, code(split), &raw mut texts, &raw mut count, err) })?;
+        loss.plugin.call("metrics", |err| unsafe { names(loss.raw, code(split), outputs.0, outputs.1, err) })?;
         // SAFETY: `count` texts owned by the loss, which is open.
-        unsafe { foreign::list(texts, count, MOST_METRICS, "names") }
-            .and_then(|raw| raw.into_iter().map(|raw| unsafe { required(raw, "a name") }).collect())
+        let texts = unsafe { foreign::list(texts, count, MOST_METRICS, "names") };
+        // SAFETY: as above.
+        let name = |text| unsafe { required(text, "a name") };
+        texts
+            .and_then(|texts| texts.into_iter().map(name).collect())
             .map_err(|text| loss.plugin.broken("metrics", text))
     }
 
@@ -147,24 +150,25 @@ impl Extensions {
     /// Hashes of model and data, and the options in effect.
     pub fn identity(&self, loss: &Handle) -> Result<Identity> {
         let Some(get) = self.identity.and_then(|ext| ext.get) else { return Ok(Identity::default()) };
-        // SAFETY: a live handle; record and texts are owned by it and constant until close.
-        let read =
-            unsafe { foreign::record(get(loss.raw), abi::Identity::zeroed(), "mpass_identity") }.and_then(|raw| {
-                // SAFETY: as above.
-                let text = |from, name| unsafe { foreign::text(from, name) }.map(Option::unwrap_or_default);
-                let hash = |from, name| {
-                    text(from, name).and_then(|hash| match hash.len() {
-                        0 => Ok(hash),
-                        64 if hash.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(hash),
-                        _ => Err(format!("{name} {hash:?} is no SHA-256 in hexadecimal")),
-                    })
-                };
-                Ok(Identity {
-                    model_hash: hash(raw.model_hash, "model_hash")?,
-                    data_hash: hash(raw.data_hash, "data_hash")?,
-                    options: text(raw.options, "options")?,
+        // SAFETY: a live handle.
+        let raw = unsafe { get(loss.raw) };
+        // SAFETY: mpass_identity, "owned by the loss, constant until close", its texts included.
+        let read = unsafe { foreign::record(raw, abi::Identity::zeroed(), "mpass_identity") }.and_then(|raw| {
+            // SAFETY: as above.
+            let text = |from, name| unsafe { foreign::text(from, name) }.map(Option::unwrap_or_default);
+            let hash = |from, name| {
+                text(from, name).and_then(|hash| match hash.len() {
+                    0 => Ok(hash),
+                    64 if hash.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(hash),
+                    _ => Err(format!("{name} {hash:?} is no SHA-256 in hexadecimal")),
                 })
-            });
+            };
+            Ok(Identity {
+                model_hash: hash(raw.model_hash, "model_hash")?,
+                data_hash: hash(raw.data_hash, "data_hash")?,
+                options: text(raw.options, "options")?,
+            })
+        });
         read.map_err(|text| loss.plugin.broken("identity", text))
     }
 }
@@ -192,12 +196,11 @@ unsafe fn required(from: *const c_char, name: &str) -> Checked<String> {
 /// The record's name is terminated and its shape holds `ndim` values.
 unsafe fn parameter(raw: &abi::Parameter) -> Checked<Parameter> {
     // SAFETY: forwarded.
-    unsafe {
-        let name = required(raw.name, "the name of a block")?;
-        let shape = foreign::list(raw.shape, raw.ndim.into(), MOST_DIMENSIONS, "dimensions")
-            .map_err(|text| format!("block {name:?}: {text}"))?;
-        Ok(Parameter { name, shape, offset: raw.offset })
-    }
+    let name = unsafe { required(raw.name, "the name of a block") }?;
+    // SAFETY: forwarded.
+    let shape = unsafe { foreign::list(raw.shape, raw.ndim.into(), MOST_DIMENSIONS, "dimensions") };
+    let shape = shape.map_err(|text| format!("block {name:?}: {text}"))?;
+    Ok(Parameter { name, shape, offset: raw.offset })
 }
 
 /// Blocks by offset, if they cover `0..p` without gap or overlap.

@@ -46,7 +46,7 @@ pub(crate) unsafe fn text_within(from: *const c_char, name: &str, most: usize) -
     }
     let mut bytes = Vec::new();
     // SAFETY: THE OWNERSHIP RULE: all text is NUL-terminated; reading stops at the first NUL.
-    while let byte @ 1.. = unsafe { from.add(bytes.len()).read() } as u8 {
+    while let byte @ 1.. = unsafe { from.wrapping_add(bytes.len()).read() } as u8 {
         bytes.push(byte);
         if bytes.len() == most {
             return Err(format!("{name} is not terminated within {most} bytes"));
@@ -65,7 +65,7 @@ pub(crate) unsafe fn list<T: Copy>(from: *const T, count: u64, most: u64, name: 
         _ if count > most => Err(format!("{name}: {count} of them where at most {most} make sense")),
         _ if from.is_null() => Err(format!("{name}: {count} of them at NULL")),
         // SAFETY: forwarded; unaligned reads ask nothing else of the pointer.
-        _ => Ok((0..count as usize).map(|i| unsafe { from.add(i).read_unaligned() }).collect()),
+        _ => Ok((0..count as usize).map(|i| unsafe { from.wrapping_add(i).read_unaligned() }).collect()),
     }
 }
 
@@ -132,14 +132,13 @@ mod tests {
 
     #[test]
     fn text_that_is_no_utf8_or_never_ends_is_named() {
-        // SAFETY: terminated texts, and one that ends later than the limit.
-        unsafe {
-            assert_eq!(text(c"grün".as_ptr(), "name"), Ok(Some("grün".to_owned())));
-            assert_eq!(text(std::ptr::null(), "name"), Ok(None));
-            assert_eq!(text(c"gr\xFCn".as_ptr(), "name"), Err("name is not UTF-8".to_owned()));
-            let endless = vec![b'a'; LONGEST + 1];
-            assert!(text(endless.as_ptr().cast(), "name").unwrap_err().contains("not terminated"));
-        }
+        // SAFETY: NULL, terminated texts, and one that ends later than the limit.
+        let name = |from: *const c_char| unsafe { text(from, "name") };
+        assert_eq!(name(c"grün".as_ptr()), Ok(Some("grün".to_owned())));
+        assert_eq!(name(std::ptr::null()), Ok(None));
+        assert_eq!(name(c"gr\xFCn".as_ptr()), Err("name is not UTF-8".to_owned()));
+        let endless = vec![b'a'; LONGEST + 1];
+        assert!(name(endless.as_ptr().cast()).unwrap_err().contains("not terminated"));
     }
 
     #[test]
@@ -149,7 +148,7 @@ mod tests {
         {
             let start = output.open(3, 0);
             // SAFETY: one element beside the values lies inside the guard.
-            unsafe { start.offset(place).write(1) };
+            unsafe { start.wrapping_offset(place).write(1) };
             assert_eq!(output.close("loss").unwrap_err(), sentence);
         }
         output.open(3, 0);

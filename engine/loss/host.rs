@@ -107,6 +107,7 @@ mod tests {
     use std::sync::Mutex;
 
     #[test]
+    #[allow(clippy::multiple_unsafe_ops_per_block, reason = "a backend's life, one call after the other")]
     fn a_backend_reaches_log_flag_and_pool_through_the_table() {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let heard = lines.clone();
@@ -119,7 +120,7 @@ mod tests {
         unsafe extern "C" fn square(user: *mut c_void, i: u64, worker: u32) {
             assert!(worker < 2);
             // SAFETY: `user` points to ten values and i is below ten, each once.
-            unsafe { user.cast::<u64>().add(i as usize).write(i * i) };
+            unsafe { user.cast::<u64>().wrapping_add(i as usize).write(i * i) };
         }
         let mut squares = [0_u64; 10];
         // SAFETY: the record is read as a backend reads it.

@@ -100,27 +100,30 @@ fn folders(variable: Option<&OsStr>, here: [Option<PathBuf>; 2]) -> Vec<PathBuf>
 
 /// True when this process has more rights than the person who started it, who must not choose its code then.
 fn elevated() -> bool {
-    // SAFETY: these calls only read the state of the process.
-    unsafe {
-        #[cfg(target_os = "linux")]
-        if libc::getauxval(libc::AT_SECURE) != 0 {
-            return true;
-        }
-        libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid()
+    // SAFETY: only reads the state of the process, as the calls below.
+    #[cfg(target_os = "linux")]
+    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+        return true;
     }
+    // SAFETY: as above.
+    let users = [unsafe { libc::getuid() }, unsafe { libc::geteuid() }];
+    // SAFETY: as above.
+    let groups = [unsafe { libc::getgid() }, unsafe { libc::getegid() }];
+    users[0] != users[1] || groups[0] != groups[1]
 }
 
 /// The folder of the file that this code was loaded from: libmountainpass.so, where that is what it is in.
 fn library_folder() -> Option<PathBuf> {
-    // SAFETY: dladdr fills the record, or returns 0; the path it points to is the loader's and stays.
-    let path = unsafe {
-        let mut found: libc::Dl_info = std::mem::zeroed();
-        let inside = load as *const ();
-        if libc::dladdr(inside.cast(), &raw mut found) == 0 || found.dli_fname.is_null() {
-            return None;
-        }
-        Path::new(OsStr::from_bytes(CStr::from_ptr(found.dli_fname).to_bytes())).to_owned()
-    };
+    let (inside, mut found) = (load as *const (), std::mem::MaybeUninit::<libc::Dl_info>::zeroed());
+    // SAFETY: fills the record, or returns 0.
+    let is_found = unsafe { libc::dladdr(inside.cast(), found.as_mut_ptr()) } != 0;
+    // SAFETY: pointers, zero at first.
+    let name = unsafe { found.assume_init() }.dli_fname;
+    if !is_found || name.is_null() {
+        return None;
+    }
+    // SAFETY: the path is the loader's and stays.
+    let path = Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(name) }.to_bytes())).to_owned();
     // A program is listed under whatever name it was started by; `current_exe` knows better.
     Some(path.parent().filter(|folder| folder.is_absolute())?.to_owned())
 }

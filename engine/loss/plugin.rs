@@ -47,11 +47,12 @@ impl Plugin {
     /// # Safety
     /// `table` is NULL or a table of the contract whose slots stay callable for the life of the program.
     pub unsafe fn read(table: *const abi::Backend) -> std::result::Result<Plugin, String> {
-        // SAFETY: forwarded from the caller, here and for the two texts.
-        let (table, name, version) = unsafe {
-            let table = foreign::record(table, abi::Backend::zeroed(), "mpass_backend")?;
-            (table, foreign::text(table.name, "name")?, foreign::text(table.version, "version")?)
-        };
+        // SAFETY: forwarded from the caller.
+        let table = unsafe { foreign::record(table, abi::Backend::zeroed(), "mpass_backend") }?;
+        // SAFETY: mpass_backend.name and version, "static text".
+        let name = unsafe { foreign::text(table.name, "name") }?;
+        // SAFETY: as above.
+        let version = unsafe { foreign::text(table.version, "version") }?;
         let name = name.ok_or("name is NULL")?;
         if !is_name(&name) {
             return Err(format!("name {name:?} is not made of 1 to 64 letters, digits and any of - _ ."));
@@ -182,9 +183,9 @@ impl Handle {
         let request = RawRequest::new(request)?;
         let raw_request = request.record(plugin.user.pointer);
         let mut raw = std::ptr::null_mut();
+        let (record, asked) = (host.record(), &raw const raw_request);
         // SAFETY: the host lives as long as the handle, the request through this call; outputs are ours.
-        plugin
-            .call("open", |err| unsafe { (plugin.open)(host.record(), &raw const raw_request, &raw mut raw, err) })?;
+        plugin.call("open", |err| unsafe { (plugin.open)(record, asked, &raw mut raw, err) })?;
         if raw.is_null() {
             return Err(plugin.broken("open", "status is 0 but there is no loss"));
         }
@@ -329,10 +330,10 @@ pub(super) fn afford(backend: &str, params: u64) -> Result<()> {
 fn info(handle: &Handle, wanted: Option<Dtype>) -> Result<Info> {
     let plugin = &handle.plugin;
     let broken = |text: String| plugin.broken("info", text);
-    // SAFETY: a live handle; the record it returns is constant until close.
-    let raw = unsafe {
-        foreign::record((plugin.info)(handle.raw), abi::LossInfo::zeroed(), "mpass_loss_info").map_err(broken)?
-    };
+    // SAFETY: a live handle.
+    let raw = unsafe { (plugin.info)(handle.raw) };
+    // SAFETY: mpass_loss_info, "plugin-owned, constant until close".
+    let raw = unsafe { foreign::record(raw, abi::LossInfo::zeroed(), "mpass_loss_info") }.map_err(broken)?;
     afford(&plugin.title(), raw.params)?;
     if !(raw.noise.is_finite() && raw.noise >= 0.0) {
         return Err(broken(format!("noise is {}", raw.noise)));

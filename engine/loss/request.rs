@@ -168,8 +168,9 @@ unsafe fn gather(data: *const u8, shape: &[u64], strides: &[i64], size: usize, t
     let mut index = vec![0_u64; shape.len()];
     for _ in 0..total / size {
         let at: isize = index.iter().zip(strides).map(|(&i, &stride)| i as isize * stride as isize).sum();
+        let element = data.wrapping_offset(at * size as isize);
         // SAFETY: forwarded; any initialized element is bytes.
-        bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(data.offset(at * size as isize), size) });
+        bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(element, size) });
         for axis in (0..shape.len()).rev() {
             index[axis] += 1;
             if index[axis] < shape[axis] {

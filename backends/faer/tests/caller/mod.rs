@@ -1,8 +1,7 @@
 //! A small engine: opens a loss through the C table, runs its parallel work on threads, owns all memory it passes.
 //! Outputs are filled with NaN before a call, rows have gaps, and the gaps are checked afterwards.
 //!
-//! SAFETY of every block here: handles and records come from the table under test and are used as the header says;
-//! what is passed outlives the call, and the host lives as long as the loss.
+//! What is passed outlives the call, and the host lives as long as the loss: a "live handle" below.
 
 #![allow(dead_code)] // Each test file uses a part.
 
@@ -84,15 +83,18 @@ unsafe extern "C" fn parallel(
     user: *mut c_void,
 ) -> abi::Status {
     struct User(*mut c_void);
+    // SAFETY: mpass_host.parallel: the body is called on several threads.
     unsafe impl Sync for User {}
-    let (workers, user, next) = (unsafe { *ctx.cast::<usize>() }, User(user), AtomicU64::new(0));
-    let (user, next) = (&user, &next);
+    // SAFETY: `ctx` is the number of workers that `open_arrays` keeps.
+    let workers = unsafe { *ctx.cast::<usize>() };
+    let (user, next) = (&User(user), &AtomicU64::new(0));
     let work = move |worker: u32| {
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             if i >= n {
                 return;
             }
+            // SAFETY: "body for 0..n-1", and all are done before this returns.
             unsafe { body.unwrap()(user.0, i, worker) };
         }
     };
@@ -106,6 +108,7 @@ unsafe extern "C" fn parallel(
 }
 
 unsafe extern "C" fn cancelled(_: *mut c_void, token: *const c_void) -> i32 {
+    // SAFETY: the token that `try_run` passes.
     i32::from(unsafe { &*token.cast::<AtomicI32>() }.fetch_sub(1, Ordering::Relaxed) <= 0)
 }
 
@@ -161,21 +164,30 @@ impl Loss {
             ..abi::Open::zeroed()
         };
         let (mut handle, mut error) = (std::ptr::null_mut(), abi::Error::NONE);
+        // SAFETY: a live host and request; outputs are ours.
         match unsafe { table.open.unwrap()(&raw const *host, &request, &mut handle, &mut error) } {
             abi::status::OK => {
-                let p = unsafe { (*table.info.unwrap()(handle)).params } as usize;
-                Ok(Loss { handle, table, _host: host, _workers: workers, p })
+                let mut loss = Loss { handle, table, _host: host, _workers: workers, p: 0 };
+                loss.p = loss.info().params as usize;
+                Ok(loss)
             }
             _ => Err(error.message()),
         }
     }
 
+    fn info(&self) -> &abi::LossInfo {
+        // SAFETY: a live handle.
+        let info = unsafe { self.table.info.unwrap()(self.handle) };
+        // SAFETY: "constant until close".
+        unsafe { &*info }
+    }
+
     pub fn caps(&self) -> u32 {
-        unsafe { (*self.table.info.unwrap()(self.handle)).caps }
+        self.info().caps
     }
 
     pub fn samples(&self) -> u64 {
-        unsafe { (*self.table.info.unwrap()(self.handle)).samples }
+        self.info().samples
     }
 
     /// Memory for `n` rows, full of NaN, with gaps between rows.
@@ -218,6 +230,7 @@ impl Loss {
             ..abi::Eval::zeroed()
         };
         let mut error = abi::Error::NONE;
+        // SAFETY: a live handle; every view covers its elements.
         match unsafe { self.table.eval.unwrap()(self.handle, &raw, &mut error) } {
             abi::status::OK => Ok(()),
             _ => Err(error.message()),
@@ -247,12 +260,16 @@ impl Loss {
     }
 
     fn extension<T>(&self, id: &CStr) -> &'static T {
-        unsafe { &*self.table.extension.unwrap()(id.as_ptr()).cast::<T>() }
+        // SAFETY: a terminated text.
+        let record = unsafe { self.table.extension.unwrap()(id.as_ptr()) };
+        // SAFETY: the id names the record's type, and it is constant.
+        unsafe { &*record.cast::<T>() }
     }
 
     pub fn start(&mut self, seed: u64) -> Vec<f64> {
         let mut theta = vec![0.0; self.p];
         let slot = self.extension::<abi::ExtStart>(abi::ext::START).start.unwrap();
+        // SAFETY: a live handle; room for p values.
         assert_eq!(unsafe { slot(self.handle, seed, theta.as_mut_ptr(), &mut abi::Error::NONE.clone()) }, 0);
         theta
     }
@@ -270,6 +287,7 @@ impl Loss {
         let mut out = [f64::NAN; 2];
         let slot = self.extension::<abi::ExtMetrics>(abi::ext::METRICS).eval.unwrap();
         let mut error = abi::Error::NONE;
+        // SAFETY: a live handle; room for one row of two metrics.
         assert_eq!(unsafe { slot(self.handle, split, &view, out.as_mut_ptr(), &mut error) }, 0, "{}", error.message());
         out
     }
@@ -278,9 +296,12 @@ impl Loss {
     pub fn symmetries(&self) -> Vec<(u32, Vec<Vec<usize>>, usize)> {
         let slot = self.extension::<abi::ExtSymmetry>(abi::ext::SYMMETRY).list.unwrap();
         let (mut list, mut count) = (std::ptr::null(), 0);
+        // SAFETY: a live handle; outputs are ours.
         assert_eq!(unsafe { slot(self.handle, &mut list, &mut count, &mut abi::Error::NONE.clone()) }, 0);
+        // SAFETY: `count` records, owned by the loss.
         let list = unsafe { std::slice::from_raw_parts(list, count as usize) };
         let read = |s: &abi::Symmetry| {
+            // SAFETY: "n_blocks x block offsets into theta".
             let index = unsafe { std::slice::from_raw_parts(s.index, (s.n_blocks * s.block) as usize) };
             let blocks = index.chunks_exact(s.block as usize).map(|b| b.iter().map(|i| *i as usize).collect());
             (s.kind, blocks.collect(), s.split as usize)
@@ -290,14 +311,20 @@ impl Loss {
 
     /// Model hash, data hash, options.
     pub fn identity(&self) -> [String; 3] {
-        let record = unsafe { &*self.extension::<abi::ExtIdentity>(abi::ext::IDENTITY).get.unwrap()(self.handle) };
+        let slot = self.extension::<abi::ExtIdentity>(abi::ext::IDENTITY).get.unwrap();
+        // SAFETY: a live handle.
+        let record = unsafe { slot(self.handle) };
+        // SAFETY: "owned by the loss, constant until close", its texts included.
+        let record = unsafe { &*record };
         [record.model_hash, record.data_hash, record.options]
+            // SAFETY: as above.
             .map(|text| unsafe { CStr::from_ptr(text) }.to_str().unwrap().to_owned())
     }
 }
 
 impl Drop for Loss {
     fn drop(&mut self) {
+        // SAFETY: a live handle, closed once.
         unsafe { self.table.close.unwrap()(self.handle) };
     }
 }
