@@ -20,7 +20,9 @@ macro_rules! element_types {
     ($($variant:ident $type:ident $descr:literal)*) => {
         /// The elements of an [`Array`], exact in their own type.
         #[derive(Clone, Debug, PartialEq)]
-        pub enum Values { $($variant(Vec<$type>)),* }
+        pub enum Values {
+            $(#[doc = concat!("NumPy's ", $descr, ".")] $variant(Vec<$type>)),*
+        }
 
         impl Values {
             /// The number of elements.
