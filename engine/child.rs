@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 /// Whether this process was started with a signal ignored, as `nohup` does: it is to stay so.
 pub fn is_ignored(signal: i32) -> bool {
-    // SAFETY: a record of zeros is a valid sigaction; without a new action the call only fills it.
-    unsafe {
-        let mut now: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, std::ptr::null(), &raw mut now) == 0 && now.sa_sigaction == libc::SIG_IGN
-    }
+    // SAFETY: a record of numbers and addresses, for which zero is a value.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: without a new action the call only fills the record.
+    let asked = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) };
+    asked == 0 && now.sa_sigaction == libc::SIG_IGN
 }
 
 /// A running child; dropping it kills its group.

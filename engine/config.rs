@@ -42,6 +42,7 @@ pub struct LossConfig {
 /// A run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// `[loss]`.
     pub loss: LossConfig,
     /// `[budget]`: of the whole run.
     pub budget: Budget,

@@ -11,6 +11,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why something failed. `Display` is one line for a person.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the fields are named where the message is put together")]
 pub enum Error {
     /// The caller asked for something that makes no sense.
     #[error("{0}")]

@@ -37,9 +37,11 @@ use births::Births;
 /// What an exploration is asked to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    /// How the landscape is explored.
     pub method: Method,
     /// The number of descents, from seeds `seed`, `seed + 1`, ...
     pub starts: u64,
+    /// Of the first start.
     pub seed: u64,
     /// Points to begin with, instead of starts.
     pub given: Vec<Given>,
@@ -47,18 +49,23 @@ pub struct Plan {
     pub training: Option<Training>,
     /// Whether what was given or trained is then descended from by `recipe`; else it is taken as it is.
     pub polish: bool,
+    /// How a descent is made.
     pub recipe: Recipe,
+    /// When two points count as one.
     pub identify: Identify,
     /// Descents that pass this distance from zero have escaped.
     pub radius: f64,
     /// Whether points are compared modulo the declared symmetries.
     pub align: bool,
+    /// How paths are refined.
     pub schedule: Schedule,
     /// For every bar, so many paths beside the deciding one are relaxed too, in case one of them is lower.
     pub alternatives: usize,
     /// Once so many way-stations are known, paths are no longer broken at new ones: a rough loss has no end of them.
     pub way_stations: usize,
+    /// Of the stage of minima.
     pub minima_budget: Budget,
+    /// Of the stage of paths.
     pub paths_budget: Budget,
 }
 
@@ -149,7 +156,9 @@ pub struct Identify {
 
 /// What an exploration came to.
 pub struct Explored {
+    /// What was found.
     pub landscape: Landscape,
+    /// Why it ended.
     pub ended: Ended,
     /// What two evaluations of one loss may differ by.
     pub noise: f64,

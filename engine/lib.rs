@@ -4,6 +4,8 @@
 //! loss --> minima --> paths --> saddles --> morse --> filtration --> reduce --> barcode --> score --> report
 //! ```
 
+#![warn(missing_docs)]
+
 // Test losses are shared with the integration tests, which call this crate by its name.
 #[cfg(test)]
 extern crate self as mountainpass;

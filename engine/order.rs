@@ -42,8 +42,11 @@ impl Key for u64 {
 
 /// A number with a key: equal numbers have equal keys, greater ones greater keys.
 pub trait Ordinal: Copy {
+    /// What it is ordered by.
     type Key: Key;
+    /// The key of a number.
     fn key(self) -> Self::Key;
+    /// The number of a key.
     fn from_key(key: Self::Key) -> Self;
 }
 

@@ -16,6 +16,7 @@ pub struct Call<'a> {
     pub theta: &'a [f64],
     /// The chosen samples; `None` for all.
     pub ids: Option<&'a [u64]>,
+    /// Whether gradients are wanted.
     pub grad: bool,
     /// Directions, `n x p`, where Hessian-vector products are wanted.
     pub dir: Option<&'a [f64]>,
@@ -110,7 +111,9 @@ impl<'a> Call<'a> {
 /// What came back, whatever it is: a test says what it holds it to.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// As it came back.
     pub status: Status,
+    /// What the error says.
     pub text: Text,
     /// `n` values; NaN where nothing was written.
     pub loss: Vec<f64>,
@@ -124,6 +127,7 @@ pub struct Answer {
     pub strayed: Option<String>,
     /// When the plugin was called.
     pub began: Instant,
+    /// How long the call took.
     pub took: Duration,
     p: usize,
 }

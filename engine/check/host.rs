@@ -20,21 +20,38 @@ pub struct Host {
 /// One call from a plugin to its host.
 #[derive(Clone, Debug)]
 pub struct Event {
+    /// Who asked.
     pub thread: ThreadId,
+    /// What was asked.
     pub what: What,
 }
 
 /// What a plugin asked of its host; polls are counted in [`Polls`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
-    Log { level: i32, text: String },
-    Parallel { n: u64 },
-    Extension { id: String },
+    /// A line for the log.
+    Log {
+        /// As it was given.
+        level: i32,
+        /// The line.
+        text: String,
+    },
+    /// Parallel work.
+    Parallel {
+        /// How many bodies.
+        n: u64,
+    },
+    /// An extension of the host.
+    Extension {
+        /// Its name.
+        id: String,
+    },
 }
 
 /// How `cancelled` was polled.
 #[derive(Clone, Copy, Debug)]
 pub struct Polls {
+    /// How many there were.
     pub count: u64,
     /// The longest time without a poll while an eval ran; from the eval's begin and up to its end, too.
     pub longest: Duration,

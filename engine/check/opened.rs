@@ -53,6 +53,7 @@ const ATTIC: usize = 256 << 20;
 
 /// A start as the plugin wrote it.
 pub struct Start {
+    /// `p` values; NaN where nothing was written.
     pub theta: Vec<f64>,
     /// What outside theta was written to.
     pub strayed: Option<String>,

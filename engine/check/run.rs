@@ -24,7 +24,12 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub enum Place {
     /// In children of this program, which answers to `check FILE ... --child NAME`; each may take that long.
-    Children { program: PathBuf, limit: Duration },
+    Children {
+        /// This program.
+        program: PathBuf,
+        /// For one test.
+        limit: Duration,
+    },
     /// In this process, for a debugger: no limit, and a death is a death.
     Here,
 }
@@ -32,6 +37,7 @@ pub enum Place {
 /// What a check came to.
 #[derive(Clone, Debug)]
 pub struct Checked {
+    /// What was asked for.
     pub plan: Plan,
     /// Who the plugin says it is; `None` where its table could not be read.
     pub facts: Option<Facts>,

@@ -29,7 +29,9 @@ pub struct Plan {
     pub file: PathBuf,
     /// The model to open; NULL without.
     pub model: Option<String>,
+    /// Keys and values.
     pub options: Vec<(String, String)>,
+    /// From which all random numbers come.
     pub seed: u64,
 }
 
@@ -46,6 +48,7 @@ pub struct Subject {
 /// What the entry symbol returned: a copy of the table, fields that it lacks being zero.
 #[derive(Clone, Copy)]
 pub struct Table {
+    /// Its fields, zero where it is shorter.
     pub record: abi::Backend,
     /// Where it lies, for comparison only.
     pub address: usize,
@@ -61,8 +64,11 @@ unsafe impl Sync for Table {}
 /// Who the plugin says it is, for a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
+    /// Empty where it cannot be read.
     pub name: String,
+    /// Alike.
     pub version: String,
+    /// Of the contract that it speaks.
     pub minor: u32,
 }
 
@@ -73,6 +79,7 @@ pub struct Device {
     pub size: u32,
     /// A code of [`abi::memory`].
     pub memory: u32,
+    /// 0 = not known.
     pub memory_bytes: u64,
     /// Its name, or what is wrong with it.
     pub name: Result<String, String>,
@@ -81,12 +88,17 @@ pub struct Device {
 /// Which loss to open, and how the request lies in memory.
 #[derive(Clone)]
 pub struct Request {
+    /// What the plugin is offered.
     pub host: Arc<Host>,
+    /// NULL without.
     pub model: Option<String>,
+    /// Keys and values.
     pub options: Vec<(String, String)>,
+    /// An index as listed by probe.
     pub device: u32,
     /// The most threads the plugin may use; 0 = as many as the host has.
     pub max_threads: u32,
+    /// Whether MPASS_CAP_REPEATABLE is asked for.
     pub repeatable: bool,
     /// [`Fence::Wall`]: on read-only pages, each record right before a page that is not there.
     pub fence: Fence,
@@ -99,7 +111,9 @@ pub struct Request {
 /// A call that was refused.
 #[derive(Clone, Debug)]
 pub struct Refusal {
+    /// As it came back.
     pub status: Status,
+    /// What the error says.
     pub text: Text,
 }
 

@@ -70,6 +70,8 @@ const PLENTY: u64 = 400;
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Calls shall last this long, so that they overlap.
 const LASTING: Duration = Duration::from_micros(100);
+/// So many numbers make a call long, whatever the loss.
+const LONG: usize = 1 << 14;
 
 /// Batches and the answers to them that were computed while nobody else was at work.
 struct Work {
@@ -123,21 +125,25 @@ impl Rounds {
     /// The part of one thread; thread 0 says when it is over.
     fn run(&self, thread: usize, loss: &Opened<'_>, work: &Work, how: &str) -> Outcome {
         let since = Instant::now();
-        for round in 0.. {
-            if thread == 0 {
-                self.over.store(self.is_over(since.elapsed()), Ordering::Release);
-            }
-            self.gate.wait();
-            if self.gate.is_broken() {
-                return Ok(()); // Another thread has failed, which says it all.
-            }
-            if self.over.load(Ordering::Acquire) {
-                break;
-            }
+        for round in (0..).take_while(|_| self.goes_on(thread, since)) {
             let when = work.again(loss, round, Some(&self.gate), &format!("{how} (round {round})"))?;
             self.note(thread, round, when);
         }
+        self.end()
+    }
+
+    /// Waits for the others; false once it is over, or another thread has failed.
+    fn goes_on(&self, thread: usize, since: Instant) -> bool {
+        if thread == 0 {
+            self.over.store(self.is_over(since.elapsed()), Ordering::Release);
+        }
+        self.gate.wait();
+        !self.gate.is_broken() && !self.over.load(Ordering::Acquire)
+    }
+
+    fn end(&self) -> Outcome {
         match self.overlaps.load(Ordering::Acquire) {
+            _ if self.gate.is_broken() => Ok(()), // The thread that failed says it all.
             0 => Err(skip("the machine is too busy for calls to overlap")),
             _ => Ok(()),
         }
@@ -214,26 +220,37 @@ fn calls(subject: &Subject, random: &mut Random) -> Outcome {
 
 fn info(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
-    let (work, said) = (Work::new(&loss, random)?, words(&loss.info()?));
-    let (gate, answered) = (Gate::new(2), AtomicU64::new(0));
+    let (p, said) = (loss.p()?, words(&loss.info()?));
+    // As many rows as make a call long.
+    let n = loss.rows((LONG / p).clamp(1, 1024))?;
+    let theta: Vec<f64> = loss.points(1, random)?.into_iter().cycle().take(n * p).collect();
+    let dir = random.normals(n * p);
+    let (rounds, answered, since) = (Rounds::new(2), AtomicU64::new(0), Instant::now());
     let evaluate = |round: u64| {
-        let (theta, dir) = &work.batches[0];
-        loss.eval(&Call { gate: Some(&gate), ..everything(&loss, theta, dir)? })?;
+        loss.eval(&Call { gate: Some(&rounds.gate), ..everything(&loss, &theta, &dir)? })?;
         answered.store(round, Ordering::Release);
         Ok(())
     };
     let read = |round: u64| {
-        gate.together();
-        while answered.load(Ordering::Acquire) < round && !gate.is_broken() {
+        let is_under_way = || answered.load(Ordering::Acquire) < round && !rounds.gate.is_broken();
+        let mut overlaps = false;
+        rounds.gate.together();
+        while is_under_way() {
             let now = words(&loss.read_info()?);
             if now != said {
                 return Err(fail(said.clone(), format!("{now}, while it evaluates")));
             }
+            overlaps |= is_under_way();
         }
+        rounds.overlaps.fetch_add(overlaps.into(), Ordering::AcqRel);
         Ok(())
     };
     // This thread evaluates: the loss may know no other one.
-    on_threads(2, &gate, |i| (1..=ENOUGH).try_for_each(|round| if i == 0 { evaluate(round) } else { read(round) }))
+    on_threads(2, &rounds.gate, |thread| {
+        let mut numbers = (1..).take_while(|_| rounds.goes_on(thread, since));
+        numbers.try_for_each(|round| if thread == 0 { evaluate(round) } else { read(round) })?;
+        rounds.end()
+    })
 }
 
 fn moves(subject: &Subject, random: &mut Random) -> Outcome {

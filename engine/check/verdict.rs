@@ -23,7 +23,9 @@ pub enum Ending {
 pub struct Failure {
     /// The row of the batch it was seen in.
     pub row: Option<usize>,
+    /// What the contract promises.
     pub expected: String,
+    /// What came instead.
     pub got: String,
     /// The sentence of the header, where it is not the test's own.
     pub rule: Option<String>,
@@ -74,9 +76,13 @@ impl Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
+    /// It holds.
     Pass,
+    /// It holds, and something is worth saying.
     Warn,
+    /// It makes no sense here.
     Skip,
+    /// It does not hold.
     Fail,
     /// The process died of it.
     Crash,
@@ -92,7 +98,9 @@ impl Verdict {
 /// A finished test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
+    /// `group.name`.
     pub name: String,
+    /// What it came to.
     pub verdict: Verdict,
     /// Wall-clock time, the start of its process included.
     pub seconds: f64,
@@ -100,8 +108,11 @@ pub struct Finished {
     pub reason: Option<String>,
     /// What replays it.
     pub seed: u64,
+    /// The row of the batch it was seen in.
     pub row: Option<usize>,
+    /// What the contract promises.
     pub expected: Option<String>,
+    /// What came instead.
     pub got: Option<String>,
     /// The sentence of the header that is broken.
     pub rule: Option<String>,

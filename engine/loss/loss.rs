@@ -14,7 +14,9 @@ pub use mountainpass_sdk::{Bounds, Caps, Identity, Parameter, Split, Symmetry, S
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
+    /// Single precision.
     F32,
+    /// Double precision.
     F64,
 }
 
@@ -23,6 +25,7 @@ pub enum Dtype {
 pub struct Info {
     /// The backend's name and version.
     pub backend: String,
+    /// As the backend states it.
     pub version: String,
     /// p, the length of theta.
     pub params: usize,
@@ -32,6 +35,7 @@ pub struct Info {
     pub rows_best: usize,
     /// The largest number of rows per call; 0 = any. The adapter splits larger batches itself.
     pub rows_max: usize,
+    /// What it can do.
     pub caps: Caps,
     /// The largest change of a loss value when a call is repeated; 0 = unknown.
     pub noise: f64,

@@ -32,7 +32,9 @@ pub struct Device {
 /// A backend a registry knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
+    /// What configurations call it.
     pub name: String,
+    /// As the backend states it.
     pub version: String,
     /// The file it was loaded from; `None` for one that was linked in or registered.
     pub file: Option<PathBuf>,

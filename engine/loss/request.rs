@@ -30,26 +30,37 @@ pub struct OpenRequest<'a> {
 /// A named array, in C order unless its values have strides.
 #[derive(Clone, Copy, Debug)]
 pub struct Array<'a> {
+    /// What the backend knows it by.
     pub name: &'a str,
     /// Its product is the number of values.
     pub shape: &'a [u64],
+    /// Its elements.
     pub values: Values<'a>,
 }
 
 /// The elements of an [`Array`].
 #[derive(Clone, Copy, Debug)]
 pub enum Values<'a> {
+    /// Single precision, C order; as all that follow but the last.
     F32(&'a [f32]),
+    /// Double precision.
     F64(&'a [f64]),
+    /// Unsigned, 64 bits.
     U64(&'a [u64]),
+    /// Signed, 64 bits.
     I64(&'a [i64]),
+    /// Signed, 32 bits.
     I32(&'a [i32]),
+    /// Bytes.
     U8(&'a [u8]),
     /// The bytes of elements of a code of [`abi::dtype`], in C order and aligned for them.
     Packed {
+        /// A code of [`abi::dtype`].
         dtype: u32,
+        /// As many as the elements have.
         bytes: &'a [u8],
     },
+    /// Elements of a caller, of any type and strides.
     Foreign(Foreign<'a>),
 }
 

@@ -19,6 +19,7 @@ pub struct Critical {
     pub degree: u32,
     /// The sample that gives it its value.
     pub sample: u32,
+    /// Its value.
     pub value: f64,
     /// The samples of the cell, its own among them.
     pub samples: Vec<u32>,
@@ -64,6 +65,7 @@ pub struct VPath {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Complex {
+    /// In the order of the filtration.
     pub cells: Vec<Critical>,
 }
 

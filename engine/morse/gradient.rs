@@ -13,13 +13,17 @@ use std::collections::HashMap;
 /// A cell of the grid: the sample that gives it its value, and which of that sample's cells it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cell {
+    /// The sample it belongs to.
     pub sample: u32,
+    /// Which of that sample's cells it is.
     pub code: u8,
 }
 
 /// A discrete gradient.
 pub struct Gradient<'a, K> {
+    /// The function.
     pub field: Field<'a, K>,
+    /// The cells of a sample.
     pub codes: Codes,
     pairings: Vec<Pairing>,
     /// The pairing of each sample's star.

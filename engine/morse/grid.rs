@@ -46,7 +46,9 @@ pub enum Reach {
 /// The size of a grid and which of its axes close up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
+    /// Samples along each axis.
     pub sizes: Vec<usize>,
+    /// Whether the last sample of each axis is next to the first.
     pub periodic: Vec<bool>,
     /// From one sample to the next along each axis; C order.
     pub strides: Vec<usize>,
@@ -105,7 +107,9 @@ impl Shape {
 /// The keys of a grid, in the width that its element type needs.
 #[derive(Clone, Debug)]
 pub enum Keys {
+    /// Of 32 bits.
     Narrow(Vec<u32>),
+    /// Of 64 bits.
     Wide(Vec<u64>),
 }
 
@@ -140,7 +144,9 @@ pub enum Keys {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Grid {
+    /// Of the array.
     pub shape: Shape,
+    /// What the samples are.
     pub construction: Construction,
     keys: Keys,
     /// The key of samples that are in no sublevel set: +inf, or -inf where superlevel sets are asked for.
@@ -249,8 +255,11 @@ fn refused(at: usize, value: f64, shape: &Shape) -> Error {
 /// The keys of a grid in one width, as the algorithms take them.
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'a, K> {
+    /// Of the array.
     pub shape: &'a Shape,
+    /// One for each sample.
     pub keys: &'a [K],
+    /// The key of samples that are no part of it, if there are any.
     pub absent: Option<u64>,
 }
 

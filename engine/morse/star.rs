@@ -20,9 +20,11 @@ pub const NONE: u8 = u8::MAX;
 /// The codes of n axes and one construction.
 #[derive(Clone, Debug)]
 pub struct Codes {
+    /// n, of the grid.
     pub axes: usize,
     /// 3^n.
     pub count: usize,
+    /// What the samples are.
     pub construction: Construction,
     /// The step of each code along each axis.
     pub steps: Vec<[i8; 4]>,

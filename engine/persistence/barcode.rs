@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeathKind {
     #[serde(rename = "verified saddle")]
+    /// A saddle that leads to both sides.
     VerifiedSaddle,
     #[serde(rename = "path maximum")]
+    /// The highest point of a path: an upper bound.
     PathMaximum,
     #[serde(rename = "cell")]
+    /// A cell of a sampled function.
     Cell,
 }
 
@@ -26,14 +29,18 @@ impl From<PassKind> for DeathKind {
 /// One bar `[birth, death)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bar {
+    /// Of the homology class.
     pub degree: u32,
+    /// The value at which it begins.
     pub birth: f64,
     /// `None` for a half-line.
     pub death: Option<f64>,
     /// How far the death may lie above the number given; 0 when exact, `None` for a half-line.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub death_error: Option<f64>,
+    /// Whose value that is.
     pub birth_cell: u64,
+    /// Whose value its death is.
     pub death_cell: Option<u64>,
     /// The birth cell of the component that swallows this one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -41,6 +48,7 @@ pub struct Bar {
     /// The path whose top is the death.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub path: Option<u64>,
+    /// What is known of its death.
     pub death_kind: Option<DeathKind>,
     /// The birth is a way-station found between two sampled minima: its death is a rough bound, and no score counts it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -52,6 +60,7 @@ pub struct Bar {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unconverged: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    /// What speaks for its birth being a minimum.
     pub evidence: Option<Evidence>,
     /// A sampled function, where asked for: in degree 0 the path of samples through the death from minimum to minimum,
     /// one in each list; above, the cells of a cycle, each by its samples.
@@ -70,21 +79,29 @@ impl Bar {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CellKind {
     #[serde(rename = "minimum")]
+    /// A minimum.
     Minimum,
     #[serde(rename = "saddle")]
+    /// A saddle of index one.
     Saddle,
     #[serde(rename = "path maximum")]
+    /// The highest point of a path.
     PathMaximum,
     #[serde(rename = "vertex")]
+    /// A sample, or an edge between two.
     Vertex,
 }
 
 /// A cell that a bar names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
+    /// By which bars refer to it.
     pub id: u64,
+    /// Its dimension.
     pub degree: u32,
+    /// Its value.
     pub value: f64,
+    /// What it is.
     pub kind: CellKind,
     /// Where it lies, of a sampled loss: the parameters of a point, or on a grid those of its axes.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -94,7 +111,9 @@ pub struct Cell {
 /// The bars of one function, sorted by degree, then birth, then birth cell, with the cells they name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Barcode {
+    /// By degree, then birth, then birth cell.
     pub bars: Vec<Bar>,
+    /// Those that bars refer to.
     pub cells: Vec<Cell>,
 }
 

@@ -7,7 +7,9 @@ use crate::error::{Error, Result};
 /// One bar.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
+    /// Of the homology class.
     pub degree: u32,
+    /// The value at which it begins.
     pub birth: f64,
     /// `None` for a half-line.
     pub death: Option<f64>,

@@ -29,7 +29,12 @@ pub enum Metric {
     Bottleneck,
     /// (sum cost^order)^(1/order), order from 1 to infinity, where it is the bottleneck distance. `relative_error` may
     /// be 0 for an exact distance of any size; `None` is 0 up to [`EXACT`] bars, [`RELATIVE_ERROR`] above.
-    Wasserstein { order: f64, relative_error: Option<f64> },
+    Wasserstein {
+        /// From 1 to infinity.
+        order: f64,
+        /// How far off it may be.
+        relative_error: Option<f64>,
+    },
 }
 
 impl Metric {
@@ -51,6 +56,7 @@ pub struct Distance {
     pub lower: f64,
     /// Finite bars of positive length, and half-lines, of the first and of the second.
     pub bars: [usize; 2],
+    /// Half-lines, alike.
     pub half_lines: [usize; 2],
 }
 

@@ -7,6 +7,7 @@ use crate::union_find::UnionFind;
 /// A vertex: where a component is born.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Vertex {
+    /// The height of the minimum.
     pub value: f64,
     /// Breaks ties between equal values.
     pub cell: u64,
@@ -15,9 +16,11 @@ pub struct Vertex {
 /// An edge, at the height at which it joins its ends (indices of vertices). Loops and repeats are harmless.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Edge {
+    /// The height of the pass.
     pub height: f64,
     /// Breaks ties between equal heights.
     pub cell: u64,
+    /// The vertices that it joins.
     pub ends: (usize, usize),
 }
 

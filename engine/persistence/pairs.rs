@@ -10,6 +10,7 @@ use crate::order::by_value;
 /// One class of homology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pair {
+    /// Of the homology class.
     pub degree: u32,
     /// The vertex that gives it birth.
     pub birth: u64,

@@ -9,17 +9,21 @@ use serde::{Deserialize, Serialize};
 /// and budget.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
+    /// Whose bars are scored.
     pub degree: u32,
     /// The number of finite bars that count: all but those of way-stations, whose deaths nobody refined.
     pub bars: u64,
     /// (1/m) sum of lengths; 0 without finite bars.
     pub mean: f64,
+    /// The sum of lengths.
     pub total: f64,
+    /// The largest length.
     pub max: f64,
     /// max / 2: the bottleneck distance to the ideal barcode.
     pub bottleneck: f64,
     /// (sum (l/2)^q)^(1/q) for q = 1: the Wasserstein distance with the sup ground metric, half-lines matched.
     pub wasserstein_1: f64,
+    /// The same for q = 2.
     pub wasserstein_2: f64,
     /// Finite bars that are below noise or whose birth has not converged.
     pub doubtful: u64,

@@ -21,16 +21,22 @@ const VERSION: u32 = 1;
 pub struct BarcodeFile<'a> {
     format: String,
     version: u32,
+    /// What minima were compared as.
     pub space: Space,
+    /// Bars of superlevel sets: death <= birth.
     #[serde(default)]
     pub superlevel: bool,
     /// The field of the homology.
     pub coefficients: String,
+    /// The bars, by degree, birth and cell.
     pub bars: Cow<'a, [Bar]>,
+    /// The cells that bars name.
     #[serde(default)]
     pub cells: Cow<'a, [Cell]>,
+    /// The score of degree 0.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub to_score: Option<Score>,
+    /// Where the bars come from.
     #[serde(default)]
     pub provenance: Source,
 }
@@ -39,19 +45,27 @@ pub struct BarcodeFile<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Source {
+    /// The version of mountainpass.
     pub version: String,
+    /// The backend, by its name.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub backend: String,
+    /// SHA-256 of the model.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub model_hash: String,
+    /// SHA-256 of the data, or of the files that were read.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub data_hash: String,
+    /// SHA-256 of what in the configuration decides the results.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub config_hash: String,
+    /// The seed of the first start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// `paths`, `grid`, `cloud` or `graph`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub method: String,
+    /// What the deaths are: `upper bounds`, `exact`, or `as sampled`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub heights: String,
 }

@@ -30,12 +30,15 @@ use std::path::{Path, PathBuf};
 /// Everything a report tells of.
 #[derive(Clone, Copy, Debug)]
 pub struct Findings<'a> {
+    /// What the report is called.
     pub title: &'a str,
     /// Minima and paths; empty where the barcode comes of a grid or a graph.
     pub landscape: &'a Landscape,
+    /// The bars, of all degrees.
     pub barcode: &'a Barcode,
     /// The score of degree 0.
     pub score: &'a Score,
+    /// Where they come from.
     pub provenance: &'a Provenance,
     /// Bars of superlevel sets: death <= birth, half-lines end at minus infinity.
     pub superlevel: bool,

@@ -74,6 +74,7 @@ pub fn straight(oracle: &mut Oracle<'_>, a: &Minimum, b: &Minimum, alignment: &A
 /// The numbers of a new path.
 #[derive(Clone, Copy, Debug)]
 pub struct Ids {
+    /// Of the path.
     pub path: PathId,
     /// Of its pass.
     pub cell: CellId,
@@ -214,8 +215,11 @@ pub fn point(path: &Path, arc: f64) -> Vec<f64> {
 /// A place where a path is cut: the minimum found there, as a point in the path's own frame.
 #[derive(Clone, Debug)]
 pub struct Cut {
+    /// Where on the path it was cut.
     pub arc: f64,
+    /// Of the way-station.
     pub cell: CellId,
+    /// The way-station.
     pub theta: Vec<f64>,
 }
 

@@ -20,6 +20,7 @@ pub struct Measured {
     pub error: f64,
     /// Where: arc length and point.
     pub arc: f64,
+    /// The point.
     pub theta: Vec<f64>,
 }
 

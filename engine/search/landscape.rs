@@ -16,12 +16,23 @@ pub type PathId = u64;
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// Descent from the backend's start for a seed: a *sampled* minimum, whose bar is a target.
-    Start { seed: u64 },
+    Start {
+        /// Of the start.
+        seed: u64,
+    },
     /// One of the points that the caller gave, by its place among them; `name` is the file it came from, or what the
     /// caller calls it. Sampled, too.
-    Given { index: u64, name: String },
+    Given {
+        /// Its place among them.
+        index: u64,
+        /// Its file, or what the caller calls it.
+        name: String,
+    },
     /// Found on the way between two others: a way-station and a lower point, never a target.
-    Transit { path: PathId },
+    Transit {
+        /// The path it was found on.
+        path: PathId,
+    },
 }
 
 /// How a descent ended.
@@ -51,6 +62,7 @@ pub enum Spectrum {
 /// Why we believe that a critical point is one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
+    /// At its end.
     pub gradient_norm: f64,
     /// The lowest eigenvalues of the Hessian, up to the first positive one; empty when none were computed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -59,6 +71,7 @@ pub struct Evidence {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tau: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    /// How they were computed.
     pub spectrum: Option<Spectrum>,
     /// The number of tangents of declared continuous symmetries that were projected out of the Hessian.
     #[serde(skip_serializing_if = "is_zero", default)]
@@ -76,11 +89,17 @@ pub(crate) fn is_zero(projected: &usize) -> bool {
 /// One minimum, or what a descent left that is none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Minimum {
+    /// Its cell of the filtration.
     pub cell: CellId,
+    /// Where it comes from.
     pub origin: Origin,
+    /// How its descent ended.
     pub descent: Descent,
+    /// The point.
     pub theta: Vec<f64>,
+    /// The loss there.
     pub loss: f64,
+    /// What speaks for its being a minimum.
     pub evidence: Evidence,
     /// The minimum this one is a copy of (under the declared symmetries when aligned); it then decides nothing.
     pub same_as: Option<CellId>,
@@ -113,8 +132,11 @@ impl Minimum {
 /// The loss along a path: arc lengths, values and slopes (derivatives by arc length) at the samples.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {
+    /// Arc lengths, ascending from 0.
     pub arc: Vec<f64>,
+    /// The loss at each.
     pub loss: Vec<f64>,
+    /// Its derivative along the path at each.
     pub slope: Vec<f64>,
 }
 
@@ -136,15 +158,19 @@ pub enum PathState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PassKind {
     #[serde(rename = "verified saddle")]
+    /// A point where the gradient vanishes, with one falling direction that leads to both ends.
     VerifiedSaddle,
     #[serde(rename = "path maximum")]
+    /// The highest point of a path: an upper bound.
     PathMaximum,
 }
 
 /// The highest point of a path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pass {
+    /// Its cell of the filtration.
     pub cell: CellId,
+    /// What is known of it.
     pub kind: PassKind,
     /// The bracketed maximum: an upper bound on the lowest pass between the path's ends.
     pub height: f64,
@@ -152,6 +178,7 @@ pub struct Pass {
     pub error: f64,
     /// Its arc length along the path.
     pub arc: f64,
+    /// The point.
     pub theta: Vec<f64>,
     /// Set once the pass is a verified saddle, or tells why it is none.
     pub evidence: Option<Evidence>,
@@ -162,13 +189,17 @@ pub struct Pass {
 /// A measured curve between two minima.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Path {
+    /// Which path it is.
     pub id: PathId,
     /// The cells of the minima at its ends.
     pub ends: (CellId, CellId),
+    /// How far the search has come with it.
     pub state: PathState,
     /// The polyline, ends included, `knots x p`, already in the space of `ends` (alignment applied to the second).
     pub knots: Vec<f64>,
+    /// What was measured along it.
     pub profile: Profile,
+    /// Its highest point.
     pub pass: Pass,
     /// How often the search has worked on it.
     pub visits: u32,
@@ -177,8 +208,11 @@ pub struct Path {
 /// Evaluations of one stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
+    /// Of the loss alone.
     pub loss: u64,
+    /// Of the gradient.
     pub gradient: u64,
+    /// Of Hessian-vector products.
     pub hessian_product: u64,
 }
 
@@ -192,7 +226,9 @@ impl Tally {
 /// Everything found so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Landscape {
+    /// In the order they were found.
     pub minima: Vec<Minimum>,
+    /// In the order they were begun.
     pub paths: Vec<Path>,
     /// Evaluations by stage name (`minima`, `paths`, ...), in the order the stages first ran.
     pub evaluations: Vec<(String, Tally)>,
@@ -290,7 +326,9 @@ impl Path {
 /// Something found, to be kept. A finding whose number is already kept replaces it.
 #[derive(Clone, Copy, Debug)]
 pub enum Finding<'a> {
+    /// A minimum, new or changed.
     Minimum(&'a Minimum),
+    /// A path, new or changed.
     Path(&'a Path),
     /// What one stage has spent so far.
     Evaluations(&'a str, Tally),

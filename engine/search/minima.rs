@@ -86,10 +86,15 @@ impl Domain {
 /// What a descent came to.
 #[derive(Clone, Debug)]
 pub struct Quenched {
+    /// Where it ended.
     pub theta: Vec<f64>,
+    /// The loss there.
     pub loss: f64,
+    /// How it ended.
     pub descent: Descent,
+    /// What speaks for its being a minimum.
     pub evidence: Evidence,
+    /// What it cost.
     pub evaluations: u64,
 }
 

@@ -27,6 +27,7 @@ pub struct Relax {
 /// A relaxed band.
 #[derive(Clone, Debug)]
 pub struct Relaxed {
+    /// The string as it came to rest.
     pub line: Polyline,
     /// False when the steps ran out, or the loss was not finite on the band.
     pub converged: bool,

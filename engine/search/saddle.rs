@@ -17,10 +17,13 @@ use crate::loss::oracle::Oracle;
 /// A critical point of index 1.
 #[derive(Clone, Debug)]
 pub struct Saddle {
+    /// The point.
     pub theta: Vec<f64>,
+    /// The loss there.
     pub loss: f64,
     /// The unit eigenvector along which the loss falls, both ways.
     pub mode: Vec<f64>,
+    /// What speaks for its being a saddle.
     pub evidence: Evidence,
 }
 

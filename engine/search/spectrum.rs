@@ -25,6 +25,7 @@ pub struct Lowest {
     pub vector: Vec<f64>,
     /// Eigenvalues within tau of zero are undecided.
     pub tau: f64,
+    /// How they were computed.
     pub method: Spectrum,
     /// The number of tangents that were projected out.
     pub projected: usize,

@@ -22,6 +22,7 @@ pub struct Training {
     pub epochs: u64,
     /// Samples in a minibatch.
     pub batch: usize,
+    /// Of the steps, from 0 to below 1.
     pub momentum: f64,
     /// Epochs, ascending, and the learning rates there; straight between two of them, constant outside.
     pub rate: Vec<(f64, f64)>,
@@ -53,6 +54,7 @@ impl Training {
 /// Where a training ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained {
+    /// Where it ended.
     pub theta: Vec<f64>,
     /// False where a minibatch's loss or gradient was no number: theta is then where that happened.
     pub is_finite: bool,

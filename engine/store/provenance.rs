@@ -29,17 +29,23 @@ impl std::fmt::Display for Space {
 pub struct Provenance {
     /// The version of mountainpass.
     pub version: String,
+    /// The backend, by its name,
     pub backend: String,
+    /// and its version.
     pub backend_version: String,
     /// The model as the configuration names it, `mlp:64-8-10:tanh`.
     pub model: String,
+    /// SHA-256 of the model, as the backend tells it.
     pub model_hash: String,
+    /// SHA-256 of the data, or of the files that a sampled function was read from.
     pub data_hash: String,
+    /// SHA-256 of what in the configuration decides the results.
     pub config_hash: String,
     /// The text of the configuration.
     pub config: String,
     /// The seed of the first start.
     pub seed: Option<u64>,
+    /// What minima were compared as.
     pub space: Space,
     /// p, the length of theta; 0 where there is none.
     pub parameters: u64,

@@ -6,6 +6,7 @@ use crate::run::Ended;
 /// The record of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunRecord {
+    /// What reports call the run.
     pub title: String,
     /// Wall-clock time spent so far, over all resumptions.
     pub seconds: f64,

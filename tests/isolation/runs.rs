@@ -80,7 +80,8 @@ fn eval_tells_of_the_rows_that_a_plugin_survives() {
     file(&folder, "theta.npy", npy::bytes(&npy));
     let arguments = ["eval", &config, "--theta", "theta.npy", "--json"];
     assert_eq!(run(&folder, &arguments).code, None, "without isolation the plugin takes the command with it");
-    let ended = succeeds(&folder, &[&arguments[..], &["--isolate", "--isolate-seconds", "30"]].concat());
+    let ended = run(&folder, &[&arguments[..], &["--isolate", "--isolate-seconds", "30"]].concat());
+    assert_eq!(ended.code, Some(1), "a row is not finite: {}", ended.stderr);
     let told: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!((told["loss"][0].as_f64(), told["loss"][1].is_null()), (Some(0.625), true), "{told}");
     assert!(ended.stderr.contains("row 1 of 3 is marked as not finite: was killed by SIGSEGV"), "{}", ended.stderr);
@@ -113,13 +114,14 @@ fn ctrl_c_is_heard_during_every_call() {
 fn a_death_is_seen_where_the_system_keeps_no_ends() {
     let folder = folder("no-ends");
     let mut command = mpass::mpass(&folder, ["run", &config(&folder, "exit"), "--isolate", "--isolate-seconds", "30"]);
-    // SAFETY: one call that is safe in a copy of this process; what is ignored stays ignored in the program that it starts.
-    unsafe {
-        command.pre_exec(|| {
-            libc::signal(libc::SIGCHLD, libc::SIG_IGN);
-            Ok(())
-        })
+    // What is ignored stays ignored in the program that it starts.
+    let forget = || {
+        // SAFETY: takes two numbers.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        Ok(())
     };
+    // SAFETY: one call that is safe in a copy of this process.
+    unsafe { command.pre_exec(forget) };
     let ended = mpass::end(command);
     let seen = ended.stderr.contains("is marked as not finite: ended, twice");
     assert!(ended.code == Some(0) && seen, "{}", ended.stderr);

@@ -7,6 +7,7 @@
 //! and the machine only.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod batch;
 pub mod graph;

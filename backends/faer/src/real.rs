@@ -20,12 +20,15 @@ pub trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
 {
+    /// 0.
     const ZERO: Self;
+    /// 1.
     const ONE: Self;
     /// `value` rounded; for constants.
     fn of(value: f64) -> Self;
     /// `self * a + b` rounded once.
     fn fma(self, a: Self, b: Self) -> Self;
+    /// The absolute value.
     fn magnitude(self) -> Self;
     /// exp(x) - 1 and exp(x) for x <= 0; NaN stays NaN. Below the smallest normal number exp is 0.
     fn exp_pair(self) -> (Self, Self);
@@ -35,13 +38,19 @@ pub trait Real:
     fn erfcx(self) -> Self;
     /// exp(x) - 1 and exp(x) for every x.
     fn exp_both(self) -> (Self, Self);
+    /// The error function.
     fn erf(self) -> Self;
+    /// The square root.
     fn root(self) -> Self;
+    /// True if it is NaN.
     fn undefined(self) -> bool;
-    /// By the standard library, as the three that follow: no loop over them vectorises.
+    /// The natural logarithm, by the standard library as the three that follow: no loop over them vectorises.
     fn log(self) -> Self;
+    /// sin x.
     fn sine(self) -> Self;
+    /// cos x.
     fn cosine(self) -> Self;
+    /// `self` to the power of `exponent`.
     fn power(self, exponent: f64) -> Self;
 }
 

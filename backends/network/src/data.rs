@@ -28,6 +28,7 @@ use sha2::{Digest, Sha256};
 /// Numbers as a file has them, one sample after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
+    /// Whole numbers below 256.
     Bytes(Vec<u8>),
     /// Finite.
     Singles(Vec<f32>),
@@ -123,9 +124,19 @@ impl Values {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
     /// Class numbers from 0: one for each sample, or one for each token of a window.
-    Classes { values: Vec<u32>, per_sample: usize },
+    Classes {
+        /// Sample by sample.
+        values: Vec<u32>,
+        /// How many each sample has.
+        per_sample: usize,
+    },
     /// Finite numbers.
-    Reals { values: Vec<f64>, per_sample: usize },
+    Reals {
+        /// Sample by sample.
+        values: Vec<f64>,
+        /// How many each sample has.
+        per_sample: usize,
+    },
 }
 
 impl Targets {

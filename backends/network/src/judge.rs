@@ -4,9 +4,15 @@
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Judge {
     /// Rows of so many scores, each against a label.
-    Largest { classes: usize },
+    Largest {
+        /// How many scores a sample has.
+        classes: usize,
+    },
     /// Numbers, each against a target from 0 to 1; this one lies between the two sides.
-    Side { threshold: f64 },
+    Side {
+        /// What lies above it is true.
+        threshold: f64,
+    },
 }
 
 /// Whether the largest of some scores, the first of equals, is that of the label. All of them must be finite: a score

@@ -2,6 +2,7 @@
 //! and its data. Nothing here runs a network; `mountainpass-faer` does.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod build;
 pub mod checkpoint;

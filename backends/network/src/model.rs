@@ -14,6 +14,7 @@ pub struct Feature {
     pub name: String,
     /// The axes of one sample, without the batch.
     pub shape: Vec<usize>,
+    /// What stands in it.
     pub element: Element,
 }
 
@@ -22,6 +23,7 @@ pub struct Feature {
 pub enum OutputKind {
     /// Scores, of which a softmax (or, for one number, a sigmoid) makes probabilities.
     Logits,
+    /// What a softmax or a sigmoid made.
     Probabilities,
     /// The loss itself, of every sample or their mean.
     Loss,
@@ -42,9 +44,11 @@ impl OutputKind {
 /// A model's graph for one batch size.
 #[derive(Clone, Debug)]
 pub struct Network {
+    /// Of the whole network.
     pub graph: Graph,
     /// The result; its first axis is the batch, unless it is a loss over all of it.
     pub output: Id,
+    /// What the result means.
     pub kind: OutputKind,
     /// Whether samples see each other, as batch statistics make them: the loss is then no mean over samples, and a
     /// batch cannot be cut into pieces.

@@ -24,6 +24,7 @@ pub enum Aim {
 /// One graph for all that is asked of a batch; executors prune it to what they are asked for.
 #[derive(Clone, Debug)]
 pub struct Problem {
+    /// Of all that is listed below.
     pub graph: Graph,
     /// Data term of every sample, `[n, 1]`; of a model that computes its own mean, n times that, one number.
     pub losses: Id,

@@ -4,6 +4,7 @@
 //! the mathematics is in this file and in `opened.rs`. Values are computed in f64 whatever theta travels as.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod alpine01;
 mod himmelblau;

@@ -3,6 +3,11 @@
 //! The headers are the specification: what a field means, who owns it and which thread may call a slot is said
 //! there. Layouts are compared with a C compiler's in the root package's `tests/abi_layout.rs`.
 
+#![allow(
+    missing_docs,
+    reason = "every code and field has its sentence in the headers, and two texts would drift apart"
+)]
+
 use std::ffi::{c_char, c_void};
 
 /// The minor version of the contract this file describes; the major is in the entry symbol's name.

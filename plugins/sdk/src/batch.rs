@@ -110,13 +110,17 @@ impl<'a, T: Scalar> RowsMut<'a, T> {
 /// A matrix of either element type.
 #[derive(Clone, Copy)]
 pub enum Matrix<'a> {
+    /// Of single precision.
     F32(Rows<'a, f32>),
+    /// Of double precision.
     F64(Rows<'a, f64>),
 }
 
 /// A writable matrix of either element type.
 pub enum MatrixMut<'a> {
+    /// Of single precision.
     F32(RowsMut<'a, f32>),
+    /// Of double precision.
     F64(RowsMut<'a, f64>),
 }
 

@@ -5,6 +5,8 @@
 //! generated here; an author writes no `unsafe`. The contract itself is `include/mountainpass_backend.h`, mirrored
 //! in [`abi`].
 
+#![warn(missing_docs)]
+
 pub mod abi;
 mod array;
 mod batch;

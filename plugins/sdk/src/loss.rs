@@ -119,6 +119,7 @@ impl Loss for Box<dyn Loss> {
 /// What a loss is and can do: `mpass_loss_info`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Info {
+    /// What it can do.
     pub caps: Caps,
     /// p, the length of theta.
     pub params: u64,
@@ -128,23 +129,32 @@ pub struct Info {
     pub rows_best: u64,
     /// The largest number of rows per call; 0 = any.
     pub rows_max: u64,
+    /// How theta may travel; one of them at least.
     pub dtypes: Dtypes,
     /// The largest change of a loss value when a call is repeated; 0 = let the engine measure.
     pub noise: f64,
 }
 
-/// What a loss can do; every flag is off until it is claimed. See `MPASS_CAP_*` for the exact promises. `many` is one about
-/// answers: that overlapping calls do no harm is seen to by [`Loss`].
+/// What a loss can do; every flag is off until it is claimed. See `MPASS_CAP_*` for the exact promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Caps {
+    /// It has a gradient.
     pub grad: bool,
+    /// It has Hessian-vector products.
     pub hvp: bool,
+    /// The loss over chosen samples is the mean of theirs.
     pub minibatch: bool,
+    /// Calls may overlap. A promise about answers: that they do no harm is seen to by [`Loss`].
     pub many: bool,
+    /// The same row gives the same bits, whatever stands beside it and whoever computes.
     pub repeatable: bool,
+    /// [`Cancel::fired`](crate::Cancel::fired) is asked at least every 100 ms.
     pub cancel: bool,
+    /// A demand: it is evaluated on the thread that called the engine.
     pub caller_thread: bool,
+    /// It is twice differentiable.
     pub smooth: bool,
+    /// Samples see each other, so that the loss over some of them is no mean.
     pub joint: bool,
 }
 
@@ -180,21 +190,27 @@ impl Caps {
 /// Element types of theta a loss accepts on the host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dtypes {
+    /// Single precision.
     pub f32: bool,
+    /// Double precision.
     pub f64: bool,
 }
 
 /// A box `lower <= theta <= upper`, `p` values each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bounds {
+    /// The least value of each coordinate.
     pub lower: Vec<f64>,
+    /// The largest.
     pub upper: Vec<f64>,
 }
 
 /// One named block of theta, in C order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
+    /// What people call it.
     pub name: String,
+    /// One size per axis.
     pub shape: Vec<u64>,
     /// Of its first element in theta.
     pub offset: u64,
@@ -203,13 +219,16 @@ pub struct Parameter {
 /// A part of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
+    /// What the loss is taken over.
     Train,
+    /// What it never sees.
     Test,
 }
 
 /// One generator family of the objective's symmetry group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Symmetry {
+    /// What may be done to the blocks.
     pub kind: SymmetryKind,
     /// The offsets into theta of every block's entries; all blocks have the same length.
     pub blocks: Vec<Vec<u64>>,
@@ -223,7 +242,10 @@ pub enum SymmetryKind {
     /// Every block may be negated by itself.
     Sign,
     /// The first `split` entries of a block may be multiplied by `a > 0` if the others are divided by it.
-    Scale { split: u64 },
+    Scale {
+        /// How many entries are multiplied; at least one, and not all.
+        split: u64,
+    },
     /// Every coordinate is periodic.
     Period(f64),
     /// Blocks are points, moved rigidly together.
@@ -244,7 +266,9 @@ pub struct Identity {
 /// Why a call failed: a status code and one line for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
+    /// A code of [`abi::status`], not 0.
     pub code: abi::Status,
+    /// What is wrong, with which thing, and what to do about it.
     pub text: String,
 }
 

@@ -28,7 +28,9 @@ macro_rules! element_types {
     ($($variant:ident $type:ident $descr:literal)*) => {
         /// The elements of an [`Array`], exact in their own type.
         #[derive(Clone, Debug, PartialEq)]
-        pub enum Values { $($variant(Vec<$type>)),* }
+        pub enum Values {
+            $(#[doc = concat!("NumPy's ", $descr, ".")] $variant(Vec<$type>)),*
+        }
 
         /// NumPy's names of the element types.
         const KNOWN: &[&str] = &[$($descr),*];

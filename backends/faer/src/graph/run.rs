@@ -16,7 +16,9 @@ use mountainpass_sdk::memory::{self, Shortage};
 /// What stands behind an input slot.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a, T> {
+    /// Numbers.
     Real(&'a [T]),
+    /// Rows of a table.
     Index(&'a [i64]),
 }
 
@@ -25,6 +27,7 @@ pub enum Input<'a, T> {
 pub struct Sources<'a, T> {
     /// By slot.
     pub inputs: &'a [Input<'a, T>],
+    /// The parameters.
     pub theta: &'a [T],
     /// Of a Hessian product; empty where there is none.
     pub direction: &'a [T],

@@ -13,6 +13,7 @@ use mountainpass_sdk::{Error, Parameter, memory};
 pub enum Start {
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
+    /// This number.
     Constant(f64),
 }
 
@@ -47,15 +48,21 @@ const PARAMS_MAX: usize = 1 << 32;
 /// A named block of theta, how it starts, and whether a penalty on weights sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
+    /// Its name and place.
     pub parameter: Parameter,
+    /// How it begins.
     pub start: Start,
+    /// Whether it is a weight: no bias, no scale.
     pub is_weight: bool,
 }
 
 /// A graph being written for a batch of `samples`.
 pub struct Layers {
+    /// As far as it is written.
     pub graph: Graph,
+    /// The size of the batch.
     pub samples: usize,
+    /// Of theta, in order.
     pub blocks: Vec<Block>,
     /// Whether batch statistics were taken.
     pub is_joint: bool,

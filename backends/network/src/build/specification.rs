@@ -13,7 +13,14 @@ pub enum Specification {
     /// averages, of which a smooth activation makes a smooth network.
     Cnn(Images),
     /// `resnet9:32x32x3-10`, `resnet14:..`, `resnet20:..`, with `width=2` twice as wide.
-    Resnet { depth: usize, width: usize, images: Images },
+    Resnet {
+        /// 9, 14 or 20 layers.
+        depth: usize,
+        /// How many times as wide as usual.
+        width: usize,
+        /// What it sees and says.
+        images: Images,
+    },
     /// `transformer:vocabulary=96:context=64:width=128:heads=4:layers=2`, with `classes=10` a classifier, else the
     /// prediction of each next token.
     Transformer(Tokens),
@@ -26,7 +33,9 @@ pub struct Images {
     pub size: [usize; 3],
     /// Channels of the convolutions; of a resnet none, since they follow from its depth and width.
     pub hidden: Vec<usize>,
+    /// The number of outputs.
     pub classes: usize,
+    /// What stands between layers.
     pub activation: Activation,
     /// BatchNorm behind every convolution.
     pub batchnorm: bool,
@@ -37,11 +46,17 @@ pub struct Images {
 /// What a transformer is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokens {
+    /// How many tokens there are.
     pub vocabulary: usize,
+    /// Tokens of a window.
     pub context: usize,
+    /// Numbers that stand for a token.
     pub width: usize,
+    /// Of attention, side by side.
     pub heads: usize,
+    /// Blocks one after the other.
     pub layers: usize,
+    /// Those of a classifier; none for a model of the next token.
     pub classes: Option<usize>,
 }
 

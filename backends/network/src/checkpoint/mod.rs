@@ -21,7 +21,9 @@ use std::path::Path;
 /// An array with a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
+    /// As the file has it.
     pub name: String,
+    /// One size per axis.
     pub shape: Vec<usize>,
     /// In C order.
     pub values: Vec<f64>,
@@ -33,8 +35,15 @@ pub struct Tensor {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Checkpoint {
     /// One array without a name.
-    Array { shape: Vec<usize>, values: Vec<f64> },
+    Array {
+        /// One size per axis.
+        shape: Vec<usize>,
+        /// In C order.
+        values: Vec<f64>,
+    },
+    /// Arrays with names.
     Tensors {
+        /// In the order of the file.
         tensors: Vec<Tensor>,
         /// Whether they are the initializers of an ONNX file, where constants stand among them.
         is_onnx: bool,
@@ -44,7 +53,9 @@ pub enum Checkpoint {
 /// What the ONNX file of a model says of checkpoints: its initializers, and what they are called elsewhere.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelFile {
+    /// In the order of the file.
     pub tensors: Vec<Tensor>,
+    /// Other names of some of them.
     pub aliases: Vec<Alias>,
 }
 

@@ -69,6 +69,7 @@ impl Input {
 /// A value v becomes (v / divisor - mean) / std, in f64.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalise {
+    /// Values are divided by it first.
     pub divisor: f64,
     /// One for all, or one for each channel.
     pub mean: Vec<f64>,

@@ -14,6 +14,7 @@ use mountainpass_sdk::Error;
 pub struct Sources<'a> {
     /// By slot.
     pub inputs: &'a [Values],
+    /// The parameters.
     pub theta: &'a [f64],
     /// Of a Hessian product; empty where there is none.
     pub direction: &'a [f64],

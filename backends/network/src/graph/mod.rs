@@ -35,8 +35,11 @@ impl Id {
 /// An operator on earlier nodes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
+    /// What is done.
     pub op: Op,
+    /// To what.
     pub args: Vec<Id>,
+    /// What comes of it.
     pub of: Type,
 }
 

@@ -44,7 +44,9 @@ impl std::fmt::Debug for Number {
 /// The values of a constant, in C order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
+    /// Numbers.
     Real(Vec<f64>),
+    /// Rows of a table, classes.
     Index(Vec<i64>),
 }
 
@@ -74,7 +76,9 @@ impl Values {
 /// A constant array. Two are the same if they share their memory: contents are never compared.
 #[derive(Clone, Debug)]
 pub struct Constant {
+    /// One size per axis.
     pub shape: Shape,
+    /// In C order.
     pub values: Arc<Values>,
 }
 
@@ -96,7 +100,9 @@ impl std::hash::Hash for Constant {
 /// A function of one number, applied to every element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unary {
+    /// -x.
     Neg,
+    /// |x|; its derivative at 0 is 0.
     Abs,
     /// -1, 0 or 1; its derivative is 0.
     Sign,
@@ -104,21 +110,29 @@ pub enum Unary {
     Step,
     /// max(x, 0); the derivative at 0 is 0.
     Relu,
+    /// exp(x).
     Exp,
     /// exp(x) - 1.
     Expm1,
+    /// The natural logarithm.
     Log,
+    /// The square root.
     Sqrt,
+    /// 1 / x.
     Reciprocal,
+    /// tanh(x).
     Tanh,
     /// 1 / (1 + exp(-x)).
     Sigmoid,
     /// log(1 + exp(x)).
     Softplus,
+    /// The error function.
     Erf,
     /// The normal distribution function, (1 + erf(x / sqrt 2)) / 2, without cancellation for x < 0.
     NormalCdf,
+    /// sin(x).
     Sin,
+    /// cos(x).
     Cos,
     /// x^c; its derivative is c x^(c - 1), and 0 where c is 0.
     Power(Number),
@@ -127,9 +141,13 @@ pub enum Unary {
 /// A function of two numbers of arrays of one shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Binary {
+    /// a + b.
     Add,
+    /// a - b.
     Sub,
+    /// a b.
     Mul,
+    /// a / b.
     Div,
     /// The larger; where both are equal the first counts.
     Max,
@@ -146,7 +164,9 @@ pub enum Binary {
 pub struct Window {
     /// Taps.
     pub kernel: [usize; 2],
+    /// From one result to the next.
     pub strides: [usize; 2],
+    /// From one tap to the next.
     pub dilations: [usize; 2],
     /// Rows and columns added before the image; zeros for a convolution, nothing at all for a pool.
     pub begin: [usize; 2],
@@ -178,74 +198,60 @@ impl Window {
 /// One step along an axis: `start`, `start + step`, ...; a negative step walks back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stride {
+    /// The first element.
     pub start: usize,
+    /// From one to the next; may be negative.
     pub step: isize,
 }
 
 /// An operator. Its arguments are listed in the comments; where there are several reals they have one shape unless said.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "an operator's sentence says what its fields are")]
 pub enum Op {
     // Sources, without arguments.
     /// An input of the network or the labels: whatever the data supplies in this slot.
-    Input {
-        slot: usize,
-        shape: Shape,
-        element: Element,
-    },
+    Input { slot: usize, shape: Shape, element: Element },
     /// A block of theta from `offset` on, in C order.
-    Parameter {
-        offset: usize,
-        shape: Shape,
-    },
+    Parameter { offset: usize, shape: Shape },
     /// The same block of the direction of a Hessian product.
-    Direction {
-        offset: usize,
-        shape: Shape,
-    },
+    Direction { offset: usize, shape: Shape },
+    /// Known numbers.
     Constant(Constant),
     /// One number everywhere.
     Fill(Number, Shape),
 
     // Element by element.
+    /// Of one argument.
     Unary(Unary),
+    /// Of two arguments of one shape.
     Binary(Binary),
     /// (condition, a, b): a where the condition is not 0, else b. Nothing is differentiated by the condition.
     Select,
 
     // Where elements stand; these take indices too.
+    /// The same elements in C order under another shape.
     Reshape(Shape),
     /// Axis i of the result is axis `perm[i]` of the argument.
     Transpose(Vec<usize>),
     /// Axes of size 1 are repeated; the number of axes stays.
     Broadcast(Shape),
     /// A part: along every axis `shape[i]` elements by `along[i]`.
-    Slice {
-        along: Vec<Stride>,
-        shape: Shape,
-    },
+    Slice { along: Vec<Stride>, shape: Shape },
     /// The adjoint of `Slice`: zeros of `shape` with the argument in its place.
-    Place {
-        along: Vec<Stride>,
-        shape: Shape,
-    },
+    Place { along: Vec<Stride>, shape: Shape },
     /// Any number of arguments that differ along one axis.
     Concat(usize),
     /// (data, indices): the axis is replaced by the axes of the indices.
-    Gather {
-        axis: usize,
-    },
+    Gather { axis: usize },
     /// The adjoint of `Gather`, (data, indices): adds into zeros that have `size` along the axis.
-    Scatter {
-        axis: usize,
-        size: usize,
-    },
+    Scatter { axis: usize, size: usize },
     /// An index becomes a unit vector along a new last axis.
-    OneHot {
-        classes: usize,
-    },
+    OneHot { classes: usize },
 
     // Sums and maxima; the axes stay, with size 1.
+    /// Over these axes.
     Sum(Vec<usize>),
+    /// Over these axes.
     Largest(Vec<usize>),
     /// exp(x) / sum exp(x) along the last axis.
     Softmax,
@@ -256,30 +262,17 @@ pub enum Op {
     /// `[.., m, k]` by `[.., k, n]`; the axes before are the same.
     MatMul,
     /// (image, kernel).
-    Convolve {
-        window: Window,
-        groups: usize,
-    },
+    Convolve { window: Window, groups: usize },
     /// The adjoint by the image, (result, kernel): the transposed convolution onto images of `size`.
-    ConvolveImage {
-        window: Window,
-        groups: usize,
-        size: [usize; 2],
-    },
+    ConvolveImage { window: Window, groups: usize, size: [usize; 2] },
     /// The adjoint by the kernel, (image, result).
-    ConvolveKernel {
-        window: Window,
-        groups: usize,
-    },
+    ConvolveKernel { window: Window, groups: usize },
 
     // Pools.
     /// The sum in every window.
     SumPool(Window),
     /// Its adjoint, onto images of `size`.
-    SumUnpool {
-        window: Window,
-        size: [usize; 2],
-    },
+    SumUnpool { window: Window, size: [usize; 2] },
     /// (x, v): v where x is largest in the window, the first of equals. `MaxPool` is that of (x, x).
     PickMax(Window),
     /// The adjoint in v, (x, g): adds every g where x is largest.

@@ -6,7 +6,9 @@ use mountainpass_sdk::Error;
 /// What is known of an array without its numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Type {
+    /// One size per axis.
     pub shape: Shape,
+    /// What stands in it.
     pub element: Element,
 }
 

@@ -3,6 +3,8 @@
 //! Written by hand after `onnx.proto` (IR version 10 and older files too), so that no `protoc` is needed; fields that
 //! are not listed are skipped in reading. Weights stay in the file's bytes: `raw_data` is a view of them.
 
+#![allow(missing_docs, reason = "onnx.proto says what a field means")]
+
 use bytes::Bytes;
 use mountainpass_sdk::{Error, memory};
 use prost::Message;
