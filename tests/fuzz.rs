@@ -41,7 +41,13 @@ fn dataset(file: &Path) -> Result<(), String> {
     Dataset::open(file.to_str().unwrap_or_default()).map(drop).map_err(|error| error.text)
 }
 
-/// The same in a folder whose other files are whole.
+fn tokens(file: &Path) -> Result<(), String> {
+    let options = [("data", file.to_str().unwrap_or_default()), ("context", "2")];
+    let mut request = mountainpass_sdk::Open::new("a model", &options);
+    Dataset::from_options(&mut request).map(drop).map_err(|error| error.text)
+}
+
+/// A data set in a folder whose other files are whole.
 fn folder_of(file: &Path) -> Result<(), String> {
     dataset(file.parent().unwrap_or(file))
 }
@@ -172,8 +178,14 @@ fn kinds(scratch: &Path) -> Vec<Kind> {
         .iter()
         .flat_map(|word| word.to_le_bytes())
         .collect();
-    let data = zip(&[("x.npy", arrays().remove(1)), ("y.npy", arrays().remove(0))]);
-    let tensors = zip(&[("w.npy", arrays().remove(1)), ("b.npy", arrays().remove(0))]);
+    let labels = npy::Array { shape: vec![3], values: npy::Values::I64(vec![0, 1, 2]) };
+    let ids = npy::bytes(&npy::Array { shape: vec![9], values: npy::Values::I64((0..9).collect()) });
+    let data = zip(&[("x.npy", arrays().remove(1)), ("y.npy", npy::bytes(&labels))]);
+    let reals = |shape: &[usize]| {
+        let n = shape.iter().product::<usize>();
+        npy::bytes(&npy::Array { shape: shape.to_vec(), values: vec![0.5; n].into() })
+    };
+    let tensors = zip(&[("w.npy", reals(&[2, 3])), ("b.npy", reals(&[3]))]);
     let images = idx(&[3, 2, 2], &[7; 12]);
     std::fs::create_dir_all(scratch.join("mnist")).unwrap();
     std::fs::write(scratch.join("mnist/train-labels-idx1-ubyte"), idx(&[3], &[0, 1, 2])).unwrap();
@@ -195,7 +207,7 @@ fn kinds(scratch: &Path) -> Vec<Kind> {
         ),
         kind("landscape", "landscape.sqlite", landscape, vec![database(scratch)]),
         kind("npz data", "d.npz", dataset, vec![data]),
-        kind("tokens", "t.npy", dataset, arrays()),
+        kind("tokens", "t.npy", tokens, vec![ids]),
         kind("mnist", "mnist/train-images-idx3-ubyte", folder_of, vec![images]),
         kind("theta.npz", "t.npz", checkpoint, vec![tensors]),
         kind("theta.npy", "c.npy", checkpoint, arrays()),

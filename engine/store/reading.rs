@@ -5,6 +5,7 @@
 
 use super::tables;
 use crate::error::{Error, Result};
+use crate::plain;
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::ffi::OsString;
@@ -181,8 +182,9 @@ pub fn damaged(path: &Path, what: &str) -> Error {
         false => format!(" (if it was put back from a copy, remove {} first)", names.join(" and ")),
     };
     let text = format!(
-        "damaged: {what}; restore it from a copy{log}, save what is whole with mpass show --salvage, or run again in \
-         another folder"
+        "damaged: {}; restore it from a copy{log}, save what is whole with mpass show --salvage, or run again in \
+         another folder",
+        plain::line(what)
     );
     Error::Store { path: path.to_owned(), text }
 }
@@ -198,7 +200,7 @@ pub fn fault(path: &Path, error: rusqlite::Error) -> Error {
         Some(ErrorCode::ReadOnly) => "cannot be written; mind the permissions of the file and its folder".to_owned(),
         Some(ErrorCode::DiskFull) => "the disk is full; what was kept before is safe".to_owned(),
         None => return damaged(path, &error.to_string()), // A value that cannot be one.
-        _ => error.to_string(),
+        _ => plain::line(&error.to_string()),
     };
     Error::Store { path: path.to_owned(), text }
 }
