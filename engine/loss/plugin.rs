@@ -16,6 +16,7 @@ use super::loss::{Batch, Bounds, Dtype, Identity, Info, Loss, Parameter, Split, 
 use super::request::{OpenRequest, RawRequest};
 use crate::error::{Error, Result};
 use crate::memory::{self, Shortage};
+use crate::plain;
 use crate::pool::Pool;
 use mountainpass_sdk::Caps;
 use mountainpass_sdk::abi::{self, Status, status};
@@ -127,7 +128,7 @@ impl Plugin {
 /// The code and the one line of a call that failed; a code this engine does not know means an internal error.
 pub(super) fn refusal(code: Status, err: &abi::Error) -> (Status, String) {
     let known = (status::ARGUMENT..=status::INTERNAL).contains(&code);
-    let mut text = err.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut text = plain::line(&err.message().split_whitespace().collect::<Vec<_>>().join(" "));
     if text.is_empty() {
         text = format!("status {code} without a text");
     } else if !known {

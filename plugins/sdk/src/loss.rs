@@ -275,17 +275,17 @@ pub struct Error {
 impl Error {
     /// The caller asked for something that makes no sense.
     pub fn argument(text: impl Into<String>) -> Error {
-        Error { code: abi::status::ARGUMENT, text: text.into() }
+        Error { code: abi::status::ARGUMENT, text: line(text.into()) }
     }
 
     /// It makes sense, but not here.
     pub fn unsupported(text: impl Into<String>) -> Error {
-        Error { code: abi::status::UNSUPPORTED, text: text.into() }
+        Error { code: abi::status::UNSUPPORTED, text: line(text.into()) }
     }
 
     /// Something that was named does not exist.
     pub fn not_found(text: impl Into<String>) -> Error {
-        Error { code: abi::status::NOT_FOUND, text: text.into() }
+        Error { code: abi::status::NOT_FOUND, text: line(text.into()) }
     }
 
     /// What a loss says of itself does not fit together.
@@ -304,6 +304,11 @@ impl Error {
         let hint = nearest.map_or(String::new(), |k| format!("; the nearest is {k:?}"));
         Error::argument(format!("unknown {what} {name:?}{hint}"))
     }
+}
+
+/// A text as one line, whatever the names in it hold.
+fn line(text: String) -> String {
+    if text.contains(char::is_control) { text.replace(char::is_control, " ") } else { text }
 }
 
 impl std::fmt::Display for Error {

@@ -30,8 +30,8 @@ pub(super) fn theta(
         let alias = aliases.iter().find(|alias| alias.initializer == block.name);
         let by_alias = alias.and_then(|alias| Some((find(&alias.name)?, alias.transpose.as_deref())));
         let Some((at, order)) = by_alias.or_else(|| Some((find(&block.name)?, None))) else {
-            let called = alias.map(|alias| format!(" ({})", alias.name)).unwrap_or_default();
-            missing.push(format!("{}{called} {:?}", block.name, block.shape));
+            let called = alias.map(|alias| format!(" ({})", alias.name.escape_debug())).unwrap_or_default();
+            missing.push(format!("{}{called} {:?}", block.name.escape_debug(), block.shape));
             continue;
         };
         taken[at] = true;
@@ -42,7 +42,12 @@ pub(super) fn theta(
             (Some(values), Some(place)) if tensors[at].values.len() == count => {
                 place.iter_mut().zip(values).for_each(|(to, from)| *to = from);
             }
-            _ => misshapen.push(format!("{} {:?}, not {:?}", tensors[at].name, tensors[at].shape, block.shape)),
+            _ => misshapen.push(format!(
+                "{} {:?}, not {:?}",
+                tensors[at].name.escape_debug(),
+                tensors[at].shape,
+                block.shape
+            )),
         }
     }
     let constants = model.filter(|_| is_onnx).map_or(&[][..], |model| &model.tensors);
@@ -55,7 +60,8 @@ pub(super) fn theta(
         tensor.is_real && !is_statistic(&tensor.name) && !constant && !is_tied()
     };
     let extra = tensors.iter().zip(&taken).filter(|(tensor, taken)| !**taken && is_extra(tensor));
-    let extra: Vec<String> = extra.map(|(tensor, _)| format!("{} {:?}", tensor.name, tensor.shape)).collect();
+    let extra: Vec<String> =
+        extra.map(|(tensor, _)| format!("{} {:?}", tensor.name.escape_debug(), tensor.shape)).collect();
     if missing.is_empty() && misshapen.is_empty() && extra.is_empty() {
         return Ok(theta);
     }

@@ -54,18 +54,19 @@ fn arrays<R: ReaderAt, A>(archive: &ZipArchive<R>, read: Unpacked<A>) -> Result<
         if arrays.iter().any(|(other, _)| other == short) {
             return Err(format!("two arrays are called {short:?}"));
         }
+        let shown = short.escape_debug(); // Whatever it is called, the message is a line.
         let (packed, size) = (entry.compressed_size_hint(), entry.uncompressed_size_hint());
         let member = archive.get_entry(entry.wayfinder()).map_err(broken)?;
         let unpacker: Box<dyn Read + '_> = match entry.compression_method() {
-            _ if entry.flags().is_encrypted() => return Err(format!("array {short} is encrypted")),
+            _ if entry.flags().is_encrypted() => return Err(format!("array {shown} is encrypted")),
             CompressionMethod::STORE if size == packed => Box::new(member.reader()),
             CompressionMethod::DEFLATE if size <= packed.saturating_mul(RATIO) => {
                 Box::new(flate2::read::DeflateDecoder::new(member.reader()))
             }
             CompressionMethod::STORE | CompressionMethod::DEFLATE => {
-                return Err(format!("array {short} is spoilt: {packed} bytes cannot unpack to {size}"));
+                return Err(format!("array {shown} is spoilt: {packed} bytes cannot unpack to {size}"));
             }
-            method => return Err(format!("array {short} is packed as {method:?}: use numpy.savez_compressed")),
+            method => return Err(format!("array {shown} is packed as {method:?}: use numpy.savez_compressed")),
         };
         all = all.saturating_add(size);
         if all > MOST {
@@ -73,8 +74,8 @@ fn arrays<R: ReaderAt, A>(archive: &ZipArchive<R>, read: Unpacked<A>) -> Result<
         }
         // Size and sum are verified where the reader ends, and arrays are read to their end.
         let array = read(&mut member.verifying_reader(unpacker), Some(size)).map_err(|fault| match fault {
-            Fault::Content(text) => format!("array {short} {text}"),
-            Fault::Source(error) => format!("array {short} is spoilt: {error}"),
+            Fault::Content(text) => format!("array {shown} {text}"),
+            Fault::Source(error) => format!("array {shown} is spoilt: {error}"),
         });
         arrays.push((short.to_owned(), array?));
     }
