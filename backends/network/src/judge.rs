@@ -15,15 +15,15 @@ pub enum Judge {
     },
 }
 
-/// Whether the largest of some scores, the first of equals, is that of the label. All of them must be finite: a score
-/// beyond the range of numbers says nothing of the others.
+/// Whether the largest of some scores, the first of equals, is that of the label, and finite. A class may be ruled out by a
+/// score of -inf, as masks do; NaN and inf say nothing of the others.
 pub fn is_largest(scores: impl Iterator<Item = f64>, label: usize) -> bool {
     let mut best: Option<(usize, f64)> = None;
     for (class, score) in scores.enumerate() {
-        if !score.is_finite() {
+        if score.is_nan() || score == f64::INFINITY {
             return false;
         }
-        if best.is_none_or(|(_, largest)| score > largest) {
+        if score > best.map_or(f64::NEG_INFINITY, |(_, largest)| largest) {
             best = Some((class, score));
         }
     }
@@ -55,8 +55,10 @@ mod tests {
             for (place, label) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
                 let mut scores = [0.5, 0.25];
                 scores[place] = strange;
-                assert!(!is_largest(scores.into_iter(), label), "{scores:?} {label}");
+                let is_ruled_out = strange == f64::NEG_INFINITY && place != label;
+                assert_eq!(is_largest(scores.into_iter(), label), is_ruled_out, "{scores:?} {label}");
             }
+            assert!(!is_largest([strange; 2].into_iter(), 0));
             assert!(!is_on_side(strange, 0.0, 0.0) && !is_on_side(strange, 0.0, 1.0));
         }
         assert!(is_on_side(0.1, 0.0, 1.0) && is_on_side(0.0, 0.0, 0.5) && !is_on_side(0.1, 0.5, 1.0));
