@@ -60,6 +60,14 @@ pub fn settle(part: NamedTempFile, path: &Path) -> std::io::Result<()> {
     sync(folder(path))
 }
 
+/// Makes a folder with all that lead to it, on the disk too.
+pub fn make_folder(path: &Path) -> Result<()> {
+    let new: Vec<&Path> =
+        path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
+    std::fs::create_dir_all(path).map_err(|e| Error::io(path, e))?;
+    new.into_iter().try_for_each(|made| sync(folder(made)).map_err(|e| Error::io(made, e)))
+}
+
 /// Brings the names in a folder to the disk, where the system can.
 fn sync(folder: &Path) -> std::io::Result<()> {
     match File::open(folder).and_then(|folder| folder.sync_all()) {
@@ -158,6 +166,18 @@ mod tests {
         assert!(fill(&file, fails).is_err());
         assert_eq!(std::fs::read(&file).unwrap(), b"old");
         assert_eq!(names(folder.path()).len(), 1);
+    }
+
+    #[test]
+    fn a_folder_is_made_with_all_that_lead_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("a/b/c");
+        make_folder(&deep).unwrap();
+        make_folder(&deep).unwrap();
+        assert!(deep.is_dir());
+        write(&folder.path().join("file"), b"").unwrap();
+        let error = make_folder(&folder.path().join("file/x")).unwrap_err().to_string();
+        assert!(error.starts_with(&folder.path().join("file/x").display().to_string()), "{error}");
     }
 
     #[test]

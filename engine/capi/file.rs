@@ -168,6 +168,7 @@ mod tests {
         // SAFETY: live handles and texts.
         unsafe {
             assert_eq!(mpass_landscape_open(file.as_ptr(), &raw mut back), status::NOT_FOUND);
+            assert_eq!(mpass_landscape_save(&raw const ours, c"".as_ptr()), status::ARGUMENT);
             assert_eq!(mpass_landscape_save(&raw const ours, file.as_ptr()), status::OK);
             assert_eq!(mpass_landscape_save(&raw const ours, file.as_ptr()), status::ARGUMENT);
             assert!((*mpass_last_error()).message().contains("exists already"));

@@ -38,7 +38,7 @@ impl Folder {
 
     /// Makes the folder where there is none, and claims it.
     pub fn make(&mut self) -> Result<()> {
-        std::fs::create_dir_all(&self.path).map_err(|e| Error::io(&self.path, e).into_usage())?;
+        durable::make_folder(&self.path).map_err(Error::into_usage)?;
         if self.claim.is_none() { self.claim() } else { Ok(()) }
     }
 

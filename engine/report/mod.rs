@@ -21,7 +21,7 @@ pub use json::{BarcodeFile, Source};
 pub use words::OWN_STATISTICS;
 
 use crate::durable;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::persistence::{Barcode, Score};
 use crate::search::Landscape;
 use crate::store::Provenance;
@@ -66,7 +66,7 @@ pub const FILES: [&str; 7] =
 /// Writes all files of a report into a folder and returns their paths; what is there already is left as it is. Where there is no tree or no path to draw, the
 /// drawing says so.
 pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
-    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    durable::make_folder(folder)?;
     let (tree, paths) = (tree::draw(findings), paths::draw(findings));
     let or_nothing = |drawing: Option<&svg::Drawing>, what: &str| match drawing {
         Some(drawing) => drawing.file(),

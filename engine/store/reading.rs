@@ -204,3 +204,19 @@ pub fn fault(path: &Path, error: rusqlite::Error) -> Error {
     };
     Error::Store { path: path.to_owned(), text }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_means_more_to_sqlite_than_a_path() {
+        // What it would take for memory, or for an address, begins otherwise.
+        for name in [":memory:", "file:x?mode=memory", "file:///etc/passwd", "x"] {
+            let plain = located(Path::new(name)).unwrap();
+            assert!(plain.is_absolute() && plain.ends_with(name), "{}", plain.display());
+        }
+        let error = located(Path::new("")).unwrap_err();
+        assert!(matches!(error, Error::Argument(_)) && error.to_string().contains("names no file"), "{error}");
+    }
+}
