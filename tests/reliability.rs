@@ -256,6 +256,26 @@ impl Encoded for std::ffi::OsStr {
 }
 
 #[test]
+fn a_database_may_lie_elsewhere_behind_a_link() {
+    let folder = folder("linked-database");
+    file(&folder, "camel.toml", CAMEL);
+    std::fs::create_dir_all(folder.join("large-disk")).unwrap();
+    std::fs::create_dir_all(folder.join("camel")).unwrap();
+    succeeds(&folder, &["run", "camel.toml", "--out", "plain"]);
+    std::fs::rename(folder.join("plain/landscape.sqlite"), folder.join("large-disk/kept.sqlite")).unwrap();
+    symlink("../large-disk/kept.sqlite", folder.join("camel/landscape.sqlite")).unwrap();
+    for arguments in [&["show", "camel"][..], &["run", "camel.toml"], &["run", "camel.toml", "--force"]] {
+        succeeds(&folder, arguments);
+        assert!(std::fs::symlink_metadata(folder.join("camel/landscape.sqlite")).unwrap().is_symlink());
+        let there: Vec<String> = contents(&folder.join("large-disk")).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(there, ["kept.sqlite"], "{arguments:?}");
+    }
+    std::fs::remove_file(folder.join("large-disk/kept.sqlite")).unwrap();
+    let ended = run(&folder, &["run", "camel.toml", "--force"]);
+    assert_eq!((ended.code, ended.stderr.lines().count()), (Some(2), 1), "{}", ended.stderr);
+}
+
+#[test]
 fn what_is_no_file_is_refused_at_once() {
     let folder = folder("no-files");
     file(&folder, "camel.toml", CAMEL);

@@ -374,6 +374,11 @@ fn kept(file: &std::path::Path) -> RunRecord {
     record
 }
 
+fn kept_anew(file: &std::path::Path) {
+    std::fs::remove_file(file).unwrap();
+    kept(file);
+}
+
 fn read(file: &std::path::Path) -> mountainpass::Result<(Landscape, Provenance, RunRecord)> {
     let store = Store::open(file)?;
     Ok((store.landscape()?, store.provenance()?, store.record()?))
@@ -424,13 +429,16 @@ fn what_was_not_written_is_named() {
         ("UPDATE meta SET value = '1' WHERE key = 'noise'", "meta noise: not what was written"),
         ("UPDATE provenance SET value = '3' WHERE key = 'parameters'", "provenance parameters: not"),
         ("UPDATE sample_values SET value = x'00'", "sample_values 0: not"),
-        ("DELETE FROM provenance WHERE key = 'parameters'", "its provenance lacks parameters"),
-        ("PRAGMA foreign_keys = OFF; DELETE FROM cells WHERE id = 1", "damaged: "),
-        ("DELETE FROM meta WHERE key = 'noise'", "a run that is complete without its noise"),
+        ("DELETE FROM provenance WHERE key = 'parameters'", "provenance: rows are missing"),
+        ("PRAGMA foreign_keys = OFF; DELETE FROM cells WHERE id = 1", "cells: rows are missing"),
+        ("DELETE FROM meta WHERE key = 'noise'", "meta: rows are missing"),
         ("CREATE TRIGGER t AFTER DELETE ON meta BEGIN DELETE FROM paths; END", "its trigger t is another one"),
         ("ALTER TABLE minima RENAME COLUMN same_as TO as_same", "its table minima is another one (at as_same "),
         ("DROP TABLE evaluations", "its table evaluations is another one"),
-        ("UPDATE identity SET value = 'other'", "identity salt; provenance backend, "),
+        ("UPDATE identity SET value = 'other' WHERE key = 'salt'", "damaged: identity "),
+        ("DELETE FROM identity WHERE key = 'paths'", "paths: rows are missing, or older than the rest"),
+        ("DELETE FROM paths WHERE id = 1", "paths: rows are missing, or older than the rest"),
+        ("DELETE FROM sample_values", "sample_values: rows are missing"),
     ] {
         kept(&file);
         meddle(&file, sql);
@@ -454,6 +462,26 @@ fn rows_of_another_database_are_told_from_its_own() {
         ),
     );
     assert!(read(&file).unwrap_err().to_string().contains("cells 1: not what was written"));
+}
+
+#[test]
+fn rows_that_came_back_from_an_earlier_state_are_missed() {
+    let file = folder("stale").join("landscape.sqlite");
+    let mut store = Store::create(&file, &provenance()).unwrap();
+    keep(&mut store, &found());
+    store.close().unwrap();
+    let earlier = file.with_extension("earlier");
+    std::fs::copy(&file, &earlier).unwrap();
+    let mut store = Store::open(&file).unwrap();
+    let mut path = found().paths.remove(1);
+    path.visits += 1;
+    store.put_path(&path).unwrap();
+    store.close().unwrap();
+    assert_eq!(Store::open(&file).unwrap().landscape().unwrap().paths[1], path);
+    // A page that was never written shows what it held before: whole rows, of this very database.
+    let attach = format!("PRAGMA foreign_keys = OFF; ATTACH '{}' AS e; ", earlier.display());
+    meddle(&file, &(attach + "DELETE FROM paths; INSERT INTO paths SELECT * FROM e.paths"));
+    assert!(read(&file).unwrap_err().to_string().contains("paths: rows are missing, or older than the rest"));
 }
 
 #[test]
@@ -511,6 +539,18 @@ fn what_is_whole_is_saved_and_what_refers_to_the_rest_is_not() {
     known.evaluations.clear();
     assert_same_bits(&landscape, &known);
     assert_eq!((now.noise, now.ended), (Some(0.0), None), "it has to be gone on with");
+    std::fs::remove_file(&saved).unwrap();
+
+    // A row that is gone without a trace is lost all the same, and what it stood for stands for itself.
+    kept_anew(&file);
+    meddle(&file, "DELETE FROM paths WHERE id = 1; DELETE FROM evaluations");
+    let salvaged = salvage(&file, &saved).unwrap();
+    assert!(!salvaged.whole, "{salvaged:?}");
+    std::fs::remove_file(&saved).unwrap();
+    kept_anew(&file);
+    meddle(&file, "DELETE FROM minima WHERE cell = 1");
+    let salvaged = salvage(&file, &saved).unwrap();
+    assert_eq!(salvaged.lines[1..3], ["2 minima saved, 1 lost", "1 paths saved, 1 lost"]);
     std::fs::remove_file(&saved).unwrap();
 
     meddle(&file, "UPDATE provenance SET value = '3' WHERE key = 'parameters'");

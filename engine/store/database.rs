@@ -10,6 +10,7 @@
 //! Every minimum and every pass is a row of `cells`, where a saddle that tops no path has its place as well.
 //! Identifiers are stored as SQLite's signed integers, bit for bit.
 
+use super::census::{Census, Pen};
 use super::reading::{BESIDE, Reading, damaged, fault, is_claimed, located, with_end};
 use super::rows::{self, put};
 use super::tables::{self, META, PROVENANCE};
@@ -31,7 +32,7 @@ pub struct Store {
 #[derive(Debug)]
 enum Held {
     Reading(Reading),
-    Writing(Connection),
+    Writing(Connection, Census),
     /// Between the two, and after a failed change from one to the other.
     Nothing,
 }
@@ -76,7 +77,7 @@ impl Store {
     /// refused.
     pub fn open(path: impl Into<PathBuf>) -> Result<Store> {
         let path = path.into();
-        let shared = is_claimed(&located(&path)?);
+        let shared = is_claimed(&path);
         Store::opened(path, shared)
     }
 
@@ -110,7 +111,7 @@ impl Store {
     fn db(&self) -> Result<&Connection> {
         match &self.held {
             Held::Reading(reading) => Ok(reading.db()),
-            Held::Writing(db) => Ok(db),
+            Held::Writing(db, _) => Ok(db),
             Held::Nothing => Err(Error::Store { path: self.path.clone(), text: "could not be opened to write".into() }),
         }
     }
@@ -138,7 +139,7 @@ impl Store {
 
     /// Keeps what belongs together: all of it or, when the process dies before this returns, nothing.
     pub fn commit(&mut self, findings: &[Finding<'_>]) -> Result<()> {
-        self.write(|t| findings.iter().try_for_each(|finding| put(t, finding)))
+        self.write(|pen| findings.iter().try_for_each(|finding| put(pen, finding)))
     }
 
     /// Keeps one minimum, new or changed.
@@ -160,9 +161,9 @@ impl Store {
     /// Keeps the record of the run in place of the one before.
     pub fn put_record(&mut self, record: &RunRecord) -> Result<()> {
         let words = record.words().map_err(|e| Error::Internal(format!("JSON: {e}")))?;
-        self.write(|t| {
-            t.execute(&format!("DELETE FROM {}", META.name), [])?;
-            words.iter().try_for_each(|(key, word)| META.put(t, &[key, word]))
+        self.write(|pen| {
+            pen.clear(&META)?;
+            words.iter().try_for_each(|(key, word)| pen.put(&META, &[key, word]))
         })
     }
 
@@ -182,18 +183,20 @@ impl Store {
     }
 
     /// One transaction; the first one opens the file for writing. Who opens to read leaves every byte as it is.
-    fn write(&mut self, body: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>) -> Result<()> {
+    fn write(&mut self, body: impl FnOnce(&mut Pen<'_>) -> rusqlite::Result<()>) -> Result<()> {
         if let Held::Reading(reading) = &self.held {
             let version = reading.version();
             self.held = Held::Nothing; // A private copy goes before the file is touched.
-            self.held = Held::Writing(self.writer(version)?);
+            let (db, census) = self.writer(version)?;
+            self.held = Held::Writing(db, census);
         }
-        let Held::Writing(db) = &mut self.held else { return self.db().map(drop) };
-        within(db, body).map_err(|e| fault(&self.path, e))
+        let Held::Writing(db, census) = &mut self.held else { return self.db().map(drop) };
+        *census = within(db, |t| Pen::write(t, census, body)).map_err(|e| fault(&self.path, e))?;
+        Ok(())
     }
 
-    /// A connection that writes, to tables of the newest version.
-    fn writer(&self, version: i32) -> Result<Connection> {
+    /// A connection that writes, to tables of the newest version, and what they hold.
+    fn writer(&self, version: i32) -> Result<(Connection, Census)> {
         let fault = |e| fault(&self.path, e);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut db = Connection::open_with_flags(located(&self.path)?, flags).map_err(fault)?;
@@ -203,17 +206,19 @@ impl Store {
             within(&mut db, |t| {
                 tables::ALL.iter().try_for_each(|table| table.upgrade(t))?;
                 tables::put_salt(t, &salt)?;
+                Census::take(t)?.put(t, &Census::default())?;
                 t.pragma_update(None, "user_version", tables::VERSION)
             })
             .map_err(fault)?;
         }
         db.pragma_update(None, "journal_mode", "WAL").map_err(fault)?;
         db.pragma_update(None, "synchronous", "NORMAL").map_err(fault)?;
-        Ok(db)
+        let census = Census::kept(&db).map_err(fault)?;
+        Ok((db, census))
     }
 
     fn settle(&mut self) -> Result<()> {
-        let Held::Writing(db) = std::mem::replace(&mut self.held, Held::Nothing) else { return Ok(()) };
+        let Held::Writing(db, _) = std::mem::replace(&mut self.held, Held::Nothing) else { return Ok(()) };
         let folded = db.pragma_update(None, "journal_mode", "DELETE");
         // Somebody else is reading: then the last one to close folds the log, or the next writer.
         let shared = [Some(ErrorCode::DatabaseBusy), Some(ErrorCode::DatabaseLocked)];
@@ -283,17 +288,20 @@ fn fill(file: &Path, provenance: &Provenance) -> rusqlite::Result<()> {
         t.pragma_update(None, "application_id", tables::APPLICATION)?;
         t.pragma_update(None, "user_version", tables::VERSION)?;
         let fields = serde_json::to_value(provenance).unwrap_or_default();
-        let fields = fields.as_object().into_iter().flatten();
-        fields.into_iter().try_for_each(|(key, value)| PROVENANCE.put(t, &[key, &value.to_string()]))
+        Pen::write(t, &Census::default(), |pen| {
+            let fields = fields.as_object().into_iter().flatten();
+            fields.into_iter().try_for_each(|(key, value)| pen.put(&PROVENANCE, &[key, &value.to_string()]))
+        })
     })?;
     db.close().map_err(|(_, e)| e)
 }
 
 /// One transaction; taken for writing at once, so that it cannot fail for a lock half-way.
-fn within(db: &mut Connection, body: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+fn within<T>(db: &mut Connection, body: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
     let t = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    body(&t)?;
-    t.commit()
+    let came = body(&t)?;
+    t.commit()?;
+    Ok(came)
 }
 
 /// A provenance of its words; what is amiss, if anything is.

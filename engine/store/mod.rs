@@ -10,6 +10,8 @@ pub use provenance::{Provenance, Space};
 pub use record::RunRecord;
 
 #[cfg(feature = "store")]
+mod census;
+#[cfg(feature = "store")]
 mod database;
 #[cfg(feature = "store")]
 mod exact;

@@ -3,7 +3,9 @@
 //! A file whose last writer was killed has a log or a roll-back beside it, and SQLite can take these in only by
 //! writing. Then a private copy of the files is what is read, unless a run has claimed the folder: its log is shared.
 
+use super::census::Census;
 use super::tables;
+use crate::durable;
 use crate::error::{Error, Result};
 use crate::plain;
 use rusqlite::types::Value;
@@ -104,15 +106,22 @@ impl Reading {
     }
 
     fn rows(&self) -> rusqlite::Result<Option<String>> {
+        if self.version == 1 {
+            return Ok(None); // It had no checksums.
+        }
         let mut all = Vec::new();
-        for table in tables::ALL.iter().filter(|_| self.version > 1) {
+        for table in tables::ALL {
             let keys: Vec<String> = table.damaged(&self.db)?.into_iter().map(written).collect();
             if !keys.is_empty() {
                 let (few, more) = (keys[..keys.len().min(5)].join(", "), if keys.len() > 5 { ", ..." } else { "" });
                 all.push(format!("{} {few}{more}", table.name));
             }
         }
-        Ok((!all.is_empty()).then(|| format!("{}: not what was written", all.join("; "))))
+        if !all.is_empty() {
+            return Ok(Some(format!("{}: not what was written", all.join("; "))));
+        }
+        let differs = Census::take(&self.db)?.differs(&Census::kept(&self.db)?);
+        Ok(differs.map(|name| format!("{name}: rows are missing, or older than the rest")))
     }
 }
 
@@ -156,14 +165,20 @@ fn read_only(path: &Path, shared: bool) -> Result<(Connection, Option<TempDir>)>
 
 /// Whether a run has locked the folder of a database.
 pub fn is_claimed(path: &Path) -> bool {
-    let folder = path.parent().and_then(|folder| File::open(folder).ok());
-    folder.is_some_and(|folder| matches!(folder.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    let folder = File::open(durable::folder(path));
+    folder.is_ok_and(|folder| matches!(folder.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// A path that SQLite takes for nothing but a path: no name of its own for memory, no address.
+/// Where a database is in truth: a path that SQLite takes for nothing but a path (no name of its own for memory, no
+/// address), links followed, as SQLite does for what it keeps beside.
 pub fn located(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path)
-        .map_err(|e| Error::Argument(format!("{:?} names no file: {e}", path.display().to_string())))
+    let absolute = std::path::absolute(path);
+    let absolute =
+        absolute.map_err(|e| Error::Argument(format!("{:?} names no file: {e}", path.display().to_string())))?;
+    match std::fs::symlink_metadata(&absolute) {
+        Ok(there) if there.is_symlink() => std::fs::canonicalize(&absolute).map_err(|e| Error::io(path, e)),
+        _ => Ok(absolute),
+    }
 }
 
 /// A path with something behind its name.
@@ -175,7 +190,8 @@ pub fn with_end(path: &Path, end: &str) -> PathBuf {
 
 /// A database that is not what was written, and what can be done.
 pub fn damaged(path: &Path, what: &str) -> Error {
-    let left = BESIDE.into_iter().map(|end| with_end(path, end)).filter(|file| file.exists());
+    let plain = located(path).unwrap_or_else(|_| path.to_owned());
+    let left = BESIDE.into_iter().map(|end| with_end(&plain, end)).filter(|file| file.exists());
     let names: Vec<String> = left.filter_map(|file| Some(file.file_name()?.display().to_string())).collect();
     let log = match names.is_empty() {
         true => String::new(),

@@ -1,21 +1,22 @@
 //! Findings as rows of the tables, and back.
 
+use super::census::Pen;
 use super::exact::{Exact, ExactEvidence, Floats, bytes};
 use super::record::NOISE;
 use super::tables::{CELLS, EVALUATIONS, META, MINIMA, PATHS, VALUES};
 use crate::search::{Evidence, Finding, Minimum, Pass, Path as Curve, Profile, Tally};
-use rusqlite::{Row, Transaction};
+use rusqlite::Row;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Keeps one finding.
-pub fn put(t: &Transaction<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
+pub fn put(pen: &mut Pen<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
     match finding {
         Finding::Minimum(m) => {
-            put_cell(t, m.cell, 0, "minimum", m.loss, &m.theta, Some(&m.evidence))?;
+            put_cell(pen, m.cell, 0, "minimum", m.loss, &m.theta, Some(&m.evidence))?;
             let metrics: Vec<(&str, Exact)> = m.metrics.iter().map(|(name, x)| (name.as_str(), Exact(*x))).collect();
             let same_as = m.same_as.map(u64::cast_signed);
-            MINIMA.put(
-                t,
+            pen.put(
+                &MINIMA,
                 &[
                     &m.cell.cast_signed(),
                     &json(&m.origin)?,
@@ -28,9 +29,9 @@ pub fn put(t: &Transaction<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
         }
         Finding::Path(p) => {
             let pass = &p.pass;
-            put_cell(t, pass.cell, 1, &word(&pass.kind)?, pass.height, &pass.theta, pass.evidence.as_ref())?;
-            PATHS.put(
-                t,
+            put_cell(pen, pass.cell, 1, &word(&pass.kind)?, pass.height, &pass.theta, pass.evidence.as_ref())?;
+            pen.put(
+                &PATHS,
                 &[
                     &p.id.cast_signed(),
                     &p.ends.0.cast_signed(),
@@ -48,17 +49,17 @@ pub fn put(t: &Transaction<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
                 ],
             )
         }
-        Finding::Evaluations(stage, tally) => EVALUATIONS.put(
-            t,
+        Finding::Evaluations(stage, tally) => pen.put(
+            &EVALUATIONS,
             &[stage, &tally.loss.cast_signed(), &tally.gradient.cast_signed(), &tally.hessian_product.cast_signed()],
         ),
-        Finding::Values(first, values) => VALUES.put(t, &[&first.cast_signed(), &bytes(values)]),
-        Finding::Noise(noise) => META.put(t, &[&NOISE, &noise.to_string()]),
+        Finding::Values(first, values) => pen.put(&VALUES, &[&first.cast_signed(), &bytes(values)]),
+        Finding::Noise(noise) => pen.put(&META, &[&NOISE, &noise.to_string()]),
     }
 }
 
 fn put_cell(
-    t: &Transaction<'_>,
+    pen: &mut Pen<'_>,
     id: u64,
     degree: u32,
     kind: &str,
@@ -67,7 +68,7 @@ fn put_cell(
     evidence: Option<&Evidence>,
 ) -> rusqlite::Result<()> {
     let evidence = evidence.map(|e| json(&ExactEvidence::from(e))).transpose()?;
-    CELLS.put(t, &[&id.cast_signed(), &degree, &kind, &Exact(value), &bytes(theta), &evidence])
+    pen.put(&CELLS, &[&id.cast_signed(), &degree, &kind, &Exact(value), &bytes(theta), &evidence])
 }
 
 /// What [`minimum`] reads.

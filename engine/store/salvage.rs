@@ -1,6 +1,7 @@
 //! What can be saved of a damaged database: every row that is still what was written, and that refers to no row that is
 //! not. A run goes on from there and finds the rest anew.
 
+use super::census::Census;
 use super::database::{Store, provenance};
 use super::reading::{Reading, damaged};
 use super::rows::{self, block, curve, minimum, tally};
@@ -25,10 +26,11 @@ pub struct Salvaged {
 /// Writes what is whole of the database at `from` into a new one at `to`. Without its provenance nothing can be used.
 pub fn salvage(from: &Path, to: &Path) -> Result<Salvaged> {
     let reading = Reading::open(from, false)?;
-    let source = Source { reading: &reading };
+    let source = Source { reading: &reading, kept: Census::kept(reading.db()).unwrap_or_default() };
     let (words, lost) = source.words(&PROVENANCE);
     let provenance = provenance(&words).map_err(|text| damaged(from, &text))?;
-    let mut report = Report { lines: Vec::new(), whole: lost == 0 };
+    // Rows may be gone without a trace of their own.
+    let mut report = Report { lines: Vec::new(), whole: lost == 0 && reading.verify().is_ok() };
     let (words, lost) = source.words(&META);
     report.count("words about the run", words.len(), lost);
     let mut record = RunRecord::of(&words).unwrap_or_default();
@@ -68,6 +70,8 @@ impl Report {
 
 struct Source<'a> {
     reading: &'a Reading,
+    /// What there was, if that still reads.
+    kept: Census,
 }
 
 impl Source<'_> {
@@ -126,7 +130,8 @@ impl Source<'_> {
         let keys = self.keys(table);
         let one = |key: &Value| self.reading.db().query_row(&query, [key], &read).ok();
         let whole: Vec<T> = keys.iter().filter_map(one).collect();
-        let lost = keys.len() - whole.len();
+        let said = usize::try_from(self.kept.rows(table)).unwrap_or(0);
+        let lost = keys.len().max(said).saturating_sub(whole.len());
         (whole, lost)
     }
 

@@ -6,7 +6,7 @@
 
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Connection, Result, ToSql, Transaction};
+use rusqlite::{Connection, OptionalExtension, Result, ToSql, Transaction};
 use sha2::{Digest, Sha256};
 use std::hash::{BuildHasher, Hasher};
 
@@ -27,7 +27,8 @@ pub struct Table {
 }
 
 // Columns of floats have no type: REAL would lose -0 and NaN (exact.rs). Blobs are little-endian f64.
-const IDENTITY: Table = words("identity");
+/// The salt, and what the other tables should hold (`census.rs`).
+pub const IDENTITY: Table = words("identity");
 pub const PROVENANCE: Table = words("provenance");
 pub const META: Table = words("meta");
 pub const CELLS: Table = Table {
@@ -98,6 +99,11 @@ pub const VALUES: Table = Table {
 /// All of them; what is referred to comes first.
 pub const ALL: [&Table; 8] = [&IDENTITY, &PROVENANCE, &META, &CELLS, &MINIMA, &PATHS, &EVALUATIONS, &VALUES];
 
+/// Those whose rows are counted.
+pub fn counted() -> impl Iterator<Item = &'static Table> {
+    ALL.into_iter().filter(|table| table.name != IDENTITY.name)
+}
+
 const fn words(name: &'static str) -> Table {
     const COLUMNS: &[(&str, &str)] = &[("key", "TEXT PRIMARY KEY"), ("value", "TEXT NOT NULL")];
     Table { name, key: "key", columns: COLUMNS, ordered: false }
@@ -117,8 +123,8 @@ impl Table {
         format!("CREATE TABLE {} ({position}{}{sum}){options}", self.name, columns.join(", "))
     }
 
-    /// Keeps a row with its checksum, values in the order of the columns.
-    pub fn put(&self, t: &Transaction<'_>, row: &[&dyn ToSql]) -> Result<()> {
+    /// Keeps a row with its checksum, values in the order of the columns, and returns the checksum.
+    pub fn put(&self, t: &Transaction<'_>, row: &[&dyn ToSql]) -> Result<i64> {
         let values: Vec<String> = (1..=row.len()).map(|i| format!("?{i}")).collect();
         let values = values.join(", ");
         // Not the key: a parent whose key is set has its children looked for, row by row.
@@ -126,13 +132,19 @@ impl Table {
         let set: Vec<String> = others.map(|(name, _)| format!("{name} = excluded.{name}")).collect();
         let statement = format!(
             "INSERT INTO {} ({}, sum) VALUES ({values}, checksum({values})) ON CONFLICT ({}) DO UPDATE SET {}, \
-             sum = excluded.sum",
+             sum = excluded.sum RETURNING sum",
             self.name,
             self.names(),
             self.key,
             set.join(", ")
         );
-        t.prepare_cached(&statement)?.execute(row).map(drop)
+        t.prepare_cached(&statement)?.query_row(row, |row| row.get(0))
+    }
+
+    /// The checksum of the row with a key, which is that of the first column.
+    pub fn sum(&self, t: &Transaction<'_>, key: &dyn ToSql) -> Result<Option<i64>> {
+        let statement = format!("SELECT sum FROM {} WHERE {} = ?", self.name, self.key);
+        t.prepare_cached(&statement)?.query_row([key], |row| row.get(0)).optional()
     }
 
     /// The column that rows are in the order of.
@@ -191,7 +203,7 @@ pub fn salt(db: &Connection) -> String {
 
 /// Gives a database its salt, which is its own and nothing else's.
 pub fn put_salt(t: &Transaction<'_>, salt: &str) -> Result<()> {
-    IDENTITY.put(t, &[&"salt", &salt])
+    IDENTITY.put(t, &[&"salt", &salt]).map(drop)
 }
 
 /// A salt that no other database has.
