@@ -276,6 +276,70 @@ fn a_database_may_lie_elsewhere_behind_a_link() {
 }
 
 #[test]
+fn nothing_is_written_over_what_is_read() {
+    let folder = folder("apart");
+    let names = ["a.npy", "e.npy", "t.npy", "run.toml"];
+    let e = mountainpass::npy::Array { shape: vec![1, 2], values: mountainpass::npy::Values::I64(vec![0, 1]) };
+    file(&folder, "a.npy", npy(&[1.0, 0.0, 2.0]));
+    file(&folder, "e.npy", mountainpass::npy::bytes(&e));
+    file(&folder, "t.npy", npy(&[1.0, 0.0]));
+    file(&folder, "run.toml", CAMEL);
+    symlink("a.npy", folder.join("link.npy")).unwrap();
+    let before = names.map(|name| bytes(&folder, name));
+    for arguments in [
+        &["grid", "a.npy", "--json", "a.npy"][..],
+        &["grid", "link.npy", "--labels", "./a.npy"],
+        &["grid", "a.npy", "--json", "new", "--pers", "../apart/new"],
+        &["graph", "--values", "a.npy", "--edges", "e.npy", "--labels", "e.npy"],
+        &["cloud", "--points", "a.npy", "--values", "a.npy", "--k", "1", "--dipha", "a.npy"],
+        &["eval", "run.toml", "--theta", "t.npy", "--grad", "t.npy"],
+        &["eval", "run.toml", "--hvp", "t.npy", "t.npy"],
+        &["eval", "run.toml", "--grad", "run.toml"],
+    ] {
+        let ended = run(&folder, arguments);
+        assert_eq!((ended.code, ended.stderr.lines().count()), (Some(2), 1), "{arguments:?} {}", ended.stderr);
+        assert!(ended.stderr.ends_with(": name another file\n"), "{}", ended.stderr);
+    }
+    assert!(names.map(|name| bytes(&folder, name)) == before && !folder.join("new").exists());
+    succeeds(&folder, &["grid", "a.npy", "--json", "/dev/null", "--pers", "/dev/null"]);
+}
+
+#[test]
+fn what_lies_beside_a_database_and_is_no_file_is_refused() {
+    let folder = folder("beside-database");
+    file(&folder, "camel.toml", CAMEL);
+    succeeds(&folder, &["run", "camel.toml"]);
+    for name in ["camel/landscape.sqlite-journal", "camel/landscape.sqlite-wal", "camel/tree.svg"] {
+        let _ = std::fs::remove_file(folder.join(name));
+        assert!(Command::new("mkfifo").arg(folder.join(name)).status().unwrap().success());
+        let ended = run(&folder, &["run", "camel.toml"]);
+        assert_eq!(ended.code, Some(2), "{name} {}", ended.stderr);
+        let last = ended.stderr.lines().last().unwrap();
+        assert!(last.contains(name.rsplit('/').next().unwrap()) && last.contains("move it away"), "{last}");
+        std::fs::remove_file(folder.join(name)).unwrap();
+    }
+    succeeds(&folder, &["run", "camel.toml"]);
+    // One whose log was taken away is read all the same, and nothing is made beside it.
+    let database = folder.join("camel/landscape.sqlite");
+    rusqlite::Connection::open(&database).unwrap().pragma_update(None, "journal_mode", "WAL").unwrap();
+    let before = contents(&folder.join("camel"));
+    succeeds(&folder, &["show", "camel"]);
+    assert!(contents(&folder.join("camel")) == before);
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_an_error_of_one_line() {
+    let folder = folder("may-not-grow");
+    file(&folder, "camel.toml", CAMEL);
+    let limited = format!("ulimit -f 8; exec {} run camel.toml", env!("CARGO_BIN_EXE_mpass"));
+    let ended = Command::new("sh").args(["-c", &limited]).current_dir(&folder).output().unwrap();
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.code().is_some_and(|code| code > 0), "{:?}", ended.status);
+    assert!(stderr.lines().last().is_some_and(|line| line.starts_with("mpass: ")), "{stderr}");
+    succeeds(&folder, &["run", "camel.toml", "--resume"]);
+}
+
+#[test]
 fn what_is_no_file_is_refused_at_once() {
     let folder = folder("no-files");
     file(&folder, "camel.toml", CAMEL);

@@ -435,7 +435,7 @@ fn what_was_not_written_is_named() {
         ("CREATE TRIGGER t AFTER DELETE ON meta BEGIN DELETE FROM paths; END", "its trigger t is another one"),
         ("ALTER TABLE minima RENAME COLUMN same_as TO as_same", "its table minima is another one (at as_same "),
         ("DROP TABLE evaluations", "its table evaluations is another one"),
-        ("UPDATE identity SET value = 'other' WHERE key = 'salt'", "damaged: identity "),
+        ("UPDATE identity SET value = 'other' WHERE key = 'salt'", "damaged: identity salt: not what was written"),
         ("DELETE FROM identity WHERE key = 'paths'", "paths: rows are missing, or older than the rest"),
         ("DELETE FROM paths WHERE id = 1", "paths: rows are missing, or older than the rest"),
         ("DELETE FROM sample_values", "sample_values: rows are missing"),
@@ -553,6 +553,21 @@ fn what_is_whole_is_saved_and_what_refers_to_the_rest_is_not() {
     assert_eq!(salvaged.lines[1..3], ["2 minima saved, 1 lost", "1 paths saved, 1 lost"]);
     std::fs::remove_file(&saved).unwrap();
 
+    // The salt is there twice; of a file cut short all that is left is saved.
+    kept_anew(&file);
+    meddle(&file, "DELETE FROM identity; UPDATE cells SET value = 0.25 WHERE id = 1");
+    assert!(Store::open(&file).is_err());
+    assert_eq!(salvage(&file, &saved).unwrap().lines[1], "2 minima saved, 1 lost");
+    std::fs::remove_file(&saved).unwrap();
+    kept_anew(&file);
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() - 4096]).unwrap();
+    assert!(Store::open(&file).is_err());
+    let salvaged = salvage(&file, &saved).unwrap();
+    assert!(!salvaged.whole && read(&saved).unwrap().0.minima.len() > 1, "{salvaged:?}");
+    std::fs::remove_file(&saved).unwrap();
+
+    kept_anew(&file);
     meddle(&file, "UPDATE provenance SET value = '3' WHERE key = 'parameters'");
     assert!(salvage(&file, &saved).unwrap_err().to_string().contains("its provenance lacks parameters"));
     assert!(!saved.exists());

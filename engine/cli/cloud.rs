@@ -32,6 +32,7 @@ pub struct Command {
 impl Command {
     /// Computes and prints the barcode, and what else is asked for.
     pub fn go(self) -> Result<ExitCode> {
+        self.questions.apart([self.points.as_path(), &self.values].into_iter())?;
         let pool = self.questions.threads.pool()?;
         let points = npy::widened(&self.points)?;
         let cloud = Cloud::new(&points.shape, points.values)?;

@@ -1,6 +1,7 @@
 //! `mpass distance`: how far two barcodes are apart, degree by degree; `mpass export`: a barcode as other programs read
 //! it.
 
+use super::apart::apart;
 use super::{print, print_json};
 use clap::ValueEnum;
 use mountainpass::persistence::Diagram;
@@ -72,6 +73,7 @@ pub fn export(barcode: &Path, to: &Path) -> Result<ExitCode> {
     let format = Format::of(to).ok_or_else(|| {
         Error::Argument(format!("--to {}: a barcode is written as .pers (GUDHI) or .dipha", to.display()))
     })?;
+    apart([barcode], [to])?;
     format.write(to, &diagram::read(barcode)?)?;
     Ok(ExitCode::SUCCESS)
 }

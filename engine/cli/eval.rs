@@ -1,5 +1,6 @@
 //! `mpass eval`: a run's loss at given parameters, or at the model's own: its value, derivatives and metrics.
 
+use super::apart::apart;
 use super::open::{Threads, opened};
 use super::theta::{self, Statistics};
 use super::{print, print_json, serve};
@@ -69,6 +70,12 @@ impl Eval {
     /// Evaluates, writes the files asked for, and prints.
     pub fn go(self) -> Result<ExitCode> {
         let config = Config::read(&self.config)?;
+        let (dir, hvp) = match self.hvp.as_deref() {
+            Some([dir, out]) => (Some(dir), Some(out)),
+            _ => (None, None),
+        };
+        let inputs = [&self.config].into_iter().chain(&self.theta).chain(dir).chain(&self.ids);
+        apart(inputs.map(PathBuf::as_path), self.grad.iter().chain(hvp).map(PathBuf::as_path))?;
         let pool = Arc::new(self.threads.pool()?);
         let isolation = self.isolate.asked()?;
         let mut loss = opened(&config, pool.clone(), isolation.clone())?;

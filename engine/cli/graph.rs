@@ -1,5 +1,6 @@
 //! `mpass graph`: the barcode of a function on a graph; and the questions that `mpass cloud` answers in the same way.
 
+use super::apart::apart;
 use super::open::Threads;
 use super::print;
 use super::sampled::{Outputs, Sampled};
@@ -11,7 +12,7 @@ use mountainpass::persistence::of_graph::{Wanted, canonical};
 use mountainpass::pool::Pool;
 use mountainpass::report::number::{counted, short};
 use mountainpass::{Error, Result, memory};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -78,6 +79,8 @@ pub struct Subject {
 impl Command {
     /// Computes and prints the barcode, and what else is asked for.
     pub fn go(self) -> Result<ExitCode> {
+        let inputs = [&self.values, &self.edges].into_iter().chain(&self.edge_values).map(PathBuf::as_path);
+        self.questions.apart(inputs)?;
         let pool = self.questions.threads.pool()?;
         let read = |path: &PathBuf| npy::read(path);
         let (values, edges) = (read(&self.values)?, read(&self.edges)?);
@@ -130,6 +133,11 @@ fn absent(count: usize, infinity: &str) -> Option<String> {
 }
 
 impl Questions {
+    /// Refuses to write over what is read.
+    pub fn apart<'a>(&'a self, inputs: impl Iterator<Item = &'a Path>) -> Result<()> {
+        apart(inputs, self.outputs.files().chain(self.labels.as_deref()))
+    }
+
     /// Answers all that is asked: files first, then the table, the tree and the path.
     pub fn answer(&self, subject: Subject, pool: &Pool) -> Result<ExitCode> {
         let graph = &subject.graph;

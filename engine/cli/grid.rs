@@ -1,5 +1,6 @@
 //! `mpass grid`: the barcode of an n-dimensional array, in all degrees.
 
+use super::apart::apart;
 use super::open::Threads;
 use super::sampled::{Outputs, Sampled};
 use mountainpass::durable;
@@ -67,6 +68,8 @@ impl Command {
             Error::Argument(text) => Error::Config { path: self.file.clone(), text },
             other => other,
         };
+        let beside = [&self.labels, &self.complex].into_iter().flatten().map(PathBuf::as_path);
+        apart([self.file.as_path()], self.outputs.files().chain(beside))?;
         let pool = self.threads.pool()?;
         let array = npy::read(&self.file)?;
         let work = Grid::work(&array, self.max_degree == Some(0));

@@ -11,6 +11,7 @@ macro_rules! tell {
     }};
 }
 
+mod apart;
 mod backends;
 mod builtin;
 mod check;
@@ -34,6 +35,7 @@ use mountainpass::{Error, plain};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// The barcode of a loss function: its minima, the passes between them, and how high descent must climb to leave.
 #[derive(Parser)]
@@ -92,6 +94,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // A file that may not grow is an error like another, and not the end of the process.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Run(run) => run.go(),

@@ -28,6 +28,12 @@ pub struct Outputs {
 }
 
 impl Outputs {
+    /// The files among them.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let files = [&self.json, &self.pers, &self.dipha].into_iter().flatten();
+        files.map(PathBuf::as_path).filter(|file| *file != Path::new("-"))
+    }
+
     /// True where standard output belongs to barcode.json.
     pub fn fill_stdout(&self) -> bool {
         self.json.as_deref() == Some(Path::new("-"))

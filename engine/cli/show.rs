@@ -6,7 +6,7 @@ use mountainpass::report::{self, BarcodeFile, Findings};
 use mountainpass::run::Ended;
 use mountainpass::search::{Landscape, Minimum};
 use mountainpass::store::{self, Provenance, Store};
-use mountainpass::{Error, Result, durable};
+use mountainpass::{Error, Result};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
@@ -101,7 +101,6 @@ pub fn show(landscape: &Path, json: bool, salvage: Option<&Path>) -> Result<Exit
 
 /// Writes what is whole of a database into a folder of its own.
 fn save(file: &Path, folder: &Path) -> Result<ExitCode> {
-    durable::make_folder(folder).map_err(Error::into_usage)?;
     let salvaged = store::salvage(file, &folder.join("landscape.sqlite")).map_err(Error::into_usage)?;
     salvaged.lines.iter().try_for_each(|line| print(&format!("{line}\n")))?;
     let next = match salvaged.whole {

@@ -21,7 +21,7 @@ pub use json::{BarcodeFile, Source};
 pub use words::OWN_STATISTICS;
 
 use crate::durable;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::persistence::{Barcode, Score};
 use crate::search::Landscape;
 use crate::store::Provenance;
@@ -86,6 +86,9 @@ pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
         .zip(texts)
         .map(|(name, text)| {
             let path = folder.join(name);
+            if std::fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+                return Err(Error::Argument(format!("{}: not a file: move it away", path.display())));
+            }
             if !is(&path, text.as_bytes()) {
                 durable::write(&path, text.as_bytes())?;
             }

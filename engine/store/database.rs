@@ -11,7 +11,7 @@
 //! Identifiers are stored as SQLite's signed integers, bit for bit.
 
 use super::census::{Census, Pen};
-use super::reading::{BESIDE, Reading, damaged, fault, is_claimed, located, with_end};
+use super::reading::{BESIDE, Reading, State, damaged, fault, is_claimed, located, with_end};
 use super::rows::{self, put};
 use super::tables::{self, META, PROVENANCE};
 use super::{Provenance, RunRecord};
@@ -77,17 +77,17 @@ impl Store {
     /// refused.
     pub fn open(path: impl Into<PathBuf>) -> Result<Store> {
         let path = path.into();
-        let shared = is_claimed(&path);
-        Store::opened(path, shared)
+        let state = if is_claimed(&path) { State::Shared } else { State::Alone };
+        Store::opened(path, state)
     }
 
     /// The same for who has locked the folder: nobody else is writing there.
     pub fn resume(path: impl Into<PathBuf>) -> Result<Store> {
-        Store::opened(path.into(), false)
+        Store::opened(path.into(), State::Alone)
     }
 
-    fn opened(path: PathBuf, shared: bool) -> Result<Store> {
-        let reading = Reading::open(&path, shared)?;
+    fn opened(path: PathBuf, state: State) -> Result<Store> {
+        let reading = Reading::open(&path, state)?;
         reading.verify()?;
         Ok(Store { path, held: Held::Reading(reading) })
     }
@@ -200,12 +200,14 @@ impl Store {
         let fault = |e| fault(&self.path, e);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut db = Connection::open_with_flags(located(&self.path)?, flags).map_err(fault)?;
-        let salt = if version < tables::VERSION { tables::new_salt() } else { tables::salt(&db) };
-        tables::teach(&db, salt.clone()).map_err(fault)?;
+        tables::learn(&db).map_err(fault)?;
         if version < tables::VERSION {
+            let salt = tables::new_salt();
+            tables::teach(&db, salt.clone()).map_err(fault)?;
             within(&mut db, |t| {
                 tables::ALL.iter().try_for_each(|table| table.upgrade(t))?;
                 tables::put_salt(t, &salt)?;
+                PROVENANCE.put(t, &[&tables::SALT, &salt])?;
                 Census::take(t)?.put(t, &Census::default())?;
                 t.pragma_update(None, "user_version", tables::VERSION)
             })
@@ -290,7 +292,8 @@ fn fill(file: &Path, provenance: &Provenance) -> rusqlite::Result<()> {
         let fields = serde_json::to_value(provenance).unwrap_or_default();
         Pen::write(t, &Census::default(), |pen| {
             let fields = fields.as_object().into_iter().flatten();
-            fields.into_iter().try_for_each(|(key, value)| pen.put(&PROVENANCE, &[key, &value.to_string()]))
+            fields.into_iter().try_for_each(|(key, value)| pen.put(&PROVENANCE, &[key, &value.to_string()]))?;
+            pen.put(&PROVENANCE, &[&tables::SALT, &salt])
         })
     })?;
     db.close().map_err(|(_, e)| e)
@@ -306,7 +309,8 @@ fn within<T>(db: &mut Connection, body: impl FnOnce(&Transaction<'_>) -> rusqlit
 
 /// A provenance of its words; what is amiss, if anything is.
 pub fn provenance(words: &[(String, String)]) -> std::result::Result<Provenance, String> {
-    let read = words.iter().map(|(key, word)| Ok((key.clone(), serde_json::from_str(word)?)));
+    let words = words.iter().filter(|(key, _)| key != tables::SALT);
+    let read = words.map(|(key, word)| Ok((key.clone(), serde_json::from_str(word)?)));
     let fields: serde_json::Map<String, serde_json::Value> =
         read.collect::<serde_json::Result<_>>().map_err(|e| format!("its provenance does not read: {e}"))?;
     let whole = serde_json::to_value(Provenance::default()).unwrap_or_default();

@@ -12,11 +12,23 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// What SQLite keeps beside a database while it is written, and a killed process leaves there.
 pub const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// What is known of a database before it is opened.
+#[derive(Clone, Copy, PartialEq)]
+pub enum State {
+    /// A run may be writing it now.
+    Shared,
+    /// Nobody is.
+    Alone,
+    /// Nobody is, and what there is is to be read whatever else is amiss.
+    Damaged,
+}
 
 /// A database that is only read.
 #[derive(Debug)]
@@ -29,8 +41,8 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Opens a file that claims to be a landscape of a known version. `shared` where a run may be writing it now.
-    pub fn open(path: &Path, shared: bool) -> Result<Reading> {
+    /// Opens a file that claims to be a landscape of a known version.
+    pub fn open(path: &Path, state: State) -> Result<Reading> {
         let refuse = |text: String| Err(Error::Store { path: path.to_owned(), text });
         let file = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
         if !file.is_file() {
@@ -40,7 +52,14 @@ impl Reading {
         if file.len() < 512 {
             return refuse("empty or cut short; remove it and run again".to_owned());
         }
-        let (db, copy) = read_only(path, shared)?;
+        let plain = located(path)?;
+        for left in BESIDE.map(|end| with_end(&plain, end)) {
+            // SQLite would wait for whoever writes to a pipe.
+            if std::fs::symlink_metadata(&left).is_ok_and(|left| !left.is_file()) {
+                return refuse(format!("{} beside it is no file: move it away", left.display()));
+            }
+        }
+        let (db, copy) = read_only(path, &plain, state)?;
         let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(|e| fault(path, e));
         if pragma("application_id")? != tables::APPLICATION {
             return refuse("a SQLite database, but not one of mountainpass".to_owned());
@@ -53,7 +72,7 @@ impl Reading {
                 tables::VERSION
             ));
         }
-        tables::teach(&db, tables::salt(&db)).map_err(|e| fault(path, e))?;
+        tables::learn(&db).map_err(|e| fault(path, e))?;
         Ok(Reading { db, path: path.to_owned(), version, _copy: copy })
     }
 
@@ -135,17 +154,19 @@ fn written(key: Value) -> String {
 }
 
 /// A connection that changes nothing on the disk, and the copy that it reads if that needs one.
-fn read_only(path: &Path, shared: bool) -> Result<(Connection, Option<TempDir>)> {
-    let plain = located(path)?;
+fn read_only(path: &Path, plain: &Path, state: State) -> Result<(Connection, Option<TempDir>)> {
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let reads = |db: Connection| {
+        if state == State::Damaged {
+            db.pragma_update(None, "writable_schema", true)?; // Or one fault in the schema hides all of it.
+        }
         db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         Ok(db)
     };
-    let left = ["-wal", "-journal"].map(|end| with_end(&plain, end));
+    let left = ["-wal", "-journal"].map(|end| with_end(plain, end));
     let is_left = left.iter().any(|left| std::fs::metadata(left).is_ok_and(|file| file.len() > 0));
-    if shared || !is_left {
-        match Connection::open_with_flags(&plain, flags | OpenFlags::SQLITE_OPEN_READ_ONLY).and_then(reads) {
+    if state == State::Shared || !is_left && !is_logged(plain) {
+        match Connection::open_with_flags(plain, flags | OpenFlags::SQLITE_OPEN_READ_ONLY).and_then(reads) {
             Ok(db) => return Ok((db, None)),
             // It cannot be read without a write first.
             Err(e) if matches!(e.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) => {}
@@ -155,12 +176,18 @@ fn read_only(path: &Path, shared: bool) -> Result<(Connection, Option<TempDir>)>
     let io = |e| Error::io(path, e);
     let folder = tempfile::tempdir().map_err(io)?;
     let copy = folder.path().join("landscape.sqlite");
-    std::fs::copy(&plain, &copy).map_err(io)?;
+    std::fs::copy(plain, &copy).map_err(io)?;
     for (end, left) in ["-wal", "-journal"].into_iter().zip(left).filter(|(_, left)| left.exists()) {
         std::fs::copy(left, with_end(&copy, end)).map_err(io)?;
     }
     let db = Connection::open_with_flags(&copy, flags | OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(reads);
     Ok((db.map_err(|e| fault(path, e))?, Some(folder)))
+}
+
+/// Whether the file says that its changes are in a log: SQLite makes one even to read it.
+fn is_logged(plain: &Path) -> bool {
+    let mut head = [0; 20];
+    File::open(plain).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head[18..20] != [1, 1]
 }
 
 /// Whether a run has locked the folder of a database.

@@ -3,16 +3,18 @@
 
 use super::census::Census;
 use super::database::{Store, provenance};
-use super::reading::{Reading, damaged};
+use super::reading::{Reading, State};
 use super::rows::{self, block, curve, minimum, tally};
 use super::tables::{CELLS, EVALUATIONS, META, MINIMA, PATHS, PROVENANCE, Table, VALUES};
 use super::{Provenance, RunRecord};
-use crate::error::Result;
-use crate::search::{Finding, Landscape, PathState};
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::search::{Finding, Landscape, Path, PathState};
+use crate::union_find::UnionFind;
 use rusqlite::Row;
 use rusqlite::types::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::Path as File;
 
 /// What came of a damaged database.
 #[derive(Debug)]
@@ -24,11 +26,12 @@ pub struct Salvaged {
 }
 
 /// Writes what is whole of the database at `from` into a new one at `to`. Without its provenance nothing can be used.
-pub fn salvage(from: &Path, to: &Path) -> Result<Salvaged> {
-    let reading = Reading::open(from, false)?;
+pub fn salvage(from: &File, to: &File) -> Result<Salvaged> {
+    let reading = Reading::open(from, State::Damaged)?;
     let source = Source { reading: &reading, kept: Census::kept(reading.db()).unwrap_or_default() };
     let (words, lost) = source.words(&PROVENANCE);
-    let provenance = provenance(&words).map_err(|text| damaged(from, &text))?;
+    let nothing = |text: String| Error::Store { path: from.to_owned(), text: format!("nothing can be saved: {text}") };
+    let provenance = provenance(&words).map_err(nothing)?;
     // Rows may be gone without a trace of their own.
     let mut report = Report { lines: Vec::new(), whole: lost == 0 && reading.verify().is_ok() };
     let (words, lost) = source.words(&META);
@@ -39,6 +42,7 @@ pub fn salvage(from: &Path, to: &Path) -> Result<Salvaged> {
         // It has to be gone on with, and what was made of the whole is made again.
         record = RunRecord { ended: None, barcode: None, notes: Vec::new(), ..record };
     }
+    durable::make_folder(durable::folder(to))?;
     let mut store = Store::create(to, &provenance)?;
     let mut findings: Vec<Finding> = landscape.minima.iter().map(Finding::Minimum).collect();
     findings.extend(landscape.paths.iter().map(Finding::Path));
@@ -98,9 +102,7 @@ impl Source<'_> {
         }
         report.count("values", landscape.values.len(), lost_blocks);
         if !report.whole {
-            // A path that was split stands for its pieces, which may be lost: it is an upper bound itself.
-            let split = landscape.paths.iter_mut().filter(|path| path.state == PathState::Split);
-            split.for_each(|path| path.state = PathState::Relaxed);
+            unsplit(&mut landscape);
         }
         landscape
     }
@@ -155,4 +157,23 @@ impl Source<'_> {
         }
         all.into_values().collect()
     }
+}
+
+/// A path that was split stands for its pieces. Where some of them are lost it stands for itself again, as the upper
+/// bound that it is.
+fn unsplit(landscape: &mut Landscape) {
+    let place: BTreeMap<u64, u32> = landscape.minima.iter().map(|m| m.cell).zip(0..).collect();
+    let ends = |path: &Path| Some((*place.get(&path.ends.0)?, *place.get(&path.ends.1)?));
+    let mut standing: Vec<&Path> = landscape.paths.iter().filter(|path| path.state != PathState::Split).collect();
+    standing.sort_by(|a, b| a.pass.height.total_cmp(&b.pass.height));
+    let are_joined = |split: &Path| {
+        let mut joined = UnionFind::new(place.len());
+        let bound = split.pass.height + split.pass.error;
+        let low = standing.iter().take_while(|path| path.pass.height <= bound + path.pass.error);
+        low.filter_map(|path| ends(path)).for_each(|(a, b)| _ = joined.merge(a, b));
+        ends(split).is_some_and(|(a, b)| joined.eldest(a) == joined.eldest(b))
+    };
+    let split = landscape.paths.iter().enumerate().filter(|(_, path)| path.state == PathState::Split);
+    let lost: Vec<usize> = split.filter(|(_, path)| !are_joined(path)).map(|(at, _)| at).collect();
+    lost.into_iter().for_each(|at| landscape.paths[at].state = PathState::Relaxed);
 }

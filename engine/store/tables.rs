@@ -195,15 +195,27 @@ pub fn layout(db: &Connection) -> Result<Vec<(String, String, Option<String>)>> 
     db.prepare(query)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
 }
 
-/// The salt of a database; none where it is of version 1, or damaged.
-pub fn salt(db: &Connection) -> String {
-    let query = format!("SELECT value FROM {} WHERE key = 'salt'", IDENTITY.name);
-    db.query_row(&query, [], |row| row.get(0)).unwrap_or_default()
+/// The key of the salt: in `identity`, and again among the provenance, since without it no row can be told from others.
+pub const SALT: &str = "salt";
+
+/// Finds the salt of a database, the first that is as it was written, and teaches the connection its checksums with it.
+/// None where it is of version 1, or lost.
+pub fn learn(db: &Connection) -> Result<()> {
+    for table in [&IDENTITY, &PROVENANCE] {
+        let query = format!("SELECT value FROM {} WHERE key = ?", table.name);
+        let Ok(salt) = db.query_row(&query, [SALT], |row| row.get::<_, String>(0)) else { continue };
+        teach(db, salt)?;
+        let query = format!("SELECT count(*) FROM {} WHERE key = ? AND {}", table.name, table.sound(""));
+        if db.query_row(&query, [SALT], |row| row.get::<_, i64>(0)) == Ok(1) {
+            return Ok(());
+        }
+    }
+    teach(db, String::new())
 }
 
 /// Gives a database its salt, which is its own and nothing else's.
 pub fn put_salt(t: &Transaction<'_>, salt: &str) -> Result<()> {
-    IDENTITY.put(t, &[&"salt", &salt]).map(drop)
+    IDENTITY.put(t, &[&SALT, &salt]).map(drop)
 }
 
 /// A salt that no other database has.
