@@ -66,8 +66,8 @@ impl Report {
         self.whole &= lost == 0;
         match (saved, lost) {
             (0, 0) => {}
-            (_, 0) => self.lines.push(format!("{saved} {what} saved")),
-            _ => self.lines.push(format!("{saved} {what} saved, {lost} lost")),
+            (_, 0) => self.lines.push(format!("{what}: {saved} saved")),
+            _ => self.lines.push(format!("{what}: {saved} saved, {lost} lost")),
         }
     }
 }
@@ -92,7 +92,7 @@ impl Source<'_> {
         let dropped = (minima - landscape.minima.len(), paths - landscape.paths.len());
         report.count("minima", landscape.minima.len(), lost_minima + dropped.0);
         report.count("paths", landscape.paths.len(), lost_paths + dropped.1);
-        report.count("stages' evaluations", landscape.evaluations.len(), lost);
+        report.count("evaluations of stages", landscape.evaluations.len(), lost);
         // Values go on from where they end: what lies behind a gap is computed again.
         for (first, values) in blocks {
             match first == landscape.values.len() as u64 {

@@ -191,11 +191,11 @@ fn what_is_whole_is_saved_and_what_refers_to_the_rest_is_not() {
     meddle(&file, "UPDATE cells SET value = 0.25 WHERE id = 1; UPDATE evaluations SET loss = 0");
     let salvaged = salvage(&file, &saved).unwrap();
     let expected = [
-        "4 words about the run saved",
-        "2 minima saved, 1 lost",
-        "1 paths saved, 1 lost",
-        "0 stages' evaluations saved, 1 lost",
-        "2 values saved",
+        "words about the run: 4 saved",
+        "minima: 2 saved, 1 lost",
+        "paths: 1 saved, 1 lost",
+        "evaluations of stages: 0 saved, 1 lost",
+        "values: 2 saved",
     ];
     assert_eq!(salvaged.lines, expected);
     let (landscape, _, now) = read(&saved).unwrap();
@@ -217,14 +217,14 @@ fn what_is_whole_is_saved_and_what_refers_to_the_rest_is_not() {
     kept_anew(&file);
     meddle(&file, "DELETE FROM minima WHERE cell = 1");
     let salvaged = salvage(&file, &saved).unwrap();
-    assert_eq!(salvaged.lines[1..3], ["2 minima saved, 1 lost", "1 paths saved, 1 lost"]);
+    assert_eq!(salvaged.lines[1..3], ["minima: 2 saved, 1 lost", "paths: 1 saved, 1 lost"]);
     std::fs::remove_file(&saved).unwrap();
 
     // The salt is there twice; of a file cut short all that is left is saved.
     kept_anew(&file);
     meddle(&file, "DELETE FROM identity; UPDATE cells SET value = 0.25 WHERE id = 1");
     assert!(Store::open(&file).is_err());
-    assert_eq!(salvage(&file, &saved).unwrap().lines[1], "2 minima saved, 1 lost");
+    assert_eq!(salvage(&file, &saved).unwrap().lines[1], "minima: 2 saved, 1 lost");
     std::fs::remove_file(&saved).unwrap();
     kept_anew(&file);
     let whole = std::fs::read(&file).unwrap();
