@@ -2,10 +2,10 @@
 //! VALUES.npy EDGES.npy [threads] [repeats]`. Of processor time with one thread, by the clock with more. Prints one line of
 //! seconds and the number of bars; `benches/peers/graph.py` compares.
 
+use mountainpass::machine::pool::Pool;
 use mountainpass::morse::graph::Graph;
 use mountainpass::npy::read;
 use mountainpass::persistence::of_graph::{Wanted, canonical};
-use mountainpass::pool::Pool;
 use std::time::Instant;
 
 fn main() {

@@ -1,9 +1,9 @@
 //! Seconds of processor time to compute the barcode of a .npy file, reading left out: `cargo bench --bench grid -- FILE [degree] [threads]
 //! [repeats]`. Prints one line of seconds and the number of bars of each degree; `benches/peers/grid.py` compares.
 
+use mountainpass::machine::pool::Pool;
 use mountainpass::morse::grid::{Construction, Grid};
 use mountainpass::persistence::of_grid::{Wanted, canonical};
-use mountainpass::pool::Pool;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();

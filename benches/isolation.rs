@@ -5,7 +5,7 @@
 //! `cargo bench --bench isolation`
 
 use mountainpass::loss::{Batch, Isolation, Limits, Loss, OpenRequest, Registry};
-use mountainpass::pool::Pool;
+use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use std::hint::black_box;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 use mountainpass::explore::{Plan, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{OpenRequest, Registry};
-use mountainpass::pool::Pool;
+use mountainpass::machine::pool::Pool;
 use mountainpass::run::{Budget, Cancel, Silent};
 use mountainpass::search::Landscape;
 use mountainpass::store::{Provenance, Store};

@@ -5,7 +5,7 @@
 //! `CARGO_PROFILE_BENCH_DEBUG_ASSERTIONS=true` before it.
 
 use mountainpass::loss::{Batch, Loss, OpenRequest, Registry};
-use mountainpass::pool::Pool;
+use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use mountainpass_sdk::abi::{self, Status, cap, dtype, memory, status};
 use std::ffi::c_void;

@@ -10,13 +10,10 @@
 #[cfg(test)]
 extern crate self as mountainpass;
 
-pub mod child;
-pub mod durable;
 pub mod error;
-pub mod memory;
+pub mod machine;
 pub mod npy;
 pub mod plain;
-pub mod pool;
 pub mod run;
 
 pub mod order;

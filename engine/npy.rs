@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::machine::memory;
 use mountainpass_sdk::npy::{self, Fault};
 use std::fs::File;
 use std::path::Path;

@@ -3,7 +3,7 @@
 mod built;
 
 use mountainpass::loss::{Batch, Dtype, OpenRequest, Registry};
-use mountainpass::pool::Pool;
+use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

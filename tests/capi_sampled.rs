@@ -3,6 +3,7 @@
 
 mod built;
 
+use mountainpass::machine::pool::Pool;
 use mountainpass::morse::basin::Components;
 use mountainpass::morse::cloud::Cloud;
 use mountainpass::morse::complex::Complex;
@@ -11,7 +12,6 @@ use mountainpass::morse::grid::{Construction, Grid};
 use mountainpass::npy::{Array, Values};
 use mountainpass::persistence::pairs::barcode_with_cycles;
 use mountainpass::persistence::{Barcode, of_graph, of_grid};
-use mountainpass::pool::Pool;
 use mountainpass::report::BarcodeFile;
 use serde_json::{Value, json, to_value};
 use std::collections::BTreeMap;

@@ -155,7 +155,7 @@ fn a_death_and_a_hang_are_verdicts_that_name_the_call() {
 
 #[test]
 fn a_loss_too_large_for_this_machine_fails_and_is_not_opened_further() {
-    if mountainpass::memory::total() >= 8 << 35 {
+    if mountainpass::machine::memory::total() >= 8 << 35 {
         return;
     }
     let file = built::c_plugin("hostile.c", &[], &built::folder("check"), "large");

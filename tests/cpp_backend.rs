@@ -4,7 +4,7 @@ mod built;
 
 use mountainpass::error::Error;
 use mountainpass::loss::{Array, Batch, Dtype, Foreign, Loss, OpenRequest, Registry, Values};
-use mountainpass::pool::Pool;
+use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use std::sync::{Arc, OnceLock};
 

@@ -1,9 +1,9 @@
 //! The bars of small arrays are those that GUDHI found: `tests/golden/make.py` has made both.
 
+use mountainpass::machine::pool::Pool;
 use mountainpass::morse::grid::{Construction, Grid};
 use mountainpass::npy;
 use mountainpass::persistence::of_grid::{Wanted, canonical};
-use mountainpass::pool::Pool;
 use std::path::Path;
 
 #[test]

@@ -2,7 +2,7 @@
 
 use mountainpass::error::Error;
 use mountainpass::loss::{Array, Batch, Dtype, Loss, OpenRequest, Registry, Split, Values};
-use mountainpass::pool::Pool;
+use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use mountainpass_sdk as sdk;
 use std::ffi::CStr;

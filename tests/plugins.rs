@@ -4,7 +4,7 @@ mod built;
 
 use mountainpass::error::Error;
 use mountainpass::loss::{Batch, Dtype, Loss, OpenRequest, Registry};
-use mountainpass::pool::Pool;
+use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use mountainpass_sdk::abi;
 use std::ffi::{CStr, c_char, c_void};

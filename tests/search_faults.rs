@@ -246,7 +246,7 @@ fn every_value_is_taken_over_the_same_samples() {
 #[cfg(feature = "faer")]
 fn the_penalty_is_that_of_the_single_net() {
     use mountainpass::loss::{Loss, OpenRequest, Registry};
-    use mountainpass::pool::Pool;
+    use mountainpass::machine::pool::Pool;
     use std::sync::Arc;
     let registry = Registry::new();
     registry.register::<mountainpass_faer::Faer>().unwrap();

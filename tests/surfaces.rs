@@ -5,8 +5,8 @@
 use mountainpass::explore::{Ended, Explored, Plan, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{Batch, Dtype, Loss, OpenRequest, Registry};
+use mountainpass::machine::pool::Pool;
 use mountainpass::persistence::{DeathKind, tree};
-use mountainpass::pool::Pool;
 use mountainpass::run::{Budget, Cancel, Silent};
 use mountainpass::search::align::Alignment;
 use mountainpass::search::{Landscape, Unrecorded};

@@ -6,7 +6,7 @@ mod mpass;
 
 use mountainpass::error::Error;
 use mountainpass::loss::{Array, Batch, Loss, OpenRequest, Registry, Values};
-use mountainpass::pool::Pool;
+use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use super::barrier::{Exclusive, give, take};
 use super::hooks::Hooks;
 use crate::error::{Error, Result};
 use crate::loss::{Isolation, Limits, Registry};
-use crate::pool::Pool;
+use crate::machine::pool::Pool;
 use mountainpass_sdk::abi::Backend;
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_void};

@@ -7,11 +7,11 @@ use super::barcode::{self, Barcode};
 use super::barrier::{give, take};
 use super::engine::Engine;
 use crate::error::{Error, Result};
+use crate::machine::pool::Pool;
 use crate::morse::basin::Components;
 use crate::morse::grid::{self, Construction, Shape};
 use crate::persistence::of_grid::{Wanted, canonical};
 use crate::persistence::pairs::barcode_with_cycles;
-use crate::pool::Pool;
 use mountainpass_sdk::abi::Array;
 use std::sync::Arc;
 

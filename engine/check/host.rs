@@ -1,7 +1,7 @@
 //! What the checker offers to a loss, `mpass_host`: the engine's pool, and a log of every call with its thread.
 
 use super::memory::{Fence, Region};
-use crate::pool::Pool;
+use crate::machine::pool::Pool;
 use crate::run::Cancel;
 use mountainpass_sdk::abi::{self, Status, status};
 use std::ffi::{CStr, c_char, c_void};

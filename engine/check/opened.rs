@@ -99,7 +99,7 @@ impl<'a> Opened<'a> {
         }
         let info = self.read_info()?;
         // Beyond it the checker itself would die for want of memory, in the name of the plugin.
-        let most = crate::memory::total() / size_of::<f64>() as u64 / GRADIENTS;
+        let most = crate::machine::memory::total() / size_of::<f64>() as u64 / GRADIENTS;
         if !(1..=most).contains(&info.params) {
             let expected = format!("between 1 and {most} parameters, so that this machine holds {GRADIENTS} gradients");
             return Err(fail(expected, format!("params is {}", info.params)));

@@ -11,7 +11,7 @@ use super::process;
 use super::subject::{Facts, Plan, Subject};
 use super::verdict::{Finished, Verdict};
 use super::{Test, tests};
-use crate::child::{Child, End};
+use crate::machine::child::{Child, End};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

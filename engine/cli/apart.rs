@@ -30,6 +30,8 @@ fn place(path: &Path) -> Option<PathBuf> {
     match std::fs::metadata(path) {
         Ok(there) if !there.is_file() => None,
         Ok(_) => std::fs::canonicalize(path).ok(),
-        Err(_) => Some(std::fs::canonicalize(mountainpass::durable::folder(path)).ok()?.join(path.file_name()?)),
+        Err(_) => {
+            Some(std::fs::canonicalize(mountainpass::machine::durable::folder(path)).ok()?.join(path.file_name()?))
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! `mpass cloud`: the barcode of a function sampled at points, on the graph of their nearest neighbours.
 
 use super::graph::{Questions, Subject};
+use mountainpass::machine::memory;
 use mountainpass::morse::cloud::Cloud;
 use mountainpass::morse::graph::Graph;
 use mountainpass::npy;
 use mountainpass::report::number::counted;
-use mountainpass::{Error, Result, memory};
+use mountainpass::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;

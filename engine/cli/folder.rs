@@ -1,9 +1,10 @@
 //! The folder of a run: one run at a time, one configuration for ever, unless `--force` gives up what is there.
 
 use mountainpass::config::Config;
+use mountainpass::machine::durable;
 use mountainpass::run::Ended;
 use mountainpass::store::{BESIDE, Provenance, Store};
-use mountainpass::{Error, Result, durable, report};
+use mountainpass::{Error, Result, report};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 

@@ -3,13 +3,14 @@
 use super::apart::apart;
 use super::open::Threads;
 use super::sampled::{Outputs, Sampled};
-use mountainpass::durable;
+use mountainpass::machine::durable;
+use mountainpass::machine::memory;
 use mountainpass::morse::complex::Complex;
 use mountainpass::morse::grid::{Construction, Grid};
 use mountainpass::npy::{self, Array};
 use mountainpass::persistence::of_grid::{Wanted, canonical};
 use mountainpass::persistence::pairs::barcode_with_cycles;
-use mountainpass::{Error, Result, memory};
+use mountainpass::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! `mpass model`: a network by name, its parameters and inputs, or the whole of it as an ONNX file.
 
 use super::{print, print_json};
-use mountainpass::durable;
+use mountainpass::machine::durable;
 use mountainpass::report::number::counted;
 use mountainpass::{Error, Result};
 use mountainpass_network::build::Built;

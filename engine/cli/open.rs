@@ -3,7 +3,7 @@
 use super::builtin;
 use mountainpass::config::{Config, LossConfig};
 use mountainpass::loss::{Isolation, Loss, OpenRequest, Registry};
-use mountainpass::pool::Pool;
+use mountainpass::machine::pool::Pool;
 use mountainpass::{Error, Result};
 use std::sync::Arc;
 

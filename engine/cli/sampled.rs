@@ -1,7 +1,7 @@
 //! What `mpass grid`, `graph` and `cloud` end with: the barcode of a sampled function as a table and in files.
 
 use super::show::{print_barcode, print_findings};
-use mountainpass::durable;
+use mountainpass::machine::durable;
 use mountainpass::persistence::{Barcode, Diagram, Score};
 use mountainpass::report::diagram::Format;
 use mountainpass::report::{BarcodeFile, Findings};

@@ -5,10 +5,11 @@ use super::open::open;
 use mountainpass::config::{Config, LossConfig};
 use mountainpass::explore::Given;
 use mountainpass::loss::{Batch, Isolation, Loss};
-use mountainpass::pool::Pool;
+use mountainpass::machine::memory;
+use mountainpass::machine::pool::Pool;
 use mountainpass::report::OWN_STATISTICS;
 use mountainpass::run::Cancel;
-use mountainpass::{Error, Result, memory};
+use mountainpass::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

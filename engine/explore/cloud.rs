@@ -11,12 +11,12 @@ use super::sampled::{Complex, fits, interval};
 use super::{Explorer, Method, minima};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
+use crate::machine::pool::Pool;
 use crate::morse::cloud::Cloud;
 use crate::morse::graph::Graph;
 use crate::npy::Array;
 use crate::persistence::of_graph::{Wanted, canonical};
 use crate::persistence::{Barcode, CellKind};
-use crate::pool::Pool;
 use crate::report::number::counted;
 use crate::search::{CellId, Minimum};
 

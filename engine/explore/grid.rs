@@ -8,12 +8,12 @@ use super::sampled::{Complex, fits, interval};
 use super::{Explorer, Method, minima};
 use crate::error::{Error, Result};
 use crate::loss::{Loss, SymmetryKind};
+use crate::machine::pool::Pool;
 use crate::morse::grid::{Construction, Grid, MOST_AXES, MOST_AXES_OF_COMPONENTS};
 use crate::npy::Array;
 use crate::persistence::Barcode;
 use crate::persistence::of_grid::{Wanted, canonical};
 use crate::persistence::pairs::{Pair, barcode};
-use crate::pool::Pool;
 
 /// Samples an axis unless said, by the number of axes; odd, so that the middle of the box is one of them.
 const SAMPLES: [usize; MOST_AXES] = [1001, 201, 51, 21];

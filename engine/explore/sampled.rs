@@ -5,8 +5,8 @@
 
 use super::{Explorer, cloud, grid};
 use crate::error::{Error, Result};
+use crate::machine::pool::Pool;
 use crate::persistence::Barcode;
-use crate::pool::Pool;
 use crate::report::number::{count, counted};
 use crate::search::Finding;
 use std::time::{Duration, Instant};
@@ -120,5 +120,5 @@ pub(super) fn interval(ends: [f64; 2]) -> String {
 /// Refuses what needs more memory than there is, instead of being killed for it half-way.
 pub(super) fn fits(bytes: u64, what: &str) -> Result<()> {
     let short = |shortage| Error::Argument(format!("[complex] {what} {shortage}: take fewer"));
-    crate::memory::afford(Some(bytes)).map_err(short)
+    crate::machine::memory::afford(Some(bytes)).map_err(short)
 }

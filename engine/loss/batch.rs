@@ -7,7 +7,7 @@ use super::foreign::{self, Output};
 use super::loss::{Batch, Info};
 use super::plugin::Handle;
 use crate::error::{Error, Result};
-use crate::memory::{self, Shortage};
+use crate::machine::memory::{self, Shortage};
 use mountainpass_sdk::Scalar;
 use mountainpass_sdk::abi::{self, Status, status};
 use std::ops::Range;

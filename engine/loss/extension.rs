@@ -7,7 +7,7 @@ use super::foreign::{self, Output};
 use super::loss::{Bounds, Identity, Parameter, Split, Symmetry, SymmetryKind};
 use super::plugin::{Handle, Plugin};
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::machine::memory;
 use mountainpass_sdk::Scalar;
 use mountainpass_sdk::abi::{self, ext, status};
 use std::ffi::{CStr, c_char};

@@ -3,7 +3,7 @@
 //! Everything here is copied before it is looked at, so no reference into a plugin's memory leaves this file. Faults
 //! come back as the end of a sentence; the caller knows the backend and the slot.
 
-use crate::memory::{self, Shortage};
+use crate::machine::memory::{self, Shortage};
 use mountainpass_sdk::abi;
 use std::ffi::{c_char, c_void};
 

@@ -1,6 +1,6 @@
 //! What the engine offers to an open loss: `mpass_host` over the engine's pool, log and cancel flags.
 
-use crate::pool::Pool;
+use crate::machine::pool::Pool;
 use mountainpass_sdk::abi::{self, Status, status};
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};

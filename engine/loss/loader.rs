@@ -6,7 +6,7 @@
 use super::host::{Host, Log};
 use super::plugin::{Plugin, refusal};
 use crate::error::{Error, Result};
-use crate::pool::Pool;
+use crate::machine::pool::Pool;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use mountainpass_sdk::abi::{self, Status, status};
 use std::ffi::{CStr, OsStr};

@@ -12,7 +12,7 @@ use super::loss::Loss;
 use super::plugin::{Plugin, PluginLoss, User, is_name};
 use super::request::OpenRequest;
 use crate::error::{Error, Result};
-use crate::pool::Pool;
+use crate::machine::pool::Pool;
 use mountainpass_sdk::abi;
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};

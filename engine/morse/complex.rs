@@ -6,8 +6,8 @@
 use super::gradient::{Cell, Gradient};
 use super::grid::{Grid, MOST_AXES};
 use crate::error::{Error, Result};
+use crate::machine::pool::Pool;
 use crate::order::Key;
-use crate::pool::Pool;
 use crate::with_field;
 use serde::Serialize;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
@@ -50,7 +50,7 @@ pub struct VPath {
 /// use mountainpass::morse::complex::Complex;
 /// use mountainpass::morse::grid::{Construction, Grid};
 /// use mountainpass::npy::Array;
-/// use mountainpass::pool::Pool;
+/// use mountainpass::machine::pool::Pool;
 ///
 /// // Two wells on a line, at samples 1 and 3; the edge from 2 to 3 joins them.
 /// let array = Array { shape: vec![5], values: vec![3.0, 0.0, 2.0, 1.0, 3.0].into() };

@@ -6,8 +6,8 @@
 
 use super::grid::{Construction, Field};
 use super::star::{Codes, Mask, NONE, Pairing};
+use crate::machine::pool::Pool;
 use crate::order::Key;
-use crate::pool::Pool;
 use std::collections::HashMap;
 
 /// A cell of the grid: the sample that gives it its value, and which of that sample's cells it is.

@@ -121,7 +121,7 @@ pub enum Keys {
 /// use mountainpass::npy::Array;
 /// use mountainpass::persistence::of_grid::{Wanted, canonical};
 /// use mountainpass::persistence::pairs::barcode;
-/// use mountainpass::pool::Pool;
+/// use mountainpass::machine::pool::Pool;
 ///
 /// // A ring of height 2 with a gap of 1 in it, round a pit of depth 0, in a plain of height 0.5.
 /// let values = [

@@ -20,8 +20,8 @@ mod words;
 pub use json::{BarcodeFile, Source};
 pub use words::OWN_STATISTICS;
 
-use crate::durable;
 use crate::error::{Error, Result};
+use crate::machine::durable;
 use crate::persistence::{Barcode, Score};
 use crate::search::Landscape;
 use crate::store::Provenance;

@@ -15,8 +15,8 @@ use super::reading::{BESIDE, Reading, State, damaged, fault, is_claimed, located
 use super::rows::{self, put};
 use super::tables::{self, META, PROVENANCE};
 use super::{Provenance, RunRecord};
-use crate::durable;
 use crate::error::{Error, Result};
+use crate::machine::durable;
 use crate::search::{Finding, Journal, Landscape, Minimum, Path as Curve, Tally};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior};
 use std::io::Read;

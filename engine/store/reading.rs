@@ -5,8 +5,8 @@
 
 use super::census::Census;
 use super::tables;
-use crate::durable;
 use crate::error::{Error, Result};
+use crate::machine::durable;
 use crate::plain;
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags};

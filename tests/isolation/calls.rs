@@ -4,7 +4,7 @@ use crate::built;
 use crate::engine::{Engine, POINTS, hasty, here, hostile, limits};
 use mountainpass::error::Error;
 use mountainpass::loss::{Array, Batch, Limits, Loss, OpenRequest, Registry, Split, Values};
-use mountainpass::pool::Pool;
+use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -158,7 +158,7 @@ fn an_end_before_or_after_the_evaluations_is_named_by_its_slot() {
     assert_eq!(refused("no-parameters"), "hostile 1.0: info: params is 0 (the backend breaks the contract)",);
     let huge = refused("2^63");
     assert!(huge.starts_with("hostile 1.0: one gradient of 9223372036854775808 parameters takes more"), "{huge}");
-    if mountainpass::memory::total() < 8 << 32 {
+    if mountainpass::machine::memory::total() < 8 << 32 {
         let large = refused("2^32");
         assert!(large.starts_with("hostile 1.0: one gradient of 4294967296 parameters takes 32.0 GiB, and"), "{large}");
     }

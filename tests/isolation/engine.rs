@@ -3,7 +3,7 @@
 use crate::built;
 use mountainpass::error::Error;
 use mountainpass::loss::{Batch, Isolation, Limits, Log, Loss, OpenRequest, Registry};
-use mountainpass::pool::Pool;
+use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};

@@ -11,7 +11,7 @@ use super::process::{self, Current, Streams};
 use super::shared::{HEAD, Patience, Region, sum};
 use crate::error::{Error, Result};
 use crate::loss::{Batch, Log, Loss, OpenRequest, Registry, Split};
-use crate::pool::Pool;
+use crate::machine::pool::Pool;
 use crate::run::Cancel;
 use serde::Serialize;
 use std::convert::Infallible;

@@ -8,9 +8,9 @@
 
 use super::rows::{Row, Tile};
 use super::{Merge, OUTSIDE, Sweeper};
+use crate::machine::pool::Pool;
 use crate::morse::grid::Reach;
 use crate::order::Key;
-use crate::pool::Pool;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

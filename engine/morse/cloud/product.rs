@@ -5,7 +5,7 @@
 //! distances, never a wrong neighbour.
 
 use super::{Cloud, Near};
-use crate::pool::Pool;
+use crate::machine::pool::Pool;
 
 /// Points whose neighbours a worker looks for at a time.
 const ROWS: usize = if cfg!(test) { 3 } else { 64 };

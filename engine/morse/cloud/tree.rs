@@ -5,7 +5,7 @@
 
 use super::{Cloud, Near};
 use crate::error::{Error, Result};
-use crate::pool::Pool;
+use crate::machine::pool::Pool;
 use kiddo::{ImmutableKdTree, SquaredEuclidean};
 use std::cmp::Ordering;
 use std::num::NonZero;

@@ -6,7 +6,7 @@
 use super::super::basin::{BASIN, NOWHERE, lead_home};
 use super::rank::Ranks;
 use super::{Graph, packed};
-use crate::pool::Pool;
+use crate::machine::pool::Pool;
 use crate::union_find::UnionFind;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

@@ -7,7 +7,7 @@
 use super::basin::Basins;
 use super::rank::Ranks;
 use super::{Graph, NOWHERE, packed};
-use crate::pool::Pool;
+use crate::machine::pool::Pool;
 use crate::union_find::UnionFind;
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -1,7 +1,7 @@
 //! The places of cells in THE total order: by value, vertices before edges, by number.
 
 use super::{Graph, packed};
-use crate::pool::Pool;
+use crate::machine::pool::Pool;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 

@@ -2,9 +2,9 @@
 //! ToMATo's sweep.
 
 use super::*;
+use crate::machine::pool::Pool;
 use crate::morse::graph::{Census, Graph};
 use crate::npy::{Array, Values};
-use crate::pool::Pool;
 use proptest::prelude::*;
 
 /// A graph as the oracles read it.

@@ -16,7 +16,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
-use crate::memory::{self, gib};
+use crate::machine::memory::{self, gib};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
@@ -349,10 +349,10 @@ fn fault() -> Error {
 }
 
 #[cfg(not(target_os = "linux"))]
-#[path = "shared/elsewhere.rs"]
+#[path = "elsewhere.rs"]
 mod sys;
 #[cfg(target_os = "linux")]
-#[path = "shared/linux.rs"]
+#[path = "linux.rs"]
 mod sys;
 
 #[cfg(all(test, target_os = "linux"))]

@@ -9,8 +9,8 @@ mod rows;
 
 use self::rows::{Rows, Tile};
 use super::grid::{Field, Grid, Reach};
+use crate::machine::pool::Pool;
 use crate::order::Key;
-use crate::pool::Pool;
 use crate::with_field;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

@@ -12,8 +12,8 @@ mod tree;
 mod tests;
 
 use crate::error::{Error, Result};
+use crate::machine::pool::Pool;
 use crate::npy::Array;
-use crate::pool::Pool;
 use std::cmp::Ordering;
 
 /// Up to so many dimensions a tree beats the products.
@@ -28,7 +28,7 @@ const GREATEST: f64 = 1e150;
 /// use mountainpass::morse::graph::Graph;
 /// use mountainpass::npy::Array;
 /// use mountainpass::persistence::of_graph::{Wanted, canonical};
-/// use mountainpass::pool::Pool;
+/// use mountainpass::machine::pool::Pool;
 ///
 /// // x^4 - x^2 at 41 points of a line: minima at -0.7 and 0.7, the pass at 0 between them.
 /// let points: Vec<f64> = (-20..=20).map(|i| f64::from(i) / 20.0).collect();

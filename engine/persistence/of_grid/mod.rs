@@ -6,11 +6,11 @@
 
 use super::Pair;
 use super::reduce::{Reduced, reduce};
+use crate::machine::pool::Pool;
 use crate::morse::basin::{Components, Sweep, components, path};
 use crate::morse::gradient::{Cell, Gradient};
 use crate::morse::grid::{Construction, Field, Grid, MOST_AXES, Reach};
 use crate::order::Key;
-use crate::pool::Pool;
 use crate::with_field;
 use std::collections::{HashMap, HashSet};
 

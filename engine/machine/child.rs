@@ -2,7 +2,7 @@
 //! and its end in words.
 
 use crate::error::{Error, Result};
-use crate::memory::{self, Resident};
+use crate::machine::memory::{self, Resident};
 use std::fmt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child as Process, Command, ExitStatus};

@@ -11,7 +11,7 @@ mod section;
 use crate::error::{Error, Result};
 use crate::explore::{Given, GridPlan, Method, Plan};
 use crate::loss::{Dtype, Loss};
-use crate::memory;
+use crate::machine::memory;
 use crate::run::Budget;
 use crate::store::{Provenance, Space};
 use complex::Beside;

@@ -8,9 +8,9 @@ mod dipha;
 mod gudhi;
 
 use super::json::BarcodeFile;
-use crate::durable;
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::machine::durable;
+use crate::machine::memory;
 use crate::persistence::Diagram;
 use std::path::Path;
 

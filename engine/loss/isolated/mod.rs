@@ -23,7 +23,7 @@ mod shared;
 mod source;
 
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::machine::memory;
 pub(super) use loss::IsolatedLoss;
 pub use server::Service;
 pub(super) use source::Source;

@@ -14,8 +14,8 @@ pub use forest::{Cycle, Forest, Pass, Path};
 
 use super::cloud::Cloud;
 use crate::error::{Error, Result};
+use crate::machine::pool::Pool;
 use crate::npy::{Array, Values};
-use crate::pool::Pool;
 use level::Levels;
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -31,7 +31,7 @@ const MOST: usize = NOWHERE as usize;
 /// ```
 /// use mountainpass::morse::graph::Graph;
 /// use mountainpass::persistence::of_graph::{Wanted, canonical};
-/// use mountainpass::pool::Pool;
+/// use mountainpass::machine::pool::Pool;
 ///
 /// // Two valleys, at vertices 0 and 2, and two ways between them: over 1, or over 3 and 4.
 /// let values = vec![0_i64, 9, 1, 5, 4];
