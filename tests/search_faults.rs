@@ -6,9 +6,9 @@
 mod closed_form;
 
 use closed_form::{ClosedForm, DEEP, Function, HIGH, MIDDLE, closed_form, double_well, horseshoe, mueller_brown};
-use mountainpass::explore::{Ended, Explored, Plan, explore};
+use mountainpass::explore::{Ended, Explored, MergeTree, Plan, explore};
 use mountainpass::loss::oracle::Oracle;
-use mountainpass::persistence::{DeathKind, tree};
+use mountainpass::persistence::DeathKind;
 use mountainpass::run::{Budget, Cancel, Silent};
 use mountainpass::search::align::Alignment;
 use mountainpass::search::connect::{self, Ids, Schedule};
@@ -158,7 +158,7 @@ fn a_death_may_take_a_route_of_many_hops() {
     let mut loss = closed_form(2, Some(BOX), horseshoe);
     let found = explored(&mut loss, &Plan { starts: 60, ..Plan::default() });
     assert_eq!(found.ended, Ended::Complete);
-    let barcode = tree(&found.landscape).barcode(found.noise);
+    let barcode = MergeTree::of(&found.landscape).barcode(found.noise);
     let finite: Vec<(f64, f64)> = barcode.bars.iter().filter_map(|b| Some((b.birth, b.death?))).collect();
     let expected = grid_bars(horseshoe, BOX, 601, 1e-3);
     // Curvatures are below 20, so a grid of spacing 0.01 is off by at most 20 (0.005)^2 at a minimum or a pass.
@@ -180,7 +180,7 @@ fn a_death_may_take_a_route_of_many_hops() {
     }
     let [lowest, second] = [minima[0].cell, minima[1].cell];
     let landscape = Landscape { minima, paths: lines, ..Landscape::default() };
-    let barcode = tree(&landscape).barcode(0.0);
+    let barcode = MergeTree::of(&landscape).barcode(0.0);
     let bar = barcode.bars.iter().find(|bar| bar.birth_cell == second).unwrap();
     assert_eq!(bar.elder, Some(lowest));
     let height = |a: CellId, b: CellId| {
@@ -316,7 +316,7 @@ fn a_death_is_a_verified_saddle_only_with_its_evidence() {
         let mut loss = closed_form(2, Some([-2.0, 2.0]), f);
         loss.info.caps.smooth = smooth;
         let found = explored(&mut loss, &plan);
-        let barcode = tree(&found.landscape).barcode(found.noise);
+        let barcode = MergeTree::of(&found.landscape).barcode(found.noise);
         let bars: Vec<_> = barcode.bars.iter().filter(|bar| bar.death.is_some()).collect();
         assert_eq!(bars.len(), 1);
         let (death, error) = (bars[0].death.unwrap(), bars[0].death_error.unwrap());

@@ -7,7 +7,8 @@ use super::chain::Chains;
 use super::hooks::c_text;
 use super::landscape::Landscape;
 use crate::error::{Error, Result};
-use crate::persistence::{self, Bar, DeathKind, Diagram, Metric, Score, distance, tree};
+use crate::explore::MergeTree;
+use crate::persistence::{self, Bar, DeathKind, Diagram, Metric, Score, distance};
 use crate::report::{BarcodeFile, Findings};
 use crate::search;
 use crate::store::Provenance;
@@ -35,7 +36,7 @@ export! {
         let out = out_pointer(out, "out")?;
         // SAFETY: the caller's handle.
         let landscape = unsafe { handle(landscape, "landscape") }?;
-        let bars = tree(&landscape.found).barcode(landscape.noise);
+        let bars = MergeTree::of(&landscape.found).barcode(landscape.noise);
         let barcode = Barcode::new(bars, false, landscape.provenance.clone());
         // SAFETY: checked above.
         unsafe { give(out, barcode) };
@@ -272,7 +273,7 @@ mod tests {
         ];
         let paths = vec![path(0, (0, 1), 4, 5.0), path(1, (0, 2), 5, 3.0), path(2, (3, 0), 6, 9.0)];
         let landscape = found(search::Landscape { minima, paths, ..Default::default() }, 1);
-        let bars = tree(&landscape.found).barcode(landscape.noise);
+        let bars = MergeTree::of(&landscape.found).barcode(landscape.noise);
         let barcode = Barcode::new(bars, false, landscape.provenance.clone());
         let told: Vec<(f64, f64, u32, u32)> =
             barcode.bars.iter().map(|b| (b.birth, b.death, b.flags, b.death_kind)).collect();

@@ -1,7 +1,8 @@
 //! `mpass show`: what a landscape database holds, as the table that a run ends with or as `barcode.json`.
 
 use super::{print, write};
-use mountainpass::persistence::{Barcode, Score, tree};
+use mountainpass::explore::MergeTree;
+use mountainpass::persistence::{Barcode, Score};
 use mountainpass::report::{self, BarcodeFile, Findings};
 use mountainpass::run::Ended;
 use mountainpass::search::{Landscape, Minimum};
@@ -36,7 +37,7 @@ impl Results {
         let barcode = match record.barcode {
             Some(barcode) => barcode,
             None if sampled => Barcode::default(),
-            None => tree(&landscape).barcode(noise),
+            None => MergeTree::of(&landscape).barcode(noise),
         };
         let before = if sampled { "every sample had its value" } else { "every deciding path was settled" };
         let notes = match record.ended {

@@ -16,11 +16,14 @@ mod sampled;
 #[cfg(test)]
 mod tests;
 mod trained;
+mod tree;
+mod vertices;
 
 pub use cloud::CloudPlan;
 pub use grid::GridPlan;
 pub use sampled::Sampled;
 pub use trained::Given;
+pub use tree::MergeTree;
 
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;

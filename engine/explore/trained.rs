@@ -118,7 +118,7 @@ impl Explorer<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explore::{Ended, Explored, Plan, explore};
+    use crate::explore::{Ended, Explored, MergeTree, Plan, explore};
     use crate::loss::closed_form::{ClosedForm, three_hump_camel};
     use crate::loss::oracle::Oracle;
     use crate::run::{Budget, Cancel, Silent};
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_point_above_its_minimum_keeps_its_bar() {
         let Explored { landscape, noise, .. } = explored(&given(false), Landscape::default(), None);
-        let barcode = crate::persistence::tree(&landscape).barcode(noise);
+        let barcode = MergeTree::of(&landscape).barcode(noise);
         // From (1.7, -0.9) up to the pass at 0.8773615578, as from the other side.
         let mut bars: Vec<(f64, f64)> = barcode.bars.iter().filter_map(|bar| Some((bar.birth, bar.death?))).collect();
         bars.sort_by(|a, b| a.0.total_cmp(&b.0));

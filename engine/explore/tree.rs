@@ -1,14 +1,14 @@
 //! The degree-0 barcode of what a search has found: every minimum that counts is born at its loss and dies at the
 //! lowest pass to a better one, over the graph of all measured paths.
 
-use super::merge_tree::{Ages, Edge, Merge, Vertex, merges};
-use super::{Bar, Barcode, Cell, CellKind};
+use super::vertices::Vertices;
 use crate::order::by_value;
-use crate::search::{Descent, Landscape, Minimum, PassKind, Path, PathState};
-use std::collections::HashMap;
+use crate::persistence::merge_tree::{Ages, Edge, Merge, merges};
+use crate::persistence::{Bar, Barcode, Cell, CellKind};
+use crate::search::{Descent, Landscape, Minimum, PassKind, Path};
 
 /// A landscape read as a graph, with its merges.
-pub struct Tree<'a> {
+pub struct MergeTree<'a> {
     /// The minima that count, as the vertices.
     pub minima: Vec<&'a Minimum>,
     /// The paths that stand, as the edges.
@@ -17,24 +17,17 @@ pub struct Tree<'a> {
     pub merges: Vec<Merge>,
 }
 
-/// Builds the merge tree. Copies stand for the minimum they are copies of; escapes and failures take no part.
-pub fn tree(landscape: &Landscape) -> Tree<'_> {
-    let minima: Vec<&Minimum> = landscape.minima.iter().filter(|m| m.counts()).collect();
-    let paths: Vec<&Path> = landscape.paths.iter().filter(|p| p.state != PathState::Split).collect();
-    let places: HashMap<u64, usize> = minima.iter().zip(0..).map(|(m, i)| (m.cell, i)).collect();
-    let copies: HashMap<u64, u64> = landscape.minima.iter().filter_map(|m| Some((m.cell, m.same_as?))).collect();
-    let index = |cell: u64| places.get(copies.get(&cell).unwrap_or(&cell)).copied();
-    let vertices: Vec<Vertex> = minima.iter().map(|m| Vertex { value: m.loss, cell: m.cell }).collect();
-    let joined: Vec<(&Path, (usize, usize))> =
-        paths.iter().filter_map(|&p| Some((p, (index(p.ends.0)?, index(p.ends.1)?)))).collect();
-    let edges: Vec<Edge> =
-        joined.iter().map(|(p, ends)| Edge { height: p.pass.height, cell: p.pass.cell, ends: *ends }).collect();
-    let merges = merges(&vertices, &Ages::of(&vertices), &edges);
-    let paths = joined.into_iter().map(|(path, _)| path).collect();
-    Tree { minima, paths, merges }
-}
+impl<'a> MergeTree<'a> {
+    /// That of all paths. Copies stand for the minimum they are copies of; escapes and failures take no part.
+    pub fn of(landscape: &'a Landscape) -> MergeTree<'a> {
+        let mut vertices = Vertices::default();
+        let minima = vertices.catch_up(&landscape.minima);
+        let standing = landscape.paths.iter().filter_map(|path| Some((path, vertices.edge(path)?)));
+        let (paths, edges): (Vec<&Path>, Vec<Edge>) = standing.unzip();
+        let merges = merges(&vertices.all, &Ages::of(&vertices.all), &edges);
+        MergeTree { minima, paths, merges }
+    }
 
-impl<'a> Tree<'a> {
     /// The barcode: one bar a minimum, zero-length bars left out. `noise` is what two evaluations of one loss may
     /// differ by; shorter bars are flagged.
     pub fn barcode(&self, noise: f64) -> Barcode {
