@@ -123,7 +123,7 @@ fn c_reads_of_sampled_functions_what_rust_does() {
     told.same_grid("maxima", array(&plane, f32s()), &[], Vertex, true);
     let wide = array(&solid, drawn.iter().map(|&v| (1_i64 << 53) + v as i64));
     let wide = told.same_grid("wide", wide, &[], Vertex, false);
-    let told_apart_as_integers_only = wide.bars.iter().any(|bar| bar.death == Some(bar.birth));
+    let told_apart_as_integers_only = wide.bars.iter().any(|bar| bar.death() == Some(bar.birth));
     assert!(told_apart_as_integers_only, "{wide:?}");
     told.same_grid("large", array(&solid, drawn.iter().map(|&v| u64::MAX - v)), &[2], TopCell, true);
     told.same_grid("narrow", array(&four, i32s()), &[], TopCell, false);

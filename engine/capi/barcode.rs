@@ -7,10 +7,10 @@ use super::chain::Chains;
 use super::hooks::c_text;
 use super::landscape::Landscape;
 use crate::error::{Error, Result};
-use crate::explore::MergeTree;
+use crate::explore::{MergeTree, evidence};
 use crate::persistence::{self, Bar, DeathKind, Diagram, Metric, Score, distance};
 use crate::report::{BarcodeFile, Findings};
-use crate::search;
+use crate::search::{self, Evidence};
 use crate::store::Provenance;
 use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
@@ -20,6 +20,8 @@ pub struct Barcode {
     barcode: persistence::Barcode,
     superlevel: bool,
     provenance: Provenance,
+    /// What speaks for each bar, where they were searched for.
+    evidence: Vec<Option<Evidence>>,
     bars: Vec<abi::Bar>,
     cycles: Chains,
     /// One for each degree that has bars.
@@ -36,10 +38,8 @@ export! {
         let out = out_pointer(out, "out")?;
         // SAFETY: the caller's handle.
         let landscape = unsafe { handle(landscape, "landscape") }?;
-        let bars = MergeTree::of(&landscape.found).barcode(landscape.noise);
-        let barcode = Barcode::new(bars, false, landscape.provenance.clone());
         // SAFETY: checked above.
-        unsafe { give(out, barcode) };
+        unsafe { give(out, Barcode::searched(landscape)) };
         Ok(())
     }
 }
@@ -134,16 +134,28 @@ impl Barcode {
             heights: heights.to_owned(),
             ..Provenance::default()
         };
-        Barcode::new(bars, superlevel, provenance)
+        Barcode::new(bars, Vec::new(), superlevel, provenance)
     }
 
-    fn new(barcode: persistence::Barcode, superlevel: bool, provenance: Provenance) -> Barcode {
+    /// That of a landscape.
+    fn searched(of: &Landscape) -> Barcode {
+        let barcode = MergeTree::of(&of.found).barcode(of.noise);
+        let evidence = evidence(&of.found, &barcode.bars).into_iter().map(|evidence| evidence.cloned()).collect();
+        Barcode::new(barcode, evidence, false, of.provenance.clone())
+    }
+
+    fn new(
+        barcode: persistence::Barcode,
+        evidence: Vec<Option<Evidence>>,
+        superlevel: bool,
+        provenance: Provenance,
+    ) -> Barcode {
         let mut degrees: Vec<u32> = barcode.bars.iter().map(|bar| bar.degree).collect();
         degrees.dedup(); // Bars are sorted by degree.
         let all: Vec<(Score, u64)> = degrees
             .into_iter()
             .map(|degree| {
-                let essential = barcode.degree(degree).filter(|bar| bar.death.is_none()).count() as u64;
+                let essential = barcode.degree(degree).filter(|bar| bar.death().is_none()).count() as u64;
                 (Score::of(&barcode, degree), essential)
             })
             .collect();
@@ -162,13 +174,13 @@ impl Barcode {
         let never = if superlevel { f64::NEG_INFINITY } else { f64::INFINITY };
         let bars = barcode.bars.iter().map(|bar| bar_record(bar, never)).collect();
         let cycles = Chains::new(barcode.bars.iter().map(|bar| &bar.cycle[..]));
-        Barcode { barcode, superlevel, provenance, bars, cycles, scores, _sure: sure, json: OnceLock::new() }
+        Barcode { barcode, superlevel, provenance, evidence, bars, cycles, scores, _sure: sure, json: OnceLock::new() }
     }
 
     /// The text of a barcode.json.
     fn to_json(&self) -> std::result::Result<CString, String> {
         let (score, landscape) = (Score::of(&self.barcode, 0), search::Landscape::default());
-        let file = BarcodeFile::of(&Findings {
+        let findings = Findings {
             title: &self.provenance.model,
             landscape: &landscape, // The file tells nothing of it.
             barcode: &self.barcode,
@@ -179,7 +191,9 @@ impl Barcode {
             seconds: &[],
             versions: &[],
             notes: &[],
-        });
+        };
+        let evidence = self.evidence.iter().map(Option::as_ref).collect();
+        let file = BarcodeFile::with(&findings, evidence);
         file.and_then(|file| file.to_json()).map(|text| c_text(&text)).map_err(|error| error.to_string())
     }
 }
@@ -216,20 +230,20 @@ fn score_record(score: &Score, essential: u64, without_doubtful: *const abi::Sco
 }
 
 fn bar_record(of: &Bar, never: f64) -> abi::Bar {
-    let flag = |on: Option<bool>, flag: u32| if on == Some(true) { flag } else { 0 };
+    let flag = |on: bool, flag: u32| if on { flag } else { 0 };
     abi::Bar {
         birth: of.birth,
-        death: of.death.unwrap_or(never),
-        death_error: of.death_error.unwrap_or(0.0),
+        death: of.death().unwrap_or(never),
+        death_error: of.top().map_or(0.0, |top| top.error),
         birth_cell: of.birth_cell,
-        death_cell: of.death_cell.unwrap_or(abi::NONE),
-        elder_cell: of.elder.unwrap_or(abi::NONE),
-        path: of.path.unwrap_or(abi::NONE),
+        death_cell: of.death_cell().unwrap_or(abi::NONE),
+        elder_cell: of.elder().unwrap_or(abi::NONE),
+        path: of.top().map_or(abi::NONE, |top| top.path),
         degree: of.degree,
-        death_kind: of.death_kind.map_or(death::NEVER, death_code),
-        flags: flag(of.below_noise, bar::BELOW_NOISE)
-            | flag(of.unconverged, bar::UNCONVERGED)
-            | flag(of.transit, bar::TRANSIT),
+        death_kind: of.death_kind().map_or(death::NEVER, death_code),
+        flags: flag(of.is_below_noise(), bar::BELOW_NOISE)
+            | flag(of.is_unconverged(), bar::UNCONVERGED)
+            | flag(of.is_transit(), bar::TRANSIT),
         reserved: 0,
     }
 }
@@ -273,8 +287,7 @@ mod tests {
         ];
         let paths = vec![path(0, (0, 1), 4, 5.0), path(1, (0, 2), 5, 3.0), path(2, (3, 0), 6, 9.0)];
         let landscape = found(search::Landscape { minima, paths, ..Default::default() }, 1);
-        let bars = MergeTree::of(&landscape.found).barcode(landscape.noise);
-        let barcode = Barcode::new(bars, false, landscape.provenance.clone());
+        let barcode = Barcode::searched(&landscape);
         let told: Vec<(f64, f64, u32, u32)> =
             barcode.bars.iter().map(|b| (b.birth, b.death, b.flags, b.death_kind)).collect();
         let top = death::PATH_MAXIMUM;

@@ -202,20 +202,20 @@ fn tree(barcode: &Barcode) -> String {
     let at = |cell: u64| bars.binary_search_by_key(&cell, |bar| bar.birth_cell).ok();
     let mut swallowed: Vec<Vec<usize>> = vec![Vec::new(); bars.len()];
     // The barcode is in the order of births: a stable sort by death is the same for every run.
-    let mut by_death: Vec<_> = barcode.degree(0).filter_map(|bar| Some((bar.death?, bar))).collect();
+    let mut by_death: Vec<_> = barcode.degree(0).filter_map(|bar| Some((bar.death()?, bar))).collect();
     by_death.sort_by(|a, b| a.0.total_cmp(&b.0));
     for (_, bar) in by_death {
-        if let (Some(elder), Some(young)) = (bar.elder.and_then(at), at(bar.birth_cell)) {
+        if let (Some(elder), Some(young)) = (bar.elder().and_then(at), at(bar.birth_cell)) {
             swallowed[elder].push(young);
         }
     }
-    let roots = barcode.degree(0).filter(|bar| bar.elder.is_none()).filter_map(|bar| at(bar.birth_cell));
+    let roots = barcode.degree(0).filter(|bar| bar.elder().is_none()).filter_map(|bar| at(bar.birth_cell));
     let mut next: Vec<(usize, String, &str)> = roots.map(|root| (root, String::new(), "")).collect();
     next.reverse();
     let mut text = String::new();
     while let Some((i, indent, branch)) = next.pop() {
         let bar = bars[i];
-        let fate = match (bar.death, bar.death_cell) {
+        let fate = match (bar.death(), bar.death_cell()) {
             (Some(death), Some(cell)) => format!("dies at {} in cell {cell}", short(death)),
             _ => "never dies".to_owned(),
         };

@@ -151,8 +151,11 @@ impl Points {
         drop(cloud);
         let mut barcode = canonical(&graph.forest(pool), self.wanted).barcode(&graph);
         for bar in &mut barcode.bars {
-            let cells = [Some(&mut bar.birth_cell), bar.death_cell.as_mut(), bar.elder.as_mut()];
-            cells.into_iter().flatten().for_each(|cell| *cell = self.cell(*cell));
+            bar.birth_cell = self.cell(bar.birth_cell);
+            if let Some(end) = &mut bar.end {
+                end.cell = self.cell(end.cell);
+                end.elder = end.elder.map(|elder| self.cell(elder));
+            }
         }
         for cell in &mut barcode.cells {
             let vertex = cell.id as usize;

@@ -9,6 +9,7 @@
 mod births;
 mod cloud;
 mod deciding;
+mod evidence;
 mod grid;
 mod minima;
 mod paths;
@@ -20,6 +21,7 @@ mod tree;
 mod vertices;
 
 pub use cloud::CloudPlan;
+pub use evidence::evidence;
 pub use grid::GridPlan;
 pub use sampled::Sampled;
 pub use trained::Given;

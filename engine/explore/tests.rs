@@ -149,7 +149,7 @@ fn bars(params: usize, range: [f64; 2], f: Function, plan: &Plan) -> Vec<(f64, O
     let found = explore(&mut oracle, plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
     assert_eq!(found.ended, Ended::Complete);
     let barcode = MergeTree::of(&found.landscape).barcode(found.noise);
-    barcode.bars.iter().map(|b| (b.birth, b.death)).collect()
+    barcode.bars.iter().map(|b| (b.birth, b.death())).collect()
 }
 
 fn close(found: &[(f64, Option<f64>)], known: &[(f64, Option<f64>)], tolerance: f64) {
@@ -192,7 +192,7 @@ fn barcodes_scale_with_the_parameters_and_shift_with_the_loss() {
         let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
         let bars = MergeTree::of(&found.landscape).barcode(found.noise).bars;
         let found: Vec<(f64, Option<f64>)> =
-            bars.iter().map(|b| (b.birth - offset, b.death.map(|death| death - offset))).collect();
+            bars.iter().map(|b| (b.birth - offset, b.death().map(|death| death - offset))).collect();
         let pass = Some(0.8773615578);
         close(&found, &[(0.0, None), (0.2986384422, pass), (0.2986384422, pass)], 1e-6);
     }

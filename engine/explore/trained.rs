@@ -186,7 +186,7 @@ mod tests {
         let Explored { landscape, noise, .. } = explored(&given(false), Landscape::default(), None);
         let barcode = MergeTree::of(&landscape).barcode(noise);
         // From (1.7, -0.9) up to the pass at 0.8773615578, as from the other side.
-        let mut bars: Vec<(f64, f64)> = barcode.bars.iter().filter_map(|bar| Some((bar.birth, bar.death?))).collect();
+        let mut bars: Vec<(f64, f64)> = barcode.bars.iter().filter_map(|bar| Some((bar.birth, bar.death()?))).collect();
         bars.sort_by(|a, b| a.0.total_cmp(&b.0));
         let births = [SIDE, [1.7, -0.9]].map(|point| three_hump_camel(&point, &mut [0.0; 2]));
         assert_eq!(bars.iter().map(|bar| bar.0).collect::<Vec<_>>(), births);

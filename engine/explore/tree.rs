@@ -4,7 +4,7 @@
 use super::vertices::Vertices;
 use crate::order::by_value;
 use crate::persistence::merge_tree::{Ages, Edge, Merge, merges};
-use crate::persistence::{Bar, Barcode, Cell, CellKind};
+use crate::persistence::{Bar, Barcode, Cell, CellKind, Death, DeathKind, Searched, Top};
 use crate::search::{Descent, Landscape, Minimum, PassKind, Path};
 
 /// A landscape read as a graph, with its merges.
@@ -38,25 +38,27 @@ impl<'a> MergeTree<'a> {
         for (i, minimum) in self.minima.iter().enumerate() {
             let merge = ends[i];
             let path = merge.map(|m| self.paths[m.edge]);
-            // A path's two ends lie on it, so a death below a birth can only be rounding.
-            let death = path.map(|p| p.pass.height.max(minimum.loss));
-            if death == Some(minimum.loss) {
+            let end = merge.zip(path).map(|(merge, path)| {
+                // A path's two ends lie on it, so a death below a birth can only be rounding.
+                let value = path.pass.height.max(minimum.loss);
+                let top = Top {
+                    path: path.id,
+                    error: path.pass.error,
+                    is_saddle: path.pass.kind == PassKind::VerifiedSaddle,
+                    below_noise: value - minimum.loss <= noise,
+                };
+                Death { value, cell: path.pass.cell, elder: Some(self.minima[merge.elder].cell), top: Some(top) }
+            });
+            if end.is_some_and(|end| end.value == minimum.loss) {
                 continue;
             }
+            let (transit, unconverged) = (!minimum.is_sampled(), minimum.descent != Descent::Converged);
             bars.push(Bar {
                 degree: 0,
                 birth: minimum.loss,
-                death,
-                death_error: path.map(|p| p.pass.error),
                 birth_cell: minimum.cell,
-                death_cell: path.map(|p| p.pass.cell),
-                elder: merge.map(|m| self.minima[m.elder].cell),
-                path: path.map(|p| p.id),
-                death_kind: path.map(|p| p.pass.kind.into()),
-                transit: (!minimum.is_sampled()).then_some(true),
-                below_noise: death.map(|death| death - minimum.loss <= noise),
-                unconverged: Some(minimum.descent != Descent::Converged),
-                evidence: Some(path.and_then(|p| p.pass.evidence.clone()).unwrap_or_else(|| minimum.evidence.clone())),
+                end,
+                searched: Some(Searched { transit, unconverged }),
                 cycle: Vec::new(),
             });
             cells.push(Cell {
@@ -80,5 +82,14 @@ impl<'a> MergeTree<'a> {
         bars.sort_by(|a, b| by_value((a.birth, a.birth_cell), (b.birth, b.birth_cell)));
         cells.sort_by_key(|cell| cell.id);
         Barcode { bars, cells }
+    }
+}
+
+impl From<PassKind> for DeathKind {
+    fn from(kind: PassKind) -> DeathKind {
+        match kind {
+            PassKind::VerifiedSaddle => DeathKind::VerifiedSaddle,
+            PassKind::PathMaximum => DeathKind::PathMaximum,
+        }
     }
 }

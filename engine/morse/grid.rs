@@ -135,7 +135,7 @@ pub enum Keys {
 /// let (grid, pool) = (Grid::new(array, &[], Construction::Vertex, false)?, Pool::new(0));
 /// let found = canonical(&grid, Wanted::default(), &pool);
 /// let barcode = barcode(&found.pairs, |sample| grid.value(sample));
-/// let bars: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death)).collect();
+/// let bars: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death())).collect();
 /// assert_eq!(bars, [(0, 0.0, None), (0, 0.5, Some(1.0)), (1, 0.5, Some(2.0))]);
 /// // The middle and its gap drain into the pit, sample 12.
 /// let labels = Components::of(&grid, &pool).labels();

@@ -9,10 +9,11 @@ pub mod merge_tree;
 pub mod of_graph;
 pub mod of_grid;
 pub mod pairs;
+mod record;
 pub mod reduce;
 mod score;
 
-pub use barcode::{Bar, Barcode, Cell, CellKind, DeathKind};
+pub use barcode::{Bar, Barcode, Cell, CellKind, Death, DeathKind, Searched, Top};
 pub use diagram::{Diagram, Interval};
 pub use distance::{Distance, Metric, distance};
 pub use pairs::Pair;

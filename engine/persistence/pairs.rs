@@ -4,7 +4,7 @@
 //! with the same pairs: they are those of the filtration that adds one vertex after another with all its cells, in THE
 //! total order (by value, then by index), and are unique.
 
-use super::{Bar, Barcode, Cell, CellKind, DeathKind};
+use super::{Bar, Barcode, Cell, CellKind, Death};
 use crate::order::by_value;
 
 /// One class of homology.
@@ -30,23 +30,15 @@ pub fn barcode_with_cycles(pairs: &[Pair], cycles: &[Vec<Vec<u32>>], value: impl
     let bar = |pair: &Pair| Bar {
         degree: pair.degree,
         birth: value(pair.birth),
-        death: pair.death.map(&value),
-        death_error: None,
         birth_cell: pair.birth,
-        death_cell: pair.death,
-        elder: pair.elder,
-        path: None,
-        death_kind: pair.death.map(|_| DeathKind::Cell),
-        transit: None,
-        below_noise: None,
-        unconverged: None,
-        evidence: None,
+        end: pair.death.map(|cell| Death { value: value(cell), cell, elder: pair.elder, top: None }),
+        searched: None,
         cycle: Vec::new(),
     };
     let mut bars: Vec<Bar> = pairs.iter().map(bar).collect();
     bars.iter_mut().zip(cycles).for_each(|(bar, cycle)| bar.cycle.clone_from(cycle));
     bars.sort_by(|a, b| {
-        let death = |bar: &Bar| (bar.death.unwrap_or(f64::INFINITY), bar.death_cell.unwrap_or(u64::MAX));
+        let death = |bar: &Bar| (bar.death().unwrap_or(f64::INFINITY), bar.death_cell().unwrap_or(u64::MAX));
         let birth = by_value((a.birth, a.birth_cell), (b.birth, b.birth_cell));
         a.degree.cmp(&b.degree).then(birth).then(by_value(death(a), death(b)))
     });
@@ -69,7 +61,7 @@ mod tests {
         let pair = |degree, birth, death, elder| Pair { degree, birth, death, elder };
         let pairs = [pair(1, 3, Some(4), None), pair(0, 2, Some(3), Some(0)), pair(0, 0, None, None)];
         let barcode = barcode(&pairs, |id| id as f64 / 2.0);
-        let ends: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death)).collect();
+        let ends: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death())).collect();
         assert_eq!(ends, [(0, 0.0, None), (0, 1.0, Some(1.5)), (1, 1.5, Some(2.0))]);
         let cells: Vec<_> = barcode.cells.iter().map(|cell| (cell.id, cell.degree)).collect();
         assert_eq!(cells, [(0, 0), (2, 0), (3, 1), (4, 2)]);

@@ -63,7 +63,7 @@ pub fn page(findings: &Findings<'_>, tree: Option<&Drawing>, paths: Option<&Draw
          <p class=\"headline\">{}</p>\n<ul class=\"facts\">{facts}</ul>\n</header>\n<main>\n",
         escape(&words::headline(findings))
     );
-    let (way, bars): (Vec<&Bar>, Vec<&Bar>) = findings.barcode.bars.iter().partition(|bar| bar.transit == Some(true));
+    let (way, bars): (Vec<&Bar>, Vec<&Bar>) = findings.barcode.bars.iter().partition(|bar| bar.is_transit());
     if !bars.is_empty() {
         let mut what = format!("{}. {}", tally(&bars), words::bars(findings));
         if !way.is_empty() {
@@ -142,7 +142,7 @@ fn minima(page: &mut String, findings: &Findings<'_>) {
             Some(bar) => bar.length().map_or("∞".to_owned(), |length| short(length.abs())),
             None => String::new(),
         };
-        let elder = bar.and_then(|bar| bar.elder).map(|elder| elder.to_string()).unwrap_or_default();
+        let elder = bar.and_then(|bar| bar.elder()).map(|elder| elder.to_string()).unwrap_or_default();
         let remarks = remarks(m, bar).join(", ");
         let _ = writeln!(
             page,
@@ -177,7 +177,7 @@ fn places(page: &mut String, findings: &Findings<'_>) {
               cell</th><th>at</th><th class=\"n\">Dies in cell</th><th>at</th></tr></thead>\n<tbody>\n";
     for degree in bars.chunk_by(|a, b| a.degree == b.degree) {
         for bar in degree.iter().take(MOST) {
-            let (death, cell) = (bar.death.map_or("∞".to_owned(), short), bar.death_cell);
+            let (death, cell) = (bar.death().map_or("∞".to_owned(), short), bar.death_cell());
             let _ = writeln!(
                 page,
                 "<tr><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{death}</td><td class=\"n\">{}</td>\
@@ -215,12 +215,11 @@ pub fn metric_column(minima: &[&Minimum], name: &str) -> Vec<String> {
 
 /// What is special about a minimum and its bar.
 pub fn remarks(m: &Minimum, bar: Option<&Bar>) -> Vec<&'static str> {
-    let is = |flag: Option<bool>| flag == Some(true);
     let all = [
         ("on the way", !m.is_sampled()),
-        ("not converged", m.descent == Descent::Unconverged || bar.is_some_and(|bar| is(bar.unconverged))),
-        ("below noise", bar.is_some_and(|bar| is(bar.below_noise))),
-        ("lowest found", bar.is_some_and(|bar| bar.death.is_none())),
+        ("not converged", m.descent == Descent::Unconverged || bar.is_some_and(|bar| bar.is_unconverged())),
+        ("below noise", bar.is_some_and(|bar| bar.is_below_noise())),
+        ("lowest found", bar.is_some_and(|bar| bar.death().is_none())),
         ("no bar of its own", bar.is_none()),
     ];
     all.into_iter().filter(|(_, is)| *is).map(|(remark, _)| remark).collect()

@@ -3,9 +3,10 @@
 use super::Findings;
 use super::words::OWN_STATISTICS;
 use crate::error::{Error, Result};
+use crate::explore::evidence;
 use crate::persistence::{Bar, Barcode, Cell, Score};
 use crate::plain;
-use crate::search::{Descent, Minimum, Origin, PassKind, Tally};
+use crate::search::{Descent, Evidence, Minimum, Origin, PassKind, Tally};
 use crate::store::Space;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -30,6 +31,10 @@ pub struct BarcodeFile<'a> {
     pub coefficients: String,
     /// The bars, by degree, birth and cell.
     pub bars: Cow<'a, [Bar]>,
+    /// What speaks for each of them, where they were searched for. It stands in the file beside the bar, and is not read
+    /// back.
+    #[serde(skip)]
+    pub evidence: Vec<Option<&'a Evidence>>,
     /// The cells that bars name.
     #[serde(default)]
     pub cells: Cow<'a, [Cell]>,
@@ -102,10 +107,16 @@ impl<'a> BarcodeFile<'a> {
     /// The file of these findings. Fails where a bar or a cell has a value that is not finite, for which JSON has no
     /// word.
     pub fn of(findings: &Findings<'a>) -> Result<BarcodeFile<'a>> {
+        BarcodeFile::with(findings, evidence(findings.landscape, &findings.barcode.bars))
+    }
+
+    /// The same where the evidence is at hand and the landscape is not.
+    pub(crate) fn with(findings: &Findings<'a>, evidence: Vec<Option<&'a Evidence>>) -> Result<BarcodeFile<'a>> {
         let Barcode { bars, cells } = findings.barcode;
-        for bar in bars {
-            let evidence = bar.evidence.iter().flat_map(|e| e.eigenvalues.iter().copied().chain([e.gradient_norm]));
-            let values = [bar.birth].into_iter().chain(bar.death).chain(bar.death_error).chain(evidence);
+        for (bar, evidence) in bars.iter().zip(or_none(&evidence)) {
+            let evidence = evidence.iter().flat_map(|e| e.eigenvalues.iter().copied().chain([e.gradient_norm]));
+            let error = bar.top().map(|top| top.error);
+            let values = [bar.birth].into_iter().chain(bar.death()).chain(error).chain(evidence);
             all_finite(values, || format!("the bar of cell {}", bar.birth_cell))?;
         }
         for cell in cells {
@@ -121,6 +132,7 @@ impl<'a> BarcodeFile<'a> {
             superlevel: findings.superlevel,
             coefficients: "Z/2".to_owned(),
             bars: Cow::Borrowed(bars),
+            evidence,
             cells: Cow::Borrowed(cells),
             to_score: Some(score.clone()),
             provenance: Source {
@@ -141,8 +153,9 @@ impl<'a> BarcodeFile<'a> {
         write!(out, "{{\n  \"format\": {}, \"version\": {},\n", line(&self.format)?, self.version)?;
         let (space, superlevel, coefficients) = (line(&self.space)?, self.superlevel, line(&self.coefficients)?);
         writeln!(out, "  \"space\": {space}, \"superlevel\": {superlevel}, \"coefficients\": {coefficients},")?;
-        lines(out, "bars", &self.bars)?;
-        lines(out, "cells", &self.cells)?;
+        let bars = self.bars.iter().zip(or_none(&self.evidence));
+        lines(out, "bars", bars.map(|(bar, evidence)| Line { bar, evidence }))?;
+        lines(out, "cells", self.cells.iter())?;
         if let Some(score) = &self.to_score {
             writeln!(out, "  \"to_score\": {},", line(score)?)?;
         }
@@ -156,6 +169,20 @@ impl<'a> BarcodeFile<'a> {
         let text = written.and_then(|()| String::from_utf8(text).map_err(|e| e.to_string()));
         text.map_err(|e| Error::Internal(format!("JSON: {e}")))
     }
+}
+
+/// A bar in the file.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    bar: &'a Bar,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<&'a Evidence>,
+}
+
+/// The evidence of one bar after the other, as many as there may be.
+fn or_none<'a>(evidence: &[Option<&'a Evidence>]) -> impl Iterator<Item = Option<&'a Evidence>> {
+    evidence.iter().copied().chain(std::iter::repeat(None))
 }
 
 /// `summary.json`: counts and costs of a run.
@@ -263,18 +290,20 @@ fn line(value: &impl Serialize) -> serde_json::Result<String> {
 }
 
 /// A list under its name, a line for each value.
-fn lines<T: Serialize>(out: &mut dyn Write, name: &str, values: &[T]) -> std::io::Result<()> {
+fn lines<T: Serialize>(out: &mut dyn Write, name: &str, values: impl Iterator<Item = T>) -> std::io::Result<()> {
     const BLOCK: usize = 1 << 16;
     let mut block = format!("  \"{name}\": [").into_bytes();
-    for (i, value) in values.iter().enumerate() {
-        block.extend_from_slice(if i > 0 { b",\n    " } else { b"\n    " });
-        serde_json::to_writer(&mut block, value)?;
+    let mut none = true;
+    for value in values {
+        block.extend_from_slice(if none { b"\n    " } else { b",\n    " });
+        none = false;
+        serde_json::to_writer(&mut block, &value)?;
         if block.len() > BLOCK {
             out.write_all(&block)?;
             block.clear();
         }
     }
-    block.extend_from_slice(if values.is_empty() { b"],\n" } else { b"\n  ],\n" });
+    block.extend_from_slice(if none { b"],\n" } else { b"\n  ],\n" });
     out.write_all(&block)
 }
 

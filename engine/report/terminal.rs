@@ -117,7 +117,7 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
         bars.sort_by(|a, b| a.birth.total_cmp(&b.birth).then(a.birth_cell.cmp(&b.birth_cell)));
     }
     let Some(label) = bars.iter().map(|bar| length(&bar.birth_cell.to_string())).max() else { return };
-    let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death]).flatten().collect();
+    let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death()]).flatten().collect();
     // What is so far below the greatest value is a zero with rounding errors.
     let least = 1e-12 * ends.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
     let births: Vec<f64> = bars.iter().map(|bar| if bar.birth.abs() < least { 0.0 } else { bar.birth }).collect();
@@ -140,14 +140,14 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     }
     lines.push(ink.paint(BOLD, &clip(&head, width)));
     for (bar, birth) in bars.iter().zip(&births) {
-        let doubt = bar.below_noise == Some(true) || bar.unconverged == Some(true);
+        let doubt = bar.is_doubtful();
         let id = bar.birth_cell;
         let pad = " ".repeat(born - length(birth));
         let (before, drawn, after) = place(bar, &across, places, findings.superlevel);
         let mut line = format!("{id:>label$}  {pad}{birth}  {before}{}{after}  ", ink.paint(BLUE, &drawn));
         match bar.length().map(f64::abs) {
             Some(length) => {
-                let mark = if bar.death_kind == Some(DeathKind::PathMaximum) { "◇" } else { "◆" };
+                let mark = if bar.death_kind() == Some(DeathKind::PathMaximum) { "◇" } else { "◆" };
                 let doubt = if doubt { "?" } else { "" };
                 line += &ink.paint(BLUE, &blocks(along.at(length)));
                 line += &format!("{} {}{doubt}", ink.paint(YELLOW, mark), short(length));
@@ -162,9 +162,9 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     }
     let any = |what: &dyn Fn(&Bar) -> bool| bars.iter().any(|bar| what(bar));
     let marks = [
-        ("◆ verified saddle", any(&|bar| bar.death_kind == Some(DeathKind::VerifiedSaddle))),
-        ("◇ path maximum", any(&|bar| bar.death_kind == Some(DeathKind::PathMaximum))),
-        ("? below noise or not converged", any(&|b| b.below_noise == Some(true) || b.unconverged == Some(true))),
+        ("◆ verified saddle", any(&|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle))),
+        ("◇ path maximum", any(&|bar| bar.death_kind() == Some(DeathKind::PathMaximum))),
+        ("? below noise or not converged", any(&|bar| bar.is_doubtful())),
     ];
     let marks: Vec<&str> = marks.iter().filter(|(_, used)| *used).map(|(mark, _)| *mark).collect();
     if !marks.is_empty() {
@@ -176,12 +176,12 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
 fn place(bar: &Bar, across: &Scale, places: usize, superlevel: bool) -> (String, String, String) {
     let cell = |x: f64| (across.at(x).round() as usize).min(places - 1);
     let birth = cell(bar.birth);
-    let (from, to) = match bar.death {
+    let (from, to) = match bar.death() {
         Some(death) => (birth.min(cell(death)), birth.max(cell(death))),
         None if superlevel => (0, birth),
         None => (birth, places - 1),
     };
-    let drawn = (from..=to).map(|i| match (i == birth, bar.death.is_none() && (i == from || i == to)) {
+    let drawn = (from..=to).map(|i| match (i == birth, bar.death().is_none() && (i == from || i == to)) {
         (true, _) => '●',
         (false, true) => {
             if superlevel {

@@ -77,13 +77,13 @@ pub fn way_stations(count: u64) -> String {
 /// Short facts beside the headline.
 pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     let bars: Vec<&Bar> = findings.barcode.counted(0).collect();
-    let finite = bars.iter().filter(|bar| bar.death.is_some()).count();
+    let finite = bars.iter().filter(|bar| bar.death().is_some()).count();
     let mut facts = Vec::new();
     if finite > 0 {
         let what = if findings.searched() { "mean escape height" } else { "mean length" };
         facts.push(format!("TO-score ({what}) {}", short(findings.score.mean)));
-        let verified = bars.iter().filter(|bar| bar.death_kind == Some(DeathKind::VerifiedSaddle)).count();
-        if bars.iter().all(|bar| bar.death_kind != Some(DeathKind::Cell)) {
+        let verified = bars.iter().filter(|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle)).count();
+        if bars.iter().all(|bar| bar.death_kind() != Some(DeathKind::Cell)) {
             facts.push(format!("{verified} of {finite} deaths at verified saddles"));
         }
     }

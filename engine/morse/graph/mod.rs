@@ -39,7 +39,7 @@ const MOST: usize = NOWHERE as usize;
 /// let graph = Graph::new(values.into(), edges, None, false)?;
 /// let forest = graph.forest(&Pool::new(0));
 /// let barcode = canonical(&forest, Wanted { degree_1: true, ..Wanted::default() }).barcode(&graph);
-/// let bars: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death)).collect();
+/// let bars: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death())).collect();
 /// assert_eq!(bars, [(0, 0.0, None), (0, 1.0, Some(5.0)), (1, 9.0, None)]);
 /// assert_eq!(forest.path(2, 0).map(|path| (path.vertices, path.top)), Some((vec![2, 3, 4, 0], 3)));
 /// assert_eq!(forest.labels(0.0), [0, 0, 2, 2, 0]);
