@@ -10,7 +10,7 @@ use super::serve;
 use super::show::{Results, print_table};
 use super::theta::{self, Statistics};
 use mountainpass::config::Config;
-use mountainpass::explore::{Method, explore};
+use mountainpass::explore::{Found, Method, explore};
 use mountainpass::loss::{Dtype, Loss};
 use mountainpass::machine::child::is_ignored;
 use mountainpass::machine::pool::Pool;
@@ -179,9 +179,9 @@ fn search(
     teller.finish();
     let explored = explored?;
     let mut record = store.record()?;
-    if let Some(sampled) = explored.sampled {
+    if let Found::Sampled(sampled) = explored.found {
         // It is kept: to make it again would take all values.
-        record.notes.clone_from(&sampled.notes);
+        record.notes = report::notes(&sampled);
         record.barcode = Some(sampled.barcode(pool)?);
     }
     record.noise = Some(explored.noise);

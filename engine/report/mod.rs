@@ -11,6 +11,7 @@ mod html;
 mod json;
 pub mod number;
 mod paths;
+mod samples;
 mod scale;
 mod svg;
 pub mod terminal;
@@ -18,6 +19,7 @@ mod tree;
 mod words;
 
 pub use json::{BarcodeFile, Source};
+pub use samples::notes;
 pub use words::OWN_STATISTICS;
 
 use crate::error::{Error, Result};

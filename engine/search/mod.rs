@@ -15,6 +15,7 @@ mod rigid;
 #[cfg_attr(not(feature = "dense"), allow(unused))]
 pub mod saddle;
 pub mod spectrum;
+pub mod start;
 pub mod tangents;
 pub mod training;
 

@@ -1,5 +1,7 @@
 //! Claims about whole explorations, watched from commit to commit over random landscapes with bent valleys.
 
+mod trained;
+
 use crate::explore::{Ended, Explored, MergeTree, Plan, explore};
 use crate::loss::closed_form::{ClosedForm, mueller_brown, three_hump_camel};
 use crate::loss::oracle::Oracle;
