@@ -8,9 +8,8 @@ use mountainpass::morse::basin::Components;
 use mountainpass::morse::cloud::Cloud;
 use mountainpass::morse::complex::Complex;
 use mountainpass::morse::graph::Graph;
-use mountainpass::morse::grid::{Construction, Grid};
+use mountainpass::morse::grid::{Construction, Grid, Sampling};
 use mountainpass::npy::{Array, Values};
-use mountainpass::persistence::pairs::barcode_with_cycles;
 use mountainpass::persistence::{Barcode, of_graph, of_grid};
 use mountainpass::report::BarcodeFile;
 use serde_json::{Value, json, to_value};
@@ -61,9 +60,10 @@ impl Told {
         construction: Construction,
         superlevel: bool,
     ) -> Barcode {
-        let (grid, pool) = (Grid::new(array, periodic, construction, superlevel).unwrap(), Pool::new(1));
+        let sampling = Sampling { periodic, construction, superlevel, max_degree: None };
+        let (grid, pool) = (Grid::new(array, sampling).unwrap(), Pool::new(1));
         let found = of_grid::canonical(&grid, of_grid::Wanted { cycles: true, ..Default::default() }, &pool);
-        let barcode = barcode_with_cycles(&found.pairs, &found.cycles, |sample| grid.value(sample));
+        let barcode = found.barcode(&grid);
         assert!(barcode.bars.iter().any(|bar| bar.degree > 0 || grid.shape.axes() == 1), "{name} tests something");
         self.same_barcode(name, &barcode, superlevel);
         let labels = Components::of(&grid, &pool).labels();

@@ -9,11 +9,10 @@ use super::{Explorer, Method, minima};
 use crate::error::{Error, Result};
 use crate::loss::{Loss, SymmetryKind};
 use crate::machine::pool::Pool;
-use crate::morse::grid::{Construction, Grid, MOST_AXES, MOST_AXES_OF_COMPONENTS};
+use crate::morse::grid::{Grid, MOST_AXES, MOST_AXES_OF_COMPONENTS, Sampling};
 use crate::npy::Array;
-use crate::persistence::Barcode;
 use crate::persistence::of_grid::{Wanted, canonical};
-use crate::persistence::pairs::{Pair, barcode};
+use crate::persistence::{Barcode, Pair};
 
 /// Samples an axis unless said, by the number of axes; odd, so that the middle of the box is one of them.
 const SAMPLES: [usize; MOST_AXES] = [1001, 201, 51, 21];
@@ -185,15 +184,13 @@ impl Axes {
     pub fn barcode(&self, values: Vec<f64>, pool: &Pool) -> Result<Barcode> {
         let closed: Vec<usize> = (0..self.sizes.len()).filter(|&axis| self.periodic[axis]).collect();
         let array = Array { shape: self.sizes.clone(), values: values.into() };
-        let grid = match self.max_degree {
-            0 => Grid::of_components(array, &closed, false)?,
-            _ => Grid::new(array, &closed, Construction::Vertex, false)?,
-        };
-        let mut found = canonical(&grid, Wanted { max_degree: self.max_degree, ..Wanted::default() }, pool);
+        let sampling = Sampling { periodic: &closed, max_degree: Some(self.max_degree), ..Sampling::default() };
+        let grid = Grid::new(array, sampling)?;
+        let mut found = canonical(&grid, Wanted::default(), pool);
         // What swallows a bar is longer: it stays where that one stays.
         let length = |pair: &Pair| pair.death.map_or(f64::INFINITY, |death| grid.value(death) - grid.value(pair.birth));
         found.pairs.retain(|pair| length(pair) >= self.simplify);
-        let mut barcode = barcode(&found.pairs, |sample| grid.value(sample));
+        let mut barcode = found.barcode(&grid);
         barcode.cells.iter_mut().for_each(|cell| cell.position = self.place(cell.id as usize));
         Ok(barcode)
     }

@@ -48,13 +48,13 @@ pub struct VPath {
 ///
 /// ```
 /// use mountainpass::morse::complex::Complex;
-/// use mountainpass::morse::grid::{Construction, Grid};
+/// use mountainpass::morse::grid::{Grid, Sampling};
 /// use mountainpass::npy::Array;
 /// use mountainpass::machine::pool::Pool;
 ///
 /// // Two wells on a line, at samples 1 and 3; the edge from 2 to 3 joins them.
 /// let array = Array { shape: vec![5], values: vec![3.0, 0.0, 2.0, 1.0, 3.0].into() };
-/// let grid = Grid::new(array, &[], Construction::Vertex, false)?;
+/// let grid = Grid::new(array, Sampling::default())?;
 /// let complex = Complex::of(&grid, true, &Pool::new(1))?;
 /// let cells: Vec<_> = complex.cells.iter().map(|cell| (cell.degree, cell.sample, cell.value)).collect();
 /// assert_eq!(cells, [(0, 1, 0.0), (0, 3, 1.0), (1, 2, 2.0)]);
@@ -205,13 +205,14 @@ fn lines<K: Key>(gradient: &Gradient<'_, K>, pass: Cell, number: &HashMap<Cell, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::morse::grid::Construction;
+    use crate::morse::grid::{Construction, Sampling};
     use crate::npy::Array;
     use proptest::prelude::*;
 
     fn grid(sizes: Vec<usize>, periodic: &[usize], construction: Construction, value: impl Fn(usize) -> f64) -> Grid {
         let values: Vec<f64> = (0..sizes.iter().product()).map(value).collect();
-        Grid::new(Array { shape: sizes, values: values.into() }, periodic, construction, false).unwrap()
+        let sampling = Sampling { periodic, construction, ..Sampling::default() };
+        Grid::new(Array { shape: sizes, values: values.into() }, sampling).unwrap()
     }
 
     proptest! {

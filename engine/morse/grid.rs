@@ -34,6 +34,30 @@ impl Construction {
     }
 }
 
+/// How an array is read as a function.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sampling<'a> {
+    /// The axes that close up.
+    pub periodic: &'a [usize],
+    /// What the samples are.
+    pub construction: Construction,
+    /// Whether superlevel sets are asked for.
+    pub superlevel: bool,
+    /// The highest degree that will be asked for; all unless given. Degree 0 of vertices needs no stars, and so can be had
+    /// of [`MOST_AXES_OF_COMPONENTS`] axes.
+    pub max_degree: Option<usize>,
+}
+
+impl Sampling<'_> {
+    /// How many axes an array may have.
+    fn most_axes(&self) -> usize {
+        match (self.max_degree, self.construction) {
+            (Some(0), Construction::Vertex) => MOST_AXES_OF_COMPONENTS,
+            _ => MOST_AXES,
+        }
+    }
+}
+
 /// Which samples touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -117,10 +141,9 @@ pub enum Keys {
 ///
 /// ```
 /// use mountainpass::morse::basin::Components;
-/// use mountainpass::morse::grid::{Construction, Grid};
+/// use mountainpass::morse::grid::{Grid, Sampling};
 /// use mountainpass::npy::Array;
 /// use mountainpass::persistence::of_grid::{Wanted, canonical};
-/// use mountainpass::persistence::pairs::barcode;
 /// use mountainpass::machine::pool::Pool;
 ///
 /// // A ring of height 2 with a gap of 1 in it, round a pit of depth 0, in a plain of height 0.5.
@@ -132,9 +155,8 @@ pub enum Keys {
 ///     [0.5, 0.5, 0.5, 0.5, 0.5],
 /// ];
 /// let array = Array { shape: vec![5, 5], values: values.concat().into() };
-/// let (grid, pool) = (Grid::new(array, &[], Construction::Vertex, false)?, Pool::new(0));
-/// let found = canonical(&grid, Wanted::default(), &pool);
-/// let barcode = barcode(&found.pairs, |sample| grid.value(sample));
+/// let (grid, pool) = (Grid::new(array, Sampling::default())?, Pool::new(0));
+/// let barcode = canonical(&grid, Wanted::default(), &pool).barcode(&grid);
 /// let bars: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death)).collect();
 /// assert_eq!(bars, [(0, 0.0, None), (0, 0.5, Some(1.0)), (1, 0.5, Some(2.0))]);
 /// // The middle and its gap drain into the pit, sample 12.
@@ -148,6 +170,8 @@ pub struct Grid {
     pub shape: Shape,
     /// What the samples are.
     pub construction: Construction,
+    /// The highest degree that can be had of it.
+    pub max_degree: usize,
     keys: Keys,
     /// The key of samples that are in no sublevel set: +inf, or -inf where superlevel sets are asked for.
     absent: Option<u64>,
@@ -158,29 +182,12 @@ pub struct Grid {
 
 impl Grid {
     /// Reads an array. NaN is refused, and so is -inf (+inf with `superlevel`): no sublevel set could begin there.
-    pub fn new(array: Array, periodic: &[usize], construction: Construction, superlevel: bool) -> Result<Grid> {
-        match array.shape.len() {
-            n if n > MOST_AXES => Err(axes_refused(n)),
-            _ => Grid::read(array, periodic, construction, superlevel),
+    pub fn new(array: Array, sampling: Sampling<'_>) -> Result<Grid> {
+        if array.shape.len() > sampling.most_axes() {
+            return Err(axes_refused(array.shape.len()));
         }
-    }
-
-    /// The bytes that the barcode of an array takes at the least, beside the array itself: keys of four bytes where its
-    /// numbers have fewer, a label for every sample, and for more than components of several axes its star.
-    pub fn work(array: &Array, only_components: bool) -> u64 {
-        let narrow = matches!(array.values, Values::I8(_) | Values::U8(_) | Values::I16(_) | Values::U16(_));
-        let keys = if narrow { 4 } else { 0 };
-        let star = if only_components || array.shape.len() < 2 { 0 } else { 4 };
-        (array.values.len() as u64).saturating_mul(keys + 4 + star)
-    }
-
-    /// The same of up to [`MOST_AXES_OF_COMPONENTS`] axes, for who asks for degree 0 alone; samples are vertices.
-    pub fn of_components(array: Array, periodic: &[usize], superlevel: bool) -> Result<Grid> {
-        Grid::read(array, periodic, Construction::Vertex, superlevel)
-    }
-
-    fn read(array: Array, periodic: &[usize], construction: Construction, superlevel: bool) -> Result<Grid> {
-        let shape = Shape::new(&array.shape, periodic)?;
+        let Sampling { periodic, construction, superlevel, max_degree } = sampling;
+        let (shape, max_degree) = (Shape::new(&array.shape, periodic)?, max_degree.unwrap_or(usize::MAX));
         macro_rules! of {
             ($width:ident, $values:expr, $type:ident, $infinity:expr) => {{
                 let flip = |key: <$type as Ordinal>::Key| if superlevel { key.reversed() } else { key };
@@ -211,7 +218,16 @@ impl Grid {
             Values::U64(v) => of!(Wide, v, u64, None),
         };
         // The reversed key of -inf is the key of +inf: the codes of a float and its negative are complements.
-        Ok(Grid { shape, construction, keys, absent, value, superlevel })
+        Ok(Grid { shape, construction, max_degree, keys, absent, value, superlevel })
+    }
+
+    /// The bytes that the barcode of an array takes at the least, beside the array itself: keys of four bytes where its
+    /// numbers have fewer, a label for every sample, and for more than components of several axes its star.
+    pub fn work(array: &Array, max_degree: Option<usize>) -> u64 {
+        let narrow = matches!(array.values, Values::I8(_) | Values::U8(_) | Values::I16(_) | Values::U16(_));
+        let keys = if narrow { 4 } else { 0 };
+        let star = if max_degree == Some(0) || array.shape.len() < 2 { 0 } else { 4 };
+        (array.values.len() as u64).saturating_mul(keys + 4 + star)
     }
 
     /// The keys.
@@ -287,4 +303,26 @@ macro_rules! with_field {
             }
         }
     }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_axes_are_taken_for_the_components_of_vertices_alone() {
+        let array = |axes| Array { shape: vec![1; axes], values: vec![0_u8].into() };
+        let grid = |axes, construction, max_degree| {
+            Grid::new(array(axes), Sampling { construction, max_degree, ..Sampling::default() })
+        };
+        let text = "an array of 5 axes: 1 to 4 are supported, in degree 0 up to 16";
+        for (construction, degree) in
+            [(Construction::Vertex, None), (Construction::Vertex, Some(1)), (Construction::TopCell, Some(0))]
+        {
+            assert!(grid(4, construction, degree).is_ok());
+            assert_eq!(grid(5, construction, degree).unwrap_err().to_string(), text);
+        }
+        assert_eq!(grid(16, Construction::Vertex, Some(0)).unwrap().max_degree, 0);
+        assert!(grid(17, Construction::Vertex, Some(0)).is_err());
+    }
 }
