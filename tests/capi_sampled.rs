@@ -6,7 +6,7 @@ mod built;
 use mountainpass::machine::pool::Pool;
 use mountainpass::morse::basin::Components;
 use mountainpass::morse::cloud::Cloud;
-use mountainpass::morse::complex::Complex;
+use mountainpass::morse::complex::MorseComplex;
 use mountainpass::morse::graph::Graph;
 use mountainpass::morse::grid::{Construction, Grid, Sampling};
 use mountainpass::npy::{Array, Values};
@@ -68,7 +68,7 @@ impl Told {
         self.same_barcode(name, &barcode, superlevel);
         let labels = Components::of(&grid, &pool).labels();
         assert_eq!(self.value(&format!("{name} labels")), to_value(labels).unwrap(), "{name}");
-        let complex = Complex::of(&grid, true, &pool).unwrap().cells;
+        let complex = MorseComplex::of(&grid, true, &pool).unwrap().cells;
         assert!(complex.iter().any(|cell| !cell.paths.is_empty()), "{name} tests something");
         let known = to_value(complex).unwrap();
         // Numbers are compared as numbers: C prints 1 where JSON has 1.0.

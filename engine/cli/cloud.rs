@@ -49,7 +49,7 @@ impl Command {
         let mut notes = vec![
             "Between the points nothing is known: edges may jump a barrier, and sparse points miss a pass.".to_owned(),
         ];
-        let isolated = if self.radius.is_some() { graph.census().isolated } else { 0 };
+        let isolated = if self.radius.is_some() { graph.oddities().isolated } else { 0 };
         if isolated > 0 {
             let points = counted(isolated as u64, "point has", "points have");
             notes.push(format!("{points} no neighbour within the radius."));

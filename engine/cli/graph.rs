@@ -109,22 +109,22 @@ impl Command {
 
 /// What was handled and might not be expected.
 fn surprises(graph: &Graph) -> Vec<String> {
-    let census = graph.census();
+    let odd = graph.oddities();
     let infinity = if graph.superlevel() { "-inf" } else { "+inf" };
     let notes = [
-        (census.loops, "edge from a vertex to itself has", "edges from a vertex to itself have", " no effect"),
+        (odd.loops, "edge from a vertex to itself has", "edges from a vertex to itself have", " no effect"),
         (
-            census.repeats,
+            odd.repeats,
             "edge repeats another",
             "edges repeat others",
             " in one of the two directions: the lowest counts",
         ),
-        (census.isolated, "vertex has", "vertices have", " no edge to another one"),
+        (odd.isolated, "vertex has", "vertices have", " no edge to another one"),
     ];
     let note = |&(count, one, many, rest): &(usize, &str, &str, &str)| {
         (count > 0).then(|| format!("{}{rest}.", counted(count as u64, one, many)))
     };
-    notes.iter().filter_map(note).chain(absent(census.absent, infinity)).collect()
+    notes.iter().filter_map(note).chain(absent(odd.absent, infinity)).collect()
 }
 
 fn absent(count: usize, infinity: &str) -> Option<String> {

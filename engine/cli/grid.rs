@@ -5,7 +5,7 @@ use super::open::Threads;
 use super::sampled::{Outputs, Sampled};
 use mountainpass::machine::durable;
 use mountainpass::machine::memory;
-use mountainpass::morse::complex::Complex;
+use mountainpass::morse::complex::MorseComplex;
 use mountainpass::morse::grid::{Construction, Grid, Sampling};
 use mountainpass::npy::{self, Array};
 use mountainpass::persistence::of_grid::{Wanted, canonical};
@@ -85,7 +85,7 @@ impl Command {
             durable::write(file, &npy::bytes(&labels)).map_err(Error::into_usage)?;
         }
         if let Some(file) = &self.complex {
-            let complex = Complex::of(&grid, true, &pool)?;
+            let complex = MorseComplex::of(&grid, true, &pool)?;
             let text = serde_json::to_vec(&complex).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
             durable::write(file, &text).map_err(Error::into_usage)?;
         }

@@ -1,13 +1,14 @@
-//! A function sampled on a grid, ready to be ordered: shape, connectivity, and one integer key for each sample.
+//! A function sampled on a grid, ready to be ordered: shape, connectivity, and the key of each sample.
 //!
 //! Two cubical complexes are built on a grid (Bleile et al., "The persistent homology of dual digital image
 //! constructions", 2022). In the vertex construction V a sample is a vertex, and a cell has the greatest value of its
 //! vertices; in the top-cell construction T a sample is a cube of full dimension, and a cell has the least value of the
 //! cubes round it. Sublevel sets of a cell are closed in both.
 
+use super::levels::{Keys, Levels};
 use crate::error::{Error, Result};
 use crate::npy::{Array, Values};
-use crate::order::{Key, Ordinal};
+use crate::order::Key;
 
 /// More axes than this are refused: stars are bit masks of 3^n cells.
 pub const MOST_AXES: usize = 4;
@@ -128,15 +129,6 @@ impl Shape {
     }
 }
 
-/// The keys of a grid, in the width that its element type needs.
-#[derive(Clone, Debug)]
-pub enum Keys {
-    /// Of 32 bits.
-    Narrow(Vec<u32>),
-    /// Of 64 bits.
-    Wide(Vec<u64>),
-}
-
 /// A sampled function.
 ///
 /// ```
@@ -172,12 +164,7 @@ pub struct Grid {
     pub construction: Construction,
     /// The highest degree that can be had of it.
     pub max_degree: usize,
-    keys: Keys,
-    /// The key of samples that are in no sublevel set: +inf, or -inf where superlevel sets are asked for.
-    absent: Option<u64>,
-    /// The value of a key.
-    value: fn(u64) -> f64,
-    superlevel: bool,
+    levels: Levels,
 }
 
 impl Grid {
@@ -188,37 +175,11 @@ impl Grid {
         }
         let Sampling { periodic, construction, superlevel, max_degree } = sampling;
         let (shape, max_degree) = (Shape::new(&array.shape, periodic)?, max_degree.unwrap_or(usize::MAX));
-        macro_rules! of {
-            ($width:ident, $values:expr, $type:ident, $infinity:expr) => {{
-                let flip = |key: <$type as Ordinal>::Key| if superlevel { key.reversed() } else { key };
-                let keys = Keys::$width($values.into_iter().map(|x: $type| flip(x.key())).collect());
-                let infinity: Option<$type> = $infinity;
-                (keys, infinity.map(|x| x.key().wide()), |key| $type::from_key(key as _) as f64)
-            }};
-        }
-        macro_rules! float {
-            ($width:ident, $values:expr, $type:ident) => {{
-                let begins = if superlevel { $type::INFINITY } else { $type::NEG_INFINITY };
-                match $values.iter().position(|x| x.is_nan() || *x == begins) {
-                    Some(i) => return Err(refused(i, $values[i].into(), &shape)),
-                    None => of!($width, $values, $type, Some($type::INFINITY)),
-                }
-            }};
-        }
-        let (keys, absent, value): (Keys, Option<u64>, fn(u64) -> f64) = match array.values {
-            Values::F32(v) => float!(Narrow, v, f32),
-            Values::F64(v) => float!(Wide, v, f64),
-            Values::I8(v) => of!(Narrow, v, i8, None),
-            Values::I16(v) => of!(Narrow, v, i16, None),
-            Values::I32(v) => of!(Narrow, v, i32, None),
-            Values::I64(v) => of!(Wide, v, i64, None),
-            Values::U8(v) => of!(Narrow, v, u8, None),
-            Values::U16(v) => of!(Narrow, v, u16, None),
-            Values::U32(v) => of!(Narrow, v, u32, None),
-            Values::U64(v) => of!(Wide, v, u64, None),
-        };
-        // The reversed key of -inf is the key of +inf: the codes of a float and its negative are complements.
-        Ok(Grid { shape, construction, max_degree, keys, absent, value, superlevel })
+        let levels = Levels::new(array.values, superlevel).map_err(|stray| {
+            let place = shape.strides.iter().zip(&shape.sizes).map(|(stride, size)| stray.at / stride % size);
+            stray.refused(&format!("the sample at {:?}", place.collect::<Vec<usize>>()))
+        })?;
+        Ok(Grid { shape, construction, max_degree, levels })
     }
 
     /// The bytes that the barcode of an array takes at the least, beside the array itself: keys of four bytes where its
@@ -232,28 +193,22 @@ impl Grid {
 
     /// The keys.
     pub fn keys(&self) -> &Keys {
-        &self.keys
+        self.levels.keys()
     }
 
     /// The value of a sample.
     pub fn value(&self, sample: u64) -> f64 {
-        let key = match &self.keys {
-            Keys::Narrow(keys) if self.superlevel => keys[sample as usize].reversed().wide(),
-            Keys::Narrow(keys) => keys[sample as usize].wide(),
-            Keys::Wide(keys) if self.superlevel => keys[sample as usize].reversed(),
-            Keys::Wide(keys) => keys[sample as usize],
-        };
-        (self.value)(key)
+        self.levels.value(sample as usize)
     }
 
     /// Whether superlevel sets were asked for.
     pub fn superlevel(&self) -> bool {
-        self.superlevel
+        self.levels.superlevel()
     }
 
     /// The key of samples in no sublevel set.
     pub fn absent(&self) -> Option<u64> {
-        self.absent
+        self.levels.absent()
     }
 }
 
@@ -261,11 +216,6 @@ fn axes_refused(n: usize) -> Error {
     Error::Argument(format!(
         "an array of {n} axes: 1 to {MOST_AXES} are supported, in degree 0 up to {MOST_AXES_OF_COMPONENTS}"
     ))
-}
-
-fn refused(at: usize, value: f64, shape: &Shape) -> Error {
-    let place: Vec<usize> = shape.strides.iter().zip(&shape.sizes).map(|(stride, size)| at / stride % size).collect();
-    Error::Argument(format!("the sample at {place:?} is {value}: it has no place among the values of a function"))
 }
 
 /// The keys of a grid in one width, as the algorithms take them.
@@ -287,23 +237,22 @@ impl<K: Key> Field<'_, K> {
 }
 
 /// Calls `$body` with `$field` bound to the grid's keys in their own width.
-#[macro_export]
-#[doc(hidden)]
 macro_rules! with_field {
     ($grid:expr, $field:ident => $body:expr) => {{
         let (shape, absent) = (&$grid.shape, $grid.absent());
         match $grid.keys() {
-            $crate::morse::grid::Keys::Narrow(keys) => {
+            $crate::morse::levels::Keys::Narrow(keys) => {
                 let $field = $crate::morse::grid::Field { shape, keys, absent };
                 $body
             }
-            $crate::morse::grid::Keys::Wide(keys) => {
+            $crate::morse::levels::Keys::Wide(keys) => {
                 let $field = $crate::morse::grid::Field { shape, keys, absent };
                 $body
             }
         }
     }};
 }
+pub(crate) use with_field;
 
 #[cfg(test)]
 mod tests {

@@ -10,9 +10,8 @@ use super::reduce::{Reduced, reduce};
 use crate::machine::pool::Pool;
 use crate::morse::basin::{Components, Sweep, components, path};
 use crate::morse::gradient::{Cell, Gradient};
-use crate::morse::grid::{Construction, Field, Grid, MOST_AXES, Reach};
+use crate::morse::grid::{Construction, Field, Grid, MOST_AXES, Reach, with_field};
 use crate::order::Key;
-use crate::with_field;
 use std::collections::{HashMap, HashSet};
 
 /// What to compute of a grid.

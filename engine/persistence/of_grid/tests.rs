@@ -11,8 +11,8 @@ fn textbook(grid: &Grid) -> Vec<Pair> {
     let shape = &grid.shape;
     let n = shape.axes();
     let order = |sample: usize| match grid.keys() {
-        crate::morse::grid::Keys::Narrow(keys) => (keys[sample].wide(), sample),
-        crate::morse::grid::Keys::Wide(keys) => (keys[sample], sample),
+        crate::morse::levels::Keys::Narrow(keys) => (keys[sample].wide(), sample),
+        crate::morse::levels::Keys::Wide(keys) => (keys[sample], sample),
     };
     // Cells by doubled coordinates. In V samples are even and cells span odd ones; in T samples are odd.
     let top = grid.construction == Construction::TopCell;
@@ -174,8 +174,8 @@ proptest! {
 fn swept(grid: &Grid) -> Vec<(u64, u64, u64)> {
     let shape = &grid.shape;
     let key = |sample: usize| match grid.keys() {
-        crate::morse::grid::Keys::Narrow(keys) => keys[sample].wide(),
-        crate::morse::grid::Keys::Wide(keys) => keys[sample],
+        crate::morse::levels::Keys::Narrow(keys) => keys[sample].wide(),
+        crate::morse::levels::Keys::Wide(keys) => keys[sample],
     };
     let mut samples: Vec<usize> = (0..shape.count()).filter(|&sample| grid.absent() != Some(key(sample))).collect();
     samples.sort_by_key(|&sample| (key(sample), sample));
