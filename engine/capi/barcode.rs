@@ -2,12 +2,11 @@
 
 use super::abi::{self, bar, death, keep};
 use super::argument::{handle, options, out_pointer, record, unknown_flags};
-use super::barrier::{give, take};
+use super::barrier::take;
 use super::chain::Chains;
 use super::hooks::c_text;
-use super::landscape::Landscape;
 use crate::error::{Error, Result};
-use crate::persistence::{self, Bar, DeathKind, Diagram, Metric, Score, distance, tree};
+use crate::persistence::{self, Bar, DeathKind, Diagram, Metric, Score, distance};
 use crate::report::{BarcodeFile, Findings};
 use crate::search;
 use crate::store::Provenance;
@@ -19,7 +18,7 @@ pub struct Barcode {
     barcode: persistence::Barcode,
     superlevel: bool,
     provenance: Provenance,
-    bars: Vec<abi::Bar>,
+    pub(super) bars: Vec<abi::Bar>,
     cycles: Chains,
     /// One for each degree that has bars.
     scores: Vec<abi::Score>,
@@ -27,20 +26,6 @@ pub struct Barcode {
     _sure: Vec<abi::Score>,
     /// The text, or why a value in it has no word in JSON; written when it is first asked for.
     json: OnceLock<std::result::Result<CString, String>>,
-}
-
-export! {
-    /// Computes the barcode of a landscape.
-    fn mpass_barcode_compute(landscape: *const Landscape, out: *mut *mut Barcode) {
-        let out = out_pointer(out, "out")?;
-        // SAFETY: the caller's handle.
-        let landscape = unsafe { handle(landscape, "landscape") }?;
-        let bars = tree(&landscape.found).barcode(landscape.noise);
-        let barcode = Barcode::new(bars, false, landscape.provenance.clone());
-        // SAFETY: checked above.
-        unsafe { give(out, barcode) };
-        Ok(())
-    }
 }
 
 export! {
@@ -136,7 +121,7 @@ impl Barcode {
         Barcode::new(bars, superlevel, provenance)
     }
 
-    fn new(barcode: persistence::Barcode, superlevel: bool, provenance: Provenance) -> Barcode {
+    pub(super) fn new(barcode: persistence::Barcode, superlevel: bool, provenance: Provenance) -> Barcode {
         let mut degrees: Vec<u32> = barcode.bars.iter().map(|bar| bar.degree).collect();
         degrees.dedup(); // Bars are sorted by degree.
         let all: Vec<(Score, u64)> = degrees
@@ -239,61 +224,5 @@ pub(super) fn death_code(kind: DeathKind) -> u32 {
         DeathKind::Cell => death::CELL,
         DeathKind::PathMaximum => death::PATH_MAXIMUM,
         DeathKind::VerifiedSaddle => death::VERIFIED_SADDLE,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::capi::landscape::found;
-    use crate::search::{self, Descent, Evidence, Minimum, Origin, Pass, PassKind, Path, PathState, Profile};
-
-    fn minimum(cell: u64, loss: f64, descent: Descent, origin: Origin) -> Minimum {
-        let theta = vec![cell as f64];
-        let (evidence, metrics) = (Evidence::default(), Vec::new());
-        Minimum { cell, origin, descent, theta, loss, evidence, same_as: None, metrics, evaluations: 0 }
-    }
-
-    fn path(id: u64, ends: (u64, u64), cell: u64, height: f64) -> Path {
-        let kind = PassKind::PathMaximum;
-        let pass = Pass { cell, kind, height, error: 0.25, arc: 0.5, theta: vec![0.5], evidence: None, reason: None };
-        let (state, profile) = (PathState::Converged, Profile::default());
-        Path { id, ends, state, knots: vec![ends.0 as f64, ends.1 as f64], profile, pass, visits: 1 }
-    }
-
-    #[test]
-    fn doubt_and_way_stations_are_flagged_and_scored_apart() {
-        let start = |seed| Origin::Start { seed };
-        let minima = vec![
-            minimum(0, 0.0, Descent::Converged, start(1)),
-            minimum(1, 1.0, Descent::Converged, start(2)),
-            minimum(2, 2.0, Descent::Unconverged, start(3)),
-            minimum(3, 3.0, Descent::Converged, Origin::Transit { path: 0 }),
-        ];
-        let paths = vec![path(0, (0, 1), 4, 5.0), path(1, (0, 2), 5, 3.0), path(2, (3, 0), 6, 9.0)];
-        let landscape = found(search::Landscape { minima, paths, ..Default::default() }, 1);
-        let bars = tree(&landscape.found).barcode(landscape.noise);
-        let barcode = Barcode::new(bars, false, landscape.provenance.clone());
-        let told: Vec<(f64, f64, u32, u32)> =
-            barcode.bars.iter().map(|b| (b.birth, b.death, b.flags, b.death_kind)).collect();
-        let top = death::PATH_MAXIMUM;
-        let known = [
-            (0.0, f64::INFINITY, 0, death::NEVER),
-            (1.0, 5.0, 0, top),
-            (2.0, 3.0, bar::UNCONVERGED, top),
-            (3.0, 9.0, bar::TRANSIT, top),
-        ];
-        assert_eq!(told, known);
-        assert_eq!((barcode.bars[1].elder_cell, barcode.bars[1].path, barcode.bars[1].death_error), (0, 0, 0.25));
-
-        // SAFETY: a live barcode.
-        let all = unsafe { mpass_barcode_score(&raw const barcode, 0) };
-        // SAFETY: one of its records.
-        let all = unsafe { *all };
-        // SAFETY: as above.
-        let sure = unsafe { *all.without_doubtful };
-        assert_eq!((all.bars, all.essential, all.doubtful, all.total), (2, 1, 1, 5.0));
-        assert_eq!((sure.bars, sure.essential, sure.doubtful, sure.total), (1, 1, 0, 4.0));
-        assert!(sure.without_doubtful.is_null());
     }
 }
