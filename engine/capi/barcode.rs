@@ -7,8 +7,7 @@ use super::chain::Chains;
 use super::hooks::c_text;
 use crate::error::{Error, Result};
 use crate::persistence::{self, Bar, DeathKind, Diagram, Metric, Score, distance};
-use crate::report::{BarcodeFile, Findings};
-use crate::search;
+use crate::report::BarcodeFile;
 use crate::store::Provenance;
 use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
@@ -151,19 +150,7 @@ impl Barcode {
 
     /// The text of a barcode.json.
     fn to_json(&self) -> std::result::Result<CString, String> {
-        let (score, landscape) = (Score::of(&self.barcode, 0), search::Landscape::default());
-        let file = BarcodeFile::of(&Findings {
-            title: &self.provenance.model,
-            landscape: &landscape, // The file tells nothing of it.
-            barcode: &self.barcode,
-            score: &score,
-            provenance: &self.provenance,
-            superlevel: self.superlevel,
-            complete: true,
-            seconds: &[],
-            versions: &[],
-            notes: &[],
-        });
+        let file = BarcodeFile::of(&self.barcode, self.superlevel, &self.provenance);
         file.and_then(|file| file.to_json()).map(|text| c_text(&text)).map_err(|error| error.to_string())
     }
 }

@@ -6,7 +6,7 @@ use super::{print, print_json};
 use clap::ValueEnum;
 use mountainpass::persistence::Diagram;
 use mountainpass::persistence::distance::{Distance, Metric, check, distance};
-use mountainpass::report::diagram::{self, Format};
+use mountainpass::report::diagram::{self, ExportFormat};
 use mountainpass::{Error, Result};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ pub fn go(arguments: &Arguments) -> Result<ExitCode> {
 
 /// Writes a barcode as a GUDHI .pers or a DIPHA diagram.
 pub fn export(barcode: &Path, to: &Path) -> Result<ExitCode> {
-    let format = Format::of(to).ok_or_else(|| {
+    let format = ExportFormat::of(to).ok_or_else(|| {
         Error::Argument(format!("--to {}: a barcode is written as .pers (GUDHI) or .dipha", to.display()))
     })?;
     apart([barcode], [to])?;
