@@ -16,7 +16,7 @@ use std::time::Instant;
 
 /// The options of `mpass grid`.
 #[derive(clap::Args)]
-pub struct Command {
+pub struct GridCommand {
     /// An array of 1 to 4 axes, with --max-degree 0 up to 16, a .npy file; +inf means "in no sublevel set"
     file: PathBuf,
     /// The highest degree to compute [default: all]
@@ -57,7 +57,7 @@ enum Samples {
     T,
 }
 
-impl Command {
+impl GridCommand {
     /// Computes and prints the barcode.
     pub fn go(self) -> Result<ExitCode> {
         let construction = match self.construction {

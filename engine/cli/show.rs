@@ -1,6 +1,6 @@
 //! `mpass show`: what a landscape database holds, as the table that a run ends with or as `barcode.json`.
 
-use super::{print, write};
+use super::output::{print, write};
 use mountainpass::persistence::{Barcode, tree};
 use mountainpass::report::{self, BarcodeFile, Findings, RunFindings};
 use mountainpass::run::Ended;
