@@ -6,11 +6,10 @@ mod built;
 use mountainpass::machine::pool::Pool;
 use mountainpass::morse::basin::Components;
 use mountainpass::morse::cloud::Cloud;
-use mountainpass::morse::complex::Complex;
+use mountainpass::morse::complex::MorseComplex;
 use mountainpass::morse::graph::Graph;
-use mountainpass::morse::grid::{Construction, Grid};
+use mountainpass::morse::grid::{Construction, Grid, Sampling};
 use mountainpass::npy::{Array, Values};
-use mountainpass::persistence::pairs::barcode_with_cycles;
 use mountainpass::persistence::{Barcode, of_graph, of_grid};
 use mountainpass::report::BarcodeFile;
 use serde_json::{Value, json, to_value};
@@ -61,14 +60,15 @@ impl Told {
         construction: Construction,
         superlevel: bool,
     ) -> Barcode {
-        let (grid, pool) = (Grid::new(array, periodic, construction, superlevel).unwrap(), Pool::new(1));
+        let sampling = Sampling { periodic, construction, superlevel, max_degree: None };
+        let (grid, pool) = (Grid::new(array, sampling).unwrap(), Pool::new(1));
         let found = of_grid::canonical(&grid, of_grid::Wanted { cycles: true, ..Default::default() }, &pool);
-        let barcode = barcode_with_cycles(&found.pairs, &found.cycles, |sample| grid.value(sample));
+        let barcode = found.barcode(&grid);
         assert!(barcode.bars.iter().any(|bar| bar.degree > 0 || grid.shape.axes() == 1), "{name} tests something");
         self.same_barcode(name, &barcode, superlevel);
         let labels = Components::of(&grid, &pool).labels();
         assert_eq!(self.value(&format!("{name} labels")), to_value(labels).unwrap(), "{name}");
-        let complex = Complex::of(&grid, true, &pool).unwrap().cells;
+        let complex = MorseComplex::of(&grid, true, &pool).unwrap().cells;
         assert!(complex.iter().any(|cell| !cell.paths.is_empty()), "{name} tests something");
         let known = to_value(complex).unwrap();
         // Numbers are compared as numbers: C prints 1 where JSON has 1.0.

@@ -20,13 +20,9 @@ pub struct Pair {
     pub elder: Option<u64>,
 }
 
-/// The barcode of pairs, by degree, birth and birth cell. `value` is the function's value at a vertex.
-pub fn barcode(pairs: &[Pair], value: impl Fn(u64) -> f64) -> Barcode {
-    barcode_with_cycles(pairs, &[], value)
-}
-
-/// The same with a cycle for each of the first pairs.
-pub fn barcode_with_cycles(pairs: &[Pair], cycles: &[Vec<Vec<u32>>], value: impl Fn(u64) -> f64) -> Barcode {
+/// The barcode of pairs, by degree, birth and birth cell, with a cycle for each of the first pairs. `value` is the
+/// function's value at a vertex.
+pub fn barcode(pairs: &[Pair], cycles: &[Vec<Vec<u32>>], value: impl Fn(u64) -> f64) -> Barcode {
     let bar = |pair: &Pair| Bar {
         degree: pair.degree,
         birth: value(pair.birth),
@@ -60,7 +56,7 @@ mod tests {
     fn bars_stand_by_degree_birth_and_death_and_cells_once() {
         let pair = |degree, birth, death, elder| Pair { degree, birth, death, elder };
         let pairs = [pair(1, 3, Some(4), None), pair(0, 2, Some(3), Some(0)), pair(0, 0, None, None)];
-        let barcode = barcode(&pairs, |id| id as f64 / 2.0);
+        let barcode = barcode(&pairs, &[], |id| id as f64 / 2.0);
         let ends: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death())).collect();
         assert_eq!(ends, [(0, 0.0, None), (0, 1.0, Some(1.5)), (1, 1.5, Some(2.0))]);
         let cells: Vec<_> = barcode.cells.iter().map(|cell| (cell.id, cell.degree)).collect();

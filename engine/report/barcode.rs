@@ -1,10 +1,11 @@
 //! The barcode as a drawing: left every bar where it lies on the axis of the loss, right its length on a logarithmic
 //! axis, because bars may be a ten-thousandth of the spread of their births (search.md, fact 8).
 
+use super::findings::Findings;
 use super::number::{counted, short, significant};
 use super::scale::Scale;
 use super::svg::{Drawing, Mark};
-use super::{Findings, words};
+use super::words;
 use crate::persistence::{Bar, DeathKind};
 
 /// At most so many bars of a degree are drawn, the longest; all of them are in `barcode.csv`.
@@ -18,9 +19,7 @@ const RIGHT: (f64, f64) = (590.0, 868.0);
 pub fn draw(findings: &Findings<'_>) -> Drawing {
     let mut drawing = Drawing::new(WIDTH, &format!("Barcode of {}", findings.title));
     let mut y = 6.0;
-    let mut degrees: Vec<u32> = findings.barcode.bars.iter().map(|bar| bar.degree).collect();
-    degrees.sort_unstable();
-    degrees.dedup();
+    let degrees = findings.degrees();
     for degree in &degrees {
         if degrees.len() > 1 {
             y += if *degree == degrees[0] { 14.0 } else { 34.0 };
@@ -37,7 +36,7 @@ pub fn draw(findings: &Findings<'_>) -> Drawing {
 
 fn degree_panel(drawing: &mut Drawing, findings: &Findings<'_>, degree: u32, top: f64) -> f64 {
     let all: Vec<&Bar> = findings.barcode.counted(degree).filter(|bar| bar.birth.is_finite()).collect();
-    let bars = longest(&all);
+    let bars = longest(&all, MOST);
     let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death()]).flatten().collect();
     let lengths: Vec<f64> = bars.iter().filter_map(|bar| bar.length()).map(f64::abs).collect();
     let (across, along) = (Scale::of(&ends, LEFT.0, LEFT.1), Scale::log(&lengths, RIGHT.0, RIGHT.1));
@@ -80,11 +79,11 @@ fn degree_panel(drawing: &mut Drawing, findings: &Findings<'_>, degree: u32, top
 }
 
 /// Where there are too many, the half-lines and the longest, in the order of the barcode.
-fn longest<'a>(all: &[&'a Bar]) -> Vec<&'a Bar> {
+pub fn longest<'a>(all: &[&'a Bar], most: usize) -> Vec<&'a Bar> {
     let length = |i: usize| all[i].length().map_or(f64::INFINITY, f64::abs);
     let mut chosen: Vec<usize> = (0..all.len()).collect();
     chosen.sort_by(|a, b| length(*b).total_cmp(&length(*a)));
-    chosen.truncate(MOST);
+    chosen.truncate(most);
     chosen.sort_unstable();
     chosen.into_iter().map(|i| all[i]).collect()
 }

@@ -1,11 +1,12 @@
 //! `report.html`: one page, with drawings and style inside, for a screen in light or dark and for paper.
 
 use super::barcode::tally;
-use super::number::{column, count, counted, short};
+use super::columns::{Column, Minima};
+use super::findings::Findings;
+use super::number::{count, counted, short};
 use super::svg::{Drawing, STYLE, escape};
-use super::{Findings, barcode, words};
+use super::{barcode, words};
 use crate::persistence::Bar;
-use crate::search::{Descent, Minimum, Origin};
 use std::fmt::Write;
 
 const PAGE: &str = "
@@ -108,46 +109,24 @@ fn figure(page: &mut String, title: &str, caption: &str, drawing: &Drawing) {
 }
 
 fn minima(page: &mut String, findings: &Findings<'_>) {
-    let mut minima: Vec<&Minimum> = findings.landscape.minima.iter().filter(|m| m.counts()).collect();
-    if minima.is_empty() {
-        return;
+    let Some(minima) = Minima::of(findings) else { return };
+    let mut columns = vec![Column::Cell, Column::Origin, Column::Loss, Column::Gradient, Column::Eigenvalue];
+    columns.extend(minima.metrics());
+    columns.extend([Column::Height, Column::Elder, Column::Remarks]);
+    let class = |of: Column<'_>, text: &'static str| if of.is_number() { " class=\"n\"" } else { text };
+    *page += "<section>\n<h2>Minima</h2>\n<div class=\"scroll\"><table>\n<thead><tr>";
+    for column in &columns {
+        let _ = write!(page, "<th{}>{}</th>", class(*column, ""), escape(&column.name()));
     }
-    minima.sort_by(|a, b| a.loss.total_cmp(&b.loss).then(a.cell.cmp(&b.cell)));
-    let metrics = metric_names(&minima);
-    let losses = column(&minima.iter().map(|m| m.loss).collect::<Vec<_>>(), 6);
-    let columns: Vec<Vec<String>> = metrics.iter().map(|name| metric_column(&minima, name)).collect();
-
-    *page += "<section>\n<h2>Minima</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th class=\"n\">No.</th><th>Found \
-              from</th><th class=\"n\">Loss</th><th class=\"n\">Gradient norm</th><th class=\"n\">Lowest \
-              eigenvalue</th>";
-    metrics.iter().for_each(|name| *page += &format!("<th class=\"n\">{}</th>", escape(&capitalised(name))));
-    *page += "<th class=\"n\">Escape height</th><th class=\"n\">Leads to</th><th>Remarks</th></tr></thead>\n<tbody>\n";
-    for (i, m) in minima.iter().enumerate() {
-        let bar = findings.barcode.degree(0).find(|bar| bar.birth_cell == m.cell);
-        let from = match &m.origin {
-            Origin::Start { seed } => format!("seed {seed}"),
-            Origin::Given { name, .. } => escape(name),
-            Origin::Transit { path } => format!("on path {path}"),
-        };
-        let lowest = m.evidence.eigenvalues.iter().copied().reduce(f64::min).map(short).unwrap_or_default();
-        let gradient = short(m.evidence.gradient_norm);
-        let _ = write!(
-            page,
-            "<tr><td class=\"n\">{}</td><td>{from}</td><td class=\"n\">{}</td><td class=\"n\">{gradient}</td>\
-             <td class=\"n\">{lowest}</td>",
-            m.cell, losses[i]
-        );
-        columns.iter().for_each(|column| *page += &format!("<td class=\"n\">{}</td>", column[i]));
-        let height = match bar {
-            Some(bar) => bar.length().map_or("∞".to_owned(), |length| short(length.abs())),
-            None => String::new(),
-        };
-        let elder = bar.and_then(|bar| bar.elder()).map(|elder| elder.to_string()).unwrap_or_default();
-        let remarks = remarks(m, bar).join(", ");
-        let _ = writeln!(
-            page,
-            "<td class=\"n\">{height}</td><td class=\"n\">{elder}</td><td class=\"muted\">{remarks}</td></tr>"
-        );
+    *page += "</tr></thead>\n<tbody>\n";
+    let cells: Vec<Vec<String>> = columns.iter().map(|column| minima.cells(*column)).collect();
+    for row in 0..minima.count() {
+        *page += "<tr>";
+        for (column, cells) in columns.iter().zip(&cells) {
+            let faint = if *column == Column::Remarks { " class=\"muted\"" } else { "" };
+            let _ = write!(page, "<td{}>{}</td>", class(*column, faint), escape(&cells[row]));
+        }
+        *page += "</tr>\n";
     }
     *page += "</tbody></table></div>\n";
     if let Some(omitted) = words::omitted(findings) {
@@ -194,44 +173,8 @@ fn places(page: &mut String, findings: &Findings<'_>) {
     *page += "</tbody></table></div>\n</section>\n";
 }
 
-/// The names of all metrics, in the order in which they come up.
-pub fn metric_names<'a>(minima: &[&'a Minimum]) -> Vec<&'a str> {
-    let mut names: Vec<&str> = Vec::new();
-    for (name, _) in minima.iter().flat_map(|m| &m.metrics) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
-    names
-}
-
-/// One metric of all minima, empty where it is missing.
-pub fn metric_column(minima: &[&Minimum], name: &str) -> Vec<String> {
-    let value = |m: &&Minimum| m.metrics.iter().find(|(known, _)| known == name).map(|(_, x)| *x);
-    let known: Vec<f64> = minima.iter().filter_map(value).collect();
-    let mut written = column(&known, 4).into_iter();
-    minima.iter().map(|m| value(m).and_then(|_| written.next()).unwrap_or_default()).collect()
-}
-
-/// What is special about a minimum and its bar.
-pub fn remarks(m: &Minimum, bar: Option<&Bar>) -> Vec<&'static str> {
-    let all = [
-        ("on the way", !m.is_sampled()),
-        ("not converged", m.descent == Descent::Unconverged || bar.is_some_and(|bar| bar.is_unconverged())),
-        ("below noise", bar.is_some_and(|bar| bar.is_below_noise())),
-        ("lowest found", bar.is_some_and(|bar| bar.death().is_none())),
-        ("no bar of its own", bar.is_none()),
-    ];
-    all.into_iter().filter(|(_, is)| *is).map(|(remark, _)| remark).collect()
-}
-
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
-}
-
 fn scores(page: &mut String, findings: &Findings<'_>) {
-    let score = findings.score;
+    let score = findings.score();
     let sure = score.without_doubtful.as_deref().map(words::scores);
     *page += "<section>\n<h2>TO-score</h2>\n";
     if score.bars == 0 {
@@ -250,7 +193,7 @@ fn scores(page: &mut String, findings: &Findings<'_>) {
         *page += "<th class=\"n\">Without doubtful bars</th>";
     }
     *page += "<th>Definition</th></tr></thead>\n<tbody>\n";
-    for (i, (name, definition, value)) in words::scores(score).into_iter().enumerate() {
+    for (i, (name, definition, value)) in words::scores(&score).into_iter().enumerate() {
         let _ = write!(page, "<tr><td>{name}</td><td class=\"n\">{}</td>", short(value));
         if let Some(sure) = &sure {
             let _ = write!(page, "<td class=\"n\">{}</td>", short(sure[i].2));
@@ -261,7 +204,7 @@ fn scores(page: &mut String, findings: &Findings<'_>) {
 }
 
 fn costs(page: &mut String, findings: &Findings<'_>) {
-    let stages = &findings.landscape.evaluations;
+    let stages = findings.evaluations();
     if stages.is_empty() {
         return;
     }
@@ -299,7 +242,7 @@ fn provenance(page: &mut String, findings: &Findings<'_>) {
         ("Configuration hash", from.config_hash.clone()),
     ];
     *page += "<section>\n<h2>Provenance</h2>\n<dl>\n";
-    let versions = findings.versions.iter().map(|(name, version)| (name.as_str(), version.clone()));
+    let versions = findings.versions().iter().map(|(name, version)| (name.as_str(), version.clone()));
     let known = |name: &str| entries.iter().any(|(entry, _)| entry.eq_ignore_ascii_case(name));
     let versions: Vec<(&str, String)> = versions.filter(|(name, _)| !known(name)).collect();
     for (name, value) in entries.iter().cloned().chain(versions).filter(|(_, value)| !value.is_empty()) {

@@ -1,13 +1,13 @@
 //! `barcode.json`, which programs read and `mpass distance` reads back, and `summary.json`.
 
-use super::Findings;
+use super::findings::Findings;
 use super::words::OWN_STATISTICS;
 use crate::error::{Error, Result};
 use crate::explore::evidence;
 use crate::persistence::{Bar, Barcode, Cell, Score};
 use crate::plain;
 use crate::search::{Descent, Evidence, Minimum, Origin, PassKind, Tally};
-use crate::store::Space;
+use crate::store::{Provenance, Space};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use std::borrow::Cow;
@@ -43,13 +43,13 @@ pub struct BarcodeFile<'a> {
     pub to_score: Option<Score>,
     /// Where the bars come from.
     #[serde(default)]
-    pub provenance: Source,
+    pub provenance: BarcodeProvenance,
 }
 
 /// The part of a provenance that stands in `barcode.json`; what is empty is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Source {
+pub struct BarcodeProvenance {
     /// The version of mountainpass.
     pub version: String,
     /// The backend, by its name.
@@ -104,38 +104,30 @@ impl BarcodeFile<'static> {
 }
 
 impl<'a> BarcodeFile<'a> {
-    /// The file of these findings. Fails where a bar or a cell has a value that is not finite, for which JSON has no
-    /// word.
-    pub fn of(findings: &Findings<'a>) -> Result<BarcodeFile<'a>> {
-        BarcodeFile::with(findings, evidence(findings.landscape, &findings.barcode.bars))
-    }
-
-    /// The same where the evidence is at hand and the landscape is not.
-    pub(crate) fn with(findings: &Findings<'a>, evidence: Vec<Option<&'a Evidence>>) -> Result<BarcodeFile<'a>> {
-        let Barcode { bars, cells } = findings.barcode;
-        for (bar, evidence) in bars.iter().zip(or_none(&evidence)) {
-            let evidence = evidence.iter().flat_map(|e| e.eigenvalues.iter().copied().chain([e.gradient_norm]));
-            let error = bar.top().map(|top| top.error);
-            let values = [bar.birth].into_iter().chain(bar.death()).chain(error).chain(evidence);
-            all_finite(values, || format!("the bar of cell {}", bar.birth_cell))?;
+    /// The file of a barcode. Fails where a bar or a cell has a value that is not finite, for which JSON has no word.
+    pub fn of(barcode: &'a Barcode, superlevel: bool, provenance: &Provenance) -> Result<BarcodeFile<'a>> {
+        let Barcode { bars, cells } = barcode;
+        for bar in bars {
+            let values = [bar.birth].into_iter().chain(bar.death()).chain(bar.top().map(|top| top.error));
+            bar_is_finite(bar, values)?;
         }
         for cell in cells {
             all_finite([cell.value], || format!("cell {}", cell.id))?;
         }
-        let score = findings.score;
+        let score = Score::of(barcode, 0);
         all_finite([score.total, score.wasserstein_2], || "the TO-score".to_owned())?;
-        let from = findings.provenance.clone();
+        let from = provenance.clone();
         Ok(BarcodeFile {
             format: FORMAT.to_owned(),
             version: VERSION,
             space: from.space,
-            superlevel: findings.superlevel,
+            superlevel,
             coefficients: "Z/2".to_owned(),
             bars: Cow::Borrowed(bars),
-            evidence,
+            evidence: Vec::new(),
             cells: Cow::Borrowed(cells),
-            to_score: Some(score.clone()),
-            provenance: Source {
+            to_score: Some(score),
+            provenance: BarcodeProvenance {
                 version: from.version,
                 backend: plain::line(&from.backend),
                 model_hash: from.model_hash,
@@ -148,13 +140,31 @@ impl<'a> BarcodeFile<'a> {
         })
     }
 
+    /// The same with what speaks for each bar.
+    pub fn with_evidence(mut self, evidence: Vec<Option<&'a Evidence>>) -> Result<BarcodeFile<'a>> {
+        for (bar, evidence) in self.bars.iter().zip(&evidence) {
+            bar_is_finite(bar, evidence.iter().flat_map(|e| e.eigenvalues.iter().copied().chain([e.gradient_norm])))?;
+        }
+        self.evidence = evidence;
+        Ok(self)
+    }
+
+    /// The file of what a report tells of.
+    pub fn of_findings(findings: &Findings<'a>) -> Result<BarcodeFile<'a>> {
+        let file = BarcodeFile::of(findings.barcode, findings.superlevel, findings.provenance)?;
+        match findings.run {
+            Some(run) => file.with_evidence(evidence(run.landscape, &findings.barcode.bars)),
+            None => Ok(file),
+        }
+    }
+
     /// Writes it, a line for each bar and each cell.
     pub fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
         write!(out, "{{\n  \"format\": {}, \"version\": {},\n", line(&self.format)?, self.version)?;
         let (space, superlevel, coefficients) = (line(&self.space)?, self.superlevel, line(&self.coefficients)?);
         writeln!(out, "  \"space\": {space}, \"superlevel\": {superlevel}, \"coefficients\": {coefficients},")?;
-        let bars = self.bars.iter().zip(or_none(&self.evidence));
-        lines(out, "bars", bars.map(|(bar, evidence)| Line { bar, evidence }))?;
+        let evidence = self.evidence.iter().copied().chain(std::iter::repeat(None));
+        lines(out, "bars", self.bars.iter().zip(evidence).map(|(bar, evidence)| Line { bar, evidence }))?;
         lines(out, "cells", self.cells.iter())?;
         if let Some(score) = &self.to_score {
             writeln!(out, "  \"to_score\": {},", line(score)?)?;
@@ -180,9 +190,8 @@ struct Line<'a> {
     evidence: Option<&'a Evidence>,
 }
 
-/// The evidence of one bar after the other, as many as there may be.
-fn or_none<'a>(evidence: &[Option<&'a Evidence>]) -> impl Iterator<Item = Option<&'a Evidence>> {
-    evidence.iter().copied().chain(std::iter::repeat(None))
+fn bar_is_finite(bar: &Bar, values: impl Iterator<Item = f64>) -> Result<()> {
+    all_finite(values, || format!("the bar of cell {}", bar.birth_cell))
 }
 
 /// `summary.json`: counts and costs of a run.
@@ -203,7 +212,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         passes: Ordered<'a, usize>,
         paths: usize,
         bars: usize,
-        to_score: &'a Score,
+        to_score: Score,
         evaluations: Ordered<'a, Tally>,
         evaluations_in_all: u64,
         seconds: Ordered<'a, f64>,
@@ -225,9 +234,8 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         loss: f64,
         loss_with_own_statistics: f64,
     }
-    let landscape = findings.landscape;
-    let minima = |keep: &dyn Fn(&Minimum) -> bool| landscape.minima.iter().filter(|m| keep(m)).count();
-    let passes = |kind| landscape.paths.iter().filter(|path| path.pass.kind == kind).count();
+    let minima = |keep: &dyn Fn(&Minimum) -> bool| findings.minima().iter().filter(|m| keep(m)).count();
+    let passes = |kind| findings.paths().iter().filter(|path| path.pass.kind == kind).count();
     let verified = passes(PassKind::VerifiedSaddle);
     fn checkpoint(m: &Minimum) -> Option<Checkpoint<'_>> {
         let Origin::Given { name, .. } = &m.origin else { return None };
@@ -238,7 +246,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
     let kinds = [("verified saddle".to_owned(), verified), ("path maximum".to_owned(), passes(PassKind::PathMaximum))];
     let summary = Summary {
         title: findings.title,
-        complete: findings.complete,
+        complete: findings.is_complete(),
         minima: minima(&|m| m.counts()),
         sampled: minima(&|m| m.counts() && m.is_sampled()),
         transit: minima(&|m| m.counts() && !m.is_sampled()),
@@ -248,19 +256,19 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         failed: minima(&|m| m.descent == Descent::NotFinite),
         saddles: Ordered(&saddles),
         passes: Ordered(&kinds),
-        paths: landscape.paths.len(),
+        paths: findings.paths().len(),
         bars: findings.barcode.bars.len(),
-        to_score: findings.score,
-        evaluations: Ordered(&landscape.evaluations),
-        evaluations_in_all: landscape.evaluations.iter().map(|(_, tally)| tally.total()).sum(),
+        to_score: findings.score(),
+        evaluations: Ordered(findings.evaluations()),
+        evaluations_in_all: findings.evaluations_in_all(),
         seconds: Ordered(findings.seconds),
-        seconds_in_all: findings.seconds.iter().map(|(_, s)| s).sum(),
-        versions: Ordered(findings.versions),
+        seconds_in_all: findings.seconds_in_all(),
+        versions: Ordered(findings.versions()),
         seed: findings.provenance.seed,
         space: findings.provenance.space,
         parameters: findings.provenance.parameters,
         samples: findings.provenance.samples,
-        checkpoints: landscape.minima.iter().filter_map(checkpoint).collect(),
+        checkpoints: findings.minima().iter().filter_map(checkpoint).collect(),
         notes: findings.notes,
     };
     let text = serde_json::to_string_pretty(&summary).map_err(unwritten)?;

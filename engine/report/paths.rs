@@ -3,8 +3,8 @@
 //! A panel shows the climb: where a path falls far below its higher end the panel cuts it off there, since a pass may
 //! rise a thousandth of what lies behind it.
 
-use super::Findings;
 use super::barcode::pass_class;
+use super::findings::Findings;
 use super::number::short;
 use super::scale::{Scale, range};
 use super::svg::{Drawing, Mark};
@@ -25,13 +25,13 @@ pub fn chosen<'a>(findings: &Findings<'a>) -> Vec<&'a Path> {
     let length = |bar: &&crate::persistence::Bar| bar.length().unwrap_or(0.0);
     deciding.sort_by(|a, b| length(b).total_cmp(&length(a)).then(a.birth_cell.cmp(&b.birth_cell)));
     let mut paths: Vec<&Path> = Vec::new();
-    for path in deciding.iter().filter_map(|bar| findings.landscape.path(bar.top()?.path)) {
+    for path in deciding.iter().filter_map(|bar| findings.run?.landscape.path(bar.top()?.path)) {
         if !paths.iter().any(|known| known.id == path.id) {
             paths.push(path);
         }
     }
     if paths.is_empty() {
-        paths = findings.landscape.paths.iter().filter(|path| path.state != PathState::Split).collect();
+        paths = findings.paths().iter().filter(|path| path.state != PathState::Split).collect();
     }
     paths.retain(|path| usable(path));
     paths.truncate(MOST);

@@ -4,10 +4,11 @@
 //! swallows, the earliest nearest, in turn left and right: so no two lines cross.
 
 use super::barcode::{bar_class, birth_class, legend, pass_class};
+use super::findings::Findings;
 use super::number::short;
 use super::scale::Scale;
 use super::svg::{Drawing, width};
-use super::{Findings, words};
+use super::words;
 use crate::persistence::Bar;
 use std::collections::BTreeMap;
 

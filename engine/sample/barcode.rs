@@ -8,9 +8,9 @@ use crate::error::{Error, Result};
 use crate::machine::pool::Pool;
 use crate::morse::cloud::Cloud;
 use crate::morse::graph::Graph;
-use crate::morse::grid::{Construction, Grid};
+use crate::morse::grid::{Grid, Sampling};
 use crate::npy::Array;
-use crate::persistence::{Barcode, CellKind, Pair, of_graph, of_grid, pairs};
+use crate::persistence::{Barcode, CellKind, Pair, of_graph, of_grid};
 
 /// Cells of more parameters than this are named without them.
 const SHOWN: usize = 16;
@@ -61,16 +61,13 @@ impl Sampled {
 fn on_grid(axes: &Axes, values: Vec<f64>, pool: &Pool) -> Result<Barcode> {
     let closed: Vec<usize> = (0..axes.sizes.len()).filter(|&axis| axes.periodic[axis]).collect();
     let array = Array { shape: axes.sizes.clone(), values: values.into() };
-    let grid = match axes.max_degree {
-        Some(0) => Grid::of_components(array, &closed, false)?,
-        _ => Grid::new(array, &closed, Construction::Vertex, false)?,
-    };
-    let max_degree = axes.max_degree.unwrap_or(usize::MAX);
-    let mut found = of_grid::canonical(&grid, of_grid::Wanted { max_degree, ..Default::default() }, pool);
+    let sampling = Sampling { periodic: &closed, max_degree: axes.max_degree, ..Sampling::default() };
+    let grid = Grid::new(array, sampling)?;
+    let mut found = of_grid::canonical(&grid, of_grid::Wanted::default(), pool);
     // What swallows a bar is longer: it stays where that one stays.
     let length = |pair: &Pair| pair.death.map_or(f64::INFINITY, |death| grid.value(death) - grid.value(pair.birth));
     found.pairs.retain(|pair| length(pair) >= axes.simplify);
-    let mut barcode = pairs::barcode(&found.pairs, |sample| grid.value(sample));
+    let mut barcode = found.barcode(&grid);
     barcode.cells.iter_mut().for_each(|cell| cell.position = axes.place(cell.id as usize));
     Ok(barcode)
 }

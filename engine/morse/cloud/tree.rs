@@ -3,7 +3,7 @@
 //! The tree sums squares in an order of its own and does not order points at equal distance, so it is asked for one more
 //! than needed: where that one is not clearly farther, everything as near as the last is asked for.
 
-use super::{Cloud, Near};
+use super::points::{Cloud, Near};
 use crate::error::{Error, Result};
 use crate::machine::pool::Pool;
 use kiddo::{ImmutableKdTree, SquaredEuclidean};
