@@ -47,7 +47,7 @@ impl Told {
     fn same_barcode(&mut self, name: &str, known: &Barcode, superlevel: bool) {
         let file = BarcodeFile::parse(&self.0.remove(name).unwrap()).unwrap();
         assert_eq!(file.superlevel, superlevel, "{name}");
-        assert_eq!(file.into_barcode(), *known, "{name}");
+        assert_eq!((&*file.bars, &*file.cells), (&*known.bars, &*known.cells), "{name}");
         let cycles: Vec<_> = known.bars.iter().map(|bar| &bar.cycle).collect();
         assert_eq!(self.value(&format!("{name} cycles")), to_value(cycles).unwrap(), "{name}");
     }

@@ -314,7 +314,7 @@ fn a_barcode_reads_back_equal() {
         let file = BarcodeFile::read(&case.write("report-json").join("barcode.json")).unwrap();
         let known = BarcodeFile::of(&case.barcode, case.superlevel, &case.provenance).unwrap();
         assert_eq!(file, known, "{}", case.name);
-        assert_eq!(file.into_barcode(), case.barcode, "{}", case.name);
+        assert_eq!((&*file.bars, &*file.cells), (&*case.barcode.bars, &*case.barcode.cells), "{}", case.name);
     }
 }
 

@@ -110,7 +110,8 @@ impl GraphCommand {
 /// What was handled and might not be expected.
 fn surprises(graph: &Graph) -> Vec<String> {
     let odd = graph.oddities();
-    let infinity = if graph.superlevel() { "-inf" } else { "+inf" };
+    let (infinity, which) = if graph.superlevel() { ("-inf", "superlevel") } else { ("+inf", "sublevel") };
+    let absent = format!(" at {infinity} and in no {which} set");
     let notes = [
         (odd.loops, "edge from a vertex to itself has", "edges from a vertex to itself have", " no effect"),
         (
@@ -120,17 +121,10 @@ fn surprises(graph: &Graph) -> Vec<String> {
             " in one of the two directions: the lowest counts",
         ),
         (odd.isolated, "vertex has", "vertices have", " no edge to another one"),
+        (odd.absent, "vertex is", "vertices are", absent.as_str()),
     ];
-    let note = |&(count, one, many, rest): &(usize, &str, &str, &str)| {
-        (count > 0).then(|| format!("{}{rest}.", counted(count as u64, one, many)))
-    };
-    notes.iter().filter_map(note).chain(absent(odd.absent, infinity)).collect()
-}
-
-fn absent(count: usize, infinity: &str) -> Option<String> {
-    let which = if infinity == "+inf" { "sublevel" } else { "superlevel" };
-    let vertices = || counted(count as u64, "vertex is", "vertices are");
-    (count > 0).then(|| format!("{} at {infinity} and in no {which} set.", vertices()))
+    let found = notes.into_iter().filter(|(count, ..)| *count > 0);
+    found.map(|(count, one, many, rest)| format!("{}{rest}.", counted(count as u64, one, many))).collect()
 }
 
 impl Questions {

@@ -7,6 +7,7 @@ use super::number::{count, counted, short};
 use super::svg::{Drawing, STYLE, escape};
 use super::{barcode, words};
 use crate::persistence::Bar;
+use crate::search::Tally;
 use std::fmt::Write;
 
 const PAGE: &str = "
@@ -108,27 +109,43 @@ fn figure(page: &mut String, title: &str, caption: &str, drawing: &Drawing) {
     );
 }
 
+/// A table: heads with the class of the cells below, `n` for numbers, and rows with classes of their own.
+fn table(page: &mut String, heads: &[(&str, &str)], rows: impl IntoIterator<Item = (&'static str, Vec<String>)>) {
+    let open = |tag: &str, class: &str| match class {
+        "" => format!("<{tag}>"),
+        class => format!("<{tag} class=\"{class}\">"),
+    };
+    *page += "<div class=\"scroll\"><table>\n<thead><tr>";
+    for (head, class) in heads {
+        *page += &format!("{}{}</th>", open("th", if *class == "n" { class } else { "" }), escape(head));
+    }
+    *page += "</tr></thead>\n<tbody>\n";
+    for (class, cells) in rows {
+        *page += &open("tr", class);
+        for ((_, class), cell) in heads.iter().zip(cells) {
+            *page += &format!("{}{}</td>", open("td", class), escape(&cell));
+        }
+        *page += "</tr>\n";
+    }
+    *page += "</tbody></table></div>\n";
+}
+
 fn minima(page: &mut String, findings: &Findings<'_>) {
     let Some(minima) = Minima::of(findings) else { return };
     let mut columns = vec![Column::Cell, Column::Origin, Column::Loss, Column::Gradient, Column::Eigenvalue];
     columns.extend(minima.metrics());
     columns.extend([Column::Height, Column::Elder, Column::Remarks]);
-    let class = |of: Column<'_>, text: &'static str| if of.is_number() { " class=\"n\"" } else { text };
-    *page += "<section>\n<h2>Minima</h2>\n<div class=\"scroll\"><table>\n<thead><tr>";
-    for column in &columns {
-        let _ = write!(page, "<th{}>{}</th>", class(*column, ""), escape(&column.name()));
-    }
-    *page += "</tr></thead>\n<tbody>\n";
+    let names: Vec<String> = columns.iter().map(|column| column.name()).collect();
+    let class = |column: &Column<'_>| match column {
+        Column::Remarks => "muted",
+        column if column.is_number() => "n",
+        _ => "",
+    };
+    let heads: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(columns.iter().map(class)).collect();
     let cells: Vec<Vec<String>> = columns.iter().map(|column| minima.cells(*column)).collect();
-    for row in 0..minima.count() {
-        *page += "<tr>";
-        for (column, cells) in columns.iter().zip(&cells) {
-            let faint = if *column == Column::Remarks { " class=\"muted\"" } else { "" };
-            let _ = write!(page, "<td{}>{}</td>", class(*column, faint), escape(&cells[row]));
-        }
-        *page += "</tr>\n";
-    }
-    *page += "</tbody></table></div>\n";
+    let row = |i: usize| ("", cells.iter().map(|column| column[i].clone()).collect());
+    *page += "<section>\n<h2>Minima</h2>\n";
+    table(page, &heads, (0..minima.count()).map(row));
     if let Some(omitted) = words::omitted(findings) {
         *page += &format!("<p class=\"muted\">{omitted}</p>\n");
     }
@@ -151,31 +168,23 @@ fn places(page: &mut String, findings: &Findings<'_>) {
     let length = |bar: &Bar| bar.length().map_or(f64::INFINITY, f64::abs);
     // The order of the barcode between equal lengths.
     bars.sort_by(|a, b| a.degree.cmp(&b.degree).then(length(b).total_cmp(&length(a))));
-    *page += "<section>\n<h2>Where the longest bars lie</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th \
-              class=\"n\">Degree</th><th class=\"n\">Birth</th><th class=\"n\">Death</th><th class=\"n\">Born in \
-              cell</th><th>at</th><th class=\"n\">Dies in cell</th><th>at</th></tr></thead>\n<tbody>\n";
-    for degree in bars.chunk_by(|a, b| a.degree == b.degree) {
-        for bar in degree.iter().take(MOST) {
-            let (death, cell) = (bar.death().map_or("∞".to_owned(), short), bar.death_cell());
-            let _ = writeln!(
-                page,
-                "<tr><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{death}</td><td class=\"n\">{}</td>\
-                 <td>{}</td><td class=\"n\">{}</td><td>{}</td></tr>",
-                bar.degree,
-                short(bar.birth),
-                bar.birth_cell,
-                place(bar.birth_cell),
-                cell.map(|cell| cell.to_string()).unwrap_or_default(),
-                cell.map(place).unwrap_or_default()
-            );
-        }
-    }
-    *page += "</tbody></table></div>\n</section>\n";
+    let row = |bar: &&Bar| {
+        let (death, cell) = (bar.death().map_or("∞".to_owned(), short), bar.death_cell());
+        let (birth, at) = (bar.birth_cell.to_string(), place(bar.birth_cell));
+        let (dies, there) =
+            (cell.map(|cell| cell.to_string()).unwrap_or_default(), cell.map(place).unwrap_or_default());
+        ("", vec![bar.degree.to_string(), short(bar.birth), death, birth, at, dies, there])
+    };
+    let ends = [("Degree", "n"), ("Birth", "n"), ("Death", "n")];
+    let cells = [("Born in cell", "n"), ("at", ""), ("Dies in cell", "n"), ("at", "")];
+    *page += "<section>\n<h2>Where the longest bars lie</h2>\n";
+    let longest = bars.chunk_by(|a, b| a.degree == b.degree).flat_map(|degree| degree.iter().take(MOST));
+    table(page, &[&ends[..], &cells].concat(), longest.map(row));
+    *page += "</section>\n";
 }
 
 fn scores(page: &mut String, findings: &Findings<'_>) {
     let score = findings.score();
-    let sure = score.without_doubtful.as_deref().map(words::scores);
     *page += "<section>\n<h2>TO-score</h2>\n";
     if score.bars == 0 {
         *page += "<p>No finite bar of degree 0: every score is 0.</p>\n</section>\n";
@@ -188,19 +197,15 @@ fn scores(page: &mut String, findings: &Findings<'_>) {
          ideal barcode is a single half-line.</p>",
         score.degree
     );
-    *page += "<div class=\"scroll\"><table>\n<thead><tr><th>Name</th><th class=\"n\">Value</th>";
-    if sure.is_some() {
-        *page += "<th class=\"n\">Without doubtful bars</th>";
+    let mut heads = vec![("Name", ""), ("Value", "n"), ("Definition", "wide")];
+    let mut rows =
+        words::scores(&score).map(|(name, definition, x)| vec![name.to_owned(), short(x), definition.to_owned()]);
+    if let Some(sure) = &score.without_doubtful {
+        heads.insert(2, ("Without doubtful bars", "n"));
+        rows.iter_mut().zip(words::scores(sure)).for_each(|(row, (.., x))| row.insert(2, short(x)));
     }
-    *page += "<th>Definition</th></tr></thead>\n<tbody>\n";
-    for (i, (name, definition, value)) in words::scores(&score).into_iter().enumerate() {
-        let _ = write!(page, "<tr><td>{name}</td><td class=\"n\">{}</td>", short(value));
-        if let Some(sure) = &sure {
-            let _ = write!(page, "<td class=\"n\">{}</td>", short(sure[i].2));
-        }
-        let _ = writeln!(page, "<td class=\"wide\">{definition}</td></tr>");
-    }
-    *page += "</tbody></table></div>\n</section>\n";
+    table(page, &heads, rows.map(|row| ("", row)));
+    *page += "</section>\n";
 }
 
 fn costs(page: &mut String, findings: &Findings<'_>) {
@@ -208,21 +213,14 @@ fn costs(page: &mut String, findings: &Findings<'_>) {
     if stages.is_empty() {
         return;
     }
-    *page += "<section>\n<h2>Evaluations</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>Stage</th><th \
-              class=\"n\">Loss</th><th class=\"n\">Gradient</th><th class=\"n\">Hessian product</th><th \
-              class=\"n\">All</th></tr></thead>\n<tbody>\n";
-    let row = |class: &str, name: &str, numbers: [u64; 4]| {
-        let cells: String = numbers.iter().map(|n| format!("<td class=\"n\">{}</td>", count(*n))).collect();
-        format!("<tr{class}><td>{}</td>{cells}</tr>\n", escape(name))
-    };
-    let mut all = [0; 4];
-    for (stage, t) in stages {
-        let numbers = [t.loss, t.gradient, t.hessian_product, t.total()];
-        all.iter_mut().zip(numbers).for_each(|(sum, n)| *sum += n);
-        *page += &row("", stage, numbers);
-    }
-    *page += &row(" class=\"total\"", "all", all);
-    *page += "</tbody></table></div>\n</section>\n";
+    let numbers = |t: &Tally| [t.loss, t.gradient, t.hessian_product, t.total()];
+    let all = stages.iter().fold([0; 4], |all, (_, t)| std::array::from_fn(|i| all[i] + numbers(t)[i]));
+    let row = |name: &str, numbers: [u64; 4]| std::iter::once(name.to_owned()).chain(numbers.map(count)).collect();
+    let rows = stages.iter().map(|(stage, t)| ("", row(stage, numbers(t)))).chain([("total", row("all", all))]);
+    let heads = [("Stage", ""), ("Loss", "n"), ("Gradient", "n"), ("Hessian product", "n"), ("All", "n")];
+    *page += "<section>\n<h2>Evaluations</h2>\n";
+    table(page, &heads, rows);
+    *page += "</section>\n";
 }
 
 fn provenance(page: &mut String, findings: &Findings<'_>) {

@@ -82,11 +82,6 @@ impl BarcodeFile<'static> {
         BarcodeFile::parse(&text).map_err(|text| Error::Config { path: path.to_owned(), text })
     }
 
-    /// The barcode in it.
-    pub fn into_barcode(self) -> Barcode {
-        Barcode { bars: self.bars.into_owned(), cells: self.cells.into_owned() }
-    }
-
     /// Reads the text of a file; the fault, if any, as one sentence.
     pub fn parse(text: &str) -> std::result::Result<BarcodeFile<'static>, String> {
         #[derive(Deserialize)]
