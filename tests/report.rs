@@ -1,7 +1,7 @@
 //! The report: files read back, are the same bytes twice, are well-formed and whole, for landscapes of every kind.
 
 use mountainpass::error::Error;
-use mountainpass::persistence::{Bar, Barcode, Cell, CellKind, Death, Searched, Top};
+use mountainpass::persistence::{Bar, Barcode, CellKind, Death, NamedCell, Searched, Top};
 use mountainpass::report::{self, BarcodeFile, Findings, RunFindings, terminal};
 use mountainpass::search::*;
 use mountainpass::store::{Provenance, Space};
@@ -81,7 +81,7 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
         let (cell, elder, end) = (i as u64, &elder_of(i), (i > 0).then_some(birth + climb));
         let verified = i % 3 != 2;
         let path = (i as u64).saturating_sub(1);
-        case.barcode.cells.push(Cell {
+        case.barcode.cells.push(NamedCell {
             id: cell,
             degree: 0,
             value: *birth,
@@ -90,7 +90,7 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
         });
         if let Some(value) = end {
             let kind = if verified { CellKind::Saddle } else { CellKind::PathMaximum };
-            case.barcode.cells.push(Cell { id: n + cell - 1, degree: 1, value, kind, position: Vec::new() });
+            case.barcode.cells.push(NamedCell { id: n + cell - 1, degree: 1, value, kind, position: Vec::new() });
         }
         case.barcode.bars.push(Bar {
             degree: 0,

@@ -1,9 +1,9 @@
 //! `mpass graph`: the barcode of a function on a graph; and the questions that `mpass cloud` answers in the same way.
 
+use super::answer::{Answer, Outputs};
 use super::apart::apart;
 use super::open::Threads;
 use super::output::print;
-use super::sampled::{Outputs, Sampled};
 use mountainpass::machine::durable;
 use mountainpass::machine::memory;
 use mountainpass::machine::pool::Pool;
@@ -173,7 +173,7 @@ impl Questions {
         if self.simplify > 0.0 {
             notes.push(format!("Bars of degree 0 shorter than {} are cancelled.", short(self.simplify)));
         }
-        let sampled = Sampled {
+        let answer = Answer {
             title: asked.title,
             barcode,
             superlevel: self.superlevel,
@@ -183,7 +183,7 @@ impl Questions {
             seconds,
             notes,
         };
-        let code = sampled.tell(&self.outputs)?;
+        let code = answer.tell(&self.outputs)?;
         print(&more)?;
         Ok(code)
     }

@@ -1,8 +1,8 @@
 //! `mpass grid`: the barcode of an n-dimensional array, in all degrees.
 
+use super::answer::{Answer, Outputs};
 use super::apart::apart;
 use super::open::Threads;
-use super::sampled::{Outputs, Sampled};
 use mountainpass::machine::durable;
 use mountainpass::machine::memory;
 use mountainpass::morse::complex::MorseComplex;
@@ -90,7 +90,7 @@ impl GridCommand {
             durable::write(file, &text).map_err(Error::into_usage)?;
         }
         let shape: Vec<String> = grid.shape.sizes.iter().map(ToString::to_string).collect();
-        let sampled = Sampled {
+        let answer = Answer {
             title: format!("{}, {} samples", self.file.display(), shape.join(" x ")),
             barcode: found.barcode(&grid),
             superlevel: self.superlevel,
@@ -100,6 +100,6 @@ impl GridCommand {
             seconds,
             notes: Vec::new(),
         };
-        sampled.tell(&self.outputs)
+        answer.tell(&self.outputs)
     }
 }

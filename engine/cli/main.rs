@@ -5,6 +5,7 @@
 #[macro_use]
 mod output;
 
+mod answer;
 mod apart;
 mod backends;
 mod builtin;
@@ -19,7 +20,6 @@ mod model;
 mod open;
 mod progress;
 mod run;
-mod sampled;
 mod serve;
 mod show;
 mod theta;

@@ -4,8 +4,8 @@
 use super::vertices::Vertices;
 use crate::order::by_value;
 use crate::persistence::merge_tree::{Ages, Edge, Merge, merges};
-use crate::persistence::{Bar, Barcode, Cell, CellKind, Death, DeathKind, Searched, Top};
-use crate::search::{Descent, Landscape, Minimum, PassKind, Path};
+use crate::persistence::{Bar, Barcode, CellKind, Death, DeathKind, NamedCell, Searched, Top};
+use crate::search::{CellId, Descent, Landscape, Minimum, Pass, PassKind, Path};
 
 /// A landscape read as a graph, with its merges.
 pub struct MergeTree<'a> {
@@ -31,24 +31,11 @@ impl<'a> MergeTree<'a> {
     /// The barcode: one bar a minimum, zero-length bars left out. `noise` is what two evaluations of one loss may
     /// differ by; shorter bars are flagged.
     pub fn barcode(&self, noise: f64) -> Barcode {
-        let mut bars: Vec<Bar> = Vec::with_capacity(self.minima.len());
         let mut ends: Vec<Option<&Merge>> = vec![None; self.minima.len()];
         self.merges.iter().for_each(|merge| ends[merge.dead] = Some(merge));
-        let mut cells: Vec<Cell> = Vec::new();
-        for (i, minimum) in self.minima.iter().enumerate() {
-            let merge = ends[i];
-            let path = merge.map(|m| self.paths[m.edge]);
-            let end = merge.zip(path).map(|(merge, path)| {
-                // A path's two ends lie on it, so a death below a birth can only be rounding.
-                let value = path.pass.height.max(minimum.loss);
-                let top = Top {
-                    path: path.id,
-                    error: path.pass.error,
-                    is_saddle: path.pass.kind == PassKind::VerifiedSaddle,
-                    below_noise: value - minimum.loss <= noise,
-                };
-                Death { value, cell: path.pass.cell, elder: Some(self.minima[merge.elder].cell), top: Some(top) }
-            });
+        let (mut bars, mut cells): (Vec<Bar>, Vec<NamedCell>) = Default::default();
+        for (minimum, merge) in self.minima.iter().zip(ends) {
+            let end = merge.map(|merge| self.death(minimum, merge, noise));
             if end.is_some_and(|end| end.value == minimum.loss) {
                 continue;
             }
@@ -61,28 +48,37 @@ impl<'a> MergeTree<'a> {
                 searched: Some(Searched { transit, unconverged }),
                 cycle: Vec::new(),
             });
-            cells.push(Cell {
-                id: minimum.cell,
-                degree: 0,
-                value: minimum.loss,
-                kind: CellKind::Minimum,
-                position: Vec::new(),
-            });
-            cells.extend(path.map(|p| Cell {
-                id: p.pass.cell,
-                degree: 1,
-                value: p.pass.height,
-                kind: match p.pass.kind {
+            cells.push(cell(minimum.cell, 0, minimum.loss, CellKind::Minimum));
+            cells.extend(merge.map(|merge| {
+                let Pass { cell: id, height, kind, .. } = self.paths[merge.edge].pass;
+                let kind = match kind {
                     PassKind::VerifiedSaddle => CellKind::Saddle,
                     PassKind::PathMaximum => CellKind::PathMaximum,
-                },
-                position: Vec::new(),
+                };
+                cell(id, 1, height, kind)
             }));
         }
         bars.sort_by(|a, b| by_value((a.birth, a.birth_cell), (b.birth, b.birth_cell)));
         cells.sort_by_key(|cell| cell.id);
         Barcode { bars, cells }
     }
+
+    fn death(&self, minimum: &Minimum, merge: &Merge, noise: f64) -> Death {
+        let path = self.paths[merge.edge];
+        // A path's two ends lie on it, so a death below a birth can only be rounding.
+        let value = path.pass.height.max(minimum.loss);
+        let top = Top {
+            path: path.id,
+            error: path.pass.error,
+            is_saddle: path.pass.kind == PassKind::VerifiedSaddle,
+            below_noise: value - minimum.loss <= noise,
+        };
+        Death { value, cell: path.pass.cell, elder: Some(self.minima[merge.elder].cell), top: Some(top) }
+    }
+}
+
+fn cell(id: CellId, degree: u32, value: f64, kind: CellKind) -> NamedCell {
+    NamedCell { id, degree, value, kind, position: Vec::new() }
 }
 
 impl From<PassKind> for DeathKind {

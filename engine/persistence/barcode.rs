@@ -141,7 +141,7 @@ pub enum CellKind {
 
 /// A cell that a bar names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cell {
+pub struct NamedCell {
     /// By which bars refer to it.
     pub id: u64,
     /// Its dimension.
@@ -161,7 +161,7 @@ pub struct Barcode {
     /// By degree, then birth, then birth cell.
     pub bars: Vec<Bar>,
     /// Those that bars refer to.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<NamedCell>,
 }
 
 impl Barcode {

@@ -4,7 +4,7 @@
 //! with the same pairs: they are those of the filtration that adds one vertex after another with all its cells, in THE
 //! total order (by value, then by index), and are unique.
 
-use super::{Bar, Barcode, Cell, CellKind, Death};
+use super::{Bar, Barcode, CellKind, Death, NamedCell};
 use crate::order::by_value;
 
 /// One class of homology.
@@ -39,10 +39,11 @@ pub fn barcode(pairs: &[Pair], cycles: &[Vec<Vec<u32>>], value: impl Fn(u64) -> 
         a.degree.cmp(&b.degree).then(birth).then(by_value(death(a), death(b)))
     });
     let ends = |pair: &Pair| {
-        let cell = |id, degree| Cell { id, degree, value: value(id), kind: CellKind::Vertex, position: Vec::new() };
+        let cell =
+            |id, degree| NamedCell { id, degree, value: value(id), kind: CellKind::Vertex, position: Vec::new() };
         [Some(cell(pair.birth, pair.degree)), pair.death.map(|id| cell(id, pair.degree + 1))]
     };
-    let mut cells: Vec<Cell> = pairs.iter().flat_map(ends).flatten().collect();
+    let mut cells: Vec<NamedCell> = pairs.iter().flat_map(ends).flatten().collect();
     cells.sort_by_key(|cell| (cell.id, cell.degree));
     cells.dedup_by_key(|cell| (cell.id, cell.degree));
     Barcode { bars, cells }

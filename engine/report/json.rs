@@ -4,7 +4,7 @@ use super::findings::Findings;
 use super::words::OWN_STATISTICS;
 use crate::error::{Error, Result};
 use crate::explore::evidence;
-use crate::persistence::{Bar, Barcode, Cell, Score};
+use crate::persistence::{Bar, Barcode, NamedCell, Score};
 use crate::plain;
 use crate::search::{Descent, Evidence, Minimum, Origin, PassKind, Tally};
 use crate::store::{Provenance, Space};
@@ -37,7 +37,7 @@ pub struct BarcodeFile<'a> {
     pub evidence: Vec<Option<&'a Evidence>>,
     /// The cells that bars name.
     #[serde(default)]
-    pub cells: Cow<'a, [Cell]>,
+    pub cells: Cow<'a, [NamedCell]>,
     /// The score of degree 0.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub to_score: Option<Score>,

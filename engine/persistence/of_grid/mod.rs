@@ -59,12 +59,13 @@ pub fn canonical(grid: &Grid, mut wanted: Wanted, pool: &Pool) -> Canonical {
     wanted.max_degree = wanted.max_degree.min(grid.max_degree);
     wanted.reduction &= grid.shape.axes() <= MOST_AXES; // More have no stars to reduce over.
     with_field!(grid, field => {
-        let work = Work { field, construction: grid.construction, wanted, pool, found: Canonical::default() };
-        work.run()
+        let pairing = Pairing { field, construction: grid.construction, wanted, pool, found: Canonical::default() };
+        pairing.run()
     })
 }
 
-struct Work<'a, K> {
+/// The pairs of a grid while they are found.
+struct Pairing<'a, K> {
     field: Field<'a, K>,
     construction: Construction,
     wanted: Wanted,
@@ -72,7 +73,7 @@ struct Work<'a, K> {
     found: Canonical,
 }
 
-impl<K: Key> Work<'_, K> {
+impl<K: Key> Pairing<'_, K> {
     fn run(mut self) -> Canonical {
         let n = self.field.shape.axes();
         let closed = self.field.shape.periodic.contains(&true);

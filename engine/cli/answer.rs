@@ -40,7 +40,7 @@ impl Outputs {
 }
 
 /// The barcode of a sampled function.
-pub struct Sampled {
+pub struct Answer {
     pub title: String,
     pub barcode: Barcode,
     pub superlevel: bool,
@@ -54,7 +54,7 @@ pub struct Sampled {
     pub notes: Vec<String>,
 }
 
-impl Sampled {
+impl Answer {
     /// Writes the files that are asked for, and prints the table unless one of them is standard output.
     pub fn tell(self, outputs: &Outputs) -> Result<ExitCode> {
         let provenance = Provenance {
@@ -73,11 +73,7 @@ impl Sampled {
             notes: &self.notes,
             run: None,
         };
-        for (format, file) in [(ExportFormat::Gudhi, &outputs.pers), (ExportFormat::Dipha, &outputs.dipha)] {
-            if let Some(file) = file {
-                format.write(file, &Diagram::of(&self.barcode.bars, self.superlevel)?)?;
-            }
-        }
+        self.export(outputs)?;
         if outputs.fill_stdout() {
             print_barcode(&findings)?;
         } else {
@@ -88,6 +84,16 @@ impl Sampled {
             print_findings(&findings)?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Writes the files for other programs.
+    fn export(&self, outputs: &Outputs) -> Result<()> {
+        for (format, file) in [(ExportFormat::Gudhi, &outputs.pers), (ExportFormat::Dipha, &outputs.dipha)] {
+            if let Some(file) = file {
+                format.write(file, &Diagram::of(&self.barcode.bars, self.superlevel)?)?;
+            }
+        }
+        Ok(())
     }
 }
 
