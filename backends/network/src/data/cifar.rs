@@ -5,9 +5,11 @@
 //! CIFAR-10 is `data_batch_1.bin` to `data_batch_5.bin` and, if there, `test_batch.bin`; or one file
 //! `cifar10_train.bin` and, if there, `cifar10_test.bin`. CIFAR-100 is `train.bin` and, if there, `test.bin`.
 
+use super::choices::Choices;
+use super::dataset::{Dataset, Samples, Targets};
 use super::file::{Contents, find, need};
-use super::open::Choices;
-use super::{Channels, Dataset, Samples, Targets, Values};
+use super::input::Channels;
+use super::stored::Stored;
 use mountainpass_sdk::{Error, memory};
 use std::path::{Path, PathBuf};
 
@@ -94,7 +96,7 @@ fn samples(files: &[PathBuf], labels: Labels, which: usize) -> Result<Samples, E
     }
     let n = classes.len();
     let targets = Some(Targets::Classes { values: classes, per_sample: 1 });
-    Ok(Samples { n, inputs: vec![Values::Bytes(pixels)], targets })
+    Ok(Samples { n, inputs: vec![Stored::Bytes(pixels)], targets })
 }
 
 #[cfg(test)]
@@ -122,7 +124,7 @@ mod tests {
         let set = Dataset::open(&folder.path("")).unwrap();
         assert_eq!((set.train.labels(), set.test.labels()), (&[1, 2, 3, 4, 9, 0][..], &[3][..]));
         assert_eq!((&set.inputs[0].shape[..], set.inputs[0].channels), (&SHAPE[..], Some(Channels::First)));
-        assert_eq!(set.test.inputs, [Values::Bytes(record(&[]))]);
+        assert_eq!(set.test.inputs, [Stored::Bytes(record(&[]))]);
         assert_eq!(set.train.select(4..5).unwrap().inputs, set.test.inputs);
     }
 

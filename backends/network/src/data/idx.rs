@@ -1,8 +1,9 @@
 //! Folders of IDX files, the format of MNIST and Fashion-MNIST: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`
 //! and, if there, the `t10k-` pair; each plain or gzip, with or without `.gz`. Pixels are divided by 255.
 
+use super::dataset::{Dataset, Samples, Targets};
 use super::file::{Contents, find, need};
-use super::{Dataset, Samples, Targets, Values};
+use super::stored::Stored;
 use mountainpass_sdk::{Error, memory};
 use std::path::Path;
 
@@ -43,7 +44,7 @@ fn samples(images: &Path, labels: &Path) -> Result<(Vec<usize>, Samples), Error>
     let classes = memory::collected(classes.len(), classes.into_iter().map(u32::from))?;
     let targets = Some(Targets::Classes { values: classes, per_sample: 1 });
     let n = shape.remove(0);
-    Ok((shape, Samples { n, inputs: vec![Values::Bytes(values)], targets }))
+    Ok((shape, Samples { n, inputs: vec![Stored::Bytes(values)], targets }))
 }
 
 /// The shape and the bytes of one file with `ndim` dimensions.

@@ -4,8 +4,9 @@
 //! them, iN + 1 to iN + N: windows do not overlap, every token but the first is predicted once, and a rest too short
 //! for a window is left out. The first nine tenths of the windows (rounded up) are for training, the rest for testing.
 
-use super::open::Choices;
-use super::{Dataset, Samples, Targets, Values};
+use super::choices::Choices;
+use super::dataset::{Dataset, Samples, Targets};
+use super::stored::Stored;
 use mountainpass_sdk::Error;
 use mountainpass_sdk::memory::{self, Shortage};
 use mountainpass_sdk::npy::{self, Fault};
@@ -48,7 +49,7 @@ pub(crate) fn read(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Er
     let part = |windows: std::ops::Range<usize>| {
         let (first, end) = (windows.start * context, windows.end * context);
         let values = memory::copied(&tokens[first + 1..=end])?;
-        let inputs = vec![Values::Indices(memory::copied(&tokens[first..end])?)];
+        let inputs = vec![Stored::Indices(memory::copied(&tokens[first..end])?)];
         Ok::<Samples, Shortage>(Samples {
             n: windows.len(),
             inputs,
@@ -86,7 +87,7 @@ mod tests {
             prop_assert_eq!((set.train.n, set.test.n), (n - n / 10, n / 10));
             let (mut read, mut predicted): (Vec<u32>, Vec<u32>) = Default::default();
             for samples in [&set.train, &set.test] {
-                let Values::Indices(ids) = &samples.inputs[0] else { panic!("ids") };
+                let Stored::Indices(ids) = &samples.inputs[0] else { panic!("ids") };
                 let Some(Targets::Classes { values, per_sample }) = &samples.targets else { panic!("classes") };
                 prop_assert_eq!((ids.len(), *per_sample), (samples.n * context, context));
                 read.extend(ids);

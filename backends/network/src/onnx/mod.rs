@@ -23,7 +23,7 @@ pub use writer::{Precision, write};
 
 use crate::graph::Id;
 use crate::graph::op::Op;
-use crate::mlp::hex;
+use crate::hex::hex;
 use crate::model::{Feature, Model, Network, OutputKind};
 use bytes::Bytes;
 use file::{Batch, File};
