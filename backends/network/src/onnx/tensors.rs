@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// What an ONNX value holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Real,
     Whole,
     /// True or false, as the reals 1 and 0.
@@ -22,7 +22,7 @@ pub(super) enum Kind {
 
 /// An array whose numbers are known when the file is read.
 #[derive(Clone, Debug)]
-pub(super) struct Tensor {
+pub(crate) struct Tensor {
     pub kind: Kind,
     pub shape: Shape,
     /// Indices for whole numbers, reals for all others.
@@ -33,7 +33,7 @@ pub(super) struct Tensor {
 pub(super) const AXES_MAX: usize = 64;
 
 /// A file larger than this is none: protobuf's own limit, and that of the weights behind one.
-pub(super) const BYTES_MAX: u64 = i32::MAX as u64;
+pub(crate) const BYTES_MAX: u64 = i32::MAX as u64;
 
 impl Tensor {
     /// Whole numbers along one axis.
@@ -99,7 +99,7 @@ impl Tensor {
 }
 
 /// The kind of a data type; `None` for texts, complex and packed numbers.
-pub(super) fn kind(of: i32) -> Option<Kind> {
+pub(crate) fn kind(of: i32) -> Option<Kind> {
     match of {
         data_type::FLOAT | data_type::DOUBLE | data_type::FLOAT16 | data_type::BFLOAT16 => Some(Kind::Real),
         data_type::UINT8 | data_type::INT8 | data_type::UINT16 | data_type::INT16 => Some(Kind::Whole),
@@ -135,7 +135,7 @@ pub(super) fn shape(tensor: &TensorProto) -> Result<(Shape, usize), Error> {
 }
 
 /// The numbers of a tensor message; `folder` is where its external data may be.
-pub(super) fn read(tensor: &TensorProto, folder: Option<&Path>) -> Result<Tensor, Error> {
+pub(crate) fn read(tensor: &TensorProto, folder: Option<&Path>) -> Result<Tensor, Error> {
     let name = tensor.name();
     let of = tensor.data_type();
     let kind = kind(of).ok_or_else(|| {
