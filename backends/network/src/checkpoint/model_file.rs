@@ -4,7 +4,7 @@ use super::statistics::is_statistic;
 use super::tensor::Tensor;
 use crate::onnx::aliases::{self, Alias};
 use crate::onnx::messages::decode;
-use crate::onnx::tensors::{self, Kind};
+use crate::onnx::tensors::{self, ValueKind};
 use bytes::Bytes;
 use mountainpass_sdk::{Error, memory};
 use std::path::Path;
@@ -26,8 +26,7 @@ impl ModelFile {
         if size > tensors::BYTES_MAX {
             return Err(Error::unsupported(format!("{size} bytes: ONNX files of more than 2 GB are not read")));
         }
-        let folder = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
-        ModelFile::of(memory::contents(path).map_err(failed)?.into(), folder)
+        ModelFile::of(memory::contents(path).map_err(failed)?.into(), tensors::folder_of(path))
     }
 
     /// Reads the bytes of a file.
@@ -38,7 +37,7 @@ impl ModelFile {
         let numeric = graph.initializer.iter().filter(|tensor| tensors::kind(tensor.data_type()).is_some());
         let tensors = numeric.map(|tensor| {
             let read = tensors::read(tensor, folder)?;
-            let (name, is_real) = (tensor.name().to_owned(), read.kind == Kind::Real);
+            let (name, is_real) = (tensor.name().to_owned(), read.kind == ValueKind::Real);
             Ok(Tensor { name, shape: read.shape.clone(), values: read.into_reals()?, is_real })
         });
         Ok(ModelFile { tensors: tensors.collect::<Result<_, Error>>()?, aliases })

@@ -3,7 +3,7 @@
 use super::aliases;
 use super::messages::{DimensionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto, decode, entry};
 use super::options::Options;
-use super::tensors::{self, Kind};
+use super::tensors::{self, ValueKind};
 use crate::graph::op::{Element, Shape};
 use crate::model::Feature;
 use bytes::Bytes;
@@ -17,7 +17,7 @@ const OPSET_MIN: i64 = 11;
 
 /// How the file fixes the first axis of its inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Batch {
+pub(super) enum BatchSize {
     /// By a name, or not at all.
     Free,
     Fixed(usize),
@@ -27,7 +27,7 @@ pub(super) enum Batch {
 
 /// An initializer that is, or may be, part of theta.
 #[derive(Clone, Debug)]
-pub(super) struct Block {
+pub(super) struct Candidate {
     /// Its place among the initializers.
     pub index: usize,
     pub shape: Shape,
@@ -42,12 +42,12 @@ pub(super) struct File {
     pub folder: Option<PathBuf>,
     pub recomputed: bool,
     pub output: String,
-    pub batch: Batch,
+    pub batch: BatchSize,
     pub features: Vec<Feature>,
     /// In the order of computation.
     pub nodes: Vec<usize>,
     /// In the order of the file.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<Candidate>,
 }
 
 impl File {
@@ -78,7 +78,7 @@ impl File {
         aliases::read(&model.metadata_props, &graph)?;
         let output = chosen(&graph, options, notes)?;
         let folder = folder.map(Path::to_path_buf);
-        let batch = Batch::None;
+        let batch = BatchSize::None;
         let (nodes, features, blocks) = (Vec::new(), Vec::new(), Vec::new());
         let recomputed = options.recomputed;
         let mut file = File { graph, opset, folder, recomputed, output, batch, features, nodes, blocks };
@@ -113,9 +113,9 @@ impl File {
     }
 
     /// What samples supply, and how the file fixes their number.
-    fn inputs(&self, entering: &HashSet<String>, options: &Options) -> Result<(Vec<Feature>, Batch), Error> {
+    fn inputs(&self, entering: &HashSet<String>, options: &Options) -> Result<(Vec<Feature>, BatchSize), Error> {
         let initializers = self.initializers();
-        let mut batch = Batch::None;
+        let mut batch = BatchSize::None;
         let mut features = Vec::new();
         // Old files list initializers among the inputs.
         let enters =
@@ -125,8 +125,8 @@ impl File {
             let of = input.r#type.as_ref().and_then(|of| of.tensor_type.as_ref());
             let of = of.ok_or_else(|| Error::unsupported(format!("input {name:?} is no tensor")))?;
             let element = match tensors::kind(of.elem_type()) {
-                Some(Kind::Real) => Element::Real,
-                Some(Kind::Whole) => Element::Index,
+                Some(ValueKind::Real) => Element::Real,
+                Some(ValueKind::Whole) => Element::Index,
                 _ => {
                     let of = tensors::type_name(of.elem_type());
                     return Err(Error::unsupported(format!(
@@ -139,8 +139,8 @@ impl File {
                 return Err(Error::argument(format!("input {name:?} has no axes, expected the batch first")));
             };
             let size = |axis: &DimensionProto| usize::try_from(axis.dim_value()).ok().filter(|d| *d > 0);
-            let one = size(first).map_or(Batch::Free, Batch::Fixed);
-            if batch != Batch::None && batch != one {
+            let one = size(first).map_or(BatchSize::Free, BatchSize::Fixed);
+            if batch != BatchSize::None && batch != one {
                 return Err(Error::argument(format!(
                     "input {name:?}: its first axis is {one:?}, but another's is {batch:?}"
                 )));
@@ -168,7 +168,7 @@ impl File {
         entering: &HashSet<String>,
         options: &Options,
         notes: &mut Vec<String>,
-    ) -> Result<Vec<Block>, Error> {
+    ) -> Result<Vec<Candidate>, Error> {
         let name_of = |tensor: &TensorProto| tensor.name().to_owned();
         if let Some(name) = options.frozen.iter().find(|name| !self.graph.initializer.iter().any(|t| t.name() == *name))
         {
@@ -184,7 +184,7 @@ impl File {
         let mut constants = Vec::new();
         let (mut blocks, mut offset) = (Vec::new(), 0usize);
         for (index, tensor) in self.graph.initializer.iter().enumerate() {
-            let is_real = tensors::kind(tensor.data_type()) == Some(Kind::Real);
+            let is_real = tensors::kind(tensor.data_type()) == Some(ValueKind::Real);
             if !is_real || tensor.dims.is_empty() || !entering.contains(tensor.name()) {
                 continue;
             }
@@ -195,7 +195,7 @@ impl File {
                 constants.push(name_of(tensor));
                 continue;
             }
-            blocks.push(Block { index, shape, offset });
+            blocks.push(Candidate { index, shape, offset });
             offset = offset.saturating_add(count);
             if offset as u64 > tensors::BYTES_MAX {
                 return Err(Error::unsupported("more than 2^31 parameters"));
@@ -267,7 +267,7 @@ impl File {
 
     /// The named blocks of theta.
     pub fn parameters(&self) -> Vec<Parameter> {
-        let parameter = |block: &Block| Parameter {
+        let parameter = |block: &Candidate| Parameter {
             name: self.graph.initializer[block.index].name().to_owned(),
             shape: block.shape.iter().map(|d| *d as u64).collect(),
             offset: block.offset as u64,
@@ -319,7 +319,7 @@ fn chosen(graph: &GraphProto, options: &Options, notes: &mut Vec<String>) -> Res
         of.and_then(|of| tensors::kind(of.elem_type()))
     };
     let names: Vec<&str> = graph.output.iter().map(|o| o.name()).collect();
-    match graph.output.iter().find(|output| kind(output) == Some(Kind::Real)) {
+    match graph.output.iter().find(|output| kind(output) == Some(ValueKind::Real)) {
         Some(output) => {
             if names.len() > 1 {
                 notes.push(format!(

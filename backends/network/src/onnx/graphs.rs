@@ -1,8 +1,8 @@
 //! The graphs of one ONNX file, one for every batch size: its nodes lowered one after the other.
 
-use super::file::{Batch, Block, File};
+use super::file::{BatchSize, Candidate, File};
 use super::lowering::{Lowering, Value, Weight, label};
-use super::tensors::{self, Kind};
+use super::tensors::{self, ValueKind};
 use crate::graph::op::Element;
 use crate::graph::{Graph, Id};
 use mountainpass_sdk::Error;
@@ -12,20 +12,23 @@ impl File {
     /// The graph for batches of `n`, with whatever does not enter too, and its output.
     pub fn lower(&self, n: usize) -> Result<(Graph, Id), Error> {
         let folder = self.folder.as_deref();
-        let weight =
-            |b: &Block| Weight { tensor: &self.graph.initializer[b.index], shape: b.shape.clone(), offset: b.offset };
+        let weight = |b: &Candidate| Weight {
+            tensor: &self.graph.initializer[b.index],
+            shape: b.shape.clone(),
+            offset: b.offset,
+        };
         let weights: Vec<Weight<'_>> = self.blocks.iter().map(weight).collect();
         let mut lowering = Lowering::new(self.opset, &weights, folder, n);
         lowering.recomputed = self.recomputed;
         lowering.baked = match self.batch {
-            Batch::Fixed(fixed) if fixed != n => Some(fixed),
+            BatchSize::Fixed(fixed) if fixed != n => Some(fixed),
             _ => None,
         };
         let mut values: HashMap<&str, Value> =
             weights.iter().enumerate().map(|(i, weight)| (weight.tensor.name(), Value::Weight(i))).collect();
         for (slot, feature) in self.features.iter().enumerate() {
             let shape = std::iter::once(n).chain(feature.shape.iter().copied()).collect();
-            let kind = if feature.element == Element::Real { Kind::Real } else { Kind::Whole };
+            let kind = if feature.element == Element::Real { ValueKind::Real } else { ValueKind::Whole };
             let id = lowering.graph.input(slot, shape, feature.element)?;
             values.insert(&feature.name, Value::Node(id, kind));
         }
@@ -54,7 +57,7 @@ impl File {
         let value =
             value.ok_or_else(|| Error::unsupported(format!("nothing that is read computes {:?}", self.output)))?;
         let value = match value {
-            Value::Known(tensor) => Value::Known(tensor.cast(Kind::Real)),
+            Value::Known(tensor) => Value::Known(tensor.cast(ValueKind::Real)),
             other => other,
         };
         let output = lowering

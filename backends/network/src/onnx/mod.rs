@@ -13,6 +13,7 @@ mod graphs;
 mod lowering;
 pub mod messages;
 mod model;
+mod node;
 mod operators;
 mod options;
 pub(crate) mod tensors;

@@ -1,6 +1,6 @@
 //! A network out of an ONNX file: what its numbers are, which batch sizes it takes, and its graph for each.
 
-use super::file::{Batch, File};
+use super::file::{BatchSize, File};
 use super::options::Options;
 use super::tensors;
 use crate::graph::op::Op;
@@ -45,8 +45,7 @@ impl OnnxModel {
             return Err(Error::unsupported(format!("model {path:?} has {size} bytes: more than 2 GB are not read")));
         }
         let bytes = memory::contents(path).map_err(failed)?;
-        let folder = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
-        OnnxModel::read(bytes.into(), folder, options)
+        OnnxModel::read(bytes.into(), tensors::folder_of(path), options)
             .map_err(|error| Error { text: format!("model {path:?}: {}", error.text), ..error })
     }
 
@@ -66,8 +65,8 @@ impl OnnxModel {
         let mut notes = Vec::new();
         let mut file = File::read(bytes, folder, options, &mut notes)?;
         let n = match file.batch {
-            Batch::Fixed(n) => n,
-            Batch::Free | Batch::None => TRIALS[0],
+            BatchSize::Fixed(n) => n,
+            BatchSize::Free | BatchSize::None => TRIALS[0],
         };
         // A first reading, in which everything that may be a parameter is one.
         let (mut graph, mut output) = file.lower(n)?;
@@ -91,7 +90,7 @@ impl OnnxModel {
             notes.push(format!("{:?} is one number for the whole batch: taken as the loss", file.output));
             kind = OutputKind::Loss;
         }
-        if kind != OutputKind::Loss && file.batch != Batch::None && shape.first() != Some(&n) {
+        if kind != OutputKind::Loss && file.batch != BatchSize::None && shape.first() != Some(&n) {
             return Err(Error::argument(format!(
                 "output {:?} has the shape {shape:?} for a batch of {n}: its first axis is not the batch; choose another",
                 file.output
@@ -108,8 +107,8 @@ impl OnnxModel {
         });
         let is_weight = is_weight.collect();
         let stuck = match file.batch {
-            Batch::Free | Batch::None => None,
-            Batch::Fixed(n) => {
+            BatchSize::Free | BatchSize::None => None,
+            BatchSize::Fixed(n) => {
                 let other = if n == TRIALS[0] { TRIALS[1] } else { TRIALS[0] };
                 match file.lower(other) {
                     Err(error) => Some(error.text),
@@ -120,14 +119,14 @@ impl OnnxModel {
                 }
             }
         };
-        if let (Batch::Fixed(n), None) = (file.batch, &stuck) {
+        if let (BatchSize::Fixed(n), None) = (file.batch, &stuck) {
             notes.push(format!(
                 "the file is written for batches of {n}; its samples do not see each other: any will do"
             ));
         }
         let is_joint = match file.batch {
-            Batch::Fixed(1) => stuck.is_some(),
-            Batch::None => true,
+            BatchSize::Fixed(1) => stuck.is_some(),
+            BatchSize::None => true,
             _ => !graph.is_samplewise(outputs[0]),
         };
         file.hash_external(&mut hash)?;
@@ -169,7 +168,7 @@ impl Model for OnnxModel {
         if n == 0 {
             return Err(Error::argument("a batch of 0 samples"));
         }
-        if let (Batch::Fixed(fixed), Some(reason)) = (self.file.batch, &self.stuck)
+        if let (BatchSize::Fixed(fixed), Some(reason)) = (self.file.batch, &self.stuck)
             && fixed != n
         {
             return Err(Error::unsupported(format!(
