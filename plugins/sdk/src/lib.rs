@@ -20,7 +20,7 @@ mod panic;
 mod request;
 mod table;
 
-pub use array::{Array, Element};
+pub use array::{Array, Dtype};
 pub use batch::{Cancel, Eval, Matrix, MatrixMut, Rows, RowsMut, Scalar};
 pub use error::Error;
 pub use host::Host;

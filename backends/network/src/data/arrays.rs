@@ -158,12 +158,12 @@ fn samples(inputs: Vec<Named>, targets: Option<Named>) -> Result<Samples, String
 #[cfg(test)]
 mod tests {
     use super::super::Channels;
-    use super::super::file::tests::Folder;
+    use super::super::file::tests::TempFolder;
     use super::super::npz::tests::npz;
     use super::*;
-    use mountainpass_sdk::{Element, Open};
+    use mountainpass_sdk::{Dtype, Open};
 
-    fn array<'a, T: Element>(name: &'a str, shape: &'a [u64], data: &'a [T]) -> Array<'a> {
+    fn array<'a, T: Dtype>(name: &'a str, shape: &'a [u64], data: &'a [T]) -> Array<'a> {
         Array::new(name, shape, data).unwrap()
     }
 
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_npz_holds_named_inputs_and_a_test_part() {
-        let folder = Folder::new("npz");
+        let folder = TempFolder::new("npz");
         let ids = npy::Array { shape: vec![2, 3], values: vec![5_i64, 0, 1, 2, 3, 4].into() };
         let image = npy::Array { shape: vec![2, 1, 2, 1], values: vec![1_u8, 2, 3, 255].into() };
         let y = npy::Array { shape: vec![2, 2], values: vec![0.5_f32, -1.0, 2.0, 0.0].into() };

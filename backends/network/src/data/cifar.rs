@@ -101,7 +101,7 @@ fn samples(files: &[PathBuf], labels: Labels, which: usize) -> Result<Samples, E
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::tests::{Folder, gzip, spoilt};
+    use super::super::file::tests::{TempFolder, gzip, spoilt};
     use super::*;
     use mountainpass_sdk::Open;
     use proptest::prelude::*;
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn five_batches_are_one_training_set() {
-        let folder = Folder::new("cifar-10");
+        let folder = TempFolder::new("cifar-10");
         for i in 1..5 {
             folder.put(&format!("data_batch_{i}.bin"), &record(&[i]));
         }
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn cifar_100_has_two_labels_to_choose_from() {
-        let folder = Folder::new("cifar-100");
+        let folder = TempFolder::new("cifar-100");
         folder.put("train.bin", &[record(&[4, 99]), record(&[19, 0])].concat());
         let path = folder.path("");
         let read = |labels| {
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn faults_name_file_and_sample() {
-        let folder = Folder::new("cifar-faults");
+        let folder = TempFolder::new("cifar-faults");
         let text = || Dataset::open(&folder.path("")).unwrap_err().text;
         folder.put("cifar10_train.bin", &[record(&[4]), record(&[10])].concat());
         assert!(text().ends_with("cifar10_train.bin: sample 1 has label 10, expected 0 to 9"));
@@ -163,7 +163,7 @@ mod tests {
         fn no_spoilt_file_makes_it_panic(
             cut in 0usize..7000, changes in prop::collection::vec((0usize..7000, any::<u8>()), 0..4), packed: bool
         ) {
-            let folder = Folder::new("cifar-fuzz");
+            let folder = TempFolder::new("cifar-fuzz");
             let good = [record(&[4]), record(&[9])].concat();
             let good = if packed { gzip(&good) } else { good };
             folder.put("cifar10_train.bin", &spoilt(&good, cut, &changes, &[]));

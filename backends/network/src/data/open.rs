@@ -225,7 +225,7 @@ fn single(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::tests::Folder;
+    use super::super::file::tests::TempFolder;
     use super::*;
 
     fn with(options: &[(&str, &str)]) -> Result<Dataset, Error> {
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_understood_says_what_to_do() {
-        let folder = Folder::new("folders");
+        let folder = TempFolder::new("folders");
         let text = || Dataset::open(&folder.path("")).unwrap_err().text;
         assert!(text().contains("no samples of a known format: MNIST's IDX files (train-images-idx3-ubyte), "));
         folder.put("data_batch_1", &[]);

@@ -56,13 +56,13 @@ fn samples(path: &Path) -> Result<Samples, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::tests::Folder;
+    use super::super::file::tests::TempFolder;
     use super::super::mat::tests::{compressed, file, matrix};
     use super::*;
 
     #[test]
     fn samples_are_rows_columns_channels_and_ten_is_zero() {
-        let folder = Folder::new("svhn");
+        let folder = TempFolder::new("svhn");
         // Pixel (row, column, channel) of sample n has a value that tells them apart.
         let value =
             |n: usize, row: usize, column: usize, channel: usize| (97 * n + 7 * row + column + 64 * channel) as u8;

@@ -61,12 +61,12 @@ pub(crate) fn read(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Er
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::tests::{Folder, spoilt};
+    use super::super::file::tests::{TempFolder, spoilt};
     use super::*;
     use mountainpass_sdk::Open;
     use proptest::prelude::*;
 
-    fn open(folder: &Folder, context: Option<&str>) -> Result<Dataset, String> {
+    fn open(folder: &TempFolder, context: Option<&str>) -> Result<Dataset, String> {
         let path = folder.path("tokens.npy");
         let options: Vec<_> = [("data", path.as_str())].into_iter().chain(context.map(|n| ("context", n))).collect();
         Dataset::from_options(&mut Open::new("", &options)).map_err(|error| error.text)
@@ -80,7 +80,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(50))]
         #[test]
         fn every_token_but_the_first_is_predicted_once(tokens in prop::collection::vec(any::<u16>(), 5..200), context in 1usize..5) {
-            let folder = Folder::new("tokens");
+            let folder = TempFolder::new("tokens");
             folder.put("tokens.npy", &file(tokens.clone().into()));
             let set = open(&folder, Some(&context.to_string())).unwrap();
             let n = (tokens.len() - 1) / context;
@@ -100,7 +100,7 @@ mod tests {
 
         #[test]
         fn no_spoilt_file_makes_it_panic(cut in 0usize..200, changes in prop::collection::vec((0usize..200, any::<u8>()), 0..5)) {
-            let folder = Folder::new("tokens-fuzz");
+            let folder = TempFolder::new("tokens-fuzz");
             folder.put("tokens.npy", &spoilt(&file(vec![1_u16, 2, 3, 4, 5].into()), cut, &changes, &[]));
             let _ = open(&folder, Some("2"));
         }
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn faults_say_what_is_needed() {
-        let folder = Folder::new("tokens-faults");
+        let folder = TempFolder::new("tokens-faults");
         let fault = |values: npy::Values, context: Option<&str>| {
             folder.put("tokens.npy", &file(values));
             open(&folder, context).unwrap_err()

@@ -7,7 +7,7 @@ use crate::memory::{self, BLOCK};
 use std::io::Read;
 
 /// A number as a file holds it.
-pub(super) trait Stored: Copy {
+pub(super) trait Encoded: Copy {
     const WIDTH: usize;
 
     fn of(bytes: &[u8], big: bool) -> Self;
@@ -24,7 +24,7 @@ pub(super) fn fits(file: &Source<impl Read>, header: &Header) -> Result<(), Faul
 }
 
 /// The elements behind the header as what `to` makes of them, in C order.
-pub(super) fn elements<T: Stored, U: Clone + Default>(
+pub(super) fn elements<T: Encoded, U: Clone + Default>(
     file: &mut Source<impl Read>,
     header: &Header,
     to: impl Fn(T) -> U,

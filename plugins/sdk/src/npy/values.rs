@@ -1,6 +1,6 @@
 //! The elements of an array in memory, in the type that its file has them in.
 
-use super::elements::{Stored, elements};
+use super::elements::{Encoded, elements};
 use super::fault::Fault;
 use super::header::Header;
 use super::source::Source;
@@ -66,7 +66,7 @@ macro_rules! element_types {
             }
         }
 
-        impl Stored for $type {
+        impl Encoded for $type {
             const WIDTH: usize = size_of::<$type>();
 
             fn of(bytes: &[u8], big: bool) -> $type {
