@@ -4,6 +4,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(test)]
+#[path = "../tests/archive/mod.rs"]
+mod archive;
 pub mod build;
 pub mod checkpoint;
 mod data;
