@@ -39,21 +39,6 @@ impl Activation {
     pub fn name(self) -> &'static str {
         Self::NAMES[self as usize]
     }
-
-    /// Whether it is twice differentiable everywhere.
-    pub fn is_smooth(self) -> bool {
-        !self.is_piecewise_linear()
-    }
-
-    /// Whether sigma(a z) = a sigma(z) for all a > 0.
-    pub fn is_piecewise_linear(self) -> bool {
-        matches!(self, Activation::Relu | Activation::LeakyRelu)
-    }
-
-    /// Whether sigma(-z) = -sigma(z).
-    pub fn is_odd(self) -> bool {
-        self == Activation::Tanh
-    }
 }
 
 /// One affine map and where its numbers are in theta.
