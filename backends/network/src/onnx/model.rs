@@ -140,11 +140,6 @@ impl OnnxModel {
         &self.notes
     }
 
-    /// The name of the value that is computed.
-    pub fn output(&self) -> &str {
-        &self.file.output
-    }
-
     /// What the output's numbers mean.
     pub fn kind(&self) -> OutputKind {
         self.kind

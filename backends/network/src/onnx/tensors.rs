@@ -54,17 +54,14 @@ impl KnownArray {
         }
     }
 
-    /// The same as a vector, which is the tensor's own if nobody else has it.
+    /// The same as a vector, which is the array's own if nobody else has it.
     pub fn into_reals(self) -> Result<Vec<f64>, Shortage> {
-        match Arc::try_unwrap(self.values) {
-            Ok(Values::Real(values)) => Ok(values),
-            Ok(Values::Index(values)) => memory::collected(values.len(), values.iter().map(|i| *i as f64)),
-            Err(values) => KnownArray { values, ..self }.numbers_copied(),
-        }
-    }
-
-    fn numbers_copied(&self) -> Result<Vec<f64>, Shortage> {
-        memory::collected(self.values.len(), self.numbers())
+        let values = match Arc::try_unwrap(self.values) {
+            Ok(Values::Real(values)) => return Ok(values),
+            Ok(values) => Arc::new(values),
+            Err(shared) => shared,
+        };
+        memory::collected(values.len(), KnownArray { values, ..self }.numbers())
     }
 
     /// As reals; whole numbers beyond 2^53 are rounded.
