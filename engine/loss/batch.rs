@@ -5,7 +5,7 @@
 
 use super::foreign::{self, Output};
 use super::loss::{Batch, Info};
-use super::plugin::Handle;
+use super::table::Handle;
 use crate::error::{Error, Result};
 use crate::machine::memory::{self, Shortage};
 use mountainpass_sdk::Scalar;

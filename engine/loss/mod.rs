@@ -13,12 +13,14 @@ pub(crate) mod foreign;
 mod host;
 mod isolated;
 pub(crate) mod loader;
-pub(crate) mod plugin;
+mod plugin;
 mod registry;
 mod request;
+pub(crate) mod table;
 
 pub use host::Log;
 pub use isolated::{Isolation, Limits, Service};
 pub use loss::{Batch, Bounds, Caps, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
-pub use registry::{Device, Known, Registry};
+pub use registry::{Known, Registry};
 pub use request::{Array, Foreign, OpenRequest, Values};
+pub use table::Device;

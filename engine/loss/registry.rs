@@ -4,30 +4,19 @@
 //! registry may be shared by
 //! threads; an open loss keeps its backend, its pool and the caller's pointer alive and needs the registry no more.
 
-use super::foreign;
 use super::host::Log;
 use super::isolated::{IsolatedLoss, Isolation, Source};
 use super::loader;
 use super::loss::Loss;
-use super::plugin::{Plugin, PluginLoss, User, is_name};
+use super::plugin::PluginLoss;
 use super::request::OpenRequest;
+use super::table::{Device, Plugin, User, is_name};
 use crate::error::{Error, Result};
 use crate::machine::pool::Pool;
 use mountainpass_sdk::abi;
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// A place a backend can compute on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
-    /// Its name, as the backend gives it.
-    pub name: String,
-    /// A code of [`abi::memory`].
-    pub memory: u32,
-    /// The size of its memory; 0 = unknown.
-    pub memory_bytes: u64,
-}
 
 /// A backend a registry knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,9 +28,6 @@ pub struct Known {
     /// The file it was loaded from; `None` for one that was linked in or registered.
     pub file: Option<PathBuf>,
 }
-
-/// More devices than a backend can mean.
-const MOST_DEVICES: u32 = 256;
 
 /// The backends of one engine.
 pub struct Registry {
@@ -171,26 +157,10 @@ impl Registry {
 
     /// The devices of a backend; [`OpenRequest::device`] is an index of this list.
     pub fn devices(&self, name: &str) -> Result<Vec<Device>> {
-        let plugin = match self.find(name)?.place {
-            Place::Here(plugin) => plugin,
-            Place::Apart(isolation, source) => return source.devices(&isolation, &self.log),
-        };
-        let mut devices = Vec::new();
-        for index in 0..MOST_DEVICES {
-            // SAFETY: probe is [many]; NULL ends the list.
-            let raw = unsafe { (plugin.probe)(index) };
-            if raw.is_null() {
-                break;
-            }
-            // SAFETY: probe returns a constant record of its own.
-            let device = unsafe { foreign::record(raw, abi::Device::zeroed(), "mpass_device") }.and_then(|raw| {
-                // SAFETY: as above.
-                let name = unsafe { foreign::text(raw.name, "the name of a device") }?.unwrap_or_default();
-                Ok(Device { name, memory: raw.memory, memory_bytes: raw.memory_bytes })
-            });
-            devices.push(device.map_err(|text| plugin.broken("probe", text))?);
+        match self.find(name)?.place {
+            Place::Here(plugin) => plugin.devices(),
+            Place::Apart(isolation, source) => source.devices(&isolation, &self.log),
         }
-        Ok(devices)
     }
 
     /// Opens a loss. A backend that is not registered is looked for as `libmpass_<name>.so` in the folders of
