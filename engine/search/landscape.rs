@@ -3,6 +3,7 @@
 //! Every minimum and every pass is a cell of the Morse complex and has one number, in the order of discovery; the
 //! same numbers stand in the database, in `barcode.json` and in the report.
 
+use crate::loss::oracle::Tally;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -203,24 +204,6 @@ pub struct Path {
     pub pass: Pass,
     /// How often the search has worked on it.
     pub visits: u32,
-}
-
-/// Evaluations of one stage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Of the loss alone.
-    pub loss: u64,
-    /// Of the gradient.
-    pub gradient: u64,
-    /// Of Hessian-vector products.
-    pub hessian_product: u64,
-}
-
-impl Tally {
-    /// All evaluations.
-    pub fn total(&self) -> u64 {
-        self.loss + self.gradient + self.hessian_product
-    }
 }
 
 /// Everything found so far.

@@ -18,4 +18,5 @@ pub mod spectrum;
 pub mod tangents;
 pub mod training;
 
+pub use crate::loss::oracle::Tally;
 pub use landscape::*;
