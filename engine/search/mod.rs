@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod align;
+mod assignment;
 pub mod connect;
 pub mod height;
 pub mod landscape;
@@ -11,6 +12,7 @@ pub mod minima;
 pub mod path;
 pub mod polyline;
 mod rigid;
+mod rotation;
 // Without `dense` the search for saddles only says that it was not tried.
 #[cfg_attr(not(feature = "dense"), allow(unused))]
 pub mod saddle;
