@@ -16,11 +16,13 @@ pub(crate) mod loader;
 mod plugin;
 mod registry;
 mod request;
+mod server;
 pub(crate) mod table;
 
 pub use host::Log;
-pub use isolated::{Isolation, Limits, Service};
+pub use isolated::{Isolation, Limits};
 pub use loss::{Batch, Bounds, Caps, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
-pub use registry::{Known, Registry};
+pub use registry::{KnownBackend, Registry};
 pub use request::{Array, Foreign, OpenRequest, Values};
+pub use server::Service;
 pub use table::Device;

@@ -32,12 +32,12 @@ pub(super) struct PluginLoss {
     handle: Handle,
     info: Info,
     extensions: Extensions,
-    rows: Rows,
+    buffers: TypedBuffers,
     fault: Option<String>,
 }
 
 /// Buffers of either element type.
-enum Rows {
+enum TypedBuffers {
     F32(Buffers<f32>),
     F64(Buffers<f64>),
 }
@@ -53,11 +53,11 @@ impl PluginLoss {
             return Err(handle.plugin.unsupported(text));
         }
         let extensions = Extensions::of(&handle.plugin).map_err(|text| handle.plugin.broken("extension", text))?;
-        let rows = match info.dtype {
-            Dtype::F32 => Rows::F32(Buffers::new()),
-            Dtype::F64 => Rows::F64(Buffers::new()),
+        let buffers = match info.dtype {
+            Dtype::F32 => TypedBuffers::F32(Buffers::new()),
+            Dtype::F64 => TypedBuffers::F64(Buffers::new()),
         };
-        Ok(PluginLoss { handle, info, extensions, rows, fault: None })
+        Ok(PluginLoss { handle, info, extensions, buffers, fault: None })
     }
 }
 
@@ -71,9 +71,9 @@ impl Loss for PluginLoss {
             return Err(self.handle.plugin.broken("eval", format!("no longer trusted since {fault}")));
         }
         check(&self.info, &batch)?;
-        let evaluated = match &mut self.rows {
-            Rows::F32(rows) => rows.eval(&self.handle, &self.info, &mut batch),
-            Rows::F64(rows) => rows.eval(&self.handle, &self.info, &mut batch),
+        let evaluated = match &mut self.buffers {
+            TypedBuffers::F32(buffers) => buffers.eval(&self.handle, &self.info, &mut batch),
+            TypedBuffers::F64(buffers) => buffers.eval(&self.handle, &self.info, &mut batch),
         };
         match evaluated {
             Ok(()) => Ok(()),
@@ -113,13 +113,13 @@ impl Loss for PluginLoss {
         let mut values = Vec::new();
         for theta in theta.chunks(step) {
             let short = |shortage| self.handle.plugin.short("metrics", shortage);
-            values.extend(match &mut self.rows {
-                Rows::F32(rows) => {
-                    let theta = input(theta, &mut rows.theta).map_err(short)?;
+            values.extend(match &mut self.buffers {
+                TypedBuffers::F32(buffers) => {
+                    let theta = input(theta, &mut buffers.theta).map_err(short)?;
                     self.extensions.metrics(&self.handle, split, p, theta)?
                 }
-                Rows::F64(rows) => {
-                    let theta = input(theta, &mut rows.theta).map_err(short)?;
+                TypedBuffers::F64(buffers) => {
+                    let theta = input(theta, &mut buffers.theta).map_err(short)?;
                     self.extensions.metrics(&self.handle, split, p, theta)?
                 }
             });

@@ -34,7 +34,7 @@ pub(crate) struct Plugin {
     pub name: String,
     pub version: String,
     minor: u32,
-    pub user: User,
+    pub user: UserPointer,
     pub probe: unsafe extern "C" fn(u32) -> *const abi::Device,
     pub open: unsafe extern "C" fn(*const abi::Host, *const abi::Open, *mut *mut c_void, *mut abi::Error) -> Status,
     pub info: unsafe extern "C" fn(*const c_void) -> *const abi::LossInfo,
@@ -69,7 +69,7 @@ impl Plugin {
             name,
             version,
             minor: table.abi_minor,
-            user: User::NONE,
+            user: UserPointer::NONE,
             probe: table.probe.ok_or_else(|| missing("probe"))?,
             open: table.open.ok_or_else(|| missing("open"))?,
             info: table.info.ok_or_else(|| missing("info"))?,
@@ -164,27 +164,27 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 /// The pointer a caller registered with its table, handed to `open`; released with the last loss of the backend.
-pub(crate) struct User {
+pub(crate) struct UserPointer {
     pointer: *mut c_void,
     drop: Option<unsafe extern "C" fn(*mut c_void)>,
 }
 
 // SAFETY: the engine never looks behind the pointer; `open`, which receives it, is tagged [many].
-unsafe impl Send for User {}
+unsafe impl Send for UserPointer {}
 // SAFETY: as above.
-unsafe impl Sync for User {}
+unsafe impl Sync for UserPointer {}
 
-impl User {
+impl UserPointer {
     /// What linked and loaded backends have.
-    pub const NONE: User = User { pointer: std::ptr::null_mut(), drop: None };
+    pub const NONE: UserPointer = UserPointer { pointer: std::ptr::null_mut(), drop: None };
 
     /// Takes over `pointer`; `drop` is called once, on any thread.
-    pub fn new(pointer: *mut c_void, drop: Option<unsafe extern "C" fn(*mut c_void)>) -> User {
-        User { pointer, drop }
+    pub fn new(pointer: *mut c_void, drop: Option<unsafe extern "C" fn(*mut c_void)>) -> UserPointer {
+        UserPointer { pointer, drop }
     }
 }
 
-impl Drop for User {
+impl Drop for UserPointer {
     fn drop(&mut self) {
         if let Some(drop) = self.drop {
             // SAFETY: mpass_backend_register: called once, when nothing can reach the pointer any more.
