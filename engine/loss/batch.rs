@@ -49,16 +49,16 @@ pub(super) fn check(info: &Info, batch: &Batch<'_>) -> Result<()> {
 }
 
 /// Why a batch has no numbers.
-pub(super) enum Fault {
+pub(super) enum EvalFault {
     /// A promise was broken; the end of a sentence.
     Broken(String),
     /// Something else.
     Failed(Error),
 }
 
-impl From<String> for Fault {
-    fn from(text: String) -> Fault {
-        Fault::Broken(text)
+impl From<String> for EvalFault {
+    fn from(text: String) -> EvalFault {
+        EvalFault::Broken(text)
     }
 }
 
@@ -107,7 +107,7 @@ impl<T: Scalar> Buffers<T> {
     }
 
     /// Evaluates a checked batch, in calls of at most `rows_max` rows.
-    pub fn eval(&mut self, handle: &Handle, info: &Info, batch: &mut Batch<'_>) -> std::result::Result<(), Fault> {
+    pub fn eval(&mut self, handle: &Handle, info: &Info, batch: &mut Batch<'_>) -> std::result::Result<(), EvalFault> {
         let n = batch.loss.len();
         let most = if info.rows_max == 0 { n.max(1) } else { info.rows_max };
         (0..n).step_by(most).try_for_each(|first| self.rows(handle, info.params, batch, first..n.min(first + most)))
@@ -120,12 +120,12 @@ impl<T: Scalar> Buffers<T> {
         p: usize,
         batch: &mut Batch<'_>,
         rows: Range<usize>,
-    ) -> std::result::Result<(), Fault> {
+    ) -> std::result::Result<(), EvalFault> {
         let (n, total) = (rows.len(), batch.loss.len());
         let cells = rows.start * p..rows.end * p;
         let nan = T::from_f64(f64::NAN);
         let plugin = &handle.plugin;
-        let short = |shortage| Fault::Failed(plugin.short("eval", shortage));
+        let short = |shortage| EvalFault::Failed(plugin.short("eval", shortage));
         let theta = input(&batch.theta[cells.clone()], &mut self.theta).map_err(short)?;
         let dir = batch.hvp.as_ref().map(|(dir, _)| input(&dir[cells.clone()], &mut self.dir));
         let dir = dir.transpose().map_err(short)?;
@@ -154,11 +154,11 @@ impl<T: Scalar> Buffers<T> {
         let (loss, status) = (self.loss.close("loss")?, self.status.close("row_status")?);
         let grad = batch.grad.is_some().then(|| self.grad.close("grad")).transpose()?;
         let hvp = dir.map(|_| self.hvp.close("hvp")).transpose()?;
-        answer.map_err(Fault::Failed)?;
+        answer.map_err(EvalFault::Failed)?;
 
         for (i, row) in rows.enumerate() {
             let (near, far) = (i * p..(i + 1) * p, row * p..(row + 1) * p);
-            let place = |text: String| Fault::Broken(format!("row {row} of {total}: {text}"));
+            let place = |text: String| EvalFault::Broken(format!("row {row} of {total}: {text}"));
             let mut bad = None; // The first output that is not finite, by name and value.
             batch.loss[row] = loss[i];
             if !loss[i].is_finite() {

@@ -23,6 +23,6 @@ pub use host::Log;
 pub use isolated::{Isolation, Limits};
 pub use loss::{Batch, Bounds, Caps, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
 pub use registry::{KnownBackend, Registry};
-pub use request::{Array, Foreign, OpenRequest, Values};
+pub use request::{Elements, Foreign, NamedArray, OpenRequest};
 pub use server::Service;
 pub use table::Device;

@@ -8,7 +8,7 @@
 //! Threads: the engine evaluates a loss only from the thread that drives its exploration, one call at a time, so
 //! MPASS_CAP_CALLER_THREAD holds by construction, and a loss may move to another thread between calls.
 
-use super::batch::{Buffers, Fault, check, input};
+use super::batch::{Buffers, EvalFault, check, input};
 use super::extension::Extensions;
 use super::foreign;
 use super::host::Log;
@@ -77,11 +77,11 @@ impl Loss for PluginLoss {
         };
         match evaluated {
             Ok(()) => Ok(()),
-            Err(Fault::Failed(Error::Refused { code: status::CANCELLED, .. })) if batch.cancel.fired() => {
+            Err(EvalFault::Failed(Error::Refused { code: status::CANCELLED, .. })) if batch.cancel.fired() => {
                 Err(Error::Cancelled)
             }
-            Err(Fault::Failed(error)) => Err(error),
-            Err(Fault::Broken(text)) => {
+            Err(EvalFault::Failed(error)) => Err(error),
+            Err(EvalFault::Broken(text)) => {
                 self.fault = Some(text.clone());
                 Err(self.handle.plugin.broken("eval", text))
             }

@@ -5,7 +5,7 @@
 use super::message::words;
 use crate::error::Error;
 use crate::loss::Dtype;
-use crate::loss::request::{Array, OpenRequest, Values};
+use crate::loss::request::{Elements, NamedArray, OpenRequest};
 use serde::{Deserialize, Serialize};
 
 /// Where bytes lie behind the JSON.
@@ -69,8 +69,8 @@ pub fn unpack<T>(packed: &[u64], use_it: impl FnOnce(&OpenRequest<'_>) -> Result
     let arrays: Option<Vec<_>> = head.data.iter().map(array).collect();
     let arrays = arrays.ok_or_else(lost)?;
     let data = arrays.iter().map(|(name, shape, dtype, bytes)| {
-        let values = Values::Packed { dtype: *dtype, bytes };
-        Array { name, shape, values }
+        let values = Elements::Packed { dtype: *dtype, bytes };
+        NamedArray { name, shape, values }
     });
     use_it(&OpenRequest {
         model: head.model,
@@ -92,10 +92,10 @@ mod tests {
     #[test]
     fn a_request_arrives_as_it_was() {
         let halves = [1_u16, 2, 3, 4, 5, 6].map(u16::to_ne_bytes);
-        let packed = Values::Packed { dtype: dtype::F16, bytes: halves.as_flattened() };
+        let packed = Elements::Packed { dtype: dtype::F16, bytes: halves.as_flattened() };
         let data = vec![
-            Array { name: "x", shape: &[2, 3], values: packed },
-            Array { name: "y", shape: &[2], values: Values::F64(&[0.1, f64::NAN]) },
+            NamedArray { name: "x", shape: &[2, 3], values: packed },
+            NamedArray { name: "y", shape: &[2], values: Elements::F64(&[0.1, f64::NAN]) },
         ];
         let options = vec![("l2".to_owned(), "0.1".to_owned())];
         let request = OpenRequest {

@@ -214,6 +214,7 @@ impl Sum {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn the_server_follows_where_the_engine_grows_and_nobody_can_shrink() {
