@@ -5,12 +5,14 @@
 pub mod align;
 mod assignment;
 pub mod connect;
+mod flaw;
 pub mod height;
 pub mod landscape;
 pub mod lbfgs;
 pub mod minima;
 pub mod path;
 pub mod polyline;
+mod rejected;
 mod rigid;
 mod rotation;
 // Without `dense` the search for saddles only says that it was not tried.
@@ -21,4 +23,6 @@ pub mod tangents;
 pub mod training;
 
 pub use crate::loss::oracle::Tally;
+pub use flaw::Flaw;
 pub use landscape::*;
+pub use rejected::Rejected;
