@@ -8,8 +8,8 @@
 //! and bounds the death of its start in the raw landscape too.
 
 use super::assignment::assignment;
-use super::lbfgs::dot;
 use super::rigid::RigidSet;
+use super::vector::{distance, dot};
 use crate::loss::{Symmetry, SymmetryKind};
 
 /// The declared symmetries, ready for matching.
@@ -149,10 +149,6 @@ impl Family {
             }
         }
     }
-}
-
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt()
 }
 
 #[cfg(test)]

@@ -33,9 +33,6 @@ impl Default for Schedule {
     }
 }
 
-/// A straight line is measured only well enough to be ranked.
-const GLANCE: Care = Care { samples: 15, precision: 1e-3 };
-const CLOSE_LOOK: Care = Care { samples: 48, precision: 1e-9 };
 /// Visits to a path's top before it may settle. (Settling after the first left Mueller-Brown 4e-4 too high.)
 const LOOKS: usize = 3;
 /// A profile that climbs by this fraction of the top's climb has left a valley.
@@ -67,7 +64,7 @@ pub fn pairs(minima: &[&Minimum], alignment: &Alignment, neighbours: usize) -> V
 /// The straight line from `a` to the nearest copy of `b`, measured.
 pub fn straight(oracle: &mut Oracle<'_>, a: &Minimum, b: &Minimum, alignment: &Alignment, id: Ids) -> Result<Path> {
     let line = Polyline::straight(&a.theta, &alignment.nearest(&a.theta, &b.theta));
-    let measured = measure(oracle, &line, GLANCE)?;
+    let measured = measure(oracle, &line, Care::GLANCE)?;
     Ok(path(id, (a.cell, b.cell), PathState::Straight, line, measured))
 }
 
@@ -118,7 +115,7 @@ pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Resul
         next.state = PathState::Converged;
         return Ok(next);
     };
-    let measured = measure(oracle, &line, CLOSE_LOOK)?;
+    let measured = measure(oracle, &line, Care::CLOSE)?;
     // Bounds are compared: a rough measurement must not win by its own error.
     let before = path.pass.height + path.pass.error;
     let lowered = before - (measured.height + measured.error);
@@ -129,7 +126,7 @@ pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Resul
     if lowered <= 0.0 && path.state == PathState::Straight {
         // A glance may have missed what a close look would see.
         let line = Polyline::new(path.knots.clone(), oracle.params());
-        let measured = measure(oracle, &line, CLOSE_LOOK)?;
+        let measured = measure(oracle, &line, Care::CLOSE)?;
         let id = Ids { path: path.id, cell: path.pass.cell };
         next = Path { visits: next.visits, ..self::path(id, path.ends, PathState::Relaxed, line, measured) };
     }
@@ -248,7 +245,7 @@ pub fn pieces(
         }
         let part = line.part(from, to);
         let whole = joined(start, part, end);
-        let measured = measure(oracle, &whole, CLOSE_LOOK)?;
+        let measured = measure(oracle, &whole, Care::CLOSE)?;
         let id = Ids { path: first.path + pieces.len() as u64, cell: first.cell + pieces.len() as u64 };
         // A piece that already has the knots of a stage need not go through it again.
         let knots = whole.n() - 2;

@@ -6,9 +6,10 @@
 //! a descent ends in the same bits whatever runs beside it.
 
 use super::landscape::{Descent, Evidence};
-use super::lbfgs::{Lbfgs, axpy, dot, norm};
+use super::lbfgs::Lbfgs;
 use super::spectrum::{self, Lowest};
 use super::tangents::Tangents;
+use super::vector::{axpy, dot, norm};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 use crate::loss::{Bounds, Symmetry, SymmetryKind};

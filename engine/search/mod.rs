@@ -21,6 +21,7 @@ pub mod saddle;
 pub mod spectrum;
 pub mod tangents;
 pub mod training;
+pub(crate) mod vector;
 
 pub use crate::loss::oracle::Tally;
 pub use flaw::Flaw;

@@ -4,8 +4,9 @@
 //! drives one L-BFGS over the whole band; after every step the knots are spaced evenly again (string method; E, Ren
 //! and Vanden-Eijnden 2007), so none slides into a basin. All knots of a band are one batched call.
 
-use super::lbfgs::{Lbfgs, dot, norm};
+use super::lbfgs::Lbfgs;
 use super::polyline::Polyline;
+use super::vector::{dot, norm};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 

@@ -210,6 +210,7 @@ fn axes(points: &[Vector]) -> [Vector; 2] {
 #[cfg(test)]
 mod tests {
     use super::super::rotation::tests::rotations;
+    use super::super::vector::distance;
     use super::*;
     use proptest::prelude::*;
 
@@ -219,10 +220,6 @@ mod tests {
         assert!(!exchange || points.exchange(&blocks));
         assert!(!mirror || points.reflect(&(0..n * d).collect::<Vec<_>>()));
         points
-    }
-
-    fn distance(a: &[f64], b: &[f64]) -> f64 {
-        a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
     }
 
     /// Turned, moved, exchanged by a rotation of the list, and perhaps reflected.

@@ -7,11 +7,11 @@
 
 use super::height::{Care, measure};
 use super::landscape::{Evidence, Pass, PassKind, Path, PathState};
-use super::lbfgs::{axpy, dot, norm};
 use super::polyline::Polyline;
 use super::rejected::Rejected;
 use super::spectrum::{self, DENSE};
 use super::tangents::Tangents;
+use super::vector::{axpy, distance, dot, norm};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 
@@ -90,8 +90,7 @@ fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, top: &[f64], reach: f64,
             step.iter_mut().for_each(|x| *x *= reach / length);
         }
         axpy(&mut theta, 1.0, &step);
-        let away = theta.iter().zip(top).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
-        if away > 5.0 * reach {
+        if distance(&theta, top) > 5.0 * reach {
             return Ok(Err(Rejected::WalkedAway));
         }
     }
@@ -165,7 +164,7 @@ pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Resul
         let right = (peak..arc.len()).find(|&i| loss[i] < level).map_or(arcs[arcs.len() - 1], |i| arc[i]);
         let Some(over) = crossing(saddle, &line.at(&arcs, left), &line.at(&arcs, right)) else { continue };
         let whole = line.part(0.0, left).then(&over).then(&line.part(right, arcs[arcs.len() - 1]));
-        let measured = measure(oracle, &whole, Care { samples: 48, precision: 1e-9 })?;
+        let measured = measure(oracle, &whole, Care::CLOSE)?;
         let slack = 1e-9 * climb + 16.0 * f64::EPSILON * saddle.loss.abs();
         if measured.height + measured.error <= saddle.loss + slack {
             return Ok(Ok(Path {
@@ -267,7 +266,7 @@ mod tests {
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let line = Polyline::new(vec![2.0, -1.0, 0.3, -0.6, 0.3, 0.6, 2.0, 1.0], 2);
-        let m = measure(&mut oracle, &line, Care { samples: 48, precision: 1e-9 }).unwrap();
+        let m = measure(&mut oracle, &line, Care::CLOSE).unwrap();
         let pass = Pass {
             cell: 2,
             kind: PassKind::PathMaximum,

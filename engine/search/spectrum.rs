@@ -6,8 +6,8 @@
 //! are projected out of either: all that is said is said of their complement.
 
 use super::landscape::Spectrum;
-use super::lbfgs::{axpy, dot, norm};
 use super::tangents::{self, Tangents};
+use super::vector::{axpy, dot, norm};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 use rand::{Rng, SeedableRng};
