@@ -107,7 +107,7 @@ pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Resul
     let relaxed = match schedule.knots.get(stage) {
         Some(&knots) => {
             let how = Relax { knots, steps: schedule.steps[stage], step: 0.5, tolerance: 1e-3, free_ends: false };
-            Some(relax(oracle, &line, how)?.line)
+            Some(relax(oracle, &line, how)?)
         }
         None => top(oracle, line, path, stage - schedule.knots.len())?,
     };
@@ -160,8 +160,7 @@ fn top(oracle: &mut Oracle<'_>, line: Polyline, path: &Path, closeness: usize) -
     // A window that reaches an end of the path keeps it: ends are minima.
     let free_ends = left > 0.0 && right < length;
     let how = Relax { knots: 7, steps: 60, step: 0.5, tolerance: 1e-4, free_ends };
-    let window = relax(oracle, &line.part(left, right), how)?.line;
-    let mut whole = window;
+    let mut whole = relax(oracle, &line.part(left, right), how)?;
     if left > 0.0 {
         whole = line.part(0.0, left).then(&whole);
     }
