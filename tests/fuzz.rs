@@ -73,12 +73,12 @@ fn landscape(file: &Path) -> Result<(), String> {
     if salvaged.is_ok() {
         let store = Store::open(&saved).map_err(|e| format!("what was saved does not open: {e}"))?;
         let found = store.landscape().map_err(text)?;
-        assert_eq!(found.fault(2, 0.0), None, "what was saved is whole");
+        assert_eq!(found.flaw(2, 0.0), None, "what was saved is whole");
     }
     let store = Store::open(file).map_err(text)?;
     let (found, _, _) =
         (store.landscape().map_err(text)?, store.provenance().map_err(text)?, store.record().map_err(text)?);
-    found.fault(2, 0.0).map_or(Ok(()), Err)
+    found.flaw(2, 0.0).map_or(Ok(()), |flaw| Err(flaw.to_string()))
 }
 
 fn arrays() -> Vec<Vec<u8>> {
