@@ -2,7 +2,7 @@
 
 use super::abi::BackendInfo;
 use super::hooks::c_text;
-use crate::loss::Known;
+use crate::loss::KnownBackend;
 use mountainpass_sdk::abi::Device;
 use std::ffi::CString;
 
@@ -18,7 +18,7 @@ pub struct Listed {
 unsafe impl Send for Listed {}
 
 impl Listed {
-    pub(super) fn new(known: &Known, found: &[crate::loss::Device]) -> Listed {
+    pub(super) fn new(known: &KnownBackend, found: &[crate::loss::Device]) -> Listed {
         let file = known.file.as_ref().map(|file| c_text(&file.to_string_lossy()));
         let (name, version) = (c_text(&known.name), c_text(&known.version));
         let names: Vec<CString> = found.iter().map(|device| c_text(&device.name)).collect();

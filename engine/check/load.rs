@@ -6,7 +6,7 @@ use super::call::room;
 use super::memory::Fence;
 use super::verdict::{fail, skip, warn};
 use super::{Host, Outcome, Random, Subject, Test};
-use crate::loss::plugin::is_name;
+use crate::loss::table::is_name;
 use mountainpass_sdk::abi::{self, ext};
 use object::{Object, ObjectSymbol};
 use std::mem::offset_of;

@@ -9,7 +9,7 @@ use super::subject::{Packed, Subject};
 use super::verdict::{Ending, Outcome, fail, skip};
 use crate::error::Error;
 use crate::loss::extension::{Extensions, code};
-use crate::loss::plugin::Handle;
+use crate::loss::table::Handle;
 use crate::loss::{Bounds, Identity, Parameter, Split, Symmetry, foreign};
 use mountainpass_sdk::abi::{self, cap, dtype, status};
 use std::collections::VecDeque;

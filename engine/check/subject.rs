@@ -13,7 +13,7 @@ use super::verdict::{Outcome, fail, skip};
 use crate::loss::extension::Extensions;
 use crate::loss::foreign;
 use crate::loss::loader;
-use crate::loss::plugin::{Handle, Plugin};
+use crate::loss::table::{Handle, Plugin};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use mountainpass_sdk::abi::{self, Status, status};
 use serde::{Deserialize, Serialize};

@@ -3,11 +3,11 @@
 use super::births::Births;
 use super::plan::Plan;
 use crate::error::{Error, Result};
-use crate::loss::oracle::Oracle;
+use crate::loss::oracle::{Oracle, Tally};
 use crate::run::{Budget, Ended, Progress};
 use crate::search::align::Alignment;
 use crate::search::minima::Domain;
-use crate::search::{Finding, Journal, Landscape, Tally};
+use crate::search::{Finding, Journal, Landscape};
 
 /// An exploration under way.
 pub struct Explorer<'a, 'b> {

@@ -6,10 +6,10 @@
 
 use super::explorer::Explorer;
 use crate::error::{Error, Result};
-use crate::search::lbfgs::norm;
 use crate::search::minima::{Quenched, quench};
 use crate::search::start::start;
 use crate::search::training::{Trained, train};
+use crate::search::vector::norm;
 use crate::search::{Descent, Evidence, Minimum, Origin};
 
 impl Explorer<'_, '_> {

@@ -4,8 +4,8 @@ use crate::explore::{Ended, Explored, Given, MergeTree, Plan, explore};
 use crate::loss::closed_form::{ClosedForm, three_hump_camel};
 use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Cancel, Silent};
-use crate::search::lbfgs::norm;
 use crate::search::training::Training;
+use crate::search::vector::norm;
 use crate::search::{Descent, Landscape, Minimum, Origin, Unrecorded};
 
 const SIDE: [f64; 2] = [-1.74755, 0.87378]; // A minimum, as far as six digits name it.
