@@ -2,8 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::random::Random;
 use super::taylor::scale;
+use crate::check::random::Random;
 use crate::loss::{Symmetry, SymmetryKind};
 
 /// Moves a point by a random element of one symmetry.

@@ -1,0 +1,6 @@
+//! What is right, in numbers: judges that know rows of values and functions, and no plugin.
+
+pub mod alike;
+pub mod line;
+pub mod motion;
+pub mod taylor;
