@@ -2,8 +2,6 @@
 //!
 //! What is held against a plugin is what it answers. How soon it does is worth a warning.
 
-#![forbid(unsafe_code)]
-
 use crate::check::plugin::{EvalAnswer, OpenLoss, Polls, Subject};
 use crate::check::random::Random;
 use crate::check::test::Test;

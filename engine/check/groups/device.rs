@@ -1,7 +1,5 @@
 //! Group `device`: what probe lists.
 
-#![forbid(unsafe_code)]
-
 use crate::check::plugin::Subject;
 use crate::check::random::Random;
 use crate::check::test::Test;

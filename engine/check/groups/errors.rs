@@ -1,7 +1,5 @@
 //! Group `errors`: how calls are refused, and what is left of a loss that has refused one.
 
-#![forbid(unsafe_code)]
-
 use crate::check::plugin::{Call, EvalAnswer, OpenLoss, Refusal, Subject};
 use crate::check::random::Random;
 use crate::check::test::Test;

@@ -5,8 +5,6 @@
 //! out the same ever after, whoever computes it; `needs` names the tests of each promise by itself, so that a failure
 //! here is one of their interplay.
 
-#![forbid(unsafe_code)]
-
 use crate::check::judge::alike::Alike;
 use crate::check::plugin::{Call, EvalAnswer, Host, OpenCall, OpenLoss, Subject};
 use crate::check::random::Random;

@@ -1,7 +1,5 @@
 //! Group `gradient`: the gradient is that of the loss.
 
-#![forbid(unsafe_code)]
-
 use crate::check::judge::taylor::{self, Found, TestedFunction};
 use crate::check::plugin::{Call, OpenLoss, Subject};
 use crate::check::random::Random;

@@ -2,8 +2,6 @@
 //!
 //! Tolerances are measured: how much a product changes when theta and the vector change by a rounding.
 
-#![forbid(unsafe_code)]
-
 use crate::check::judge::alike::{MEASURED, ROUNDINGS, largest};
 use crate::check::judge::line::{self, Line, Slope};
 use crate::check::judge::taylor::{Direction, rounded, scale};

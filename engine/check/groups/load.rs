@@ -1,7 +1,5 @@
 //! Group `load`: the file, its symbols, and the table that the entry symbol returns.
 
-#![forbid(unsafe_code)]
-
 use crate::check::plugin::{Fence, Host, Subject};
 use crate::check::random::Random;
 use crate::check::test::Test;

@@ -1,7 +1,5 @@
 //! Group `memory`: nothing that was given is kept, and too little memory is an answer.
 
-#![forbid(unsafe_code)]
-
 use crate::check::plugin::{Call, OpenCall, Subject};
 use crate::check::random::Random;
 use crate::check::test::Test;

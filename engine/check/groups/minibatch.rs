@@ -2,8 +2,6 @@
 //!
 //! Lists of samples ascend where their order is not what a test is about.
 
-#![forbid(unsafe_code)]
-
 use crate::check::judge::alike::largest;
 use crate::check::plugin::{Call, EvalAnswer, OpenLoss, Subject};
 use crate::check::random::Random;

@@ -1,7 +1,5 @@
 //! Group `noise`: what repeating a call does to its answer.
 
-#![forbid(unsafe_code)]
-
 use crate::check::plugin::{Call, EvalAnswer, OpenLoss, Subject};
 use crate::check::random::Random;
 use crate::check::test::Test;

@@ -1,7 +1,5 @@
 //! Group `open`: opening and closing losses, what they say about themselves, and what is refused.
 
-#![forbid(unsafe_code)]
-
 use crate::check::plugin::process::{Captured, ProcessState, ProcessUsage};
 use crate::check::plugin::{Call, OpenCall, OpenLoss, Subject, shown};
 use crate::check::random::Random;

@@ -2,8 +2,6 @@
 //!
 //! Calls that shall overlap are let go together by a [`Gate`], hundreds of times. At most two losses are open at a time.
 
-#![forbid(unsafe_code)]
-
 use crate::check::judge::alike::Alike;
 use crate::check::plugin::process::ProcessUsage;
 use crate::check::plugin::{Call, EvalAnswer, Gate, Host, OpenLoss, Subject, shown};

@@ -1,7 +1,5 @@
 //! Group `value`: what an evaluation returns, and what it leaves alone.
 
-#![forbid(unsafe_code)]
-
 use crate::check::judge::alike::{MEASURED, ROUNDINGS, largest};
 use crate::check::judge::motion;
 use crate::check::judge::taylor::{rounded, scale};

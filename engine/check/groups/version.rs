@@ -1,7 +1,5 @@
 //! Group `version`: records of another minor, longer or shorter than those the plugin knows.
 
-#![forbid(unsafe_code)]
-
 use crate::check::plugin::{Call, Fence, Host, OpenCall, Subject};
 use crate::check::random::Random;
 use crate::check::test::Test;

@@ -3,8 +3,6 @@
 //! A loss that claims MPASS_CAP_REPEATABLE is held to its bits. Another one may differ by the noise it states, or, where
 //! it states none, by what its repeats show, and by the rounding of sums that are taken in another order.
 
-#![forbid(unsafe_code)]
-
 use crate::check::verdict::{Outcome, fail};
 use mountainpass_sdk::abi::{Status, status};
 

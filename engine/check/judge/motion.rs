@@ -1,7 +1,5 @@
 //! Random elements of the symmetries that a loss declares: points moved to where the loss must be the same.
 
-#![forbid(unsafe_code)]
-
 use super::taylor::scale;
 use crate::check::random::Random;
 use crate::loss::{Symmetry, SymmetryKind};

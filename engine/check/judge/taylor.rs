@@ -5,8 +5,6 @@
 //! Sparse ones see it: every coordinate of a small function, random groups that cover a large one, and single
 //! coordinates. [`super::line`] judges each direction.
 
-#![forbid(unsafe_code)]
-
 use super::line::{self, Line, Slope};
 use crate::check::random::Random;
 use crate::check::verdict::Outcome;
