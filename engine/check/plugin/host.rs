@@ -1,6 +1,7 @@
-//! What the checker offers to a loss, `mpass_host`: the engine's pool, and a log of every call with its thread.
+//! What the checker offers to a loss, `mpass_host`: the engine's pool, and notes of how it is used.
 
-use super::memory::{Fence, Region};
+use super::region::{Fence, GuardedRegion};
+use crate::check::verdict::Outcome;
 use crate::machine::pool::Pool;
 use crate::run::Cancel;
 use mountainpass_sdk::abi::{self, Status, status};
@@ -8,44 +9,12 @@ use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 /// The services of one or several losses, in an `Arc`: they must outlive every one of them.
 pub struct Host {
-    record: Region,
-    state: Box<State>,
-}
-
-/// One call from a plugin to its host.
-#[derive(Clone, Debug)]
-pub struct Event {
-    /// Who asked.
-    pub thread: ThreadId,
-    /// What was asked.
-    pub what: What,
-}
-
-/// What a plugin asked of its host; polls are counted in [`Polls`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum What {
-    /// A line for the log.
-    Log {
-        /// As it was given.
-        level: i32,
-        /// The line.
-        text: String,
-    },
-    /// Parallel work.
-    Parallel {
-        /// How many bodies.
-        n: u64,
-    },
-    /// An extension of the host.
-    Extension {
-        /// Its name.
-        id: String,
-    },
+    record: GuardedRegion,
+    context: Box<HostContext>,
 }
 
 /// How `cancelled` was polled.
@@ -59,10 +28,9 @@ pub struct Polls {
 }
 
 /// What the callbacks reach through `ctx`.
-struct State {
+struct HostContext {
     pool: Pool,
-    events: Mutex<Vec<Event>>,
-    faults: Mutex<Vec<String>>,
+    faults: Mutex<Vec<&'static str>>,
     polls: Mutex<Polls>,
     tokens: Mutex<Vec<usize>>,
     /// Calls into the plugin that are under way on losses of this host.
@@ -71,24 +39,23 @@ struct State {
 
 /// A call into the plugin; while it lasts, the plugin may use the host.
 pub struct Visit<'a> {
-    state: &'a State,
+    context: &'a HostContext,
     token: usize,
 }
 
 impl Host {
-    /// A host with that many workers. `None` where the system has no memory.
-    pub fn new(workers: usize) -> Option<Arc<Host>> {
+    /// A host with that many workers. Skips where the system has no memory.
+    pub fn new(workers: usize) -> Outcome<Arc<Host>> {
         Host::sized(workers, abi::Host::SIZE as usize, Fence::Room)
     }
 
     /// A host whose record is `size` bytes long: shorter than the plugin knows, or longer.
-    pub fn sized(workers: usize, size: usize, fence: Fence) -> Option<Arc<Host>> {
+    pub fn sized(workers: usize, size: usize, fence: Fence) -> Outcome<Arc<Host>> {
         let pool = Pool::new(workers.max(1));
         let workers = pool.workers() as u32;
         let polls = Polls { count: 0, longest: Duration::ZERO, last: Instant::now() };
-        let state = Box::new(State {
+        let context = Box::new(HostContext {
             pool,
-            events: Mutex::default(),
             faults: Mutex::default(),
             polls: Mutex::new(polls),
             tokens: Mutex::default(),
@@ -97,7 +64,7 @@ impl Host {
         let record = abi::Host {
             struct_size: 0, // Stamped below.
             abi_minor: abi::MINOR,
-            ctx: (&raw const *state).cast_mut().cast(),
+            ctx: (&raw const *context).cast_mut().cast(),
             log: Some(log),
             cancelled: Some(cancelled),
             parallel: Some(parallel),
@@ -105,7 +72,7 @@ impl Host {
             workers,
             reserved: 0,
         };
-        Some(Arc::new(Host { record: Region::record(&record, size, fence)?, state }))
+        Ok(Arc::new(Host { record: GuardedRegion::record(&record, size, fence)?, context }))
     }
 
     /// What `open` and the entry symbol are given.
@@ -115,44 +82,39 @@ impl Host {
 
     /// The number of workers: worker numbers are below it.
     pub fn workers(&self) -> usize {
-        self.state.pool.workers()
+        self.context.pool.workers()
     }
 
-    /// Every call so far, polls left out.
-    pub fn events(&self) -> Vec<Event> {
-        lock(&self.state.events).clone()
-    }
-
-    /// Uses of the host that the header does not allow, each a sentence of its own.
-    pub fn faults(&self) -> Vec<String> {
-        lock(&self.state.faults).clone()
+    /// Uses of `parallel` that the header does not allow, each a sentence of its own.
+    pub fn faults(&self) -> Vec<&'static str> {
+        lock(&self.context.faults).clone()
     }
 
     /// How `cancelled` was polled since the last [`forget_polls`](Host::forget_polls).
     pub fn polls(&self) -> Polls {
-        *lock(&self.state.polls)
+        *lock(&self.context.polls)
     }
 
     /// Counts polls from zero.
     pub fn forget_polls(&self) {
-        *lock(&self.state.polls) = Polls { count: 0, longest: Duration::ZERO, last: Instant::now() };
+        *lock(&self.context.polls) = Polls { count: 0, longest: Duration::ZERO, last: Instant::now() };
     }
 
     /// A call into the plugin begins, with the cancel token that it is given.
     pub(super) fn visit(&self, cancel: Option<&Cancel>) -> Visit<'_> {
         let token = cancel.map_or(0, |cancel| std::ptr::from_ref(cancel.flag()).addr());
-        lock(&self.state.tokens).push(token);
-        self.state.busy.fetch_add(1, Ordering::SeqCst);
-        lock(&self.state.polls).last = Instant::now();
-        Visit { state: &self.state, token }
+        lock(&self.context.tokens).push(token);
+        self.context.busy.fetch_add(1, Ordering::SeqCst);
+        lock(&self.context.polls).last = Instant::now();
+        Visit { context: &self.context, token }
     }
 }
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        lock(&self.state.polls).pass();
-        self.state.busy.fetch_sub(1, Ordering::SeqCst);
-        let mut tokens = lock(&self.state.tokens);
+        lock(&self.context.polls).pass();
+        self.context.busy.fetch_sub(1, Ordering::SeqCst);
+        let mut tokens = lock(&self.context.tokens);
         if let Some(at) = tokens.iter().position(|&token| token == self.token) {
             tokens.swap_remove(at);
         }
@@ -167,14 +129,9 @@ impl Polls {
     }
 }
 
-impl State {
-    fn note(&self, what: What) {
-        lock(&self.events).push(Event { thread: std::thread::current().id(), what });
-    }
-
-    fn fault(&self, text: impl Into<String>) {
+impl HostContext {
+    fn fault(&self, text: &'static str) {
         let mut faults = lock(&self.faults);
-        let text = text.into();
         if !faults.contains(&text) {
             faults.push(text);
         }
@@ -187,40 +144,36 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// # Safety
 /// `ctx` is NULL or the context of a live [`Host`].
-unsafe fn state<'a>(ctx: *mut c_void) -> Option<&'a State> {
+unsafe fn context<'a>(ctx: *mut c_void) -> Option<&'a HostContext> {
     // SAFETY: mpass_host is valid until close returns, and ctx came with it.
-    unsafe { ctx.cast::<State>().as_ref() }
+    unsafe { ctx.cast::<HostContext>().as_ref() }
 }
 
-/// A text of the plugin; `None` for NULL.
+/// Reads a text of the plugin to its end, as a host that prints it does.
 ///
 /// # Safety
 /// `text` is NULL or NUL-terminated.
-unsafe fn text(text: *const c_char) -> Option<String> {
-    // SAFETY: forwarded.
-    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+unsafe fn read(text: *const c_char) {
+    if !text.is_null() {
+        // SAFETY: forwarded.
+        std::hint::black_box(unsafe { CStr::from_ptr(text) });
+    }
 }
 
-unsafe extern "C" fn log(ctx: *mut c_void, level: i32, line: *const c_char) {
-    // SAFETY: a live host; all text is NUL-terminated.
-    let (Some(state), line) = (unsafe { state(ctx) }, unsafe { text(line) }) else { return };
-    let Some(text) = line else { return state.fault("log was called with NULL for a text") };
-    if !(abi::log::ERROR..=abi::log::DEBUG).contains(&level) {
-        state.fault(format!("log was called with the level {level}"));
-    }
-    state.note(What::Log { level, text });
+unsafe extern "C" fn log(_: *mut c_void, _: i32, line: *const c_char) {
+    // SAFETY: all text is NUL-terminated.
+    unsafe { read(line) }
 }
 
 unsafe extern "C" fn cancelled(ctx: *mut c_void, token: *const c_void) -> i32 {
     // SAFETY: a live host.
-    let Some(state) = (unsafe { state(ctx) }) else { return 0 };
-    let mut polls = lock(&state.polls);
+    let Some(context) = (unsafe { context(ctx) }) else { return 0 };
+    let mut polls = lock(&context.polls);
     polls.count += 1;
     polls.pass();
     drop(polls);
     // A token of no call under way may lead nowhere: it is not looked behind.
-    if !token.is_null() && !lock(&state.tokens).contains(&token.addr()) {
-        state.fault("cancelled was called with a token of no call under way");
+    if !token.is_null() && !lock(&context.tokens).contains(&token.addr()) {
         return 0;
     }
     // SAFETY: NULL, or the flag of a call that has not returned.
@@ -238,18 +191,17 @@ unsafe extern "C" fn parallel(ctx: *mut c_void, n: u64, body: Option<abi::Parall
         }
     }
     // SAFETY: a live host.
-    let Some(state) = (unsafe { state(ctx) }) else { return status::ARGUMENT };
-    state.note(What::Parallel { n });
+    let Some(context) = (unsafe { context(ctx) }) else { return status::ARGUMENT };
     let Some(body) = body else {
-        state.fault("parallel was called with NULL for a body");
+        context.fault("parallel was called with NULL for a body");
         return status::ARGUMENT;
     };
-    if state.busy.load(Ordering::SeqCst) == 0 {
-        state.fault("parallel was called while no call into the plugin was under way");
+    if context.busy.load(Ordering::SeqCst) == 0 {
+        context.fault("parallel was called while no call into the plugin was under way");
     }
     let user = User(user);
     // SAFETY: mpass_host.parallel: body(user, i, worker) for i below n, all of them before this returns.
-    let run = || state.pool.run(n as usize, &|i, worker| unsafe { body(user.get(), i as u64, worker as u32) });
+    let run = || context.pool.run(n as usize, &|i, worker| unsafe { body(user.get(), i as u64, worker as u32) });
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(()) => status::OK,
         Err(payload) => {
@@ -259,14 +211,9 @@ unsafe extern "C" fn parallel(ctx: *mut c_void, n: u64, body: Option<abi::Parall
     }
 }
 
-unsafe extern "C" fn extension(ctx: *mut c_void, id: *const c_char) -> *const c_void {
-    // SAFETY: a live host; all text is NUL-terminated.
-    if let (Some(state), id) = (unsafe { state(ctx) }, unsafe { text(id) }) {
-        match id {
-            Some(id) => state.note(What::Extension { id }),
-            None => state.fault("extension was called with NULL for an id"),
-        }
-    }
+unsafe extern "C" fn extension(_: *mut c_void, id: *const c_char) -> *const c_void {
+    // SAFETY: all text is NUL-terminated.
+    unsafe { read(id) };
     std::ptr::null()
 }
 
@@ -274,16 +221,20 @@ unsafe extern "C" fn extension(ctx: *mut c_void, id: *const c_char) -> *const c_
 mod tests {
     use super::*;
 
+    unsafe extern "C" fn nothing(_: *mut c_void, _: u64, _: u32) {}
+
     #[test]
     #[allow(clippy::multiple_unsafe_ops_per_block, reason = "a plugin's life, one call after the other")]
-    fn what_a_plugin_asks_of_its_host_is_written_down() {
+    fn what_a_plugin_may_not_ask_of_its_host_is_noted() {
         let host = Host::new(2).unwrap();
         // SAFETY: the record is read as a plugin reads it.
         unsafe {
             let raw = &*host.record();
             assert_eq!((raw.struct_size, raw.workers), (abi::Host::SIZE, 2));
-            raw.log.unwrap()(raw.ctx, 9, c"hm".as_ptr());
-            assert_eq!(raw.parallel.unwrap()(raw.ctx, 3, None, std::ptr::null_mut()), status::ARGUMENT);
+            raw.log.unwrap()(raw.ctx, 0, c"hm".as_ptr());
+            raw.log.unwrap()(raw.ctx, 0, std::ptr::null());
+            let parallel = |body| raw.parallel.unwrap()(raw.ctx, 3, body, std::ptr::null_mut());
+            assert_eq!((parallel(None), parallel(Some(nothing))), (status::ARGUMENT, status::OK));
             let cancel = Cancel::default();
             cancel.fire();
             let token = std::ptr::from_ref(cancel.flag()).cast();
@@ -293,14 +244,11 @@ mod tests {
             assert_eq!(raw.cancelled.unwrap()(raw.ctx, token), 0); // Its call has returned.
             assert_eq!(host.polls().count, 2);
         }
-        let what: Vec<What> = host.events().into_iter().map(|event| event.what).collect();
-        assert_eq!(what, [What::Log { level: 9, text: "hm".into() }, What::Parallel { n: 3 }]);
         assert_eq!(
             host.faults(),
             [
-                "log was called with the level 9",
                 "parallel was called with NULL for a body",
-                "cancelled was called with a token of no call under way"
+                "parallel was called while no call into the plugin was under way"
             ]
         );
     }

@@ -1,16 +1,15 @@
 //! Group `gradient`: the gradient is that of the loss.
 
-#![forbid(unsafe_code)]
-
-use super::alike::Alike;
-use super::taylor::{self, Found, Function, rounded, scale};
-use super::verdict::{Outcome, fail, skip, warn};
-use super::{Call, Opened, Random, Subject, Test};
+use crate::check::judge::taylor::{self, Found, TestedFunction};
+use crate::check::plugin::{Call, OpenLoss, Subject};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Outcome, fail, skip, warn};
 use mountainpass_sdk::abi::cap;
 use std::time::Duration;
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[
+pub const TESTS: &[Test] = &[
     Test::new(
         "gradient.taylor",
         "The gradient of a loss with MPASS_CAP_SMOOTH is that of the loss: Taylor remainders fall as the square of the \
@@ -37,21 +36,19 @@ pub(super) const TESTS: &[Test] = &[
 
 /// How long one base point may take.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The most bytes of theta in one call.
-const CALL: usize = 32 << 20;
 
 /// The loss over some samples as a function of theta.
 struct Losses<'a> {
-    loss: &'a Opened<'a>,
+    loss: &'a OpenLoss<'a>,
     ids: Option<&'a [u64]>,
     epsilon: f64,
     noise: f64,
 }
 
-impl Function for Losses<'_> {
+impl TestedFunction for Losses<'_> {
     fn values(&self, theta: &[f64]) -> Outcome<Vec<f64>> {
         let mut all = Vec::new();
-        for rows in theta.chunks(rows_of_a_call(self.loss)? * self.loss.p()?) {
+        for rows in theta.chunks(self.loss.rows_of_a_call()? * self.loss.p()?) {
             let answer = self.loss.eval(&Call { ids: self.ids, ..Call::of(rows) })?.accepted()?;
             all.extend((0..answer.n()).map(|row| if answer.good(row) { answer.loss[row] } else { f64::NAN }));
         }
@@ -67,22 +64,10 @@ impl Function for Losses<'_> {
     }
 }
 
-/// How many rows may go into one call.
-pub(super) fn rows_of_a_call(loss: &Opened<'_>) -> Outcome<usize> {
-    loss.rows((CALL / (8 * loss.p()?)).max(1))
-}
-
-/// A point that is no start, where nothing happens to be zero; the second of two to test at.
-pub(super) fn beside(theta: &[f64], epsilon: f64, random: &mut Random) -> Vec<f64> {
-    let far = 0.3 * scale(theta);
-    theta.iter().map(|x| rounded(x + far * random.normal(), epsilon)).collect()
-}
-
 /// A base point with numbers for loss and gradient, and the gradient.
-fn base(loss: &Opened<'_>, away: bool, ids: Option<&[u64]>, random: &mut Random) -> Outcome<(Vec<f64>, Vec<f64>)> {
+fn base(loss: &OpenLoss<'_>, away: bool, ids: Option<&[u64]>, random: &mut Random) -> Outcome<(Vec<f64>, Vec<f64>)> {
     for _ in 0..10 {
-        let start = loss.points(1, random)?;
-        let theta = if away { beside(&start, loss.epsilon()?, random) } else { start };
+        let theta = loss.base_point(away, random)?;
         let answer = loss.eval(&Call { ids, ..Call::of(&theta).grad() })?.accepted()?;
         if answer.good(0) {
             return Ok((theta, answer.grad));
@@ -99,11 +84,10 @@ fn derivative(subject: &Subject, random: &mut Random, smooth: bool) -> Outcome {
         (false, true) => return Err(skip("MPASS_CAP_SMOOTH is claimed; gradient.taylor applies")),
         _ => {}
     }
-    let samples = loss.info()?.samples;
     // One sample, so that what minibatches are means of is their own tests' affair.
-    let one = (loss.has(cap::MINIBATCH)? && samples > 0).then(|| vec![random.below(samples.max(1))]);
+    let one = Some(loss.samples()?).filter(|&samples| samples > 0).map(|samples| [random.below(samples)]);
     let mut places = vec![(false, None), (true, None)];
-    places.extend(one.as_deref().map(|ids| (true, Some(ids))));
+    places.extend(one.as_ref().map(|ids| (true, Some(&ids[..]))));
     let mut sum = Found::default();
     for (away, ids) in places {
         let (theta, gradient) = base(&loss, away, ids, random)?;
@@ -139,7 +123,7 @@ fn batch(subject: &Subject, random: &mut Random) -> Outcome {
     }
     let (p, sizes) = (loss.p()?, [2, 5, 33].map(|n| loss.rows(n)));
     let theta = loss.points(5, random)?;
-    let alike = Alike::of(&loss, &theta[..p])?;
+    let alike = loss.alike(&theta[..p])?;
     let alone = theta.chunks_exact(p).map(|row| loss.eval(&Call::of(row).grad())?.accepted());
     let alone = alone.collect::<Outcome<Vec<_>>>()?;
     for n in sizes {

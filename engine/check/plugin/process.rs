@@ -1,13 +1,14 @@
 //! The state of this process that a plugin must leave as it found it, and the little that a test's process needs.
 
+use super::region::page;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-/// What a plugin may not change; [`difference`](State::difference) says what it did.
+/// What a plugin may not change; [`difference`](ProcessState::difference) says what it did.
 #[derive(Clone, Debug, PartialEq)]
-pub struct State {
+pub struct ProcessState {
     folder: Option<std::path::PathBuf>,
     environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
     /// Per signal: handler and flags.
@@ -23,12 +24,12 @@ pub struct State {
     floating: u64,
 }
 
-impl State {
+impl ProcessState {
     /// The state now, as this thread sees it.
-    pub fn now() -> State {
+    pub fn now() -> ProcessState {
         let mut environment: Vec<_> = std::env::vars_os().collect();
         environment.sort();
-        State {
+        ProcessState {
             folder: std::env::current_dir().ok(),
             environment,
             handlers: handlers(),
@@ -42,7 +43,7 @@ impl State {
     }
 
     /// What is different in `later`, as the end of a sentence.
-    pub fn difference(&self, later: &State) -> Option<String> {
+    pub fn difference(&self, later: &ProcessState) -> Option<String> {
         let signal = self.handlers.iter().zip(&later.handlers).find(|(before, after)| before != after);
         let limit = self.limits.iter().zip(&later.limits).find(|(before, after)| before != after);
         let stream = self.streams.iter().zip(&later.streams).position(|(before, after)| before != after);
@@ -163,30 +164,32 @@ fn floating_mode() -> u64 {
 
 /// What a process holds; 0 where the system does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct ProcessUsage {
     pub descriptors: usize,
     pub threads: usize,
     /// Bytes of memory in use.
     pub resident: usize,
 }
 
-impl Held {
+impl ProcessUsage {
     /// Of this process, now.
-    pub fn now() -> Held {
+    pub fn now() -> ProcessUsage {
         let count = |folder| std::fs::read_dir(folder).map_or(0, Iterator::count);
         let pages = std::fs::read_to_string("/proc/self/statm").ok();
         let resident = pages.and_then(|text| text.split(' ').nth(1)?.parse::<usize>().ok()).unwrap_or(0);
-        // SAFETY: asks the system for a constant.
-        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
         // Looking takes a descriptor itself, the same each time.
-        Held { descriptors: count("/proc/self/fd"), threads: count("/proc/self/task"), resident: resident * page }
+        ProcessUsage {
+            descriptors: count("/proc/self/fd"),
+            threads: count("/proc/self/task"),
+            resident: resident * page(),
+        }
     }
 
     /// The same once threads that were told to end have had `patience` to do so, if they are more than `threads`.
-    pub fn settled(threads: usize, patience: Duration) -> Held {
+    pub fn settled(threads: usize, patience: Duration) -> ProcessUsage {
         let since = std::time::Instant::now();
         loop {
-            let held = Held::now();
+            let held = ProcessUsage::now();
             if held.threads <= threads || since.elapsed() > patience {
                 return held;
             }
@@ -305,9 +308,9 @@ mod tests {
 
     #[test]
     fn a_state_differs_from_itself_in_nothing_and_names_what_changed() {
-        let before = State::now();
+        let before = ProcessState::now();
         assert_eq!(before.difference(&before), None);
-        let after = State { folder: Some("/elsewhere".into()), ..before.clone() };
+        let after = ProcessState { folder: Some("/elsewhere".into()), ..before.clone() };
         assert_eq!(before.difference(&after).unwrap(), "the working directory is /elsewhere");
         let mut after = before.clone();
         after.environment.push(("MPASS_X".into(), "1".into()));
@@ -318,17 +321,17 @@ mod tests {
         let mut after = before.clone();
         after.limits[2].1 = 7;
         assert!(after.difference(&before).unwrap().starts_with("the limit RLIMIT_CPU is "));
-        let after = State { mask: Some("0777".into()), ..before.clone() };
+        let after = ProcessState { mask: Some("0777".into()), ..before.clone() };
         assert_eq!(before.difference(&after).unwrap(), "the mask of new files is 0777");
-        let after = State { streams: [before.streams[0], None, None], ..before.clone() };
+        let after = ProcessState { streams: [before.streams[0], None, None], ..before.clone() };
         assert_eq!(before.difference(&after).unwrap(), "the standard output is closed or another file");
     }
 
     #[test]
     fn what_a_process_holds_can_be_counted() {
-        let before = Held::now();
+        let before = ProcessUsage::now();
         let _files: Vec<File> = (0..3).map(|_| File::open("/dev/null").unwrap()).collect();
-        let after = Held::now();
+        let after = ProcessUsage::now();
         assert!(before.threads >= 1 && before.resident > 0);
         assert!(after.descriptors >= before.descriptors + 3); // Other tests open files, too.
     }

@@ -1,9 +1,7 @@
 //! Random elements of the symmetries that a loss declares: points moved to where the loss must be the same.
 
-#![forbid(unsafe_code)]
-
-use super::random::Random;
 use super::taylor::scale;
+use crate::check::random::Random;
 use crate::loss::{Symmetry, SymmetryKind};
 
 /// Moves a point by a random element of one symmetry.

@@ -3,15 +3,13 @@
 //! A loss that claims MPASS_CAP_REPEATABLE is held to its bits. Another one may differ by the noise it states, or, where
 //! it states none, by what its repeats show, and by the rounding of sums that are taken in another order.
 
-#![forbid(unsafe_code)]
+use crate::check::verdict::{Outcome, fail};
+use mountainpass_sdk::abi::{Status, status};
 
-use super::call::{Answer, Call};
-use super::opened::Opened;
-use super::verdict::{Outcome, fail};
-use mountainpass_sdk::abi::cap;
-
+/// Values may differ by this many times what a rounding of their arguments does to them.
+pub const MEASURED: f64 = 30.0;
 /// A sum in another order differs by this many roundings at most, unless its terms cancel wildly.
-const ROUNDINGS: f64 = 1e3;
+pub const ROUNDINGS: f64 = 1e3;
 
 /// How far answers may differ.
 #[derive(Clone, Copy, Debug)]
@@ -24,25 +22,30 @@ pub struct Alike {
     epsilon: f64,
 }
 
+/// What an evaluation says of one row.
+#[derive(Clone, Copy, Debug)]
+pub struct RowValues<'a> {
+    /// Its place in the batch.
+    pub row: usize,
+    /// `MPASS_OK`, or a flag.
+    pub status: Status,
+    /// Its loss.
+    pub loss: f64,
+    /// Empty when not asked for.
+    pub grad: &'a [f64],
+    /// Empty when not asked for.
+    pub hvp: &'a [f64],
+}
+
 impl Alike {
-    /// For the rows of `theta`, and others like them.
-    pub fn of(loss: &Opened<'_>, theta: &[f64]) -> Outcome<Alike> {
-        let (exact, epsilon) = (loss.has(cap::REPEATABLE)?, loss.epsilon()?);
-        let mut alike = Alike { exact, spread: loss.spread(theta)?, relative: ROUNDINGS * epsilon, epsilon };
-        if !exact && loss.has(cap::GRAD)? {
-            let first = loss.eval(&Call::of(theta).grad())?.accepted()?;
-            let mut widest = 0.0_f64;
-            for _ in 0..3 {
-                let again = loss.eval(&Call::of(theta).grad())?.accepted()?;
-                for row in (0..first.n()).filter(|&row| first.good(row) && again.good(row)) {
-                    let pairs = first.grad(row).iter().zip(again.grad(row));
-                    let difference = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-                    widest = widest.max(difference / largest(first.grad(row)).max(f64::MIN_POSITIVE));
-                }
-            }
-            alike.relative += 10.0 * widest;
-        }
-        Ok(alike)
+    /// Bits if `exact`. Else losses may be `spread` apart, beside rounding of relative size `epsilon`.
+    pub fn new(exact: bool, spread: f64, epsilon: f64) -> Alike {
+        Alike { exact, spread, relative: ROUNDINGS * epsilon, epsilon }
+    }
+
+    /// The same where repeats of gradients were seen this far apart, relative to their largest component.
+    pub fn repeating(self, apart: f64) -> Alike {
+        Alike { relative: self.relative + 10.0 * apart, ..self }
     }
 
     /// The same where theta travels as f32.
@@ -79,35 +82,45 @@ impl Alike {
         a.iter().zip(b).position(|pair| !same(pair))
     }
 
-    /// Fails unless row `got.1` of an answer has the loss of row `expected.1` of another one; `how` says what sets the
-    /// two apart, as "in a batch of 7".
-    pub fn hold_loss(&self, expected: (&Answer, usize), got: (&Answer, usize), how: &str) -> Outcome {
-        if let Some(flaw) = got.0.flaw(got.1) {
-            return Err(fail("finite numbers and row_status 0, as before", format!("{flaw} {how}")).at(got.1));
+    /// Fails unless a row has the loss that is expected; `how` says what sets the two apart, as "in a batch of 7".
+    pub fn hold_loss(&self, expected: RowValues<'_>, got: RowValues<'_>, how: &str) -> Outcome {
+        if let Some(flaw) = got.flaw() {
+            return Err(fail("finite numbers and row_status 0, as before", format!("{flaw} {how}")).at(got.row));
         }
-        let (a, b) = (expected.0.loss[expected.1], got.0.loss[got.1]);
+        let (a, b) = (expected.loss, got.loss);
         if self.losses(a, b, 0.0) {
             return Ok(());
         }
-        Err(fail(format!("the loss {a:?}"), format!("{b:?} {how}, a difference of {:.1e}", b - a)).at(got.1))
+        Err(fail(format!("the loss {a:?}"), format!("{b:?} {how}, a difference of {:.1e}", b - a)).at(got.row))
     }
 
-    /// The same for every output that both answers have.
-    pub fn hold(&self, expected: (&Answer, usize), got: (&Answer, usize), how: &str) -> Outcome {
+    /// The same for every output that both rows have.
+    pub fn hold(&self, expected: RowValues<'_>, got: RowValues<'_>, how: &str) -> Outcome {
         self.hold_loss(expected, got, how)?;
-        type Rows = fn(&Answer, usize) -> &[f64];
-        let outputs: [(&str, bool, Rows); 2] = [
-            ("gradient", !expected.0.grad.is_empty() && !got.0.grad.is_empty(), Answer::grad),
-            ("hvp", !expected.0.hvp.is_empty() && !got.0.hvp.is_empty(), Answer::hvp),
-        ];
-        for (name, _, rows) in outputs.into_iter().filter(|(_, both, _)| *both) {
-            let (a, b) = (rows(expected.0, expected.1), rows(got.0, got.1));
+        let outputs = [("gradient", expected.grad, got.grad), ("hvp", expected.hvp, got.hvp)];
+        for (name, a, b) in outputs.into_iter().filter(|(_, a, b)| !a.is_empty() && !b.is_empty()) {
             if let Some(at) = self.differ(a, b, 0.0) {
                 let text = format!("{:?} {how}, a difference of {:.1e}", b[at], b[at] - a[at]);
-                return Err(fail(format!("{name}[{at}] = {:?}", a[at]), text).at(got.1));
+                return Err(fail(format!("{name}[{at}] = {:?}", a[at]), text).at(got.row));
             }
         }
         Ok(())
+    }
+}
+
+impl RowValues<'_> {
+    /// What keeps the row from being good, in words: a flag, or what is not finite.
+    pub fn flaw(&self) -> Option<String> {
+        if self.status != status::OK {
+            return Some(format!("row_status {}", self.status));
+        }
+        if !self.loss.is_finite() {
+            return Some(format!("loss {}", self.loss));
+        }
+        [("grad", self.grad), ("hvp", self.hvp)].into_iter().find_map(|(name, values)| {
+            let at = values.iter().position(|value| !value.is_finite())?;
+            Some(format!("{name}[{at}] = {}", values[at]))
+        })
     }
 }
 

@@ -5,15 +5,13 @@
 //! Sparse ones see it: every coordinate of a small function, random groups that cover a large one, and single
 //! coordinates. [`super::line`] judges each direction.
 
-#![forbid(unsafe_code)]
-
 use super::line::{self, Line, Slope};
-use super::random::Random;
-use super::verdict::Outcome;
+use crate::check::random::Random;
+use crate::check::verdict::Outcome;
 use std::time::{Duration, Instant};
 
 /// What is tested: a function of `p` numbers.
-pub trait Function {
+pub trait TestedFunction {
     /// The values of `n x p` numbers; NaN where there is none.
     fn values(&self, theta: &[f64]) -> Outcome<Vec<f64>>;
     /// The relative rounding of the type in which `theta` travels.
@@ -149,8 +147,14 @@ pub fn scale(theta: &[f64]) -> f64 {
     if mean > 0.0 && mean.is_finite() { mean.sqrt() } else { 1.0 }
 }
 
+/// A point beside another one, where nothing happens to be zero.
+pub fn beside(theta: &[f64], epsilon: f64, random: &mut Random) -> Vec<f64> {
+    let far = 0.3 * scale(theta);
+    theta.iter().map(|x| rounded(x + far * random.normal(), epsilon)).collect()
+}
+
 /// The rounding in the values of a function around a base point, along two lines.
-pub fn rounding(function: &impl Function, base: &[f64], gradient: &[f64], random: &mut Random) -> Outcome<f64> {
+pub fn rounding(function: &impl TestedFunction, base: &[f64], gradient: &[f64], random: &mut Random) -> Outcome<f64> {
     let epsilon = function.epsilon();
     let mut widest = 0.5 * function.noise();
     for _ in 0..2 {
@@ -167,7 +171,7 @@ pub fn rounding(function: &impl Function, base: &[f64], gradient: &[f64], random
 
 /// The values at points on a line less what the gradient says of them.
 fn remainders(
-    function: &impl Function,
+    function: &impl TestedFunction,
     base: &[f64],
     gradient: &[f64],
     direction: &Direction,
@@ -183,7 +187,7 @@ fn remainders(
 /// Holds a gradient against the function at a base point, along all directions or until `patience` ends. `smooth`:
 /// the function has no kinks.
 pub fn test(
-    function: &impl Function,
+    function: &impl TestedFunction,
     (base, gradient): (&[f64], &[f64]),
     smooth: bool,
     patience: Duration,
@@ -234,7 +238,7 @@ mod tests {
     /// A closure as a function.
     struct Plain<F: Fn(&[f64]) -> f64>(usize, f64, F);
 
-    impl<F: Fn(&[f64]) -> f64> Function for Plain<F> {
+    impl<F: Fn(&[f64]) -> f64> TestedFunction for Plain<F> {
         fn values(&self, theta: &[f64]) -> Outcome<Vec<f64>> {
             Ok(theta.chunks_exact(self.0).map(&self.2).collect())
         }

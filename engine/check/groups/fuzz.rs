@@ -5,21 +5,19 @@
 //! out the same ever after, whoever computes it; `needs` names the tests of each promise by itself, so that a failure
 //! here is one of their interplay.
 
-#![forbid(unsafe_code)]
-
-use super::alike::Alike;
-use super::call::room;
-use super::value::places;
-use super::{Answer, Call, Host, Opened, Outcome, Random, Request, Subject, Test, fail};
+use crate::check::judge::alike::Alike;
+use crate::check::plugin::{Call, EvalAnswer, Host, OpenCall, OpenLoss, Subject};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Ending, Outcome, fail};
 use crate::loss::{Bounds, Identity, Parameter, Split, Symmetry};
 use crate::run::Cancel;
 use mountainpass_sdk::abi::{LossInfo, cap, dtype, status};
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[Test::new(
+pub const TESTS: &[Test] = &[Test::new(
     "fuzz.calls",
     "Random legal sequences of calls on several losses keep every promise above.",
     "Life: entry > probe* > open > (info, eval, extensions)* > close.",
@@ -85,8 +83,8 @@ struct Said {
 /// A sequence under way.
 struct Sequence<'a> {
     subject: &'a Subject,
-    requests: Vec<Request>,
-    losses: Vec<Opened<'a>>,
+    requests: Vec<OpenCall>,
+    losses: Vec<OpenLoss<'a>>,
     alike: Alike,
     p: usize,
     /// `POINTS x p` each.
@@ -115,12 +113,12 @@ fn calls(subject: &Subject, random: &mut Random) -> Outcome {
 
 impl<'a> Sequence<'a> {
     fn begin(subject: &'a Subject, random: &mut Random) -> Outcome<Sequence<'a>> {
-        let hosts: Vec<Arc<Host>> = [2, 1, 3].into_iter().map(|n| room(Host::new(n))).collect::<Outcome<_>>()?;
-        let requests = hosts.iter().map(|host| subject.request_on(host)).collect::<Outcome<Vec<_>>>()?;
+        let requests = [2, 1, 3].into_iter().map(|workers| Ok(subject.open_call_on(&Host::new(workers)?)));
+        let requests = requests.collect::<Outcome<Vec<_>>>()?;
         let loss = subject.opened(&requests[0])?;
-        let (p, points) = (loss.p()?, places(&loss, POINTS, random)?);
-        let alike = Alike::of(&loss, &points[..p])?;
-        let samples = if loss.has(cap::MINIBATCH)? { loss.info()?.samples } else { 0 };
+        let (p, points) = (loss.p()?, loss.good_points(POINTS, random)?);
+        let alike = loss.alike(&points[..p])?;
+        let samples = loss.samples()?;
         let mut list = |_| (0..1 + random.below(9)).map(|_| random.below(samples)).collect::<Vec<u64>>();
         let lists = if samples > 0 { (0..LISTS).map(&mut list).collect() } else { Vec::new() };
         let (dirs, seed_of_start) = (random.normals(points.len()), random.bits());
@@ -228,7 +226,7 @@ impl<'a> Sequence<'a> {
     }
 
     /// Holds a row against what was computed before, or keeps it.
-    fn compare(&mut self, answer: &Answer, row: usize, key: Key) -> Outcome {
+    fn compare(&mut self, answer: &EvalAnswer, row: usize, key: Key) -> Outcome {
         let alike = if key.single { self.alike.single() } else { self.alike };
         if let Some(flaw) = answer.flaw(row) {
             // In f32 a good point may be a bad one; then it is one every time.
@@ -244,12 +242,8 @@ impl<'a> Sequence<'a> {
             let expected = format!("the loss {before:?} of point {}, as before", key.point);
             return Err(fail(expected, format!("{:?}", answer.loss[row])).at(row));
         }
-        let outputs = [
-            ("gradient", &mut seen.grad, &answer.grad, answer.grad.get(row * self.p..(row + 1) * self.p)),
-            ("hvp", &mut seen.hvp, &answer.hvp, answer.hvp.get(row * self.p..(row + 1) * self.p)),
-        ];
-        for (name, seen, all, now) in outputs {
-            let (false, Some(now)) = (all.is_empty(), now) else { continue };
+        let outputs = [("gradient", &mut seen.grad, answer.grad(row)), ("hvp", &mut seen.hvp, answer.hvp(row))];
+        for (name, seen, now) in outputs.into_iter().filter(|(.., now)| !now.is_empty()) {
             let before = seen.get_or_insert_with(|| now.to_vec());
             if let Some(at) = alike.differ(before, now, 0.0) {
                 let expected = format!("{name}[{at}] = {:?} at point {}, as before", before[at], key.point);
@@ -260,17 +254,17 @@ impl<'a> Sequence<'a> {
     }
 
     /// Adds to a failure what led to it.
-    fn traced(&self, ending: super::Ending, i: usize) -> super::Ending {
-        let super::Ending::Fail(mut failure) = ending else { return ending };
+    fn traced(&self, ending: Ending, i: usize) -> Ending {
+        let Ending::Fail(mut failure) = ending else { return ending };
         let last = self.trail[self.trail.len().saturating_sub(4)..].join("; ");
         failure.got =
             format!("{}, in call {i} of the sequence, {} losses being open: {last}", failure.got, self.losses.len());
-        super::Ending::Fail(failure)
+        Ending::Fail(failure)
     }
 }
 
 impl Said {
-    fn of(loss: &Opened<'_>, seed: u64) -> Outcome<Said> {
+    fn of(loss: &OpenLoss<'_>, seed: u64) -> Outcome<Said> {
         let start = loss.start(seed)?.map(|start| start.theta.iter().map(|x| x.to_bits()).collect());
         let metrics = [Split::Train, Split::Test].map(|split| loss.metric_names(split));
         Ok(Said {

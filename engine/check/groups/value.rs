@@ -1,15 +1,16 @@
 //! Group `value`: what an evaluation returns, and what it leaves alone.
 
-#![forbid(unsafe_code)]
-
-use super::alike::{Alike, largest};
-use super::motion;
-use super::taylor::{rounded, scale};
-use super::{Answer, Call, Opened, Outcome, Random, Subject, Test, fail, skip};
+use crate::check::judge::alike::{MEASURED, ROUNDINGS, largest};
+use crate::check::judge::motion;
+use crate::check::judge::taylor::{rounded, scale};
+use crate::check::plugin::{Call, EvalAnswer, OpenLoss, Subject};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Outcome, fail, skip};
 use mountainpass_sdk::abi::{cap, dtype, status};
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[
+pub const TESTS: &[Test] = &[
     Test::new(
         "value.answers",
         "Loss, and gradient where it is claimed, are computed at a start.",
@@ -82,35 +83,13 @@ pub(super) const TESTS: &[Test] = &[
     ),
 ];
 
-/// Asks for everything that is claimed; `dir` is as large as theta.
-pub(super) fn everything<'a>(loss: &Opened<'_>, theta: &'a [f64], dir: &'a [f64]) -> Outcome<Call<'a>> {
-    let call = Call { grad: loss.has(cap::GRAD)?, ..Call::of(theta) };
-    Ok(if loss.has(cap::HVP)? { call.hvp(dir) } else { call })
-}
-
-/// `n` points, `n x p`, each of which has numbers for everything that is claimed.
-pub(super) fn places(loss: &Opened<'_>, n: usize, random: &mut Random) -> Outcome<Vec<f64>> {
-    let (p, mut all) = (loss.p()?, Vec::new());
-    for _ in 0..10 * n {
-        let theta = loss.points(1, random)?;
-        if loss.eval(&everything(loss, &theta, &theta)?)?.accepted()?.good(0) {
-            all.extend(theta);
-        }
-        if all.len() == n * p {
-            return Ok(all);
-        }
-    }
-    Err(skip(format!("fewer than {n} of {} starts have numbers", 10 * n)))
-}
-
 fn answers(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
     // A start may lie where there is no number; ten in a row may not.
     let mut flaw = String::new();
     for _ in 0..10 {
         let theta = loss.points(1, random)?;
-        let call = Call::of(&theta);
-        let answer = loss.eval(&if loss.has(cap::GRAD)? { call.grad() } else { call })?.accepted()?;
+        let answer = loss.eval(&loss.with_gradient(&theta)?)?.accepted()?;
         match answer.flaw(0) {
             None => return Ok(()),
             Some(found) => flaw = found,
@@ -122,8 +101,8 @@ fn answers(subject: &Subject, random: &mut Random) -> Outcome {
 fn finite(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
     let p = loss.p()?;
-    let good = places(&loss, 4, random)?;
-    let alike = Alike::of(&loss, &good[..p])?;
+    let good = loss.good_points(4, random)?;
+    let alike = loss.alike(&good[..p])?;
     let some = random.below(p as u64) as usize;
     let spoil = |name: &'static str, value: f64, all: bool| (name, value, all);
     let sins = [
@@ -147,8 +126,8 @@ fn finite(subject: &Subject, random: &mut Random) -> Outcome {
     }
     let most = loss.rows(clean.len() / p)?;
     for (chunk, (clean, spoilt)) in clean.chunks(most * p).zip(spoilt.chunks(most * p)).enumerate() {
-        let before = loss.eval(&everything(&loss, clean, clean)?)?.accepted()?;
-        let answer = loss.eval(&everything(&loss, spoilt, clean)?)?;
+        let before = loss.eval(&loss.everything(clean, clean)?)?.accepted()?;
+        let answer = loss.eval(&loss.everything(spoilt, clean)?)?;
         if answer.status != status::OK {
             let got = format!("status {}: {}", answer.status, answer.text.shown());
             return Err(fail("status 0 for a batch with bad rows in it", got));
@@ -164,7 +143,7 @@ fn finite(subject: &Subject, random: &mut Random) -> Outcome {
                     let expected = format!("a row with {sin} finite or flagged MPASS_E_NUMERIC (7)");
                     return Err(fail(expected, flaw).at(row));
                 }
-                (None, _) => alike.hold_loss((&before, row), (&answer, row), "beside bad rows")?,
+                (None, _) => alike.hold_loss(before.row(row), answer.row(row), "beside bad rows")?,
             }
         }
     }
@@ -177,8 +156,8 @@ fn neighbours(subject: &Subject, random: &mut Random) -> Outcome {
     if loss.rows(2)? < 2 {
         return Err(skip("a call has one row"));
     }
-    let theta = places(&loss, 6, random)?;
-    let alike = Alike::of(&loss, &theta[..p])?;
+    let theta = loss.good_points(6, random)?;
+    let alike = loss.alike(&theta[..p])?;
     let alone = theta.chunks_exact(p).map(|row| loss.eval(&Call::of(row))?.accepted());
     let alone = alone.collect::<Outcome<Vec<_>>>()?;
     // Few, as many as a search has, and more than any tile of rows.
@@ -189,14 +168,14 @@ fn neighbours(subject: &Subject, random: &mut Random) -> Outcome {
         let rows: Vec<f64> = chosen.iter().flat_map(|&i| &theta[i * p..(i + 1) * p]).copied().collect();
         let together = loss.eval(&Call::of(&rows))?.accepted()?;
         for (row, &i) in chosen.iter().enumerate() {
-            alike.hold_loss((&alone[i], 0), (&together, row), &format!("in a batch of {n}, not alone"))?;
+            alike.hold_loss(alone[i].row(0), together.row(row), &format!("in a batch of {n}, not alone"))?;
         }
     }
     Ok(())
 }
 
 /// What an answer did not leave alone, between its rows or outside of them.
-fn strayed(answer: &Answer, between: bool) -> Option<&str> {
+fn strayed(answer: &EvalAnswer, between: bool) -> Option<&str> {
     answer.strayed.as_deref().filter(|place| place.starts_with("into the gap") == between)
 }
 
@@ -204,32 +183,32 @@ fn strides(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
     let p = loss.p()?;
     let n = loss.rows(3)?;
-    let (theta, dir) = (places(&loss, n, random)?, random.normals(n * p));
-    let alike = Alike::of(&loss, &theta[..p])?;
-    let close = loss.eval(&everything(&loss, &theta, &dir)?)?.accepted()?;
+    let (theta, dir) = (loss.good_points(n, random)?, random.normals(n * p));
+    let alike = loss.alike(&theta[..p])?;
+    let close = loss.eval(&loss.everything(&theta, &dir)?)?.accepted()?;
     for gap in [1, 7] {
-        let apart = loss.eval(&everything(&loss, &theta, &dir)?.gap(gap))?.accepted()?;
+        let apart = loss.eval(&loss.everything(&theta, &dir)?.gap(gap))?.accepted()?;
         if let Some(place) = strayed(&apart, true) {
             return Err(fail(format!("gaps of {gap} elements untouched"), format!("wrote {place}")));
         }
         for row in 0..n {
-            alike.hold((&close, row), (&apart, row), &format!("with rows {gap} elements apart"))?;
+            alike.hold(close.row(row), apart.row(row), &format!("with rows {gap} elements apart"))?;
         }
     }
     Ok(())
 }
 
 /// Calls of several sizes and types with everything asked for, made different by `change`.
-fn calls(subject: &Subject, random: &mut Random, change: fn(Call<'_>) -> Call<'_>) -> Outcome<Vec<Answer>> {
+fn calls(subject: &Subject, random: &mut Random, change: fn(Call<'_>) -> Call<'_>) -> Outcome<Vec<EvalAnswer>> {
     let loss = subject.open()?;
     let (p, both) = (loss.p()?, loss.is_double()? && loss.offers(dtype::F32)?);
-    let samples = if loss.has(cap::MINIBATCH)? { loss.info()?.samples } else { 0 };
+    let samples = loss.samples()?;
     let mut answers = Vec::new();
     for n in [1, 3, 8] {
         let n = loss.rows(n)?;
         let (theta, dir) = (loss.points(n, random)?, random.normals(n * p));
         let ids: Vec<u64> = (0..3).map(|_| random.below(samples.max(1))).collect();
-        let call = change(everything(&loss, &theta, &dir)?);
+        let call = change(loss.everything(&theta, &dir)?);
         answers.push(loss.eval(&change(Call::of(&theta)))?);
         answers.push(loss.eval(&call)?);
         if both {
@@ -263,7 +242,7 @@ const LONGEST: f64 = 4.0;
 fn rows(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
     let (info, p) = (loss.info()?, loss.p()?);
-    let theta = places(&loss, 1, random)?;
+    let theta = loss.good_points(1, random)?;
     loss.eval(&Call::of(&[]))?.accepted()?;
     let one = loss.eval(&Call::of(&theta))?.numbers()?;
     let (mut left_out, rows_max) = (None, info.rows_max);
@@ -296,8 +275,8 @@ fn outputs(subject: &Subject, random: &mut Random) -> Outcome {
     }
     for n in [1, 5] {
         let n = loss.rows(n)?;
-        let (theta, dir) = (places(&loss, n, random)?, random.normals(n * p));
-        let alike = Alike::of(&loss, &theta[..p])?;
+        let (theta, dir) = (loss.good_points(n, random)?, random.normals(n * p));
+        let alike = loss.alike(&theta[..p])?;
         let plain = loss.eval(&Call::of(&theta))?.numbers()?;
         let with = [
             (grad, Call::of(&theta).grad(), "with the gradient"),
@@ -306,7 +285,7 @@ fn outputs(subject: &Subject, random: &mut Random) -> Outcome {
         ];
         for (_, call, how) in with.into_iter().filter(|(claimed, ..)| *claimed) {
             let answer = loss.eval(&call)?.accepted()?;
-            (0..n).try_for_each(|row| alike.hold_loss((&plain, row), (&answer, row), how))?;
+            (0..n).try_for_each(|row| alike.hold_loss(plain.row(row), answer.row(row), how))?;
         }
     }
     Ok(())
@@ -315,12 +294,12 @@ fn outputs(subject: &Subject, random: &mut Random) -> Outcome {
 /// The most by which the answers for a row change when each coordinate changes by a rounding of itself or of the
 /// typical one: of the loss, and of the components of the gradient if there is one.
 fn rounding(
-    loss: &Opened<'_>,
+    loss: &OpenLoss<'_>,
     theta: &[f64],
     grad: bool,
     epsilon: f64,
     random: &mut Random,
-) -> Outcome<(Answer, f64, f64)> {
+) -> Outcome<(EvalAnswer, f64, f64)> {
     let (far, own) = (scale(theta), loss.epsilon()?);
     let at = loss.eval(&Call { grad, ..Call::of(theta) })?.numbers()?;
     let (mut of_loss, mut of_grad) = (0.0_f64, 0.0_f64);
@@ -337,18 +316,13 @@ fn rounding(
     Ok((at, of_loss, of_grad))
 }
 
-/// Values may differ by this many times what a rounding of theta does to them.
-const MEASURED: f64 = 30.0;
-/// And by this many roundings of their own size.
-const ROUNDINGS: f64 = 1e3;
-
 fn single(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
     if !(loss.offers(dtype::F32)? && loss.offers(dtype::F64)?) {
         return Err(skip("one element type is offered"));
     }
     let (p, grad, epsilon) = (loss.p()?, loss.has(cap::GRAD)?, f64::from(f32::EPSILON));
-    let theta: Vec<f64> = places(&loss, 4, random)?.into_iter().map(|x| rounded(x, epsilon)).collect();
+    let theta: Vec<f64> = loss.good_points(4, random)?.into_iter().map(|x| rounded(x, epsilon)).collect();
     let spread = loss.spread(&theta[..p])?;
     for theta in theta.chunks_exact(p) {
         let (double, of_loss, of_grad) = rounding(&loss, theta, grad, epsilon, random)?;
@@ -376,7 +350,7 @@ fn symmetry(subject: &Subject, random: &mut Random) -> Outcome {
         return Err(skip("no symmetry is declared"));
     }
     random.shuffle(&mut symmetries);
-    let starts = places(&loss, 2, random)?;
+    let starts = loss.good_points(2, random)?;
     let spread = loss.spread(&starts[..p])?;
     for start in starts.chunks_exact(p) {
         let (at, of_start, _) = rounding(&loss, start, false, epsilon, random)?;

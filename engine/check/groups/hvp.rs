@@ -2,19 +2,18 @@
 //!
 //! Tolerances are measured: how much a product changes when theta and the vector change by a rounding.
 
-#![forbid(unsafe_code)]
-
-use super::alike::largest;
-use super::gradient::{beside, rows_of_a_call};
-use super::line::{self, Line, Slope};
-use super::taylor::{Direction, rounded, scale};
-use super::verdict::{Outcome, fail, skip};
-use super::{Call, Opened, Random, Subject, Test};
+use crate::check::judge::alike::{MEASURED, ROUNDINGS, largest};
+use crate::check::judge::line::{self, Line, Slope};
+use crate::check::judge::taylor::{Direction, rounded, scale};
+use crate::check::plugin::{Call, OpenLoss, Subject};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Outcome, fail, skip};
 use mountainpass_sdk::abi::cap;
 use std::time::{Duration, Instant};
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[
+pub const TESTS: &[Test] = &[
     Test::new(
         "hvp.symmetric",
         "The Hessian is symmetric: u'Hv = v'Hu.",
@@ -40,14 +39,10 @@ pub(super) const TESTS: &[Test] = &[
 
 /// How long one base point may take.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// A product may be off by this many times what a rounding of its inputs does to it.
-const MEASURED: f64 = 30.0;
-/// And by this many roundings of its own size.
-const ROUNDINGS: f64 = 1e3;
 
 /// The Hessian at a point.
 struct Hessian<'a> {
-    loss: &'a Opened<'a>,
+    loss: &'a OpenLoss<'a>,
     theta: Vec<f64>,
     epsilon: f64,
     /// The change of a product with a unit vector when its inputs change by a rounding.
@@ -56,11 +51,10 @@ struct Hessian<'a> {
 
 impl<'a> Hessian<'a> {
     /// At a random start, or beside one.
-    fn at(loss: &'a Opened<'a>, away: bool, random: &mut Random) -> Outcome<Hessian<'a>> {
+    fn at(loss: &'a OpenLoss<'a>, away: bool, random: &mut Random) -> Outcome<Hessian<'a>> {
         let (p, epsilon) = (loss.p()?, loss.epsilon()?);
         for _ in 0..10 {
-            let start = loss.points(1, random)?;
-            let theta = if away { beside(&start, epsilon, random) } else { start };
+            let theta = loss.base_point(away, random)?;
             let v = vector(p, epsilon, random);
             if !loss.eval(&Call::of(&theta).hvp(&v))?.accepted()?.good(0) {
                 continue;
@@ -205,7 +199,7 @@ fn along(hessian: &Hessian<'_>, direction: &Direction, random: &mut Random) -> O
         steps.iter().copied().chain(steps.iter().map(|step| -step)).chain([0.0]).chain(stretch).collect();
     // Per offset: the gradient through every weight, and the size of the terms in it.
     let mut seen: Vec<Vec<(f64, f64)>> = Vec::new();
-    for offsets in offsets.chunks(rows_of_a_call(loss)?) {
+    for offsets in offsets.chunks(loss.rows_of_a_call()?) {
         let points = direction.points(theta, offsets.iter().copied(), *epsilon);
         let answer = loss.eval(&Call::of(&points).grad())?.accepted()?;
         let through = |row: usize, weight: &Direction| {

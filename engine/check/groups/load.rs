@@ -1,11 +1,9 @@
 //! Group `load`: the file, its symbols, and the table that the entry symbol returns.
 
-#![forbid(unsafe_code)]
-
-use super::call::room;
-use super::memory::Fence;
-use super::verdict::{fail, skip, warn};
-use super::{Host, Outcome, Random, Subject, Test};
+use crate::check::plugin::{Fence, Host, Subject};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Outcome, fail, skip, warn};
 use crate::loss::table::is_name;
 use mountainpass_sdk::abi::{self, ext};
 use object::{Object, ObjectSymbol};
@@ -13,7 +11,7 @@ use std::mem::offset_of;
 use std::time::{Duration, Instant};
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[
+pub const TESTS: &[Test] = &[
     Test::new(
         "load.opens",
         "The file is a shared library of this machine with nothing unresolved, and exports the entry symbol.",
@@ -83,7 +81,7 @@ pub(super) const TESTS: &[Test] = &[
 const LINKERS: [&str; 7] = ["_init", "_fini", "_edata", "_end", "__bss_start", "_etext", "__end__"];
 
 fn one_symbol(subject: &Subject, _: &mut Random) -> Outcome {
-    let file = &subject.plan().file;
+    let file = &subject.trial().file;
     let bytes = std::fs::read(file).map_err(|e| skip(format!("cannot read {}: {e}", file.display())))?;
     let parsed = object::File::parse(&*bytes).map_err(|e| skip(format!("cannot read its symbols: {e}")))?;
     let entry = abi::ENTRY_SYMBOL.to_string_lossy();
@@ -109,7 +107,7 @@ fn one_symbol(subject: &Subject, _: &mut Random) -> Outcome {
 }
 
 fn table(subject: &Subject, _: &mut Random) -> Outcome {
-    match subject.enter(&*room(Host::new(1))?)? {
+    match subject.enter(&*Host::new(1)?)? {
         (Some(_), _) => Ok(()),
         (None, text) if text.says_something() => Err(warn(format!("it refuses: {}", text.shown()))),
         (None, text) => Err(fail("a table, or a text that says why not", format!("NULL and {}", text.shown()))),
@@ -175,7 +173,7 @@ fn minor(subject: &Subject, _: &mut Random) -> Outcome {
 }
 
 fn entry(subject: &Subject, _: &mut Random) -> Outcome {
-    let host = room(Host::new(1))?;
+    let host = Host::new(1)?;
     let since = Instant::now();
     let enter = || Ok(subject.enter(&host)?.0.map(|table| table.address));
     let first = enter()?;
@@ -195,8 +193,8 @@ fn entry(subject: &Subject, _: &mut Random) -> Outcome {
 }
 
 fn short_host(subject: &Subject, _: &mut Random) -> Outcome {
-    let host = room(Host::sized(1, offset_of!(abi::Host, log), Fence::Wall))?;
+    let host = Host::sized(1, offset_of!(abi::Host, log), Fence::Wall)?;
     subject.enter(&host)?;
     // What it refuses for want of a host is its own affair.
-    subject.try_open(&subject.request_on(&host)?)?.map(drop).or(Ok(()))
+    subject.try_open(&subject.open_call_on(&host))?.map(drop).or(Ok(()))
 }

@@ -1,16 +1,14 @@
 //! Group `version`: records of another minor, longer or shorter than those the plugin knows.
 
-#![forbid(unsafe_code)]
-
-use super::call::room;
-use super::memory::Fence;
-use super::verdict::fail;
-use super::{Call, Host, Outcome, Random, Request, Subject, Test};
+use crate::check::plugin::{Call, Fence, Host, OpenCall, Subject};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Outcome, fail};
 use mountainpass_sdk::abi;
 use std::mem::offset_of;
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[
+pub const TESTS: &[Test] = &[
     Test::new(
         "version.longer",
         "Records longer than the plugin knows, zero where it does not know them, change nothing.",
@@ -48,8 +46,8 @@ fn same(subject: &Subject, random: &mut Random, sizes: Sizes) -> Outcome {
     let usual = subject.open()?;
     let theta = usual.points(usual.rows(2)?, random)?;
     let (expected, spread) = (usual.losses(&theta)?, usual.spread(&theta)?);
-    let host = room(Host::sized(2, sizes.host, Fence::Wall))?;
-    let request = Request { fence: Fence::Wall, size: Some(sizes.open), ..subject.request_on(&host)? };
+    let host = Host::sized(2, sizes.host, Fence::Wall)?;
+    let request = OpenCall { fence: Fence::Wall, size: Some(sizes.open), ..subject.open_call_on(&host) };
     let loss = subject.opened(&request)?;
     let got = loss.eval(&Call::of(&theta).sized(sizes.eval))?.numbers()?.loss;
     match (0..got.len()).find(|&row| (got[row] - expected[row]).abs() > spread) {

@@ -1,13 +1,13 @@
 //! Group `errors`: how calls are refused, and what is left of a loss that has refused one.
 
-#![forbid(unsafe_code)]
-
-use super::verdict::fail;
-use super::{Answer, Call, Opened, Outcome, Random, Subject, Test, Text};
-use mountainpass_sdk::abi::{Status, View, cap, dtype, memory, status};
+use crate::check::plugin::{Call, EvalAnswer, OpenLoss, Refusal, Subject};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Outcome, fail};
+use mountainpass_sdk::abi::{View, cap, dtype, memory, status};
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[
+pub const TESTS: &[Test] = &[
     Test::new(
         "errors.texts",
         "A refused eval has a code that the contract knows and a terminated UTF-8 text.",
@@ -43,7 +43,7 @@ pub(super) const TESTS: &[Test] = &[
 type Wrong<'a> = (&'static str, Call<'a>);
 
 /// The ways to be wrong that a loss can be asked for, at the two rows of `theta`.
-fn wrong<'a>(loss: &Opened<'_>, theta: &'a [f64]) -> Outcome<Vec<Wrong<'a>>> {
+fn wrong<'a>(loss: &OpenLoss<'_>, theta: &'a [f64]) -> Outcome<Vec<Wrong<'a>>> {
     let (call, p) = (Call::of(theta), loss.p()?);
     let mut all: Vec<Wrong<'a>> = vec![
         ("theta with one column too many", call.edit(|eval| eval.theta = wider(eval.theta))),
@@ -95,29 +95,13 @@ fn shapes(subject: &Subject, random: &mut Random) -> Outcome {
     Ok(())
 }
 
-/// Fails unless a refusal's code and text are what the contract asks for.
-pub(super) fn sound(what: &str, status: Status, text: &Text) -> Outcome {
-    if !(status::ARGUMENT..=status::INTERNAL).contains(&status) {
-        return Err(fail(format!("a code of the contract for {what}"), format!("status {status}"))
-            .rule("0 = ok; a code you do not know means MPASS_E_INTERNAL"));
-    }
-    let flaw = match text {
-        Text::Text(text) if !text.trim().is_empty() => return Ok(()),
-        Text::Unterminated(_) => "a text without its NUL".to_owned(),
-        Text::Foreign(_) => format!("a text that is no UTF-8: {:?}", text.shown()),
-        Text::Untouched | Text::Text(_) => format!("status {status} and {}", text.shown()),
-    };
-    Err(fail(format!("a terminated UTF-8 text that says what is wrong with {what}"), flaw)
-        .rule("All text is UTF-8 and NUL-terminated."))
-}
-
 fn texts(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
     let theta = loss.points(loss.rows(2)?, random)?;
     for (what, call) in wrong(&loss, &theta)? {
-        let Answer { status, text, .. } = loss.eval(&call)?;
+        let EvalAnswer { status, text, .. } = loss.eval(&call)?;
         if status != status::OK {
-            sound(what, status, &text)?;
+            Refusal { status, text }.sound(what)?;
         }
     }
     Ok(())

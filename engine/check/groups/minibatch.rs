@@ -2,15 +2,15 @@
 //!
 //! Lists of samples ascend where their order is not what a test is about.
 
-#![forbid(unsafe_code)]
-
-use super::alike::{Alike, largest};
-use super::value::places;
-use super::{Answer, Call, Opened, Outcome, Random, Subject, Test, fail, skip};
+use crate::check::judge::alike::largest;
+use crate::check::plugin::{Call, EvalAnswer, OpenLoss, Subject};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Outcome, fail, skip};
 use mountainpass_sdk::abi::{cap, status};
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[
+pub const TESTS: &[Test] = &[
     Test::new(
         "minibatch.mean",
         "Loss and gradient over a list of samples are the means of those over each, repeats counted.",
@@ -45,7 +45,7 @@ pub(super) const TESTS: &[Test] = &[
 const LISTED: u64 = 1 << 20;
 
 /// The size of the data set; skips where there are no minibatches.
-fn samples(loss: &Opened<'_>) -> Outcome<u64> {
+fn samples(loss: &OpenLoss<'_>) -> Outcome<u64> {
     loss.requires(cap::MINIBATCH, "MPASS_CAP_MINIBATCH")?;
     match loss.info()?.samples {
         0 => Err(skip("there is no data set")),
@@ -54,8 +54,8 @@ fn samples(loss: &Opened<'_>) -> Outcome<u64> {
 }
 
 /// Loss and gradient, where there is one, of a row over samples; `None` for all of them.
-fn over(loss: &Opened<'_>, theta: &[f64], ids: Option<&[u64]>) -> Outcome<Answer> {
-    loss.eval(&Call { ids, grad: loss.has(cap::GRAD)?, ..Call::of(theta) })?.numbers()
+fn over(loss: &OpenLoss<'_>, theta: &[f64], ids: Option<&[u64]>) -> Outcome<EvalAnswer> {
+    loss.eval(&Call { ids, ..loss.with_gradient(theta)? })?.numbers()
 }
 
 fn mean(subject: &Subject, random: &mut Random) -> Outcome {
@@ -64,10 +64,10 @@ fn mean(subject: &Subject, random: &mut Random) -> Outcome {
     if loss.has(cap::JOINT)? {
         return Err(skip("MPASS_CAP_JOINT is claimed: the loss is no mean over samples"));
     }
-    let theta = places(&loss, 1, random)?;
+    let theta = loss.good_points(1, random)?;
     // Terms are added in whatever order; they may cancel, so that their size sets the scale.
-    let alike = Alike::of(&loss, &theta)?.rounded();
-    let hold = |answer: &Answer, loss: f64, grad: &[f64], scales: (f64, f64), what: &str| {
+    let alike = loss.alike(&theta)?.rounded();
+    let hold = |answer: &EvalAnswer, loss: f64, grad: &[f64], scales: (f64, f64), what: &str| {
         let got = answer.loss[0];
         if !alike.losses(loss, got, scales.0) {
             let got = format!("{got:?}, {:.6} times that", got / loss);
@@ -88,7 +88,7 @@ fn mean(subject: &Subject, random: &mut Random) -> Outcome {
         ids.sort_unstable();
         let each = ids.iter().map(|id| over(&loss, &theta, Some(&[*id]))).collect::<Outcome<Vec<_>>>()?;
         let count = each.len() as f64;
-        let average = |part: &dyn Fn(&Answer) -> f64| each.iter().map(part).sum::<f64>() / count;
+        let average = |part: &dyn Fn(&EvalAnswer) -> f64| each.iter().map(part).sum::<f64>() / count;
         let value = average(&|answer| answer.loss[0]);
         let grad: Vec<f64> = (0..each[0].grad.len()).map(|i| average(&|answer| answer.grad[i])).collect();
         let of_loss = each.iter().fold(0.0, |size: f64, answer| size.max(answer.loss[0].abs()));
@@ -111,8 +111,8 @@ fn order(subject: &Subject, random: &mut Random) -> Outcome {
     if samples < 2 {
         return Err(skip("there is one sample"));
     }
-    let theta = places(&loss, 1, random)?;
-    let alike = Alike::of(&loss, &theta)?.rounded();
+    let theta = loss.good_points(1, random)?;
+    let alike = loss.alike(&theta)?.rounded();
     for m in [2, 5, 33] {
         let mut ids: Vec<u64> = (0..m).map(|_| random.below(samples)).collect();
         if ids.iter().all(|id| *id == ids[0]) {
@@ -141,7 +141,7 @@ fn order(subject: &Subject, random: &mut Random) -> Outcome {
 fn range(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
     let samples = samples(&loss)?;
-    let theta = places(&loss, 1, random)?;
+    let theta = loss.good_points(1, random)?;
     let last = samples - 1;
     for ids in [&[samples][..], &[0, samples], &[samples, last], &[last, u64::MAX, 0], &[1 << 63], &[]] {
         let answer = loss.eval(&Call::of(&theta).ids(ids))?;
@@ -158,9 +158,9 @@ fn state(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
     let (p, grad) = (loss.p()?, loss.has(cap::GRAD)?);
     let n = loss.rows(3)?;
-    let (a, b) = (places(&loss, n, random)?, places(&loss, n, random)?);
-    let alike = Alike::of(&loss, &a[..p])?;
-    let samples = if loss.has(cap::MINIBATCH)? { loss.info()?.samples } else { 0 };
+    let (a, b) = (loss.good_points(n, random)?, loss.good_points(n, random)?);
+    let alike = loss.alike(&a[..p])?;
+    let samples = loss.samples()?;
     let (mine, other) = match samples {
         0 => (None, None),
         samples => {
@@ -181,7 +181,7 @@ fn state(subject: &Subject, random: &mut Random) -> Outcome {
             let before = loss.eval(&first)?.numbers()?;
             loss.eval(&call)?.accepted()?;
             let after = loss.eval(&first)?.numbers()?;
-            (0..n).try_for_each(|row| alike.hold((&before, row), (&after, row), &format!("after {what}")))?;
+            (0..n).try_for_each(|row| alike.hold(before.row(row), after.row(row), &format!("after {what}")))?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::memory::Shared;
+use super::shared::Shared;
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};

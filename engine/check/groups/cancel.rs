@@ -2,17 +2,16 @@
 //!
 //! What is held against a plugin is what it answers. How soon it does is worth a warning.
 
-#![forbid(unsafe_code)]
-
-use super::alike::Alike;
-use super::value::{everything, places};
-use super::{Answer, Opened, Outcome, Polls, Random, Subject, Test, fail, skip, warn};
+use crate::check::plugin::{EvalAnswer, OpenLoss, Polls, Subject};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Outcome, fail, skip, warn};
 use crate::run::Cancel;
 use mountainpass_sdk::abi::{cap, status};
 use std::time::Duration;
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[
+pub const TESTS: &[Test] = &[
     Test::new(
         "cancel.polls",
         "Where MPASS_CAP_CANCEL is claimed, a long eval polls, and a fired token ends it with MPASS_E_CANCELLED.",
@@ -45,17 +44,17 @@ struct Long {
 }
 
 /// Grows a batch until a call is long, twice in a row. `None` if the largest batch is too quick.
-fn grow(loss: &Opened<'_>, random: &mut Random) -> Outcome<Option<Long>> {
+fn grow(loss: &OpenLoss<'_>, random: &mut Random) -> Outcome<Option<Long>> {
     let p = loss.p()?;
-    let points = places(loss, 4, random)?;
-    let most = loss.rows((LARGEST / (4 * 8 * p)).max(1))?;
+    let points = loss.good_points(4, random)?;
+    let most = loss.rows_within(LARGEST / 4)?;
     let mut n = 1;
     loop {
         let theta: Vec<f64> = points.iter().cycle().take(n * p).copied().collect();
         let token = Cancel::default();
         let run = || -> Outcome<(Duration, Polls)> {
             loss.host().forget_polls();
-            let took = loss.eval(&everything(loss, &theta, &theta)?.cancel(&token))?.accepted()?.took;
+            let took = loss.eval(&loss.everything(&theta, &theta)?.cancel(&token))?.accepted()?.took;
             Ok((took, loss.host().polls()))
         };
         let (took, _) = run()?;
@@ -79,14 +78,14 @@ fn grow(loss: &Opened<'_>, random: &mut Random) -> Outcome<Option<Long>> {
 }
 
 /// Evaluates with a token that is fired already.
-fn fired(loss: &Opened<'_>, theta: &[f64]) -> Outcome<Answer> {
+fn fired(loss: &OpenLoss<'_>, theta: &[f64]) -> Outcome<EvalAnswer> {
     let token = Cancel::default();
     token.fire();
-    loss.eval(&everything(loss, theta, theta)?.cancel(&token))
+    loss.eval(&loss.everything(theta, theta)?.cancel(&token))
 }
 
 /// Fails for what a cancelled call may not answer.
-fn cancelled_or_done(answer: &Answer) -> Outcome {
+fn cancelled_or_done(answer: &EvalAnswer) -> Outcome {
     match answer.status {
         status::OK | status::CANCELLED => Ok(()),
         code => Err(fail("status 8, cancelled", format!("status {code}: {}", answer.text.shown()))),
@@ -113,7 +112,7 @@ fn polls(subject: &Subject, random: &mut Random) -> Outcome {
             std::thread::sleep(wait);
             token.fire();
         });
-        loss.eval(&everything(&loss, &long.theta, &long.theta)?.cancel(&token))
+        loss.eval(&loss.everything(&long.theta, &long.theta)?.cancel(&token))
     })?;
     cancelled_or_done(&answer)?;
     if long.polls.longest > LATE {
@@ -134,9 +133,9 @@ fn after(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
     loss.requires(cap::CANCEL, "MPASS_CAP_CANCEL")?;
     let (p, n) = (loss.p()?, loss.rows(3)?);
-    let (theta, dir) = (places(&loss, n, random)?, random.normals(n * p));
-    let alike = Alike::of(&loss, &theta[..p])?;
-    let before = loss.eval(&everything(&loss, &theta, &dir)?)?.numbers()?;
+    let (theta, dir) = (loss.good_points(n, random)?, random.normals(n * p));
+    let alike = loss.alike(&theta[..p])?;
+    let before = loss.eval(&loss.everything(&theta, &dir)?)?.numbers()?;
     let mut answer = fired(&loss, &theta)?;
     if answer.status == status::OK {
         let Some(long) = grow(&loss, random)? else { return Err(skip("it is too quick to cancel")) };
@@ -146,12 +145,12 @@ fn after(subject: &Subject, random: &mut Random) -> Outcome {
         return Err(skip(format!("a call with a fired token ends with status {}", answer.status)));
     }
     for _ in 0..3 {
-        let answer = loss.eval(&everything(&loss, &theta, &dir)?)?;
+        let answer = loss.eval(&loss.everything(&theta, &dir)?)?;
         if answer.status != status::OK {
             let got = format!("status {}: {}", answer.status, answer.text.shown());
             return Err(fail("status 0 of a call after a cancelled one", got));
         }
-        (0..n).try_for_each(|row| alike.hold((&before, row), (&answer, row), "after a cancelled call"))?;
+        (0..n).try_for_each(|row| alike.hold(before.row(row), answer.row(row), "after a cancelled call"))?;
     }
     Ok(())
 }

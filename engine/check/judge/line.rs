@@ -6,8 +6,6 @@
 //! a short stretch show (Hamming; Moré and Wild, "Estimating computational noise", 2011). Where a tested derivative has
 //! been subtracted from the function, a slope that is not zero within that is a wrong derivative.
 
-#![forbid(unsafe_code)]
-
 /// Each step is the one before it divided by this.
 const FALL: f64 = 3.0;
 /// A slope may be off by this many times its estimated error. Both estimates are on the safe side already, the one of

@@ -1,12 +1,13 @@
 //! Group `memory`: nothing that was given is kept, and too little memory is an answer.
 
-#![forbid(unsafe_code)]
-
-use super::{Call, Outcome, Random, Request, Subject, Test};
+use crate::check::plugin::{Call, OpenCall, Subject};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::Outcome;
 use mountainpass_sdk::abi::cap;
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[
+pub const TESTS: &[Test] = &[
     Test::new(
         "memory.kept",
         "Nothing that open and eval were given is kept: later calls work when it is gone.",
@@ -25,7 +26,7 @@ pub(super) const TESTS: &[Test] = &[
 ];
 
 fn kept(subject: &Subject, random: &mut Random) -> Outcome {
-    let loss = subject.opened(&Request { fleeting: true, ..subject.request()? })?;
+    let loss = subject.opened(&OpenCall { fleeting: true, ..subject.open_call()? })?;
     for n in [2, 1, 3, 2] {
         let theta = loss.points(loss.rows(n)?, random)?;
         let dir = random.normals(theta.len());
@@ -47,9 +48,8 @@ const MUCH: usize = 16 << 20;
 
 fn huge(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
-    let rows = loss.rows((MUCH / 8 / loss.p()?).clamp(1, 100_000))?;
+    let rows = loss.rows_within(MUCH)?.min(100_000);
     // Points that are drawn one by one would take long: one of them, again and again.
     let theta = loss.points(1, random)?.repeat(rows);
-    let call = Call { grad: loss.has(cap::GRAD)?, scarce: true, ..Call::of(&theta) };
-    loss.eval(&call).map(drop)
+    loss.eval(&Call { scarce: true, ..loss.with_gradient(&theta)? }).map(drop)
 }

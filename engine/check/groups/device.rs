@@ -1,12 +1,13 @@
 //! Group `device`: what probe lists.
 
-#![forbid(unsafe_code)]
-
-use super::{Outcome, Random, Subject, Test, fail};
+use crate::check::plugin::Subject;
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Outcome, fail};
 use mountainpass_sdk::abi::memory;
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[Test::new(
+pub const TESTS: &[Test] = &[Test::new(
     "device.list",
     "Probe lists devices with names and ends, and a device in host memory is among them.",
     "cheap; NULL ends the list",

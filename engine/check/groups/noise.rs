@@ -1,14 +1,14 @@
 //! Group `noise`: what repeating a call does to its answer.
 
-#![forbid(unsafe_code)]
-
-use super::value::{everything, places};
-use super::{Answer, Call, Opened, Outcome, Random, Subject, Test, fail, skip};
+use crate::check::plugin::{Call, EvalAnswer, OpenLoss, Subject};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Outcome, fail, skip};
 use mountainpass_sdk::abi::cap;
 use std::time::{Duration, Instant};
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[
+pub const TESTS: &[Test] = &[
     Test::new(
         "noise.within",
         "Losses of 64 repeats of a call differ by no more than the stated noise.",
@@ -31,7 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(6);
 const FEWEST: usize = 8;
 
 /// Repeats a call and looks at every answer, the first of them apart.
-fn repeats(loss: &Opened<'_>, call: &Call<'_>, mut look: impl FnMut(usize, &Answer, &Answer) -> Outcome) -> Outcome {
+fn repeats(
+    loss: &OpenLoss<'_>,
+    call: &Call<'_>,
+    mut look: impl FnMut(usize, &EvalAnswer, &EvalAnswer) -> Outcome,
+) -> Outcome {
     let since = Instant::now();
     let first = loss.eval(call)?.numbers()?;
     for i in 1..REPEATS {
@@ -53,7 +57,7 @@ fn within(subject: &Subject, random: &mut Random) -> Outcome {
         return Err(skip("no noise is stated, so the engine measures it"));
     }
     let n = loss.rows(4)?;
-    let theta = places(&loss, n, random)?;
+    let theta = loss.good_points(n, random)?;
     let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); n];
     repeats(&loss, &Call::of(&theta), |i, first, again| {
         for (row, (low, high)) in ranges.iter_mut().enumerate() {
@@ -73,8 +77,8 @@ fn repeatable(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
     loss.requires(cap::REPEATABLE, "MPASS_CAP_REPEATABLE")?;
     let n = loss.rows(4)?;
-    let (theta, dir) = (places(&loss, n, random)?, random.normals(n * loss.p()?));
-    repeats(&loss, &everything(&loss, &theta, &dir)?, |i, first, again| {
+    let (theta, dir) = (loss.good_points(n, random)?, random.normals(n * loss.p()?));
+    repeats(&loss, &loss.everything(&theta, &dir)?, |i, first, again| {
         let outputs =
             [("loss", &first.loss, &again.loss), ("grad", &first.grad, &again.grad), ("hvp", &first.hvp, &again.hvp)];
         for (name, first, again) in outputs {

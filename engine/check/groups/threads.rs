@@ -2,22 +2,19 @@
 //!
 //! Calls that shall overlap are let go together by a [`Gate`], hundreds of times. At most two losses are open at a time.
 
-#![forbid(unsafe_code)]
-
-use super::alike::Alike;
-use super::call::room;
-use super::gate::Gate;
-use super::open::words;
-use super::process::Held;
-use super::value::{everything, places};
-use super::{Answer, Call, Host, Opened, Outcome, Random, Subject, Test, fail, skip};
+use crate::check::judge::alike::Alike;
+use crate::check::plugin::process::ProcessUsage;
+use crate::check::plugin::{Call, EvalAnswer, Gate, Host, OpenLoss, Subject, shown};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Outcome, fail, skip};
 use mountainpass_sdk::abi::cap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[
+pub const TESTS: &[Test] = &[
     Test::new(
         "threads.losses",
         "Several losses evaluate at once, each as if it were alone.",
@@ -76,13 +73,13 @@ const LONG: usize = 1 << 14;
 /// Batches and the answers to them that were computed while nobody else was at work.
 struct Work {
     batches: Vec<(Vec<f64>, Vec<f64>)>,
-    answers: Vec<Answer>,
+    answers: Vec<EvalAnswer>,
     alike: Alike,
 }
 
 impl Work {
-    fn new(loss: &Opened<'_>, random: &mut Random) -> Outcome<Work> {
-        let (p, points) = (loss.p()?, places(loss, 3, random)?);
+    fn new(loss: &OpenLoss<'_>, random: &mut Random) -> Outcome<Work> {
+        let (p, points) = (loss.p()?, loss.good_points(3, random)?);
         let one = loss.eval(&Call::of(&points[..p]))?.numbers()?;
         let many = (LASTING.as_secs_f64() / one.took.as_secs_f64().max(1e-7)) as usize;
         let (mut batches, mut answers) = (Vec::new(), Vec::new());
@@ -90,19 +87,19 @@ impl Work {
         for (n, skipped) in [(loss.rows(many.clamp(3, 64))?, 0), (1, p)] {
             let theta: Vec<f64> = points.iter().cycle().skip(skipped).take(n * p).copied().collect();
             let dir = random.normals(n * p);
-            answers.push(loss.eval(&everything(loss, &theta, &dir)?)?.numbers()?);
+            answers.push(loss.eval(&loss.everything(&theta, &dir)?)?.numbers()?);
             batches.push((theta, dir));
         }
-        let alike = Alike::of(loss, &points[..p])?;
+        let alike = loss.alike(&points[..p])?;
         Ok(Work { batches, answers, alike })
     }
 
     /// Evaluates one of the batches again, with all others if there is a gate; when that was.
-    fn again(&self, loss: &Opened<'_>, turn: usize, gate: Option<&Gate>, how: &str) -> Outcome<(Instant, Instant)> {
+    fn again(&self, loss: &OpenLoss<'_>, turn: usize, gate: Option<&Gate>, how: &str) -> Outcome<(Instant, Instant)> {
         let which = turn % self.batches.len();
         let (theta, dir) = &self.batches[which];
-        let answer = loss.eval(&Call { gate, ..everything(loss, theta, dir)? })?.accepted()?;
-        (0..answer.n()).try_for_each(|row| self.alike.hold((&self.answers[which], row), (&answer, row), how))?;
+        let answer = loss.eval(&Call { gate, ..loss.everything(theta, dir)? })?.accepted()?;
+        (0..answer.n()).try_for_each(|row| self.alike.hold(self.answers[which].row(row), answer.row(row), how))?;
         Ok((answer.began, answer.began + answer.took))
     }
 }
@@ -123,7 +120,7 @@ impl Rounds {
     }
 
     /// The part of one thread; thread 0 says when it is over.
-    fn run(&self, thread: usize, loss: &Opened<'_>, work: &Work, how: &str) -> Outcome {
+    fn run(&self, thread: usize, loss: &OpenLoss<'_>, work: &Work, how: &str) -> Outcome {
         let since = Instant::now();
         for round in (0..).take_while(|_| self.goes_on(thread, since)) {
             let when = work.again(loss, round, Some(&self.gate), &format!("{how} (round {round})"))?;
@@ -193,7 +190,7 @@ fn joined(thread: std::thread::ScopedJoinHandle<'_, Outcome>) -> Outcome {
 }
 
 fn losses(subject: &Subject, random: &mut Random) -> Outcome {
-    let (n, request) = (2, subject.request()?);
+    let (n, request) = (2, subject.open_call()?);
     let (rounds, turn) = (Rounds::new(n), Mutex::new(()));
     let seeds: Vec<u64> = (0..n).map(|_| random.bits()).collect();
     on_threads(n, &rounds.gate, |i| {
@@ -220,14 +217,14 @@ fn calls(subject: &Subject, random: &mut Random) -> Outcome {
 
 fn info(subject: &Subject, random: &mut Random) -> Outcome {
     let loss = subject.open()?;
-    let (p, said) = (loss.p()?, words(&loss.info()?));
+    let (p, said) = (loss.p()?, shown(&loss.info()?));
     // As many rows as make a call long.
     let n = loss.rows((LONG / p).clamp(1, 1024))?;
     let theta: Vec<f64> = loss.points(1, random)?.into_iter().cycle().take(n * p).collect();
     let dir = random.normals(n * p);
     let (rounds, answered, since) = (Rounds::new(2), AtomicU64::new(0), Instant::now());
     let evaluate = |round: u64| {
-        loss.eval(&Call { gate: Some(&rounds.gate), ..everything(&loss, &theta, &dir)? })?;
+        loss.eval(&Call { gate: Some(&rounds.gate), ..loss.everything(&theta, &dir)? })?;
         answered.store(round, Ordering::Release);
         Ok(())
     };
@@ -236,7 +233,7 @@ fn info(subject: &Subject, random: &mut Random) -> Outcome {
         let mut overlaps = false;
         rounds.gate.together();
         while is_under_way() {
-            let now = words(&loss.read_info()?);
+            let now = shown(&loss.read_info()?);
             if now != said {
                 return Err(fail(said.clone(), format!("{now}, while it evaluates")));
             }
@@ -276,25 +273,21 @@ fn moves(subject: &Subject, random: &mut Random) -> Outcome {
 }
 
 fn workers(subject: &Subject, random: &mut Random) -> Outcome {
-    let hosts = [1, 4].map(|n| room(Host::new(n)));
-    let [one, four] = hosts;
-    let hosts = [one?, four?];
-    let [first, second] =
-        [0, 1].map(|i: usize| subject.request_on(&hosts[i]).and_then(|request| subject.opened(&request)));
+    let hosts = [Host::new(1)?, Host::new(4)?];
+    let [first, second] = hosts.each_ref().map(|host| subject.opened(&subject.open_call_on(host)));
     let (first, second) = (first?, second?);
     let p = first.p()?;
     for n in [1, 5, 40] {
         let n = first.rows(n)?;
-        let (theta, dir) = (places(&first, n.min(5), random)?, random.normals(n * p));
+        let (theta, dir) = (first.good_points(n.min(5), random)?, random.normals(n * p));
         let theta: Vec<f64> = theta.iter().cycle().take(n * p).copied().collect();
-        let alike = Alike::of(&first, &theta[..p])?;
-        let one = first.eval(&everything(&first, &theta, &dir)?)?.numbers()?;
-        let many = second.eval(&everything(&second, &theta, &dir)?)?.accepted()?;
+        let alike = first.alike(&theta[..p])?;
+        let one = first.eval(&first.everything(&theta, &dir)?)?.numbers()?;
+        let many = second.eval(&second.everything(&theta, &dir)?)?.accepted()?;
         let how = format!("on {} workers, not 1", hosts[1].workers());
-        (0..n).try_for_each(|row| alike.hold((&one, row), (&many, row), &how))?;
+        (0..n).try_for_each(|row| alike.hold(one.row(row), many.row(row), &how))?;
     }
-    let faults = hosts.iter().flat_map(|host| host.faults());
-    match faults.into_iter().find(|fault| fault.starts_with("parallel")) {
+    match hosts.iter().flat_map(|host| host.faults()).next() {
         None => Ok(()),
         Some(fault) => {
             Err(fail("host->parallel used as the header says", fault).rule("body for 0..n-1 on the engine's pool;"))
@@ -308,8 +301,8 @@ const ENDING: Duration = Duration::from_secs(3);
 fn none_left(subject: &Subject, random: &mut Random) -> Outcome {
     // The host has threads of its own, which are there before.
     subject.table()?;
-    let request = subject.request()?;
-    let before = Held::now().threads;
+    let request = subject.open_call()?;
+    let before = ProcessUsage::now().threads;
     if before == 0 {
         return Err(skip("this system does not say how many threads there are"));
     }
@@ -318,10 +311,10 @@ fn none_left(subject: &Subject, random: &mut Random) -> Outcome {
         let n = loss.rows(64)?;
         let theta = loss.points(n, random)?;
         let dir = random.normals(theta.len());
-        loss.eval(&everything(loss, &theta, &dir)?)?.accepted()?;
+        loss.eval(&loss.everything(&theta, &dir)?)?.accepted()?;
     }
     drop(losses);
-    let left = Held::settled(before, ENDING).threads.saturating_sub(before);
+    let left = ProcessUsage::settled(before, ENDING).threads.saturating_sub(before);
     match left {
         0 => Ok(()),
         _ => Err(fail(format!("{before} threads after close, as before open"), format!("{left} more"))),

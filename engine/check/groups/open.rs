@@ -1,18 +1,16 @@
 //! Group `open`: opening and closing losses, what they say about themselves, and what is refused.
 
-#![forbid(unsafe_code)]
-
-use super::errors::sound;
-use super::process::{Captured, Held, State};
-use super::random::Random;
-use super::verdict::{fail, skip, warn};
-use super::{Call, Opened, Outcome, Refusal, Request, Subject, Test};
+use crate::check::plugin::process::{Captured, ProcessState, ProcessUsage};
+use crate::check::plugin::{Call, OpenCall, OpenLoss, Subject, shown};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Outcome, fail, skip, warn};
 use crate::loss::Split;
-use mountainpass_sdk::abi::{LossInfo, cap, dtype, memory};
+use mountainpass_sdk::abi::{cap, dtype, memory};
 use std::time::{Duration, Instant};
 
 /// The group's part of the list.
-pub(super) const TESTS: &[Test] = &[
+pub const TESTS: &[Test] = &[
     Test::new(
         "open.opens",
         "A loss opens with the model and options given.",
@@ -118,46 +116,37 @@ fn info(subject: &Subject, _: &mut Random) -> Outcome {
     other.info()?;
     drop(other);
     let again = loss.read_info()?;
-    if words(&again) != words(&info) {
-        return wrong(&words(&info), words(&again));
+    if shown(&again) != shown(&info) {
+        return wrong(&shown(&info), shown(&again));
     }
     Ok(())
 }
 
-/// All that a loss says about itself.
-pub(super) fn words(info: &LossInfo) -> String {
-    let LossInfo { caps, params, samples, rows_best, rows_max, dtypes, memories, noise, .. } = *info;
-    format!(
-        "caps {caps:#x}, params {params}, samples {samples}, rows_best {rows_best}, rows_max {rows_max}, dtypes \
-         {dtypes:#b}, memories {memories:#b}, noise {noise}"
-    )
-}
-
 /// Opens what must be refused with a text, and returns the text.
-fn refused(subject: &Subject, request: &Request, what: &str) -> Outcome<String> {
-    let Err(Refusal { status, text }) = subject.try_open(request)? else {
+fn refused(subject: &Subject, request: &OpenCall, what: &str) -> Outcome<String> {
+    let Err(refusal) = subject.try_open(request)? else {
         return Err(fail(format!("{what} is refused"), "it is opened"));
     };
-    sound(what, status, &text)?;
-    Ok(text.shown())
+    refusal.sound(what)?;
+    Ok(refusal.text.shown())
 }
 
 fn bad_option(subject: &Subject, _: &mut Random) -> Outcome {
-    let mut request = subject.request()?;
+    let mut request = subject.open_call()?;
     request.options.push((UNKNOWN.into(), "1".into()));
     let text = refused(subject, &request, &format!("the option {UNKNOWN}"))?;
     if text.contains(UNKNOWN) { Ok(()) } else { Err(fail(format!("a text with {UNKNOWN} in it"), text)) }
 }
 
 fn bad_model(subject: &Subject, _: &mut Random) -> Outcome {
-    let request = Request { model: Some(UNKNOWN.into()), ..subject.request()? };
+    let request = OpenCall { model: Some(UNKNOWN.into()), ..subject.open_call()? };
     refused(subject, &request, &format!("the model {UNKNOWN}")).map(drop)
 }
 
 fn bad_device(subject: &Subject, _: &mut Random) -> Outcome {
     let devices = subject.devices()?.len() as u32;
     for device in [devices.max(1), u32::MAX] {
-        let request = Request { device, ..subject.request()? };
+        let request = OpenCall { device, ..subject.open_call()? };
         refused(subject, &request, &format!("device {device} (probe lists {devices})"))?;
     }
     Ok(())
@@ -170,18 +159,18 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const NOISE: usize = 128 << 10;
 
 fn thousand(subject: &Subject, _: &mut Random) -> Outcome {
-    let request = subject.request()?;
+    let request = subject.open_call()?;
     subject.opened(&request)?.close();
-    let (since, before) = (Instant::now(), Held::now());
+    let (since, before) = (Instant::now(), ProcessUsage::now());
     let mut halves = Vec::new();
     for i in 0..1000 {
         subject.opened(&request)?.close();
-        halves.push(Held::now().resident);
+        halves.push(ProcessUsage::now().resident);
         if since.elapsed() > PATIENCE && i > 10 {
             break;
         }
     }
-    let after = Held::settled(before.threads, Duration::from_secs(2));
+    let after = ProcessUsage::settled(before.threads, Duration::from_secs(2));
     let times = halves.len();
     if after.threads > before.threads {
         let got = format!("{} more, after {times} times", after.threads - before.threads);
@@ -208,9 +197,9 @@ fn life(subject: &Subject, random: &mut Random) -> Outcome {
 }
 
 fn process(subject: &Subject, random: &mut Random) -> Outcome {
-    let before = State::now();
+    let before = ProcessState::now();
     life(subject, random)?;
-    match before.difference(&State::now()) {
+    match before.difference(&ProcessState::now()) {
         None => Ok(()),
         Some(difference) => Err(fail("a process as it was", difference)),
     }
@@ -243,7 +232,7 @@ fn extensions(subject: &Subject, random: &mut Random) -> Outcome {
 }
 
 /// Starts repeat for their seed and lie in the box.
-fn starts(loss: &Opened<'_>, random: &mut Random) -> Outcome {
+fn starts(loss: &OpenLoss<'_>, random: &mut Random) -> Outcome {
     let bounds = loss.bounds()?;
     for _ in 0..4 {
         let seed = random.bits();
@@ -273,7 +262,7 @@ fn starts(loss: &Opened<'_>, random: &mut Random) -> Outcome {
 }
 
 /// Metrics have names, and a value for every row and name.
-fn metrics(loss: &Opened<'_>, random: &mut Random) -> Outcome {
+fn metrics(loss: &OpenLoss<'_>, random: &mut Random) -> Outcome {
     for split in [Split::Train, Split::Test] {
         let names = loss.metric_names(split)?;
         if names.is_empty() {
