@@ -8,6 +8,7 @@ pub mod loss;
 pub mod oracle;
 
 mod batch;
+mod declared;
 pub(crate) mod extension;
 pub(crate) mod foreign;
 mod host;
@@ -17,8 +18,10 @@ pub(crate) mod plugin;
 mod registry;
 mod request;
 
+pub use declared::Declared;
 pub use host::Log;
 pub use isolated::{Isolation, Limits, Service};
 pub use loss::{Batch, Bounds, Caps, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
+pub use mountainpass_sdk::Kind;
 pub use registry::{Device, Known, Registry};
 pub use request::{Array, Foreign, OpenRequest, Values};

@@ -4,6 +4,7 @@
 //! registry may be shared by
 //! threads; an open loss keeps its backend, its pool and the caller's pointer alive and needs the registry no more.
 
+use super::declared::Declared;
 use super::foreign;
 use super::host::Log;
 use super::isolated::{IsolatedLoss, Isolation, Source};
@@ -191,6 +192,14 @@ impl Registry {
             devices.push(device.map_err(|text| plugin.broken("probe", text))?);
         }
         Ok(devices)
+    }
+
+    /// The options that a backend declares; none where it declares none, which is not to say that it knows none.
+    pub fn options(&self, name: &str) -> Result<Vec<Declared>> {
+        match self.find(name)?.place {
+            Place::Here(plugin) => Declared::of(&plugin),
+            Place::Apart(isolation, source) => source.options(&isolation, &self.log),
+        }
     }
 
     /// Opens a loss. A backend that is not registered is looked for as `libmpass_<name>.so` in the folders of

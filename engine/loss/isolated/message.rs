@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::loss::request::{Array, OpenRequest, Values};
-use crate::loss::{Bounds, Caps, Dtype, Identity, Info, Parameter, Symmetry, SymmetryKind};
+use crate::loss::{Bounds, Caps, Declared, Dtype, Identity, Info, Kind, Parameter, Symmetry, SymmetryKind};
 use mountainpass_sdk::abi::Status;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -20,6 +20,8 @@ pub enum Op {
     Load,
     /// The devices: name, kind of memory, size.
     Devices,
+    /// The declared options: [`Words`].
+    Options,
     /// The length of a packed request, which fills the payload; [`Told`].
     Open,
     /// Rows, sample ids or [`ALL`], flags; both payloads by [`Shape`].
@@ -47,6 +49,7 @@ impl Op {
             Hello,
             Load,
             Devices,
+            Options,
             Open,
             Eval,
             Start,
@@ -67,6 +70,7 @@ impl Op {
         match self {
             Op::Hello | Op::Load | Op::More => "load",
             Op::Devices => "probe",
+            Op::Options => "options",
             Op::Open => "open",
             Op::Eval => "eval",
             Op::Start => "start",
@@ -339,6 +343,17 @@ pub fn unpack<T>(packed: &[u64], use_it: impl FnOnce(&OpenRequest<'_>) -> Result
 pub type Block = (String, Vec<u64>, u64);
 pub type Generator = (u32, u64, f64, Vec<Vec<u64>>);
 
+/// Name, code of the kind, sentence, default, words.
+pub type Words = (String, u32, String, Option<String>, Vec<String>);
+
+pub fn option(Declared { name, kind, about, default, words }: Declared) -> Words {
+    (name, kind as u32, about, default, words)
+}
+
+pub fn declared((name, kind, about, default, words): Words) -> Option<Declared> {
+    Some(Declared { name, kind: Kind::of(kind)?, about, default, words })
+}
+
 pub fn block(Parameter { name, shape, offset }: Parameter) -> Block {
     (name, shape, offset)
 }
@@ -451,6 +466,6 @@ mod tests {
     #[test]
     fn every_call_has_a_word_of_its_own() {
         let calls: Vec<Op> = (0..20).filter_map(Op::of).collect();
-        assert!(calls.len() == 14 && calls.iter().zip(0..).all(|(op, word)| *op as u64 == word));
+        assert!(calls.len() == 15 && calls.iter().zip(0..).all(|(op, word)| *op as u64 == word));
     }
 }

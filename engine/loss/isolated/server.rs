@@ -156,6 +156,10 @@ impl Server {
                 let devices = registry.devices(backend)?;
                 json(&devices.into_iter().map(|d| (d.name, d.memory, d.memory_bytes)).collect::<Vec<_>>())
             }
+            Op::Options => {
+                let (registry, backend) = self.backend.as_ref().ok_or_else(out_of_turn)?;
+                json(&registry.options(backend)?.into_iter().map(message::option).collect::<Vec<_>>())
+            }
             Op::Open => self.open(),
             Op::Eval => self.eval([first, second, third]),
             Op::Start => match self.loss()?.start(first)? {

@@ -4,12 +4,13 @@
 #![forbid(unsafe_code)]
 
 use super::Isolation;
-use super::message::{Loaded, Op, Told};
+use super::message::{self, Loaded, Op, Told};
 use super::served::{Asked, Served, Trouble, insist};
 use crate::error::{Error, Result};
-use crate::loss::{Device, Log};
+use crate::loss::{Declared, Device, Log};
 use crate::run::Cancel;
 use mountainpass_sdk::abi::{log, status};
+use serde::de::DeserializeOwned;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,13 +59,30 @@ impl Source {
 
     /// The devices of the backend.
     pub fn devices(&self, isolation: &Isolation, log: &Arc<Log>) -> Result<Vec<Device>> {
+        let device = |(name, memory, memory_bytes)| Some(Device { name, memory, memory_bytes });
+        self.told(Op::Devices, isolation, log, device)
+    }
+
+    /// The options that the backend declares.
+    pub fn options(&self, isolation: &Isolation, log: &Arc<Log>) -> Result<Vec<Declared>> {
+        self.told(Op::Options, isolation, log, message::declared)
+    }
+
+    /// What the backend lists before it has opened a loss.
+    fn told<T: DeserializeOwned, U>(
+        &self,
+        op: Op,
+        isolation: &Isolation,
+        log: &Arc<Log>,
+        read: impl Fn(T) -> Option<U>,
+    ) -> Result<Vec<U>> {
         let terms = Terms { isolation, threads: 1, log, cancel: &Cancel::default() };
-        let devices = self.insist("probe", &terms, || {
+        self.insist(op.slot(), &terms, || {
             let (mut served, _) = self.served(&terms)?;
-            let answer = served.ask(Op::Devices, &[], &[], terms.cancel)?;
-            served.read::<Vec<(String, u32, u64)>>(answer)
-        })?;
-        Ok(devices.into_iter().map(|(name, memory, memory_bytes)| Device { name, memory, memory_bytes }).collect())
+            let answer = served.ask(op, &[], &[], terms.cancel)?;
+            let told: Vec<T> = served.read(answer)?;
+            told.into_iter().map(&read).collect::<Option<_>>().ok_or_else(|| served.scribbled())
+        })
     }
 
     /// Opens a loss in a process of its own, by a packed request.

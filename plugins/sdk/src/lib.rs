@@ -10,6 +10,7 @@
 pub mod abi;
 mod array;
 mod batch;
+mod declared;
 mod handle;
 mod host;
 mod loss;
@@ -20,6 +21,7 @@ mod table;
 
 pub use array::{Array, Element};
 pub use batch::{Cancel, Eval, Matrix, MatrixMut, Rows, RowsMut, Scalar};
+pub use declared::{Declared, Kind, joined};
 pub use host::Host;
 pub use loss::{Backend, Bounds, Caps, Dtypes, Error, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
 pub use request::Open;
