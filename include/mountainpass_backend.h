@@ -10,7 +10,7 @@
  * abort.
  * Options (mpass_open.keys, values) are text, whatever they were in the run's file: "3", "0.001", "true". They are what
  * stands in [loss.options], and the keys of [loss] that are none of the engine's (backend, plugin, model, dtype, device,
- * repeatable, options). Refuse what you do not know, by name; MPASS_EXT_OPTIONS declares what you know. */
+ * repeatable, options). Refuse what you do not know, by name. What you know MPASS_EXT_OPTIONS declares. */
 #ifndef MOUNTAINPASS_BACKEND_H
 #define MOUNTAINPASS_BACKEND_H
 

@@ -36,23 +36,38 @@ impl Declared {
     }
 
     /// The options of a backend; none where it declares none.
-    pub(crate) fn of(plugin: &Plugin) -> Result<Vec<Declared>> {
-        let read = || {
-            let Some(record) = offered(plugin, ext::OPTIONS, abi::ExtOptions::zeroed())? else { return Ok(Vec::new()) };
-            // SAFETY: n_options records, constant as all they lead to (mpass_ext_options).
-            let records = unsafe { foreign::list(record.options, record.n_options, MOST, "options") }?;
-            let mut options: Vec<Declared> = Vec::new();
-            for (i, record) in records.iter().enumerate() {
-                // SAFETY: as above.
-                let option = unsafe { option(record) }.map_err(|text| format!("option {i}: {text}"))?;
-                if options.iter().any(|other| other.name == option.name) {
-                    return Err(format!("{:?} is declared twice", option.name));
-                }
-                options.push(option);
+    pub(super) fn of(plugin: &Plugin) -> Result<Vec<Declared>> {
+        Declared::read(plugin).map_err(|text| plugin.broken("options", text))
+    }
+
+    /// The same, or what is wrong as the end of a sentence.
+    pub(crate) fn read(plugin: &Plugin) -> Checked<Vec<Declared>> {
+        let Some(record) = offered(plugin, ext::OPTIONS, abi::ExtOptions::zeroed())? else { return Ok(Vec::new()) };
+        // SAFETY: n_options records, constant as all they lead to (mpass_ext_options).
+        let records = unsafe { foreign::list(record.options, record.n_options, MOST, "options") }?;
+        let mut options: Vec<Declared> = Vec::new();
+        for (i, record) in records.iter().enumerate() {
+            // SAFETY: as above.
+            let option = unsafe { option(record) }.map_err(|text| format!("option {i}: {text}"))?;
+            if options.iter().any(|other| other.name == option.name) {
+                return Err(format!("{:?} is declared twice", option.name));
             }
-            Ok(options)
-        };
-        read().map_err(|text| plugin.broken("options", text))
+            options.push(option);
+        }
+        Ok(options)
+    }
+
+    /// Whether a text looks like one of its values.
+    fn fits(&self, value: &str) -> bool {
+        let is_word = |value: &str| self.words.is_empty() || self.words.iter().any(|word| word == value);
+        match self.kind {
+            Kind::Text => is_word(value),
+            Kind::Integer => value.parse::<i128>().is_ok(),
+            Kind::Number => value.parse::<f64>().is_ok(),
+            Kind::Boolean => ["true", "false"].contains(&value),
+            Kind::Path => true,
+            Kind::List => value.is_empty() || value.split(',').all(|item| is_word(item.trim())),
+        }
     }
 }
 
@@ -73,20 +88,5 @@ unsafe fn option(raw: &abi::Declared) -> Checked<Declared> {
     match &option.default {
         Some(default) if !option.fits(default) => Err(named(format!("its default {default:?} is none of its values"))),
         _ => Ok(option),
-    }
-}
-
-impl Declared {
-    /// Whether a text looks like one of its values.
-    fn fits(&self, value: &str) -> bool {
-        let is_word = |value: &str| self.words.is_empty() || self.words.iter().any(|word| word == value);
-        match self.kind {
-            Kind::Text => is_word(value),
-            Kind::Integer => value.parse::<i128>().is_ok(),
-            Kind::Number => value.parse::<f64>().is_ok(),
-            Kind::Boolean => ["true", "false"].contains(&value),
-            Kind::Path => true,
-            Kind::List => value.is_empty() || value.split(',').all(|item| is_word(item.trim())),
-        }
     }
 }

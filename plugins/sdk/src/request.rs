@@ -163,7 +163,9 @@ mod tests {
         let finished = |given: &str, asked: &[&'static str]| {
             let given = [(given, "1")];
             let mut open = Open { declared: OPTIONS, ..Open::new("sphere", &given) };
-            asked.iter().for_each(|key| drop(open.option(key)));
+            for key in asked {
+                open.option(key);
+            }
             open.finish().map_err(|error| (error.code, error.text))
         };
         assert_eq!(finished("n", &["n"]), Ok(()));
