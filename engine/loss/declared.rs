@@ -2,7 +2,7 @@
 
 use super::extension::offered;
 use super::foreign;
-use super::plugin::Plugin;
+use super::table::Plugin;
 use crate::error::Result;
 use mountainpass_sdk::Kind;
 use mountainpass_sdk::abi::{self, ext};
