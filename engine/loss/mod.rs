@@ -10,7 +10,7 @@ pub mod oracle;
 mod batch;
 pub(crate) mod extension;
 pub(crate) mod foreign;
-mod host;
+pub(crate) mod host;
 mod isolated;
 pub(crate) mod loader;
 pub(crate) mod plugin;
