@@ -2,7 +2,7 @@
 
 use crate::check::plugin::{Fence, Host};
 use crate::check::test::{Outcome, Random, Subject, Test, fail, skip, warn};
-use crate::loss::plugin::is_name;
+use crate::loss::table::is_name;
 use mountainpass_sdk::abi::{self, ext};
 use object::{Object, ObjectSymbol};
 use std::mem::offset_of;

@@ -9,7 +9,7 @@ use super::region::Fence;
 use crate::check::verdict::{Ending, Outcome, fail};
 use crate::error::Error;
 use crate::loss::extension::{Extensions, code};
-use crate::loss::plugin::Handle;
+use crate::loss::table::Handle;
 use crate::loss::{Bounds, Identity, Parameter, Split, Symmetry};
 use mountainpass_sdk::abi::{dtype, status};
 

@@ -14,7 +14,7 @@ use super::region::{Fence, GuardedRegion};
 use crate::check::verdict::{Outcome, fail, skip};
 use crate::loss::extension::Extensions;
 use crate::loss::foreign;
-use crate::loss::plugin::Handle;
+use crate::loss::table::Handle;
 use mountainpass_sdk::abi::{self, cap, dtype, status};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};

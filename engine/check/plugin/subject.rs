@@ -12,7 +12,7 @@ use super::refusal::{ErrorText, Refusal};
 use super::region::Fence;
 use crate::check::verdict::{Outcome, fail, skip};
 use crate::loss::extension::Extensions;
-use crate::loss::plugin::{Handle, Plugin};
+use crate::loss::table::{Handle, Plugin};
 use crate::loss::{foreign, loader};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use mountainpass_sdk::abi::{self, status};

@@ -1,54 +1,19 @@
-//! Where a server has its backend from, and how it gets as far as an open loss: each step is tried in a fresh process
-//! where the first is lost.
+//! How a server gets as far as an open loss: each step is tried in a fresh process where the first is lost.
 
 #![forbid(unsafe_code)]
 
-use super::Isolation;
-use super::message::{Loaded, Op, Told};
+use super::message::Call;
 use super::served::{Asked, Served, Trouble, insist};
+use super::terms::{BackendSource, Isolation, Terms};
+use super::told::{Loaded, ToldInfo};
 use crate::error::{Error, Result};
-use crate::loss::{Device, Log};
+use crate::loss::Log;
+use crate::loss::table::Device;
 use crate::run::Cancel;
 use mountainpass_sdk::abi::{log, status};
-use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where a server has its backend from.
-#[derive(Clone, Debug)]
-pub enum Source {
-    File(PathBuf),
-    /// Linked into the server.
-    Linked(String),
-}
-
-/// As messages call it before the backend has a name, or after.
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Source::File(path) => write!(f, "plugin {}", path.display()),
-            Source::Linked(name) => f.write_str(name),
-        }
-    }
-}
-
-/// What every process of one backend is started with.
-pub struct Terms<'a> {
-    pub isolation: &'a Isolation,
-    pub threads: usize,
-    pub log: &'a Arc<Log>,
-    pub cancel: &'a Cancel,
-}
-
-impl Source {
-    /// The file, where it is one.
-    pub fn file(&self) -> Option<&Path> {
-        match self {
-            Source::File(file) => Some(file),
-            Source::Linked(_) => None,
-        }
-    }
-
+impl BackendSource {
     /// Loads the backend in a process of its own: name and version.
     pub fn load(&self, isolation: &Isolation, log: &Arc<Log>) -> Result<(String, String)> {
         let terms = Terms { isolation, threads: 1, log, cancel: &Cancel::default() };
@@ -61,17 +26,17 @@ impl Source {
         let terms = Terms { isolation, threads: 1, log, cancel: &Cancel::default() };
         let devices = self.insist("probe", &terms, || {
             let (mut served, _) = self.served(&terms)?;
-            let answer = served.ask(Op::Devices, &[], &[], terms.cancel)?;
+            let answer = served.ask(Call::Devices, &[], &[], terms.cancel)?;
             served.read::<Vec<(String, u32, u64)>>(answer)
         })?;
         Ok(devices.into_iter().map(|(name, memory, memory_bytes)| Device { name, memory, memory_bytes }).collect())
     }
 
     /// Opens a loss in a process of its own, by a packed request.
-    pub fn open(&self, terms: &Terms<'_>, request: &[u64]) -> Result<(Served, Told)> {
+    pub fn open(&self, terms: &Terms<'_>, request: &[u64]) -> Result<(Served, ToldInfo)> {
         self.insist("open", terms, || {
             let (mut served, _) = self.served(terms)?;
-            let answer = served.ask(Op::Open, &[], &[request], terms.cancel)?;
+            let answer = served.ask(Call::Open, &[], &[request], terms.cancel)?;
             let told = served.read(answer)?;
             Ok((served, told))
         })
@@ -87,10 +52,10 @@ impl Source {
         let tell = |how: &str| log(log::WARN, &format!("{self}: {slot}: {how}"));
         insist(*limits, call, tell).map_err(|trouble| match (trouble, self) {
             (Trouble::Failed(error), _) => error,
-            (Trouble::Lost(how), Source::File(path)) => {
+            (Trouble::Lost(how), BackendSource::File(path)) => {
                 Error::Plugin { path: path.clone(), code: status::BACKEND, text: format!("{slot}: {how}") }
             }
-            (Trouble::Lost(text), Source::Linked(name)) => Error::Lost { backend: name.clone(), slot, text },
+            (Trouble::Lost(text), BackendSource::Linked(name)) => Error::Lost { backend: name.clone(), slot, text },
         })
     }
 }

@@ -2,8 +2,8 @@
 
 #![allow(unsafe_code)]
 
-use super::shared::Page;
 use crate::error::{Error, Result};
+use crate::loss::isolated::shared::Page;
 use crate::run::Cancel;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
@@ -17,7 +17,7 @@ const WATCH: Duration = Duration::from_millis(20);
 
 /// What a server is started with: the memory as standard input, the log as standard output.
 pub struct Streams {
-    pub region: File,
+    pub shared: File,
     pub log: File,
 }
 
@@ -25,14 +25,14 @@ impl Streams {
     /// Takes both away from the backend, which then reads nothing and whose prints go to standard error.
     pub fn take() -> Result<Streams> {
         let fault = |e| Error::io("standard streams", e);
-        let region = std::io::stdin().as_fd().try_clone_to_owned().map_err(fault)?.into();
+        let shared = std::io::stdin().as_fd().try_clone_to_owned().map_err(fault)?.into();
         let log = std::io::stdout().as_fd().try_clone_to_owned().map_err(fault)?.into();
         let null = File::open("/dev/null").map_err(fault)?;
         for (from, to) in [(null.as_raw_fd(), 0), (2, 1)] {
             // SAFETY: descriptors of this process; nothing has used these yet.
             unsafe { libc::dup2(from, to) };
         }
-        Ok(Streams { region, log })
+        Ok(Streams { shared, log })
     }
 }
 

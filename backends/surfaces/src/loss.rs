@@ -1,7 +1,7 @@
 //! One open surface: batches of rows on the host's workers, starts, and what it says about itself.
 //!
-//! Rows are computed in f64 into lanes of our own, a few for each worker, and copied out: after the largest batch has been
-//! seen once, an evaluation allocates nothing here. A row's bits do not depend on its lane.
+//! Rows are computed in f64 into shares of our own, a few for each worker, and copied out: after the largest batch has been
+//! seen once, an evaluation allocates nothing here. A row's bits do not depend on its share.
 
 use crate::Surface;
 use mountainpass_sdk::abi::status;
@@ -11,16 +11,16 @@ use mountainpass_sdk::{
 use std::sync::{Mutex, PoisonError};
 
 /// One open surface.
-pub struct Opened {
+pub struct SurfaceLoss {
     model: String,
     surface: Box<dyn Surface>,
     /// Kept between calls, of which one at a time computes.
-    lanes: Mutex<Vec<Lane>>,
+    shares: Mutex<Vec<Share>>,
 }
 
 /// Consecutive rows that one worker computes, and what it found.
 #[derive(Default)]
-struct Lane {
+struct Share {
     /// One row as f64, and one direction.
     x: Vec<f64>,
     v: Vec<f64>,
@@ -35,31 +35,31 @@ const WORTH_SHARING: usize = 4096;
 /// Numbers of output held at once; batches beyond are worked off in parts.
 const HELD: usize = 1 << 20;
 
-impl Opened {
-    pub(crate) fn new(model: &str, surface: Box<dyn Surface>) -> Opened {
-        Opened { model: model.to_owned(), surface, lanes: Mutex::default() }
+impl SurfaceLoss {
+    pub(crate) fn new(model: &str, surface: Box<dyn Surface>) -> SurfaceLoss {
+        SurfaceLoss { model: model.to_owned(), surface, shares: Mutex::default() }
     }
 
-    /// Computes rows `first..first + count` into the lanes; returns how many rows a lane holds.
-    fn compute(&self, eval: &Eval<'_>, first: usize, count: usize, kept: &mut Vec<Lane>) -> usize {
+    /// Computes rows `first..first + count` into the shares; returns how many rows a share holds.
+    fn compute(&self, eval: &Eval<'_>, first: usize, count: usize, kept: &mut Vec<Share>) -> usize {
         let shared = count * self.surface.cost() >= WORTH_SHARING && eval.host.workers() > 1;
-        let lanes = if shared { (4 * eval.host.workers()).min(count) } else { 1 };
-        let rows = count.div_ceil(lanes);
-        if kept.len() < lanes {
-            kept.resize_with(lanes, Lane::default);
+        let shares = if shared { (4 * eval.host.workers()).min(count) } else { 1 };
+        let rows = count.div_ceil(shares);
+        if kept.len() < shares {
+            kept.resize_with(shares, Share::default);
         }
         let (surface, theta, cancel) = (&*self.surface, eval.theta, eval.cancel);
         let (wants_grad, dir) = (eval.grad.is_some(), eval.hvp.as_ref().map(|(dir, _)| *dir));
-        eval.host.for_each(&mut kept[..lanes], |lane, at, _| {
+        eval.host.for_each(&mut kept[..shares], |share, at, _| {
             let from = first + (at * rows).min(count);
             let to = first + ((at + 1) * rows).min(count);
-            lane.compute(surface, theta, dir, wants_grad, from..to, cancel);
+            share.compute(surface, theta, dir, wants_grad, from..to, cancel);
         });
         rows
     }
 }
 
-impl Lane {
+impl Share {
     fn compute(
         &mut self,
         surface: &dyn Surface,
@@ -102,9 +102,9 @@ fn row<'a>(matrix: Matrix<'a>, i: usize, buffer: &'a mut Vec<f64>) -> &'a [f64] 
 }
 
 /// Stores a row, if it is wanted; true if every value of it is finite in the matrix's element type.
-fn stored(matrix: Option<&mut MatrixMut<'_>>, i: usize, lane: &[f64], k: usize, n: usize) -> bool {
+fn stored(matrix: Option<&mut MatrixMut<'_>>, i: usize, share: &[f64], k: usize, n: usize) -> bool {
     let Some(matrix) = matrix else { return true };
-    let values = &lane[k * n..(k + 1) * n];
+    let values = &share[k * n..(k + 1) * n];
     matrix.set_row_f64(i, values);
     match matrix {
         MatrixMut::F32(_) => values.iter().all(|&value| (value as f32).is_finite()),
@@ -112,7 +112,7 @@ fn stored(matrix: Option<&mut MatrixMut<'_>>, i: usize, lane: &[f64], k: usize, 
     }
 }
 
-impl Loss for Opened {
+impl Loss for SurfaceLoss {
     fn info(&self) -> Info {
         let smooth = self.surface.smooth();
         Info {
@@ -125,20 +125,20 @@ impl Loss for Opened {
 
     fn eval(&self, mut eval: Eval<'_>) -> Result<(), Error> {
         let (n, all) = (self.surface.n(), eval.n());
-        let lanes = &mut *self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let shares = &mut *self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let mut first = 0;
         while first < all {
             let count = (HELD / (2 * n + 1)).max(1).min(all - first);
-            let rows = self.compute(&eval, first, count, lanes);
+            let rows = self.compute(&eval, first, count, shares);
             if eval.cancel.fired() {
                 return Err(Error::cancelled());
             }
             for at in 0..count {
-                let (lane, k, i) = (&lanes[at / rows], at % rows, first + at);
-                eval.loss[i] = lane.loss[k];
-                let fits = stored(eval.grad.as_mut(), i, &lane.grad, k, n)
-                    & stored(eval.hvp.as_mut().map(|(_, out)| out), i, &lane.hvp, k, n);
-                if !fits || !lane.loss[k].is_finite() {
+                let (share, k, i) = (&shares[at / rows], at % rows, first + at);
+                eval.loss[i] = share.loss[k];
+                let fits = stored(eval.grad.as_mut(), i, &share.grad, k, n)
+                    & stored(eval.hvp.as_mut().map(|(_, out)| out), i, &share.hvp, k, n);
+                if !fits || !share.loss[k].is_finite() {
                     eval.row_status[i] = status::NUMERIC;
                 }
             }
