@@ -7,8 +7,11 @@
 //! `PROPTEST_CASES=100000 cargo test -p mountainpass-network --test onnx_fuzz`; plugins have `mpass check fuzz`.
 #![cfg(all(feature = "cli", feature = "surfaces"))]
 
+#[path = "../backends/network/tests/archive/mod.rs"]
+mod archive;
 mod built;
 
+use archive::zip;
 use mountainpass::config::Config;
 use mountainpass::report::{self, diagram};
 use mountainpass::search::{Descent, Evidence, Finding, Minimum, Origin};
@@ -99,41 +102,6 @@ fn safetensors() -> Vec<u8> {
     [&(head.len() as u64).to_le_bytes()[..], head, &[63; 48]].concat()
 }
 
-/// A zip archive of stored files.
-fn zip(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let (mut local, mut central) = (Vec::new(), Vec::new());
-    for (name, bytes) in files {
-        let mut crc = flate2::Crc::new();
-        crc.update(bytes);
-        let sizes = [crc.sum(), bytes.len() as u32, bytes.len() as u32];
-        let common = |to: &mut Vec<u8>| {
-            to.extend([20, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-            sizes.iter().for_each(|size| to.extend(size.to_le_bytes()));
-            to.extend((name.len() as u16).to_le_bytes());
-            to.extend([0, 0]);
-        };
-        let offset = local.len() as u32;
-        local.extend(0x0403_4b50_u32.to_le_bytes());
-        common(&mut local);
-        local.extend(name.as_bytes());
-        local.extend(bytes);
-        central.extend(0x0201_4b50_u32.to_le_bytes());
-        central.extend([20, 0]);
-        common(&mut central);
-        central.extend([0; 10]);
-        central.extend(offset.to_le_bytes());
-        central.extend(name.as_bytes());
-    }
-    let (count, at, size) = (files.len() as u16, local.len() as u32, central.len() as u32);
-    let mut all = [local, central].concat();
-    all.extend(0x0605_4b50_u32.to_le_bytes());
-    all.extend([0; 4]);
-    [count, count].iter().for_each(|n| all.extend(n.to_le_bytes()));
-    [size, at].iter().for_each(|n| all.extend(n.to_le_bytes()));
-    all.extend([0, 0]);
-    all
-}
-
 fn idx(dims: &[u32], bytes: &[u8]) -> Vec<u8> {
     let head = [0, 0, 8, dims.len() as u8].into_iter().chain(dims.iter().flat_map(|n| n.to_be_bytes()));
     head.chain(bytes.iter().copied()).collect()
@@ -180,12 +148,12 @@ fn kinds(scratch: &Path) -> Vec<Kind> {
         .collect();
     let labels = npy::Array { shape: vec![3], values: npy::Values::I64(vec![0, 1, 2]) };
     let ids = npy::bytes(&npy::Array { shape: vec![9], values: npy::Values::I64((0..9).collect()) });
-    let data = zip(&[("x.npy", arrays().remove(1)), ("y.npy", npy::bytes(&labels))]);
+    let data = zip(&[("x.npy", arrays().remove(1)), ("y.npy", npy::bytes(&labels))], false);
     let reals = |shape: &[usize]| {
         let n = shape.iter().product::<usize>();
         npy::bytes(&npy::Array { shape: shape.to_vec(), values: vec![0.5; n].into() })
     };
-    let tensors = zip(&[("w.npy", reals(&[2, 3])), ("b.npy", reals(&[3]))]);
+    let tensors = zip(&[("w.npy", reals(&[2, 3])), ("b.npy", reals(&[3]))], false);
     let images = idx(&[3, 2, 2], &[7; 12]);
     std::fs::create_dir_all(scratch.join("mnist")).unwrap();
     std::fs::write(scratch.join("mnist/train-labels-idx1-ubyte"), idx(&[3], &[0, 1, 2])).unwrap();

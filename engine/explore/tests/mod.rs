@@ -1,0 +1,201 @@
+//! Claims about whole explorations, watched from commit to commit over random landscapes with bent valleys.
+
+mod trained;
+
+use crate::explore::{Ended, Explored, MergeTree, Plan, explore};
+use crate::loss::closed_form::{ClosedForm, mueller_brown, three_hump_camel};
+use crate::loss::oracle::Oracle;
+use crate::loss::{Batch, Bounds, Info, Loss};
+use crate::run::{Budget, Cancel, Silent};
+use crate::search::*;
+use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+
+/// Keeps findings as the database does, and checks cells and deaths after every commit.
+#[derive(Default)]
+struct Watch {
+    landscape: Landscape,
+    deaths: BTreeMap<CellId, f64>,
+}
+
+impl Journal for Watch {
+    fn commit(&mut self, findings: &[Finding<'_>]) -> crate::Result<()> {
+        // A straight line is only glanced at; a closer look at it may show that it is higher.
+        let mut seen_better = false;
+        for finding in findings {
+            match finding {
+                Finding::Minimum(m) => match self.landscape.minima.iter_mut().find(|k| k.cell == m.cell) {
+                    Some(known) => *known = (*m).clone(),
+                    None => self.landscape.minima.push((*m).clone()),
+                },
+                Finding::Path(p) => match self.landscape.paths.iter_mut().find(|k| k.id == p.id) {
+                    Some(known) => {
+                        seen_better |= known.state == PathState::Straight && known.pass.height < p.pass.height;
+                        *known = (*p).clone();
+                    }
+                    None => self.landscape.paths.push((*p).clone()),
+                },
+                _ => {}
+            }
+        }
+        let minima = self.landscape.minima.iter().map(|m| m.cell);
+        let mut cells: Vec<CellId> = minima.chain(self.landscape.paths.iter().map(|p| p.pass.cell)).collect();
+        cells.sort_unstable();
+        assert!(cells.iter().enumerate().all(|(i, &cell)| i as u64 == cell), "cells collide: {cells:?}");
+        let tree = MergeTree::of(&self.landscape);
+        for merge in &tree.merges {
+            let (dead, pass) = (tree.minima[merge.dead], &tree.paths[merge.edge].pass);
+            let before = self.deaths.insert(dead.cell, pass.height);
+            let rise = pass.height - before.unwrap_or(f64::INFINITY);
+            assert!(seen_better || rise <= pass.error + 1e-8, "the death of {} rises by {rise}", dead.cell);
+        }
+        Ok(())
+    }
+}
+
+/// Gaussian wells in a bowl, bent along a sine so that straight lines between places of a valley leave it.
+fn bent(seed: u64, n: usize, width: f64) -> impl FnMut(&[f64], &mut [f64]) -> f64 + Send {
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let mut unit = || (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+    let wells: Vec<[f64; 4]> =
+        (0..n).map(|_| [4.0 * unit() - 2.0, 4.0 * unit() - 2.0, 0.5 + unit(), width * (0.5 + unit())]).collect();
+    move |x, g| {
+        let u = [x[0], 3.0 * (x[1] - 1.5 * (2.5 * x[0]).sin())];
+        let mut f = 0.02 * (u[0].powi(4) + u[1].powi(4));
+        (g[0], g[1]) = (0.08 * u[0].powi(3), 0.08 * u[1].powi(3));
+        for [a, b, depth, width] in &wells {
+            let (dx, dy) = (u[0] - a, u[1] - b);
+            let e = -depth * (-(dx * dx + dy * dy) / (2.0 * width * width)).exp();
+            f += e;
+            g[0] -= e * dx / (width * width);
+            g[1] -= e * dy / (width * width);
+        }
+        g[0] -= g[1] * 11.25 * (2.5 * x[0]).cos();
+        g[1] *= 3.0;
+        f
+    }
+}
+
+fn run(seed: u64, n: usize, width: f64, most: u64, known: Landscape, watch: &mut Watch) -> Explored {
+    let mut loss = ClosedForm::new(2, Some([-4.0, 4.0]), bent(seed, n, width));
+    let budget = Budget { evaluations: Some(most), ..Budget::default() };
+    let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), budget).unwrap();
+    explore(&mut oracle, &Plan { starts: 10, ..Plan::default() }, known, watch, &mut Silent).unwrap()
+}
+
+fn spent(landscape: &Landscape) -> u64 {
+    landscape.evaluations.iter().map(|(_, tally)| tally.total()).sum()
+}
+
+#[test]
+fn splitting_ends_and_raises_no_death() {
+    // Each of these once split the same pair for ever, or raised a death with a piece that left its valley.
+    for seed in [1, 12, 14, 26, 34, 55] {
+        let found = run(seed, 6, 0.5, 200_000, Landscape::default(), &mut Watch::default());
+        assert_eq!(found.ended, Ended::Complete, "seed {seed}");
+    }
+    for (seed, n, width) in [(9, 12, 0.3), (13, 12, 0.3), (12, 25, 0.15)] {
+        let found = run(seed, n, width, 200_000, Landscape::default(), &mut Watch::default());
+        assert_eq!(found.ended, Ended::Complete, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_as_the_uninterrupted_one() {
+    for seed in [1, 55] {
+        let whole = run(seed, 6, 0.5, 200_000, Landscape::default(), &mut Watch::default()).landscape;
+        for tenths in 1..10 {
+            let mut watch = Watch::default();
+            run(seed, 6, 0.5, spent(&whole) * tenths / 10, Landscape::default(), &mut watch);
+            let known = watch.landscape.clone();
+            let resumed = run(seed, 6, 0.5, 200_000, known, &mut watch).landscape;
+            assert!(resumed.minima == whole.minima && resumed.paths == whole.paths, "seed {seed}, {tenths} tenths");
+        }
+    }
+}
+
+/// A loss that does not promise to repeat itself.
+struct Unsteady(ClosedForm<Function>, Info);
+
+type Function = fn(&[f64], &mut [f64]) -> f64;
+
+impl Loss for Unsteady {
+    fn info(&self) -> &Info {
+        &self.1
+    }
+    fn eval(&mut self, batch: Batch<'_>) -> crate::Result<()> {
+        self.0.eval(batch)
+    }
+    fn bounds(&self) -> crate::Result<Option<Bounds>> {
+        self.0.bounds()
+    }
+}
+
+#[test]
+fn a_spent_budget_for_minima_leaves_that_for_paths() {
+    let steady = ClosedForm::new(2, Some([-2.5, 2.5]), three_hump_camel as Function);
+    let mut info = steady.info().clone();
+    info.caps.repeatable = false;
+    let mut loss = Unsteady(steady, info);
+    let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+    let minima_budget = Budget { evaluations: Some(350), ..Budget::default() };
+    let plan = Plan { starts: 64, minima_budget, ..Plan::default() };
+    let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
+    assert_eq!(found.ended, Ended::Budget);
+    assert!(found.landscape.minima.len() < 64 && !found.landscape.paths.is_empty());
+}
+
+fn bars(params: usize, range: [f64; 2], f: Function, plan: &Plan) -> Vec<(f64, Option<f64>)> {
+    let mut loss = ClosedForm::new(params, Some(range), f);
+    let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+    let found = explore(&mut oracle, plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
+    assert_eq!(found.ended, Ended::Complete);
+    let barcode = MergeTree::of(&found.landscape).barcode(found.noise);
+    barcode.bars.iter().map(|b| (b.birth, b.death())).collect()
+}
+
+fn close(found: &[(f64, Option<f64>)], known: &[(f64, Option<f64>)], tolerance: f64) {
+    assert_eq!(found.len(), known.len(), "{found:?}");
+    for (a, b) in found.iter().zip(known) {
+        assert!((a.0 - b.0).abs() < tolerance, "{found:?}");
+        assert_eq!(a.1.is_some(), b.1.is_some(), "{found:?}");
+        assert!((a.1.unwrap_or(0.0) - b.1.unwrap_or(0.0)).abs() < tolerance, "{found:?}");
+    }
+}
+
+#[test]
+fn the_three_hump_camel_has_its_known_barcode() {
+    let plan = Plan { starts: 24, ..Plan::default() };
+    let found = bars(2, [-2.5, 2.5], three_hump_camel, &plan);
+    let pass = Some(0.8773615578);
+    close(&found, &[(0.0, None), (0.2986384422, pass), (0.2986384422, pass)], 1e-6);
+}
+
+#[test]
+fn mueller_brown_has_its_known_barcode() {
+    let plan = Plan { starts: 24, ..Plan::default() };
+    let found = bars(2, [-1.5, 2.0], mueller_brown, &plan);
+    let known = [(-146.6995, None), (-108.1667, Some(-40.6648)), (-80.7678, Some(-72.2489))];
+    close(&found, &known, 1e-4); // The digits known.
+}
+
+#[test]
+fn barcodes_scale_with_the_parameters_and_shift_with_the_loss() {
+    // Copies are told apart without a length of their own: small boxes and large offsets change nothing.
+    for (size, offset) in [(1e-3, 0.0), (1.0, 1.0), (30.0, -50.0)] {
+        let f = move |x: &[f64], g: &mut [f64]| {
+            let value = three_hump_camel(&[x[0] / size, x[1] / size], g);
+            g.iter_mut().for_each(|g| *g /= size);
+            value + offset
+        };
+        let mut loss = ClosedForm::new(2, Some([-2.5 * size, 2.5 * size]), f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let plan = Plan { starts: 24, ..Plan::default() };
+        let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
+        let bars = MergeTree::of(&found.landscape).barcode(found.noise).bars;
+        let found: Vec<(f64, Option<f64>)> =
+            bars.iter().map(|b| (b.birth - offset, b.death().map(|death| death - offset))).collect();
+        let pass = Some(0.8773615578);
+        close(&found, &[(0.0, None), (0.2986384422, pass), (0.2986384422, pass)], 1e-6);
+    }
+}
