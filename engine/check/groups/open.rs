@@ -1,10 +1,8 @@
 //! Group `open`: opening and closing losses, what they say about themselves, and what is refused.
 
 use crate::check::plugin::process::{Captured, ProcessState, ProcessUsage};
-use crate::check::plugin::{Call, OpenCall, OpenLoss, Subject, shown};
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::{Outcome, fail, skip, warn};
+use crate::check::plugin::{Call, OpenCall, OpenLoss, shown};
+use crate::check::test::{Outcome, Random, Subject, Test, fail, skip, warn};
 use crate::loss::{Declared, Kind, Split};
 use mountainpass_sdk::abi::{cap, dtype, memory};
 use std::time::{Duration, Instant};
