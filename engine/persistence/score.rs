@@ -1,6 +1,6 @@
 //! TO-scores: norms of the finite bars, all of them distances from the ideal barcode, one half-line.
 //!
-//! The definitions are ours (the paper's formula could not be read): see ARCHITECTURE.md.
+//! The definitions are ours (the paper's formula could not be read): see docs/mathematics.md#the-score.
 
 use super::Barcode;
 use serde::{Deserialize, Serialize};

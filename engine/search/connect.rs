@@ -2,7 +2,7 @@
 //!
 //! A visit relaxes a path (first as a whole, then ever closer round its top), measures it and keeps the lower of old
 //! and new. A path that dips into a basin of its own on the way is no single pass: its valleys are handed back, to be
-//! quenched, and the path is replaced by its pieces (search.md, fact 5).
+//! quenched, and the path is replaced by its pieces (docs/mathematics.md#way-stations).
 
 use super::align::Alignment;
 use super::height::{Care, Measured, measure};

@@ -2,8 +2,8 @@
 //!
 //! Up to [`DENSE`] parameters the Hessian is formed from p products and all eigenvalues are taken, so the index is
 //! exact up to tau, the measured error; above, Lanczos with full reorthogonalisation from a seeded random vector gives
-//! the lowest pair with its residual, labelled iterative (mathematics.md 4). Tangents of declared continuous symmetries
-//! are projected out of either: all that is said is said of their complement.
+//! the lowest pair with its residual, labelled iterative (docs/mathematics.md#the-spectrum). Tangents of declared
+//! continuous symmetries are projected out of either: all that is said is said of their complement.
 
 use super::landscape::Spectrum;
 use super::lbfgs::{axpy, dot, norm};
