@@ -1,4 +1,4 @@
-//! What every stage is given: the seed, the token that cancels, the budget, and who is told of progress.
+//! What every stage is given: the token that cancels, the budget, and who is told of progress; and how a run ended.
 
 #![forbid(unsafe_code)]
 

@@ -3,7 +3,7 @@
 mod built;
 
 use mountainpass::error::Error;
-use mountainpass::loss::{Array, Batch, Dtype, Foreign, Loss, OpenRequest, Registry, Values};
+use mountainpass::loss::{Batch, Dtype, Elements, Foreign, Loss, NamedArray, OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use std::sync::{Arc, OnceLock};
@@ -58,8 +58,8 @@ fn arrays_of_any_layout_and_type_are_read_as_they_are_meant() {
     // SAFETY: from the last byte the strides reach all six.
     let foreign = unsafe { Foreign::new(last, Some(&strides), mountainpass_sdk::abi::dtype::U8) };
     let data = vec![
-        Array { name: "x", shape: &[3, 2], values: Values::Foreign(foreign) },
-        Array { name: "y", shape: &[3], values: Values::I32(&[1, -1, 2]) },
+        NamedArray { name: "x", shape: &[3, 2], values: Elements::Foreign(foreign) },
+        NamedArray { name: "y", shape: &[3], values: Elements::I32(&[1, -1, 2]) },
     ];
     let mut loss = open(&OpenRequest { data, ..OpenRequest::default() }, 2).unwrap();
     assert_eq!((loss.info().params, loss.info().samples), (2, 3));
@@ -85,8 +85,8 @@ fn the_bits_do_not_depend_on_the_workers() {
     for dtype in [Dtype::F64, Dtype::F32] {
         let answers = [1, 3].map(|workers| {
             let data = vec![
-                Array { name: "x", shape: &matrix, values: Values::F64(&x) },
-                Array { name: "y", shape: &column, values: Values::F64(&y) },
+                NamedArray { name: "x", shape: &matrix, values: Elements::F64(&x) },
+                NamedArray { name: "y", shape: &column, values: Elements::F64(&y) },
             ];
             let request = OpenRequest { data, dtype: Some(dtype), ..OpenRequest::default() };
             eval(&mut *open(&request, workers).unwrap(), &theta, None).unwrap()
@@ -126,7 +126,7 @@ fn what_nobody_asked_for_is_refused_by_name() {
     for (request, line) in lines {
         assert_eq!(refused(request), format!("least-squares 1.0: open: {line}"));
     }
-    let data = vec![Array { name: "z", shape: &[1], values: Values::F64(&[1.0]) }];
+    let data = vec![NamedArray { name: "z", shape: &[1], values: Elements::F64(&[1.0]) }];
     let line = refused(OpenRequest { data, ..OpenRequest::default() });
     assert_eq!(line, "least-squares 1.0: open: no array \"z\": there is x, y");
 }

@@ -7,8 +7,11 @@
 //! `PROPTEST_CASES=100000 cargo test -p mountainpass-network --test onnx_fuzz`; plugins have `mpass check fuzz`.
 #![cfg(all(feature = "cli", feature = "surfaces"))]
 
+#[path = "../backends/network/tests/archive/mod.rs"]
+mod archive;
 mod built;
 
+use archive::zip;
 use mountainpass::config::Config;
 use mountainpass::report::{self, diagram};
 use mountainpass::search::{Descent, Evidence, Finding, Minimum, Origin};
@@ -70,12 +73,12 @@ fn landscape(file: &Path) -> Result<(), String> {
     if salvaged.is_ok() {
         let store = Store::open(&saved).map_err(|e| format!("what was saved does not open: {e}"))?;
         let found = store.landscape().map_err(text)?;
-        assert_eq!(found.fault(2, 0.0), None, "what was saved is whole");
+        assert_eq!(found.flaw(2, 0.0), None, "what was saved is whole");
     }
     let store = Store::open(file).map_err(text)?;
     let (found, _, _) =
         (store.landscape().map_err(text)?, store.provenance().map_err(text)?, store.record().map_err(text)?);
-    found.fault(2, 0.0).map_or(Ok(()), Err)
+    found.flaw(2, 0.0).map_or(Ok(()), |flaw| Err(flaw.to_string()))
 }
 
 fn arrays() -> Vec<Vec<u8>> {
@@ -97,41 +100,6 @@ fn arrays() -> Vec<Vec<u8>> {
 fn safetensors() -> Vec<u8> {
     let head = br#"{"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"F64","shape":[3],"data_offsets":[24,48]}}"#;
     [&(head.len() as u64).to_le_bytes()[..], head, &[63; 48]].concat()
-}
-
-/// A zip archive of stored files.
-fn zip(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let (mut local, mut central) = (Vec::new(), Vec::new());
-    for (name, bytes) in files {
-        let mut crc = flate2::Crc::new();
-        crc.update(bytes);
-        let sizes = [crc.sum(), bytes.len() as u32, bytes.len() as u32];
-        let common = |to: &mut Vec<u8>| {
-            to.extend([20, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-            sizes.iter().for_each(|size| to.extend(size.to_le_bytes()));
-            to.extend((name.len() as u16).to_le_bytes());
-            to.extend([0, 0]);
-        };
-        let offset = local.len() as u32;
-        local.extend(0x0403_4b50_u32.to_le_bytes());
-        common(&mut local);
-        local.extend(name.as_bytes());
-        local.extend(bytes);
-        central.extend(0x0201_4b50_u32.to_le_bytes());
-        central.extend([20, 0]);
-        common(&mut central);
-        central.extend([0; 10]);
-        central.extend(offset.to_le_bytes());
-        central.extend(name.as_bytes());
-    }
-    let (count, at, size) = (files.len() as u16, local.len() as u32, central.len() as u32);
-    let mut all = [local, central].concat();
-    all.extend(0x0605_4b50_u32.to_le_bytes());
-    all.extend([0; 4]);
-    [count, count].iter().for_each(|n| all.extend(n.to_le_bytes()));
-    [size, at].iter().for_each(|n| all.extend(n.to_le_bytes()));
-    all.extend([0, 0]);
-    all
 }
 
 fn idx(dims: &[u32], bytes: &[u8]) -> Vec<u8> {
@@ -180,12 +148,12 @@ fn kinds(scratch: &Path) -> Vec<Kind> {
         .collect();
     let labels = npy::Array { shape: vec![3], values: npy::Values::I64(vec![0, 1, 2]) };
     let ids = npy::bytes(&npy::Array { shape: vec![9], values: npy::Values::I64((0..9).collect()) });
-    let data = zip(&[("x.npy", arrays().remove(1)), ("y.npy", npy::bytes(&labels))]);
+    let data = zip(&[("x.npy", arrays().remove(1)), ("y.npy", npy::bytes(&labels))], false);
     let reals = |shape: &[usize]| {
         let n = shape.iter().product::<usize>();
         npy::bytes(&npy::Array { shape: shape.to_vec(), values: vec![0.5; n].into() })
     };
-    let tensors = zip(&[("w.npy", reals(&[2, 3])), ("b.npy", reals(&[3]))]);
+    let tensors = zip(&[("w.npy", reals(&[2, 3])), ("b.npy", reals(&[3]))], false);
     let images = idx(&[3, 2, 2], &[7; 12]);
     std::fs::create_dir_all(scratch.join("mnist")).unwrap();
     std::fs::write(scratch.join("mnist/train-labels-idx1-ubyte"), idx(&[3], &[0, 1, 2])).unwrap();

@@ -1,7 +1,7 @@
 //! Backends written with the sdk and linked into the program, through the same table and adapter as a loaded file.
 
 use mountainpass::error::Error;
-use mountainpass::loss::{Array, Batch, Dtype, Loss, OpenRequest, Registry, Split, Values};
+use mountainpass::loss::{Batch, Dtype, Elements, Loss, NamedArray, OpenRequest, Registry, Split};
 use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use mountainpass_sdk as sdk;
@@ -103,7 +103,7 @@ fn open(options: &[(&str, &str)], dtype: Option<Dtype>) -> Result<Box<dyn Loss>,
     let registry = Registry::new();
     registry.register::<MeanBackend>()?;
     let options = options.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-    let data = vec![Array { name: "y", shape: &[2, 2], values: Values::F64(&Y) }];
+    let data = vec![NamedArray { name: "y", shape: &[2, 2], values: Elements::F64(&Y) }];
     registry.open("mean", &OpenRequest { options, data, dtype, ..OpenRequest::default() }, Arc::new(Pool::new(2)))
 }
 
@@ -194,7 +194,7 @@ fn the_log_says_which_backend_speaks_and_a_name_is_taken_once() {
     registry.register::<MeanBackend>().unwrap();
     let twice = registry.register::<MeanBackend>().unwrap_err();
     assert_eq!(twice.to_string(), "there is a backend \"mean\" already");
-    let data = vec![Array { name: "y", shape: &[4], values: Values::F64(&Y) }];
+    let data = vec![NamedArray { name: "y", shape: &[4], values: Elements::F64(&Y) }];
     registry.open("mean", &OpenRequest { data, ..OpenRequest::default() }, Arc::new(Pool::new(1))).unwrap();
     assert_eq!(*lines.lock().unwrap(), [(sdk::abi::log::INFO, "mean 2.1: 4 samples".to_owned())]);
     let error = registry.open("mean", &OpenRequest::default(), Arc::new(Pool::new(1))).err().unwrap();

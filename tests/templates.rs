@@ -5,7 +5,7 @@ mod built;
 mod mpass;
 
 use mountainpass::error::Error;
-use mountainpass::loss::{Array, Batch, Loss, OpenRequest, Registry, Values};
+use mountainpass::loss::{Batch, Elements, Loss, NamedArray, OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use serde_json::Value;
@@ -156,8 +156,8 @@ fn losses(loss: &mut dyn Loss, theta: &[f64], ids: Option<&[u64]>) -> Vec<f64> {
     values
 }
 
-fn array<'a>(name: &'a str, shape: &'a [u64], values: Values<'a>) -> Array<'a> {
-    Array { name, shape, values }
+fn array<'a>(name: &'a str, shape: &'a [u64], values: Elements<'a>) -> NamedArray<'a> {
+    NamedArray { name, shape, values }
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn points_handed_over_in_memory_replace_the_embedded_ones() {
         (rust(), vec![2.0, 3.0, 0.5, 1.0, 0.0, 0.0], |t| 2.0 * (3.0 * t + 0.5).tanh()),
     ] {
         let (t, y) = ([0.5, -1.0, 2.0], [0.25_f32, 1.5, -0.75]);
-        let data = vec![array("t", &[3], Values::F64(&t)), array("y", &[3], Values::F32(&y))];
+        let data = vec![array("t", &[3], Elements::F64(&t)), array("y", &[3], Elements::F32(&y))];
         let options = vec![("l2".into(), "0.25".into())];
         let mut loss = open(&plugin, &OpenRequest { data, options, ..OpenRequest::default() }).unwrap();
         assert_eq!(loss.info().samples, 3);
@@ -179,10 +179,10 @@ fn points_handed_over_in_memory_replace_the_embedded_ones() {
         near(losses(&mut *loss, &theta, None)[0], each.iter().sum::<f64>() / 3.0);
         near(losses(&mut *loss, &theta, Some(&[2, 0, 2]))[0], (2.0 * each[2] + each[0]) / 3.0);
 
-        let refused = |data: Vec<Array<'_>>| {
+        let refused = |data: Vec<NamedArray<'_>>| {
             open(&plugin, &OpenRequest { data, ..OpenRequest::default() }).err().unwrap().to_string()
         };
-        assert!(refused(vec![array("x", &[3], Values::F64(&t))]).contains("\"x\""));
-        assert!(refused(vec![array("t", &[3], Values::F64(&t))]).contains("3 t and 24 y"));
+        assert!(refused(vec![array("x", &[3], Elements::F64(&t))]).contains("\"x\""));
+        assert!(refused(vec![array("t", &[3], Elements::F64(&t))]).contains("3 t and 24 y"));
     }
 }

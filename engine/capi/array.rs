@@ -3,7 +3,7 @@
 use super::argument::text;
 use crate::error::{Error, Result};
 use crate::loss::foreign::list;
-use crate::loss::{Array, Foreign, Values};
+use crate::loss::{Elements, Foreign, NamedArray};
 use crate::npy;
 use mountainpass_sdk::abi::{self, dtype};
 use std::ffi::c_void;
@@ -71,10 +71,10 @@ impl ForeignArray {
     ///
     /// # Safety
     /// The caller's elements are still there, as many as shape and strides reach.
-    pub unsafe fn borrow(&self) -> Array<'_> {
+    pub unsafe fn borrow(&self) -> NamedArray<'_> {
         // SAFETY: mpass_array holds the elements that its shape and strides reach, for the call's duration.
         let values = unsafe { Foreign::new(self.data, self.strides.as_deref(), self.dtype) };
-        Array { name: &self.name, shape: &self.shape, values: Values::Foreign(values) }
+        NamedArray { name: &self.name, shape: &self.shape, values: Elements::Foreign(values) }
     }
 
     /// A copy in C order and in its own type; half floats as floats, which is exact.

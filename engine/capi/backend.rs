@@ -5,7 +5,7 @@ use super::argument::handle;
 use super::engine::{Engine, State};
 use super::hooks::c_text;
 use crate::error::Error;
-use crate::loss::Known;
+use crate::loss::KnownBackend;
 use mountainpass_sdk::abi::Device;
 use std::collections::btree_map::Entry;
 use std::ffi::CString;
@@ -39,7 +39,7 @@ export! {
 }
 
 impl Listed {
-    fn new(known: &Known, found: &[crate::loss::Device]) -> Listed {
+    fn new(known: &KnownBackend, found: &[crate::loss::Device]) -> Listed {
         let file = known.file.as_ref().map(|file| c_text(&file.to_string_lossy()));
         let (name, version) = (c_text(&known.name), c_text(&known.version));
         let names: Vec<CString> = found.iter().map(|device| c_text(&device.name)).collect();

@@ -92,8 +92,8 @@ mod stored {
             return refuse(format!("made with method = {method:?}: this library reads paths; mpass show prints it"));
         }
         let (p, noise) = (usize::try_from(provenance.parameters).unwrap_or(0), record.noise.unwrap_or(0.0));
-        if let Some(fault) = found.fault(p, noise) {
-            return refuse(format!("damaged: {fault}"));
+        if let Some(flaw) = found.flaw(p, noise) {
+            return refuse(format!("damaged: {flaw}"));
         }
         // A run that never ended was stopped.
         let code = |ended: &Ended| ENDED.iter().find(|(known, _)| known == ended).map(|(_, code)| *code);

@@ -6,10 +6,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// A stream of random numbers.
-pub struct Random {
-    seed: u64,
-    stream: ChaCha8Rng,
-}
+pub struct Random(ChaCha8Rng);
 
 impl Random {
     /// The stream of a test; no two tests of a seed see the same numbers.
@@ -18,17 +15,12 @@ impl Random {
         let name = test
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        Random { seed, stream: ChaCha8Rng::seed_from_u64(seed ^ name) }
-    }
-
-    /// The seed that was given, for a message.
-    pub fn seed(&self) -> u64 {
-        self.seed
+        Random(ChaCha8Rng::seed_from_u64(seed ^ name))
     }
 
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
-        self.stream.next_u64()
+        self.0.next_u64()
     }
 
     /// Below `n`, which is not 0.

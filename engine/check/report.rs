@@ -2,9 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+use super::groups::tests;
 use super::run::Checked;
+use super::test::Test;
 use super::verdict::{Finished, Verdict};
-use super::{Test, tests};
 use crate::plain;
 use serde_json::json;
 
@@ -65,12 +66,12 @@ pub fn json(checked: &Checked) -> String {
         "format": "mountainpass.check",
         "version": 1,
         "plugin": {
-            "file": checked.plan.file.display().to_string(),
+            "file": checked.trial.file.display().to_string(),
             "name": facts.map(|facts| &facts.name),
             "version": facts.map(|facts| &facts.version),
             "minor": facts.map(|facts| facts.minor),
         },
-        "seed": checked.plan.seed,
+        "seed": checked.trial.seed,
         "tests": checked.finished,
         "passed": checked.count(Verdict::Pass),
         "failed": checked.count(Verdict::Fail),
@@ -96,15 +97,15 @@ pub fn list_json() -> String {
 #[cfg(test)]
 mod report_tests {
     use super::*;
-    use crate::check::subject::{Facts, Plan};
+    use crate::check::plugin::{Facts, Trial};
     use crate::check::verdict::{fail, skip};
 
     fn checked() -> Checked {
         let failed = Finished::of("value.answers", "a rule", 7, Err(fail("a number", "\u{1b}[2J NaN").at(3)));
         let skipped = Finished::of("open.opens", "a rule", 7, Err(skip("not here")));
         let facts = Facts { name: "quad".into(), version: "1.0".into(), minor: 1 };
-        let plan = Plan { file: "/lib/quad.so".into(), seed: 7, ..Plan::default() };
-        Checked { plan, facts: Some(facts), finished: vec![skipped, failed] }
+        let trial = Trial { file: "/lib/quad.so".into(), seed: 7, ..Trial::default() };
+        Checked { trial, facts: Some(facts), finished: vec![skipped, failed] }
     }
 
     #[test]

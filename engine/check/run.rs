@@ -6,11 +6,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::journal::Journal;
-use super::process;
-use super::subject::{Facts, Plan, Subject};
+use super::groups::tests;
+use super::plugin::{Facts, Journal, Subject, Trial, process};
+use super::test::Test;
 use super::verdict::{Finished, Verdict};
-use super::{Test, tests};
 use crate::machine::child::{Child, End};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -20,9 +19,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Where tests run.
+/// How tests are run.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub enum Runner {
     /// In children of this program, which answers to `check FILE ... --child NAME`; each may take that long.
     Children {
         /// This program.
@@ -31,14 +30,14 @@ pub enum Place {
         limit: Duration,
     },
     /// In this process, for a debugger: no limit, and a death is a death.
-    Here,
+    InProcess,
 }
 
 /// What a check came to.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// What was asked for.
-    pub plan: Plan,
+    pub trial: Trial,
     /// Who the plugin says it is; `None` where its table could not be read.
     pub facts: Option<Facts>,
     /// In the order of the list.
@@ -65,34 +64,50 @@ struct Left {
 }
 
 /// Runs the chosen tests and what they need, telling each verdict as it comes.
-pub fn run(plan: &Plan, place: &Place, chosen: &[&'static Test], mut tell: impl FnMut(&Finished)) -> Result<Checked> {
+pub fn run(
+    trial: &Trial,
+    runner: &Runner,
+    chosen: &[&'static Test],
+    mut tell: impl FnMut(&Finished),
+) -> Result<Checked> {
     let mut facts = None;
     let mut execute = |test: &'static Test| {
-        let mut alone = run_alone(plan, place, test)?;
-        facts = facts.take().or(alone.facts);
-        alone.finished.pop().ok_or_else(|| Error::Internal("a test without a verdict".into()))
+        let left = runner.execute(trial, test)?;
+        facts = facts.take().or(left.facts);
+        Ok(left.finished)
     };
     let mut judged = HashMap::new();
     for test in chosen {
-        judge(test, plan.seed, &mut judged, &mut execute, &mut tell)?;
+        judge(test, trial.seed, &mut judged, &mut execute, &mut tell)?;
     }
     let finished = tests().filter_map(|test| judged.remove(test.name)).map(|judged| judged.finished).collect();
-    Ok(Checked { plan: plan.clone(), facts, finished })
+    Ok(Checked { trial: trial.clone(), facts, finished })
 }
 
 /// Runs one test without what it needs, which has been seen to hold.
-pub fn run_alone(plan: &Plan, place: &Place, test: &'static Test) -> Result<Checked> {
-    let since = Instant::now();
-    let mut left = match place {
-        Place::Here if test.mild || test.ends => {
-            let reason = Some("a death of the plugin would be that of this process".to_owned());
-            Left { finished: Finished { reason, ..Finished::new(test.name, Verdict::Skip, plan.seed) }, facts: None }
-        }
-        Place::Here => here(plan, test, Journal::none()),
-        Place::Children { program, limit } => child(plan, test, program, *limit, &Scratch::new()?.0)?,
-    };
-    left.finished.seconds = since.elapsed().as_secs_f64();
-    Ok(Checked { plan: plan.clone(), facts: left.facts, finished: vec![left.finished] })
+pub fn run_alone(trial: &Trial, runner: &Runner, test: &'static Test) -> Result<Checked> {
+    let Left { finished, facts } = runner.execute(trial, test)?;
+    Ok(Checked { trial: trial.clone(), facts, finished: vec![finished] })
+}
+
+impl Runner {
+    /// Runs one test.
+    fn execute(&self, trial: &Trial, test: &Test) -> Result<Left> {
+        let since = Instant::now();
+        let mut left = match self {
+            Runner::InProcess if test.mild || test.ends => {
+                let reason = Some("a death of the plugin would be that of this process".to_owned());
+                Left {
+                    finished: Finished { reason, ..Finished::new(test.name, Verdict::Skip, trial.seed) },
+                    facts: None,
+                }
+            }
+            Runner::InProcess => here(trial, test, Journal::none()),
+            Runner::Children { program, limit } => child(trial, test, program, *limit, &ScratchFolder::new()?.0)?,
+        };
+        left.finished.seconds = since.elapsed().as_secs_f64();
+        Ok(left)
+    }
 }
 
 /// A test with its verdict, and the test that is to blame where it could not be run.
@@ -133,8 +148,8 @@ fn judge(
     Ok(())
 }
 
-fn here(plan: &Plan, test: &Test, journal: Journal) -> Left {
-    let subject = Subject::new(plan.clone(), journal);
+fn here(trial: &Trial, test: &Test, journal: Journal) -> Left {
+    let subject = Subject::new(trial.clone(), journal);
     Left { finished: test.run(&subject), facts: subject.facts() }
 }
 
@@ -144,12 +159,12 @@ const VERDICT: &str = "verdict";
 const OUTPUT: &str = "output";
 
 /// The body of a child: runs one test, leaves its verdict in `folder`, and ends the process.
-pub fn run_child(plan: &Plan, name: &str, folder: &Path, limit: Duration) -> Result<()> {
+pub fn run_child(trial: &Trial, name: &str, folder: &Path, limit: Duration) -> Result<()> {
     process::settle_in(limit);
     let named = tests().find(|test| test.name == name);
     let test = named.ok_or_else(|| Error::unknown("test", name, tests().map(|test| test.name)))?;
     let journal = || Journal::open(&folder.join(JOURNAL)).map_err(|e| Error::io(folder, e));
-    let left = here(plan, test, journal()?);
+    let left = here(trial, test, journal()?);
     let text = serde_json::to_vec(&left).map_err(|e| Error::Internal(e.to_string()))?;
     // Under another name until it is whole.
     let (whole, part) = (folder.join(VERDICT), folder.join("part"));
@@ -160,17 +175,17 @@ pub fn run_child(plan: &Plan, name: &str, folder: &Path, limit: Duration) -> Res
 }
 
 /// Runs one test in a child.
-fn child(plan: &Plan, test: &Test, program: &Path, limit: Duration, folder: &Path) -> Result<Left> {
+fn child(trial: &Trial, test: &Test, program: &Path, limit: Duration, folder: &Path) -> Result<Left> {
     let io = |e| Error::io(folder, e);
     let [journal, verdict, output] = [JOURNAL, VERDICT, OUTPUT].map(|name| folder.join(name));
     Journal::create(&journal).map_err(io)?;
     let _ = fs::remove_file(&verdict);
     let printed = File::create(&output).map_err(io)?;
     let mut command = Command::new(program);
-    command.arg("check").arg(&plan.file).arg("--seed").arg(plan.seed.to_string());
+    command.arg("check").arg(&trial.file).arg("--seed").arg(trial.seed.to_string());
     command.arg("--seconds").arg(limit.as_secs_f64().to_string());
-    command.args(plan.model.iter().map(|model| format!("--model={model}")));
-    command.args(plan.options.iter().map(|(key, value)| format!("--option={key}={value}")));
+    command.args(trial.model.iter().map(|model| format!("--model={model}")));
+    command.args(trial.options.iter().map(|(key, value)| format!("--option={key}={value}")));
     command.arg("--child").arg(test.name).arg("--scratch").arg(folder);
     command.stdin(Stdio::null()).stdout(printed.try_clone().map_err(io)?).stderr(printed);
     let mut child = Child::spawn(&mut command)?;
@@ -184,13 +199,13 @@ fn child(plan: &Plan, test: &Test, program: &Path, limit: Duration, folder: &Pat
         (Some(end), _) => {
             let verdict = if test.mild { Verdict::Warn } else { Verdict::Crash };
             let reason = Some(death(end, &Journal::last(&journal), &output));
-            without_verdict(Finished { reason, rule, ..Finished::new(test.name, verdict, plan.seed) })
+            without_verdict(Finished { reason, rule, ..Finished::new(test.name, verdict, trial.seed) })
         }
         (None, _) => without_verdict(Finished {
             expected: Some(format!("an answer within {} s", limit.as_secs_f64())),
             got: Some(format!("none, {}", Journal::last(&journal))),
             rule,
-            ..Finished::new(test.name, Verdict::Fail, plan.seed)
+            ..Finished::new(test.name, Verdict::Fail, trial.seed)
         }),
     })
 }
@@ -206,16 +221,16 @@ fn death(end: End, call: &str, output: &Path) -> String {
 }
 
 /// A folder for the children's files, removed when it is dropped.
-struct Scratch(PathBuf);
+struct ScratchFolder(PathBuf);
 
-impl Scratch {
-    fn new() -> Result<Scratch> {
+impl ScratchFolder {
+    fn new() -> Result<ScratchFolder> {
         use std::os::unix::fs::DirBuilderExt;
         let name = |n: u32| std::env::temp_dir().join(format!("mpass-check-{}-{n}", std::process::id()));
         // A folder that is there already may be somebody else's.
         for n in 0..1000 {
             match fs::DirBuilder::new().mode(0o700).create(name(n)) {
-                Ok(()) => return Ok(Scratch(name(n))),
+                Ok(()) => return Ok(ScratchFolder(name(n))),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(Error::io(name(n), e)),
             }
@@ -224,7 +239,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }

@@ -18,7 +18,7 @@
 
 use super::{print, print_json};
 use clap::{Args, Subcommand};
-use mountainpass::check::{self, Checked, Place, Plan, Verdict, report};
+use mountainpass::check::{self, Checked, Runner, Trial, Verdict, report};
 use mountainpass::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,7 +31,7 @@ pub struct Check {
     #[arg(required_unless_present = "list")]
     file: Option<PathBuf>,
     #[command(flatten)]
-    loss: Loss,
+    loss: LossChoice,
     /// Only this test or group, and what it needs; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -61,7 +61,7 @@ pub struct Check {
 }
 
 #[derive(Args)]
-struct Loss {
+struct LossChoice {
     /// The model to open
     #[arg(long, value_name = "M")]
     model: Option<String>,
@@ -77,7 +77,7 @@ enum Action {
         /// The plugin
         file: PathBuf,
         #[command(flatten)]
-        loss: Loss,
+        loss: LossChoice,
         /// The first seed
         #[arg(long, value_name = "S", default_value_t = 1)]
         seed: u64,
@@ -94,7 +94,7 @@ impl Check {
     /// Checks, lists, or is a child.
     pub fn go(self) -> Result<ExitCode> {
         if let Some(Action::Fuzz { file, loss, seed, rounds, seconds }) = &self.action {
-            return fuzz(&loss.plan(file, *seed)?, *rounds, limit(*seconds)?);
+            return fuzz(&loss.trial(file, *seed)?, *rounds, limit(*seconds)?);
         }
         let Some(file) = &self.file else {
             if self.json {
@@ -104,13 +104,13 @@ impl Check {
             }
             return Ok(ExitCode::SUCCESS);
         };
-        let (plan, limit) = (self.loss.plan(file, self.seed)?, limit(self.seconds)?);
+        let (trial, limit) = (self.loss.trial(file, self.seed)?, limit(self.seconds)?);
         if let (Some(name), Some(scratch)) = (&self.child, &self.scratch) {
-            check::run_child(&plan, name, scratch, limit)?;
+            check::run_child(&trial, name, scratch, limit)?;
         }
-        let place = if self.in_process { Place::Here } else { children(limit)? };
+        let runner = if self.in_process { Runner::InProcess } else { children(limit)? };
         let chosen = check::select(&self.only)?;
-        let checked = check::run(&plan, &place, &chosen, |finished| {
+        let checked = check::run(&trial, &runner, &chosen, |finished| {
             if !self.json {
                 let _ = print(&report::line(finished)); // A reader who went away is told of nothing.
             }
@@ -124,8 +124,8 @@ impl Check {
     }
 }
 
-impl Loss {
-    fn plan(&self, file: &Path, seed: u64) -> Result<Plan> {
+impl LossChoice {
+    fn trial(&self, file: &Path, seed: u64) -> Result<Trial> {
         // A full path, or the system's loader would search its own folders; what is not there is no plugin to judge.
         let file = file.canonicalize().map_err(|e| Error::io(file, e).into_usage())?;
         let option = |text: &String| match text.split_once('=') {
@@ -133,19 +133,19 @@ impl Loss {
             None => Err(Error::Argument(format!("--option {text:?}: KEY=VALUE is expected"))),
         };
         let options = self.options.iter().map(option).collect::<Result<_>>()?;
-        Ok(Plan { file, model: self.model.clone(), options, seed })
+        Ok(Trial { file, model: self.model.clone(), options, seed })
     }
 }
 
 /// Sequence after sequence, each with a seed of its own, which is all that replays it.
-fn fuzz(plan: &Plan, rounds: u64, limit: Duration) -> Result<ExitCode> {
-    let (place, chosen) = (children(limit)?, check::select(&["fuzz.calls".to_owned()])?);
+fn fuzz(trial: &Trial, rounds: u64, limit: Duration) -> Result<ExitCode> {
+    let (runner, chosen) = (children(limit)?, check::select(&["fuzz.calls".to_owned()])?);
     // What one sequence needs need not be shown again for every seed.
     for round in 0..rounds {
-        let plan = Plan { seed: plan.seed.wrapping_add(round), ..plan.clone() };
+        let trial = Trial { seed: trial.seed.wrapping_add(round), ..trial.clone() };
         let checked = match round {
-            0 => check::run(&plan, &place, &chosen, |_| {})?,
-            _ => check::run_alone(&plan, &place, chosen[0])?,
+            0 => check::run(&trial, &runner, &chosen, |_| {})?,
+            _ => check::run_alone(&trial, &runner, chosen[0])?,
         };
         let applies = checked.finished.iter().any(|f| f.name == "fuzz.calls" && f.verdict != Verdict::Skip);
         if !checked.is_good() || !applies {
@@ -155,13 +155,13 @@ fn fuzz(plan: &Plan, rounds: u64, limit: Duration) -> Result<ExitCode> {
             return Ok(status(&checked));
         }
     }
-    print(&format!("{rounds} sequences from seed {} kept every promise\n", plan.seed))?;
+    print(&format!("{rounds} sequences from seed {} kept every promise\n", trial.seed))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn children(limit: Duration) -> Result<Place> {
+fn children(limit: Duration) -> Result<Runner> {
     let program = std::env::current_exe().map_err(|e| Error::io("mpass", e))?;
-    Ok(Place::Children { program, limit })
+    Ok(Runner::Children { program, limit })
 }
 
 fn limit(seconds: f64) -> Result<Duration> {

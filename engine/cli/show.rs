@@ -30,8 +30,8 @@ impl Results {
     pub fn read(store: &Store) -> Result<Results> {
         let (landscape, provenance, record) = (store.landscape()?, store.provenance()?, store.record()?);
         let (sampled, noise) = (provenance.is_sampled(), record.noise.unwrap_or(0.0));
-        if let Some(fault) = landscape.fault(usize::try_from(provenance.parameters).unwrap_or(0), noise) {
-            return Err(Error::Store { path: store.path().to_owned(), text: format!("damaged: {fault}") });
+        if let Some(flaw) = landscape.flaw(usize::try_from(provenance.parameters).unwrap_or(0), noise) {
+            return Err(Error::Store { path: store.path().to_owned(), text: format!("damaged: {flaw}") });
         }
         let barcode = match record.barcode {
             Some(barcode) => barcode,

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::search::connect::{self, Cut, Ids};
 use crate::search::minima::{Quenched, Recipe, quench};
 use crate::search::saddle;
-use crate::search::{CellId, Descent, Finding, Minimum, Origin, PassKind, Path, PathId, PathState};
+use crate::search::{CellId, Descent, Finding, Minimum, Origin, PassKind, Path, PathId, PathState, Rejected};
 use std::collections::HashSet;
 
 impl Explorer<'_, '_> {
@@ -108,18 +108,17 @@ impl Explorer<'_, '_> {
             reach,
             self.plan.recipe.tolerance,
         )? {
-            Ok(found) if found.loss > path.pass.height + path.pass.error => Err("the saddle found lies higher".into()),
+            Ok(found) if found.loss > path.pass.height + path.pass.error => Err(Rejected::Higher),
             other => other,
         };
-        let led = match &found {
-            Ok(saddle) => saddle::lead_over(self.oracle, &path, saddle)?,
-            Err(_) => None,
+        let led = match found {
+            Ok(saddle) => saddle::lead_over(self.oracle, &path, &saddle)?.map(|led| (saddle, led)),
+            Err(rejected) => Err(rejected),
         };
-        let (saddle, mut led) = match (found, led) {
-            (Ok(saddle), Some(led)) => (saddle, led),
-            (found, _) => {
-                let reason = found.err().unwrap_or_else(|| "the path does not stay below the saddle found".into());
-                path.pass.reason = Some(reason);
+        let (saddle, mut led) = match led {
+            Ok(both) => both,
+            Err(rejected) => {
+                path.pass.reason = Some(rejected.to_string());
                 return Ok(path);
             }
         };
@@ -141,10 +140,11 @@ impl Explorer<'_, '_> {
             }
             _ => {
                 led.pass.kind = PassKind::PathMaximum;
-                led.pass.reason = Some(match cells[..] {
-                    [p, _] => format!("a saddle, but both descents from it end in minimum {p}"),
-                    _ => "a saddle, but a descent from it did not converge".to_owned(),
-                });
+                let rejected = match cells[..] {
+                    [p, _] => Rejected::OneEnd(p),
+                    _ => Rejected::NoEnd,
+                };
+                led.pass.reason = Some(rejected.to_string());
             }
         }
         Ok(led)

@@ -8,9 +8,9 @@ use super::Explorer;
 use super::minima::start;
 use crate::error::{Error, Result};
 use crate::loss::Loss;
-use crate::search::lbfgs::norm;
 use crate::search::minima::{Quenched, quench};
 use crate::search::training::{Trained, train};
+use crate::search::vector::norm;
 use crate::search::{Descent, Evidence, Minimum, Origin};
 
 /// A point to begin with.

@@ -5,7 +5,7 @@
 
 use super::foreign::{self, Output};
 use super::loss::{Batch, Info};
-use super::plugin::Handle;
+use super::table::Handle;
 use crate::error::{Error, Result};
 use crate::machine::memory::{self, Shortage};
 use mountainpass_sdk::Scalar;
@@ -49,16 +49,16 @@ pub(super) fn check(info: &Info, batch: &Batch<'_>) -> Result<()> {
 }
 
 /// Why a batch has no numbers.
-pub(super) enum Fault {
+pub(super) enum EvalFault {
     /// A promise was broken; the end of a sentence.
     Broken(String),
     /// Something else.
     Failed(Error),
 }
 
-impl From<String> for Fault {
-    fn from(text: String) -> Fault {
-        Fault::Broken(text)
+impl From<String> for EvalFault {
+    fn from(text: String) -> EvalFault {
+        EvalFault::Broken(text)
     }
 }
 
@@ -107,7 +107,7 @@ impl<T: Scalar> Buffers<T> {
     }
 
     /// Evaluates a checked batch, in calls of at most `rows_max` rows.
-    pub fn eval(&mut self, handle: &Handle, info: &Info, batch: &mut Batch<'_>) -> std::result::Result<(), Fault> {
+    pub fn eval(&mut self, handle: &Handle, info: &Info, batch: &mut Batch<'_>) -> std::result::Result<(), EvalFault> {
         let n = batch.loss.len();
         let most = if info.rows_max == 0 { n.max(1) } else { info.rows_max };
         (0..n).step_by(most).try_for_each(|first| self.rows(handle, info.params, batch, first..n.min(first + most)))
@@ -120,12 +120,12 @@ impl<T: Scalar> Buffers<T> {
         p: usize,
         batch: &mut Batch<'_>,
         rows: Range<usize>,
-    ) -> std::result::Result<(), Fault> {
-        let (n, total) = (rows.len(), batch.loss.len());
+    ) -> std::result::Result<(), EvalFault> {
+        let n = rows.len();
         let cells = rows.start * p..rows.end * p;
         let nan = T::from_f64(f64::NAN);
         let plugin = &handle.plugin;
-        let short = |shortage| Fault::Failed(plugin.short("eval", shortage));
+        let short = |shortage| EvalFault::Failed(plugin.short("eval", shortage));
         let theta = input(&batch.theta[cells.clone()], &mut self.theta).map_err(short)?;
         let dir = batch.hvp.as_ref().map(|(dir, _)| input(&dir[cells.clone()], &mut self.dir));
         let dir = dir.transpose().map_err(short)?;
@@ -154,40 +154,58 @@ impl<T: Scalar> Buffers<T> {
         let (loss, status) = (self.loss.close("loss")?, self.status.close("row_status")?);
         let grad = batch.grad.is_some().then(|| self.grad.close("grad")).transpose()?;
         let hvp = dir.map(|_| self.hvp.close("hvp")).transpose()?;
-        answer.map_err(Fault::Failed)?;
+        answer.map_err(EvalFault::Failed)?;
 
-        for (i, row) in rows.enumerate() {
-            let (near, far) = (i * p..(i + 1) * p, row * p..(row + 1) * p);
-            let place = |text: String| Fault::Broken(format!("row {row} of {total}: {text}"));
-            let mut bad = None; // The first output that is not finite, by name and value.
-            batch.loss[row] = loss[i];
-            if !loss[i].is_finite() {
-                bad = Some(format!("loss is {}", loss[i]));
-            }
-            let mut copy = |name: &str, values: Option<&[T]>, out: Option<&mut [f64]>| {
-                if let (Some(values), Some(out)) = (values, out) {
-                    let out = &mut out[far.clone()];
-                    if let Some(at) = output(&values[near.clone()], out) {
-                        bad.get_or_insert_with(|| format!("{name}[{at}] is {}", out[at]));
-                    }
+        let answered = Answered { p, theta, dir, loss, status, grad, hvp };
+        rows.enumerate().try_for_each(|(i, row)| answered.take(i, row, batch))
+    }
+}
+
+/// What one call was given and has answered, rows behind each other.
+struct Answered<'a, T> {
+    p: usize,
+    theta: &'a [T],
+    dir: Option<&'a [T]>,
+    loss: &'a [f64],
+    status: &'a [Status],
+    grad: Option<&'a [T]>,
+    hvp: Option<&'a [T]>,
+}
+
+impl<T: Scalar> Answered<'_, T> {
+    /// Copies the answer for its row `i` to `row` of the batch, and judges it.
+    fn take(&self, i: usize, row: usize, batch: &mut Batch<'_>) -> std::result::Result<(), EvalFault> {
+        let (p, total) = (self.p, batch.loss.len());
+        let (near, far) = (i * p..(i + 1) * p, row * p..(row + 1) * p);
+        let place = |text: String| EvalFault::Broken(format!("row {row} of {total}: {text}"));
+        let mut bad = None; // The first output that is not finite, by name and value.
+        batch.loss[row] = self.loss[i];
+        if !self.loss[i].is_finite() {
+            bad = Some(format!("loss is {}", self.loss[i]));
+        }
+        let mut copy = |name: &str, values: Option<&[T]>, out: Option<&mut [f64]>| {
+            if let (Some(values), Some(out)) = (values, out) {
+                let out = &mut out[far.clone()];
+                if let Some(at) = output(&values[near.clone()], out) {
+                    bad.get_or_insert_with(|| format!("{name}[{at}] is {}", out[at]));
                 }
-            };
-            copy("grad", grad, batch.grad.as_deref_mut());
-            copy("hvp", hvp, batch.hvp.as_mut().map(|(_, out)| &mut **out));
-            // A row that was not finite on the way in may come out as it likes.
-            let senseless = |values: &[T]| values[near.clone()].iter().any(|value| !value.to_f64().is_finite());
-            batch.ok[row] = match (status[i], bad) {
-                (status::OK, None) => true,
-                (status::NUMERIC, _) => false,
-                (status::OK, Some(_)) if senseless(theta) || dir.is_some_and(senseless) => false,
-                (status::OK, Some(text)) => return Err(place(format!("{text} but row_status is 0"))),
-                (code, _) => return Err(place(format!("row_status is {code}, neither 0 nor MPASS_E_NUMERIC"))),
-            };
-            if !batch.ok[row] {
-                batch.loss[row] = f64::NAN;
-                batch.grad.iter_mut().for_each(|out| out[far.clone()].fill(f64::NAN));
-                batch.hvp.iter_mut().for_each(|(_, out)| out[far.clone()].fill(f64::NAN));
             }
+        };
+        copy("grad", self.grad, batch.grad.as_deref_mut());
+        copy("hvp", self.hvp, batch.hvp.as_mut().map(|(_, out)| &mut **out));
+        // A row that was not finite on the way in may come out as it likes.
+        let senseless = |values: &[T]| values[near.clone()].iter().any(|value| !value.to_f64().is_finite());
+        batch.ok[row] = match (self.status[i], bad) {
+            (status::OK, None) => true,
+            (status::NUMERIC, _) => false,
+            (status::OK, Some(_)) if senseless(self.theta) || self.dir.is_some_and(senseless) => false,
+            (status::OK, Some(text)) => return Err(place(format!("{text} but row_status is 0"))),
+            (code, _) => return Err(place(format!("row_status is {code}, neither 0 nor MPASS_E_NUMERIC"))),
+        };
+        if !batch.ok[row] {
+            batch.loss[row] = f64::NAN;
+            batch.grad.iter_mut().for_each(|out| out[far.clone()].fill(f64::NAN));
+            batch.hvp.iter_mut().for_each(|(_, out)| out[far.clone()].fill(f64::NAN));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 
 use super::foreign::{self, Output};
 use super::loss::{Bounds, Identity, Parameter, Split, Symmetry, SymmetryKind};
-use super::plugin::{Handle, Plugin};
+use super::table::{Handle, Plugin};
 use crate::error::{Error, Result};
 use crate::machine::memory;
 use mountainpass_sdk::Scalar;

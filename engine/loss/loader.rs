@@ -4,7 +4,7 @@
 //! of its table live as long as the process.
 
 use super::host::{Host, Log};
-use super::plugin::{Plugin, refusal};
+use super::table::{Plugin, refusal};
 use crate::error::{Error, Result};
 use crate::machine::pool::Pool;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};

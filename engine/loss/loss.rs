@@ -1,7 +1,7 @@
 //! A loss function as the engine sees it: batches of parameter rows in, f64 losses and derivatives out.
 //!
 //! The engine computes in f64 throughout; a loss whose parameters are f32 is rounded in the adapter
-//! (`plugin.rs`), which is also the only place that checks foreign numbers. So whoever holds a
+//! (`plugin.rs` and what it calls), which is also the only place that checks foreign numbers. So whoever holds a
 //! `dyn Loss` may trust shapes, and trusts a row exactly when its `ok` is set.
 
 #![forbid(unsafe_code)]

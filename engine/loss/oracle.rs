@@ -5,10 +5,28 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Batch, Dtype, Info, Loss};
+use super::loss::{Batch, Dtype, Info, Loss};
 use crate::error::{Error, Result};
 use crate::run::{Budget, Cancel, Purse};
-use crate::search::Tally;
+use serde::{Deserialize, Serialize};
+
+/// Evaluations of one stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Of the loss alone.
+    pub loss: u64,
+    /// Of the gradient.
+    pub gradient: u64,
+    /// Of Hessian-vector products.
+    pub hessian_product: u64,
+}
+
+impl Tally {
+    /// All evaluations.
+    pub fn total(&self) -> u64 {
+        self.loss + self.gradient + self.hessian_product
+    }
+}
 
 /// A counted, budgeted loss on a fixed list of evaluation ids.
 pub struct Oracle<'a> {

@@ -1,26 +1,25 @@
 //! From the table of a backend to [`Loss`]: the one adapter, and the only place that checks foreign numbers.
 //!
-//! Whatever a backend answers is copied and looked at here: sizes, NULL slots, counts, finiteness against
-//! `row_status`, canaries round the outputs. A status other than 0 becomes [`Error::Refused`] with
-//! the backend's own text; a broken promise becomes [`Error::Backend`] and poisons the loss, because a backend that
-//! lied once may have written anywhere: every later evaluation repeats the first fault.
+//! Whatever a backend answers is copied and looked at, here and in what this file calls: sizes, NULL slots, counts,
+//! finiteness against `row_status`, canaries round the outputs. A broken promise of an evaluation becomes
+//! [`Error::Backend`] and poisons the loss, because a backend that lied once may have written anywhere: every later
+//! evaluation repeats the first fault.
 //!
 //! Threads: the engine evaluates a loss only from the thread that drives its exploration, one call at a time, so
 //! MPASS_CAP_CALLER_THREAD holds by construction, and a loss may move to another thread between calls.
 
-use super::batch::{Buffers, Fault, check, input};
+use super::batch::{Buffers, EvalFault, check, input};
 use super::extension::Extensions;
 use super::foreign;
-use super::host::{Host, Log};
+use super::host::Log;
 use super::loss::{Batch, Bounds, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry};
-use super::request::{OpenRequest, RawRequest};
+use super::request::OpenRequest;
+use super::table::{Handle, Plugin};
 use crate::error::{Error, Result};
-use crate::machine::memory::{self, Shortage};
+use crate::machine::memory;
 use crate::machine::pool::Pool;
-use crate::plain;
 use mountainpass_sdk::Caps;
-use mountainpass_sdk::abi::{self, Status, status};
-use std::ffi::{c_char, c_void};
+use mountainpass_sdk::abi::{self, status};
 use std::sync::Arc;
 
 /// More rows than any call has: a larger count says "any number".
@@ -28,204 +27,17 @@ const MOST_ROWS: u64 = 1 << 40;
 /// Below this many parameters a loss runs in f64 unless asked otherwise.
 const SMALL: u64 = 100_000;
 
-/// A checked table: what [`abi::Backend`] promises, with no slot missing, and the caller's pointer for `open`.
-pub(crate) struct Plugin {
-    pub name: String,
-    pub version: String,
-    minor: u32,
-    pub user: User,
-    pub probe: unsafe extern "C" fn(u32) -> *const abi::Device,
-    pub open: unsafe extern "C" fn(*const abi::Host, *const abi::Open, *mut *mut c_void, *mut abi::Error) -> Status,
-    pub info: unsafe extern "C" fn(*const c_void) -> *const abi::LossInfo,
-    pub eval: unsafe extern "C" fn(*mut c_void, *const abi::Eval, *mut abi::Error) -> Status,
-    pub close: unsafe extern "C" fn(*mut c_void),
-    pub extension: Option<unsafe extern "C" fn(*const c_char) -> *const c_void>,
-}
-
-impl Plugin {
-    /// Reads a table; the fault, if any, is the end of a sentence.
-    ///
-    /// # Safety
-    /// `table` is NULL or a table of the contract whose slots stay callable for the life of the program.
-    pub unsafe fn read(table: *const abi::Backend) -> std::result::Result<Plugin, String> {
-        // SAFETY: forwarded from the caller.
-        let table = unsafe { foreign::record(table, abi::Backend::zeroed(), "mpass_backend") }?;
-        // SAFETY: mpass_backend.name and version, "static text".
-        let name = unsafe { foreign::text(table.name, "name") }?;
-        // SAFETY: as above.
-        let version = unsafe { foreign::text(table.version, "version") }?;
-        let name = name.ok_or("name is NULL")?;
-        if !is_name(&name) {
-            return Err(format!("name {name:?} is not made of 1 to 64 letters, digits and any of - _ ."));
-        }
-        Plugin::of(&table, name, version.ok_or("version is NULL")?)
-    }
-
-    /// A table whose texts have been read: every required slot must be there.
-    pub fn of(table: &abi::Backend, name: String, version: String) -> std::result::Result<Plugin, String> {
-        let missing = |slot: &str| format!("slot {slot} is NULL");
-        Ok(Plugin {
-            name,
-            version,
-            minor: table.abi_minor,
-            user: User::NONE,
-            probe: table.probe.ok_or_else(|| missing("probe"))?,
-            open: table.open.ok_or_else(|| missing("open"))?,
-            info: table.info.ok_or_else(|| missing("info"))?,
-            eval: table.eval.ok_or_else(|| missing("eval"))?,
-            close: table.close.ok_or_else(|| missing("close"))?,
-            extension: table.extension,
-        })
-    }
-
-    /// How messages call this backend.
-    pub fn title(&self) -> String {
-        format!("{} {}", self.name, self.version)
-    }
-
-    /// A promise of the contract that was not kept.
-    pub fn broken(&self, slot: &'static str, text: impl Into<String>) -> Error {
-        Error::Backend { backend: self.title(), slot, text: text.into() }
-    }
-
-    /// Fails where a request needs a field that a plugin of this age has never heard of: to leave it out would answer
-    /// another question than the one asked.
-    fn understands(&self, request: &OpenRequest<'_>) -> Result<()> {
-        let asked = [("mpass_open.repeatable", request.repeatable, 1)];
-        match asked.into_iter().find(|(_, asked, minor)| *asked && *minor > self.minor) {
-            None => Ok(()),
-            Some((field, _, minor)) => Err(self.unsupported(format!(
-                "{field} came with minor {minor} of the contract and this plugin speaks minor {}: leave it out, or \
-                 rebuild the plugin",
-                self.minor
-            ))),
-        }
-    }
-
-    /// Something that makes sense, but not with this backend.
-    fn unsupported(&self, text: impl Into<String>) -> Error {
-        Error::Unsupported { backend: self.title(), text: text.into() }
-    }
-
-    /// There is no memory for what a slot takes or gives.
-    pub fn short(&self, slot: &'static str, shortage: Shortage) -> Error {
-        Error::Refused { backend: self.title(), slot, code: status::MEMORY, text: shortage.to_string() }
-    }
-
-    /// Calls a slot that answers with a status.
-    pub fn call(&self, slot: &'static str, body: impl FnOnce(*mut abi::Error) -> Status) -> Result<()> {
-        let mut err = abi::Error::NONE;
-        match body(&raw mut err) {
-            status::OK => Ok(()),
-            code => {
-                let (code, text) = refusal(code, &err);
-                Err(Error::Refused { backend: self.title(), slot, code, text })
-            }
-        }
-    }
-}
-
-/// The code and the one line of a call that failed; a code this engine does not know means an internal error.
-pub(super) fn refusal(code: Status, err: &abi::Error) -> (Status, String) {
-    let known = (status::ARGUMENT..=status::INTERNAL).contains(&code);
-    let mut text = plain::line(&err.message().split_whitespace().collect::<Vec<_>>().join(" "));
-    if text.is_empty() {
-        text = format!("status {code} without a text");
-    } else if !known {
-        text = format!("{text} (unknown status {code})");
-    }
-    (if known { code } else { status::INTERNAL }, text)
-}
-
-/// True for names that can stand in a file name and a configuration.
-pub(crate) fn is_name(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-}
-
-/// The pointer a caller registered with its table, handed to `open`; released with the last loss of the backend.
-pub(crate) struct User {
-    pointer: *mut c_void,
-    drop: Option<unsafe extern "C" fn(*mut c_void)>,
-}
-
-// SAFETY: the engine never looks behind the pointer; `open`, which receives it, is tagged [many].
-unsafe impl Send for User {}
-// SAFETY: as above.
-unsafe impl Sync for User {}
-
-impl User {
-    /// What linked and loaded backends have.
-    pub const NONE: User = User { pointer: std::ptr::null_mut(), drop: None };
-
-    /// Takes over `pointer`; `drop` is called once, on any thread.
-    pub fn new(pointer: *mut c_void, drop: Option<unsafe extern "C" fn(*mut c_void)>) -> User {
-        User { pointer, drop }
-    }
-}
-
-impl Drop for User {
-    fn drop(&mut self) {
-        if let Some(drop) = self.drop {
-            // SAFETY: mpass_backend_register: called once, when nothing can reach the pointer any more.
-            unsafe { drop(self.pointer) };
-        }
-    }
-}
-
-/// An open loss of a backend, closed on drop; keeps the table, the caller's pointer and the host alive.
-pub(crate) struct Handle {
-    pub plugin: Arc<Plugin>,
-    pub raw: *mut c_void,
-    _host: Arc<dyn Send + Sync>,
-}
-
-// SAFETY: [one] slots are called through one owner at a time; which thread that is does not matter (module docs).
-unsafe impl Send for Handle {}
-
-impl Handle {
-    fn open(plugin: Arc<Plugin>, request: &OpenRequest<'_>, pool: Arc<Pool>, log: Arc<Log>) -> Result<Handle> {
-        let title = plugin.title();
-        let host = Host::new(pool, Arc::new(move |level, text: &str| log(level, &format!("{title}: {text}"))));
-        let request = RawRequest::new(request)?;
-        let raw_request = request.record(plugin.user.pointer);
-        let mut raw = std::ptr::null_mut();
-        let (record, asked) = (host.record(), &raw const raw_request);
-        // SAFETY: the host lives as long as the handle, the request through this call; outputs are ours.
-        plugin.call("open", |err| unsafe { (plugin.open)(record, asked, &raw mut raw, err) })?;
-        if raw.is_null() {
-            return Err(plugin.broken("open", "status is 0 but there is no loss"));
-        }
-        Ok(Handle { plugin, raw, _host: host })
-    }
-
-    /// Takes over what the plugin's `open` has returned; `host` owns the record that it was given.
-    ///
-    /// # Safety
-    /// `raw` is an open loss of `plugin` that nobody else closes.
-    #[cfg(feature = "cli")]
-    pub unsafe fn adopt(plugin: Arc<Plugin>, raw: *mut c_void, host: Arc<dyn Send + Sync>) -> Handle {
-        Handle { plugin, raw, _host: host }
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        // SAFETY: the handle came from open, is closed once, and its host is still alive.
-        unsafe { (self.plugin.close)(self.raw) };
-    }
-}
-
 /// One loss opened through a table.
 pub(super) struct PluginLoss {
     handle: Handle,
     info: Info,
     extensions: Extensions,
-    rows: Rows,
+    buffers: TypedBuffers,
     fault: Option<String>,
 }
 
 /// Buffers of either element type.
-enum Rows {
+enum TypedBuffers {
     F32(Buffers<f32>),
     F64(Buffers<f64>),
 }
@@ -241,11 +53,11 @@ impl PluginLoss {
             return Err(handle.plugin.unsupported(text));
         }
         let extensions = Extensions::of(&handle.plugin).map_err(|text| handle.plugin.broken("extension", text))?;
-        let rows = match info.dtype {
-            Dtype::F32 => Rows::F32(Buffers::new()),
-            Dtype::F64 => Rows::F64(Buffers::new()),
+        let buffers = match info.dtype {
+            Dtype::F32 => TypedBuffers::F32(Buffers::new()),
+            Dtype::F64 => TypedBuffers::F64(Buffers::new()),
         };
-        Ok(PluginLoss { handle, info, extensions, rows, fault: None })
+        Ok(PluginLoss { handle, info, extensions, buffers, fault: None })
     }
 }
 
@@ -259,17 +71,17 @@ impl Loss for PluginLoss {
             return Err(self.handle.plugin.broken("eval", format!("no longer trusted since {fault}")));
         }
         check(&self.info, &batch)?;
-        let evaluated = match &mut self.rows {
-            Rows::F32(rows) => rows.eval(&self.handle, &self.info, &mut batch),
-            Rows::F64(rows) => rows.eval(&self.handle, &self.info, &mut batch),
+        let evaluated = match &mut self.buffers {
+            TypedBuffers::F32(buffers) => buffers.eval(&self.handle, &self.info, &mut batch),
+            TypedBuffers::F64(buffers) => buffers.eval(&self.handle, &self.info, &mut batch),
         };
         match evaluated {
             Ok(()) => Ok(()),
-            Err(Fault::Failed(Error::Refused { code: status::CANCELLED, .. })) if batch.cancel.fired() => {
+            Err(EvalFault::Failed(Error::Refused { code: status::CANCELLED, .. })) if batch.cancel.fired() => {
                 Err(Error::Cancelled)
             }
-            Err(Fault::Failed(error)) => Err(error),
-            Err(Fault::Broken(text)) => {
+            Err(EvalFault::Failed(error)) => Err(error),
+            Err(EvalFault::Broken(text)) => {
                 self.fault = Some(text.clone());
                 Err(self.handle.plugin.broken("eval", text))
             }
@@ -301,13 +113,13 @@ impl Loss for PluginLoss {
         let mut values = Vec::new();
         for theta in theta.chunks(step) {
             let short = |shortage| self.handle.plugin.short("metrics", shortage);
-            values.extend(match &mut self.rows {
-                Rows::F32(rows) => {
-                    let theta = input(theta, &mut rows.theta).map_err(short)?;
+            values.extend(match &mut self.buffers {
+                TypedBuffers::F32(buffers) => {
+                    let theta = input(theta, &mut buffers.theta).map_err(short)?;
                     self.extensions.metrics(&self.handle, split, p, theta)?
                 }
-                Rows::F64(rows) => {
-                    let theta = input(theta, &mut rows.theta).map_err(short)?;
+                TypedBuffers::F64(buffers) => {
+                    let theta = input(theta, &mut buffers.theta).map_err(short)?;
                     self.extensions.metrics(&self.handle, split, p, theta)?
                 }
             });

@@ -1,16 +1,16 @@
 //! The backends an engine knows, by name: linked into the program, registered by the caller, or loaded from a file.
 //!
-//! All of them are tables of the plugin contract and open through the same adapter, here or in a process of their own. A
-//! registry may be shared by
-//! threads; an open loss keeps its backend, its pool and the caller's pointer alive and needs the registry no more.
+//! All of them are tables of the plugin contract and open through the same adapter, here or in a process of their own.
+//! A registry may be shared by threads; an open loss keeps its backend, its pool and the caller's pointer alive and needs
+//! the registry no more.
 
-use super::foreign;
 use super::host::Log;
-use super::isolated::{IsolatedLoss, Isolation, Source};
+use super::isolated::{BackendSource, IsolatedLoss, Isolation};
 use super::loader;
 use super::loss::Loss;
-use super::plugin::{Plugin, PluginLoss, User, is_name};
+use super::plugin::PluginLoss;
 use super::request::OpenRequest;
+use super::table::{Device, Plugin, UserPointer, is_name};
 use crate::error::{Error, Result};
 use crate::machine::pool::Pool;
 use mountainpass_sdk::abi;
@@ -18,20 +18,9 @@ use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A place a backend can compute on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
-    /// Its name, as the backend gives it.
-    pub name: String,
-    /// A code of [`abi::memory`].
-    pub memory: u32,
-    /// The size of its memory; 0 = unknown.
-    pub memory_bytes: u64,
-}
-
 /// A backend a registry knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownBackend {
     /// What configurations call it.
     pub name: String,
     /// As the backend states it.
@@ -39,9 +28,6 @@ pub struct Known {
     /// The file it was loaded from; `None` for one that was linked in or registered.
     pub file: Option<PathBuf>,
 }
-
-/// More devices than a backend can mean.
-const MOST_DEVICES: u32 = 256;
 
 /// The backends of one engine.
 pub struct Registry {
@@ -52,20 +38,17 @@ pub struct Registry {
 
 #[derive(Clone)]
 struct Entry {
-    name: String,
-    version: String,
-    /// The file it was loaded from.
-    file: Option<PathBuf>,
-    place: Place,
+    known: KnownBackend,
+    access: Access,
 }
 
-/// Where the code of a backend runs.
+/// Through what the losses of a backend are opened.
 #[derive(Clone)]
-enum Place {
-    /// In this process.
-    Here(Arc<Plugin>),
-    /// In processes of its own.
-    Apart(Arc<Isolation>, Source),
+enum Access {
+    /// Its table, in this process.
+    Table(Arc<Plugin>),
+    /// Processes of its own.
+    Server(Arc<Isolation>, BackendSource),
 }
 
 impl Default for Registry {
@@ -95,8 +78,8 @@ impl Registry {
     pub fn register<B: mountainpass_sdk::Backend>(&self) -> Result<()> {
         if let Some(isolation) = &self.isolation {
             let [name, version] = [B::NAME, B::VERSION].map(|text| text.to_string_lossy().into_owned());
-            let place = Place::Apart(isolation.clone(), Source::Linked(name.clone()));
-            return self.add(Entry { name, version, file: None, place });
+            let access = Access::Server(isolation.clone(), BackendSource::Linked(name.clone()));
+            return self.add(Entry { known: KnownBackend { name, version, file: None }, access });
         }
         // SAFETY: the sdk's table of a `Backend` keeps the contract by construction; its texts and slots are static.
         let plugin = unsafe { Plugin::read(mountainpass_sdk::table::<B>()) };
@@ -124,7 +107,7 @@ impl Registry {
         }
         let mut entries = self.entries();
         vacant(&entries, &plugin.name)?;
-        plugin.user = User::new(user, drop);
+        plugin.user = UserPointer::new(user, drop);
         entries.push(Entry::here(plugin, None));
         Ok(())
     }
@@ -138,68 +121,49 @@ impl Registry {
             }
             Some(isolation) => {
                 let file = loader::full(path)?;
-                let source = Source::File(file.clone());
+                let source = BackendSource::File(file.clone());
                 let (name, version) = source.load(isolation, &self.log)?;
-                Entry { name, version, file: Some(file), place: Place::Apart(isolation.clone(), source) }
+                let known = KnownBackend { name, version, file: Some(file) };
+                Entry { known, access: Access::Server(isolation.clone(), source) }
             }
         };
-        let name = entry.name.clone();
+        let name = entry.known.name.clone();
         self.add(entry)?;
         Ok(name)
     }
 
     /// The names of the backends, sorted.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.entries().iter().map(|entry| entry.name.clone()).collect();
+        let mut names: Vec<String> = self.entries().iter().map(|entry| entry.known.name.clone()).collect();
         names.sort();
         names
     }
 
     /// The backends, in order of arrival.
-    pub fn known(&self) -> Vec<Known> {
-        let known = |entry: &Entry| {
-            let Entry { name, version, file, .. } = entry.clone();
-            Known { name, version, file }
-        };
-        self.entries().iter().map(known).collect()
+    pub fn known(&self) -> Vec<KnownBackend> {
+        self.entries().iter().map(|entry| entry.known.clone()).collect()
     }
 
     /// The version of a backend.
     pub fn version(&self, name: &str) -> Result<String> {
-        Ok(self.find(name)?.version)
+        Ok(self.find(name)?.known.version)
     }
 
     /// The devices of a backend; [`OpenRequest::device`] is an index of this list.
     pub fn devices(&self, name: &str) -> Result<Vec<Device>> {
-        let plugin = match self.find(name)?.place {
-            Place::Here(plugin) => plugin,
-            Place::Apart(isolation, source) => return source.devices(&isolation, &self.log),
-        };
-        let mut devices = Vec::new();
-        for index in 0..MOST_DEVICES {
-            // SAFETY: probe is [many]; NULL ends the list.
-            let raw = unsafe { (plugin.probe)(index) };
-            if raw.is_null() {
-                break;
-            }
-            // SAFETY: probe returns a constant record of its own.
-            let device = unsafe { foreign::record(raw, abi::Device::zeroed(), "mpass_device") }.and_then(|raw| {
-                // SAFETY: as above.
-                let name = unsafe { foreign::text(raw.name, "the name of a device") }?.unwrap_or_default();
-                Ok(Device { name, memory: raw.memory, memory_bytes: raw.memory_bytes })
-            });
-            devices.push(device.map_err(|text| plugin.broken("probe", text))?);
+        match self.find(name)?.access {
+            Access::Table(plugin) => plugin.devices(),
+            Access::Server(isolation, source) => source.devices(&isolation, &self.log),
         }
-        Ok(devices)
     }
 
     /// Opens a loss. A backend that is not registered is looked for as `libmpass_<name>.so` in the folders of
     /// MPASS_BACKEND_PATH (ignored when privileges are elevated), then beside the engine's library and the program.
     pub fn open(&self, name: &str, request: &OpenRequest<'_>, pool: Arc<Pool>) -> Result<Box<dyn Loss>> {
         let log = self.log.clone();
-        Ok(match self.find(name)?.place {
-            Place::Here(plugin) => Box::new(PluginLoss::open(plugin, request, pool, log)?),
-            Place::Apart(isolation, source) => {
+        Ok(match self.find(name)?.access {
+            Access::Table(plugin) => Box::new(PluginLoss::open(plugin, request, pool, log)?),
+            Access::Server(isolation, source) => {
                 Box::new(IsolatedLoss::open(isolation, source, request, pool.workers(), log)?)
             }
         })
@@ -211,17 +175,18 @@ impl Registry {
 
     fn add(&self, new: Entry) -> Result<()> {
         let mut entries = self.entries();
-        if new.file.is_some() && entries.iter().any(|entry| entry.name == new.name && entry.file == new.file) {
+        let KnownBackend { name, file, .. } = &new.known;
+        if file.is_some() && entries.iter().any(|Entry { known, .. }| known.name == *name && known.file == *file) {
             return Ok(()); // The same file once more.
         }
-        vacant(&entries, &new.name)?;
+        vacant(&entries, name)?;
         entries.push(new);
         Ok(())
     }
 
     /// The backend of a name, loaded if need be.
     fn find(&self, name: &str) -> Result<Entry> {
-        let known = |entries: &[Entry]| entries.iter().find(|entry| entry.name == name).cloned();
+        let known = |entries: &[Entry]| entries.iter().find(|entry| entry.known.name == name).cloned();
         if let Some(entry) = known(&self.entries()) {
             return Ok(entry);
         }
@@ -248,7 +213,7 @@ impl Registry {
 impl Entry {
     fn here(plugin: Plugin, file: Option<PathBuf>) -> Entry {
         let (name, version) = (plugin.name.clone(), plugin.version.clone());
-        Entry { name, version, file, place: Place::Here(Arc::new(plugin)) }
+        Entry { known: KnownBackend { name, version, file }, access: Access::Table(Arc::new(plugin)) }
     }
 }
 
@@ -257,10 +222,10 @@ fn refused_table(text: String) -> Error {
 }
 
 fn vacant(entries: &[Entry], name: &str) -> Result<()> {
-    match entries.iter().find(|entry| entry.name == name) {
+    match entries.iter().map(|entry| &entry.known).find(|known| known.name == name) {
         None => Ok(()),
-        Some(Entry { file: None, .. }) => Err(Error::Argument(format!("there is a backend {name:?} already"))),
-        Some(Entry { file: Some(file), .. }) => {
+        Some(KnownBackend { file: None, .. }) => Err(Error::Argument(format!("there is a backend {name:?} already"))),
+        Some(KnownBackend { file: Some(file), .. }) => {
             Err(Error::Argument(format!("there is a backend {name:?} already, from {}", file.display())))
         }
     }

@@ -22,25 +22,25 @@ pub struct OpenRequest<'a> {
     /// The most threads the backend may use; 0 = as many as the pool has.
     pub threads: u32,
     /// Data sets in memory, borrowed for the call only.
-    pub data: Vec<Array<'a>>,
+    pub data: Vec<NamedArray<'a>>,
     /// Only a loss whose values repeat bit for bit will do, at whatever cost in speed.
     pub repeatable: bool,
 }
 
 /// A named array, in C order unless its values have strides.
 #[derive(Clone, Copy, Debug)]
-pub struct Array<'a> {
+pub struct NamedArray<'a> {
     /// What the backend knows it by.
     pub name: &'a str,
     /// Its product is the number of values.
     pub shape: &'a [u64],
     /// Its elements.
-    pub values: Values<'a>,
+    pub values: Elements<'a>,
 }
 
-/// The elements of an [`Array`].
+/// The elements of a [`NamedArray`].
 #[derive(Clone, Copy, Debug)]
-pub enum Values<'a> {
+pub enum Elements<'a> {
     /// Single precision, C order; as all that follow but the last.
     F32(&'a [f32]),
     /// Double precision.
@@ -77,44 +77,44 @@ impl<'a> Foreign<'a> {
     /// `strides` count elements, one for each axis; `dtype` is a code of [`abi::dtype`].
     ///
     /// # Safety
-    /// `data` reaches the elements that the strides and the shape of the [`Array`] lead to, for the life `'a`.
+    /// `data` reaches the elements that the strides and the shape of the [`NamedArray`] lead to, for the life `'a`.
     pub unsafe fn new(data: *const c_void, strides: Option<&'a [i64]>, dtype: u32) -> Foreign<'a> {
         Foreign { data, strides, dtype }
     }
 }
 
-impl Values<'_> {
+impl Elements<'_> {
     /// Address and element type.
     fn parts(&self) -> (*const c_void, u32) {
         match self {
-            Values::F32(v) => (v.as_ptr().cast(), abi::dtype::F32),
-            Values::F64(v) => (v.as_ptr().cast(), abi::dtype::F64),
-            Values::U64(v) => (v.as_ptr().cast(), abi::dtype::U64),
-            Values::I64(v) => (v.as_ptr().cast(), abi::dtype::I64),
-            Values::I32(v) => (v.as_ptr().cast(), abi::dtype::I32),
-            Values::U8(v) => (v.as_ptr().cast(), abi::dtype::U8),
-            Values::Packed { dtype, bytes } => (bytes.as_ptr().cast(), *dtype),
-            Values::Foreign(v) => (v.data, v.dtype),
+            Elements::F32(v) => (v.as_ptr().cast(), abi::dtype::F32),
+            Elements::F64(v) => (v.as_ptr().cast(), abi::dtype::F64),
+            Elements::U64(v) => (v.as_ptr().cast(), abi::dtype::U64),
+            Elements::I64(v) => (v.as_ptr().cast(), abi::dtype::I64),
+            Elements::I32(v) => (v.as_ptr().cast(), abi::dtype::I32),
+            Elements::U8(v) => (v.as_ptr().cast(), abi::dtype::U8),
+            Elements::Packed { dtype, bytes } => (bytes.as_ptr().cast(), *dtype),
+            Elements::Foreign(v) => (v.data, v.dtype),
         }
     }
 
     /// The number of values; `None` where only their owner knows.
     fn len(&self) -> Option<usize> {
         match self {
-            Values::F32(v) => Some(v.len()),
-            Values::F64(v) => Some(v.len()),
-            Values::U64(v) => Some(v.len()),
-            Values::I64(v) => Some(v.len()),
-            Values::I32(v) => Some(v.len()),
-            Values::U8(v) => Some(v.len()),
-            Values::Packed { dtype, bytes } => element_size(*dtype).map(|size| bytes.len() / size),
-            Values::Foreign(_) => None,
+            Elements::F32(v) => Some(v.len()),
+            Elements::F64(v) => Some(v.len()),
+            Elements::U64(v) => Some(v.len()),
+            Elements::I64(v) => Some(v.len()),
+            Elements::I32(v) => Some(v.len()),
+            Elements::U8(v) => Some(v.len()),
+            Elements::Packed { dtype, bytes } => element_size(*dtype).map(|size| bytes.len() / size),
+            Elements::Foreign(_) => None,
         }
     }
 
     fn strides(&self) -> *const i64 {
         match self {
-            Values::Foreign(Foreign { strides: Some(strides), .. }) => strides.as_ptr(),
+            Elements::Foreign(Foreign { strides: Some(strides), .. }) => strides.as_ptr(),
             _ => std::ptr::null(),
         }
     }
@@ -132,19 +132,19 @@ fn element_size(dtype: u32) -> Option<usize> {
     }
 }
 
-impl Array<'_> {
+impl NamedArray<'_> {
     /// Element type and elements, as bytes in C order.
     pub(crate) fn elements(&self) -> Result<(u32, Cow<'_, [u8]>)> {
         let wrong = |what: &str| Error::Argument(format!("array {:?}: {what}", self.name));
         let (data, dtype) = self.values.parts();
         let bytes: &[u8] = match self.values {
-            Values::F32(v) => bytemuck::cast_slice(v),
-            Values::F64(v) => bytemuck::cast_slice(v),
-            Values::U64(v) => bytemuck::cast_slice(v),
-            Values::I64(v) => bytemuck::cast_slice(v),
-            Values::I32(v) => bytemuck::cast_slice(v),
-            Values::U8(v) | Values::Packed { bytes: v, .. } => v,
-            Values::Foreign(v) => {
+            Elements::F32(v) => bytemuck::cast_slice(v),
+            Elements::F64(v) => bytemuck::cast_slice(v),
+            Elements::U64(v) => bytemuck::cast_slice(v),
+            Elements::I64(v) => bytemuck::cast_slice(v),
+            Elements::I32(v) => bytemuck::cast_slice(v),
+            Elements::U8(v) | Elements::Packed { bytes: v, .. } => v,
+            Elements::Foreign(v) => {
                 let size = element_size(dtype).ok_or_else(|| wrong("an element type of no size"))?;
                 let bytes = self.shape.iter().try_fold(size as u64, |bytes, &axis| bytes.checked_mul(axis));
                 let bytes = bytes.and_then(|bytes| isize::try_from(bytes).ok());
@@ -225,7 +225,7 @@ impl<'a> RawRequest<'a> {
             let (address, dtype) = array.values.parts();
             let needed = array.shape.iter().try_fold(1_u64, |product, &axis| product.checked_mul(axis));
             if let Some(len) = array.values.len().filter(|&len| needed != Some(len as u64)) {
-                let Array { name, shape, .. } = array;
+                let NamedArray { name, shape, .. } = array;
                 return Err(Error::Argument(format!("array {name:?} has {len} values for the shape {shape:?}")));
             }
             let name = text(array.name, "array")?;
@@ -274,8 +274,8 @@ mod tests {
         let matrix: [i32; 7] = [1, 2, 3, 4, 5, 6, 0];
         let elements = |data: *const i32, shape: &[u64], strides| {
             // SAFETY: 2 x 3 elements of `matrix`, whose strides each case gives.
-            let values = Values::Foreign(unsafe { Foreign::new(data.cast(), strides, abi::dtype::I32) });
-            let array = Array { name: "x", shape, values };
+            let values = Elements::Foreign(unsafe { Foreign::new(data.cast(), strides, abi::dtype::I32) });
+            let array = NamedArray { name: "x", shape, values };
             let (dtype, bytes) = array.elements().unwrap();
             assert_eq!(dtype, abi::dtype::I32);
             let (elements, _) = bytes.as_chunks::<4>();
@@ -293,7 +293,7 @@ mod tests {
     fn a_request_that_makes_no_sense_is_refused_before_the_backend_sees_it() {
         let refused = |request: &OpenRequest<'_>| RawRequest::new(request).err().unwrap().to_string();
         let shape = [2, 3];
-        let data = vec![Array { name: "y", shape: &shape, values: Values::U8(&[1, 2, 3]) }];
+        let data = vec![NamedArray { name: "y", shape: &shape, values: Elements::U8(&[1, 2, 3]) }];
         let request = OpenRequest { data, ..OpenRequest::default() };
         assert_eq!(refused(&request), "array \"y\" has 3 values for the shape [2, 3]");
         let request = OpenRequest { model: "a\0b".into(), ..OpenRequest::default() };

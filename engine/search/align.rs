@@ -7,8 +7,9 @@
 //! move leaves the objective unchanged, so a path to a copy of a minimum is a path to that minimum in the quotient,
 //! and bounds the death of its start in the raw landscape too.
 
-use super::lbfgs::dot;
-use super::rigid::Points;
+use super::assignment::assignment;
+use super::rigid::RigidSet;
+use super::vector::{distance, dot};
 use crate::loss::{Symmetry, SymmetryKind};
 
 /// The declared symmetries, ready for matching.
@@ -16,7 +17,7 @@ use crate::loss::{Symmetry, SymmetryKind};
 pub struct Alignment {
     families: Vec<Family>,
     /// Sets of points, with what may be done to them beside rigid motions.
-    points: Vec<Points>,
+    points: Vec<RigidSet>,
     /// (coordinate, period).
     periods: Vec<(usize, f64)>,
     /// Kinds that were declared but are not matched here.
@@ -50,7 +51,7 @@ impl Alignment {
             }
         }
         for blocks in rigid {
-            match Points::new(blocks) {
+            match RigidSet::new(blocks) {
                 Some(mut points) => {
                     alignment.families.retain(|family| !family.is_absorbed(&mut points));
                     alignment.points.push(points);
@@ -120,7 +121,7 @@ impl Alignment {
 
 impl Family {
     /// Hands a symmetry of points that move rigidly over to their set: the turns below would not find the rotation.
-    fn is_absorbed(&self, points: &mut Points) -> bool {
+    fn is_absorbed(&self, points: &mut RigidSet) -> bool {
         match (self.permute, self.negate, &self.blocks[..]) {
             (true, false, blocks) => points.exchange(blocks),
             (false, true, [whole]) => points.reflect(whole),
@@ -150,89 +151,12 @@ impl Family {
     }
 }
 
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt()
-}
-
-/// The assignment of least total cost: for every row its column. Shortest augmenting paths, O(n^3)
-/// (Jonker and Volgenant 1987).
-pub(super) fn assignment(cost: &[f64], n: usize) -> Vec<usize> {
-    const FREE: usize = usize::MAX;
-    let (mut row_price, mut column_price) = (vec![0.0; n], vec![0.0; n]);
-    let mut row_of = vec![FREE; n];
-    for new_row in 0..n {
-        let mut reach = vec![f64::INFINITY; n];
-        let mut from = vec![FREE; n];
-        let mut settled = vec![false; n];
-        let (mut row, mut column, mut length) = (new_row, FREE, 0.0);
-        let free = loop {
-            let (mut nearest, mut least) = (FREE, f64::INFINITY);
-            for j in (0..n).filter(|&j| !settled[j]) {
-                let through = length + cost[row * n + j] - row_price[row] - column_price[j];
-                if through < reach[j] {
-                    reach[j] = through;
-                    from[j] = column;
-                }
-                if reach[j] < least || nearest == FREE {
-                    (nearest, least) = (j, reach[j]);
-                }
-            }
-            settled[nearest] = true;
-            (column, length) = (nearest, least);
-            match row_of[column] {
-                FREE => break column,
-                next => row = next,
-            }
-        };
-        row_price[new_row] += length;
-        for j in (0..n).filter(|&j| settled[j] && j != free) {
-            column_price[j] -= length - reach[j];
-            row_price[row_of[j]] += length - reach[j];
-        }
-        let mut j = free;
-        while j != FREE {
-            let previous = from[j];
-            row_of[j] = if previous == FREE { new_row } else { row_of[previous] };
-            j = previous;
-        }
-    }
-    let mut column_of = vec![FREE; n];
-    row_of.iter().enumerate().for_each(|(j, &i)| column_of[i] = j);
-    column_of
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn cheapest_by_enumeration(cost: &[f64], n: usize) -> f64 {
-        fn go(cost: &[f64], n: usize, row: usize, used: &mut Vec<bool>) -> f64 {
-            if row == n {
-                return 0.0;
-            }
-            let mut best = f64::INFINITY;
-            for j in 0..n {
-                if !used[j] {
-                    used[j] = true;
-                    best = best.min(cost[row * n + j] + go(cost, n, row + 1, used));
-                    used[j] = false;
-                }
-            }
-            best
-        }
-        go(cost, n, 0, &mut vec![false; n])
-    }
-
     proptest! {
-        #[test]
-        fn the_assignment_is_the_cheapest(n in 1usize..7, values in prop::collection::vec(-5.0f64..5.0, 36)) {
-            let cost = &values[..n * n];
-            let columns = assignment(cost, n);
-            let total: f64 = columns.iter().enumerate().map(|(i, &j)| cost[i * n + j]).sum();
-            prop_assert!((total - cheapest_by_enumeration(cost, n)).abs() < 1e-9);
-        }
-
         #[test]
         fn a_permuted_and_negated_copy_is_undone(
             theta in prop::collection::vec(-3.0f64..3.0, 12), shift in 0usize..4, signs in 0u32..16

@@ -33,9 +33,6 @@ impl Default for Schedule {
     }
 }
 
-/// A straight line is measured only well enough to be ranked.
-const GLANCE: Care = Care { samples: 15, precision: 1e-3 };
-const CLOSE_LOOK: Care = Care { samples: 48, precision: 1e-9 };
 /// Visits to a path's top before it may settle. (Settling after the first left Mueller-Brown 4e-4 too high.)
 const LOOKS: usize = 3;
 /// A profile that climbs by this fraction of the top's climb has left a valley.
@@ -67,7 +64,7 @@ pub fn pairs(minima: &[&Minimum], alignment: &Alignment, neighbours: usize) -> V
 /// The straight line from `a` to the nearest copy of `b`, measured.
 pub fn straight(oracle: &mut Oracle<'_>, a: &Minimum, b: &Minimum, alignment: &Alignment, id: Ids) -> Result<Path> {
     let line = Polyline::straight(&a.theta, &alignment.nearest(&a.theta, &b.theta));
-    let measured = measure(oracle, &line, GLANCE)?;
+    let measured = measure(oracle, &line, Care::GLANCE)?;
     Ok(path(id, (a.cell, b.cell), PathState::Straight, line, measured))
 }
 
@@ -110,7 +107,7 @@ pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Resul
     let relaxed = match schedule.knots.get(stage) {
         Some(&knots) => {
             let how = Relax { knots, steps: schedule.steps[stage], step: 0.5, tolerance: 1e-3, free_ends: false };
-            Some(relax(oracle, &line, how)?.line)
+            Some(relax(oracle, &line, how)?)
         }
         None => top(oracle, line, path, stage - schedule.knots.len())?,
     };
@@ -118,7 +115,7 @@ pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Resul
         next.state = PathState::Converged;
         return Ok(next);
     };
-    let measured = measure(oracle, &line, CLOSE_LOOK)?;
+    let measured = measure(oracle, &line, Care::CLOSE)?;
     // Bounds are compared: a rough measurement must not win by its own error.
     let before = path.pass.height + path.pass.error;
     let lowered = before - (measured.height + measured.error);
@@ -129,7 +126,7 @@ pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Resul
     if lowered <= 0.0 && path.state == PathState::Straight {
         // A glance may have missed what a close look would see.
         let line = Polyline::new(path.knots.clone(), oracle.params());
-        let measured = measure(oracle, &line, CLOSE_LOOK)?;
+        let measured = measure(oracle, &line, Care::CLOSE)?;
         let id = Ids { path: path.id, cell: path.pass.cell };
         next = Path { visits: next.visits, ..self::path(id, path.ends, PathState::Relaxed, line, measured) };
     }
@@ -163,8 +160,7 @@ fn top(oracle: &mut Oracle<'_>, line: Polyline, path: &Path, closeness: usize) -
     // A window that reaches an end of the path keeps it: ends are minima.
     let free_ends = left > 0.0 && right < length;
     let how = Relax { knots: 7, steps: 60, step: 0.5, tolerance: 1e-4, free_ends };
-    let window = relax(oracle, &line.part(left, right), how)?.line;
-    let mut whole = window;
+    let mut whole = relax(oracle, &line.part(left, right), how)?;
     if left > 0.0 {
         whole = line.part(0.0, left).then(&whole);
     }
@@ -248,7 +244,7 @@ pub fn pieces(
         }
         let part = line.part(from, to);
         let whole = joined(start, part, end);
-        let measured = measure(oracle, &whole, CLOSE_LOOK)?;
+        let measured = measure(oracle, &whole, Care::CLOSE)?;
         let id = Ids { path: first.path + pieces.len() as u64, cell: first.cell + pieces.len() as u64 };
         // A piece that already has the knots of a stage need not go through it again.
         let knots = whole.n() - 2;

@@ -33,6 +33,13 @@ pub struct Care {
     pub precision: f64,
 }
 
+impl Care {
+    /// Well enough for a straight line to be ranked.
+    pub const GLANCE: Care = Care { samples: 15, precision: 1e-3 };
+    /// Well enough for a height to be kept.
+    pub const CLOSE: Care = Care { samples: 48, precision: 1e-9 };
+}
+
 #[derive(Clone, Copy)]
 struct Sample {
     arc: f64,
@@ -244,8 +251,6 @@ mod tests {
         (0..=200_000).map(|i| f(i as f64 / 200_000.0)).fold(f64::NEG_INFINITY, f64::max)
     }
 
-    const CLOSE: Care = Care { samples: 48, precision: 1e-9 };
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -264,7 +269,7 @@ mod tests {
                 }
                 (f, d)
             };
-            let care = if glance { Care { samples: 15, precision: 1e-3 } } else { CLOSE };
+            let care = if glance { Care::GLANCE } else { Care::CLOSE };
             let line = Polyline::new(vec![0.0, 0.3, 1.0], 1);
             let m = measured(&line, care, |x, g| { let (f, d) = value(x[0]); g[0] = d; f });
             let known = highest(|x| value(x).0);
@@ -278,7 +283,7 @@ mod tests {
             let value = |x: f64| -> (f64, f64) {
                 kinks.iter().fold((tilt * x, tilt), |(f, d), (a, at)| (f + a * (x - at).abs(), d + a * (x - at).signum()))
             };
-            let care = if glance { Care { samples: 15, precision: 1e-3 } } else { CLOSE };
+            let care = if glance { Care::GLANCE } else { Care::CLOSE };
             let line = Polyline::new(vec![0.0, 0.3, 1.0], 1);
             let m = measured(&line, care, |x, g| { let (f, d) = value(x[0]); g[0] = d; f });
             let known = kinks.iter().map(|k| value(k.1).0).chain([value(0.0).0, value(1.0).0]).fold(f64::NEG_INFINITY, f64::max);
@@ -302,7 +307,7 @@ mod tests {
                 })
             };
             let line = Polyline::new(vec![0.0, knot, 1.0], 1);
-            let m = measured(&line, CLOSE, |x, g| { let (f, d) = value(x[0]); g[0] = d; f });
+            let m = measured(&line, Care::CLOSE, |x, g| { let (f, d) = value(x[0]); g[0] = d; f });
             let known = highest(|x| value(x).0);
             prop_assert!(known <= m.height + m.error + 1e-12, "{known:e} {:e} {:e}", m.height, m.error);
         }
@@ -311,7 +316,7 @@ mod tests {
     #[test]
     fn a_curve_of_no_length_has_the_height_of_its_point() {
         for knots in [2, 3] {
-            let m = measured(&Polyline::new(vec![0.5; knots], 1), CLOSE, |x, g| {
+            let m = measured(&Polyline::new(vec![0.5; knots], 1), Care::CLOSE, |x, g| {
                 g[0] = 1.0;
                 x[0]
             });
@@ -325,7 +330,7 @@ mod tests {
         let p = 1000;
         let (a, mut b) = (vec![1e6; p], vec![1e6; p]);
         b[0] += 1e-3;
-        let m = measured(&Polyline::straight(&a, &b), CLOSE, |x, g| {
+        let m = measured(&Polyline::straight(&a, &b), Care::CLOSE, |x, g| {
             g.fill(1.0);
             g[0] = 1e-3;
             1e-3 * (x[0] - 1e6)

@@ -3,8 +3,8 @@
 //! Every minimum and every pass is a cell of the Morse complex and has one number, in the order of discovery; the
 //! same numbers stand in the database, in `barcode.json` and in the report.
 
+use crate::loss::oracle::Tally;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The number of a cell: a minimum or a pass.
 pub type CellId = u64;
@@ -182,7 +182,8 @@ pub struct Pass {
     pub theta: Vec<f64>,
     /// Set once the pass is a verified saddle, or tells why it is none.
     pub evidence: Option<Evidence>,
-    /// Why it is not a verified saddle, when that was tried.
+    /// Why it is not a verified saddle, when that was tried: [`Rejected`](super::Rejected) in words, as a database keeps
+    /// it. Nothing depends on it.
     pub reason: Option<String>,
 }
 
@@ -203,24 +204,6 @@ pub struct Path {
     pub pass: Pass,
     /// How often the search has worked on it.
     pub visits: u32,
-}
-
-/// Evaluations of one stage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Of the loss alone.
-    pub loss: u64,
-    /// Of the gradient.
-    pub gradient: u64,
-    /// Of Hessian-vector products.
-    pub hessian_product: u64,
-}
-
-impl Tally {
-    /// All evaluations.
-    pub fn total(&self) -> u64 {
-        self.loss + self.gradient + self.hessian_product
-    }
 }
 
 /// Everything found so far.
@@ -257,69 +240,6 @@ impl Landscape {
     /// The path with this number.
     pub fn path(&self, id: PathId) -> Option<&Path> {
         self.paths.iter().find(|p| p.id == id)
-    }
-
-    /// What cannot be in a landscape of `p` parameters, if anything cannot: a fault of a file or of a caller. `noise`
-    /// is what two evaluations of one loss may differ by.
-    pub fn fault(&self, p: usize, noise: f64) -> Option<String> {
-        let births = self.births();
-        let mut cells: Vec<CellId> =
-            self.minima.iter().map(|m| m.cell).chain(self.paths.iter().map(|p| p.pass.cell)).collect();
-        cells.sort_unstable();
-        let twice =
-            cells.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| format!("cell {} is there twice", pair[0]));
-        let minima = || self.minima.iter().find_map(|m| m.fault(p, &births));
-        let paths = || self.paths.iter().find_map(|path| path.fault(p, noise, &births));
-        twice.or_else(minima).or_else(paths)
-    }
-
-    /// Drops what cannot be, and what refers to it.
-    pub fn keep_whole(&mut self, p: usize, noise: f64) {
-        loop {
-            let (births, before) = (self.births(), self.minima.len() + self.paths.len());
-            self.minima.retain(|m| m.fault(p, &births).is_none());
-            self.paths.retain(|path| path.fault(p, noise, &births).is_none());
-            if self.minima.len() + self.paths.len() == before {
-                return;
-            }
-        }
-    }
-
-    fn births(&self) -> BTreeMap<CellId, f64> {
-        self.minima.iter().map(|m| (m.cell, m.loss)).collect()
-    }
-}
-
-/// Losses differ by rounding between a point and its copy under a symmetry, in single precision too.
-const ROUNDING: f64 = 1e-4;
-
-impl Minimum {
-    fn fault(&self, p: usize, births: &BTreeMap<CellId, f64>) -> Option<String> {
-        let cell = self.cell;
-        if self.theta.len() != p {
-            return Some(format!("minimum {cell} has {} parameters and not {p}", self.theta.len()));
-        }
-        let lost = self.same_as.filter(|same| !births.contains_key(same));
-        lost.map(|same| format!("minimum {cell} is a copy of {same}, which is not there"))
-    }
-}
-
-impl Path {
-    fn fault(&self, p: usize, noise: f64, births: &BTreeMap<CellId, f64>) -> Option<String> {
-        let (id, profile, height) = (self.id, &self.profile, self.pass.height);
-        if self.pass.theta.len() != p || p == 0 || !self.knots.len().is_multiple_of(p) {
-            return Some(format!("path {id} is not of {p} parameters"));
-        }
-        if [&profile.loss, &profile.slope].iter().any(|values| values.len() != profile.arc.len()) {
-            return Some(format!("the profile of path {id} is cut short"));
-        }
-        [self.ends.0, self.ends.1].into_iter().find_map(|end| match births.get(&end) {
-            None => Some(format!("path {id} leads to minimum {end}, which is not there")),
-            Some(birth) if height < birth - ROUNDING * birth.abs().max(1.0) - 8.0 * noise => {
-                Some(format!("the pass of path {id}, at {height}, lies below its end, minimum {end} at {birth}"))
-            }
-            Some(_) => None,
-        })
     }
 }
 

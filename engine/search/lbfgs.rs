@@ -1,27 +1,7 @@
 //! Limited-memory BFGS: the two-loop recursion (Nocedal 1980), shared by descents and by whole bands of knots.
 
+use super::vector::{axpy, dot, norm};
 use std::collections::VecDeque;
-
-pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    // Four running sums: a fixed order, and the additions of one do not wait for those of another.
-    let mut sums = [0.0; 4];
-    let (a4, b4) = (a.chunks_exact(4), b.chunks_exact(4));
-    let rest: f64 = a4.remainder().iter().zip(b4.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in a4.zip(b4) {
-        for k in 0..4 {
-            sums[k] += x[k] * y[k];
-        }
-    }
-    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
-}
-
-pub(crate) fn norm(a: &[f64]) -> f64 {
-    dot(a, a).sqrt()
-}
-
-pub(crate) fn axpy(out: &mut [f64], scale: f64, a: &[f64]) {
-    out.iter_mut().zip(a).for_each(|(o, x)| *o += scale * x);
-}
 
 /// The approximate inverse Hessian from the last `memory` steps.
 #[derive(Clone, Debug)]

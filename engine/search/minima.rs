@@ -6,10 +6,11 @@
 //! a descent ends in the same bits whatever runs beside it.
 
 use super::landscape::{Descent, Evidence};
-use super::lbfgs::{Lbfgs, axpy, dot, norm};
+use super::lbfgs::Lbfgs;
 use super::spectrum::{self, Lowest};
 use super::tangents::Tangents;
-use crate::error::{Error, Result};
+use super::vector::{axpy, dot, norm};
+use crate::error::Result;
 use crate::loss::oracle::Oracle;
 use crate::loss::{Bounds, Symmetry, SymmetryKind};
 
@@ -145,13 +146,9 @@ fn round(
             done[i] = Some(walk.end(if domain.contains(&walk.theta, 1e-9) { end } else { Descent::Escaped }, None));
             continue;
         }
-        let lowest = match spectrum::lowest(oracle, &walk.theta, &domain.tangents, 0) {
-            Ok(lowest) => lowest,
-            Err(Error::Numeric(_)) => {
-                done[i] = Some(walk.end(Descent::Unconverged, None));
-                continue;
-            }
-            Err(stop) => return Err(stop),
+        let Ok(lowest) = spectrum::lowest(oracle, &walk.theta, &domain.tangents, 0)? else {
+            done[i] = Some(walk.end(Descent::Unconverged, None));
+            continue;
         };
         let may_go_on = walk.pushes < 5 && walk.evaluations < walk.recipe.evaluations;
         if end == Descent::Converged && lowest.index() > 0 && may_go_on {

@@ -4,8 +4,9 @@
 //! drives one L-BFGS over the whole band; after every step the knots are spaced evenly again (string method; E, Ren
 //! and Vanden-Eijnden 2007), so none slides into a basin. All knots of a band are one batched call.
 
-use super::lbfgs::{Lbfgs, dot, norm};
+use super::lbfgs::Lbfgs;
 use super::polyline::Polyline;
+use super::vector::{dot, norm};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 
@@ -24,21 +25,12 @@ pub struct Relax {
     pub free_ends: bool,
 }
 
-/// A relaxed band.
-#[derive(Clone, Debug)]
-pub struct Relaxed {
-    /// The string as it came to rest.
-    pub line: Polyline,
-    /// False when the steps ran out, or the loss was not finite on the band.
-    pub converged: bool,
-}
-
 const MEMORY: usize = 8;
 const PATIENCE: usize = 10;
 
-/// Relaxes a curve. Cost: one batch of `knots` gradients a step, two more rows with free ends (and for fixed ends
-/// two rows once).
-pub fn relax(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax) -> Result<Relaxed> {
+/// Relaxes a curve until it has converged, its steps are spent, or the loss is not finite on it. Cost: one batch of
+/// `knots` gradients a step, two more rows with free ends (and for fixed ends two rows once).
+pub fn relax(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax) -> Result<Polyline> {
     let p = line.params();
     let mut line = line.respaced(how.knots + 2);
     let (first, last) = if how.free_ends { (0, how.knots + 2) } else { (1, how.knots + 1) };
@@ -54,7 +46,7 @@ pub fn relax(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax) -> Result<Rel
         let (inner, gradients) = oracle.gradients(&line.knots()[first * p..last * p])?;
         losses[first..last].copy_from_slice(&inner);
         if losses.iter().any(|f| !f.is_finite()) {
-            return Ok(Relaxed { line, converged: false });
+            break;
         }
         let mut across = gradients;
         for (row, i) in (first..last).enumerate() {
@@ -67,7 +59,7 @@ pub fn relax(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax) -> Result<Rel
         tops.push(top);
         let climb = top - losses[0].max(losses[how.knots + 1]);
         if tops.len() > PATIENCE && (tops[tops.len() - 1 - PATIENCE] - top).abs() <= how.tolerance * climb {
-            return Ok(Relaxed { line, converged: true });
+            break;
         }
         if let Some((knots, force)) = before.take() {
             let s = line.knots()[first * p..last * p].iter().zip(&knots).map(|(a, b)| a - b).collect();
@@ -79,7 +71,7 @@ pub fn relax(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax) -> Result<Rel
         line = line.respaced(how.knots + 2);
         before = Some((here, across));
     }
-    Ok(Relaxed { line, converged: false })
+    Ok(line)
 }
 
 /// One quasi-Newton step of the band, each knot's part no longer than `cap` spacings.

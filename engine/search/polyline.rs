@@ -1,6 +1,6 @@
 //! Polylines in parameter space: the shape of every path.
 
-use super::lbfgs::axpy;
+use super::vector::{axpy, distance};
 
 /// A curve through `knots`, straight in between; at least two knots of `p` coordinates each.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,8 +55,7 @@ impl Polyline {
     pub fn arcs(&self) -> Vec<f64> {
         let mut arcs = vec![0.0; self.n()];
         for i in 1..self.n() {
-            let step = self.knot(i).iter().zip(self.knot(i - 1)).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-            arcs[i] = arcs[i - 1] + step.sqrt();
+            arcs[i] = arcs[i - 1] + distance(self.knot(i), self.knot(i - 1));
         }
         arcs
     }

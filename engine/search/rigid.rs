@@ -6,17 +6,15 @@
 //! as by every method short of a search with bounds (Griffiths, Niblett and Wales 2017): a path is then longer, no less
 //! valid. Reflections are tried only where the loss declares one: rigid motions keep left and right apart.
 
-use super::align::assignment;
+use super::assignment::assignment;
+use super::rotation::{Matrix, Vector, apart, apply, between, cross, dot, eigen, net, spin, squares, superposition};
 
-type Point = [f64; 3];
-type Matrix = [[f64; 3]; 3];
-
-/// Points in two or three dimensions that move together.
+/// RigidSet in two or three dimensions that move together.
 #[derive(Clone, Debug)]
-pub struct Points {
+pub struct RigidSet {
     /// The coordinates of every point.
     blocks: Vec<Vec<usize>>,
-    /// Points that may be exchanged, by number.
+    /// RigidSet that may be exchanged, by number.
     classes: Vec<Vec<usize>>,
     mirror: bool,
 }
@@ -29,14 +27,14 @@ const NET: usize = 48;
 /// Starting rotations that are followed to their end.
 const FOLLOWED: usize = 12;
 
-impl Points {
+impl RigidSet {
     /// None of its points may be exchanged yet. `None` where points have other than 2 or 3 coordinates.
-    pub fn new(blocks: Vec<Vec<usize>>) -> Option<Points> {
+    pub fn new(blocks: Vec<Vec<usize>>) -> Option<RigidSet> {
         let d = blocks.first()?.len();
-        (2..=3).contains(&d).then_some(Points { blocks, classes: Vec::new(), mirror: false })
+        (2..=3).contains(&d).then_some(RigidSet { blocks, classes: Vec::new(), mirror: false })
     }
 
-    /// Points that may be exchanged; false if these are not points of this set.
+    /// RigidSet that may be exchanged; false if these are not points of this set.
     pub fn exchange(&mut self, blocks: &[Vec<usize>]) -> bool {
         let class: Option<Vec<usize>> = blocks.iter().map(|b| self.blocks.iter().position(|own| own == b)).collect();
         let known = class.is_some();
@@ -61,15 +59,15 @@ impl Points {
         let (given, _) = self.centred(theta);
         let planar = self.blocks[0].len() == 2;
         let size: f64 = a.iter().map(|p| dot(*p, *p)).sum();
-        let mut best: Option<(f64, Vec<Point>)> = None;
-        let mirrored: Vec<Point> = given.iter().map(|p| [-p[0], p[1], p[2]]).collect();
+        let mut best: Option<(f64, Vec<Vector>)> = None;
+        let mirrored: Vec<Vector> = given.iter().map(|p| [-p[0], p[1], p[2]]).collect();
         for b in [given, mirrored].iter().take(if self.mirror { 2 } else { 1 }) {
             let mut starts: Vec<(f64, Matrix)> =
                 starts(&a, b, planar).into_iter().map(|r| (self.loosely(&a, b, &r), r)).collect();
             starts.sort_by(|x, y| x.0.total_cmp(&y.0)); // Stable: ties keep the order of the list.
             for (_, start) in starts.into_iter().take(FOLLOWED) {
                 let copy = self.follow(&a, b, start, planar);
-                let distance = squared(&a, &copy);
+                let distance = squares(&a, &copy);
                 if best.as_ref().is_none_or(|(least, _)| distance < *least * (1.0 - 1e-12)) {
                     best = Some((distance, copy));
                 }
@@ -87,21 +85,21 @@ impl Points {
     }
 
     /// The points from their centroid, and the centroid.
-    fn centred(&self, theta: &[f64]) -> (Vec<Point>, Point) {
+    fn centred(&self, theta: &[f64]) -> (Vec<Vector>, Vector) {
         let point = |block: &Vec<usize>| {
             let mut point = [0.0; 3];
             block.iter().zip(&mut point).for_each(|(&i, x)| *x = theta[i]);
             point
         };
-        let mut points: Vec<Point> = self.blocks.iter().map(point).collect();
+        let mut points: Vec<Vector> = self.blocks.iter().map(point).collect();
         let centre = [0, 1, 2].map(|k| points.iter().map(|p| p[k]).sum::<f64>() / points.len() as f64);
         points.iter_mut().for_each(|p| (0..3).for_each(|k| p[k] -= centre[k]));
         (points, centre)
     }
 
     /// A lower bound on what the matching under a rotation leaves: every point takes its nearest.
-    fn loosely(&self, a: &[Point], b: &[Point], rotation: &Matrix) -> f64 {
-        let turned: Vec<Point> = b.iter().map(|p| apply(rotation, p)).collect();
+    fn loosely(&self, a: &[Vector], b: &[Vector], rotation: &Matrix) -> f64 {
+        let turned: Vec<Vector> = b.iter().map(|p| apply(rotation, p)).collect();
         let mut own: f64 = (0..a.len()).map(|i| apart(&a[i], &turned[i])).sum();
         for class in &self.classes {
             for &i in class {
@@ -113,12 +111,12 @@ impl Points {
     }
 
     /// Matching and rotation in turns until the matching stays; returns the matched and turned points.
-    fn follow(&self, a: &[Point], b: &[Point], mut rotation: Matrix, planar: bool) -> Vec<Point> {
+    fn follow(&self, a: &[Vector], b: &[Vector], mut rotation: Matrix, planar: bool) -> Vec<Vector> {
         let mut order: Vec<usize> = (0..b.len()).collect();
         for turn in 0..50 {
             let mut next: Vec<usize> = (0..b.len()).collect();
             for class in &self.classes {
-                let turned: Vec<Point> = class.iter().map(|&j| apply(&rotation, &b[j])).collect();
+                let turned: Vec<Vector> = class.iter().map(|&j| apply(&rotation, &b[j])).collect();
                 let cost: Vec<f64> = class.iter().flat_map(|&i| turned.iter().map(move |p| -dot(a[i], *p))).collect();
                 for (to, from) in assignment(&cost, class.len()).into_iter().enumerate() {
                     next[class[to]] = class[from];
@@ -128,7 +126,7 @@ impl Points {
                 break;
             }
             order = next;
-            let matched: Vec<Point> = order.iter().map(|&j| b[j]).collect();
+            let matched: Vec<Vector> = order.iter().map(|&j| b[j]).collect();
             rotation = superposition(a, &matched, planar);
         }
         order.iter().map(|&j| apply(&rotation, &b[j])).collect()
@@ -136,7 +134,7 @@ impl Points {
 }
 
 /// Rotations to start from.
-fn starts(a: &[Point], b: &[Point], planar: bool) -> Vec<Matrix> {
+fn starts(a: &[Vector], b: &[Vector], planar: bool) -> Vec<Matrix> {
     let mut found = vec![[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]];
     if planar {
         let net = (1..NET).map(|k| spin(std::f64::consts::TAU * k as f64 / NET as f64));
@@ -155,12 +153,12 @@ fn starts(a: &[Point], b: &[Point], planar: bool) -> Vec<Matrix> {
         found.push(between(&[ours[0], ours[1], cross(ours[0], ours[1])], &[first, second, cross(first, second)]));
     }
     found.extend(frames(a, b));
-    found.extend((0..NET).map(net));
+    found.extend((0..NET).map(|k| net(k, NET)));
     found
 }
 
 /// Rotations that bring a frame of two points of `b` onto one of `a` of nearly the same shape.
-fn frames(a: &[Point], b: &[Point]) -> Vec<Matrix> {
+fn frames(a: &[Vector], b: &[Vector]) -> Vec<Matrix> {
     let n = a.len();
     let mut outermost: Vec<usize> = (0..n).collect();
     outermost.sort_by(|&i, &j| dot(a[j], a[j]).total_cmp(&dot(a[i], a[i])));
@@ -172,7 +170,7 @@ fn frames(a: &[Point], b: &[Point]) -> Vec<Matrix> {
         };
         let Some(j) = (0..n).max_by(|&j, &k| area(j).total_cmp(&area(k))) else { continue };
         let Some(ours) = frame(a[i], a[j]) else { continue };
-        let shape = |p: Point, q: Point| [dot(p, p), dot(q, q), dot(p, q)];
+        let shape = |p: Vector, q: Vector| [dot(p, p), dot(q, q), dot(p, q)];
         let wanted = shape(a[i], a[j]);
         let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
         for k in 0..n {
@@ -189,8 +187,8 @@ fn frames(a: &[Point], b: &[Point]) -> Vec<Matrix> {
 }
 
 /// Right-handed unit vectors: along p, towards q, and across; `None` where the two lie on a line with the centre.
-fn frame(p: Point, q: Point) -> Option<Matrix> {
-    let unit = |v: Point| {
+fn frame(p: Vector, q: Vector) -> Option<Matrix> {
+    let unit = |v: Vector| {
         let size = dot(v, v).sqrt();
         (size > 1e-6).then(|| v.map(|x| x / size))
     };
@@ -200,13 +198,8 @@ fn frame(p: Point, q: Point) -> Option<Matrix> {
     Some([first, second, cross(first, second)])
 }
 
-/// The rotation that takes the rows of `from` to the rows of `to`.
-fn between(to: &Matrix, from: &Matrix) -> Matrix {
-    [0, 1, 2].map(|i| [0, 1, 2].map(|j| (0..3).map(|k| to[k][i] * from[k][j]).sum()))
-}
-
 /// The two axes of the least and the middle moment, unit and orthogonal.
-fn axes(points: &[Point]) -> [Point; 2] {
+fn axes(points: &[Vector]) -> [Vector; 2] {
     let spread = [0, 1, 2].map(|i| [0, 1, 2].map(|j| points.iter().map(|p| p[i] * p[j]).sum::<f64>()));
     let (values, vectors) = eigen(spread);
     let mut order = [0, 1, 2];
@@ -214,129 +207,25 @@ fn axes(points: &[Point]) -> [Point; 2] {
     [vectors[order[0]], vectors[order[1]]]
 }
 
-/// The rotation R that makes sum |a_i - R b_i|^2 least.
-fn superposition(a: &[Point], b: &[Point], planar: bool) -> Matrix {
-    let s = [0, 1, 2].map(|i| [0, 1, 2].map(|j| a.iter().zip(b).map(|(p, q)| q[i] * p[j]).sum::<f64>()));
-    if planar {
-        return spin((s[0][1] - s[1][0]).atan2(s[0][0] + s[1][1]));
-    }
-    // Horn, J. Opt. Soc. Am. A 4, 629: the quaternion is the eigenvector of the largest eigenvalue.
-    let (x, y, z) = (s[1][2] - s[2][1], s[2][0] - s[0][2], s[0][1] - s[1][0]);
-    let (xy, zx, yz) = (s[0][1] + s[1][0], s[2][0] + s[0][2], s[1][2] + s[2][1]);
-    let n = [
-        [s[0][0] + s[1][1] + s[2][2], x, y, z],
-        [x, s[0][0] - s[1][1] - s[2][2], xy, zx],
-        [y, xy, s[1][1] - s[0][0] - s[2][2], yz],
-        [z, zx, yz, s[2][2] - s[0][0] - s[1][1]],
-    ];
-    let (values, vectors) = eigen(n);
-    let largest = (1..4).fold(0, |best, k| if values[k] > values[best] { k } else { best });
-    of_quaternion(vectors[largest])
-}
-
-/// The k-th of [`NET`] rotations spread evenly over all (super-Fibonacci spirals: Alexa, CVPR 2022).
-fn net(k: usize) -> Matrix {
-    const PSI: f64 = 1.533_751_168_755_204_3;
-    let s = k as f64 + 0.5;
-    let (r, rest) = ((s / NET as f64).sqrt(), (1.0 - s / NET as f64).sqrt());
-    let (alpha, beta) = (std::f64::consts::TAU * s / std::f64::consts::SQRT_2, std::f64::consts::TAU * s / PSI);
-    of_quaternion([r * alpha.sin(), r * alpha.cos(), rest * beta.sin(), rest * beta.cos()])
-}
-
-fn of_quaternion([w, x, y, z]: [f64; 4]) -> Matrix {
-    [
-        [w * w + x * x - y * y - z * z, 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)],
-        [2.0 * (x * y + w * z), w * w - x * x + y * y - z * z, 2.0 * (y * z - w * x)],
-        [2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z],
-    ]
-}
-
-/// A rotation of the plane.
-fn spin(angle: f64) -> Matrix {
-    let (sin, cos) = angle.sin_cos();
-    [[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]]
-}
-
-/// All eigenvalues and unit eigenvectors (one per row) of a small symmetric matrix: Jacobi's rotations.
-fn eigen<const N: usize>(mut a: [[f64; N]; N]) -> ([f64; N], [[f64; N]; N]) {
-    let mut vectors = [[0.0; N]; N];
-    (0..N).for_each(|k| vectors[k][k] = 1.0);
-    for _sweep in 0..30 {
-        let off: f64 = (0..N).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| a[i][j].powi(2)).sum();
-        if off == 0.0 {
-            break;
-        }
-        for i in 0..N {
-            for j in 0..i {
-                if a[i][j] == 0.0 {
-                    continue;
-                }
-                let theta = 0.5 * (a[j][j] - a[i][i]) / a[i][j];
-                let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
-                let c = 1.0 / (t * t + 1.0).sqrt();
-                let s = t * c;
-                for row in &mut a {
-                    (row[i], row[j]) = (c * row[i] - s * row[j], s * row[i] + c * row[j]);
-                }
-                for k in 0..N {
-                    (a[i][k], a[j][k]) = (c * a[i][k] - s * a[j][k], s * a[i][k] + c * a[j][k]);
-                    (vectors[i][k], vectors[j][k]) =
-                        (c * vectors[i][k] - s * vectors[j][k], s * vectors[i][k] + c * vectors[j][k]);
-                }
-                (a[i][j], a[j][i]) = (0.0, 0.0);
-            }
-        }
-    }
-    (std::array::from_fn(|k| a[k][k]), vectors)
-}
-
-fn apply(rotation: &Matrix, p: &Point) -> Point {
-    rotation.map(|row| dot(row, *p))
-}
-
-fn dot(a: Point, b: Point) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-}
-
-fn cross(a: Point, b: Point) -> Point {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-}
-
-fn apart(a: &Point, b: &Point) -> f64 {
-    (a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2) + (a[2] - b[2]).powi(2)
-}
-
-fn squared(a: &[Point], b: &[Point]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| apart(a, b)).sum()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::rotation::tests::rotations;
+    use super::super::vector::distance;
     use super::*;
     use proptest::prelude::*;
 
-    fn points(n: usize, d: usize, exchange: bool, mirror: bool) -> Points {
+    fn points(n: usize, d: usize, exchange: bool, mirror: bool) -> RigidSet {
         let blocks: Vec<Vec<usize>> = (0..n).map(|i| (d * i..d * i + d).collect()).collect();
-        let mut points = Points::new(blocks.clone()).unwrap();
+        let mut points = RigidSet::new(blocks.clone()).unwrap();
         assert!(!exchange || points.exchange(&blocks));
         assert!(!mirror || points.reflect(&(0..n * d).collect::<Vec<_>>()));
         points
     }
 
-    fn distance(a: &[f64], b: &[f64]) -> f64 {
-        a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
-    }
-
-    fn unit(q: [f64; 4]) -> [f64; 4] {
-        let size = q.iter().map(|x| x * x).sum::<f64>().sqrt();
-        q.map(|x| x / size)
-    }
-
     /// Turned, moved, exchanged by a rotation of the list, and perhaps reflected.
-    fn copy(theta: &[f64], q: [f64; 4], shift: usize, reflected: bool) -> Vec<f64> {
-        let rotation = of_quaternion(unit(q));
+    fn copy(theta: &[f64], rotation: &Matrix, shift: usize, reflected: bool) -> Vec<f64> {
         let sign = if reflected { -1.0 } else { 1.0 };
-        let turned = |p: &[f64]| apply(&rotation, &[sign * p[0], sign * p[1], sign * p[2]]).map(|x| x + 0.7);
+        let turned = |p: &[f64]| apply(rotation, &[sign * p[0], sign * p[1], sign * p[2]]).map(|x| x + 0.7);
         let mut copy: Vec<f64> = theta.chunks(3).flat_map(turned).collect();
         copy.rotate_right(3 * (shift % (theta.len() / 3)));
         copy
@@ -346,16 +235,12 @@ mod tests {
         (2usize..9).prop_flat_map(|n| prop::collection::vec(-2.0f64..2.0, 3 * n))
     }
 
-    fn quaternion() -> impl Strategy<Value = [f64; 4]> {
-        [0.1f64..1.0, -1.0f64..1.0, -1.0f64..1.0, -1.0f64..1.0]
-    }
-
     proptest! {
         #[test]
         fn a_turned_and_exchanged_copy_is_undone(
-            theta in cloud(), q in quaternion(), shift in 0usize..8, reflected: bool
+            theta in cloud(), rotation in rotations(), shift in 0usize..8, reflected: bool
         ) {
-            let mut found = copy(&theta, q, shift, reflected);
+            let mut found = copy(&theta, &rotation, shift, reflected);
             points(theta.len() / 3, 3, true, reflected).nearest(&theta, &mut found);
             prop_assert!(distance(&theta, &found) < 1e-6, "{}", distance(&theta, &found));
         }
@@ -375,15 +260,6 @@ mod tests {
             for (a, b) in lengths(other).iter().zip(lengths(&found)) {
                 prop_assert!((a - b).abs() < 1e-12);
             }
-        }
-
-        #[test]
-        fn the_superposition_is_the_best_rotation(a in cloud(), q in quaternion(), p in quaternion()) {
-            let a: Vec<Point> = a.chunks(3).map(|p| [p[0], p[1], p[2]]).collect();
-            let b: Vec<Point> = a.iter().map(|p| apply(&of_quaternion(unit(q)), &[p[0] + 0.1 * p[1], p[1], p[2].sin()])).collect();
-            let left = |r: &Matrix| squared(&a, &b.iter().map(|p| apply(r, p)).collect::<Vec<_>>());
-            let best = superposition(&a, &b, false);
-            prop_assert!(left(&best) <= left(&of_quaternion(unit(p))) + 1e-12);
         }
     }
 

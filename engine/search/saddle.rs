@@ -3,15 +3,16 @@
 //! Newton steps that climb along the lowest mode of the Hessian and descend along all others (eigenvector following,
 //! Cerjan and Miller 1981), from a top that the string has brought close: from a rough one every refiner walks off
 //! (docs/decisions.md#search). Up to [`DENSE`] parameters the Hessian is formed whole, so the index is exact up to tau.
-//! Steps are taken in the complement of the tangents of declared continuous symmetries. Larger losses keep their path maxima here and say why.
+//! Steps are taken in the complement of the tangents of declared continuous symmetries. Larger losses keep their path maxima here and say why ([`Rejected`]).
 
 use super::height::{Care, measure};
 use super::landscape::{Evidence, Pass, PassKind, Path, PathState};
-use super::lbfgs::{axpy, dot, norm};
 use super::polyline::Polyline;
+use super::rejected::Rejected;
 use super::spectrum::{self, DENSE};
 use super::tangents::Tangents;
-use crate::error::{Error, Result};
+use super::vector::{axpy, distance, dot, norm};
+use crate::error::Result;
 use crate::loss::oracle::Oracle;
 
 /// A critical point of index 1.
@@ -27,6 +28,9 @@ pub struct Saddle {
     pub evidence: Evidence,
 }
 
+/// What a search near a top comes to.
+pub type Verdict = std::result::Result<Saddle, Rejected>;
+
 const STEPS: usize = 30;
 /// Hessians a search may form, and Hessian products: where a Hessian is cheap there may be more of them.
 const HESSIANS: usize = 5;
@@ -41,32 +45,19 @@ pub fn refine(
     top: &[f64],
     reach: f64,
     tolerance: f64,
-) -> Result<std::result::Result<Saddle, String>> {
+) -> Result<Verdict> {
     if !oracle.info().caps.smooth {
-        return Ok(Err("kink: the loss is not twice differentiable".into()));
+        return Ok(Err(Rejected::Kink));
     }
-    if top.len() > DENSE || !cfg!(feature = "dense") {
-        return Ok(Err(format!("not tried: the whole Hessian is formed up to {DENSE} parameters only")));
+    #[cfg(feature = "dense")]
+    if top.len() <= DENSE {
+        return follow(oracle, symmetry, top, reach, tolerance);
     }
-    match follow(oracle, symmetry, top, reach, tolerance) {
-        Err(Error::Numeric(text)) => Ok(Err(text)),
-        other => other,
-    }
-}
-
-#[cfg(not(feature = "dense"))]
-fn follow(_: &mut Oracle<'_>, _: &Tangents, _: &[f64], _: f64, _: f64) -> Result<std::result::Result<Saddle, String>> {
-    Ok(Err("not tried: built without the feature dense".into()))
+    Ok(Err(Rejected::NotTried))
 }
 
 #[cfg(feature = "dense")]
-fn follow(
-    oracle: &mut Oracle<'_>,
-    symmetry: &Tangents,
-    top: &[f64],
-    reach: f64,
-    tolerance: f64,
-) -> Result<std::result::Result<Saddle, String>> {
+fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, top: &[f64], reach: f64, tolerance: f64) -> Result<Verdict> {
     let mut theta = top.to_vec();
     let mut hessian: Option<spectrum::Hessian> = None;
     let (mut formed, mut last) = (0, f64::INFINITY);
@@ -75,7 +66,7 @@ fn follow(
         let (losses, gradient) = oracle.gradients(&theta)?;
         let size = norm(&gradient);
         if !size.is_finite() {
-            return Ok(Err("the loss is not finite near the top".into()));
+            return Ok(Err(Rejected::NotFinite));
         }
         if size <= tolerance {
             return index_checked(oracle, symmetry, theta, losses[0], size, reach);
@@ -83,9 +74,12 @@ fn follow(
         // An old Hessian serves while the gradient still falls by half a step (a chord of Newton's method).
         if hessian.is_none() || size > 0.5 * last {
             if formed == most {
-                return Ok(Err(format!("budget: gradient norm {size:.1e} after {most} Hessians")));
+                return Ok(Err(Rejected::Hessians { gradient_norm: size, formed }));
             }
-            hessian = Some(spectrum::Hessian::at(oracle, &theta, symmetry)?);
+            match spectrum::Hessian::at(oracle, &theta, symmetry)? {
+                Ok(here) => hessian = Some(here),
+                Err(none) => return Ok(Err(none.into())),
+            }
             formed += 1;
         }
         last = size;
@@ -96,12 +90,11 @@ fn follow(
             step.iter_mut().for_each(|x| *x *= reach / length);
         }
         axpy(&mut theta, 1.0, &step);
-        let away = theta.iter().zip(top).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
-        if away > 5.0 * reach {
-            return Ok(Err("the search walked away from the top".into()));
+        if distance(&theta, top) > 5.0 * reach {
+            return Ok(Err(Rejected::WalkedAway));
         }
     }
-    Ok(Err(format!("budget: gradient norm {last:.1e} after {STEPS} steps")))
+    Ok(Err(Rejected::Steps { gradient_norm: last, made: STEPS }))
 }
 
 /// Up along the lowest mode, down along the others.
@@ -125,19 +118,22 @@ fn index_checked(
     loss: f64,
     gradient_norm: f64,
     reach: f64,
-) -> Result<std::result::Result<Saddle, String>> {
-    let lowest = spectrum::lowest(oracle, &theta, symmetry, 0)?;
+) -> Result<Verdict> {
+    let lowest = match spectrum::lowest(oracle, &theta, symmetry, 0)? {
+        Ok(lowest) => lowest,
+        Err(none) => return Ok(Err(none.into())),
+    };
     let undecided = lowest.values.iter().filter(|v| v.abs() <= lowest.tau).count();
     if undecided > 0 {
-        return Ok(Err(format!("degenerate, {undecided} undecided")));
+        return Ok(Err(Rejected::Degenerate(undecided)));
     }
     if lowest.index() != 1 {
-        return Ok(Err(format!("a critical point of index {}", lowest.index())));
+        return Ok(Err(Rejected::Index(lowest.index())));
     }
     // A small gradient alone says nothing where the whole loss is small: the critical point must be near, too.
-    let flattest = lowest.values.iter().fold(f64::INFINITY, |least, v| v.abs().min(least));
-    if gradient_norm > 0.1 * reach * flattest {
-        return Ok(Err(format!("flat: a gradient of {gradient_norm:.1e} at a curvature of {flattest:.1e}")));
+    let curvature = lowest.values.iter().fold(f64::INFINITY, |least, v| v.abs().min(least));
+    if gradient_norm > 0.1 * reach * curvature {
+        return Ok(Err(Rejected::Flat { gradient_norm, curvature }));
     }
     let evidence = Evidence {
         gradient_norm,
@@ -150,11 +146,12 @@ fn index_checked(
     Ok(Ok(Saddle { theta, loss, mode: lowest.vector, evidence }))
 }
 
-/// The path led over the saddle, if that makes its height the saddle's: everything else on it stays below.
+/// The path led over the saddle, if that makes its height the saddle's: everything else on it stays below
+/// ([`Rejected::Above`] otherwise).
 ///
 /// On either side it leaves the saddle along the mode and joins the old path where that has fallen by one of several
 /// fractions of its climb.
-pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Result<Option<Path>> {
+pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Result<std::result::Result<Path, Rejected>> {
     let p = oracle.params();
     let line = Polyline::new(path.knots.clone(), p);
     let arcs = line.arcs();
@@ -167,10 +164,10 @@ pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Resul
         let right = (peak..arc.len()).find(|&i| loss[i] < level).map_or(arcs[arcs.len() - 1], |i| arc[i]);
         let Some(over) = crossing(saddle, &line.at(&arcs, left), &line.at(&arcs, right)) else { continue };
         let whole = line.part(0.0, left).then(&over).then(&line.part(right, arcs[arcs.len() - 1]));
-        let measured = measure(oracle, &whole, Care { samples: 48, precision: 1e-9 })?;
+        let measured = measure(oracle, &whole, Care::CLOSE)?;
         let slack = 1e-9 * climb + 16.0 * f64::EPSILON * saddle.loss.abs();
         if measured.height + measured.error <= saddle.loss + slack {
-            return Ok(Some(Path {
+            return Ok(Ok(Path {
                 state: PathState::Converged,
                 knots: whole.into_knots(),
                 pass: Pass {
@@ -188,7 +185,7 @@ pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Resul
             }));
         }
     }
-    Ok(None)
+    Ok(Err(Rejected::Above))
 }
 
 /// From one place to another over the saddle, along its mode; `None` when they lie on the same side of it.
@@ -215,7 +212,7 @@ mod tests {
     use crate::loss::{Symmetry, SymmetryKind};
     use crate::run::{Budget, Cancel};
 
-    fn near(top: [f64; 2]) -> std::result::Result<Saddle, String> {
+    fn near(top: [f64; 2]) -> Verdict {
         let mut loss = ClosedForm::new(2, None, mueller_brown);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         refine(&mut oracle, &Tangents::none(), &top, 0.1, 1e-8).unwrap()
@@ -256,7 +253,7 @@ mod tests {
         let saddle = refine(&mut oracle, &rigid, &top, 0.2, 1e-8).unwrap().unwrap();
         assert!((saddle.loss - 0.0625).abs() < 1e-12 && saddle.evidence.projected == 3);
         let free = refine(&mut oracle, &Tangents::none(), &saddle.theta, 0.2, 1e-8).unwrap();
-        assert_eq!(free.unwrap_err(), "degenerate, 3 undecided");
+        assert_eq!(free.unwrap_err(), Rejected::Degenerate(3));
     }
 
     #[test]
@@ -269,7 +266,7 @@ mod tests {
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let line = Polyline::new(vec![2.0, -1.0, 0.3, -0.6, 0.3, 0.6, 2.0, 1.0], 2);
-        let m = measure(&mut oracle, &line, Care { samples: 48, precision: 1e-9 }).unwrap();
+        let m = measure(&mut oracle, &line, Care::CLOSE).unwrap();
         let pass = Pass {
             cell: 2,
             kind: PassKind::PathMaximum,
@@ -284,7 +281,7 @@ mod tests {
         let path = Path { id: 0, ends: (0, 1), state: PathState::Relaxed, knots, profile, pass, visits: 3 };
         let saddle = refine(&mut oracle, &Tangents::none(), &[0.1, 0.1], 1.0, 1e-8).unwrap().unwrap();
         assert!(saddle.loss.abs() < 1e-15);
-        assert_eq!(lead_over(&mut oracle, &path, &saddle).unwrap(), None);
+        assert_eq!(lead_over(&mut oracle, &path, &saddle).unwrap(), Err(Rejected::Above));
     }
 
     #[test]
@@ -297,7 +294,7 @@ mod tests {
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let found = refine(&mut oracle, &Tangents::none(), &[0.0, 0.0], 0.1, 1e-8).unwrap();
-        assert!(found.is_err(), "{found:?}");
+        assert!(matches!(found, Err(Rejected::Degenerate(_))), "{found:?}");
     }
 
     #[test]
@@ -310,11 +307,11 @@ mod tests {
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let found = refine(&mut oracle, &Tangents::none(), &[0.5, 0.5], 0.1, 1e-8).unwrap();
-        assert!(found.is_err(), "{found:?}");
+        assert!(matches!(found, Err(Rejected::Flat { .. })), "{found:?}");
     }
 
     #[test]
     fn a_minimum_is_not_taken_for_a_saddle() {
-        assert!(near([-0.55822, 1.44173]).is_err());
+        assert_eq!(near([-0.55822, 1.44173]).unwrap_err(), Rejected::Index(0));
     }
 }

@@ -6,11 +6,12 @@
 //! continuous symmetries are projected out of either: all that is said is said of their complement.
 
 use super::landscape::Spectrum;
-use super::lbfgs::{axpy, dot, norm};
 use super::tangents::{self, Tangents};
+use super::vector::{axpy, dot, norm};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 use rand::{Rng, SeedableRng};
+use std::fmt;
 
 /// The largest p for which the whole Hessian is formed.
 pub const DENSE: usize = 2000;
@@ -31,6 +32,27 @@ pub struct Lowest {
     pub projected: usize,
 }
 
+/// Why there is no spectrum at a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoSpectrum {
+    /// A product of the Hessian is not finite.
+    NotFinite,
+    /// The eigensolver spent its iterations.
+    NotConverged,
+}
+
+impl fmt::Display for NoSpectrum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NoSpectrum::NotFinite => "the Hessian is not finite",
+            NoSpectrum::NotConverged => "the Hessian has no eigenvalues: NoConvergence",
+        })
+    }
+}
+
+/// What was computed, or why it cannot be.
+type Found<T> = std::result::Result<T, NoSpectrum>;
+
 impl Lowest {
     /// How many eigenvalues are clearly negative.
     pub fn index(&self) -> usize {
@@ -39,10 +61,10 @@ impl Lowest {
 }
 
 /// The lowest eigenvalues at theta. Costs p Hessian products (dense) or up to 60 (iterative).
-pub fn lowest(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents, seed: u64) -> Result<Lowest> {
+pub fn lowest(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents, seed: u64) -> Result<Found<Lowest>> {
     #[cfg(feature = "dense")]
     if theta.len() <= DENSE {
-        return Ok(Hessian::at(oracle, theta, symmetry)?.lowest());
+        return Ok(Hessian::at(oracle, theta, symmetry)?.map(|hessian| hessian.lowest()));
     }
     lanczos(oracle, theta, symmetry, seed)
 }
@@ -63,7 +85,7 @@ pub struct Hessian {
 #[cfg(feature = "dense")]
 impl Hessian {
     /// Forms the Hessian at theta from p products and decomposes it.
-    pub fn at(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents) -> Result<Hessian> {
+    pub fn at(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents) -> Result<Found<Hessian>> {
         let p = theta.len();
         let mut h = Vec::with_capacity(p * p);
         const ROWS: usize = 64;
@@ -74,7 +96,7 @@ impl Hessian {
             h.extend(oracle.hessian_products(theta, &directions)?);
         }
         if h.iter().any(|x| !x.is_finite()) {
-            return Err(crate::Error::Numeric("the Hessian is not finite".into()));
+            return Ok(Err(NoSpectrum::NotFinite));
         }
         let asymmetry =
             (0..p).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| (h[i * p + j] - h[j * p + i]).powi(2));
@@ -83,15 +105,15 @@ impl Hessian {
         let tangents = symmetry.at(theta);
         let lifted = lift(&mut matrix, &tangents);
         let kept = p - tangents.len();
-        let eigen = matrix
-            .self_adjoint_eigen(faer::Side::Lower)
-            .map_err(|e| crate::Error::Numeric(format!("the Hessian has no eigenvalues: {e:?}")))?;
+        let Ok(eigen) = matrix.self_adjoint_eigen(faer::Side::Lower) else {
+            return Ok(Err(NoSpectrum::NotConverged));
+        };
         let values: Vec<f64> = eigen.S().column_vector().iter().copied().take(kept).collect();
         let vectors = (0..kept).flat_map(|k| eigen.U().col(k).iter().copied().collect::<Vec<_>>()).collect();
         let largest = values.iter().fold(lifted, |m: f64, v| m.max(v.abs()));
         // A symmetric eigensolver is backward stable: each value is off by at most a modest multiple of eps |H|.
         let tau = asymmetry.max(f64::EPSILON * largest * (p as f64).sqrt() * 4.0).max(oracle.product_error() * largest);
-        Ok(Hessian { values, vectors, tau, projected: tangents.len() })
+        Ok(Ok(Hessian { values, vectors, tau, projected: tangents.len() }))
     }
 
     /// Its lower end.
@@ -133,7 +155,7 @@ fn lift(matrix: &mut faer::Mat<f64>, tangents: &[Vec<f64>]) -> f64 {
 }
 
 /// The lowest eigenpair by Lanczos; `tau` is the residual of the pair.
-pub fn lanczos(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents, seed: u64) -> Result<Lowest> {
+pub fn lanczos(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents, seed: u64) -> Result<Found<Lowest>> {
     let p = theta.len();
     let held = symmetry.at(theta);
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
@@ -146,7 +168,7 @@ pub fn lanczos(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents, seed
         v.iter_mut().for_each(|x| *x /= size);
         let mut w = oracle.hessian_products(theta, &v)?;
         if w.iter().any(|x| !x.is_finite()) {
-            return Err(crate::Error::Numeric("the Hessian is not finite".into()));
+            return Ok(Err(NoSpectrum::NotFinite));
         }
         alphas.push(dot(&w, &v));
         basis.push(std::mem::take(&mut v));
@@ -166,7 +188,7 @@ pub fn lanczos(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents, seed
             let mut vector = vec![0.0; p];
             basis.iter().zip(&weights).for_each(|(b, &weight)| axpy(&mut vector, weight, b));
             let (values, method) = (vec![value], Spectrum::Iterative);
-            return Ok(Lowest { values, vector, tau: residual, method, projected: held.len() });
+            return Ok(Ok(Lowest { values, vector, tau: residual, method, projected: held.len() }));
         }
         betas.push(beta);
         v = w;
@@ -284,11 +306,11 @@ mod tests {
         let theta = [0.3, -0.2, 0.9, 0.6];
         let blocks = vec![vec![0, 1], vec![2, 3]];
         let rigid = Tangents::new(&[Symmetry { kind: SymmetryKind::Rigid, blocks }]);
-        let whole = lowest(&mut oracle, &theta, &Tangents::none(), 0).unwrap();
+        let whole = lowest(&mut oracle, &theta, &Tangents::none(), 0).unwrap().unwrap();
         assert_eq!((whole.values.len(), whole.projected), (4, 0));
         assert!(whole.values[2].abs() <= whole.tau, "{whole:?}");
         for found in [lowest(&mut oracle, &theta, &rigid, 0), lanczos(&mut oracle, &theta, &rigid, 0)] {
-            let found = found.unwrap();
+            let found = found.unwrap().unwrap();
             assert_eq!((found.values.len(), found.projected), (1, 3));
             assert!((found.values[0] - 16.0).abs() < 1e-6); // Differences of gradients are good to about 1e-9.
             let stretch = [-0.6, -0.8, 0.6, 0.8].map(|x| x / 2.0_f64.sqrt());
@@ -310,8 +332,8 @@ mod tests {
         let mut loss = ClosedForm::new(30, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let theta = vec![1.0; 30];
-        let dense = Hessian::at(&mut oracle, &theta, &Tangents::none()).unwrap().lowest();
-        let krylov = lanczos(&mut oracle, &theta, &Tangents::none(), 7).unwrap();
+        let dense = Hessian::at(&mut oracle, &theta, &Tangents::none()).unwrap().unwrap().lowest();
+        let krylov = lanczos(&mut oracle, &theta, &Tangents::none(), 7).unwrap().unwrap();
         // Products are differences of gradients here, good to about 1e-9.
         assert!((dense.values[0] - krylov.values[0]).abs() < 1e-6, "{} {}", dense.values[0], krylov.values[0]);
         assert!(dot(&dense.vector, &krylov.vector).abs() > 1.0 - 1e-6);

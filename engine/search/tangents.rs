@@ -3,7 +3,7 @@
 //! A Hessian is zero along them, so they would leave every index undecided; the spectrum is taken in their complement
 //! (docs/mathematics.md#the-spectrum). They hold whether or not points are compared modulo the symmetries.
 
-use super::lbfgs::{axpy, dot, norm};
+use super::vector::{axpy, dot, norm};
 use crate::loss::{Symmetry, SymmetryKind};
 
 /// The declared continuous symmetries.

@@ -3,7 +3,7 @@
 use crate::built;
 use crate::engine::{Engine, POINTS, hasty, here, hostile, limits};
 use mountainpass::error::Error;
-use mountainpass::loss::{Array, Batch, Limits, Loss, OpenRequest, Registry, Split, Values};
+use mountainpass::loss::{Batch, Elements, Limits, Loss, NamedArray, OpenRequest, Registry, Split};
 use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use std::path::PathBuf;
@@ -199,8 +199,8 @@ fn every_answer_of_a_network_arrives_as_it_was() {
     let x: Vec<f64> = (0..60).map(|i| f64::from(i * 7 % 13) / 13.0).collect();
     let y: Vec<u64> = (0..20).map(|i| i % 3).collect();
     let data = [
-        Array { name: "x", shape: &[20, 3], values: Values::F64(&x) },
-        Array { name: "y", shape: &[20], values: Values::U64(&y) },
+        NamedArray { name: "x", shape: &[20, 3], values: Elements::F64(&x) },
+        NamedArray { name: "y", shape: &[20], values: Elements::U64(&y) },
     ];
     let open = |registry: &Registry| {
         registry.register::<mountainpass_faer::Faer>().unwrap();

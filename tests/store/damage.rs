@@ -261,26 +261,26 @@ fn pages_that_are_lost_cost_only_what_was_on_them() {
 }
 
 #[test]
-fn what_cannot_be_in_a_landscape_is_a_fault() {
-    assert_eq!(found().fault(2, 0.0), None);
-    let fault = |change: &dyn Fn(&mut Landscape)| {
+fn what_cannot_be_in_a_landscape_is_a_flaw() {
+    assert_eq!(found().flaw(2, 0.0), None);
+    let flaw = |change: &dyn Fn(&mut Landscape)| {
         let mut landscape = found();
         change(&mut landscape);
-        landscape.fault(2, 0.0).unwrap_or_default()
+        landscape.flaw(2, 0.0).map_or(String::new(), |flaw| flaw.to_string())
     };
     assert_eq!(
-        fault(&|l| l.paths[1].pass.height = 0.4),
+        flaw(&|l| l.paths[1].pass.height = 0.4),
         "the pass of path 1, at 0.4, lies below its end, minimum 0 at 0.5"
     );
-    assert_eq!(fault(&|l| l.paths[1].ends.1 = 9), "path 1 leads to minimum 9, which is not there");
-    assert_eq!(fault(&|l| l.minima[2].same_as = Some(8)), "minimum 2 is a copy of 8, which is not there");
-    assert_eq!(fault(&|l| l.minima[2].theta.push(0.0)), "minimum 2 has 3 parameters and not 2");
-    assert_eq!(fault(&|l| l.paths[0].profile.slope.truncate(1)), "the profile of path 0 is cut short");
-    assert_eq!(fault(&|l| l.paths[0].pass.cell = 1), "cell 1 is there twice");
+    assert_eq!(flaw(&|l| l.paths[1].ends.1 = 9), "path 1 leads to minimum 9, which is not there");
+    assert_eq!(flaw(&|l| l.minima[2].same_as = Some(8)), "minimum 2 is a copy of 8, which is not there");
+    assert_eq!(flaw(&|l| l.minima[2].theta.push(0.0)), "minimum 2 has 3 parameters and not 2");
+    assert_eq!(flaw(&|l| l.paths[0].profile.slope.truncate(1)), "the profile of path 0 is cut short");
+    assert_eq!(flaw(&|l| l.paths[0].pass.cell = 1), "cell 1 is there twice");
     // What is only noise is none.
     let mut noisy = found();
     noisy.paths[1].pass.height = 0.45;
-    assert_eq!(noisy.fault(2, 0.1), None);
+    assert_eq!(noisy.flaw(2, 0.1), None);
 }
 
 #[test]

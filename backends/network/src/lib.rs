@@ -4,10 +4,14 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(test)]
+#[path = "../tests/archive/mod.rs"]
+mod archive;
 pub mod build;
 pub mod checkpoint;
 mod data;
 pub mod graph;
+mod hex;
 pub mod invariance;
 pub mod judge;
 mod mlp;
@@ -17,6 +21,6 @@ pub mod onnx;
 pub mod problem;
 mod start;
 
-pub use data::{Channels, Dataset, Feed, Input, Layout, Normalise, Samples, Targets, Values, npz};
+pub use data::{Channels, Dataset, Feed, Input, Layout, Normalise, Samples, Stored, Targets, npz};
 pub use mlp::{Activation, Layer, Mlp};
 pub use objective::{DataTerm, Objective, Penalised};

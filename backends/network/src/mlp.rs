@@ -39,21 +39,6 @@ impl Activation {
     pub fn name(self) -> &'static str {
         Self::NAMES[self as usize]
     }
-
-    /// Whether it is twice differentiable everywhere.
-    pub fn is_smooth(self) -> bool {
-        !self.is_piecewise_linear()
-    }
-
-    /// Whether sigma(a z) = a sigma(z) for all a > 0.
-    pub fn is_piecewise_linear(self) -> bool {
-        matches!(self, Activation::Relu | Activation::LeakyRelu)
-    }
-
-    /// Whether sigma(-z) = -sigma(z).
-    pub fn is_odd(self) -> bool {
-        self == Activation::Tanh
-    }
 }
 
 /// One affine map and where its numbers are in theta.
@@ -163,11 +148,6 @@ impl std::fmt::Display for Mlp {
         self.layers.iter().try_for_each(|l| write!(f, "-{}", l.outputs))?;
         write!(f, ":{}", self.activation.name())
     }
-}
-
-/// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! messages (sizes, attributes, operators, arguments, types), which reach every operator. `PROPTEST_CASES=100000 cargo
 //! test -p mountainpass-network --test onnx_fuzz` looks longer.
 
+mod bundle;
+
 use bytes::Bytes;
 use mountainpass_network::DataTerm;
 use mountainpass_network::graph::evaluate::{Sources, evaluate};
@@ -72,18 +74,9 @@ fn seeds() -> &'static [ModelProto] {
         names.sort();
         let mut all: Vec<ModelProto> =
             names.iter().map(|path| ModelProto::decode(&std::fs::read(path).unwrap()[..]).unwrap()).collect();
-        let packed = std::fs::read(folder.join("operators.gz")).unwrap();
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut bytes).unwrap();
-        all.extend(Bundle::decode(&bytes[..]).unwrap().models);
+        all.extend(bundle::file("operators.gz"));
         all
     })
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Bundle {
-    #[prost(message, repeated, tag = "1")]
-    models: Vec<ModelProto>,
 }
 
 /// Reads a file and does with it what a run does; the error's text if it is refused.

@@ -313,19 +313,3 @@ fn files_that_are_missing_or_folders_are_named() {
     let path = here.join("model");
     assert!(open(&path).starts_with(&format!("model {path:?}: ")), "{}", open(&path));
 }
-
-#[test]
-fn metadata_names_what_checkpoints_call_a_weight() {
-    let mut file = linear();
-    let text = r#"{"w": {"name": "head.weight", "transpose": [1, 0]}}"#;
-    file.metadata_props =
-        vec![StringStringEntryProto { key: Some("mountainpass.parameters".into()), value: Some(text.into()) }];
-    let read = OnnxModel::read(file.encode_to_vec().into(), None, &Options::default()).unwrap();
-    let [alias] = read.aliases() else { panic!("{:?}", read.aliases()) };
-    assert_eq!(
-        (&*alias.initializer, &*alias.name, alias.transpose.as_deref()),
-        ("w", "head.weight", Some(&[1, 0][..]))
-    );
-    assert_eq!(read.initializer("w").unwrap().0, [4, 2]);
-    assert_eq!(read.initializer("v").unwrap_err().text, "unknown initializer \"v\"; the nearest is \"w\"");
-}

@@ -1,13 +1,15 @@
 //! Reading an array takes the array's memory and a block: numbers go from the file to where they stay.
 
-use flate2::write::DeflateEncoder;
+mod archive;
+
+use archive::zip;
 use mountainpass_network::checkpoint::Checkpoint;
 use mountainpass_network::{Dataset, npz};
 use mountainpass_sdk::npy::{self, Array, Values};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The system's allocator, which knows how much there is and how much there ever was.
@@ -63,25 +65,10 @@ fn file(folder: &Path, descr: &str, fortran: bool) -> File {
 }
 
 /// A .npz file of one member.
-fn archive(folder: &Path, packed: bool) -> std::path::PathBuf {
+fn npz_file(folder: &Path, packed: bool) -> PathBuf {
     let data = npy::bytes(&Array { shape: vec![COUNT], values: vec![0.5_f32; COUNT].into() });
     let path = folder.join("a.npz");
-    let mut archive = rawzip::ZipArchiveWriter::new(File::create(&path).unwrap());
-    let method = if packed { rawzip::CompressionMethod::DEFLATE } else { rawzip::CompressionMethod::STORE };
-    let (mut entry, config) = archive.new_file("theta.npy").compression_method(method).start().unwrap();
-    let descriptor = if packed {
-        let mut writer = config.wrap(DeflateEncoder::new(&mut entry, flate2::Compression::fast()));
-        writer.write_all(&data).unwrap();
-        let (encoder, descriptor) = writer.finish().unwrap();
-        encoder.finish().unwrap();
-        descriptor
-    } else {
-        let mut writer = config.wrap(&mut entry);
-        writer.write_all(&data).unwrap();
-        writer.finish().unwrap().1
-    };
-    entry.finish(descriptor).unwrap();
-    archive.finish().unwrap();
+    std::fs::write(&path, zip(&[("theta.npy", data)], packed)).unwrap();
     path
 }
 
@@ -110,7 +97,7 @@ fn an_array_is_read_into_its_own_memory() {
         }
     }
     for packed in [false, true] {
-        let path = archive(&folder, packed);
+        let path = npz_file(&folder, packed);
         let (peak_of_own, arrays) = peak(|| npz::read(&path).unwrap());
         assert_eq!(arrays[0].1.values, Values::F32(vec![0.5; COUNT]));
         assert_lean(&format!(".npz, packed: {packed}"), COUNT * 4, peak_of_own);

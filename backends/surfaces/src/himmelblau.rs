@@ -1,7 +1,7 @@
 //! Himmelblau's function, f = (x^2 + y - 11)^2 + (x + y^2 - 7)^2: four minima of value 0 in a ring, four passes, and
 //! a maximum inside the ring.
 
-use crate::{Known, Surface};
+use crate::{Answers, Surface};
 use mountainpass_sdk::Bounds;
 
 pub struct Himmelblau;
@@ -34,11 +34,11 @@ impl Surface for Himmelblau {
         Some(Bounds { lower: vec![-5.0; 2], upper: vec![5.0; 2] })
     }
 
-    fn known(&self) -> Known {
+    fn known(&self) -> Answers {
         // The minima have equal values: which of them is the elder does not change the bars. The highest pass closes
         // the ring and bears a bar of degree 1.
         let passes = [13.311_926_270_405_59, 67.719_150_087_526_13, 104.015_162_917_558_1, 178.337_239_201_927_4];
-        Known::new(
+        Answers::new(
             &[
                 ([3.0, 2.0], 0.0, 0),
                 ([3.584_428_340_330_492, -1.848_126_526_964_404], 0.0, 0),

@@ -4,7 +4,7 @@
 //! an atom that has left it is no minimum. Declared are permutations of atoms, rigid motions, and the point reflection as
 //! the sign of one block of all coordinates: rigid motions keep left and right apart, distances do not.
 
-use crate::{Critical, Known, Surface};
+use crate::{Answers, CriticalPoint, Surface};
 use mountainpass_sdk::{Bounds, Error, Open, Symmetry, SymmetryKind};
 
 pub struct LennardJones {
@@ -124,12 +124,12 @@ impl Surface for LennardJones {
 
     /// The global minimum where its shape follows from symmetry alone, and the bars of up to seven atoms modulo the declared
     /// symmetries.
-    fn known(&self) -> Known {
+    fn known(&self) -> Answers {
         let critical = ideal(self.atoms).map_or_else(Vec::new, |x| {
             let value = self.value(&x);
-            vec![Critical { x, value, index: 0 }]
+            vec![CriticalPoint { x, value, index: 0 }]
         });
-        Known { critical, bars: bars(self.atoms) }
+        Answers { critical, bars: bars(self.atoms) }
     }
 
     fn symmetries(&self) -> Vec<Symmetry> {

@@ -1,7 +1,7 @@
 //! Closed-form losses with known answers: the smallest Rust backend to read.
 //!
 //! A surface is one file that implements [`Surface`] and one line in [`surface`]; everything a backend needs beside
-//! the mathematics is in this file and in `opened.rs`. Values are computed in f64 whatever theta travels as.
+//! the mathematics is in this file and in `loss.rs`. Values are computed in f64 whatever theta travels as.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -9,8 +9,8 @@
 mod alpine01;
 mod himmelblau;
 mod lennard_jones;
+mod loss;
 mod mueller_brown;
-mod opened;
 mod quadratic;
 mod rastrigin;
 mod rosenbrock;
@@ -22,11 +22,12 @@ mod three_hump_camel;
 mod torus;
 mod xin_she_yang_4;
 
-pub use opened::Opened;
-pub use surface::{Critical, Known, Surface};
+pub use loss::SurfaceLoss;
+pub use surface::{Answers, CriticalPoint, Surface};
 
 use mountainpass_sdk::{Backend, Error, Host, Open};
 use std::ffi::CStr;
+use surface::dimensions;
 
 /// The models, in the order in which messages list them.
 pub const MODELS: [&str; 12] = [
@@ -63,14 +64,6 @@ pub fn surface(request: &mut Open<'_>) -> Result<Box<dyn Surface>, Error> {
     }
 }
 
-/// The option `n`, the number of dimensions of a surface that has any number of them; 2 unless given.
-fn dimensions(request: &mut Open<'_>) -> Result<usize, Error> {
-    match request.parsed("n")?.unwrap_or(2) {
-        n @ 1..=1_000_000 => Ok(n),
-        n => Err(Error::argument(format!("option n: {n} is not a number of dimensions from 1 to 1000000"))),
-    }
-}
-
 /// The backend `surfaces`.
 pub struct Surfaces;
 
@@ -81,11 +74,11 @@ impl Backend for Surfaces {
         Ok(version) => version,
         Err(_) => c"",
     };
-    type Loss = Opened;
+    type Loss = SurfaceLoss;
 
-    fn open(_: Host<'_>, mut request: Open<'_>) -> Result<Opened, Error> {
+    fn open(_: Host<'_>, mut request: Open<'_>) -> Result<SurfaceLoss, Error> {
         let surface = surface(&mut request)?;
         request.finish()?;
-        Ok(Opened::new(request.model.unwrap_or_default(), surface))
+        Ok(SurfaceLoss::new(request.model.unwrap_or_default(), surface))
     }
 }

@@ -1,6 +1,6 @@
 //! The Mueller-Brown potential (Theor. Chim. Acta 53, 75, 1979): three minima along a bent valley, two passes.
 
-use crate::{Known, Surface};
+use crate::{Answers, Surface};
 use mountainpass_sdk::Bounds;
 
 pub struct MuellerBrown;
@@ -53,10 +53,10 @@ impl Surface for MuellerBrown {
         Some(Bounds { lower: vec![-1.5, -0.2], upper: vec![1.2, 2.0] })
     }
 
-    fn known(&self) -> Known {
+    fn known(&self) -> Answers {
         let (deep, middle, shallow) = (-146.699_517_209_954, -108.166_724_116_852_4, -80.767_818_129_659_03);
         let (low, high) = (-72.248_940_112_325_23, -40.664_843_508_657_4);
-        Known::new(
+        Answers::new(
             &[
                 ([-0.558_223_634_633_024_3, 1.441_725_841_804_669], deep, 0),
                 ([0.623_499_404_930_876_5, 0.028_037_758_528_685_67], middle, 0),

@@ -1,6 +1,7 @@
 //! A convex quadratic, f = sum_i lambda_i x_i^2 / 2 with lambda from 1 to `condition` in equal ratios: one minimum.
 
-use crate::{Known, Surface, dimensions};
+use crate::surface::dimensions;
+use crate::{Answers, Surface};
 use mountainpass_sdk::{Bounds, Error, Open};
 
 pub struct Quadratic {
@@ -42,9 +43,9 @@ impl Surface for Quadratic {
         Some(Bounds { lower: vec![-1.0; self.n()], upper: vec![1.0; self.n()] })
     }
 
-    fn known(&self) -> Known {
-        let critical = vec![crate::Critical { x: vec![0.0; self.n()], value: 0.0, index: 0 }];
-        Known { critical, bars: vec![(0.0, f64::INFINITY)] }
+    fn known(&self) -> Answers {
+        let critical = vec![crate::CriticalPoint { x: vec![0.0; self.n()], value: 0.0, index: 0 }];
+        Answers { critical, bars: vec![(0.0, f64::INFINITY)] }
     }
 
     fn options(&self) -> String {

@@ -1,7 +1,8 @@
 //! Rosenbrock's function in n dimensions, f = sum_i 100 (x_{i+1} - x_i^2)^2 + (1 - x_i)^2 over consecutive pairs: one
 //! bent valley; from four dimensions on with a second minimum at its far end (Shang and Qiu 2006; Kok and Sandrock 2009).
 
-use crate::{Critical, Known, Surface};
+use crate::surface::dimensions;
+use crate::{Answers, CriticalPoint, Surface};
 use mountainpass_sdk::{Bounds, Error, Open};
 
 pub struct Rosenbrock {
@@ -11,7 +12,7 @@ pub struct Rosenbrock {
 impl Rosenbrock {
     /// Option: `n` (2), at least 2.
     pub fn open(request: &mut Open<'_>) -> Result<Rosenbrock, Error> {
-        match crate::dimensions(request)? {
+        match dimensions(request)? {
             1 => Err(Error::argument("option n: rosenbrock joins pairs of coordinates and needs at least 2")),
             n => Ok(Rosenbrock { n }),
         }
@@ -53,10 +54,10 @@ impl Surface for Rosenbrock {
     /// A zero gradient gives every coordinate by those before it, and leaves one equation for the first: its roots in
     /// [-1.2, 1.2], by sign changes in steps of 5e-5 in 50 digits, are one point for n = 2 and 3 and these three up to
     /// n = 6. Beyond, only the best minimum is listed, and no bars.
-    fn known(&self) -> Known {
-        let best = Critical { x: vec![1.0; self.n], value: 0.0, index: 0 };
+    fn known(&self) -> Answers {
+        let best = CriticalPoint { x: vec![1.0; self.n], value: 0.0, index: 0 };
         let (far, far_value, pass, pass_value): (&[f64], f64, &[f64], f64) = match self.n {
-            ..=3 => return Known { critical: vec![best], bars: vec![(0.0, f64::INFINITY)] },
+            ..=3 => return Answers { critical: vec![best], bars: vec![(0.0, f64::INFINITY)] },
             4 => (
                 &[-0.775_659_226_565_352_6, 0.613_093_365_485_043_5, 0.382_062_846_338_393_15, 0.145_972_018_552_194_6],
                 3.701_428_610_430_017,
@@ -106,14 +107,14 @@ impl Surface for Rosenbrock {
                 ],
                 5.646_383_966_587_951,
             ),
-            _ => return Known { critical: vec![best], bars: Vec::new() },
+            _ => return Answers { critical: vec![best], bars: Vec::new() },
         };
         let critical = vec![
             best,
-            Critical { x: far.to_vec(), value: far_value, index: 0 },
-            Critical { x: pass.to_vec(), value: pass_value, index: 1 },
+            CriticalPoint { x: far.to_vec(), value: far_value, index: 0 },
+            CriticalPoint { x: pass.to_vec(), value: pass_value, index: 1 },
         ];
-        Known { critical, bars: vec![(0.0, f64::INFINITY), (far_value, pass_value)] }
+        Answers { critical, bars: vec![(0.0, f64::INFINITY), (far_value, pass_value)] }
     }
 
     fn options(&self) -> String {

@@ -4,7 +4,7 @@
 //! g (Kuenneth's formula): a point whose coordinates are all minima of g is a minimum, its birth the sum of their
 //! births, and it dies where its shortest coordinate does, the others kept.
 
-use crate::{Critical, Known, Surface};
+use crate::{Answers, CriticalPoint, Surface};
 use mountainpass_sdk::Bounds;
 use std::marker::PhantomData;
 
@@ -77,14 +77,14 @@ impl<C: Curve> Surface for Separable<C> {
 
     /// The critical points inside the open box, and the bars of the minima among them: those on its faces are not
     /// critical points of f. Up to 4096 of each are listed.
-    fn known(&self) -> Known {
+    fn known(&self) -> Answers {
         let extrema = extrema(C::RANGE, 20_000, C::slope);
         let bars = bars(&extrema, C::value);
         let place = |choice: &[&Extremum]| choice.iter().map(|e| e.x).collect::<Vec<f64>>();
         let point = |choice: &Vec<&Extremum>| {
             let x = place(choice);
             let index = choice.iter().filter(|e| !e.minimum).count();
-            Critical { value: self.value(&x), x, index }
+            CriticalPoint { value: self.value(&x), x, index }
         };
         let all: Vec<&Extremum> = extrema.iter().collect();
         let critical = self.choices(&all).iter().map(point).collect();
@@ -105,7 +105,7 @@ impl<C: Curve> Surface for Separable<C> {
         };
         let mut bars: Vec<(f64, f64)> = self.choices(&minima).iter().map(bar).collect();
         bars.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        Known { critical, bars }
+        Answers { critical, bars }
     }
 
     fn options(&self) -> String {

@@ -1,7 +1,7 @@
 //! The six-hump camel, f = (4 - 2.1 x^2 + x^4 / 3) x^2 + x y + (4 y^2 - 4) y^2: six minima in pairs, seven passes, two
 //! maxima (Dixon and Szego, Towards Global Optimisation 2, 1978).
 
-use crate::{Known, Surface};
+use crate::{Answers, Surface};
 use mountainpass_sdk::Bounds;
 
 pub struct SixHumpCamel;
@@ -37,7 +37,7 @@ impl Surface for SixHumpCamel {
     /// The first equation of a zero gradient gives y by x; put into the second it is a polynomial of degree 15 in x, and
     /// all of its 15 roots are real. Which pass ends which bar was read off a grid of 1201 by 1201 points: the passes are
     /// further apart than its error, 3e-5, and every bar is met twice, by f(-x, -y) = f(x, y), but for the deepest pair.
-    fn known(&self) -> Known {
+    fn known(&self) -> Answers {
         let (deep, middle, shallow) = (-1.031_628_453_489_877_4, -0.215_463_824_383_717_64, 2.104_250_310_311_258_3);
         let (side, low, high, top) =
             (0.543_718_600_978_185_1, 2.229_357_197_530_714_7, 2.229_470_818_029_86, 2.496_295_351_023_577);
@@ -53,6 +53,6 @@ impl Surface for SixHumpCamel {
         let both = pairs.iter().flat_map(|&(x, value, index)| [(x, value, index), ([-x[0], -x[1]], value, index)]);
         let critical: Vec<([f64; 2], f64, usize)> = both.chain([([0.0, 0.0], 0.0, 1)]).collect();
         let bars = [(deep, f64::INFINITY), (deep, 0.0), (middle, side), (middle, side), (shallow, low), (shallow, low)];
-        Known::new(&critical, &bars)
+        Answers::new(&critical, &bars)
     }
 }

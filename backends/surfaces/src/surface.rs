@@ -1,6 +1,6 @@
 //! What a closed-form loss is: value, gradient, Hessian, where searches start, and the answers that are known about it.
 
-use mountainpass_sdk::{Bounds, Symmetry};
+use mountainpass_sdk::{Bounds, Error, Open, Symmetry};
 
 /// A function of `n` variables in closed form. Slices have `n` entries; rows are evaluated on several threads.
 pub trait Surface: Send + Sync {
@@ -15,7 +15,7 @@ pub trait Surface: Send + Sync {
     /// The box in which minima count; `None` for a function of the whole space.
     fn bounds(&self) -> Option<Bounds>;
     /// What is known about the function inside its box.
-    fn known(&self) -> Known;
+    fn known(&self) -> Answers;
     /// True where the function is twice differentiable everywhere in its box.
     fn smooth(&self) -> bool {
         true
@@ -43,18 +43,18 @@ pub trait Surface: Send + Sync {
     }
 }
 
-/// Known answers.
+/// Answers answers.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Known {
+pub struct Answers {
     /// Every critical point inside the box, unless there are too many to list or not all are known.
-    pub critical: Vec<Critical>,
+    pub critical: Vec<CriticalPoint>,
     /// The bars of degree 0, birth and death, by birth; the half-line dies at infinity. Empty where not known.
     pub bars: Vec<(f64, f64)>,
 }
 
 /// A critical point: where the gradient is zero, or a minimum or maximum on a kink.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Critical {
+pub struct CriticalPoint {
     /// Where it is.
     pub x: Vec<f64>,
     /// f there.
@@ -63,10 +63,18 @@ pub struct Critical {
     pub index: usize,
 }
 
-impl Known {
-    /// Critical points as `(x, value, index)`, and bars.
-    pub(crate) fn new<const N: usize>(critical: &[([f64; N], f64, usize)], bars: &[(f64, f64)]) -> Known {
-        let point = |&(x, value, index): &([f64; N], f64, usize)| Critical { x: x.to_vec(), value, index };
-        Known { critical: critical.iter().map(point).collect(), bars: bars.to_vec() }
+impl Answers {
+    /// CriticalPoint points as `(x, value, index)`, and bars.
+    pub(crate) fn new<const N: usize>(critical: &[([f64; N], f64, usize)], bars: &[(f64, f64)]) -> Answers {
+        let point = |&(x, value, index): &([f64; N], f64, usize)| CriticalPoint { x: x.to_vec(), value, index };
+        Answers { critical: critical.iter().map(point).collect(), bars: bars.to_vec() }
+    }
+}
+
+/// The option `n`, the number of dimensions of a surface that has any number of them; 2 unless given.
+pub(crate) fn dimensions(request: &mut Open<'_>) -> Result<usize, Error> {
+    match request.parsed("n")?.unwrap_or(2) {
+        n @ 1..=1_000_000 => Ok(n),
+        n => Err(Error::argument(format!("option n: {n} is not a number of dimensions from 1 to 1000000"))),
     }
 }

@@ -1,6 +1,6 @@
 //! The three-hump camel, f = 2 x^2 - 1.05 x^4 + x^6 / 6 + x y + y^2: three minima in a row, two passes.
 
-use crate::{Known, Surface};
+use crate::{Answers, Surface};
 use mountainpass_sdk::Bounds;
 
 pub struct ThreeHumpCamel;
@@ -31,10 +31,10 @@ impl Surface for ThreeHumpCamel {
         Some(Bounds { lower: vec![-2.5; 2], upper: vec![2.5; 2] })
     }
 
-    fn known(&self) -> Known {
+    fn known(&self) -> Answers {
         // y = -x / 2 and x^4 - 4.2 x^2 + 3.5 = 0, so x^2 = 2.1 -+ sqrt 0.91.
         let (side, pass) = (0.298_638_442_236_860_5, 0.877_361_557_763_140_2);
-        Known::new(
+        Answers::new(
             &[
                 ([0.0, 0.0], 0.0, 0),
                 ([-1.747_552_345_830_289, 0.873_776_172_915_144_5], side, 0),

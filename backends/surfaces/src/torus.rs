@@ -1,7 +1,8 @@
 //! The perfect Morse function of the torus, f = sum_i cos x_i with x_i of period 2 pi: C(n, k) critical points of
 //! index k, every one of them a half-line.
 
-use crate::{Critical, Known, Surface, dimensions};
+use crate::surface::dimensions;
+use crate::{Answers, CriticalPoint, Surface};
 use mountainpass_sdk::{Bounds, Error, Open, Symmetry, SymmetryKind};
 use std::f64::consts::{PI, TAU};
 
@@ -38,15 +39,15 @@ impl Surface for Torus {
     }
 
     /// The 2^n critical points are listed up to n = 10.
-    fn known(&self) -> Known {
+    fn known(&self) -> Answers {
         let n = self.n;
         let point = |at_zero: u32| {
             let x = (0..n).map(|i| if at_zero >> i & 1 == 1 { 0.0 } else { PI }).collect();
             let index = at_zero.count_ones() as usize;
-            Critical { x, value: 2.0 * index as f64 - n as f64, index }
+            CriticalPoint { x, value: 2.0 * index as f64 - n as f64, index }
         };
         let critical = if n <= 10 { (0..1 << n).map(point).collect() } else { Vec::new() };
-        Known { critical, bars: vec![(-(n as f64), f64::INFINITY)] }
+        Answers { critical, bars: vec![(-(n as f64), f64::INFINITY)] }
     }
 
     fn symmetries(&self) -> Vec<Symmetry> {

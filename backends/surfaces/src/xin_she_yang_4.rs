@@ -4,7 +4,8 @@
 //! At a kink derivatives are those from the right, x_i = +0.
 
 use crate::separable::{bars, extrema};
-use crate::{Critical, Known, Surface, dimensions};
+use crate::surface::dimensions;
+use crate::{Answers, CriticalPoint, Surface};
 use mountainpass_sdk::{Bounds, Error, Open};
 
 pub struct XinSheYang4 {
@@ -83,10 +84,10 @@ impl Surface for XinSheYang4 {
     }
 
     /// Everything for n = 1, from the sign changes of the slope; for more the minimum at the origin: f >= -e p >= -1.
-    fn known(&self) -> Known {
+    fn known(&self) -> Answers {
         if self.n > 1 {
-            return Known {
-                critical: vec![Critical { x: vec![0.0; self.n], value: -1.0, index: 0 }],
+            return Answers {
+                critical: vec![CriticalPoint { x: vec![0.0; self.n], value: -1.0, index: 0 }],
                 bars: Vec::new(),
             };
         }
@@ -102,12 +103,12 @@ impl Surface for XinSheYang4 {
             .map(|(minimum, death)| (value(minimum), death.map_or(f64::INFINITY, value)))
             .collect();
         bars.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        let point = |e: &crate::separable::Extremum| Critical {
+        let point = |e: &crate::separable::Extremum| CriticalPoint {
             x: vec![e.x],
             value: value(e.x),
             index: usize::from(!e.minimum),
         };
-        Known { critical: extrema.iter().map(point).collect(), bars }
+        Answers { critical: extrema.iter().map(point).collect(), bars }
     }
 
     fn options(&self) -> String {

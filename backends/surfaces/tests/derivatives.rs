@@ -1,7 +1,7 @@
 //! Derivatives against Taylor's theorem, and the known answers against the functions they belong to.
 
 use mountainpass_sdk::{Backend, Host, Loss, Open};
-use mountainpass_surfaces::{Critical, MODELS, Surface, Surfaces, surface};
+use mountainpass_surfaces::{CriticalPoint, MODELS, Surface, Surfaces, surface};
 
 /// Every model, those of any dimension in several.
 fn surfaces() -> Vec<(String, Box<dyn Surface>)> {
@@ -206,7 +206,7 @@ fn known_critical_points_are_critical_and_have_their_value_and_index() {
     for (name, surface) in surfaces() {
         let known = surface.known();
         assert!(!known.critical.is_empty());
-        for Critical { x, value, index: expected } in known.critical {
+        for CriticalPoint { x, value, index: expected } in known.critical {
             assert!(surface.bounds().is_none_or(|b| {
                 x.iter().zip(&b.lower).all(|(x, l)| x >= l) && x.iter().zip(&b.upper).all(|(x, u)| x <= u)
             }));
@@ -309,7 +309,7 @@ fn separable_functions_have_the_critical_points_counted_by_hand() {
     assert_eq!(counts("schwefel", "2"), (49, 2 * 7 * 7, 49));
     assert_eq!(counts("schwefel", "3"), (343, 3 * 7 * 49, 343));
     // Passes between two free minima: those whose maximum is not the outermost, at x = -420.97.
-    let between = |c: &&Critical| c.index == 1 && c.x.iter().zip([0, 1]).all(|(x, _)| *x > -400.0);
+    let between = |c: &&CriticalPoint| c.index == 1 && c.x.iter().zip([0, 1]).all(|(x, _)| *x > -400.0);
     let schwefel = open("schwefel", &[]).known();
     assert_eq!(schwefel.critical.iter().filter(between).count(), 84);
     assert!((schwefel.bars[0].0 + 2.0 * 418.982_887_272_433_8).abs() < 1e-9);

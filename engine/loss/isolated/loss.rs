@@ -2,11 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use super::Isolation;
-use super::message::{self, Block, Generator, Op, Told};
-use super::rows::{Evaluation, Metrics, Rows, Start};
+use super::message::Call;
+use super::packed;
+use super::rows::{EvalCall, MetricsCall, RowCall, StartCall};
 use super::served::{Answer, Asked, Served, Trouble, insist, survive, twice};
-use super::source::{Source, Terms};
+use super::terms::{BackendSource, Isolation, Terms};
+use super::told::{self, ToldInfo, ToldParameter, ToldSymmetry};
 use crate::error::{Error, Result};
 use crate::loss::batch::check;
 use crate::loss::extension::{self, MOST_METRICS};
@@ -26,7 +27,7 @@ const MOST_MARKED: u32 = 32;
 /// A loss whose backend runs in another process.
 pub struct IsolatedLoss {
     isolation: Arc<Isolation>,
-    source: Source,
+    source: BackendSource,
     log: Arc<Log>,
     threads: usize,
     /// The request, packed, with copies of its arrays: a fresh process opens the loss again.
@@ -44,12 +45,12 @@ impl IsolatedLoss {
     /// Opens a loss in a process of its own, with a pool of `threads` for its backend.
     pub fn open(
         isolation: Arc<Isolation>,
-        source: Source,
+        source: BackendSource,
         request: &OpenRequest<'_>,
         threads: usize,
         log: Arc<Log>,
     ) -> Result<IsolatedLoss> {
-        let request = message::pack(request)?;
+        let request = packed::pack(request)?;
         let cancel = Cancel::default();
         let terms = Terms { isolation: &isolation, threads, log: &log, cancel: &cancel };
         let (served, told) = source.open(&terms, &request)?;
@@ -64,12 +65,12 @@ impl IsolatedLoss {
         format!("{} {}", self.info.backend, self.info.version)
     }
 
-    fn warn(&self, op: Op, text: &str) {
-        (self.log)(log::WARN, &format!("{}: {}: {text}", self.title(), op.slot()));
+    fn warn(&self, call: Call, text: &str) {
+        (self.log)(log::WARN, &format!("{}: {}: {text}", self.title(), call.slot()));
     }
 
-    fn lost(&self, op: Op, text: String) -> Error {
-        Error::Lost { backend: self.title(), slot: op.slot(), text }
+    fn lost(&self, call: Call, text: String) -> Error {
+        Error::Lost { backend: self.title(), slot: call.slot(), text }
     }
 
     /// Calls the server, a fresh one if there is none; after a death there is none.
@@ -94,7 +95,7 @@ impl IsolatedLoss {
     fn fresh(&self, cancel: &Cancel) -> Result<Served> {
         let terms = Terms { isolation: &self.isolation, threads: self.threads, log: &self.log, cancel };
         let (served, told) = self.source.open(&terms, &self.request)?;
-        if told == Told::of(&self.info) {
+        if told == ToldInfo::of(&self.info) {
             return Ok(served);
         }
         let text = "the loss is another one when it is opened again".into();
@@ -102,21 +103,21 @@ impl IsolatedLoss {
     }
 
     /// A call that is answered with a text of which `read` makes sense, or with nothing.
-    fn told<T: DeserializeOwned, U>(&self, op: Op, first: u64, read: impl Fn(T) -> Option<U>) -> Result<Option<U>> {
-        let call = |served: &mut Served| match served.ask(op, &[first], &[], &self.cancel)? {
+    fn told<T: DeserializeOwned, U>(&self, call: Call, first: u64, read: impl Fn(T) -> Option<U>) -> Result<Option<U>> {
+        let ask = |served: &mut Served| match served.ask(call, &[first], &[], &self.cancel)? {
             Answer::Nothing => Ok(None),
             answer => read(served.read(answer)?).map(Some).ok_or_else(|| served.scribbled()),
         };
-        let tell = |how: &str| self.warn(op, how);
-        let asked = insist(self.isolation.limits, || self.with(&self.cancel, call), tell);
+        let tell = |how: &str| self.warn(call, how);
+        let asked = insist(self.isolation.limits, || self.with(&self.cancel, ask), tell);
         asked.map_err(|trouble| match trouble {
             Trouble::Failed(error) => error,
-            Trouble::Lost(how) => self.lost(op, how),
+            Trouble::Lost(how) => self.lost(call, how),
         })
     }
 
     /// Asks for rows, as many a call as the backend takes: each is another call of its slot, with a time of its own.
-    fn rows(&self, rows: &mut impl Rows, cancel: &Cancel) -> Result<()> {
+    fn rows(&self, rows: &mut impl RowCall, cancel: &Cancel) -> Result<()> {
         let n = rows.count();
         let most = if self.info.rows_max == 0 { n } else { self.info.rows_max };
         let mut first = 0_usize;
@@ -134,11 +135,11 @@ impl IsolatedLoss {
     }
 
     /// Asks for some rows in one call and, where that is lost, one by one.
-    fn some<R: Rows>(&self, rows: &mut R, range: Range<usize>, cancel: &Cancel) -> Result<()> {
+    fn some<R: RowCall>(&self, rows: &mut R, range: Range<usize>, cancel: &Cancel) -> Result<()> {
         let Some(how) = self.try_rows(rows, range.clone(), cancel)? else { return Ok(()) };
         let alone = range.len() == 1;
         let again = if alone { "asked once more" } else { "its batch is repeated row by row" };
-        self.warn(R::OP, &format!("{how}; {again} in a fresh process"));
+        self.warn(R::CALL, &format!("{how}; {again} in a fresh process"));
         range.into_iter().try_for_each(|row| {
             if cancel.fired() {
                 return Err(Error::Cancelled);
@@ -151,7 +152,7 @@ impl IsolatedLoss {
     }
 
     /// One call for some rows; how it was lost, if it was.
-    fn try_rows<R: Rows>(&self, rows: &mut R, range: Range<usize>, cancel: &Cancel) -> Result<Option<String>> {
+    fn try_rows<R: RowCall>(&self, rows: &mut R, range: Range<usize>, cancel: &Cancel) -> Result<Option<String>> {
         let some = !range.is_empty();
         match self.with(cancel, |served| rows.ask(served, range, cancel)) {
             Ok(()) => {
@@ -162,15 +163,15 @@ impl IsolatedLoss {
         }
     }
 
-    fn mark<R: Rows>(&self, rows: &mut R, row: usize, how: &str) -> Result<()> {
+    fn mark<R: RowCall>(&self, rows: &mut R, row: usize, how: &str) -> Result<()> {
         let [which, so] = rows.mark(row);
-        self.warn(R::OP, &format!("{which}: {how}{so}"));
+        self.warn(R::CALL, &format!("{which}: {how}{so}"));
         self.isolation.marked.fetch_add(1, Ordering::Relaxed);
         self.marked.set(self.marked.get() + 1);
         if self.marked.get() < MOST_MARKED {
             return Ok(());
         }
-        Err(self.lost(R::OP, format!("{MOST_MARKED} rows were lost and none came through; the last: {how}")))
+        Err(self.lost(R::CALL, format!("{MOST_MARKED} rows were lost and none came through; the last: {how}")))
     }
 }
 
@@ -186,31 +187,31 @@ impl Loss for IsolatedLoss {
     fn eval(&mut self, mut batch: Batch<'_>) -> Result<()> {
         check(&self.info, &batch)?;
         let (cancel, p) = (batch.cancel, self.info.params);
-        self.rows(&mut Evaluation { batch: &mut batch, p }, cancel)
+        self.rows(&mut EvalCall { batch: &mut batch, p }, cancel)
     }
 
     fn parameters(&self) -> Result<Vec<Parameter>> {
-        let read = |blocks: Vec<Block>| {
-            let blocks = blocks.into_iter().map(message::parameter).collect();
+        let read = |blocks: Vec<ToldParameter>| {
+            let blocks = blocks.into_iter().map(told::parameter).collect();
             extension::cover(blocks, self.info.params as u64).ok()
         };
-        self.told(Op::Parameters, 0, read).map(Option::unwrap_or_default)
+        self.told(Call::Parameters, 0, read).map(Option::unwrap_or_default)
     }
 
     fn start(&self, seed: u64) -> Result<Option<Vec<f64>>> {
         let mut theta = vec![f64::NAN; self.info.params];
-        let mut start = Start { seed, theta: &mut theta, given: false };
+        let mut start = StartCall { seed, theta: &mut theta, given: false };
         self.rows(&mut start, &self.cancel)?;
         Ok(start.given.then_some(theta))
     }
 
     fn bounds(&self) -> Result<Option<Bounds>> {
-        self.told(Op::Bounds, 0, |sides| extension::sides(message::bounds(sides), self.info.params).ok())
+        self.told(Call::Bounds, 0, |sides| extension::sides(told::bounds(sides), self.info.params).ok())
     }
 
     fn metric_names(&self, split: Split) -> Result<Vec<String>> {
         let read = |names: Vec<String>| Some(names).filter(|names| names.len() as u64 <= MOST_METRICS);
-        self.told(Op::MetricNames, split as u64, read).map(Option::unwrap_or_default)
+        self.told(Call::MetricNames, split as u64, read).map(Option::unwrap_or_default)
     }
 
     fn metrics(&mut self, split: Split, theta: &[f64]) -> Result<Vec<f64>> {
@@ -220,22 +221,22 @@ impl Loss for IsolatedLoss {
         }
         let mut values = vec![f64::NAN; theta.len() / p * columns];
         if !values.is_empty() {
-            self.rows(&mut Metrics { split, theta, p, values: &mut values, columns }, &self.cancel)?;
+            self.rows(&mut MetricsCall { split, theta, p, values: &mut values, columns }, &self.cancel)?;
         }
         Ok(values)
     }
 
     fn symmetries(&self) -> Result<Vec<Symmetry>> {
         let p = self.info.params as u64;
-        let read = |generators: Vec<Generator>| {
-            let checked = |generator| extension::sound(message::symmetry(generator)?, p).ok();
+        let read = |generators: Vec<ToldSymmetry>| {
+            let checked = |generator| extension::sound(told::symmetry(generator)?, p).ok();
             generators.into_iter().map(checked).collect()
         };
-        self.told(Op::Symmetries, 0, read).map(Option::unwrap_or_default)
+        self.told(Call::Symmetries, 0, read).map(Option::unwrap_or_default)
     }
 
     fn identity(&self) -> Result<Identity> {
-        let told = self.told(Op::Identity, 0, |identity| Some(message::identity(identity)))?;
+        let told = self.told(Call::Identity, 0, |identity| Some(told::identity(identity)))?;
         Ok(told.unwrap_or_default())
     }
 }
@@ -243,7 +244,7 @@ impl Loss for IsolatedLoss {
 impl Drop for IsolatedLoss {
     fn drop(&mut self) {
         if let Some(Err(how)) = self.served.take().map(Served::close) {
-            self.warn(Op::Close, &how);
+            self.warn(Call::Close, &how);
         }
     }
 }

@@ -3,17 +3,17 @@
 
 #![forbid(unsafe_code)]
 
-use super::message::{Op, Shape};
+use super::message::{BatchShape, Call};
 use super::served::{Answer, Asked, Served};
 use crate::error::Error;
 use crate::loss::{Batch, Split};
 use crate::run::Cancel;
 use std::ops::Range;
 
-/// Rows that are asked for in one call and, where that is lost, one by one.
-pub trait Rows {
-    /// The call.
-    const OP: Op;
+/// A call for rows, which are asked for together and, where that is lost, one by one.
+pub trait RowCall {
+    /// Which it is.
+    const CALL: Call;
     /// How many there are.
     fn count(&self) -> usize;
     /// Asks for some of them.
@@ -23,29 +23,29 @@ pub trait Rows {
 }
 
 /// A checked batch of rows of `p` parameters.
-pub struct Evaluation<'a, 'b> {
+pub struct EvalCall<'a, 'b> {
     pub batch: &'a mut Batch<'b>,
     pub p: usize,
 }
 
-impl Rows for Evaluation<'_, '_> {
-    const OP: Op = Op::Eval;
+impl RowCall for EvalCall<'_, '_> {
+    const CALL: Call = Call::Eval;
 
     fn count(&self) -> usize {
         self.batch.loss.len()
     }
 
     fn ask(&mut self, served: &mut Served, rows: Range<usize>, cancel: &Cancel) -> Asked<()> {
-        let Evaluation { batch, p } = self;
+        let EvalCall { batch, p } = self;
         let (n, p) = (rows.len(), *p);
         let (grad, hvp) = (batch.grad.is_some(), batch.hvp.is_some());
-        let shape = Shape { n, p, ids: batch.ids.map(<[u64]>::len), grad, hvp };
+        let shape = BatchShape { n, p, ids: batch.ids.map(<[u64]>::len), grad, hvp };
         let (_, answered) = shape.words().ok_or_else(|| Error::Argument("a batch larger than any memory".into()))?;
         served.room(answered.iter().sum())?;
         let cells = rows.start * p..rows.end * p;
         let dir = batch.hvp.as_ref().map_or(&[][..], |(dir, _)| &dir[cells.clone()]);
         let asked = [words(&batch.theta[cells.clone()]), batch.ids.unwrap_or_default(), words(dir)];
-        let Answer::Done = served.ask(Op::Eval, &shape.arguments(), &asked, cancel)? else {
+        let Answer::Done = served.ask(Call::Eval, &shape.arguments(), &asked, cancel)? else {
             return Err(served.scribbled());
         };
         let mut fine = vec![0; n];
@@ -64,7 +64,7 @@ impl Rows for Evaluation<'_, '_> {
     }
 
     fn mark(&mut self, row: usize) -> [String; 2] {
-        let Evaluation { batch, p } = self;
+        let EvalCall { batch, p } = self;
         let cells = row * *p..(row + 1) * *p;
         batch.loss[row] = f64::NAN;
         batch.ok[row] = false;
@@ -76,7 +76,7 @@ impl Rows for Evaluation<'_, '_> {
 }
 
 /// The metrics of rows of `p` parameters, `columns` values each.
-pub struct Metrics<'a> {
+pub struct MetricsCall<'a> {
     pub split: Split,
     pub theta: &'a [f64],
     pub p: usize,
@@ -84,8 +84,8 @@ pub struct Metrics<'a> {
     pub columns: usize,
 }
 
-impl Rows for Metrics<'_> {
-    const OP: Op = Op::Metrics;
+impl RowCall for MetricsCall<'_> {
+    const CALL: Call = Call::Metrics;
 
     fn count(&self) -> usize {
         self.theta.len() / self.p
@@ -96,7 +96,7 @@ impl Rows for Metrics<'_> {
         let values = &mut self.values[rows.start * self.columns..rows.end * self.columns];
         served.room(values.len())?;
         let arguments = [self.split as u64, rows.len() as u64, self.columns as u64];
-        match served.ask(Op::Metrics, &arguments, &[words(theta)], cancel)? {
+        match served.ask(Call::Metrics, &arguments, &[words(theta)], cancel)? {
             Answer::Done => served.numbers(&mut [words_mut(values)]),
             _ => Err(served.scribbled()),
         }
@@ -111,15 +111,15 @@ impl Rows for Metrics<'_> {
 }
 
 /// The start of a seed; `theta` has room for it.
-pub struct Start<'a> {
+pub struct StartCall<'a> {
     pub seed: u64,
     pub theta: &'a mut [f64],
     /// Whether the backend has starts at all.
     pub given: bool,
 }
 
-impl Rows for Start<'_> {
-    const OP: Op = Op::Start;
+impl RowCall for StartCall<'_> {
+    const CALL: Call = Call::Start;
 
     fn count(&self) -> usize {
         1
@@ -127,7 +127,7 @@ impl Rows for Start<'_> {
 
     fn ask(&mut self, served: &mut Served, _: Range<usize>, cancel: &Cancel) -> Asked<()> {
         served.room(self.theta.len())?;
-        let answer = served.ask(Op::Start, &[self.seed], &[], cancel)?;
+        let answer = served.ask(Call::Start, &[self.seed], &[], cancel)?;
         self.given = matches!(answer, Answer::Done);
         match answer {
             Answer::Done => served.numbers(&mut [words_mut(self.theta)]),

@@ -6,10 +6,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::message::{Fault, Loaded, Op, SCRIBBLED, answer};
-use super::shared::{HEAD, Page, Patience, Region};
-use super::source::{Source, Terms};
-use super::{Isolation, Limits};
+use super::message::{Call, SCRIBBLED, answer};
+use super::shared::{HEAD, Page, Patience, SharedMemory};
+use super::terms::{BackendSource, Isolation, Limits, Terms};
+use super::told::{Loaded, ToldError};
 use crate::error::{Error, Result};
 use crate::loss::Log;
 use crate::machine::child::Child;
@@ -92,8 +92,8 @@ pub enum Answer {
 /// A running server. Dropping it ends the process with everything it has started.
 pub struct Served {
     process: Child,
-    region: Region,
-    /// The file of the region.
+    shared: SharedMemory,
+    /// The file of the shared.
     file: File,
     turn: u32,
     patience: Patience,
@@ -101,20 +101,20 @@ pub struct Served {
     /// When the engine last looked at the memory of the process.
     looked: Instant,
     reader: Option<JoinHandle<()>>,
-    source: Source,
+    source: BackendSource,
 }
 
 impl Served {
     /// Starts a server and has it load its backend.
-    pub fn start(source: &Source, terms: &Terms<'_>) -> Asked<(Served, Loaded)> {
+    pub fn start(source: &BackendSource, terms: &Terms<'_>) -> Asked<(Served, Loaded)> {
         let Terms { isolation, threads, log, cancel } = *terms;
-        let (region, file) = Region::create()?;
+        let (shared, file) = SharedMemory::create()?;
         let mut command = Command::new(&isolation.server);
         command.arg0("mpass").arg("serve-loss");
         command.args(["--threads", &threads.to_string(), "--memory", &isolation.limits.memory.to_string()]);
         match source {
-            Source::File(file) => command.arg("--plugin").arg(file),
-            Source::Linked(name) => command.args(["--backend", name]),
+            BackendSource::File(file) => command.arg("--plugin").arg(file),
+            BackendSource::Linked(name) => command.args(["--backend", name]),
         };
         let memory = file.try_clone().map_err(|e| Error::io("shared memory", e))?;
         command.stdin(Stdio::from(memory)).stdout(Stdio::piped());
@@ -122,44 +122,44 @@ impl Served {
         let reader = process.process().stdout.take().map(|lines| hear(lines, log.clone()));
         let (limits, source, looked) = (isolation.limits, source.clone(), Instant::now());
         let (turn, patience) = (0, Patience::default());
-        let mut served = Served { process, region, file, turn, patience, limits, looked, reader, source };
+        let mut served = Served { process, shared, file, turn, patience, limits, looked, reader, source };
         // A program that says nothing is none of ours, and no plugin is to blame.
-        let hello = served.turn(Op::Hello, &[], &[], SOON.min(limits.call), cancel);
-        match hello.and_then(|()| served.answer(Op::Hello, cancel)).and_then(|answer| served.read::<String>(answer)) {
+        let hello = served.turn(Call::Hello, &[], &[], SOON.min(limits.call), cancel);
+        match hello.and_then(|()| served.answer(Call::Hello, cancel)).and_then(|answer| served.read::<String>(answer)) {
             Ok(version) if version == env!("CARGO_PKG_VERSION") => {}
             Ok(version) => return Err(stranger(isolation, &format!("is of version {version}"))),
             Err(Trouble::Lost(how)) => return Err(stranger(isolation, &how)),
             Err(failed) => return Err(failed),
         }
-        let loaded = served.ask(Op::Load, &[], &[], cancel).and_then(|answer| served.read(answer))?;
+        let loaded = served.ask(Call::Load, &[], &[], cancel).and_then(|answer| served.read(answer))?;
         Ok((served, loaded))
     }
 
     /// Makes room for an answer of so many words.
     pub fn room(&mut self, words: usize) -> Asked<()> {
-        Ok(self.region.grow(&self.file, words)?)
+        Ok(self.shared.grow(&self.file, words)?)
     }
 
     /// Calls, with parts of one payload, and waits for the answer. Its numbers are then to be had from
     /// [`numbers`](Served::numbers).
-    pub fn ask(&mut self, op: Op, arguments: &[u64], parts: &[&[u64]], cancel: &Cancel) -> Asked<Answer> {
-        self.turn(op, arguments, parts, self.limits.call, cancel)?;
-        self.answer(op, cancel)
+    pub fn ask(&mut self, call: Call, arguments: &[u64], parts: &[&[u64]], cancel: &Cancel) -> Asked<Answer> {
+        self.turn(call, arguments, parts, self.limits.call, cancel)?;
+        self.answer(call, cancel)
     }
 
     /// Reads the numbers of the latest answer, in parts of their payload.
     pub fn numbers(&mut self, parts: &mut [&mut [u64]]) -> Asked<()> {
-        match self.region.receive(&self.region.header().reply, self.turn, parts) {
+        match self.shared.receive(&self.shared.header().reply, self.turn, parts) {
             Some(_) => Ok(()),
             None => Err(self.scribbled()),
         }
     }
 
     /// The answer of this turn.
-    fn answer(&mut self, op: Op, cancel: &Cancel) -> Asked<Answer> {
+    fn answer(&mut self, call: Call, cancel: &Cancel) -> Asked<Answer> {
         let mut text = Vec::new();
         loop {
-            let (head, len) = self.region.peek(&self.region.header().reply).ok_or_else(|| self.scribbled())?;
+            let (head, len) = self.shared.peek(&self.shared.header().reply).ok_or_else(|| self.scribbled())?;
             if head[0] == answer::DONE {
                 return Ok(Answer::Done);
             }
@@ -171,14 +171,14 @@ impl Served {
             match head {
                 [answer::NOTHING, ..] => return Ok(Answer::Nothing),
                 [answer::TEXT, _, 0, ..] => return Ok(Answer::Text(text)),
-                [answer::FAULT, _, 0, ..] => break,
-                [answer::TEXT | answer::FAULT, ..] if text.len() <= MOST_TEXT => {}
+                [answer::ERROR, _, 0, ..] => break,
+                [answer::TEXT | answer::ERROR, ..] if text.len() <= MOST_TEXT => {}
                 _ => return Err(self.scribbled()),
             }
-            self.turn(Op::More, &[], &[], self.limits.call, cancel)?;
+            self.turn(Call::More, &[], &[], self.limits.call, cancel)?;
         }
-        let fault: Fault = serde_json::from_slice(&text).map_err(|_| self.scribbled())?;
-        Err(match fault.into_error(op, self.source.file()) {
+        let told: ToldError = serde_json::from_slice(&text).map_err(|_| self.scribbled())?;
+        Err(match told.into_error(call, self.source.file()) {
             Ok(Error::Cancelled) if !cancel.fired() => self.scribbled(), // Nobody has said so but the backend.
             Ok(error) => Trouble::Failed(error),
             Err(how) => {
@@ -202,26 +202,26 @@ impl Served {
 
     /// Closes the loss; how the process died of it, if it did.
     pub fn close(mut self) -> std::result::Result<(), String> {
-        match self.turn(Op::Close, &[], &[], SOON.min(self.limits.call), &Cancel::default()) {
+        match self.turn(Call::Close, &[], &[], SOON.min(self.limits.call), &Cancel::default()) {
             Ok(()) | Err(Trouble::Failed(_)) => Ok(()),
             Err(Trouble::Lost(how)) => Err(how),
         }
     }
 
     /// Sends one turn and waits for its reply.
-    fn turn(&mut self, op: Op, arguments: &[u64], parts: &[&[u64]], limit: Duration, cancel: &Cancel) -> Asked<()> {
+    fn turn(&mut self, call: Call, arguments: &[u64], parts: &[&[u64]], limit: Duration, cancel: &Cancel) -> Asked<()> {
         self.room(parts.iter().map(|part| part.len()).sum())?;
         if self.looked.elapsed() > LOOK {
             self.look_at_memory()?; // Calls that are too short for a look take memory too.
         }
         let before = self.turn;
         self.turn = before.wrapping_add(1);
-        let header = self.region.header().clone();
+        let header = self.shared.header().clone();
         header.cancel.store(0, Ordering::Release);
         let mut head = [0; HEAD];
-        head[0] = op as u64;
+        head[0] = call as u64;
         head[1..=arguments.len()].copy_from_slice(arguments);
-        self.region.send(&header.request, self.turn, head, parts);
+        self.shared.send(&header.request, self.turn, head, parts);
         if !header.reply.spin(&mut self.patience, |now| now != before) {
             self.wait(&header, before, limit, cancel)?;
         }
@@ -262,7 +262,7 @@ impl Served {
     fn look_at_memory(&mut self) -> Asked<()> {
         self.looked = Instant::now();
         let Some(memory::Resident { own, shared }) = self.process.memory() else { return Ok(()) };
-        let shared = shared.saturating_sub(self.region.size());
+        let shared = shared.saturating_sub(self.shared.size());
         let (taken, most) = (own + shared, self.limits.memory);
         match shared > 0 && taken > most {
             true => {

@@ -1,7 +1,8 @@
 //! Nearest neighbours by a k-d tree over the distinct points.
 //!
 //! The tree sums squares in an order of its own and does not order points at equal distance, so it is asked for one more
-//! than needed: where that one is not clearly farther, everything as near as the last is asked for.
+//! than needed, and for twice as many where the last one is not clearly farther: one kind of query, since every kind is compiled
+//! for every dimension.
 
 use super::{Cloud, Near};
 use crate::error::{Error, Result};
@@ -50,26 +51,26 @@ impl<const D: usize> Search<'_, D> {
     fn around(&self, set: u32) -> Vec<u32> {
         let at = &self.sets.points[set as usize];
         let wanted = self.k + 1;
-        let asked = NonZero::<usize>::MIN.saturating_add(wanted);
-        let found = self.tree.query(at).nearest_n::<SquaredEuclidean<f64>>(asked).execute();
-        let mut enough = 0;
-        let last = found.iter().find(|near| {
-            enough += self.sets.members(near.item).len();
-            enough >= wanted
-        });
-        // Squares that vanish are equal.
-        let reach = last.map_or(f64::INFINITY, |near| near.distance * CLEARLY + f64::MIN_POSITIVE);
-        let complete = found.len() == self.sets.points.len() || found.last().is_some_and(|near| near.distance > reach);
-        let sets: Vec<u32> = if complete {
-            found.iter().filter(|near| near.distance <= reach).map(|near| near.item).collect()
-        } else {
-            let within = self.tree.query(at).within::<SquaredEuclidean<f64>>(reach).unsorted().execute();
-            within.iter().map(|near| near.item).collect()
+        let mut asked = NonZero::<usize>::MIN.saturating_add(wanted);
+        let found = loop {
+            let found = self.tree.query(at).nearest_n::<SquaredEuclidean<f64>>(asked).execute();
+            let mut enough = 0;
+            let last = found.iter().find(|near| {
+                enough += self.sets.members(near.item).len();
+                enough >= wanted
+            });
+            // Squares that vanish are equal.
+            let reach = last.map_or(f64::INFINITY, |near| near.distance * CLEARLY + f64::MIN_POSITIVE);
+            let near = found.partition_point(|near| near.distance <= reach);
+            if near < found.len() || found.len() == self.sets.points.len() {
+                break found.into_iter().take(near);
+            }
+            asked = asked.saturating_add(asked.get());
         };
         let here = self.sets.members(set)[0];
-        let mut nearest = Vec::with_capacity(sets.len());
-        for set in sets {
-            let members = self.sets.members(set);
+        let mut nearest = Vec::with_capacity(found.len());
+        for near in found {
+            let members = self.sets.members(near.item);
             let distance = self.cloud.distance(here, members[0]);
             // Of equal points only the first can be among those wanted.
             nearest.extend(members.iter().take(wanted).map(|&point| Near { distance, point }));

@@ -33,7 +33,7 @@ pub struct Array<'a> {
 ///
 /// # Safety
 /// `DTYPE` is the code of this very type: memory is read by it.
-pub unsafe trait Element: bytemuck::Pod {
+pub unsafe trait Dtype: bytemuck::Pod {
     /// Its code in the contract.
     const DTYPE: u32;
 }
@@ -41,7 +41,7 @@ pub unsafe trait Element: bytemuck::Pod {
 macro_rules! elements {
     ($($type:ty: $code:ident),*) => {$(
         // SAFETY: the codes are named after the types.
-        unsafe impl Element for $type {
+        unsafe impl Dtype for $type {
             const DTYPE: u32 = abi::dtype::$code;
         }
     )*};
@@ -50,7 +50,7 @@ elements! { f32: F32, f64: F64, u64: U64, i64: I64, i32: I32, u8: U8 }
 
 impl<'a> Array<'a> {
     /// An array over a slice in C order, as a test or a direct user makes it; refused unless it fills the shape.
-    pub fn new<T: Element>(name: &'a str, shape: &'a [u64], values: &'a [T]) -> Result<Array<'a>, Error> {
+    pub fn new<T: Dtype>(name: &'a str, shape: &'a [u64], values: &'a [T]) -> Result<Array<'a>, Error> {
         if count(shape) != Some(values.len()) {
             return Err(Error::argument(format!("array {name:?}: {} values of shape {shape:?}", values.len())));
         }

@@ -1,11 +1,11 @@
 //! One batch of parameter rows as safe slices: what a [`Loss`](crate::Loss) reads and writes in `eval`.
 
-use crate::{Element, abi, host::Host};
+use crate::{Dtype, abi, host::Host};
 use std::ffi::c_void;
 use std::marker::PhantomData;
 
 /// An element type of parameters and gradients.
-pub trait Scalar: Element + Send + Sync + PartialOrd + std::fmt::Debug {
+pub trait Scalar: Dtype + Send + Sync + PartialOrd + std::fmt::Debug {
     /// The nearest f64; exact.
     fn to_f64(self) -> f64;
     /// The nearest value of this type.

@@ -4,12 +4,11 @@
 //! only. So calls may overlap as they like: a [`Loss`] is `Sync`, and the records beside it are constant. What a loss
 //! announced at `open` is also what its outputs are measured by: it is not asked again, since it might answer otherwise.
 
-use crate::loss::{Error, Info, Loss, Split, SymmetryKind};
-use crate::{Host, abi};
+use crate::loss::{Info, Loss, Split, SymmetryKind};
+use crate::panic::caught;
+use crate::{Error, Host, abi};
 use abi::{Status, status};
-use std::any::Any;
 use std::ffi::{CString, c_char};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) struct Handle<L> {
@@ -43,27 +42,6 @@ impl<L: Loss> Handle<L> {
             self.poisoned.store(true, Ordering::Relaxed);
             Err(panic)
         })
-    }
-}
-
-/// Runs author's code; a panic becomes the error outside.
-pub(crate) fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(body))
-        .map_err(|payload| Error { code: status::INTERNAL, text: format!("panic: {}", message(payload)) })
-}
-
-/// What a panic said. A payload that is no text is left alone for ever: its drop may panic in turn.
-pub(crate) fn message(payload: Box<dyn Any + Send>) -> String {
-    let payload = match payload.downcast::<String>() {
-        Ok(text) => return *text,
-        Err(payload) => payload,
-    };
-    match payload.downcast::<&str>() {
-        Ok(text) => (*text).to_owned(),
-        Err(payload) => {
-            std::mem::forget(payload);
-            "no message".into()
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the engine offers to a backend: parallel work, cancellation, the log.
 
 use crate::abi;
-use crate::handle::message;
+use crate::panic::message;
 use std::ffi::{CString, c_void};
 use std::marker::PhantomData;
 

@@ -10,18 +10,21 @@
 pub mod abi;
 mod array;
 mod batch;
+mod error;
 mod handle;
 mod host;
 mod loss;
 pub mod memory;
 pub mod npy;
+mod panic;
 mod request;
 mod table;
 
-pub use array::{Array, Element};
+pub use array::{Array, Dtype};
 pub use batch::{Cancel, Eval, Matrix, MatrixMut, Rows, RowsMut, Scalar};
+pub use error::Error;
 pub use host::Host;
-pub use loss::{Backend, Bounds, Caps, Dtypes, Error, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
+pub use loss::{Backend, Bounds, Caps, Dtypes, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
 pub use request::Open;
 pub use table::{entry, table};
 

@@ -2,9 +2,10 @@
 //!
 //! A handle is a `Box<Handle<L>>`; a slot sees no more of it than a shared reference, whatever its tag.
 
-use crate::handle::{Handle, caught, report};
-use crate::loss::{Backend, Error, Loss, Split};
-use crate::{Host, Open, abi, batch};
+use crate::handle::{Handle, report};
+use crate::loss::{Backend, Loss, Split};
+use crate::panic::caught;
+use crate::{Error, Host, Open, abi, batch};
 use abi::{Status, status};
 use std::ffi::{CStr, c_char, c_void};
 

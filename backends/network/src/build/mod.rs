@@ -7,7 +7,7 @@ mod tests;
 
 use crate::graph::Id;
 use crate::graph::op::{Element, Window};
-use crate::mlp::hex;
+use crate::hex::hex;
 use crate::model::{Feature, Model, Network, OutputKind};
 use crate::start::Normal;
 use layers::{Block, Layers, Start};

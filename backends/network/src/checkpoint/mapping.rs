@@ -4,8 +4,9 @@
 //! parameter comes first, with its transposition, because a name that both know may stand for either layout; and then
 //! the parameter's own name. Nothing is guessed from shapes or order: what does not fit is refused, with both sides.
 
+use super::model_file::ModelFile;
 use super::statistics::is_statistic;
-use super::{ModelFile, Tensor};
+use super::tensor::Tensor;
 use mountainpass_sdk::{Parameter, memory};
 
 /// So many of each list are written out.

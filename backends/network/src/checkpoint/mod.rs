@@ -5,31 +5,21 @@
 //! pickles are not, since reading one runs whatever is in it.
 
 mod mapping;
+mod model_file;
 mod safetensors;
 mod statistics;
 mod substitute;
+mod tensor;
 
+pub use model_file::ModelFile;
 pub use statistics::differing;
+pub use tensor::Tensor;
 
 use crate::data::npz;
-use crate::onnx::{Alias, initializers};
 use mountainpass_sdk::npy::{self, Fault, Wide};
 use mountainpass_sdk::{Error, Parameter, memory};
 use std::fs::File;
 use std::path::Path;
-
-/// An array with a name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tensor {
-    /// As the file has it.
-    pub name: String,
-    /// One size per axis.
-    pub shape: Vec<usize>,
-    /// In C order.
-    pub values: Vec<f64>,
-    /// False where the file has whole numbers or booleans.
-    pub is_real: bool,
-}
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,38 +38,6 @@ pub enum Checkpoint {
         /// Whether they are the initializers of an ONNX file, where constants stand among them.
         is_onnx: bool,
     },
-}
-
-/// What the ONNX file of a model says of checkpoints: its initializers, and what they are called elsewhere.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ModelFile {
-    /// In the order of the file.
-    pub tensors: Vec<Tensor>,
-    /// Other names of some of them.
-    pub aliases: Vec<Alias>,
-}
-
-impl ModelFile {
-    /// Reads it.
-    pub fn read(path: &Path) -> Result<ModelFile, Error> {
-        let (tensors, aliases) = initializers(path)?;
-        Ok(ModelFile { tensors, aliases })
-    }
-
-    /// Its running statistics, under the names that checkpoints have for them.
-    pub fn statistics(&self) -> Vec<Tensor> {
-        let called = |tensor: &Tensor| {
-            let alias = self.aliases.iter().find(|alias| alias.initializer == tensor.name);
-            Tensor { name: alias.map_or(&tensor.name, |alias| &alias.name).clone(), ..tensor.clone() }
-        };
-        self.tensors.iter().map(called).filter(|tensor| statistics::is_statistic(&tensor.name)).collect()
-    }
-
-    /// The bytes of the file at `path`, which this is, with the running statistics among `tensors` for its own; `None`
-    /// where it has none, or they have not each of them. A fault is the end of a sentence that began with the file.
-    pub fn with_statistics(&self, path: &Path, tensors: &[Tensor]) -> Result<Option<Vec<u8>>, Error> {
-        substitute::with_statistics(self, path, tensors)
-    }
 }
 
 impl Checkpoint {
@@ -107,7 +65,7 @@ impl Checkpoint {
                 let tensors = safetensors::parse(&bytes).map_err(Error::argument)?;
                 Ok(Checkpoint::Tensors { tensors, is_onnx: false })
             }
-            "onnx" => Ok(Checkpoint::Tensors { tensors: initializers(path)?.0, is_onnx: true }),
+            "onnx" => Ok(Checkpoint::Tensors { tensors: ModelFile::read(path)?.tensors, is_onnx: true }),
             "pt" | "pth" => Err(Error::unsupported(
                 "a pickle of torch's, which is not read (it may run anything): write it as .safetensors with \
                  examples/torch/export.py",

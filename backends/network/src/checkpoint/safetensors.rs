@@ -3,7 +3,7 @@
 //! Read by its own crate, which checks that offsets, shapes and types agree and cover the file; only what torch trains
 //! in, reals of 16 to 64 bits, and whole numbers of buffers are taken from it.
 
-use super::Tensor;
+use super::tensor::Tensor;
 use half::{bf16, f16};
 use mountainpass_sdk::memory::{self, Shortage};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};

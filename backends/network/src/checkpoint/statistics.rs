@@ -3,7 +3,7 @@
 //! They are no part of theta. A loss that takes its statistics from the model's file is only a checkpoint's own where
 //! the checkpoint's agree with them.
 
-use super::Tensor;
+use super::tensor::Tensor;
 
 /// What torch calls them.
 const NAMES: [&str; 3] = ["running_mean", "running_var", "num_batches_tracked"];

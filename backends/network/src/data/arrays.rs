@@ -2,10 +2,12 @@
 //!
 //! `y` are labels or targets; every other array is an input, named as the model names it (one input may have any
 //! name). The same names with `_test` are the test part. Whole-number types make `y` classes, floats real targets,
-//! until an objective wants classes. Values are taken as they are, unsigned bytes too.
+//! until an objective wants classes. Stored are taken as they are, unsigned bytes too.
 
-use super::open::Choices;
-use super::{Dataset, Input, Normalise, Samples, Targets, Values};
+use super::choices::Choices;
+use super::dataset::{Dataset, Samples, Targets};
+use super::input::{Input, Normalise};
+use super::stored::Stored;
 use mountainpass_sdk::memory::{self, Shortage};
 use mountainpass_sdk::{Array, Error, abi::dtype, npy};
 
@@ -16,7 +18,7 @@ const TEST: &str = "_test";
 struct Named {
     name: String,
     shape: Vec<usize>,
-    values: Values,
+    values: Stored,
     is_integer: bool,
 }
 
@@ -24,7 +26,7 @@ struct Named {
 pub(crate) fn of_memory(arrays: &[Array<'_>], choices: &mut Choices<'_>) -> Result<Dataset, Error> {
     let named = |array: &Array<'_>| {
         let is_integer = !matches!(array.dtype(), dtype::F32 | dtype::F64);
-        let values = Values::Reals(array.to_f64()?);
+        let values = Stored::Reals(array.to_f64()?);
         let shape = array.shape().iter().map(|axis| *axis as usize).collect();
         Ok(Named { name: array.name().into(), shape, values, is_integer })
     };
@@ -40,9 +42,9 @@ pub(crate) fn of_file(
     let named = |(name, array): (String, npy::Array)| {
         let is_integer = !array.values.descr().starts_with('f');
         let values = match array.values {
-            npy::Values::U8(values) => Values::Bytes(values),
-            npy::Values::F32(values) => Values::Singles(values),
-            npy::Values::F64(values) => Values::Reals(values),
+            npy::Values::U8(values) => Stored::Bytes(values),
+            npy::Values::F32(values) => Stored::Singles(values),
+            npy::Values::F64(values) => Stored::Reals(values),
             whole => indices(whole).map_err(|shortage| format!("array {name} {shortage}"))?,
         };
         Ok(Named { name, shape: array.shape, values, is_integer })
@@ -52,12 +54,12 @@ pub(crate) fn of_file(
 }
 
 /// Whole numbers from 0 that fit as indices, others as reals.
-fn indices(whole: npy::Values) -> Result<Values, Shortage> {
+fn indices(whole: npy::Values) -> Result<Stored, Shortage> {
     let n = whole.len();
     let fits = (0..n).all(|i| f64::from(whole.get(i) as u32) == whole.get(i));
     match fits {
-        true => memory::collected(n, (0..n).map(|i| whole.get(i) as u32)).map(Values::Indices),
-        false => whole.into_f64().map(Values::Reals),
+        true => memory::collected(n, (0..n).map(|i| whole.get(i) as u32)).map(Stored::Indices),
+        false => whole.into_f64().map(Stored::Reals),
     }
 }
 
@@ -156,12 +158,12 @@ fn samples(inputs: Vec<Named>, targets: Option<Named>) -> Result<Samples, String
 #[cfg(test)]
 mod tests {
     use super::super::Channels;
-    use super::super::file::tests::Folder;
+    use super::super::file::tests::TempFolder;
     use super::super::npz::tests::npz;
     use super::*;
-    use mountainpass_sdk::{Element, Open};
+    use mountainpass_sdk::{Dtype, Open};
 
-    fn array<'a, T: Element>(name: &'a str, shape: &'a [u64], data: &'a [T]) -> Array<'a> {
+    fn array<'a, T: Dtype>(name: &'a str, shape: &'a [u64], data: &'a [T]) -> Array<'a> {
         Array::new(name, shape, data).unwrap()
     }
 
@@ -174,7 +176,7 @@ mod tests {
         let x = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0];
         let y = [1i32, 0, 2];
         let set = read(&[array("x", &[3, 2], &x), array("y", &[3], &y)]).unwrap();
-        assert_eq!(set.train.inputs, [Values::Reals(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])]);
+        assert_eq!(set.train.inputs, [Stored::Reals(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])]);
         assert_eq!(set.train.labels(), [1, 0, 2]);
         // The hash of these arrays as it was before there were named inputs.
         assert_eq!(set.hash(), "d748680c96ff2c3f599bb0fcf306bdea6de1bd65a63dc49fb1e47606282637c9");
@@ -218,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_npz_holds_named_inputs_and_a_test_part() {
-        let folder = Folder::new("npz");
+        let folder = TempFolder::new("npz");
         let ids = npy::Array { shape: vec![2, 3], values: vec![5_i64, 0, 1, 2, 3, 4].into() };
         let image = npy::Array { shape: vec![2, 1, 2, 1], values: vec![1_u8, 2, 3, 255].into() };
         let y = npy::Array { shape: vec![2, 2], values: vec![0.5_f32, -1.0, 2.0, 0.0].into() };
@@ -245,7 +247,7 @@ mod tests {
         let names: Vec<&str> = set.inputs.iter().map(|input| input.name.as_str()).collect();
         assert_eq!(names, ["ids", "image"]);
         assert_eq!((set.inputs[0].channels, set.inputs[1].channels), (None, Some(Channels::Last)));
-        let inputs = [Values::Indices(vec![5, 0, 1, 2, 3, 4]), Values::Bytes(vec![1, 2, 3, 255])];
+        let inputs = [Stored::Indices(vec![5, 0, 1, 2, 3, 4]), Stored::Bytes(vec![1, 2, 3, 255])];
         assert_eq!((set.train.n, &set.train.inputs[..]), (2, &inputs[..]));
         let targets = Targets::Reals { values: vec![0.5, -1.0, 2.0, 0.0], per_sample: 2 };
         assert_eq!(set.train.targets, Some(targets));

@@ -5,9 +5,11 @@
 //! CIFAR-10 is `data_batch_1.bin` to `data_batch_5.bin` and, if there, `test_batch.bin`; or one file
 //! `cifar10_train.bin` and, if there, `cifar10_test.bin`. CIFAR-100 is `train.bin` and, if there, `test.bin`.
 
+use super::choices::Choices;
+use super::dataset::{Dataset, Samples, Targets};
 use super::file::{Contents, find, need};
-use super::open::Choices;
-use super::{Channels, Dataset, Samples, Targets, Values};
+use super::input::Channels;
+use super::stored::Stored;
 use mountainpass_sdk::{Error, memory};
 use std::path::{Path, PathBuf};
 
@@ -94,12 +96,12 @@ fn samples(files: &[PathBuf], labels: Labels, which: usize) -> Result<Samples, E
     }
     let n = classes.len();
     let targets = Some(Targets::Classes { values: classes, per_sample: 1 });
-    Ok(Samples { n, inputs: vec![Values::Bytes(pixels)], targets })
+    Ok(Samples { n, inputs: vec![Stored::Bytes(pixels)], targets })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::tests::{Folder, gzip, spoilt};
+    use super::super::file::tests::{TempFolder, gzip, spoilt};
     use super::*;
     use mountainpass_sdk::Open;
     use proptest::prelude::*;
@@ -111,7 +113,7 @@ mod tests {
 
     #[test]
     fn five_batches_are_one_training_set() {
-        let folder = Folder::new("cifar-10");
+        let folder = TempFolder::new("cifar-10");
         for i in 1..5 {
             folder.put(&format!("data_batch_{i}.bin"), &record(&[i]));
         }
@@ -122,13 +124,13 @@ mod tests {
         let set = Dataset::open(&folder.path("")).unwrap();
         assert_eq!((set.train.labels(), set.test.labels()), (&[1, 2, 3, 4, 9, 0][..], &[3][..]));
         assert_eq!((&set.inputs[0].shape[..], set.inputs[0].channels), (&SHAPE[..], Some(Channels::First)));
-        assert_eq!(set.test.inputs, [Values::Bytes(record(&[]))]);
+        assert_eq!(set.test.inputs, [Stored::Bytes(record(&[]))]);
         assert_eq!(set.train.select(4..5).unwrap().inputs, set.test.inputs);
     }
 
     #[test]
     fn cifar_100_has_two_labels_to_choose_from() {
-        let folder = Folder::new("cifar-100");
+        let folder = TempFolder::new("cifar-100");
         folder.put("train.bin", &[record(&[4, 99]), record(&[19, 0])].concat());
         let path = folder.path("");
         let read = |labels| {
@@ -145,7 +147,7 @@ mod tests {
 
     #[test]
     fn faults_name_file_and_sample() {
-        let folder = Folder::new("cifar-faults");
+        let folder = TempFolder::new("cifar-faults");
         let text = || Dataset::open(&folder.path("")).unwrap_err().text;
         folder.put("cifar10_train.bin", &[record(&[4]), record(&[10])].concat());
         assert!(text().ends_with("cifar10_train.bin: sample 1 has label 10, expected 0 to 9"));
@@ -161,7 +163,7 @@ mod tests {
         fn no_spoilt_file_makes_it_panic(
             cut in 0usize..7000, changes in prop::collection::vec((0usize..7000, any::<u8>()), 0..4), packed: bool
         ) {
-            let folder = Folder::new("cifar-fuzz");
+            let folder = TempFolder::new("cifar-fuzz");
             let good = [record(&[4]), record(&[9])].concat();
             let good = if packed { gzip(&good) } else { good };
             folder.put("cifar10_train.bin", &spoilt(&good, cut, &changes, &[]));

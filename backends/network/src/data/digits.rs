@@ -3,7 +3,8 @@
 //!
 //! Pixels are divided by 16; the first 1,437 samples (80 %) are for training, the others for testing.
 
-use super::{Dataset, Samples, Targets, Values};
+use super::dataset::{Dataset, Samples, Targets};
+use super::stored::Stored;
 use mountainpass_sdk::Error;
 use std::io::Read;
 
@@ -28,7 +29,7 @@ pub(crate) fn read() -> Result<Dataset, Error> {
         }
     }
     let targets = Some(Targets::Classes { values: labels, per_sample: 1 });
-    let all = Samples { n: values.len() / FEATURES, inputs: vec![Values::Bytes(values)], targets };
+    let all = Samples { n: values.len() / FEATURES, inputs: vec![Stored::Bytes(values)], targets };
     let (train, test) = (all.select(0..TRAIN)?, all.select(TRAIN..all.n)?);
     Ok(Dataset::of_one("digits".into(), &[8, 8], 16.0, train, Some(test))?)
 }
@@ -45,7 +46,7 @@ mod tests {
         digits.train.labels().iter().chain(digits.test.labels()).for_each(|y| classes[*y as usize] += 1);
         // The class counts that the data set's description lists.
         assert_eq!(classes, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
-        let Values::Bytes(values) = &digits.train.inputs[0] else { panic!("bytes") };
+        let Stored::Bytes(values) = &digits.train.inputs[0] else { panic!("bytes") };
         assert_eq!((values.iter().max(), digits.inputs[0].normalise.divisor), (Some(&16), 16.0));
     }
 }

@@ -1,6 +1,8 @@
 //! From a data set to a model's input slots: which array feeds which, in which order of axes, in which numbers.
 
-use super::{Channels, Dataset, Input, Samples, Values};
+use super::dataset::{Dataset, Samples};
+use super::input::{Channels, Input, Normalise};
+use super::stored::Stored;
 use crate::graph::op::Element;
 use crate::model::Feature;
 use mountainpass_sdk::Error;
@@ -14,7 +16,7 @@ pub struct Feed {
     element: Element,
     /// For every number of the slot, its place in a stored sample and its channel.
     places: Vec<(usize, usize)>,
-    normalise: super::Normalise,
+    normalise: Normalise,
 }
 
 /// How filled slots lie in memory.
@@ -65,6 +67,20 @@ impl Dataset {
             Ok(Feed { input: index, element: slot.element, places, normalise: input.normalise.clone() })
         };
         slots.iter().map(feed).collect()
+    }
+
+    /// Refuses indices that a table of so many rows has no row for; `feed` is that of the slot they go to.
+    pub fn check_rows(&self, feed: &Feed, who: &str, rows: usize) -> Result<(), Error> {
+        for (split, samples) in self.splits() {
+            let values = &samples.inputs[feed.input()];
+            if let Some(i) = values.position(|v| v >= rows as f64) {
+                let (name, value, sample) = (&self.name, values.get(i), i / (values.len() / samples.n).max(1));
+                return Err(Error::argument(format!(
+                    "{name}: {split} sample {sample} has token {value}, but {who} knows {rows} (they count from 0)"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses an input that does not hold whole numbers from 0.
@@ -139,7 +155,7 @@ impl Feed {
         };
         let number = &number;
         match &samples.inputs[self.input] {
-            Values::Bytes(values) => {
+            Stored::Bytes(values) => {
                 let channels = self.places.iter().map(|(_, channel)| channel + 1).max().unwrap_or(0);
                 let table = |channel| std::array::from_fn(|b| number(b as f64, channel));
                 let tables: Vec<[T; 256]> = (0..channels).map(table).collect();
@@ -150,9 +166,9 @@ impl Feed {
                 };
                 self.spread(values, id, layout, look, out);
             }
-            Values::Singles(values) => self.spread(values, id, layout, |c| move |v| number(f64::from(v), c), out),
-            Values::Reals(values) => self.spread(values, id, layout, |c| move |v| number(v, c), out),
-            Values::Indices(values) => self.spread(values, id, layout, |c| move |v| number(f64::from(v), c), out),
+            Stored::Singles(values) => self.spread(values, id, layout, |c| move |v| number(f64::from(v), c), out),
+            Stored::Reals(values) => self.spread(values, id, layout, |c| move |v| number(v, c), out),
+            Stored::Indices(values) => self.spread(values, id, layout, |c| move |v| number(f64::from(v), c), out),
         }
     }
 
@@ -193,7 +209,6 @@ impl Feed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Normalise;
     use super::*;
     use proptest::prelude::*;
 
@@ -204,7 +219,7 @@ mod tests {
     /// Two samples of 12 numbers, 0 to 23.
     fn set(shape: &[usize], channels: Option<Channels>) -> Dataset {
         let input = Input { name: "x".into(), shape: shape.to_vec(), channels, normalise: Normalise::by(1.0) };
-        let train = Samples { n: 2, inputs: vec![Values::Bytes((0..24).collect())], targets: None };
+        let train = Samples { n: 2, inputs: vec![Stored::Bytes((0..24).collect())], targets: None };
         let test = train.none().unwrap();
         Dataset { name: "made".into(), inputs: vec![input], train, test, choices: String::new() }
     }
@@ -224,7 +239,7 @@ mod tests {
         assert_eq!(filled(&first, &[12], Layout::Samples)[12..], (0..12).map(f64::from).collect::<Vec<_>>());
         // And back again: what is stored last is delivered first.
         let mut back = set(&[2, 2, 3], Some(Channels::Last));
-        back.train.inputs = vec![Values::Bytes(last.iter().chain(&last).map(|v| *v as u8).collect())];
+        back.train.inputs = vec![Stored::Bytes(last.iter().chain(&last).map(|v| *v as u8).collect())];
         assert_eq!(filled(&back, &[3, 2, 2], Layout::Samples)[12..], (0..12).map(f64::from).collect::<Vec<_>>());
     }
 
@@ -243,7 +258,7 @@ mod tests {
         assert_eq!(filled(&set, &[3, 2, 2], Layout::Samples)[12..], expected);
         // A reader of another type of the same numbers does the same.
         let bytes = filled(&set, &[2, 2, 3], Layout::Samples);
-        set.train.inputs = vec![Values::Singles((0..24).map(|v| v as f32).collect())];
+        set.train.inputs = vec![Stored::Singles((0..24).map(|v| v as f32).collect())];
         assert_eq!(filled(&set, &[2, 2, 3], Layout::Samples), bytes);
     }
 
@@ -261,7 +276,7 @@ mod tests {
         let two = [slot("x", &[12], Element::Index), slot("mask", &[12], Element::Index)];
         assert!(text(&unknown, &two).starts_with("no array \"mask\": "));
         let mut half = set(&[12], None);
-        half.train.inputs = vec![Values::Reals((0..24).map(|v| f64::from(v) / 2.0).collect())];
+        half.train.inputs = vec![Stored::Reals((0..24).map(|v| f64::from(v) / 2.0).collect())];
         assert!(text(&half, &[slot("x", &[12], Element::Index)]).contains("train sample 0 has 0.5 in x"));
     }
 

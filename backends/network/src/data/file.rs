@@ -105,15 +105,15 @@ pub(crate) mod tests {
     }
 
     /// A folder of its own for one test, removed at the end.
-    pub(crate) struct Folder(pub PathBuf);
+    pub(crate) struct TempFolder(pub PathBuf);
 
-    impl Folder {
-        pub(crate) fn new(test: &str) -> Folder {
+    impl TempFolder {
+        pub(crate) fn new(test: &str) -> TempFolder {
             let path = std::env::temp_dir().join(format!("mountainpass-data-{}-{test}", std::process::id()));
             std::fs::create_dir_all(&path).unwrap();
-            Folder(path)
+            TempFolder(path)
         }
-        pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> &Folder {
+        pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> &TempFolder {
             std::fs::write(self.0.join(name), bytes).unwrap();
             self
         }
@@ -122,7 +122,7 @@ pub(crate) mod tests {
         }
     }
 
-    impl Drop for Folder {
+    impl Drop for TempFolder {
         fn drop(&mut self) {
             let _ = std::fs::remove_dir_all(&self.0);
         }

@@ -1,8 +1,9 @@
 //! Folders of IDX files, the format of MNIST and Fashion-MNIST: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`
 //! and, if there, the `t10k-` pair; each plain or gzip, with or without `.gz`. Pixels are divided by 255.
 
+use super::dataset::{Dataset, Samples, Targets};
 use super::file::{Contents, find, need};
-use super::{Dataset, Samples, Targets, Values};
+use super::stored::Stored;
 use mountainpass_sdk::{Error, memory};
 use std::path::Path;
 
@@ -43,7 +44,7 @@ fn samples(images: &Path, labels: &Path) -> Result<(Vec<usize>, Samples), Error>
     let classes = memory::collected(classes.len(), classes.into_iter().map(u32::from))?;
     let targets = Some(Targets::Classes { values: classes, per_sample: 1 });
     let n = shape.remove(0);
-    Ok((shape, Samples { n, inputs: vec![Values::Bytes(values)], targets }))
+    Ok((shape, Samples { n, inputs: vec![Stored::Bytes(values)], targets }))
 }
 
 /// The shape and the bytes of one file with `ndim` dimensions.
@@ -83,7 +84,7 @@ fn unpack(path: &Path, ndim: usize) -> Result<(Vec<usize>, Vec<u8>), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::file::tests::{Folder, gzip, spoilt};
+    use crate::data::file::tests::{TempFolder, gzip, spoilt};
     use proptest::prelude::*;
 
     fn idx(shape: &[u32], values: &[u8]) -> Vec<u8> {
@@ -93,7 +94,7 @@ mod tests {
         bytes
     }
 
-    fn fails(folder: &Folder) -> String {
+    fn fails(folder: &TempFolder) -> String {
         read(&folder.0).unwrap_err().text
     }
 
@@ -103,9 +104,9 @@ mod tests {
     #[test]
     fn plain_and_gzip_files_read_the_same() {
         let (images, labels) = (idx(&[2, 2, 3], &[0, 51, 255, 1, 2, 3, 9, 8, 7, 6, 5, 4]), idx(&[2], &[1, 0]));
-        let plain = Folder::new("idx-plain");
+        let plain = TempFolder::new("idx-plain");
         plain.put(IMAGES, &images).put(LABELS, &labels);
-        let packed = Folder::new("idx-packed");
+        let packed = TempFolder::new("idx-packed");
         packed.put(&format!("{IMAGES}.gz"), &gzip(&images)).put(LABELS, &gzip(&labels));
         let (a, b) = (read(&plain.0).unwrap(), read(&packed.0).unwrap());
         assert_eq!((&a.train, a.test.n), (&b.train, 0));
@@ -116,7 +117,7 @@ mod tests {
 
     #[test]
     fn faults_name_file_offset_expected_and_found() {
-        let folder = Folder::new("idx-faults");
+        let folder = TempFolder::new("idx-faults");
         assert!(fails(&folder).contains(&format!("no file {IMAGES} or {IMAGES}.gz")));
         let (images, labels) = (idx(&[2, 1, 2], &[1, 2, 3, 4]), idx(&[2], &[0, 1]));
         folder.put(IMAGES, &images).put(LABELS, &images);
@@ -146,7 +147,7 @@ mod tests {
         fn no_spoilt_file_makes_it_panic(
             cut in 0usize..40, changes in prop::collection::vec((0usize..40, any::<u8>()), 0..4), tail: Vec<u8>, packed: bool
         ) {
-            let folder = Folder::new("idx-fuzz");
+            let folder = TempFolder::new("idx-fuzz");
             let good = idx(&[3, 2, 2], &[7; 12]);
             let good = if packed { gzip(&good) } else { good };
             let bytes = spoilt(&good, cut, &changes, &tail[..tail.len() % 9]);

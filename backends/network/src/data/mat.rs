@@ -72,7 +72,7 @@ struct Elements<'a> {
 }
 
 /// What an array says before its values.
-struct Head<'a> {
+struct MatrixHead<'a> {
     name: &'a [u8],
     shape: Vec<usize>,
     is_complex: bool,
@@ -112,7 +112,7 @@ impl<'a> Elements<'a> {
     }
 
     /// Reads flags, shape and name; `None` for an empty array without any.
-    fn head(&mut self) -> Result<Option<Head<'a>>, String> {
+    fn head(&mut self) -> Result<Option<MatrixHead<'a>>, String> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -121,11 +121,11 @@ impl<'a> Elements<'a> {
         let (_, shape) = self.expect("shape", &[5])?;
         let shape = shape.chunks_exact(4).map(|axis| word(axis, self.big) as usize).collect();
         let (_, name) = self.expect("name", &[1, 2, 16])?;
-        Ok(Some(Head { name, shape, is_complex: flags & 0x800 != 0, class: flags & 0xff }))
+        Ok(Some(MatrixHead { name, shape, is_complex: flags & 0x800 != 0, class: flags & 0xff }))
     }
 
     /// Reads the values behind the head; they may be stored in a smaller type than the array's own.
-    fn values(&mut self, head: &Head<'_>) -> Result<Array, String> {
+    fn values(&mut self, head: &MatrixHead<'_>) -> Result<Array, String> {
         if head.is_complex || !(6..=15).contains(&head.class) {
             return Err(format!("has class {}, expected real numbers", head.class));
         }

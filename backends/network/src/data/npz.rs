@@ -86,33 +86,15 @@ fn arrays<R: ReaderAt, A>(archive: &ZipArchive<R>, read: Unpacked<A>) -> Result<
 pub(crate) mod tests {
     use super::super::file::tests::spoilt;
     use super::*;
+    use crate::archive::zip;
     use proptest::prelude::*;
-    use std::io::Write;
 
     /// A .npz file.
     pub(crate) fn npz(arrays: &[(&str, Array)], packed: bool) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut archive = rawzip::ZipArchiveWriter::new(&mut bytes);
-        let method = if packed { CompressionMethod::DEFLATE } else { CompressionMethod::STORE };
-        for (name, array) in arrays {
-            let (data, name) = (npy::bytes(array), format!("{name}.npy"));
-            let (mut entry, config) = archive.new_file(&name).compression_method(method).start().unwrap();
-            let descriptor = if packed {
-                let encoder = flate2::write::DeflateEncoder::new(&mut entry, flate2::Compression::fast());
-                let mut writer = config.wrap(encoder);
-                writer.write_all(&data).unwrap();
-                let (encoder, descriptor) = writer.finish().unwrap();
-                encoder.finish().unwrap();
-                descriptor
-            } else {
-                let mut writer = config.wrap(&mut entry);
-                writer.write_all(&data).unwrap();
-                writer.finish().unwrap().1
-            };
-            entry.finish(descriptor).unwrap();
-        }
-        archive.finish().unwrap();
-        bytes
+        let files: Vec<(String, Vec<u8>)> =
+            arrays.iter().map(|(name, array)| (format!("{name}.npy"), npy::bytes(array))).collect();
+        let files: Vec<(&str, Vec<u8>)> = files.iter().map(|(name, data)| (name.as_str(), data.clone())).collect();
+        zip(&files, packed)
     }
 
     fn arrays() -> [(&'static str, Array); 2] {

@@ -1,7 +1,10 @@
 //! What the option `data` names: the embedded digits, a folder of files whose names tell the format, or a file; and
 //! the options that choose among samples: `classes`, `limit`, `normalise`, `channels`, `labels`, `context`.
 
-use super::{Channels, Dataset, Normalise, Samples, Targets, arrays, cifar, digits, file, idx, npz, svhn, tokens};
+use super::choices::Choices;
+use super::dataset::{Dataset, Samples, Targets};
+use super::input::{Channels, Normalise};
+use super::{arrays, cifar, digits, file, idx, npz, svhn, tokens};
 use mountainpass_sdk::abi::status;
 use mountainpass_sdk::{Error, Open, memory};
 use std::path::Path;
@@ -9,51 +12,26 @@ use std::path::Path;
 /// The data sets with a name; everything else is a folder or a file.
 const NAMES: [&str; 1] = ["digits"];
 
-/// Options that some formats know; what is left after reading was given in vain.
-#[derive(Default)]
-pub(crate) struct Choices<'a> {
-    /// `fine` or `coarse`, of CIFAR-100.
-    pub labels: Option<&'a str>,
-    /// The length of windows of tokens.
-    pub context: Option<usize>,
-    /// Where the channels of arrays are.
-    pub channels: Option<Channels>,
-}
-
-impl Choices<'_> {
-    fn finish(&self, name: &str) -> Result<(), Error> {
-        let left = [
-            ("labels", self.labels.is_some(), "chooses between the labels of CIFAR-100"),
-            ("context", self.context.is_some(), "is for token ids in a .npy file"),
-            ("channels", self.channels.is_some(), "is for arrays, whose format does not say where channels are"),
-        ];
-        match left.iter().find(|(_, given, _)| *given) {
-            Some((key, _, use_)) => Err(Error::argument(format!("option {key} {use_}; data is {name}"))),
-            None => Ok(()),
-        }
-    }
-}
-
 /// A kind of folder: the stems of the files that tell it.
-struct Format {
+struct FolderKind {
     what: &'static str,
     stems: &'static [&'static str],
     read: fn(&Path, &mut Choices<'_>) -> Result<Dataset, Error>,
 }
 
-const FORMATS: [Format; 4] = [
-    Format {
+const FOLDERS: [FolderKind; 4] = [
+    FolderKind {
         what: "MNIST's IDX files",
         stems: &["train-images-idx3-ubyte", "train-labels-idx1-ubyte"],
         read: |folder, _| idx::read(folder),
     },
-    Format {
+    FolderKind {
         what: "CIFAR-10's binary files",
         stems: &["data_batch_1.bin", "test_batch.bin", "cifar10_train.bin"],
         read: |folder, _| cifar::read_10(folder),
     },
-    Format { what: "CIFAR-100's binary files", stems: &["train.bin", "test.bin"], read: cifar::read_100 },
-    Format {
+    FolderKind { what: "CIFAR-100's binary files", stems: &["train.bin", "test.bin"], read: cifar::read_100 },
+    FolderKind {
         what: "SVHN's cropped digits",
         stems: &["train_32x32.mat", "test_32x32.mat"],
         read: |folder, _| svhn::read(folder),
@@ -182,13 +160,13 @@ impl Dataset {
     }
 }
 
-fn formats(folder: &Path) -> Vec<&'static Format> {
-    FORMATS.iter().filter(|f| f.stems.iter().any(|stem| file::find(folder, stem).is_some())).collect()
+fn folder_kinds(folder: &Path) -> Vec<&'static FolderKind> {
+    FOLDERS.iter().filter(|f| f.stems.iter().any(|stem| file::find(folder, stem).is_some())).collect()
 }
 
 fn folder(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Error> {
     let name = path.display();
-    match formats(path)[..] {
+    match folder_kinds(path)[..] {
         [format] => return (format.read)(path, choices),
         [first, second, ..] => {
             let (a, b) = (first.what, second.what);
@@ -199,8 +177,8 @@ fn folder(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Error> {
     let entries = std::fs::read_dir(path).map_err(|error| Error::not_found(format!("{name}: {error}")))?;
     let mut entries: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     entries.sort();
-    if let Some(inner) = entries.iter().find(|inner| inner.is_dir() && !formats(inner).is_empty()) {
-        let what = formats(inner)[0].what;
+    if let Some(inner) = entries.iter().find(|inner| inner.is_dir() && !folder_kinds(inner).is_empty()) {
+        let what = folder_kinds(inner)[0].what;
         return Err(Error::not_found(format!("{name} holds no samples itself; {what} are in {}", inner.display())));
     }
     if let Some(archive) = entries.iter().find(|file| is_archive(file)) {
@@ -209,7 +187,7 @@ fn folder(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Error> {
     if path.join("data_batch_1").is_file() || path.join("train").is_file() {
         return Err(Error::unsupported(format!("{name}: CIFAR's Python version (pickle): get the binary version")));
     }
-    let known = FORMATS.map(|format| format!("{} ({})", format.what, format.stems[0])).join(", ");
+    let known = FOLDERS.map(|format| format!("{} ({})", format.what, format.stems[0])).join(", ");
     Err(Error::not_found(format!("{name}: no samples of a known format: {known}")))
 }
 
@@ -236,7 +214,7 @@ fn single(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Error> {
         }
         _ if ends(path, &[".npy"]) => tokens::read(path, choices),
         _ if is_archive(path) => Err(packed(path)),
-        _ if path.parent().is_some_and(|folder| !formats(folder).is_empty()) => {
+        _ if path.parent().is_some_and(|folder| !folder_kinds(folder).is_empty()) => {
             Err(Error::argument(format!("{name}: one file of a data set; give its folder")))
         }
         _ => Err(Error::unsupported(format!(
@@ -247,7 +225,7 @@ fn single(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::tests::Folder;
+    use super::super::file::tests::TempFolder;
     use super::*;
 
     fn with(options: &[(&str, &str)]) -> Result<Dataset, Error> {
@@ -304,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_understood_says_what_to_do() {
-        let folder = Folder::new("folders");
+        let folder = TempFolder::new("folders");
         let text = || Dataset::open(&folder.path("")).unwrap_err().text;
         assert!(text().contains("no samples of a known format: MNIST's IDX files (train-images-idx3-ubyte), "));
         folder.put("data_batch_1", &[]);

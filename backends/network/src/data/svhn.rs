@@ -4,8 +4,11 @@
 //! channels last; pixels are divided by 255. `y` are labels from 1 to 10, of which 10 stands for the digit 0 and
 //! becomes class 0. Source: ufldl.stanford.edu/housenumbers.
 
+use super::dataset::{Dataset, Samples, Targets};
 use super::file::{Contents, find, need};
-use super::{Channels, Dataset, Samples, Targets, Values, mat};
+use super::input::Channels;
+use super::mat;
+use super::stored::Stored;
 use mountainpass_sdk::{Error, memory, npy};
 use std::path::Path;
 
@@ -48,18 +51,18 @@ fn samples(path: &Path) -> Result<Samples, Error> {
         }
     }
     let targets = Some(Targets::Classes { values, per_sample: 1 });
-    Ok(Samples { n, inputs: vec![Values::Bytes(pixels)], targets })
+    Ok(Samples { n, inputs: vec![Stored::Bytes(pixels)], targets })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::tests::Folder;
+    use super::super::file::tests::TempFolder;
     use super::super::mat::tests::{compressed, file, matrix};
     use super::*;
 
     #[test]
     fn samples_are_rows_columns_channels_and_ten_is_zero() {
-        let folder = Folder::new("svhn");
+        let folder = TempFolder::new("svhn");
         // Pixel (row, column, channel) of sample n has a value that tells them apart.
         let value =
             |n: usize, row: usize, column: usize, channel: usize| (97 * n + 7 * row + column + 64 * channel) as u8;
@@ -73,7 +76,7 @@ mod tests {
         folder.put("train_32x32.mat", &file(&[compressed(&x), compressed(&matrix("y", &[2, 1], &[10, 3]))]));
         let set = Dataset::open(&folder.path("")).unwrap();
         assert_eq!((set.train.labels(), set.test.n), (&[0, 3][..], 0));
-        let Values::Bytes(pixels) = &set.train.inputs[0] else { panic!("bytes") };
+        let Stored::Bytes(pixels) = &set.train.inputs[0] else { panic!("bytes") };
         let expected = (0..2 * 3072).map(|k| value(k / 3072, k % 3072 / 96, k / 3 % 32, k % 3));
         assert_eq!(*pixels, expected.collect::<Vec<u8>>());
 

@@ -4,8 +4,9 @@
 //! them, iN + 1 to iN + N: windows do not overlap, every token but the first is predicted once, and a rest too short
 //! for a window is left out. The first nine tenths of the windows (rounded up) are for training, the rest for testing.
 
-use super::open::Choices;
-use super::{Dataset, Samples, Targets, Values};
+use super::choices::Choices;
+use super::dataset::{Dataset, Samples, Targets};
+use super::stored::Stored;
 use mountainpass_sdk::Error;
 use mountainpass_sdk::memory::{self, Shortage};
 use mountainpass_sdk::npy::{self, Fault};
@@ -48,7 +49,7 @@ pub(crate) fn read(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Er
     let part = |windows: std::ops::Range<usize>| {
         let (first, end) = (windows.start * context, windows.end * context);
         let values = memory::copied(&tokens[first + 1..=end])?;
-        let inputs = vec![Values::Indices(memory::copied(&tokens[first..end])?)];
+        let inputs = vec![Stored::Indices(memory::copied(&tokens[first..end])?)];
         Ok::<Samples, Shortage>(Samples {
             n: windows.len(),
             inputs,
@@ -60,12 +61,12 @@ pub(crate) fn read(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Er
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::tests::{Folder, spoilt};
+    use super::super::file::tests::{TempFolder, spoilt};
     use super::*;
     use mountainpass_sdk::Open;
     use proptest::prelude::*;
 
-    fn open(folder: &Folder, context: Option<&str>) -> Result<Dataset, String> {
+    fn open(folder: &TempFolder, context: Option<&str>) -> Result<Dataset, String> {
         let path = folder.path("tokens.npy");
         let options: Vec<_> = [("data", path.as_str())].into_iter().chain(context.map(|n| ("context", n))).collect();
         Dataset::from_options(&mut Open::new("", &options)).map_err(|error| error.text)
@@ -79,14 +80,14 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(50))]
         #[test]
         fn every_token_but_the_first_is_predicted_once(tokens in prop::collection::vec(any::<u16>(), 5..200), context in 1usize..5) {
-            let folder = Folder::new("tokens");
+            let folder = TempFolder::new("tokens");
             folder.put("tokens.npy", &file(tokens.clone().into()));
             let set = open(&folder, Some(&context.to_string())).unwrap();
             let n = (tokens.len() - 1) / context;
             prop_assert_eq!((set.train.n, set.test.n), (n - n / 10, n / 10));
             let (mut read, mut predicted): (Vec<u32>, Vec<u32>) = Default::default();
             for samples in [&set.train, &set.test] {
-                let Values::Indices(ids) = &samples.inputs[0] else { panic!("ids") };
+                let Stored::Indices(ids) = &samples.inputs[0] else { panic!("ids") };
                 let Some(Targets::Classes { values, per_sample }) = &samples.targets else { panic!("classes") };
                 prop_assert_eq!((ids.len(), *per_sample), (samples.n * context, context));
                 read.extend(ids);
@@ -99,7 +100,7 @@ mod tests {
 
         #[test]
         fn no_spoilt_file_makes_it_panic(cut in 0usize..200, changes in prop::collection::vec((0usize..200, any::<u8>()), 0..5)) {
-            let folder = Folder::new("tokens-fuzz");
+            let folder = TempFolder::new("tokens-fuzz");
             folder.put("tokens.npy", &spoilt(&file(vec![1_u16, 2, 3, 4, 5].into()), cut, &changes, &[]));
             let _ = open(&folder, Some("2"));
         }
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn faults_say_what_is_needed() {
-        let folder = Folder::new("tokens-faults");
+        let folder = TempFolder::new("tokens-faults");
         let fault = |values: npy::Values, context: Option<&str>| {
             folder.put("tokens.npy", &file(values));
             open(&folder, context).unwrap_err()

@@ -2,13 +2,28 @@
 //!
 //! A product with zero is zero, whatever the other factor holds: derivatives of unused parts vanish so.
 
-use super::op::{Binary, Number, Op, Shape, Unary};
-use super::shape::{Type, elements};
+use super::elementary::{binary, unary};
+use super::op::{Binary, Number, Op, Unary};
+use super::shape::{Type, elements, infer};
 use super::{Graph, Id};
 use mountainpass_sdk::Error;
 
+impl Graph {
+    /// Adds an operator, or finds the node that computes the same. The error names operator and shapes.
+    pub fn push(&mut self, op: Op, args: &[Id]) -> Result<Id, Error> {
+        // Refused before it is simplified: x + 0 wants equal shapes too.
+        let types: Vec<&Type> = args.iter().map(|id| &self.node(*id).of).collect();
+        let of = infer(&op, &types)?;
+        if let Some(id) = simpler(self, &op, args, &of)? {
+            return Ok(id);
+        }
+        let (op, args) = ordered(op, args.to_vec());
+        self.add_node(op, args, of)
+    }
+}
+
 /// The node that already computes the operator, perhaps made of simpler ones; `None` where it needs one of its own.
-pub(super) fn simpler(graph: &mut Graph, op: &Op, args: &[Id], of: &Type) -> Result<Option<Id>, Error> {
+fn simpler(graph: &mut Graph, op: &Op, args: &[Id], of: &Type) -> Result<Option<Id>, Error> {
     let number = |id: Id| match graph.node(id).op {
         Op::Fill(number, _) => Some(number.get()),
         _ => None,
@@ -147,7 +162,9 @@ fn turns(graph: &Graph, id: Id, perm: &[usize]) -> bool {
 /// The transposition of an array, taken before it is repeated.
 fn turn(graph: &mut Graph, id: Id, inverse: &[usize]) -> Result<Id, Error> {
     let node = graph.node(id);
-    let Op::Broadcast(shape) = &node.op else { return graph.transpose(id, inverse) };
+    let Op::Broadcast(shape) = &node.op else {
+        return graph.push(Op::Transpose(inverse.to_vec()), &[id]);
+    };
     let (shape, from) = (inverse.iter().map(|axis| shape[*axis]).collect(), node.args[0]);
     let from = turn(graph, from, inverse)?;
     graph.push(Op::Broadcast(shape), &[from])
@@ -159,75 +176,9 @@ fn keeps_order(perm: &[usize], shape: &[usize]) -> bool {
 }
 
 /// Sums and products of two are written with the earlier argument first.
-pub(super) fn ordered(op: Op, mut args: Vec<Id>) -> (Op, Vec<Id>) {
+fn ordered(op: Op, mut args: Vec<Id>) -> (Op, Vec<Id>) {
     if matches!(op, Op::Binary(Binary::Add | Binary::Mul | Binary::Equal)) {
         args.sort_unstable();
     }
     (op, args)
-}
-
-/// The value of an elementary function; NaN where it has none.
-pub fn unary(f: Unary, x: f64) -> f64 {
-    match f {
-        Unary::Neg => -x,
-        Unary::Abs => x.abs(),
-        Unary::Sign if x == 0.0 => 0.0,
-        Unary::Sign => x.signum(),
-        Unary::Step if x.is_nan() => x,
-        Unary::Step => f64::from(u8::from(x > 0.0)),
-        Unary::Relu if x.is_nan() => x,
-        Unary::Relu => x.max(0.0),
-        Unary::Exp => x.exp(),
-        Unary::Expm1 => x.exp_m1(),
-        Unary::Log => x.ln(),
-        Unary::Sqrt => x.sqrt(),
-        Unary::Reciprocal => x.recip(),
-        Unary::Tanh => x.tanh(),
-        Unary::Sigmoid if x >= 0.0 => (1.0 + (-x).exp()).recip(),
-        Unary::Sigmoid => x.exp() / (1.0 + x.exp()),
-        Unary::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p() + if x.is_nan() { x } else { 0.0 },
-        Unary::Erf => libm::erf(x),
-        Unary::NormalCdf => 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2),
-        Unary::Sin => x.sin(),
-        Unary::Cos => x.cos(),
-        Unary::Power(c) => x.powf(c.get()),
-    }
-}
-
-/// The value of a function of two numbers.
-pub fn binary(f: Binary, a: f64, b: f64) -> f64 {
-    match f {
-        Binary::Add => a + b,
-        Binary::Sub => a - b,
-        Binary::Mul => a * b,
-        Binary::Div => a / b,
-        Binary::Max => {
-            if b > a || b.is_nan() {
-                b
-            } else {
-                a
-            }
-        }
-        Binary::Min => {
-            if b < a || b.is_nan() {
-                b
-            } else {
-                a
-            }
-        }
-        Binary::Less => f64::from(u8::from(a < b)),
-        Binary::Equal => f64::from(u8::from(a == b)),
-    }
-}
-
-/// The shape of two arrays together, as numpy broadcasts: aligned at the last axis.
-pub(super) fn joint(a: &[usize], b: &[usize]) -> Option<Shape> {
-    let rank = a.len().max(b.len());
-    let size = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
-    (0..rank)
-        .map(|axis| match (size(a, axis), size(b, axis)) {
-            (1, n) | (n, 1) => Some(n),
-            (m, n) => (m == n).then_some(n),
-        })
-        .collect()
 }

@@ -1,8 +1,7 @@
 //! Words for building graphs: arithmetic that repeats as numpy does, and what networks are made of.
 
-use super::algebra::joint;
 use super::op::{Binary, Constant, Element, Number, Op, Shape, Stride, Unary, Values, Window};
-use super::shape::elements;
+use super::shape::{elements, joint};
 use super::{Graph, Id};
 use mountainpass_sdk::{Error, memory};
 use std::sync::Arc;

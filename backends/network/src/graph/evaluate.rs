@@ -3,7 +3,7 @@
 //! It is what executors are tested against and what folds constants; its cost is that of the definitions, and it keeps
 //! every array until the end.
 
-use super::algebra::{binary, unary};
+use super::elementary::{binary, unary};
 use super::op::{Element, Op, Stride, Values, Window};
 use super::shape::elements;
 use super::{Graph, Id, Node};

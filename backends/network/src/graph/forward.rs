@@ -13,14 +13,14 @@ impl Graph {
         let needed = self.needed(outputs);
         let mut rates: Vec<Option<Id>> = vec![None; needed.len()];
         for i in (0..needed.len()).filter(|i| needed[*i]) {
-            let node = self.node(Id(i as u32)).clone();
+            let node = self.node(self.id(i)).clone();
             let along: Vec<Option<Id>> = node.args.iter().map(|arg| rates[arg.index()]).collect();
             rates[i] = match &node.op {
                 Op::Parameter { offset, shape } => {
                     Some(self.push(Op::Direction { offset: *offset, shape: shape.clone() }, &[])?)
                 }
                 _ if along.iter().all(Option::is_none) => None,
-                op => self.rate(Id(i as u32), op, &node.args, &along)?,
+                op => self.rate(self.id(i), op, &node.args, &along)?,
             };
         }
         Ok(outputs.iter().map(|id| rates[id.index()]).collect())

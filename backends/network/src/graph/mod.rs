@@ -7,8 +7,10 @@
 
 mod algebra;
 mod build;
+mod elementary;
 pub mod evaluate;
 pub mod forward;
+mod nodes;
 pub mod op;
 pub mod reverse;
 pub(crate) mod samples;
@@ -16,133 +18,4 @@ pub mod shape;
 #[cfg(test)]
 mod tests;
 
-use mountainpass_sdk::{Error, memory};
-use op::{Element, Op};
-use shape::Type;
-use std::collections::HashMap;
-
-/// A node of one graph, and the array it computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(u32);
-
-impl Id {
-    /// Its place in [`Graph::nodes`].
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// An operator on earlier nodes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Node {
-    /// What is done.
-    pub op: Op,
-    /// To what.
-    pub args: Vec<Id>,
-    /// What comes of it.
-    pub of: Type,
-}
-
-/// Operators in the order of computation.
-#[derive(Clone, Debug, Default)]
-pub struct Graph {
-    nodes: Vec<Node>,
-    known: HashMap<(Op, Vec<Id>), Id>,
-}
-
-/// More nodes than any network has: unrolled recurrences are where they come from.
-const NODES_MAX: usize = 1 << 22;
-/// About what one takes with its lists, its entry among those known, and what an executor makes of it.
-const NODE_BYTES: u64 = 1 << 10;
-
-impl Graph {
-    /// An empty graph.
-    pub fn new() -> Graph {
-        Graph::default()
-    }
-
-    /// All nodes; arguments stand before their users.
-    pub fn nodes(&self) -> &[Node] {
-        &self.nodes
-    }
-
-    /// One node.
-    pub fn node(&self, id: Id) -> &Node {
-        &self.nodes[id.index()]
-    }
-
-    /// The node at a place of [`nodes`](Graph::nodes).
-    pub fn id(&self, index: usize) -> Id {
-        debug_assert!(index < self.nodes.len());
-        Id(index as u32)
-    }
-
-    /// The sizes of a node's array.
-    pub fn shape(&self, id: Id) -> &[usize] {
-        &self.node(id).of.shape
-    }
-
-    /// What a node's array holds.
-    pub fn element(&self, id: Id) -> Element {
-        self.node(id).of.element
-    }
-
-    /// Adds an operator, or finds the node that computes the same. The error names operator and shapes.
-    pub fn push(&mut self, op: Op, args: &[Id]) -> Result<Id, Error> {
-        // Refused before it is simplified: x + 0 wants equal shapes too.
-        let types: Vec<&Type> = args.iter().map(|id| &self.node(*id).of).collect();
-        let of = shape::infer(&op, &types)?;
-        if let Some(id) = algebra::simpler(self, &op, args, &of)? {
-            return Ok(id);
-        }
-        let (op, args) = algebra::ordered(op, args.to_vec());
-        if let Some(id) = self.known.get(&(op.clone(), args.clone())) {
-            return Ok(*id);
-        }
-        if self.nodes.len() >= NODES_MAX {
-            return Err(Error::unsupported(format!("a network of more than {NODES_MAX} operators")));
-        }
-        self.room()?;
-        let id = Id(self.nodes.len() as u32);
-        self.known.insert((op.clone(), args.clone()), id);
-        self.nodes.push(Node { op, args, of });
-        Ok(id)
-    }
-
-    /// Asks for the memory of the nodes to come, wherever their list is about to double.
-    fn room(&mut self) -> Result<(), Error> {
-        if self.nodes.len() == self.nodes.capacity() {
-            let more = self.nodes.len().max(1 << 10);
-            memory::afford(Some(NODE_BYTES * (self.nodes.len() + more) as u64))?;
-            memory::reserve(&mut self.nodes, more)?;
-        }
-        Ok(())
-    }
-
-    /// For every node whether one of `outputs` needs it.
-    pub fn needed(&self, outputs: &[Id]) -> Vec<bool> {
-        let mut needed = vec![false; self.nodes.len()];
-        outputs.iter().for_each(|id| needed[id.index()] = true);
-        for (i, node) in self.nodes.iter().enumerate().rev() {
-            if needed[i] {
-                node.args.iter().for_each(|id| needed[id.index()] = true);
-            }
-        }
-        needed
-    }
-
-    /// The same graph with nothing but what `outputs` need, and the outputs in it.
-    pub fn pruned(&self, outputs: &[Id]) -> (Graph, Vec<Id>) {
-        let needed = self.needed(outputs);
-        let mut kept = Graph::new();
-        let mut place = vec![Id(u32::MAX); self.nodes.len()];
-        for (i, node) in self.nodes.iter().enumerate().filter(|(i, _)| needed[*i]) {
-            let id = Id(kept.nodes.len() as u32);
-            let args: Vec<Id> = node.args.iter().map(|arg| place[arg.index()]).collect();
-            place[i] = id;
-            kept.known.insert((node.op.clone(), args.clone()), id);
-            kept.nodes.push(Node { op: node.op.clone(), args, of: node.of.clone() });
-        }
-        (kept, outputs.iter().map(|id| place[id.index()]).collect())
-    }
-}
+pub use nodes::{Graph, Id, Node};

@@ -17,9 +17,9 @@ impl Graph {
         for i in (0..=of.index()).rev().filter(|i| active[*i]) {
             let Some(g) = self.gathered(&received[i])? else { continue };
             received[i] = vec![g];
-            let node = self.node(Id(i as u32)).clone();
+            let node = self.node(self.id(i)).clone();
             for (k, arg) in node.args.iter().enumerate().filter(|(_, arg)| active[arg.index()]) {
-                if let Some(part) = self.transposed(Id(i as u32), &node.op, &node.args, k, g)? {
+                if let Some(part) = self.transposed(self.id(i), &node.op, &node.args, k, g)? {
                     received[arg.index()].push(part);
                 }
             }

@@ -8,17 +8,17 @@ use super::{Graph, Id, Node};
 
 /// Where the samples of a batch stand in an array.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Batch {
+enum Trace {
     /// The array is the same for every batch.
     Without,
-    Along(Place),
+    Along(BatchAxis),
     /// Somewhere, or mixed.
     Mixed,
 }
 
 /// An axis whose places are counted by (outer, sample, inner): `before` is how many outer ones there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct BatchAxis {
     pub axis: usize,
     pub before: usize,
 }
@@ -31,11 +31,11 @@ impl Graph {
             Op::Input { shape, .. } => shape.first() == self.shape(of).first(),
             _ => true,
         };
-        self.batch_place(of) == Some(Place { axis: 0, before: 1 }) && self.nodes().iter().all(is_batch)
+        self.batch_axis(of) == Some(BatchAxis { axis: 0, before: 1 }) && self.nodes().iter().all(is_batch)
     }
 
     /// Where in `of` the samples of all inputs stand, if nothing before it mixed them.
-    pub(crate) fn batch_place(&self, of: Id) -> Option<Place> {
+    pub(crate) fn batch_axis(&self, of: Id) -> Option<BatchAxis> {
         let size = |node: &Node| match &node.op {
             Op::Input { shape, .. } => Some(shape.first().copied().unwrap_or(0)),
             _ => None,
@@ -45,36 +45,37 @@ impl Graph {
         if sizes.any(|m| m != n) {
             return None;
         }
-        let mut batches: Vec<Batch> = Vec::with_capacity(of.index() + 1);
+        let mut batches: Vec<Trace> = Vec::with_capacity(of.index() + 1);
         for node in &self.nodes()[..=of.index()] {
             let batch = self.batch(node, &batches, n);
             batches.push(batch);
         }
         match batches[of.index()] {
-            Batch::Along(place) => Some(place),
+            Trace::Along(place) => Some(place),
             _ => None,
         }
     }
 
-    fn batch(&self, node: &Node, known: &[Batch], n: usize) -> Batch {
-        let args: Vec<Batch> = node.args.iter().map(|id| known[id.index()]).collect();
+    fn batch(&self, node: &Node, known: &[Trace], n: usize) -> Trace {
+        let args: Vec<Trace> = node.args.iter().map(|id| known[id.index()]).collect();
         if matches!(node.op, Op::Input { .. }) {
-            return Batch::Along(Place { axis: 0, before: 1 });
+            return Trace::Along(BatchAxis { axis: 0, before: 1 });
         }
-        if args.iter().all(|b| *b == Batch::Without) {
-            return Batch::Without;
+        if args.iter().all(|b| *b == Trace::Without) {
+            return Trace::Without;
         }
-        if args.contains(&Batch::Mixed) {
-            return Batch::Mixed;
+        if args.contains(&Trace::Mixed) {
+            return Trace::Mixed;
         }
         let from = |k: usize| self.shape(node.args[k]);
         // All that have the batch have it in one place.
-        let mut places = args.iter().filter_map(|b| if let Batch::Along(place) = b { Some(*place) } else { None });
-        let Some(Place { axis, before }) = places.next() else { return Batch::Mixed };
-        let is_one = places.all(|other| other == Place { axis, before });
-        let when = |holds: bool, axis: usize| if holds { Batch::Along(Place { axis, before }) } else { Batch::Mixed };
-        let first = matches!(args.first(), Some(Batch::Along(_)));
-        let second = matches!(args.get(1), Some(Batch::Along(_)));
+        let mut places = args.iter().filter_map(|b| if let Trace::Along(place) = b { Some(*place) } else { None });
+        let Some(BatchAxis { axis, before }) = places.next() else { return Trace::Mixed };
+        let is_one = places.all(|other| other == BatchAxis { axis, before });
+        let when =
+            |holds: bool, axis: usize| if holds { Trace::Along(BatchAxis { axis, before }) } else { Trace::Mixed };
+        let first = matches!(args.first(), Some(Trace::Along(_)));
+        let second = matches!(args.get(1), Some(Trace::Along(_)));
         match &node.op {
             Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Broadcast(_) | Op::OneHot { .. } => when(is_one, axis),
             Op::Reshape(shape) => {
@@ -85,14 +86,14 @@ impl Graph {
                     if above * size > outer {
                         let before = outer / above;
                         let fits = outer.is_multiple_of(above) && size.is_multiple_of(before * n);
-                        return if fits { Batch::Along(Place { axis, before }) } else { Batch::Mixed };
+                        return if fits { Trace::Along(BatchAxis { axis, before }) } else { Trace::Mixed };
                     }
                     above *= size;
                 }
-                Batch::Mixed
+                Trace::Mixed
             }
             Op::Transpose(perm) => {
-                perm.iter().position(|from| *from == axis).map_or(Batch::Mixed, |axis| when(true, axis))
+                perm.iter().position(|from| *from == axis).map_or(Trace::Mixed, |axis| when(true, axis))
             }
             Op::Slice { along, shape } => when(is_whole(&along[axis]) && shape[axis] == from(0)[axis], axis),
             Op::Place { along, shape } => when(is_whole(&along[axis]) && shape[axis] == from(0)[axis], axis),
@@ -101,7 +102,7 @@ impl Graph {
                 (true, false) if axis < *by => when(true, axis),
                 (true, false) if axis > *by => when(true, axis + from(1).len() - 1),
                 (false, true) => when(true, by + axis),
-                _ => Batch::Mixed,
+                _ => Trace::Mixed,
             },
             Op::Sum(over) | Op::Largest(over) => when(!over.contains(&axis), axis),
             Op::Softmax | Op::LogSoftmax => when(axis + 1 != from(0).len(), axis),
@@ -115,7 +116,7 @@ impl Graph {
             Op::SumPool(_) | Op::SumUnpool { .. } | Op::PickMax(_) | Op::PlaceMax(_) => {
                 when(is_one && (axis == 0 || axis == 3), axis)
             }
-            _ => Batch::Mixed,
+            _ => Trace::Mixed,
         }
     }
 }

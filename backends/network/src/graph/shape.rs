@@ -29,6 +29,18 @@ pub fn elements(shape: &[usize]) -> Option<usize> {
     product.filter(|n| *n <= ELEMENTS_MAX)
 }
 
+/// The shape of two arrays together, as numpy broadcasts: aligned at the last axis.
+pub(super) fn joint(a: &[usize], b: &[usize]) -> Option<Shape> {
+    let rank = a.len().max(b.len());
+    let size = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
+    (0..rank)
+        .map(|axis| match (size(a, axis), size(b, axis)) {
+            (1, n) | (n, 1) => Some(n),
+            (m, n) => (m == n).then_some(n),
+        })
+        .collect()
+}
+
 /// No array of a network has more axes; it keeps whatever looks at pairs of them quick.
 const AXES_MAX: usize = 64;
 

@@ -12,10 +12,10 @@ use crate::graph::{Graph, Id, Node};
 pub struct Class(usize);
 
 /// The factors of one axis.
-type Axis = Vec<Class>;
+type Factors = Vec<Class>;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum State {
+enum Freedom {
     Free,
     Frozen,
     /// United with another class.
@@ -25,22 +25,22 @@ enum State {
 }
 
 /// The classes of all axes of a graph.
-pub struct Axes {
-    /// Size and state of every class.
-    classes: Vec<(usize, State)>,
+pub struct AxisClasses {
+    /// Size and freedom of every class.
+    classes: Vec<(usize, Freedom)>,
     /// By node, by axis.
-    nodes: Vec<Vec<Axis>>,
+    nodes: Vec<Vec<Factors>>,
     /// By node: whether it holds one known number everywhere. Such an array belongs to nobody: equal ones are one
     /// node, wherever they are used, and must not tie their users together.
     uniform: Vec<bool>,
 }
 
-impl Axes {
+impl AxisClasses {
     /// Follows the axes of everything that `output` needs.
-    pub fn of(graph: &Graph, output: Id) -> Axes {
+    pub fn of(graph: &Graph, output: Id) -> AxisClasses {
         let count = graph.nodes().len();
         let mut axes =
-            Axes { classes: Vec::new(), nodes: Vec::with_capacity(count), uniform: Vec::with_capacity(count) };
+            AxisClasses { classes: Vec::new(), nodes: Vec::with_capacity(count), uniform: Vec::with_capacity(count) };
         let needed = graph.needed(&[output]);
         for (node, needed) in graph.nodes().iter().zip(needed) {
             let is_uniform = match node.op {
@@ -58,7 +58,7 @@ impl Axes {
 
     /// Classes that may be permuted, of two units or more, in the order in which they appeared.
     pub fn hidden(&self) -> Vec<Class> {
-        let is_hidden = |i: &usize| matches!(self.classes[*i], (2.., State::Free));
+        let is_hidden = |i: &usize| matches!(self.classes[*i], (2.., Freedom::Free));
         (0..self.classes.len()).filter(is_hidden).map(Class).collect()
     }
 
@@ -68,7 +68,7 @@ impl Axes {
     }
 
     /// The factors of every axis of a node, down to classes that are neither united nor split.
-    pub fn factors(&self, node: usize) -> Vec<Axis> {
+    pub fn factors(&self, node: usize) -> Vec<Factors> {
         self.nodes[node].iter().map(|axis| self.leaves(axis)).collect()
     }
 
@@ -77,40 +77,40 @@ impl Axes {
         self.nodes[node.index()].iter().any(|axis| self.leaves(axis).contains(&class))
     }
 
-    fn leaves(&self, axis: &[Class]) -> Axis {
+    fn leaves(&self, axis: &[Class]) -> Factors {
         let mut leaves = Vec::new();
         for &class in axis {
             match self.classes[class.0].1 {
-                State::Free | State::Frozen => leaves.push(class),
-                State::Same(other) => leaves.extend(self.leaves(&[other])),
-                State::Split(outer, inner) => leaves.extend(self.leaves(&[outer, inner])),
+                Freedom::Free | Freedom::Frozen => leaves.push(class),
+                Freedom::Same(other) => leaves.extend(self.leaves(&[other])),
+                Freedom::Split(outer, inner) => leaves.extend(self.leaves(&[outer, inner])),
             }
         }
         leaves
     }
 
-    fn class(&mut self, size: usize, state: State) -> Axis {
+    fn class(&mut self, size: usize, freedom: Freedom) -> Factors {
         if size == 1 {
             return Vec::new();
         }
-        self.classes.push((size, state));
+        self.classes.push((size, freedom));
         vec![Class(self.classes.len() - 1)]
     }
 
     fn freeze(&mut self, axis: &[Class]) {
         for class in self.leaves(axis) {
-            self.classes[class.0].1 = State::Frozen;
+            self.classes[class.0].1 = Freedom::Frozen;
         }
     }
 
     /// Splits a leaf into `outer x inner`.
     fn split(&mut self, class: Class, outer: usize) {
-        let (size, state) = self.classes[class.0];
+        let (size, freedom) = self.classes[class.0];
         let parts = [outer, size / outer].map(|size| {
-            self.classes.push((size, state));
+            self.classes.push((size, freedom));
             Class(self.classes.len() - 1)
         });
-        self.classes[class.0].1 = State::Split(parts[0], parts[1]);
+        self.classes[class.0].1 = Freedom::Split(parts[0], parts[1]);
     }
 
     /// Makes two axes of one size the same, factor by factor.
@@ -124,10 +124,10 @@ impl Axes {
             let (small, large) = if self.size(l) <= self.size(r) { (l, r) } else { (r, l) };
             let (m, n) = (self.size(small), self.size(large));
             if m == n {
-                let frozen = [l, r].iter().any(|class| self.classes[class.0].1 == State::Frozen);
-                self.classes[large.0].1 = State::Same(small);
+                let frozen = [l, r].iter().any(|class| self.classes[class.0].1 == Freedom::Frozen);
+                self.classes[large.0].1 = Freedom::Same(small);
                 if frozen {
-                    self.classes[small.0].1 = State::Frozen;
+                    self.classes[small.0].1 = Freedom::Frozen;
                 }
             } else if n.is_multiple_of(m) {
                 self.split(large, m);
@@ -141,7 +141,7 @@ impl Axes {
     }
 
     /// Cuts a list of factors so that the first of them multiply to `size`; `None` where no cut does.
-    fn cut(&mut self, factors: &[Class], size: usize) -> Option<(Axis, Axis)> {
+    fn cut(&mut self, factors: &[Class], size: usize) -> Option<(Factors, Factors)> {
         let mut left = size;
         let mut leaves = self.leaves(factors);
         for i in 0..leaves.len() {
@@ -162,8 +162,8 @@ impl Axes {
         (left == 1).then_some((leaves, Vec::new()))
     }
 
-    fn reshaped(&mut self, from: &[Axis], shape: &[usize]) -> Vec<Axis> {
-        let mut rest: Axis = from.concat();
+    fn reshaped(&mut self, from: &[Factors], shape: &[usize]) -> Vec<Factors> {
+        let mut rest: Factors = from.concat();
         let mut axes = Vec::with_capacity(shape.len());
         for &size in shape {
             match self.cut(&rest, size) {
@@ -173,19 +173,19 @@ impl Axes {
                 }
                 None => {
                     self.freeze(&from.concat());
-                    return self.fresh(shape, State::Frozen);
+                    return self.fresh(shape, Freedom::Frozen);
                 }
             }
         }
         axes
     }
 
-    fn fresh(&mut self, shape: &[usize], state: State) -> Vec<Axis> {
-        shape.iter().map(|size| self.class(*size, state)).collect()
+    fn fresh(&mut self, shape: &[usize], freedom: Freedom) -> Vec<Factors> {
+        shape.iter().map(|size| self.class(*size, freedom)).collect()
     }
 
     /// The part of an axis: all of it, or a whole stretch of `count` out of several, or places that are told apart.
-    fn part(&mut self, axis: &[Class], size: usize, by: Stride, count: usize) -> Axis {
+    fn part(&mut self, axis: &[Class], size: usize, by: Stride, count: usize) -> Factors {
         if by.step == 1 && count == size {
             return axis.to_vec();
         }
@@ -195,20 +195,20 @@ impl Axes {
             return inner;
         }
         self.freeze(axis);
-        self.class(count, State::Frozen)
+        self.class(count, Freedom::Frozen)
     }
 
     /// The axes of a node's array.
-    fn result(&mut self, graph: &Graph, node: &Node) -> Vec<Axis> {
+    fn result(&mut self, graph: &Graph, node: &Node) -> Vec<Factors> {
         let shape = &node.of.shape[..];
-        let of = |axes: &mut Axes, k: usize| match node.args[k] {
-            arg if axes.uniform[arg.index()] => axes.fresh(graph.shape(arg), State::Free),
+        let of = |axes: &mut AxisClasses, k: usize| match node.args[k] {
+            arg if axes.uniform[arg.index()] => axes.fresh(graph.shape(arg), Freedom::Free),
             arg => axes.nodes[arg.index()].clone(),
         };
         match &node.op {
             // Values that are alike along an axis do not tell its places apart.
-            Op::Parameter { .. } | Op::Fill(..) => self.fresh(shape, State::Free),
-            Op::Input { .. } | Op::Constant(_) | Op::Direction { .. } => self.fresh(shape, State::Frozen),
+            Op::Parameter { .. } | Op::Fill(..) => self.fresh(shape, Freedom::Free),
+            Op::Input { .. } | Op::Constant(_) | Op::Direction { .. } => self.fresh(shape, Freedom::Frozen),
             Op::Unary(_) | Op::Binary(_) | Op::Select => {
                 let first = of(self, 0);
                 for k in 1..node.args.len() {
@@ -229,9 +229,9 @@ impl Axes {
             Op::Broadcast(shape) => {
                 let sizes = graph.shape(node.args[0]).to_vec();
                 let from = of(self, 0);
-                let repeated = |(axis, (from, to)): (Axis, (usize, usize))| match from == to {
+                let repeated = |(axis, (from, to)): (Factors, (usize, usize))| match from == to {
                     true => axis,
-                    false => self.class(to, State::Free),
+                    false => self.class(to, Freedom::Free),
                 };
                 from.into_iter().zip(sizes.into_iter().zip(shape.iter().copied())).map(repeated).collect()
             }
@@ -244,11 +244,11 @@ impl Axes {
             Op::Place { shape, .. } => {
                 let sizes = graph.shape(node.args[0]).to_vec();
                 let from = of(self, 0);
-                let placed = |(axis, (from, to)): (&Axis, (usize, usize))| match from == to {
+                let placed = |(axis, (from, to)): (&Factors, (usize, usize))| match from == to {
                     true => axis.clone(),
                     false => {
                         self.freeze(axis);
-                        self.class(to, State::Frozen)
+                        self.class(to, Freedom::Frozen)
                     }
                 };
                 from.iter().zip(sizes.into_iter().zip(shape.iter().copied())).map(placed).collect()
@@ -264,7 +264,7 @@ impl Axes {
                         }
                     }
                 }
-                first[*axis] = self.class(shape[*axis], State::Frozen);
+                first[*axis] = self.class(shape[*axis], Freedom::Frozen);
                 first
             }
             Op::Gather { axis } => {
@@ -276,11 +276,11 @@ impl Axes {
                 let (data, indices) = (of(self, 0), of(self, 1));
                 let end = axis + indices.len();
                 data[*axis..end].iter().for_each(|axis| self.freeze(axis));
-                [&data[..*axis], &[self.class(*size, State::Frozen)], &data[end..]].concat()
+                [&data[..*axis], &[self.class(*size, Freedom::Frozen)], &data[end..]].concat()
             }
             Op::OneHot { classes } => {
                 let mut axes = of(self, 0);
-                axes.push(self.class(*classes, State::Frozen));
+                axes.push(self.class(*classes, Freedom::Frozen));
                 axes
             }
             Op::Sum(over) | Op::Largest(over) => {
@@ -302,7 +302,7 @@ impl Axes {
             Op::ConvolveKernel { .. } => {
                 let (x, y) = (of(self, 0), of(self, 1));
                 x.iter().chain(&y).for_each(|axis| self.freeze(axis));
-                self.fresh(shape, State::Frozen)
+                self.fresh(shape, Freedom::Frozen)
             }
             Op::SumPool(_) | Op::SumUnpool { .. } => {
                 let image = of(self, 0);
@@ -318,20 +318,27 @@ impl Axes {
     }
 
     /// Batch and channels stay; rows and columns have their places.
-    fn image(&mut self, x: &[Axis], shape: &[usize]) -> Vec<Axis> {
+    fn image(&mut self, x: &[Factors], shape: &[usize]) -> Vec<Factors> {
         [1, 2].into_iter().for_each(|axis| self.freeze(&x[axis]));
-        let [rows, columns] = [1, 2].map(|axis| self.class(shape[axis], State::Frozen));
+        let [rows, columns] = [1, 2].map(|axis| self.class(shape[axis], Freedom::Frozen));
         vec![x[0].clone(), rows, columns, x[3].clone()]
     }
 
     /// An image by a kernel: from inputs to outputs, or back.
-    fn convolved(&mut self, x: Vec<Axis>, w: Vec<Axis>, groups: usize, shape: &[usize], onward: bool) -> Vec<Axis> {
+    fn convolved(
+        &mut self,
+        x: Vec<Factors>,
+        w: Vec<Factors>,
+        groups: usize,
+        shape: &[usize],
+        onward: bool,
+    ) -> Vec<Factors> {
         [0, 1].into_iter().for_each(|axis| self.freeze(&w[axis]));
         let mut result = self.image(&x, shape);
         let (inputs, outputs) = (w[2].clone(), w[3].clone());
         let Some((group, each)) = self.cut(&outputs, groups) else {
             [&x[3], &inputs, &outputs].into_iter().for_each(|axis| self.freeze(axis));
-            result[3] = self.class(shape[3], State::Frozen);
+            result[3] = self.class(shape[3], Freedom::Frozen);
             return result;
         };
         let within = [group.clone(), inputs].concat();

@@ -1,6 +1,6 @@
 //! What leaves a network's output unchanged, read off its graph: permutations of hidden units, their signs, their scales.
 //!
-//! Every axis of every array is followed through the operators ([`axes`]). Axes that must be permuted together form one
+//! Every axis of every array is followed through the operators ([`axes`]). AxisClasses that must be permuted together form one
 //! class; where nothing tells their places apart, neither the data, the labels nor a constant, all parameters may be
 //! permuted along them at once. For each such class [`scaling`] then asks by which powers of a number the parameters of one
 //! unit may be multiplied. Nothing is known here of layers: chains, residual streams, channels behind convolutions and
@@ -13,14 +13,14 @@ mod tests;
 
 use crate::graph::op::Op;
 use crate::graph::{Graph, Id};
-use axes::{Axes, Class};
+use axes::{AxisClasses, Class};
 use mountainpass_sdk::{Symmetry, SymmetryKind};
 use scaling::Group;
 
 /// Generators of the output's symmetries, class by class: first the permutation of its units, then their signs, then, with
 /// `scales` (where no penalty sees the size of a parameter), their scales. Of a graph without gradients.
 pub fn symmetries(graph: &Graph, output: Id, scales: bool) -> Vec<Symmetry> {
-    let axes = Axes::of(graph, output);
+    let axes = AxisClasses::of(graph, output);
     let mut all = Vec::new();
     for class in axes.hidden() {
         let Some(carriers) = carriers(graph, &axes, class) else { continue };
@@ -74,7 +74,7 @@ impl Carrier {
 
 /// The parameters along a class, in their order in theta; `None` where one has it twice, since its elements then move
 /// between blocks, or where there is none.
-fn carriers(graph: &Graph, axes: &Axes, class: Class) -> Option<Vec<Carrier>> {
+fn carriers(graph: &Graph, axes: &AxisClasses, class: Class) -> Option<Vec<Carrier>> {
     let mut carriers = Vec::new();
     for (i, node) in graph.nodes().iter().enumerate() {
         let Op::Parameter { offset, .. } = node.op else { continue };

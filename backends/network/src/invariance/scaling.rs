@@ -4,7 +4,7 @@
 //! demand linear relations between the powers e: a product adds them, a sum wants them equal, a tanh wants 0 (or, where c
 //! is -1, lets them pass), a sum over the units wants 0. What solves them all is a symmetry.
 
-use super::axes::{Axes, Class};
+use super::axes::{AxisClasses, Class};
 use crate::graph::op::{Binary, Op, Unary};
 use crate::graph::{Graph, Id, Node};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub enum Group {
 const PRIME: i64 = 2_147_483_647;
 
 /// A basis of the solutions in which parameters take part with the powers -1, 0 and 1 only; by parameter.
-pub fn powers(graph: &Graph, axes: &Axes, output: Id, class: Class, group: Group) -> Vec<BTreeMap<Id, i32>> {
+pub fn powers(graph: &Graph, axes: &AxisClasses, output: Id, class: Class, group: Group) -> Vec<BTreeMap<Id, i32>> {
     let needed = graph.needed(&[output]);
     let carrying: Vec<Id> = (0..graph.nodes().len())
         .map(|i| graph.id(i))

@@ -126,10 +126,10 @@ fn of_perceptron(mlp: &Mlp, scales: bool) -> Vec<Symmetry> {
         let blocks: Vec<Vec<u64>> = (0..layer.outputs).map(block).collect();
         let mut declare = |kind| symmetries.push(Symmetry { kind, blocks: blocks.clone() });
         declare(SymmetryKind::Permutation);
-        if mlp.activation().is_odd() {
+        if mlp.activation() == Activation::Tanh {
             declare(SymmetryKind::Sign);
         }
-        if mlp.activation().is_piecewise_linear() && scales {
+        if scales && matches!(mlp.activation(), Activation::Relu | Activation::LeakyRelu) {
             declare(SymmetryKind::Scale { split: layer.inputs as u64 + 1 });
         }
     }

@@ -23,7 +23,7 @@ pub struct Alias {
 
 /// Reads the metadata, in the order of the initializers; what the file no longer holds (tools drop initializers) is
 /// skipped.
-pub(super) fn read(metadata: &[StringStringEntryProto], graph: &GraphProto) -> Result<Vec<Alias>, Error> {
+pub(crate) fn read(metadata: &[StringStringEntryProto], graph: &GraphProto) -> Result<Vec<Alias>, Error> {
     let Some(text) = entry(metadata, KEY) else { return Ok(Vec::new()) };
     let wrong = |what: String| {
         Error::argument(format!("the file's metadata {KEY:?} {what}: export it again, or take the metadata out"))

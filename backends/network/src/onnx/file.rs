@@ -1,12 +1,10 @@
-//! One ONNX file: its output, the nodes, inputs and initializers that enter, and their lowering for a batch size.
+//! One ONNX file: its output, and the nodes, inputs and initializers that enter it.
 
-use super::Options;
-use super::aliases::{self, Alias};
-use super::lowering::{Lowering, Value, Weight, label};
-use super::messages::{GraphProto, NodeProto, TensorProto, ValueInfoProto, decode, entry};
-use super::tensors::{self, Kind};
+use super::aliases;
+use super::messages::{DimensionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto, decode, entry};
+use super::options::Options;
+use super::tensors::{self, ValueKind};
 use crate::graph::op::{Element, Shape};
-use crate::graph::{Graph, Id};
 use crate::model::Feature;
 use bytes::Bytes;
 use mountainpass_sdk::{Error, Parameter, memory};
@@ -19,7 +17,7 @@ const OPSET_MIN: i64 = 11;
 
 /// How the file fixes the first axis of its inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Batch {
+pub(super) enum BatchSize {
     /// By a name, or not at all.
     Free,
     Fixed(usize),
@@ -29,29 +27,27 @@ pub(super) enum Batch {
 
 /// An initializer that is, or may be, part of theta.
 #[derive(Clone, Debug)]
-struct Block {
+pub(super) struct Candidate {
     /// Its place among the initializers.
-    index: usize,
-    shape: Shape,
-    offset: usize,
+    pub index: usize,
+    pub shape: Shape,
+    pub offset: usize,
 }
 
 /// A file and what of it enters its output.
 #[derive(Clone, Debug)]
 pub(super) struct File {
-    graph: GraphProto,
-    opset: i64,
-    folder: Option<PathBuf>,
-    recomputed: bool,
+    pub graph: GraphProto,
+    pub opset: i64,
+    pub folder: Option<PathBuf>,
+    pub recomputed: bool,
     pub output: String,
-    pub batch: Batch,
+    pub batch: BatchSize,
     pub features: Vec<Feature>,
-    /// In the order of the initializers.
-    pub aliases: Vec<Alias>,
     /// In the order of computation.
-    nodes: Vec<usize>,
+    pub nodes: Vec<usize>,
     /// In the order of the file.
-    blocks: Vec<Block>,
+    pub blocks: Vec<Candidate>,
 }
 
 impl File {
@@ -78,13 +74,14 @@ impl File {
                 "its operators are of opset {opset}: export it with {OPSET_MIN} or later"
             )));
         }
-        let aliases = aliases::read(&model.metadata_props, &graph)?;
+        // Checkpoints ask for the names in it; that they can be read is found out here.
+        aliases::read(&model.metadata_props, &graph)?;
         let output = chosen(&graph, options, notes)?;
         let folder = folder.map(Path::to_path_buf);
-        let batch = Batch::None;
+        let batch = BatchSize::None;
         let (nodes, features, blocks) = (Vec::new(), Vec::new(), Vec::new());
         let recomputed = options.recomputed;
-        let mut file = File { graph, opset, folder, recomputed, output, batch, features, aliases, nodes, blocks };
+        let mut file = File { graph, opset, folder, recomputed, output, batch, features, nodes, blocks };
         let entering = file.enter()?;
         (file.features, file.batch) = file.inputs(&entering, options)?;
         file.blocks = file.candidates(&entering, options, notes)?;
@@ -111,14 +108,14 @@ impl File {
         Ok(entering)
     }
 
-    fn initializers(&self) -> HashMap<&str, &TensorProto> {
+    pub fn initializers(&self) -> HashMap<&str, &TensorProto> {
         self.graph.initializer.iter().map(|tensor| (tensor.name(), tensor)).collect()
     }
 
     /// What samples supply, and how the file fixes their number.
-    fn inputs(&self, entering: &HashSet<String>, options: &Options) -> Result<(Vec<Feature>, Batch), Error> {
+    fn inputs(&self, entering: &HashSet<String>, options: &Options) -> Result<(Vec<Feature>, BatchSize), Error> {
         let initializers = self.initializers();
-        let mut batch = Batch::None;
+        let mut batch = BatchSize::None;
         let mut features = Vec::new();
         // Old files list initializers among the inputs.
         let enters =
@@ -128,8 +125,8 @@ impl File {
             let of = input.r#type.as_ref().and_then(|of| of.tensor_type.as_ref());
             let of = of.ok_or_else(|| Error::unsupported(format!("input {name:?} is no tensor")))?;
             let element = match tensors::kind(of.elem_type()) {
-                Some(Kind::Real) => Element::Real,
-                Some(Kind::Whole) => Element::Index,
+                Some(ValueKind::Real) => Element::Real,
+                Some(ValueKind::Whole) => Element::Index,
                 _ => {
                     let of = tensors::type_name(of.elem_type());
                     return Err(Error::unsupported(format!(
@@ -141,10 +138,9 @@ impl File {
             let [first, rest @ ..] = axes else {
                 return Err(Error::argument(format!("input {name:?} has no axes, expected the batch first")));
             };
-            let size =
-                |axis: &super::messages::DimensionProto| usize::try_from(axis.dim_value()).ok().filter(|d| *d > 0);
-            let one = size(first).map_or(Batch::Free, Batch::Fixed);
-            if batch != Batch::None && batch != one {
+            let size = |axis: &DimensionProto| usize::try_from(axis.dim_value()).ok().filter(|d| *d > 0);
+            let one = size(first).map_or(BatchSize::Free, BatchSize::Fixed);
+            if batch != BatchSize::None && batch != one {
                 return Err(Error::argument(format!(
                     "input {name:?}: its first axis is {one:?}, but another's is {batch:?}"
                 )));
@@ -172,7 +168,7 @@ impl File {
         entering: &HashSet<String>,
         options: &Options,
         notes: &mut Vec<String>,
-    ) -> Result<Vec<Block>, Error> {
+    ) -> Result<Vec<Candidate>, Error> {
         let name_of = |tensor: &TensorProto| tensor.name().to_owned();
         if let Some(name) = options.frozen.iter().find(|name| !self.graph.initializer.iter().any(|t| t.name() == *name))
         {
@@ -188,7 +184,7 @@ impl File {
         let mut constants = Vec::new();
         let (mut blocks, mut offset) = (Vec::new(), 0usize);
         for (index, tensor) in self.graph.initializer.iter().enumerate() {
-            let is_real = tensors::kind(tensor.data_type()) == Some(Kind::Real);
+            let is_real = tensors::kind(tensor.data_type()) == Some(ValueKind::Real);
             if !is_real || tensor.dims.is_empty() || !entering.contains(tensor.name()) {
                 continue;
             }
@@ -199,7 +195,7 @@ impl File {
                 constants.push(name_of(tensor));
                 continue;
             }
-            blocks.push(Block { index, shape, offset });
+            blocks.push(Candidate { index, shape, offset });
             offset = offset.saturating_add(count);
             if offset as u64 > tensors::BYTES_MAX {
                 return Err(Error::unsupported("more than 2^31 parameters"));
@@ -219,60 +215,6 @@ impl File {
             }
         }
         Ok(blocks)
-    }
-
-    /// The graph for batches of `n`, with whatever does not enter too, and its output.
-    pub fn lower(&self, n: usize) -> Result<(Graph, Id), Error> {
-        let folder = self.folder.as_deref();
-        let weight =
-            |b: &Block| Weight { tensor: &self.graph.initializer[b.index], shape: b.shape.clone(), offset: b.offset };
-        let weights: Vec<Weight<'_>> = self.blocks.iter().map(weight).collect();
-        let mut lowering = Lowering::new(self.opset, &weights, folder, n);
-        lowering.recomputed = self.recomputed;
-        lowering.baked = match self.batch {
-            Batch::Fixed(fixed) if fixed != n => Some(fixed),
-            _ => None,
-        };
-        let mut values: HashMap<&str, Value> =
-            weights.iter().enumerate().map(|(i, weight)| (weight.tensor.name(), Value::Weight(i))).collect();
-        for (slot, feature) in self.features.iter().enumerate() {
-            let shape = std::iter::once(n).chain(feature.shape.iter().copied()).collect();
-            let kind = if feature.element == Element::Real { Kind::Real } else { Kind::Whole };
-            let id = lowering.graph.input(slot, shape, feature.element)?;
-            values.insert(&feature.name, Value::Node(id, kind));
-        }
-        let initializers = self.initializers();
-        let find = |values: &HashMap<&str, Value>, name: &str| match (values.get(name), initializers.get(name)) {
-            (Some(value), _) => Ok(Some(value.clone())),
-            (None, Some(tensor)) => tensors::read(tensor, folder).map(|tensor| Some(Value::Known(tensor))),
-            (None, None) => Ok(None),
-        };
-        for node in self.nodes.iter().map(|i| &self.graph.node[*i]) {
-            let mut inputs = Vec::with_capacity(node.input.len());
-            for name in &node.input {
-                let value = if name.is_empty() { None } else { find(&values, name)? };
-                if value.is_none() && !name.is_empty() {
-                    let node = label(node);
-                    return Err(Error::argument(format!(
-                        "node {node:?} takes {name:?}, which nothing before it computes"
-                    )));
-                }
-                inputs.push(value);
-            }
-            let results = lowering.node(node, inputs)?;
-            values.extend(node.output.iter().map(String::as_str).zip(results).filter(|(name, _)| !name.is_empty()));
-        }
-        let value = find(&values, &self.output)?;
-        let value =
-            value.ok_or_else(|| Error::unsupported(format!("nothing that is read computes {:?}", self.output)))?;
-        let value = match value {
-            Value::Known(tensor) => Value::Known(tensor.cast(Kind::Real)),
-            other => other,
-        };
-        let output = lowering
-            .real(&value)
-            .map_err(|error| Error { text: format!("output {:?}: {}", self.output, error.text), ..error })?;
-        Ok((lowering.graph, output))
     }
 
     fn producer(&self, name: &str) -> Option<&NodeProto> {
@@ -325,7 +267,7 @@ impl File {
 
     /// The named blocks of theta.
     pub fn parameters(&self) -> Vec<Parameter> {
-        let parameter = |block: &Block| Parameter {
+        let parameter = |block: &Candidate| Parameter {
             name: self.graph.initializer[block.index].name().to_owned(),
             shape: block.shape.iter().map(|d| *d as u64).collect(),
             offset: block.offset as u64,
@@ -341,15 +283,6 @@ impl File {
             theta.extend(tensors::read(&self.graph.initializer[block.index], self.folder.as_deref())?.numbers());
         }
         Ok(theta)
-    }
-
-    /// Shape and numbers of an initializer.
-    pub fn initializer(&self, name: &str) -> Result<(Shape, Vec<f64>), Error> {
-        let find = || self.graph.initializer.iter().find(|tensor| tensor.name() == name);
-        let names = || self.graph.initializer.iter().map(|tensor| tensor.name()).collect::<Vec<&str>>();
-        let tensor = find().ok_or_else(|| Error::unknown("initializer", name, &names()))?;
-        let tensor = tensors::read(tensor, self.folder.as_deref())?;
-        Ok((tensor.shape.clone(), tensor.into_reals()?))
     }
 
     /// Adds what other files hold.
@@ -386,7 +319,7 @@ fn chosen(graph: &GraphProto, options: &Options, notes: &mut Vec<String>) -> Res
         of.and_then(|of| tensors::kind(of.elem_type()))
     };
     let names: Vec<&str> = graph.output.iter().map(|o| o.name()).collect();
-    match graph.output.iter().find(|output| kind(output) == Some(Kind::Real)) {
+    match graph.output.iter().find(|output| kind(output) == Some(ValueKind::Real)) {
         Some(output) => {
             if names.len() > 1 {
                 notes.push(format!(

@@ -5,12 +5,10 @@
 //! graph of its own and that is evaluated, so that no operator is written twice.
 
 use super::messages::{AttributeProto, NodeProto, TensorProto};
-use super::operators;
-use super::tensors::{self, AXES_MAX, Kind, Tensor};
-use crate::graph::evaluate::{Sources, evaluate};
-use crate::graph::op::{Constant, Element, Number, Op, Shape, Values};
+use super::tensors::{self, AXES_MAX, KnownArray, ValueKind};
+use crate::graph::op::{Constant, Number, Op, Shape, Values};
 use crate::graph::shape::elements;
-use crate::graph::{Graph, Id, Node};
+use crate::graph::{Graph, Id};
 use mountainpass_sdk::{Error, memory};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,10 +16,10 @@ use std::sync::Arc;
 /// A value of the file.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    Known(Tensor),
+    Known(KnownArray),
     /// A weight, by its place in [`Lowering::weights`]: a node for whoever computes with it, known to whoever asks.
     Weight(usize),
-    Node(Id, Kind),
+    Node(Id, ValueKind),
     /// What torch makes of a split.
     List(Vec<Value>),
 }
@@ -34,7 +32,7 @@ pub(super) type Lower = fn(&mut Lowering<'_>, &Call<'_>) -> Results;
 
 /// One real result.
 pub(super) fn real(id: Id) -> Results {
-    Ok(vec![Value::Node(id, Kind::Real)])
+    Ok(vec![Value::Node(id, ValueKind::Real)])
 }
 
 /// An initializer that is, or may be, part of theta.
@@ -60,83 +58,22 @@ pub(super) struct Lowering<'m> {
     /// The batch size that the file's own constants were written for, where it is another.
     pub baked: Option<usize>,
     /// Whether all arguments of the operator at hand are known, so that whole numbers may be computed with as reals.
-    folding: bool,
+    pub folding: bool,
     /// Numbers written down in reading, so far.
-    written: usize,
+    pub written: usize,
 }
-
-/// Known arrays longer than this stay operators of the graph; it is far beyond any shape or table of positions.
-const FOLD_MAX: usize = 1 << 22;
-
-/// Arrays as long as shapes are always computed.
-const FOLD_ALWAYS: usize = 1 << 10;
-
-/// So many products at most make one known array.
-const WORK_MAX: usize = 1 << 26;
 
 /// A table written down in reading (of indices, masks, counts) is no longer than this.
 const TABLE_MAX: usize = 1 << 24;
 
 /// All that is written down in reading has no more numbers: half a gigabyte.
-const WRITTEN_MAX: usize = 1 << 26;
+pub(super) const WRITTEN_MAX: usize = 1 << 26;
 
 impl<'m> Lowering<'m> {
     /// A lowering without any node yet.
     pub fn new(opset: i64, weights: &'m [Weight<'m>], folder: Option<&'m Path>, batch: usize) -> Lowering<'m> {
         let graph = Graph::new();
         Lowering { graph, opset, recomputed: false, weights, folder, batch, baked: None, folding: false, written: 0 }
-    }
-
-    /// The values of one node of the file; errors say which node.
-    pub fn node(&mut self, node: &NodeProto, inputs: Vec<Option<Value>>) -> Results {
-        let call = Call { node, inputs, opset: self.opset };
-        let known = call.inputs.iter().flatten().all(|value| matches!(value, Value::Known(_)));
-        let results = call.affordable().and_then(|()| operators::find(node));
-        let results = results.and_then(|lower| if known { self.folded(lower, &call) } else { lower(self, &call) });
-        results.map_err(|error| {
-            let (op, opset, name) = (node.op_type(), self.opset, label(node));
-            Error { text: format!("node {name:?} ({op}, opset {opset}): {}", error.text), ..error }
-        })
-    }
-
-    fn folded(&mut self, lower: Lower, call: &Call<'_>) -> Results {
-        let graph = std::mem::take(&mut self.graph);
-        self.folding = true;
-        let results = lower(self, call);
-        self.folding = false;
-        let small = std::mem::replace(&mut self.graph, graph);
-        let results = results?;
-        if results.iter().any(|value| matches!(value, Value::List(_))) {
-            return lower(self, call);
-        }
-        let sizes = || small.nodes().iter().map(|node| elements(&node.of.shape).unwrap_or(usize::MAX));
-        let all = sizes().fold(0, usize::saturating_add);
-        let is_small = all <= FOLD_ALWAYS || self.written.saturating_add(all) <= WRITTEN_MAX;
-        let is_cheap = small.nodes().iter().all(|node| work(&small, node) <= WORK_MAX);
-        if !(is_small && is_cheap && sizes().all(|n| n <= FOLD_MAX)) {
-            return lower(self, call);
-        }
-        self.written = self.written.saturating_add(all);
-        // The interpreter keeps every array until its end, and the results are taken out of it as copies.
-        memory::afford(all.checked_mul(2).and_then(memory::bytes_of::<f64>))?;
-        let ids: Vec<Id> =
-            results.iter().filter_map(|v| if let Value::Node(id, _) = v { Some(*id) } else { None }).collect();
-        let mut arrays = evaluate(&small, Sources::default(), &ids)?.into_iter();
-        let known = |value: Value| match value {
-            Value::Node(id, kind) => {
-                let values = arrays.next().unwrap_or(Values::Real(Vec::new()));
-                let of = if values.element() == Element::Index { Kind::Whole } else { Kind::Real };
-                let tensor = Tensor { kind: of, shape: small.shape(id).to_vec(), values: Arc::new(values) };
-                // Of reals that stand for whole numbers or truths, the numbers are exact.
-                Value::Known(if (of, kind) == (Kind::Real, Kind::Truth) {
-                    Tensor { kind, ..tensor }
-                } else {
-                    tensor.cast(kind)
-                })
-            }
-            other => other,
-        };
-        Ok(results.into_iter().map(known).collect())
     }
 
     /// The sizes of a value's axes.
@@ -165,12 +102,12 @@ impl<'m> Lowering<'m> {
     /// A value as a node of reals.
     pub fn real(&mut self, value: &Value) -> Result<Id, Error> {
         match value {
-            Value::Known(tensor) if tensor.kind == Kind::Whole && self.folding => {
+            Value::Known(tensor) if tensor.kind == ValueKind::Whole && self.folding => {
                 self.table(tensor.shape.clone(), Arc::new(Values::Real(tensor.reals())))
             }
-            Value::Known(Tensor { kind: Kind::Whole, .. }) | Value::Node(_, Kind::Whole) => Err(Error::unsupported(
-                "it computes with whole numbers that depend on the inputs: those can only select",
-            )),
+            Value::Known(KnownArray { kind: ValueKind::Whole, .. }) | Value::Node(_, ValueKind::Whole) => Err(
+                Error::unsupported("it computes with whole numbers that depend on the inputs: those can only select"),
+            ),
             other => self.array(other),
         }
     }
@@ -207,7 +144,7 @@ impl<'m> Lowering<'m> {
     }
 
     /// The numbers of a value that must be known.
-    pub fn known(&self, value: &Value) -> Result<Tensor, Error> {
+    pub fn known(&self, value: &Value) -> Result<KnownArray, Error> {
         match value {
             Value::Known(tensor) => Ok(tensor.clone()),
             Value::Weight(i) => tensors::read(self.weights[*i].tensor, self.folder),
@@ -232,28 +169,13 @@ impl<'m> Lowering<'m> {
     }
 
     /// What a value holds.
-    pub fn kind(&self, value: &Value) -> Kind {
+    pub fn kind(&self, value: &Value) -> ValueKind {
         match value {
             Value::Known(tensor) => tensor.kind,
-            Value::Weight(_) | Value::List(_) => Kind::Real,
+            Value::Weight(_) | Value::List(_) => ValueKind::Real,
             Value::Node(_, kind) => *kind,
         }
     }
-}
-
-/// How many products an operator takes.
-fn work(graph: &Graph, node: &Node) -> usize {
-    let of = |shape: &[usize]| elements(shape).unwrap_or(usize::MAX);
-    let terms = match &node.op {
-        Op::MatMul => node.args.first().and_then(|a| graph.shape(*a).last()).copied().unwrap_or(1),
-        Op::Convolve { .. } | Op::ConvolveImage { .. } => node.args.get(1).map_or(1, |kernel| of(graph.shape(*kernel))),
-        Op::ConvolveKernel { .. } => node.args.first().map_or(1, |image| of(graph.shape(*image))),
-        Op::SumPool(window) | Op::SumUnpool { window, .. } | Op::PickMax(window) | Op::PlaceMax(window) => {
-            window.kernel.iter().fold(1, |n: usize, k| n.saturating_mul(*k))
-        }
-        _ => 1,
-    };
-    of(&node.of.shape).saturating_mul(terms)
 }
 
 /// The name of a node, or that of what it computes.
@@ -273,17 +195,7 @@ pub(super) struct Call<'a> {
     pub opset: i64,
 }
 
-/// An operator copies what is known so many times at the most: as numbers of another kind, and as what it makes of them.
-const COPIES: usize = 3;
-
 impl Call<'_> {
-    /// Fails where what is known is too much for the operator.
-    fn affordable(&self) -> Result<(), Error> {
-        let count = |value: &Value| if let Value::Known(tensor) = value { tensor.values.len() } else { 0 };
-        let all = self.inputs.iter().flatten().map(count).fold(0, usize::saturating_add);
-        Ok(memory::afford(all.checked_mul(COPIES).and_then(memory::bytes_of::<f64>))?)
-    }
-
     /// The operator's name.
     pub fn op(&self) -> &str {
         self.node.op_type()

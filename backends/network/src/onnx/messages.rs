@@ -235,13 +235,13 @@ pub mod data_type {
 
 /// Reads a file's messages. What they take of memory may be a hundred times as much as the file: it is asked for first.
 pub(crate) fn decode(bytes: Bytes) -> Result<ModelProto, Error> {
-    memory::afford(Some(weight(Kind::Model, &bytes)))?;
+    memory::afford(Some(weight(MessageKind::Model, &bytes)))?;
     ModelProto::decode(bytes).map_err(|e| Error::argument(format!("no ONNX file, or a broken one: {e}")))
 }
 
 /// The messages, for weighing them.
 #[derive(Clone, Copy)]
-enum Kind {
+enum MessageKind {
     Model,
     Graph,
     Function,
@@ -258,7 +258,7 @@ enum Kind {
 
 /// What a field of bytes holds.
 enum Field {
-    Message(Kind),
+    Message(MessageKind),
     Text,
     /// Numbers side by side, of one byte or more each.
     Numbers,
@@ -266,41 +266,43 @@ enum Field {
     View,
 }
 
-impl Kind {
+impl MessageKind {
     fn field(self, tag: u64) -> Field {
         use Field::{Message, Numbers, Text, View};
         match (self, tag) {
-            (Kind::Model, 7) | (Kind::Attribute, 6) => Message(Kind::Graph),
-            (Kind::Model, 25) => Message(Kind::Function),
-            (Kind::Model, 8 | 14) | (Kind::Tensor, 13) | (Kind::ValueInfo, 4) => Message(Kind::Entry),
-            (Kind::Graph, 1) | (Kind::Function, 7) => Message(Kind::Node),
-            (Kind::Graph, 5) | (Kind::Attribute, 5) => Message(Kind::Tensor),
-            (Kind::Graph, 11..=13) => Message(Kind::ValueInfo),
-            (Kind::Node, 5) => Message(Kind::Attribute),
-            (Kind::ValueInfo, 2) => Message(Kind::Type),
-            (Kind::Type, 1) => Message(Kind::TensorType),
-            (Kind::TensorType, 2) => Message(Kind::Axes),
-            (Kind::Axes, 1) => Message(Kind::Axis),
-            (Kind::Attribute, 7 | 8) | (Kind::Tensor, 1 | 4 | 5 | 7 | 10 | 11) => Numbers,
-            (Kind::Attribute, 4) | (Kind::Tensor, 9) => View,
+            (MessageKind::Model, 7) | (MessageKind::Attribute, 6) => Message(MessageKind::Graph),
+            (MessageKind::Model, 25) => Message(MessageKind::Function),
+            (MessageKind::Model, 8 | 14) | (MessageKind::Tensor, 13) | (MessageKind::ValueInfo, 4) => {
+                Message(MessageKind::Entry)
+            }
+            (MessageKind::Graph, 1) | (MessageKind::Function, 7) => Message(MessageKind::Node),
+            (MessageKind::Graph, 5) | (MessageKind::Attribute, 5) => Message(MessageKind::Tensor),
+            (MessageKind::Graph, 11..=13) => Message(MessageKind::ValueInfo),
+            (MessageKind::Node, 5) => Message(MessageKind::Attribute),
+            (MessageKind::ValueInfo, 2) => Message(MessageKind::Type),
+            (MessageKind::Type, 1) => Message(MessageKind::TensorType),
+            (MessageKind::TensorType, 2) => Message(MessageKind::Axes),
+            (MessageKind::Axes, 1) => Message(MessageKind::Axis),
+            (MessageKind::Attribute, 7 | 8) | (MessageKind::Tensor, 1 | 4 | 5 | 7 | 10 | 11) => Numbers,
+            (MessageKind::Attribute, 4) | (MessageKind::Tensor, 9) => View,
             _ => Text,
         }
     }
 
     fn size(self) -> usize {
         match self {
-            Kind::Model => size_of::<ModelProto>(),
-            Kind::Graph => size_of::<GraphProto>(),
-            Kind::Function => size_of::<FunctionProto>(),
-            Kind::Node => size_of::<NodeProto>(),
-            Kind::Attribute => size_of::<AttributeProto>(),
-            Kind::Tensor => size_of::<TensorProto>(),
-            Kind::ValueInfo => size_of::<ValueInfoProto>(),
-            Kind::Type => size_of::<TypeProto>(),
-            Kind::TensorType => size_of::<TensorTypeProto>(),
-            Kind::Axes => size_of::<TensorShapeProto>(),
-            Kind::Axis => size_of::<DimensionProto>(),
-            Kind::Entry => size_of::<StringStringEntryProto>(),
+            MessageKind::Model => size_of::<ModelProto>(),
+            MessageKind::Graph => size_of::<GraphProto>(),
+            MessageKind::Function => size_of::<FunctionProto>(),
+            MessageKind::Node => size_of::<NodeProto>(),
+            MessageKind::Attribute => size_of::<AttributeProto>(),
+            MessageKind::Tensor => size_of::<TensorProto>(),
+            MessageKind::ValueInfo => size_of::<ValueInfoProto>(),
+            MessageKind::Type => size_of::<TypeProto>(),
+            MessageKind::TensorType => size_of::<TensorTypeProto>(),
+            MessageKind::Axes => size_of::<TensorShapeProto>(),
+            MessageKind::Axis => size_of::<DimensionProto>(),
+            MessageKind::Entry => size_of::<StringStringEntryProto>(),
         }
     }
 }
@@ -309,7 +311,7 @@ impl Kind {
 const LISTS: u64 = 3;
 
 /// About how many bytes a message takes, its own and those of its fields; what is no message ends it.
-fn weight(kind: Kind, mut bytes: &[u8]) -> u64 {
+fn weight(kind: MessageKind, mut bytes: &[u8]) -> u64 {
     let mut all = LISTS * kind.size() as u64;
     while let Ok((tag, wire)) = decode_key(&mut bytes) {
         let size = match wire {

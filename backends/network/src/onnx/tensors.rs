@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// What an ONNX value holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum ValueKind {
     Real,
     Whole,
     /// True or false, as the reals 1 and 0.
@@ -22,8 +22,8 @@ pub(super) enum Kind {
 
 /// An array whose numbers are known when the file is read.
 #[derive(Clone, Debug)]
-pub(super) struct Tensor {
-    pub kind: Kind,
+pub(crate) struct KnownArray {
+    pub kind: ValueKind,
     pub shape: Shape,
     /// Indices for whole numbers, reals for all others.
     pub values: Arc<Values>,
@@ -33,17 +33,17 @@ pub(super) struct Tensor {
 pub(super) const AXES_MAX: usize = 64;
 
 /// A file larger than this is none: protobuf's own limit, and that of the weights behind one.
-pub(super) const BYTES_MAX: u64 = i32::MAX as u64;
+pub(crate) const BYTES_MAX: u64 = i32::MAX as u64;
 
-impl Tensor {
+impl KnownArray {
     /// Whole numbers along one axis.
-    pub fn wholes(values: Vec<i64>) -> Tensor {
-        Tensor { kind: Kind::Whole, shape: vec![values.len()], values: Arc::new(Values::Index(values)) }
+    pub fn wholes(values: Vec<i64>) -> KnownArray {
+        KnownArray { kind: ValueKind::Whole, shape: vec![values.len()], values: Arc::new(Values::Index(values)) }
     }
 
     /// One real.
-    pub fn real(value: f64) -> Tensor {
-        Tensor { kind: Kind::Real, shape: Vec::new(), values: Arc::new(Values::Real(vec![value])) }
+    pub fn real(value: f64) -> KnownArray {
+        KnownArray { kind: ValueKind::Real, shape: Vec::new(), values: Arc::new(Values::Real(vec![value])) }
     }
 
     /// All numbers as reals, in order.
@@ -54,17 +54,14 @@ impl Tensor {
         }
     }
 
-    /// The same as a vector, which is the tensor's own if nobody else has it.
+    /// The same as a vector, which is the array's own if nobody else has it.
     pub fn into_reals(self) -> Result<Vec<f64>, Shortage> {
-        match Arc::try_unwrap(self.values) {
-            Ok(Values::Real(values)) => Ok(values),
-            Ok(Values::Index(values)) => memory::collected(values.len(), values.iter().map(|i| *i as f64)),
-            Err(values) => Tensor { values, ..self }.numbers_copied(),
-        }
-    }
-
-    fn numbers_copied(&self) -> Result<Vec<f64>, Shortage> {
-        memory::collected(self.values.len(), self.numbers())
+        let values = match Arc::try_unwrap(self.values) {
+            Ok(Values::Real(values)) => return Ok(values),
+            Ok(values) => Arc::new(values),
+            Err(shared) => shared,
+        };
+        memory::collected(values.len(), KnownArray { values, ..self }.numbers())
     }
 
     /// As reals; whole numbers beyond 2^53 are rounded.
@@ -84,27 +81,27 @@ impl Tensor {
     }
 
     /// The same numbers as another kind.
-    pub fn cast(&self, to: Kind) -> Tensor {
+    pub fn cast(&self, to: ValueKind) -> KnownArray {
         let values = match (self.kind, to) {
             (from, to) if from == to => self.values.clone(),
-            (_, Kind::Whole) => Arc::new(Values::Index(self.indices())),
-            (Kind::Truth, Kind::Real) => self.values.clone(),
-            (_, Kind::Real) => Arc::new(Values::Real(self.reals())),
-            (_, Kind::Truth) => {
+            (_, ValueKind::Whole) => Arc::new(Values::Index(self.indices())),
+            (ValueKind::Truth, ValueKind::Real) => self.values.clone(),
+            (_, ValueKind::Real) => Arc::new(Values::Real(self.reals())),
+            (_, ValueKind::Truth) => {
                 Arc::new(Values::Real(self.reals().iter().map(|x| f64::from(u8::from(*x != 0.0))).collect()))
             }
         };
-        Tensor { kind: to, shape: self.shape.clone(), values }
+        KnownArray { kind: to, shape: self.shape.clone(), values }
     }
 }
 
 /// The kind of a data type; `None` for texts, complex and packed numbers.
-pub(super) fn kind(of: i32) -> Option<Kind> {
+pub(crate) fn kind(of: i32) -> Option<ValueKind> {
     match of {
-        data_type::FLOAT | data_type::DOUBLE | data_type::FLOAT16 | data_type::BFLOAT16 => Some(Kind::Real),
-        data_type::UINT8 | data_type::INT8 | data_type::UINT16 | data_type::INT16 => Some(Kind::Whole),
-        data_type::INT32 | data_type::INT64 | data_type::UINT32 | data_type::UINT64 => Some(Kind::Whole),
-        data_type::BOOL => Some(Kind::Truth),
+        data_type::FLOAT | data_type::DOUBLE | data_type::FLOAT16 | data_type::BFLOAT16 => Some(ValueKind::Real),
+        data_type::UINT8 | data_type::INT8 | data_type::UINT16 | data_type::INT16 => Some(ValueKind::Whole),
+        data_type::INT32 | data_type::INT64 | data_type::UINT32 | data_type::UINT64 => Some(ValueKind::Whole),
+        data_type::BOOL => Some(ValueKind::Truth),
         _ => None,
     }
 }
@@ -135,7 +132,7 @@ pub(super) fn shape(tensor: &TensorProto) -> Result<(Shape, usize), Error> {
 }
 
 /// The numbers of a tensor message; `folder` is where its external data may be.
-pub(super) fn read(tensor: &TensorProto, folder: Option<&Path>) -> Result<Tensor, Error> {
+pub(crate) fn read(tensor: &TensorProto, folder: Option<&Path>) -> Result<KnownArray, Error> {
     let name = tensor.name();
     let of = tensor.data_type();
     let kind = kind(of).ok_or_else(|| {
@@ -165,12 +162,12 @@ pub(super) fn read(tensor: &TensorProto, folder: Option<&Path>) -> Result<Tensor
         }
     };
     let values = match (kind, values) {
-        (Kind::Truth, Values::Index(values)) => {
+        (ValueKind::Truth, Values::Index(values)) => {
             Values::Real(memory::collected(values.len(), values.iter().map(|i| f64::from(u8::from(*i != 0))))?)
         }
         (_, values) => values,
     };
-    Ok(Tensor { kind, shape, values: Arc::new(values) })
+    Ok(KnownArray { kind, shape, values: Arc::new(values) })
 }
 
 /// Bytes of one number.
@@ -272,6 +269,11 @@ fn external(tensor: &TensorProto, count: usize, folder: Option<&Path>) -> Result
         n if n == count => Ok(bytes.into()),
         n => Err(Error::argument(format!("tensor {name:?}: {n} bytes of {location:?}, expected {count}"))),
     }
+}
+
+/// The folder of a file, where its external data may be.
+pub(crate) fn folder_of(path: &Path) -> Option<&Path> {
+    path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
 }
 
 /// The path of an external file, which must be inside the model's folder, links followed.

@@ -2,6 +2,8 @@
 //!
 //! `fixtures/make.py` writes them: `message Bundle { repeated ModelProto models = 1; }`, compressed.
 
+#![allow(dead_code, reason = "each test file uses a part")]
+
 use mountainpass_network::graph::op::Values;
 use mountainpass_network::model::OutputKind;
 use mountainpass_network::onnx::messages::ModelProto;
@@ -22,7 +24,8 @@ pub fn models() -> impl Iterator<Item = ModelProto> {
     ["operators.gz", "recurrent.gz", "settings.gz"].into_iter().flat_map(file)
 }
 
-fn file(name: &str) -> Vec<ModelProto> {
+/// The models of one file.
+pub fn file(name: &str) -> Vec<ModelProto> {
     let packed = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap();
     let mut bytes = Vec::new();
     flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();

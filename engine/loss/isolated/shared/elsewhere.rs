@@ -1,18 +1,25 @@
-//! Where there is no such memory isolation is refused.
+//! Where there is no such memory: `Isolation::new` refuses, and nothing of this is reached.
 
-use super::*;
+use std::fs::File;
+use std::io::{ErrorKind, Result};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 pub fn memory_file() -> Result<File> {
-    let text = "isolation needs Linux: sealed memory files and futexes".to_owned();
-    Err(Error::Unsupported { backend: "this system".into(), text })
+    Err(ErrorKind::Unsupported.into())
 }
 pub fn reserve(_: &File, _: usize) -> Result<()> {
     Ok(())
 }
-pub fn stretch(_: &mut Mapping, _: usize) -> *mut libc::c_void {
+/// # Safety
+/// None is needed: nothing is done.
+pub unsafe fn stretch(_: NonNull<u8>, _: usize, _: usize) -> *mut libc::c_void {
     libc::MAP_FAILED
 }
-pub fn keep_from_copies(_: &Mapping) -> Result<()> {
+/// # Safety
+/// None is needed: nothing is done.
+pub unsafe fn keep_from_copies(_: NonNull<u8>, _: usize) -> Result<()> {
     Ok(())
 }
 pub fn wait(_: &AtomicU32, _: u32, most: Duration) {

@@ -1,7 +1,11 @@
 //! What only Linux has: memory files that are sealed, mappings that stay out of copies, futexes.
 
-use super::*;
-use std::os::fd::FromRawFd;
+use std::fs::File;
+use std::io::{Error, Result};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 /// An empty file in memory that can grow and never shrink.
 pub fn memory_file() -> Result<File> {
@@ -9,14 +13,14 @@ pub fn memory_file() -> Result<File> {
     // SAFETY: a terminated text and flags.
     let descriptor = unsafe { libc::memfd_create(c"mpass".as_ptr(), flags) };
     if descriptor < 0 {
-        return Err(fault());
+        return Err(Error::last_os_error());
     }
     // SAFETY: a new descriptor that nobody else has.
     let file = unsafe { File::from_raw_fd(descriptor) };
     // SAFETY: a descriptor of our own and flags.
     match unsafe { libc::fcntl(descriptor, libc::F_ADD_SEALS, libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL) } {
         0 => Ok(file),
-        _ => Err(fault()),
+        _ => Err(Error::last_os_error()),
     }
 }
 
@@ -25,25 +29,32 @@ pub fn reserve(file: &File, size: usize) -> Result<()> {
     // SAFETY: a descriptor of our own and two numbers.
     match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, size as libc::off_t) } {
         0 => Ok(()),
-        code => Err(Error::io("shared memory", std::io::Error::from_raw_os_error(code))),
+        code => Err(Error::from_raw_os_error(code)),
     }
 }
 
-/// The mapping with another size, wherever it lies then.
-pub fn stretch(mapping: &mut Mapping, size: usize) -> *mut libc::c_void {
-    // SAFETY: all of our own mapping, to which there are no other references; where this fails it stays as it is.
-    unsafe { libc::mremap(mapping.base.as_ptr().cast(), mapping.size, size, libc::MREMAP_MAYMOVE) }
+/// A mapping of `size` bytes at `base` with another size, wherever it lies then.
+///
+/// # Safety
+/// It is a mapping of the caller's, to all of which there are no references. Where this fails it stays as it is.
+pub unsafe fn stretch(base: NonNull<u8>, size: usize, other: usize) -> *mut libc::c_void {
+    // SAFETY: forwarded.
+    unsafe { libc::mremap(base.as_ptr().cast(), size, other, libc::MREMAP_MAYMOVE) }
 }
 
-/// Leaves a mapping out of copies of this process.
-pub fn keep_from_copies(mapping: &Mapping) -> Result<()> {
-    // SAFETY: all of our own mapping, of which nothing changes in this process.
-    match unsafe { libc::madvise(mapping.base.as_ptr().cast(), mapping.size, libc::MADV_DONTFORK) } {
+/// Leaves a mapping of `size` bytes at `base` out of copies of this process.
+///
+/// # Safety
+/// It is a mapping of the caller's.
+pub unsafe fn keep_from_copies(base: NonNull<u8>, size: usize) -> Result<()> {
+    // SAFETY: forwarded; nothing of it changes in this process.
+    match unsafe { libc::madvise(base.as_ptr().cast(), size, libc::MADV_DONTFORK) } {
         0 => Ok(()),
-        _ => Err(fault()),
+        _ => Err(Error::last_os_error()),
     }
 }
 
+/// Sleeps while the word is `seen`, at most for a time.
 pub fn wait(word: &AtomicU32, seen: u32, most: Duration) {
     let time = libc::timespec {
         tv_sec: most.as_secs().min(1 << 30) as libc::time_t,
@@ -53,6 +64,7 @@ pub fn wait(word: &AtomicU32, seen: u32, most: Duration) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, seen, &raw const time) };
 }
 
+/// Wakes who sleeps on the word.
 pub fn wake(word: &AtomicU32) {
     // SAFETY: as for `wait`.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };

@@ -2,7 +2,7 @@
 //! al. 2023) and what was attended to before.
 
 use super::super::lowering::{Call, Lowering, Results, Value};
-use super::super::tensors::Kind;
+use super::super::tensors::ValueKind;
 use super::resize::along;
 use crate::graph::Id;
 use crate::graph::op::{Binary, Op, Unary, Values};
@@ -78,18 +78,18 @@ pub(super) fn attention(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         y = l.graph.transpose(y, &[0, 2, 1, 3])?;
         y = l.graph.reshape(y, vec![batch, rows, count * width])?;
     }
-    Ok([y, present[0], present[1]].map(|id| Value::Node(id, Kind::Real)).to_vec())
+    Ok([y, present[0], present[1]].map(|id| Value::Node(id, ValueKind::Real)).to_vec())
 }
 
 /// What a mask adds to the scores; keys behind its end are masked.
 fn bias(l: &mut Lowering<'_>, mask: &Value, columns: usize) -> Result<Id, Error> {
     let (kind, mut mask) = (l.kind(mask), l.real(mask)?);
     let axis = l.graph.shape(mask).len().saturating_sub(1);
-    let outside = if kind == Kind::Truth { 0.0 } else { f64::NEG_INFINITY };
+    let outside = if kind == ValueKind::Truth { 0.0 } else { f64::NEG_INFINITY };
     if l.graph.shape(mask).last().is_some_and(|size| *size < columns) {
         mask = along(l, mask, axis, 0, columns as i64, outside)?;
     }
-    if kind != Kind::Truth {
+    if kind != ValueKind::Truth {
         return Ok(mask);
     }
     let (zero, out) = (l.graph.fill_like(0.0, mask)?, l.graph.fill_like(f64::NEG_INFINITY, mask)?);

@@ -1,7 +1,7 @@
 //! Functions of single elements: activations, arithmetic, comparisons and changes of type.
 
 use super::super::lowering::{Call, Lowering, Results, Value, real};
-use super::super::tensors::{self, Kind};
+use super::super::tensors::{self, ValueKind};
 use crate::graph::op::{Binary, Number, Op, Unary};
 use crate::graph::{Graph, Id};
 use mountainpass_sdk::Error;
@@ -179,7 +179,7 @@ pub(super) fn power(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         }
         None => {
             let exponent = match exponent {
-                Value::Known(tensor) => l.real(&Value::Known(tensor.cast(Kind::Real)))?,
+                Value::Known(tensor) => l.real(&Value::Known(tensor.cast(ValueKind::Real)))?,
                 other => l.real(other)?,
             };
             let log = l.graph.unary(Unary::Log, x)?;
@@ -213,7 +213,7 @@ pub(super) fn compare(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     } else {
         less
     };
-    Ok(vec![Value::Node(y, Kind::Truth)])
+    Ok(vec![Value::Node(y, ValueKind::Truth)])
 }
 
 /// Of truths as 1 and 0.
@@ -237,7 +237,7 @@ pub(super) fn logic(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             }
         }
     };
-    Ok(vec![Value::Node(y, Kind::Truth)])
+    Ok(vec![Value::Node(y, ValueKind::Truth)])
 }
 
 /// Where(condition, a, b).
@@ -260,13 +260,13 @@ pub(super) fn cast(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     Ok(vec![match (value, l.kind(value), to) {
         (Value::Known(tensor), ..) => Value::Known(tensor.cast(to)),
         (value, from, to) if from == to => value.clone(),
-        (Value::Node(id, _), Kind::Truth, Kind::Real) => Value::Node(*id, Kind::Real),
-        (value, Kind::Real, Kind::Truth) => {
+        (Value::Node(id, _), ValueKind::Truth, ValueKind::Real) => Value::Node(*id, ValueKind::Real),
+        (value, ValueKind::Real, ValueKind::Truth) => {
             let x = l.real(value)?;
             let zero = l.graph.fill_like(0.0, x)?;
             let is_zero = l.graph.binary(Binary::Equal, x, zero)?;
             let one = l.graph.fill_like(1.0, x)?;
-            Value::Node(l.graph.sub(one, is_zero)?, Kind::Truth)
+            Value::Node(l.graph.sub(one, is_zero)?, ValueKind::Truth)
         }
         (_, from, to) => return Err(c.refuse(format!("a cast from {from:?} to {to:?} of what depends on the inputs"))),
     }])

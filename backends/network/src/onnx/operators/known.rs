@@ -1,7 +1,7 @@
 //! Operators on what is known when the file is read: shapes, ranges, rounding.
 
 use super::super::lowering::{Call, Lowering, Results, Value};
-use super::super::tensors::{self, AXES_MAX, Kind, Tensor};
+use super::super::tensors::{self, AXES_MAX, KnownArray, ValueKind};
 use crate::graph::op::{Number, Op, Shape, Values};
 use mountainpass_sdk::Error;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ pub(super) fn constant(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let tensor = if let Some(tensor) = c.tensor("value") {
         tensors::read(tensor, l.folder)?
     } else if let Some(i) = c.int("value_int") {
-        Tensor { shape: Vec::new(), ..Tensor::wholes(vec![i]) }
+        KnownArray { shape: Vec::new(), ..KnownArray::wholes(vec![i]) }
     } else if let Some(ints) = c.ints("value_ints") {
-        Tensor::wholes(ints.to_vec())
+        KnownArray::wholes(ints.to_vec())
     } else if let Some(floats) = c.floats("value_floats") {
         let values = Values::Real(floats.iter().map(|x| f64::from(*x)).collect());
-        Tensor { kind: Kind::Real, shape: vec![floats.len()], values: Arc::new(values) }
+        KnownArray { kind: ValueKind::Real, shape: vec![floats.len()], values: Arc::new(values) }
     } else if c.node.attribute.iter().any(|a| a.name() == "value_float") {
-        Tensor::real(c.float("value_float", 0.0))
+        KnownArray::real(c.float("value_float", 0.0))
     } else {
         return Err(c.refuse("a constant without numbers"));
     };
@@ -42,12 +42,12 @@ pub(super) fn sizes(of: &[i64]) -> Result<Shape, Error> {
 pub(super) fn constant_of_shape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let shape = sizes(&l.known(c.input(0)?)?.indices())?;
     let value = c.tensor("value").map(|tensor| tensors::read(tensor, l.folder)).transpose()?;
-    let value = value.unwrap_or_else(|| Tensor::real(0.0));
+    let value = value.unwrap_or_else(|| KnownArray::real(0.0));
     let [number] = value.reals()[..] else {
         return Err(Error::argument("its value is not one number"));
     };
     if shape.contains(&0) && shape.len() <= AXES_MAX {
-        return Ok(vec![Value::Known(Tensor { shape, ..Tensor::wholes(Vec::new()).cast(value.kind) })]);
+        return Ok(vec![Value::Known(KnownArray { shape, ..KnownArray::wholes(Vec::new()).cast(value.kind) })]);
     }
     Ok(vec![Value::Node(l.graph.push(Op::Fill(Number::new(number), shape), &[])?, value.kind)])
 }
@@ -58,14 +58,14 @@ pub(super) fn shape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     if c.op() == "Size" {
         // Of an array without elements the other axes may be of any size.
         let product = if shape.contains(&0) { 0 } else { shape.iter().product() };
-        let size = Tensor { shape: Vec::new(), ..Tensor::wholes(vec![product]) };
+        let size = KnownArray { shape: Vec::new(), ..KnownArray::wholes(vec![product]) };
         return Ok(vec![Value::Known(size)]);
     }
     // Since opset 15 a part of them may be asked for, cut to what there is.
     let rank = shape.len() as i64;
     let cut = |at: i64| (if at < 0 { at.saturating_add(rank) } else { at }).clamp(0, rank) as usize;
     let (start, end) = (cut(c.int("start").unwrap_or(0)), cut(c.int("end").unwrap_or(rank)));
-    Ok(vec![Value::Known(Tensor::wholes(shape.get(start..end).unwrap_or_default().to_vec()))])
+    Ok(vec![Value::Known(KnownArray::wholes(shape.get(start..end).unwrap_or_default().to_vec()))])
 }
 
 /// start, start + delta, ... before limit.
@@ -81,7 +81,8 @@ pub(super) fn range(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         return Err(Error::argument(format!("from {start} to {limit} by {delta}")));
     }
     let values: Vec<f64> = (0..l.modest(count as usize)?).map(|i| start + i as f64 * delta).collect();
-    let tensor = Tensor { kind: Kind::Real, shape: vec![values.len()], values: Arc::new(Values::Real(values)) };
+    let tensor =
+        KnownArray { kind: ValueKind::Real, shape: vec![values.len()], values: Arc::new(Values::Real(values)) };
     Ok(vec![Value::Known(tensor.cast(kind))])
 }
 
@@ -92,7 +93,7 @@ pub(super) fn rounding(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         value => l.known(value)?,
     };
     let by = c.optional(1).map(|value| l.known(value)).transpose()?;
-    let divisors = by.as_ref().map(Tensor::reals).unwrap_or_default();
+    let divisors = by.as_ref().map(KnownArray::reals).unwrap_or_default();
     let f = |i: usize, x: f64| match c.op() {
         "Floor" => x.floor(),
         "Ceil" => x.ceil(),
@@ -108,10 +109,10 @@ pub(super) fn rounding(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         return Err(c.refuse("another shape of the divisor"));
     }
     let values: Vec<f64> = x.reals().into_iter().enumerate().map(|(i, x)| f(i, x)).collect();
-    if values.iter().any(|y| y.is_nan()) && x.kind == Kind::Whole {
+    if values.iter().any(|y| y.is_nan()) && x.kind == ValueKind::Whole {
         return Err(Error::argument("a division by 0"));
     }
-    let tensor = Tensor { kind: Kind::Real, shape: x.shape.clone(), values: Arc::new(Values::Real(values)) };
+    let tensor = KnownArray { kind: ValueKind::Real, shape: x.shape.clone(), values: Arc::new(Values::Real(values)) };
     Ok(vec![Value::Known(tensor.cast(x.kind))])
 }
 
@@ -127,5 +128,5 @@ pub(super) fn non_zero(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     };
     l.modest(rank.saturating_mul(at.len()))?;
     let values: Vec<i64> = (0..rank).flat_map(row).collect();
-    Ok(vec![Value::Known(Tensor { shape: vec![rank, at.len()], ..Tensor::wholes(values) })])
+    Ok(vec![Value::Known(KnownArray { shape: vec![rank, at.len()], ..KnownArray::wholes(values) })])
 }

@@ -4,6 +4,7 @@ mod attention;
 mod elementwise;
 mod known;
 mod normalisation;
+mod parts;
 mod pools;
 mod products;
 mod recurrent;
@@ -39,18 +40,18 @@ const TABLE: &[(&[&str], Lower)] = &[
     (&["Flatten"], shape::flatten),
     (&["Squeeze", "Unsqueeze"], shape::squeeze),
     (&["Transpose"], shape::transpose),
-    (&["Concat"], shape::concat),
-    (&["Split"], shape::split),
-    (&["SplitToSequence"], shape::split_to_sequence),
-    (&["SequenceAt"], shape::sequence_at),
-    (&["Slice"], shape::slice),
+    (&["Concat"], parts::concat),
+    (&["Split"], parts::split),
+    (&["SplitToSequence"], parts::split_to_sequence),
+    (&["SequenceAt"], parts::sequence_at),
+    (&["Slice"], parts::slice),
     (&["Expand"], shape::expand),
     (&["Tile"], shape::tile),
-    (&["Gather"], shape::gather),
-    (&["GatherElements"], shape::gather_elements),
+    (&["Gather"], parts::gather),
+    (&["GatherElements"], parts::gather_elements),
     (&["DepthToSpace", "SpaceToDepth"], shape::depth),
-    (&["OneHot"], shape::one_hot),
-    (&["Trilu"], shape::trilu),
+    (&["OneHot"], parts::one_hot),
+    (&["Trilu"], parts::trilu),
     (&["Pad"], resize::pad),
     (&["Resize"], resize::resize),
     (&["MatMul"], products::matmul),

@@ -5,7 +5,7 @@
 //! for GRU (Cho et al. 2014).
 
 use super::super::lowering::{Call, Lowering, Results, Value};
-use super::super::tensors::Kind;
+use super::super::tensors::ValueKind;
 use super::elementwise::{bounded, elu, hard_sigmoid, softsign, thresholded};
 use crate::graph::Id;
 use crate::graph::op::{Number, Op, Unary};
@@ -61,11 +61,11 @@ pub(super) fn recurrent(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             *state = l.graph.transpose(*state, &[1, 0, 2])?;
         }
     }
-    let curves = curves(c, n)?;
+    let activations = activations(c, n)?;
     let (mut sequences, mut last) = (Vec::new(), [Vec::new(), Vec::new()]);
     for (k, is_reverse) in directions.iter().enumerate() {
         let (Some(w), Some(r)) = (w, r) else { return Err(Error::argument("W or R is missing")) };
-        let cell = Cell {
+        let cell = RecurrentCell {
             hidden,
             recurrence: matrix(l, r, k)?,
             peephole: p.map(|p| row(l, p, k, 0, 3 * hidden)).transpose()?,
@@ -73,7 +73,7 @@ pub(super) fn recurrent(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             is_reset_late: c.is_on("linear_before_reset"),
             is_coupled: c.is_on("input_forget"),
             clip: Some(c.float("clip", 0.0)).filter(|clip| *clip > 0.0),
-            curves: curves[k].clone(),
+            activations: activations[k].clone(),
         };
         let weight = matrix(l, w, k)?;
         let mut inputs = l.graph.matmul(x, weight)?;
@@ -126,7 +126,7 @@ pub(super) fn recurrent(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             *result = l.graph.transpose(*result, perm)?;
         }
     }
-    Ok(results.into_iter().map(|id| Value::Node(id, Kind::Real)).collect())
+    Ok(results.into_iter().map(|id| Value::Node(id, ValueKind::Real)).collect())
 }
 
 /// An argument that must have this shape where it is given.
@@ -153,7 +153,7 @@ fn row(l: &mut Lowering<'_>, all: Id, k: usize, start: usize, count: usize) -> R
 }
 
 /// What a step computes with.
-struct Cell {
+struct RecurrentCell {
     hidden: usize,
     /// `[hidden, gates * hidden]`.
     recurrence: Id,
@@ -164,10 +164,10 @@ struct Cell {
     is_reset_late: bool,
     is_coupled: bool,
     clip: Option<f64>,
-    curves: Vec<Curve>,
+    activations: Vec<GateActivation>,
 }
 
-impl Cell {
+impl RecurrentCell {
     /// h = f(x + R h).
     fn plain(&self, l: &mut Lowering<'_>, x: Id, h: Id) -> Result<Id, Error> {
         let recurrent = l.graph.matmul(h, self.recurrence)?;
@@ -229,26 +229,26 @@ impl Cell {
         let (kept, new) = (l.graph.mul(forget, c)?, l.graph.mul(input, candidate)?);
         let c = l.graph.add(kept, new)?;
         let output = gate(l, 1, c)?;
-        let seen = self.curves[2].of(l, c)?;
+        let seen = self.activations[2].of(l, c)?;
         Ok([l.graph.mul(output, seen)?, c])
     }
 
     /// An activation of what was clipped.
     fn bent(&self, l: &mut Lowering<'_>, k: usize, x: Id) -> Result<Id, Error> {
         let x = bounded(l, x, self.clip.map(|clip| -clip), self.clip)?;
-        self.curves[k].of(l, x)
+        self.activations[k].of(l, x)
     }
 }
 
 /// An activation with its settings.
 #[derive(Clone)]
-struct Curve {
+struct GateActivation {
     name: String,
     alpha: f64,
     beta: f64,
 }
 
-impl Curve {
+impl GateActivation {
     fn of(&self, l: &mut Lowering<'_>, x: Id) -> Result<Id, Error> {
         let g = &mut l.graph;
         match self.name.as_str() {
@@ -276,7 +276,7 @@ impl Curve {
 }
 
 /// The activations of every direction. Settings are listed for those alone that have them.
-fn curves(c: &Call<'_>, directions: usize) -> Result<Vec<Vec<Curve>>, Error> {
+fn activations(c: &Call<'_>, directions: usize) -> Result<Vec<Vec<GateActivation>>, Error> {
     let usual: &[&str] = match c.op() {
         "LSTM" => &["Sigmoid", "Tanh", "Tanh"],
         "GRU" => &["Sigmoid", "Tanh"],
@@ -291,7 +291,7 @@ fn curves(c: &Call<'_>, directions: usize) -> Result<Vec<Vec<Curve>>, Error> {
     }
     let settings = |name: &str| c.floats(name).unwrap_or_default().iter().map(|x| f64::from(*x));
     let (mut alphas, mut betas) = (settings("activation_alpha"), settings("activation_beta"));
-    let curve = |name: &&str| {
+    let activation = |name: &&str| {
         let (alpha, beta) = match *name {
             "LeakyRelu" => (Some(0.01), None),
             "ThresholdedRelu" | "Elu" => (Some(1.0), None),
@@ -302,8 +302,8 @@ fn curves(c: &Call<'_>, directions: usize) -> Result<Vec<Vec<Curve>>, Error> {
         };
         let alpha = alpha.map_or(0.0, |usual| alphas.next().unwrap_or(usual));
         let beta = beta.map_or(0.0, |usual| betas.next().unwrap_or(usual));
-        Curve { name: (*name).to_owned(), alpha, beta }
+        GateActivation { name: (*name).to_owned(), alpha, beta }
     };
-    let all: Vec<Curve> = names.iter().map(curve).collect();
-    Ok(all.chunks(usual.len()).map(<[Curve]>::to_vec).collect())
+    let all: Vec<GateActivation> = names.iter().map(activation).collect();
+    Ok(all.chunks(usual.len()).map(<[GateActivation]>::to_vec).collect())
 }

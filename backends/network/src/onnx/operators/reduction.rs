@@ -1,7 +1,7 @@
 //! Sums, means and maxima over axes, and what is made of them.
 
 use super::super::lowering::{Call, Lowering, Results, Value, real};
-use super::super::tensors::{Kind, Tensor};
+use super::super::tensors::{KnownArray, ValueKind};
 use super::shape::axes;
 use crate::graph::Id;
 use crate::graph::op::{Op, Unary};
@@ -23,7 +23,7 @@ pub(super) fn reduce(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     if let (Value::Known(tensor), "ReduceProd") = (c.input(0)?, c.op()) {
         // Of no number at all: the element count of a scalar's shape.
         if tensor.values.is_empty() {
-            return Ok(vec![Value::Known(Tensor::real(1.0).cast(kind))]);
+            return Ok(vec![Value::Known(KnownArray::real(1.0).cast(kind))]);
         }
     }
     let x = l.real(c.input(0)?)?;
@@ -109,5 +109,5 @@ pub(super) fn softmax(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     perm.swap(axis, rank - 1);
     let turned = l.graph.transpose(x, &perm)?;
     let y = l.graph.push(op, &[turned])?;
-    Ok(vec![Value::Node(l.graph.transpose(y, &perm)?, Kind::Real)])
+    Ok(vec![Value::Node(l.graph.transpose(y, &perm)?, ValueKind::Real)])
 }

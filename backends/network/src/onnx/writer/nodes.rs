@@ -1,7 +1,7 @@
 //! The nodes of a file as they are written: each with a name of its own, constants once.
 
 use super::super::messages::{AttributeProto, NodeProto, TensorProto, data_type};
-use super::Precision;
+use super::precision::Precision;
 use crate::graph::op::Values;
 use std::collections::{HashMap, HashSet};
 

@@ -1,43 +1,69 @@
 //! Each operator of a graph as ONNX's.
 
 use super::super::messages::AttributeProto;
-use super::nodes::{int, ints};
-use super::{Axis, Writer};
+use super::nodes::{Nodes, int, ints};
+use super::pair::{AxisSize, FIRST, KERNEL, Pair};
+use super::precision::Precision;
+use crate::graph::Id;
 use crate::graph::op::{Binary, Op, Stride, Unary, Values, Window};
-use crate::graph::shape::elements;
-use crate::graph::{Graph, Id};
+use crate::graph::shape::name;
+use crate::model::Model;
 use mountainpass_sdk::Error;
+use std::collections::HashMap;
 
-/// From channels last to channels first.
-const FIRST: [usize; 4] = [0, 3, 1, 2];
-/// And back.
+/// From channels first to channels last.
 const LAST: [usize; 4] = [0, 2, 3, 1];
-/// From a kernel as `[height, width, inputs, outputs]` to ONNX's `[outputs, inputs, height, width]`.
-const KERNEL: [usize; 4] = [3, 2, 0, 1];
 
-impl Writer<'_> {
-    /// The values that an operator is written with: what ONNX repeats, averages or transposes by itself is looked
-    /// through.
-    pub(super) fn arguments(&self, id: Id) -> Vec<Id> {
-        let node = self.small.node(id);
-        let args = match &node.op {
-            Op::Binary(_) if self.mean(id).is_some() => self.mean(id).into_iter().collect(),
-            Op::Binary(_) if self.gelu(id).is_some() => self.gelu(id).into_iter().collect(),
-            Op::Binary(_) | Op::Select => self.operands(id),
-            Op::Convolve { .. } | Op::ConvolveImage { .. } => {
-                vec![self.through(node.args[0], &FIRST).0, self.through(node.args[1], &KERNEL).0]
-            }
-            Op::SumPool(_) => vec![self.through(node.args[0], &FIRST).0],
-            Op::PickMax(_) => node.args.iter().map(|x| self.through(*x, &FIRST).0).collect(),
-            _ => node.args.clone(),
-        };
-        let spelled = |id: &Id| !(self.is_number(*id) && matches!(node.op, Op::Binary(_) | Op::Select));
-        args.into_iter().filter(spelled).collect()
+/// The state of writing: two graphs of one network, and the nodes so far.
+pub(super) struct Writer<'g> {
+    pair: Pair<'g>,
+    precision: Precision,
+    pub nodes: Nodes,
+    /// The name of each value that is written already.
+    names: HashMap<Id, String>,
+    /// The same values with their axes in another order.
+    turned: HashMap<(Id, Vec<usize>), String>,
+    /// Names of parameters by offset.
+    parameters: HashMap<usize, (&'g str, &'g [u64])>,
+    features: Vec<&'g str>,
+}
+
+impl<'g> Writer<'g> {
+    /// Nothing is written yet.
+    pub fn new(pair: Pair<'g>, model: &'g dyn Model, precision: Precision) -> Writer<'g> {
+        let parameters: HashMap<usize, (&str, &[u64])> =
+            model.parameters().iter().map(|p| (p.offset as usize, (p.name.as_str(), &p.shape[..]))).collect();
+        let features: Vec<&str> = model.features().iter().map(|feature| feature.name.as_str()).collect();
+        let given = parameters.values().map(|(name, _)| *name).chain(features.iter().copied());
+        let given = given.chain(["logits", "probabilities", "loss"]).map(str::to_owned);
+        let nodes = Nodes::new(precision, given.collect());
+        Writer { pair, precision, nodes, names: HashMap::new(), turned: HashMap::new(), parameters, features }
+    }
+
+    /// Writes whatever `output` needs.
+    pub fn all(&mut self, output: Id) -> Result<(), Error> {
+        self.pair.check()?;
+        for id in self.pair.needed(output) {
+            let value = self.operator(id).map_err(|error| {
+                let op = name(&self.pair.small.node(id).op);
+                Error { text: format!("{op} of the shape {:?}: {}", self.pair.axes(id), error.text), ..error }
+            })?;
+            self.names.insert(id, value);
+        }
+        Ok(())
+    }
+
+    /// The parameter of an offset and a shape.
+    fn parameter(&self, offset: usize, shape: &[usize]) -> Result<String, Error> {
+        let found =
+            self.parameters.get(&offset).filter(|(_, of)| of.iter().map(|d| *d as usize).eq(shape.iter().copied()));
+        let found = found.map(|(name, _)| (*name).to_owned());
+        found.ok_or_else(|| Error::unsupported(format!("the numbers from {offset} on are no whole parameter")))
     }
 
     /// Writes an operator; the name of its result.
-    pub(super) fn operator(&mut self, id: Id) -> Result<String, Error> {
-        let of = self.small.node(id);
+    fn operator(&mut self, id: Id) -> Result<String, Error> {
+        let of = self.pair.small.node(id);
         let args = of.args.clone();
         match &of.op {
             Op::Input { slot, .. } => {
@@ -95,7 +121,7 @@ impl Writer<'_> {
                 self.image(id, "Conv", vec![x, w], attributes)
             }
             Op::ConvolveImage { window, groups, size } => {
-                let from = self.small.shape(args[0])[1..3].to_vec();
+                let from = self.pair.small.shape(args[0])[1..3].to_vec();
                 let (x, w) = (self.transposed(args[0], FIRST.to_vec())?, self.transposed(args[1], KERNEL.to_vec())?);
                 let mut attributes = windowed(window);
                 attributes.push(int("group", *groups as i64));
@@ -125,99 +151,23 @@ impl Writer<'_> {
     }
 
     /// A value that is written already.
-    pub(super) fn value(&self, id: Id) -> Result<String, Error> {
+    pub fn value(&self, id: Id) -> Result<String, Error> {
         self.names.get(&id).cloned().ok_or_else(|| Error::unsupported("an argument of it is not written as ONNX"))
-    }
-
-    /// One number for all elements.
-    fn is_number(&self, id: Id) -> bool {
-        matches!(self.small.node(id).op, Op::Fill(..))
     }
 
     /// That number, which must not depend on the batch size.
     fn number(&mut self, id: Id) -> Result<String, Error> {
-        match (&self.small.node(id).op, &self.large.node(id).op) {
+        match (&self.pair.small.node(id).op, &self.pair.large.node(id).op) {
             (Op::Fill(a, _), Op::Fill(b, _)) if a == b => Ok(self.nodes.number(a.get())),
             _ => Err(Error::unsupported("a number in it depends on the batch size")),
         }
     }
 
-    /// What is averaged, where a sum is divided by the number of what it sums.
-    fn mean(&self, id: Id) -> Option<Id> {
-        let of = |graph: &Graph| {
-            let node = graph.node(id);
-            let (Op::Binary(Binary::Mul), &[a, b]) = (&node.op, &node.args[..]) else { return None };
-            let (sum, factor) = match (&graph.node(a).op, &graph.node(b).op) {
-                (Op::Sum(_), Op::Fill(factor, _)) => (a, factor),
-                (Op::Fill(factor, _), Op::Sum(_)) => (b, factor),
-                _ => return None,
-            };
-            let x = graph.node(sum).args[0];
-            let count = elements(graph.shape(x))? as f64 / elements(graph.shape(sum))? as f64;
-            (factor.get() == count.recip()).then_some((x, sum))
-        };
-        let found = of(self.small)?;
-        (of(self.large)? == found).then_some(found.0)
-    }
-
-    /// z, where the node is z times its normal distribution function.
-    fn gelu(&self, id: Id) -> Option<Id> {
-        let node = self.small.node(id);
-        let (Op::Binary(Binary::Mul), &[a, b]) = (&node.op, &node.args[..]) else { return None };
-        let is_of = |cdf: Id, z: Id| {
-            let cdf = self.small.node(cdf);
-            cdf.op == Op::Unary(Unary::NormalCdf) && cdf.args[0] == z
-        };
-        if is_of(a, b) { Some(b) } else { is_of(b, a).then_some(a) }
-    }
-
-    /// The axes behind leading ones, in both graphs.
-    fn trimmed(&self, id: Id) -> (&[usize], &[usize]) {
-        let (a, b) = (self.small.shape(id), self.large.shape(id));
-        let ones = a.iter().zip(b).take_while(|(a, b)| **a == 1 && **b == 1).count();
-        (&a[ones..], &b[ones..])
-    }
-
-    /// The value that ONNX repeats to the same.
-    fn repeated(&self, id: Id) -> Id {
-        let mut x = id;
-        if let Op::Broadcast(_) = self.small.node(x).op {
-            x = self.small.node(x).args[0];
-        }
-        match (&self.small.node(x).op, self.small.node(x).args.first()) {
-            (Op::Reshape(_), Some(from)) if self.trimmed(*from) == self.trimmed(x) => *from,
-            _ => x,
-        }
-    }
-
-    /// The operands of an operator element by element, as little repeated as ONNX allows.
-    fn operands(&self, id: Id) -> Vec<Id> {
-        let args = &self.small.node(id).args;
-        let mut all: Vec<Id> = args.iter().map(|arg| self.repeated(*arg)).collect();
-        let reaches = |all: &[Id]| {
-            // Numbers have no axes in the file.
-            let arrays: Vec<&[usize]> =
-                all.iter().filter(|x| !self.is_number(**x)).map(|x| self.small.shape(*x)).collect();
-            let of = self.small.shape(id);
-            let axis = |k: usize| {
-                arrays.iter().any(|shape| shape.len() >= of.len() - k && shape[shape.len() + k - of.len()] == of[k])
-            };
-            (0..of.len()).all(axis)
-        };
-        for k in 0..all.len() {
-            if reaches(&all) {
-                break;
-            }
-            all[k] = args[k];
-        }
-        all
-    }
-
     /// The names of the operands.
     fn elementwise<const N: usize>(&mut self, id: Id) -> Result<[String; N], Error> {
         let mut names = Vec::with_capacity(N);
-        for operand in self.operands(id) {
-            names.push(if self.is_number(operand) { self.number(operand)? } else { self.value(operand)? });
+        for operand in self.pair.operands(id) {
+            names.push(if self.pair.is_number(operand) { self.number(operand)? } else { self.value(operand)? });
         }
         names.try_into().map_err(|_| Error::unsupported("it has another number of arguments"))
     }
@@ -267,16 +217,16 @@ impl Writer<'_> {
     }
 
     fn binary(&mut self, f: Binary, id: Id) -> Result<String, Error> {
-        if let Some(x) = self.mean(id) {
+        if let Some(x) = self.pair.mean(id) {
             // A mean keeps the axes that the sum keeps.
-            let args = self.small.node(id).args.clone();
-            let sum = args.into_iter().find_map(|arg| match &self.small.node(arg).op {
+            let args = self.pair.small.node(id).args.clone();
+            let sum = args.into_iter().find_map(|arg| match &self.pair.small.node(arg).op {
                 Op::Sum(axes) => Some(axes.clone()),
                 _ => None,
             });
             return self.reduced("ReduceMean", x, &sum.unwrap_or_default());
         }
-        if let Some(z) = self.gelu(id) {
+        if let Some(z) = self.pair.gelu(id) {
             return Ok(self.nodes.push("Gelu", vec![self.value(z)?], Vec::new()));
         }
         let both = self.elementwise::<2>(id)?.to_vec();
@@ -298,11 +248,11 @@ impl Writer<'_> {
 
     /// The shape of a `Reshape`: fixed sizes, what stays as it is, and one size that is left over.
     fn reshaped(&mut self, from: Id, to: Id) -> Result<String, Error> {
-        let (from, to) = (self.axes(from), self.axes(to));
+        let (from, to) = (self.pair.axes(from), self.pair.axes(to));
         let mut left_over = None;
-        let size = |(i, axis): (usize, &Axis)| match axis {
-            Axis::Fixed(size) => Ok(*size as i64),
-            Axis::Batch if from.get(i) == Some(&Axis::Batch) => Ok(0),
+        let size = |(i, axis): (usize, &AxisSize)| match axis {
+            AxisSize::Fixed(size) => Ok(*size as i64),
+            AxisSize::Batch if from.get(i) == Some(&AxisSize::Batch) => Ok(0),
             _ if left_over.replace(i).is_none() => Ok(-1),
             _ => Err(Error::unsupported("several of its axes depend on the batch size")),
         };
@@ -312,23 +262,23 @@ impl Writer<'_> {
 
     /// The shape of an `Expand`, in which 1 leaves an axis of the argument as it is.
     fn target(&mut self, to: Id, from: Option<Id>) -> Result<String, Error> {
-        let from = from.map(|from| self.axes(from)).unwrap_or_default();
-        let size = |(i, axis): (usize, Axis)| match axis {
-            Axis::Fixed(size) => Ok(size as i64),
+        let from = from.map(|from| self.pair.axes(from)).unwrap_or_default();
+        let size = |(i, axis): (usize, AxisSize)| match axis {
+            AxisSize::Fixed(size) => Ok(size as i64),
             other if from.get(i) == Some(&other) => Ok(1),
             _ => Err(Error::unsupported("it repeats an array as often as there are samples")),
         };
-        let sizes = self.axes(to).into_iter().enumerate().map(size).collect::<Result<Vec<i64>, Error>>()?;
+        let sizes = self.pair.axes(to).into_iter().enumerate().map(size).collect::<Result<Vec<i64>, Error>>()?;
         Ok(self.nodes.wholes(sizes))
     }
 
     fn slice(&mut self, x: Id, along: &[Stride], id: Id) -> Result<String, Error> {
         let (mut starts, mut ends, mut axes, mut steps) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (i, (by, axis)) in along.iter().zip(self.axes(id)).enumerate() {
-            if self.axes(x)[i] == axis && *by == (Stride { start: 0, step: 1 }) {
+        for (i, (by, axis)) in along.iter().zip(self.pair.axes(id)).enumerate() {
+            if self.pair.axes(x)[i] == axis && *by == (Stride { start: 0, step: 1 }) {
                 continue;
             }
-            let Axis::Fixed(count) = axis else {
+            let AxisSize::Fixed(count) = axis else {
                 return Err(Error::unsupported("a part of the batch is taken"));
             };
             let end = by.start as i64 + by.step as i64 * count as i64;
@@ -344,10 +294,10 @@ impl Writer<'_> {
 
     fn place(&mut self, x: Id, along: &[Stride], id: Id) -> Result<String, Error> {
         let (mut before, mut after) = (Vec::new(), Vec::new());
-        for ((by, from), to) in along.iter().zip(self.axes(x)).zip(self.axes(id)) {
+        for ((by, from), to) in along.iter().zip(self.pair.axes(x)).zip(self.pair.axes(id)) {
             let rest = match (from, to) {
                 (from, to) if from == to && *by == (Stride { start: 0, step: 1 }) => 0,
-                (Axis::Fixed(from), Axis::Fixed(to)) if by.step == 1 || from == 1 => to - from - by.start,
+                (AxisSize::Fixed(from), AxisSize::Fixed(to)) if by.step == 1 || from == 1 => to - from - by.start,
                 _ => return Err(Error::unsupported("zeros between elements, or in place of samples")),
             };
             before.push(by.start as i64);
@@ -362,17 +312,9 @@ impl Writer<'_> {
         Ok(self.nodes.push(op, vec![self.value(x)?, axes], vec![int("keepdims", 1)]))
     }
 
-    /// What a value is a transposition of, and by which order of axes the value in another order is one of it.
-    fn through(&self, id: Id, perm: &[usize]) -> (Id, Vec<usize>) {
-        match (&self.small.node(id).op, self.small.node(id).args.first()) {
-            (Op::Transpose(first), Some(from)) => (*from, perm.iter().map(|axis| first[*axis]).collect()),
-            _ => (id, perm.to_vec()),
-        }
-    }
-
     /// A value with its axes in another order.
     fn transposed(&mut self, id: Id, perm: Vec<usize>) -> Result<String, Error> {
-        let (id, perm) = self.through(id, &perm);
+        let (id, perm) = self.pair.through(id, &perm);
         if perm.iter().copied().eq(0..perm.len()) {
             return self.value(id);
         }

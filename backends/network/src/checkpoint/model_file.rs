@@ -1,0 +1,54 @@
+//! An ONNX file as checkpoints see it: all its arrays by name, parameters or not, and what they are called elsewhere.
+
+use super::statistics::is_statistic;
+use super::tensor::Tensor;
+use crate::onnx::aliases::{self, Alias};
+use crate::onnx::messages::decode;
+use crate::onnx::tensors::{self, ValueKind};
+use bytes::Bytes;
+use mountainpass_sdk::{Error, memory};
+use std::path::Path;
+
+/// What the ONNX file of a model says of checkpoints: its initializers, and what they are called elsewhere.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelFile {
+    /// In the order of the file.
+    pub tensors: Vec<Tensor>,
+    /// Other names of some of them.
+    pub aliases: Vec<Alias>,
+}
+
+impl ModelFile {
+    /// Reads the initializers of a file and their aliases; external data is looked for in the same folder.
+    pub fn read(path: &Path) -> Result<ModelFile, Error> {
+        let failed = |error: std::io::Error| Error::not_found(error.to_string());
+        let size = std::fs::metadata(path).map_err(failed)?.len();
+        if size > tensors::BYTES_MAX {
+            return Err(Error::unsupported(format!("{size} bytes: ONNX files of more than 2 GB are not read")));
+        }
+        ModelFile::of(memory::contents(path).map_err(failed)?.into(), tensors::folder_of(path))
+    }
+
+    /// Reads the bytes of a file.
+    pub(super) fn of(bytes: Bytes, folder: Option<&Path>) -> Result<ModelFile, Error> {
+        let file = decode(bytes)?;
+        let graph = file.graph.unwrap_or_default();
+        let aliases = aliases::read(&file.metadata_props, &graph)?;
+        let numeric = graph.initializer.iter().filter(|tensor| tensors::kind(tensor.data_type()).is_some());
+        let tensors = numeric.map(|tensor| {
+            let read = tensors::read(tensor, folder)?;
+            let (name, is_real) = (tensor.name().to_owned(), read.kind == ValueKind::Real);
+            Ok(Tensor { name, shape: read.shape.clone(), values: read.into_reals()?, is_real })
+        });
+        Ok(ModelFile { tensors: tensors.collect::<Result<_, Error>>()?, aliases })
+    }
+
+    /// Its running statistics, under the names that checkpoints have for them.
+    pub fn statistics(&self) -> Vec<Tensor> {
+        let called = |tensor: &Tensor| {
+            let alias = self.aliases.iter().find(|alias| alias.initializer == tensor.name);
+            Tensor { name: alias.map_or(&tensor.name, |alias| &alias.name).clone(), ..tensor.clone() }
+        };
+        self.tensors.iter().map(called).filter(|tensor| is_statistic(&tensor.name)).collect()
+    }
+}

@@ -1,0 +1,283 @@
+//! Group `open`: opening and closing losses, what they say about themselves, and what is refused.
+
+use crate::check::plugin::process::{Captured, ProcessState, ProcessUsage};
+use crate::check::plugin::{Call, OpenCall, OpenLoss, Subject, shown};
+use crate::check::random::Random;
+use crate::check::test::Test;
+use crate::check::verdict::{Outcome, fail, skip, warn};
+use crate::loss::Split;
+use mountainpass_sdk::abi::{cap, dtype, memory};
+use std::time::{Duration, Instant};
+
+/// The group's part of the list.
+pub const TESTS: &[Test] = &[
+    Test::new(
+        "open.opens",
+        "A loss opens with the model and options given.",
+        "Life: entry > probe* > open > (info, eval, extensions)* > close.",
+        &["load.slots"],
+        |subject, _| subject.open().map(drop),
+    ),
+    Test::new(
+        "open.info",
+        "Its info makes sense and stays the same until close.",
+        "plugin-owned, constant until close",
+        &["open.opens"],
+        info,
+    ),
+    Test::new(
+        "open.bad-option",
+        "An option nobody knows is refused with a text that names it.",
+        "Refuse what you do not know, by name.",
+        &["open.opens"],
+        bad_option,
+    ),
+    Test::new(
+        "open.bad-model",
+        "A model nobody knows is refused with a text.",
+        "path or backend-specific name; NULL if model_bytes",
+        &["open.opens"],
+        bad_model,
+    ),
+    Test::new(
+        "open.bad-device",
+        "A device index beyond the last of probe is refused with a text.",
+        "index as listed by probe",
+        &["open.opens"],
+        bad_device,
+    ),
+    Test::new(
+        "open.thousand",
+        "Opening and closing again and again, up to a thousand times, leaves no memory, descriptor or thread behind.",
+        "No init or shutdown: whatever open makes, close unmakes, threads included.",
+        &["open.opens"],
+        thousand,
+    ),
+    Test::new(
+        "open.process",
+        "Loading, open, eval and close leave the process as it was: working directory, environment, signal handlers, \
+         children, standard streams, limits, file mask, and the mode of the floating-point unit.",
+        "whatever open makes, close unmakes, threads included.",
+        &["value.answers"],
+        process,
+    ),
+    Test::new(
+        "open.exit",
+        "Once all is closed the process can end: no exit handler and no destructor crashes or hangs.",
+        "No init or shutdown: whatever open makes, close unmakes, threads included.",
+        &["value.answers"],
+        life,
+    )
+    .ending(),
+    Test::new(
+        "open.silent",
+        "Nothing is printed on the standard streams, since the log is host->log.",
+        "void (*log)(void *ctx, int32_t level, const char *text);",
+        &["value.answers"],
+        silent,
+    ),
+    Test::new(
+        "open.extensions",
+        "Extensions that are offered answer, and what they say makes sense.",
+        "Extensions the engine knows. A backend without them still works.",
+        &["open.info"],
+        extensions,
+    ),
+];
+
+/// The words that nobody knows.
+const UNKNOWN: &str = "no-such-thing";
+
+fn info(subject: &Subject, _: &mut Random) -> Outcome {
+    let loss = subject.open()?;
+    let info = loss.info()?;
+    let wrong = |expected: &str, got: String| Err(fail(expected, got));
+    if info.rows_max != 0 && info.rows_best > info.rows_max {
+        return wrong("rows_best up to rows_max", format!("rows_best {}, rows_max {}", info.rows_best, info.rows_max));
+    }
+    if !(info.noise.is_finite() && info.noise >= 0.0) {
+        return wrong("a noise of 0 or more", format!("{}", info.noise));
+    }
+    if !(loss.offers(dtype::F64)? || loss.offers(dtype::F32)?) {
+        return wrong("f32 or f64 among dtypes", format!("dtypes {:#b}", info.dtypes));
+    }
+    if info.memories & (1 << memory::HOST) == 0 {
+        return wrong("host memory among memories", format!("memories {:#b}", info.memories));
+    }
+    let promises = cap::GRAD | cap::HVP | cap::MINIBATCH | cap::REPEATABLE | cap::SMOOTH | cap::JOINT;
+    let unknown = info.caps & !(promises | cap::MANY | cap::CANCEL | cap::CALLER_THREAD);
+    if unknown != 0 {
+        return wrong("capabilities of this minor", format!("caps {:#x}, of which {unknown:#x} is unknown", info.caps));
+    }
+    if loss.has(cap::MINIBATCH)? && info.samples == 0 {
+        return wrong("samples, since MPASS_CAP_MINIBATCH is claimed", "samples 0".into());
+    }
+    let other = subject.open()?;
+    other.info()?;
+    drop(other);
+    let again = loss.read_info()?;
+    if shown(&again) != shown(&info) {
+        return wrong(&shown(&info), shown(&again));
+    }
+    Ok(())
+}
+
+/// Opens what must be refused with a text, and returns the text.
+fn refused(subject: &Subject, request: &OpenCall, what: &str) -> Outcome<String> {
+    let Err(refusal) = subject.try_open(request)? else {
+        return Err(fail(format!("{what} is refused"), "it is opened"));
+    };
+    refusal.sound(what)?;
+    Ok(refusal.text.shown())
+}
+
+fn bad_option(subject: &Subject, _: &mut Random) -> Outcome {
+    let mut request = subject.open_call()?;
+    request.options.push((UNKNOWN.into(), "1".into()));
+    let text = refused(subject, &request, &format!("the option {UNKNOWN}"))?;
+    if text.contains(UNKNOWN) { Ok(()) } else { Err(fail(format!("a text with {UNKNOWN} in it"), text)) }
+}
+
+fn bad_model(subject: &Subject, _: &mut Random) -> Outcome {
+    let request = OpenCall { model: Some(UNKNOWN.into()), ..subject.open_call()? };
+    refused(subject, &request, &format!("the model {UNKNOWN}")).map(drop)
+}
+
+fn bad_device(subject: &Subject, _: &mut Random) -> Outcome {
+    let devices = subject.devices()?.len() as u32;
+    for device in [devices.max(1), u32::MAX] {
+        let request = OpenCall { device, ..subject.open_call()? };
+        refused(subject, &request, &format!("device {device} (probe lists {devices})"))?;
+    }
+    Ok(())
+}
+
+/// How long opening and closing goes on at most, so that a slow plugin does not keep a person waiting.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// All losses of the second half together may leave this much behind, the noise of counting pages: 256 bytes each of a
+/// thousand, more where patience ended earlier.
+const NOISE: usize = 128 << 10;
+
+fn thousand(subject: &Subject, _: &mut Random) -> Outcome {
+    let request = subject.open_call()?;
+    subject.opened(&request)?.close();
+    let (since, before) = (Instant::now(), ProcessUsage::now());
+    let mut halves = Vec::new();
+    for i in 0..1000 {
+        subject.opened(&request)?.close();
+        halves.push(ProcessUsage::now().resident);
+        if since.elapsed() > PATIENCE && i > 10 {
+            break;
+        }
+    }
+    let after = ProcessUsage::settled(before.threads, Duration::from_secs(2));
+    let times = halves.len();
+    if after.threads > before.threads {
+        let got = format!("{} more, after {times} times", after.threads - before.threads);
+        return Err(fail("no thread that open made", got));
+    }
+    if after.descriptors > before.descriptors {
+        let got = format!("{} more, after {times} times", after.descriptors - before.descriptors);
+        return Err(fail("no descriptor that open made", got));
+    }
+    // The first half may fill caches; the second one tells a leak from them.
+    let grown = halves[times - 1].saturating_sub(halves[times / 2]);
+    if grown > NOISE {
+        let each = grown / (times - times / 2);
+        return Err(warn(format!("every open and close leaves about {each} bytes behind ({times} times)")));
+    }
+    Ok(())
+}
+
+/// Opens, evaluates and closes once.
+fn life(subject: &Subject, random: &mut Random) -> Outcome {
+    let loss = subject.open()?;
+    let theta = loss.points(1, random)?;
+    loss.eval(&Call::of(&theta)).map(drop)
+}
+
+fn process(subject: &Subject, random: &mut Random) -> Outcome {
+    let before = ProcessState::now();
+    life(subject, random)?;
+    match before.difference(&ProcessState::now()) {
+        None => Ok(()),
+        Some(difference) => Err(fail("a process as it was", difference)),
+    }
+}
+
+fn silent(subject: &Subject, random: &mut Random) -> Outcome {
+    let captured = Captured::begin().map_err(|e| skip(format!("cannot watch the standard streams: {e}")))?;
+    let lived = subject.devices().and_then(|_| life(subject, random));
+    let printed = captured.end().map_err(|e| skip(format!("cannot watch the standard streams: {e}")))?;
+    lived?;
+    if printed.is_empty() {
+        Ok(())
+    } else {
+        Err(fail("nothing printed", printed.chars().take(200).collect::<String>()))
+    }
+}
+
+fn extensions(subject: &Subject, random: &mut Random) -> Outcome {
+    let id = c"org.mountainpass-check.no-such-thing/1";
+    if subject.extension_size(id)?.is_some() {
+        let got = format!("a record for {}", id.to_string_lossy());
+        return Err(fail("NULL for an extension nobody knows", got));
+    }
+    let loss = subject.open()?;
+    loss.parameters()?;
+    loss.symmetries()?;
+    loss.identity()?;
+    starts(&loss, random)?;
+    metrics(&loss, random)
+}
+
+/// Starts repeat for their seed and lie in the box.
+fn starts(loss: &OpenLoss<'_>, random: &mut Random) -> Outcome {
+    let bounds = loss.bounds()?;
+    for _ in 0..4 {
+        let seed = random.bits();
+        let Some(start) = loss.start(seed)? else { return Ok(()) };
+        if let Some(text) = start.strayed {
+            return Err(fail("p values and no more", format!("start wrote {text}")).rule("writes p values"));
+        }
+        if let Some(at) = start.theta.iter().position(|x| !x.is_finite()) {
+            let got = format!("theta[{at}] = {}", start.theta[at]);
+            return Err(fail(format!("a finite start for seed {seed}"), got).rule("writes p values"));
+        }
+        let again = loss.start(seed)?.map(|start| start.theta).unwrap_or_default();
+        if let Some(at) = (0..again.len()).find(|&i| again[i].to_bits() != start.theta[i].to_bits()) {
+            let expected = format!("theta[{at}] = {} again for seed {seed}", start.theta[at]);
+            return Err(fail(expected, format!("{}", again[at])).rule("The same seed gives the same start."));
+        }
+        let Some(bounds) = &bounds else { continue };
+        let sides = bounds.lower.iter().zip(&bounds.upper);
+        if let Some((at, (low, high))) =
+            sides.enumerate().find(|(i, (low, high))| !(**low..=**high).contains(&start.theta[*i]))
+        {
+            let expected = format!("theta[{at}] in [{low}, {high}] for seed {seed}");
+            return Err(fail(expected, format!("{}", start.theta[at])).rule("Where a search begins."));
+        }
+    }
+    Ok(())
+}
+
+/// Metrics have names, and a value for every row and name.
+fn metrics(loss: &OpenLoss<'_>, random: &mut Random) -> Outcome {
+    for split in [Split::Train, Split::Test] {
+        let names = loss.metric_names(split)?;
+        if names.is_empty() {
+            continue;
+        }
+        let rows = loss.rows(2)?;
+        let theta = loss.points(rows, random)?;
+        let (first, again) = (loss.metrics(split, &theta, names.len())?, loss.metrics(split, &theta, names.len())?);
+        // Not a number is allowed where a metric has no value, but then again and again.
+        let changed = (0..first.len()).find(|&i| first[i].is_nan() != again[i].is_nan());
+        if let Some(at) = changed {
+            let got = format!("{} and then {}", first[at], again[at]);
+            return Err(fail(format!("a value of {:?} at every call, or at none", names[at % names.len()]), got)
+                .at(at / names.len()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! Random elements of the symmetries that a loss declares: points moved to where the loss must be the same.
+
+use super::taylor::scale;
+use crate::check::random::Random;
+use crate::loss::{Symmetry, SymmetryKind};
+
+/// Moves a point by a random element of one symmetry.
+pub fn moved(theta: &mut [f64], symmetry: &Symmetry, random: &mut Random) {
+    let blocks: Vec<Vec<usize>> =
+        symmetry.blocks.iter().map(|block| block.iter().map(|&i| i as usize).collect()).collect();
+    match symmetry.kind {
+        SymmetryKind::Permutation => permute(theta, &blocks, random),
+        SymmetryKind::Sign => {
+            // At least one block, or nothing is tried.
+            let chosen = random.below(blocks.len().max(1) as u64) as usize;
+            for (i, block) in blocks.iter().enumerate() {
+                if i == chosen || random.unit() < 0.5 {
+                    block.iter().for_each(|&at| theta[at] = -theta[at]);
+                }
+            }
+        }
+        SymmetryKind::Scale { split } => {
+            for block in &blocks {
+                let factor = (2.0 * random.unit() - 1.0).exp();
+                let (first, rest) = block.split_at((split as usize).min(block.len()));
+                first.iter().for_each(|&at| theta[at] *= factor);
+                rest.iter().for_each(|&at| theta[at] /= factor);
+            }
+        }
+        SymmetryKind::Period(period) => {
+            for &at in blocks.iter().flatten() {
+                let times = 1.0 + random.below(3) as f64;
+                theta[at] += period * if random.unit() < 0.5 { times } else { -times };
+            }
+        }
+        SymmetryKind::Rigid => rigid(theta, &blocks, random),
+    }
+}
+
+/// The kind of a symmetry, for a message.
+pub fn name(symmetry: &Symmetry) -> String {
+    let (n, block) = (symmetry.blocks.len(), symmetry.blocks.first().map_or(0, Vec::len));
+    let what = match symmetry.kind {
+        SymmetryKind::Permutation => "a permutation",
+        SymmetryKind::Sign => "changes of sign",
+        SymmetryKind::Scale { .. } => "a rescaling",
+        SymmetryKind::Period(_) => "shifts by whole periods",
+        SymmetryKind::Rigid => "a rigid motion",
+    };
+    format!("{what} of {n} blocks of {block}")
+}
+
+fn permute(theta: &mut [f64], blocks: &[Vec<usize>], random: &mut Random) {
+    let mut order: Vec<usize> = (0..blocks.len()).collect();
+    random.shuffle(&mut order);
+    if order.len() > 1 && order.iter().enumerate().all(|(i, &from)| i == from) {
+        order.swap(0, 1);
+    }
+    let values: Vec<Vec<f64>> = blocks.iter().map(|block| block.iter().map(|&at| theta[at]).collect()).collect();
+    for (to, &from) in blocks.iter().zip(&order) {
+        to.iter().zip(&values[from]).for_each(|(&at, &value)| theta[at] = value);
+    }
+}
+
+/// A rotation about the origin, made of plane rotations so that nothing is reflected, and a translation.
+fn rigid(theta: &mut [f64], points: &[Vec<usize>], random: &mut Random) {
+    let dimension = points.first().map_or(0, Vec::len);
+    let far = scale(theta);
+    for i in 0..dimension {
+        for j in i + 1..dimension {
+            let (sine, cosine) = (std::f64::consts::TAU * random.unit()).sin_cos();
+            for point in points {
+                let (x, y) = (theta[point[i]], theta[point[j]]);
+                theta[point[i]] = cosine * x - sine * y;
+                theta[point[j]] = sine * x + cosine * y;
+            }
+        }
+    }
+    for i in 0..dimension {
+        let shift = far * random.normal();
+        points.iter().for_each(|point| theta[point[i]] += shift);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn symmetry(kind: SymmetryKind, n: u64, block: u64) -> Symmetry {
+        Symmetry { kind, blocks: (0..n).map(|i| (i * block..(i + 1) * block).collect()).collect() }
+    }
+
+    fn trials(symmetry: &Symmetry, p: usize, check: impl Fn(&[f64], &[f64])) {
+        for seed in 0..50 {
+            let mut random = Random::new(seed, "motion");
+            let before = random.normals(p);
+            let mut after = before.clone();
+            moved(&mut after, symmetry, &mut random);
+            assert_ne!(before, after);
+            check(&before, &after);
+        }
+    }
+
+    #[test]
+    fn permutations_move_whole_blocks() {
+        let pairs = |x: &[f64]| {
+            let mut pairs: Vec<Vec<u64>> = x.chunks(2).map(|pair| pair.iter().map(|x| x.to_bits()).collect()).collect();
+            pairs.sort();
+            pairs
+        };
+        trials(&symmetry(SymmetryKind::Permutation, 5, 2), 10, |a, b| assert_eq!(pairs(a), pairs(b)));
+    }
+
+    #[test]
+    fn signs_change_block_by_block() {
+        trials(&symmetry(SymmetryKind::Sign, 4, 2), 8, |a, b| {
+            assert!(a.chunks(2).zip(b.chunks(2)).all(|(a, b)| a == b || (a[0] == -b[0] && a[1] == -b[1])));
+        });
+    }
+
+    #[test]
+    fn rescalings_keep_the_products() {
+        trials(&symmetry(SymmetryKind::Scale { split: 1 }, 4, 2), 8, |a, b| {
+            assert!(a.chunks(2).zip(b.chunks(2)).all(|(a, b)| (a[0] * a[1] - b[0] * b[1]).abs() < 1e-12));
+        });
+    }
+
+    #[test]
+    fn periods_are_whole() {
+        trials(&symmetry(SymmetryKind::Period(2.5), 3, 1), 3, |a, b| {
+            assert!(a.iter().zip(b).all(|(a, b)| ((b - a) / 2.5 - ((b - a) / 2.5).round()).abs() < 1e-12));
+        });
+    }
+
+    #[test]
+    fn rigid_motions_keep_distances_and_orientation() {
+        let edge = |x: &[f64], i: usize| -> Vec<f64> { (0..3).map(|k| x[3 * i + 3 + k] - x[k]).collect() };
+        let volume = |x: &[f64]| {
+            let (a, b, c) = (edge(x, 0), edge(x, 1), edge(x, 2));
+            a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0])
+        };
+        trials(&symmetry(SymmetryKind::Rigid, 4, 3), 12, |a, b| {
+            let length = |x: &[f64], i| edge(x, i).iter().map(|x| x * x).sum::<f64>();
+            assert!((0..3).all(|i| (length(a, i) - length(b, i)).abs() < 1e-12));
+            assert!((volume(a) - volume(b)).abs() < 1e-12);
+        });
+    }
+}
