@@ -31,7 +31,7 @@ pub struct GridPlan {
     pub at: Option<Vec<f64>>,
     /// The lowest and highest value of each axis; the loss's own box unless given.
     pub ranges: Option<Vec<[f64; 2]>>,
-    /// Samples of each axis, one number for all of them, or none: [`SAMPLES`].
+    /// Samples of each axis, one number for all of them, or none: 1001, 201, 51 or 21 for 1 to 4 axes.
     pub samples: Vec<usize>,
     /// The highest degree to compute; all unless given.
     pub max_degree: Option<usize>,

@@ -11,7 +11,7 @@ use crate::order::{Key, Ordinal};
 
 /// More axes than this are refused: stars are bit masks of 3^n cells.
 pub const MOST_AXES: usize = 4;
-/// Of so many axes degree 0 can be had, which needs no stars.
+/// The most axes of which degree 0 can be had, which needs no stars.
 pub const MOST_AXES_OF_COMPONENTS: usize = 16;
 
 /// Which complex the samples span.
@@ -144,7 +144,7 @@ pub enum Keys {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Grid {
-    /// Of the array.
+    /// The shape of the array.
     pub shape: Shape,
     /// What the samples are.
     pub construction: Construction,
@@ -174,7 +174,7 @@ impl Grid {
         (array.values.len() as u64).saturating_mul(keys + 4 + star)
     }
 
-    /// The same of up to [`MOST_AXES_OF_COMPONENTS`] axes, for who asks for degree 0 alone; samples are vertices.
+    /// A grid of up to [`MOST_AXES_OF_COMPONENTS`] axes, for who asks for degree 0 alone; samples are vertices.
     pub fn of_components(array: Array, periodic: &[usize], superlevel: bool) -> Result<Grid> {
         Grid::read(array, periodic, Construction::Vertex, superlevel)
     }
@@ -255,9 +255,9 @@ fn refused(at: usize, value: f64, shape: &Shape) -> Error {
 /// The keys of a grid in one width, as the algorithms take them.
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'a, K> {
-    /// Of the array.
+    /// The shape of the array.
     pub shape: &'a Shape,
-    /// One for each sample.
+    /// A key for each sample, by which it is ordered.
     pub keys: &'a [K],
     /// The key of samples that are no part of it, if there are any.
     pub absent: Option<u64>,

@@ -29,7 +29,7 @@ impl From<PassKind> for DeathKind {
 /// One bar `[birth, death)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bar {
-    /// Of the homology class.
+    /// The degree of the homology class: 0 for components.
     pub degree: u32,
     /// The value at which it begins.
     pub birth: f64,
@@ -38,9 +38,9 @@ pub struct Bar {
     /// How far the death may lie above the number given; 0 when exact, `None` for a half-line.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub death_error: Option<f64>,
-    /// Whose value that is.
+    /// The cell whose value the birth is.
     pub birth_cell: u64,
-    /// Whose value its death is.
+    /// The cell whose value the death is; `None` for a half-line.
     pub death_cell: Option<u64>,
     /// The birth cell of the component that swallows this one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -95,13 +95,13 @@ pub enum CellKind {
 /// A cell that a bar names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
-    /// By which bars refer to it.
+    /// The number by which bars refer to the cell.
     pub id: u64,
-    /// Its dimension.
+    /// The dimension of the cell.
     pub degree: u32,
-    /// Its value.
+    /// The function's value at the cell.
     pub value: f64,
-    /// What it is.
+    /// What the cell is.
     pub kind: CellKind,
     /// Where it lies, of a sampled loss: the parameters of a point, or on a grid those of its axes.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -113,7 +113,7 @@ pub struct Cell {
 pub struct Barcode {
     /// By degree, then birth, then birth cell.
     pub bars: Vec<Bar>,
-    /// Those that bars refer to.
+    /// The cells that bars refer to, by number.
     pub cells: Vec<Cell>,
 }
 
@@ -123,7 +123,7 @@ impl Barcode {
         self.bars.iter().filter(move |bar| bar.degree == degree)
     }
 
-    /// Those of them that scores count and drawings show: all but the bars of way-stations.
+    /// The bars of one degree that scores count and drawings show: all but those of way-stations.
     pub fn counted(&self, degree: u32) -> impl Iterator<Item = &Bar> {
         self.degree(degree).filter(|bar| bar.transit != Some(true))
     }

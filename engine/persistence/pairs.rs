@@ -10,7 +10,7 @@ use crate::order::by_value;
 /// One class of homology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pair {
-    /// Of the homology class.
+    /// The degree of the homology class: 0 for components.
     pub degree: u32,
     /// The vertex that gives it birth.
     pub birth: u64,
@@ -25,7 +25,7 @@ pub fn barcode(pairs: &[Pair], value: impl Fn(u64) -> f64) -> Barcode {
     barcode_with_cycles(pairs, &[], value)
 }
 
-/// The same with a cycle for each of the first pairs.
+/// The barcode of pairs, with a cycle for each of the first of them. `value` is the function's value at a vertex.
 pub fn barcode_with_cycles(pairs: &[Pair], cycles: &[Vec<Vec<u32>>], value: impl Fn(u64) -> f64) -> Barcode {
     let bar = |pair: &Pair| Bar {
         degree: pair.degree,

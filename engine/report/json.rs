@@ -149,7 +149,7 @@ impl<'a> BarcodeFile<'a> {
         write!(out, "  \"provenance\": {}\n}}\n", line(&self.provenance)?)
     }
 
-    /// The same in memory.
+    /// The text of the file, as `write` writes it.
     pub fn to_json(&self) -> Result<String> {
         let mut text = Vec::new();
         let written = self.write(&mut text).map_err(|e| e.to_string());

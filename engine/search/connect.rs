@@ -71,9 +71,9 @@ pub fn straight(oracle: &mut Oracle<'_>, a: &Minimum, b: &Minimum, alignment: &A
 /// The numbers of a new path.
 #[derive(Clone, Copy, Debug)]
 pub struct Ids {
-    /// Of the path.
+    /// The number of the new path.
     pub path: PathId,
-    /// Of its pass.
+    /// The number of the cell of its pass.
     pub cell: CellId,
 }
 
@@ -213,9 +213,9 @@ pub fn point(path: &Path, arc: f64) -> Vec<f64> {
 pub struct Cut {
     /// Where on the path it was cut.
     pub arc: f64,
-    /// Of the way-station.
+    /// The cell of the way-station.
     pub cell: CellId,
-    /// The way-station.
+    /// The parameters of the way-station.
     pub theta: Vec<f64>,
 }
 

@@ -136,7 +136,7 @@ pub struct Profile {
     pub arc: Vec<f64>,
     /// The loss at each.
     pub loss: Vec<f64>,
-    /// Its derivative along the path at each.
+    /// The derivative of the loss along the path, at each sample.
     pub slope: Vec<f64>,
 }
 
@@ -176,7 +176,7 @@ pub struct Pass {
     pub height: f64,
     /// How far the true maximum of this path may lie above `height`.
     pub error: f64,
-    /// Its arc length along the path.
+    /// The arc length from the path's begin to the pass.
     pub arc: f64,
     /// The point.
     pub theta: Vec<f64>,

@@ -33,7 +33,7 @@ impl Recipe {
     /// The recipe `polish`.
     pub const POLISH: Recipe = Recipe { tolerance: 1e-8, memory: 50, step: 1.0, evaluations: 20_000, check: true };
 
-    /// The same without a step: a point is looked at where it is.
+    /// This recipe without a step: a point is looked at where it is.
     pub fn standing(self) -> Recipe {
         Recipe { evaluations: 1, ..self }
     }

@@ -20,7 +20,7 @@ const LANCZOS_STEPS: usize = 60;
 /// The lower end of a spectrum.
 #[derive(Clone, Debug)]
 pub struct Lowest {
-    /// Ascending; all up to and including the first that is positive beyond tau.
+    /// Eigenvalues, ascending: all up to and including the first that is positive beyond tau.
     pub values: Vec<f64>,
     /// A unit eigenvector of `values[0]`.
     pub vector: Vec<f64>,
@@ -72,7 +72,7 @@ pub fn lowest(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents, seed:
 /// All eigenpairs of a Hessian in the complement of the tangents of continuous symmetries.
 #[cfg(feature = "dense")]
 pub struct Hessian {
-    /// Ascending.
+    /// The eigenvalues, ascending.
     pub values: Vec<f64>,
     /// `values x p`, one eigenvector per row.
     pub vectors: Vec<f64>,
@@ -116,7 +116,7 @@ impl Hessian {
         Ok(Ok(Hessian { values, vectors, tau, projected: tangents.len() }))
     }
 
-    /// Its lower end.
+    /// The lower end of the spectrum: all eigenvalues up to the first clearly positive one.
     pub fn lowest(&self) -> Lowest {
         let n = self.values.len();
         let end = self.values.iter().position(|&v| v > self.tau).map_or(n, |k| k + 1);

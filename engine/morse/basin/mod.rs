@@ -29,7 +29,7 @@ pub enum Sweep {
 pub struct Merge {
     /// The sample at which it ends.
     pub death: u32,
-    /// Its first sample.
+    /// The first sample of the component.
     pub birth: u32,
     /// The first sample of the component that swallows it once all that meets at `death` has joined; `None` is the outside.
     pub elder: Option<u32>,
@@ -56,7 +56,8 @@ impl Components {
         with_field!(grid, field => components(&field, grid.construction.reach(), Sweep::Up, pool))
     }
 
-    /// Of an upward sweep: for every sample the first one of its basin, a minimum; -1 for samples in no sublevel set.
+    /// For every sample the first one of its basin, a minimum; -1 for samples in no sublevel set. Of an upward sweep
+    /// only.
     pub fn labels(&self) -> Vec<i64> {
         let minimum = |&basin: &u32| if basin == NOWHERE { -1 } else { self.minima[basin as usize].into() };
         self.basins.iter().map(minimum).collect()
