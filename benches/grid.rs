@@ -2,7 +2,7 @@
 //! [repeats]`. Prints one line of seconds and the number of bars of each degree; `benches/peers/grid.py` compares.
 
 use mountainpass::machine::pool::Pool;
-use mountainpass::morse::grid::{Construction, Grid};
+use mountainpass::morse::grid::{Grid, Sampling};
 use mountainpass::persistence::of_grid::{Wanted, canonical};
 
 fn main() {
@@ -16,7 +16,7 @@ fn main() {
     for _ in 0..number(3, 1) {
         let array = array.clone();
         let begun = processor_time();
-        let grid = Grid::new(array, &[], Construction::Vertex, false).unwrap();
+        let grid = Grid::new(array, Sampling::default()).unwrap();
         let found = canonical(&grid, Wanted { max_degree, ..Wanted::default() }, &pool);
         seconds.push(processor_time() - begun);
         let axes = grid.shape.axes() as u32;

@@ -10,6 +10,7 @@
 #[cfg(test)]
 extern crate self as mountainpass;
 
+pub mod counted;
 pub mod error;
 pub mod machine;
 pub mod npy;
@@ -25,12 +26,15 @@ pub mod search;
 pub mod morse;
 
 pub mod persistence;
+
+pub mod explore;
+pub mod sample;
+
 pub mod store;
 
 pub mod report;
 
 pub mod config;
-pub mod explore;
 
 pub mod capi;
 #[cfg(feature = "cli")]

@@ -1,8 +1,10 @@
 //! The total order of cells, used by every algorithm: by value, then by index, so that ties are broken the same way
 //! everywhere. Values are numbers (no NaN); -0 equals +0; integers are compared as integers.
 //!
-//! [`by_value`] compares f64 pairs. Large sampled functions turn every value into an integer [`Key`] once and compare
-//! (key, index).
+//! It stands here in four forms, each for what the others could not do, and a test holds them to one order: [`by_value`]
+//! compares f64 pairs where there are few; large sampled functions turn every value into an integer [`Key`] once, exact
+//! also where a whole number is no f64, and compare (key, index) with [`precedes`], without a branch to predict; where
+//! they sort, both are one number, [`packed`] for keys of 32 bits and a [`place`] for those of 64.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +14,21 @@ use std::cmp::Ordering;
 pub fn by_value(a: (f64, u64), b: (f64, u64)) -> Ordering {
     // Adding 0.0 turns -0.0 into +0.0 and changes nothing else.
     (a.0 + 0.0).total_cmp(&(b.0 + 0.0)).then(a.1.cmp(&b.1))
+}
+
+/// Whether (key, index) `a` comes before `b`. Without branches: on rough functions none of them could be predicted.
+pub fn precedes<K: Key>(a: (K, u32), b: (K, u32)) -> bool {
+    (a.0 < b.0) | ((a.0 == b.0) & (a.1 < b.1))
+}
+
+/// Two numbers as one that orders by the first, then by the second.
+pub fn packed(first: u32, second: u32) -> u64 {
+    u64::from(first) << 32 | u64::from(second)
+}
+
+/// A key and an index as one number that orders as the two do.
+pub fn place(key: u64, index: u32) -> u128 {
+    u128::from(key) << 32 | u128::from(index)
 }
 
 /// An unsigned integer that orders values.
@@ -100,6 +117,19 @@ mod tests {
             prop_assert_eq!(f32::from_key(g.key()), g);
             prop_assert_eq!((c.key().cmp(&d.key()), i8::from_key(c.key())), (c.cmp(&d), c));
             prop_assert_eq!((e.key().cmp(&f.key()), i64::from_key(e.key())), (e.cmp(&f), e));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_form_is_the_same_order(x in -2_i8..3, y in -2_i8..3, i: u32, j: u32, turn: bool) {
+            // Halves, ties and both zeros.
+            let (a, b) = (f64::from(x) / 2.0 * if turn { -1.0 } else { 1.0 }, f64::from(y) / 2.0);
+            let order = by_value((a, i.into()), (b, j.into()));
+            prop_assert_eq!(precedes((a.key(), i), (b.key(), j)), order.is_lt());
+            prop_assert_eq!(place(a.key(), i).cmp(&place(b.key(), j)), order);
+            let (narrow, other) = (a as f32, b as f32);
+            prop_assert_eq!(packed(narrow.key(), i).cmp(&packed(other.key(), j)), order);
         }
     }
 

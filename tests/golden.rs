@@ -1,7 +1,7 @@
 //! The bars of small arrays are those that GUDHI found: `tests/golden/make.py` has made both.
 
 use mountainpass::machine::pool::Pool;
-use mountainpass::morse::grid::{Construction, Grid};
+use mountainpass::morse::grid::{Construction, Grid, Sampling};
 use mountainpass::npy;
 use mountainpass::persistence::of_grid::{Wanted, canonical};
 use std::path::Path;
@@ -19,7 +19,9 @@ fn bars_of_small_arrays_are_those_of_gudhi() {
         let periodic: Vec<usize> = head[1..].trim().split(',').filter_map(|axis| axis.parse().ok()).collect();
         let known: Vec<Vec<f64>> =
             lines.lines().map(|line| line.split(' ').map(|number| number.parse().unwrap()).collect()).collect();
-        let grid = Grid::new(npy::read(&file).unwrap(), &periodic, construction, false).unwrap();
+        let grid =
+            Grid::new(npy::read(&file).unwrap(), Sampling { periodic: &periodic, construction, ..Sampling::default() });
+        let grid = grid.unwrap();
         for reduction in [false, true] {
             let found = canonical(&grid, Wanted { reduction, ..Wanted::default() }, &Pool::new(2)).pairs;
             let value = |cell: Option<u64>| cell.map_or(f64::INFINITY, |cell| grid.value(cell));

@@ -1,8 +1,8 @@
 //! The report: files read back, are the same bytes twice, are well-formed and whole, for landscapes of every kind.
 
 use mountainpass::error::Error;
-use mountainpass::persistence::{Bar, Barcode, Cell, CellKind, DeathKind, Score};
-use mountainpass::report::{self, BarcodeFile, Findings, terminal};
+use mountainpass::persistence::{Bar, Barcode, CellKind, Death, NamedCell, Searched, Top};
+use mountainpass::report::{self, BarcodeFile, Findings, RunFindings, terminal};
 use mountainpass::search::*;
 use mountainpass::store::{Provenance, Space};
 use std::path::PathBuf;
@@ -25,15 +25,12 @@ impl Case {
     fn with<T>(&self, then: impl FnOnce(&Findings<'_>) -> T) -> T {
         then(&Findings {
             title: &self.title,
-            landscape: &self.landscape,
             barcode: &self.barcode,
-            score: &Score::of(&self.barcode, 0),
             provenance: &self.provenance,
             superlevel: self.superlevel,
-            complete: true,
             seconds: &self.seconds,
-            versions: &self.versions,
             notes: &self.notes,
+            run: Some(RunFindings { landscape: &self.landscape, complete: true, versions: &self.versions }),
         })
     }
 
@@ -83,9 +80,8 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
     for (i, (birth, climb, _)) in minima.iter().enumerate() {
         let (cell, elder, end) = (i as u64, &elder_of(i), (i > 0).then_some(birth + climb));
         let verified = i % 3 != 2;
-        let path = (with_paths && i > 0).then(|| i as u64 - 1);
-        let kind = if verified { DeathKind::VerifiedSaddle } else { DeathKind::PathMaximum };
-        case.barcode.cells.push(Cell {
+        let path = (i as u64).saturating_sub(1);
+        case.barcode.cells.push(NamedCell {
             id: cell,
             degree: 0,
             value: *birth,
@@ -94,35 +90,25 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
         });
         if let Some(value) = end {
             let kind = if verified { CellKind::Saddle } else { CellKind::PathMaximum };
-            case.barcode.cells.push(Cell { id: n + cell - 1, degree: 1, value, kind, position: Vec::new() });
+            case.barcode.cells.push(NamedCell { id: n + cell - 1, degree: 1, value, kind, position: Vec::new() });
         }
         case.barcode.bars.push(Bar {
             degree: 0,
             birth: *birth,
-            death: end,
-            death_error: end.map(|_| 1e-11),
             birth_cell: cell,
-            death_cell: end.map(|_| n + cell - 1),
-            elder: end.map(|_| *elder as u64),
-            path,
-            death_kind: end.map(|_| kind),
-            transit: None,
-            below_noise: None,
-            cycle: Vec::new(),
-            unconverged: None,
-            evidence: verified.then(|| Evidence {
-                gradient_norm: 2e-9,
-                eigenvalues: vec![-0.31, 0.004],
-                tau: Some(1e-7),
-                spectrum: Some(Spectrum::Dense),
-                projected: 0,
-                ends: Some((cell, *elder as u64)),
+            end: end.map(|value| Death {
+                value,
+                cell: n + cell - 1,
+                elder: Some(*elder as u64),
+                top: Some(Top { path, error: 1e-11, is_saddle: verified, below_noise: false }),
             }),
+            searched: Some(Searched::default()),
+            cycle: Vec::new(),
         });
-        if let (Some(height), Some(id)) = (end, path) {
+        if let Some(height) = end.filter(|_| with_paths) {
             case.landscape.paths.push(some_path(
-                id,
-                n + id,
+                path,
+                n + path,
                 (cell, *elder as u64),
                 (*birth, height, minima[*elder].0),
                 verified,
@@ -179,7 +165,14 @@ fn some_path(id: u64, cell: u64, ends: (u64, u64), (start, top, end): (f64, f64,
         error: 1e-11,
         arc: 4.2 * at,
         theta: vec![0.0; 3],
-        evidence: None,
+        evidence: verified.then(|| Evidence {
+            gradient_norm: 2e-9,
+            eigenvalues: vec![-0.31, 0.004],
+            tau: Some(1e-7),
+            spectrum: Some(Spectrum::Dense),
+            projected: 0,
+            ends: Some(ends),
+        }),
         reason: (!verified).then(|| "budget".to_owned()),
     };
     Path { id, ends, state: PathState::Converged, knots: vec![0.0; 9], profile, pass, visits: 2 }
@@ -220,8 +213,9 @@ fn sixty() -> Case {
 fn doubtful() -> Case {
     let minima = [(0.5, 0.0, 0), (0.5, 0.1, 0), (0.5, 0.1, 0), (0.5, 1e-15, 0), (0.7, 0.0, 1)];
     let mut case = searched("doubtful", "Equal births, noise, a zero bar", &minima, false);
-    case.barcode.bars[3].below_noise = Some(true);
-    case.barcode.bars[2].unconverged = Some(true);
+    let short = case.barcode.bars[3].end.as_mut().and_then(|end| end.top.as_mut());
+    short.unwrap().below_noise = true;
+    case.barcode.bars[2].searched = Some(Searched { unconverged: true, transit: false });
     case.landscape.minima[2].descent = Descent::Unconverged;
     case.provenance.space = Space::Raw;
     case
@@ -250,17 +244,14 @@ fn grid() -> Case {
         case.barcode.bars.push(Bar {
             degree,
             birth,
-            death,
-            death_error: None,
             birth_cell: 1000 + i as u64,
-            death_cell: death.map(|_| 2000 + i as u64),
-            elder: (degree == 0 && i > 0).then_some(1000),
-            path: None,
-            death_kind: death.map(|_| DeathKind::Cell),
-            transit: None,
-            below_noise: None,
-            unconverged: None,
-            evidence: None,
+            end: death.map(|value| Death {
+                value,
+                cell: 2000 + i as u64,
+                elder: (degree == 0).then_some(1000),
+                top: None,
+            }),
+            searched: None,
             cycle: Vec::new(),
         });
     }
@@ -321,9 +312,24 @@ fn drawings_are_well_formed_and_hold_no_number_that_is_none() {
 fn a_barcode_reads_back_equal() {
     for case in cases() {
         let file = BarcodeFile::read(&case.write("report-json").join("barcode.json")).unwrap();
-        case.with(|findings| assert_eq!(file, BarcodeFile::of(findings).unwrap(), "{}", case.name));
-        assert_eq!(file.into_barcode(), case.barcode, "{}", case.name);
+        let known = BarcodeFile::of(&case.barcode, case.superlevel, &case.provenance).unwrap();
+        assert_eq!(file, known, "{}", case.name);
+        assert_eq!((&*file.bars, &*file.cells), (&*case.barcode.bars, &*case.barcode.cells), "{}", case.name);
     }
+}
+
+#[test]
+fn a_bar_in_the_file_has_the_evidence_of_its_pass_or_else_of_its_birth() {
+    let case = digits();
+    let text = std::fs::read_to_string(case.write("report-evidence").join("barcode.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for (bar, told) in case.barcode.bars.iter().zip(file["bars"].as_array().unwrap()) {
+        let pass = bar.top().and_then(|top| case.landscape.path(top.path)?.pass.evidence.as_ref());
+        let birth = &case.landscape.minimum(bar.birth_cell).unwrap().evidence;
+        assert_eq!(told["evidence"], serde_json::to_value(pass.unwrap_or(birth)).unwrap());
+    }
+    let sampled = std::fs::read_to_string(grid().write("report-evidence").join("barcode.json")).unwrap();
+    assert!(!sampled.contains("evidence"));
 }
 
 #[test]

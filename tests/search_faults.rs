@@ -6,9 +6,9 @@
 mod closed_form;
 
 use closed_form::{ClosedForm, DEEP, Function, HIGH, MIDDLE, closed_form, double_well, horseshoe, mueller_brown};
-use mountainpass::explore::{Ended, Explored, Plan, explore};
+use mountainpass::explore::{Ended, Explored, MergeTree, Plan, evidence, explore};
 use mountainpass::loss::oracle::Oracle;
-use mountainpass::persistence::{DeathKind, tree};
+use mountainpass::persistence::DeathKind;
 use mountainpass::run::{Budget, Cancel, Silent};
 use mountainpass::search::align::Alignment;
 use mountainpass::search::connect::{self, Ids, Schedule};
@@ -158,8 +158,8 @@ fn a_death_may_take_a_route_of_many_hops() {
     let mut loss = closed_form(2, Some(BOX), horseshoe);
     let found = explored(&mut loss, &Plan { starts: 60, ..Plan::default() });
     assert_eq!(found.ended, Ended::Complete);
-    let barcode = tree(&found.landscape).barcode(found.noise);
-    let finite: Vec<(f64, f64)> = barcode.bars.iter().filter_map(|b| Some((b.birth, b.death?))).collect();
+    let barcode = MergeTree::of(&found.landscape).barcode(found.noise);
+    let finite: Vec<(f64, f64)> = barcode.bars.iter().filter_map(|b| Some((b.birth, b.death()?))).collect();
     let expected = grid_bars(horseshoe, BOX, 601, 1e-3);
     // Curvatures are below 20, so a grid of spacing 0.01 is off by at most 20 (0.005)^2 at a minimum or a pass.
     let near = |a: &(f64, f64), b: &(f64, f64)| (a.0 - b.0).abs() < 1e-3 && (a.1 - b.1).abs() < 1e-3;
@@ -180,16 +180,16 @@ fn a_death_may_take_a_route_of_many_hops() {
     }
     let [lowest, second] = [minima[0].cell, minima[1].cell];
     let landscape = Landscape { minima, paths: lines, ..Landscape::default() };
-    let barcode = tree(&landscape).barcode(0.0);
+    let barcode = MergeTree::of(&landscape).barcode(0.0);
     let bar = barcode.bars.iter().find(|bar| bar.birth_cell == second).unwrap();
-    assert_eq!(bar.elder, Some(lowest));
+    assert_eq!(bar.elder(), Some(lowest));
     let height = |a: CellId, b: CellId| {
         let joins = |p: &&Path| p.ends == (a, b) || p.ends == (b, a);
         landscape.paths.iter().find(joins).unwrap().pass.height
     };
     let two_hops = landscape.minima[2..].iter().map(|m| height(second, m.cell).max(height(m.cell, lowest)));
     let shorter = two_hops.fold(height(second, lowest), f64::min);
-    assert!(bar.death.unwrap() < shorter, "{bar:?}, over at most one other {shorter}");
+    assert!(bar.death().unwrap() < shorter, "{bar:?}, over at most one other {shorter}");
     assert!(landscape.minima[2..].iter().all(|m| m.loss > bar.birth));
 }
 
@@ -316,14 +316,14 @@ fn a_death_is_a_verified_saddle_only_with_its_evidence() {
         let mut loss = closed_form(2, Some([-2.0, 2.0]), f);
         loss.info.caps.smooth = smooth;
         let found = explored(&mut loss, &plan);
-        let barcode = tree(&found.landscape).barcode(found.noise);
-        let bars: Vec<_> = barcode.bars.iter().filter(|bar| bar.death.is_some()).collect();
+        let barcode = MergeTree::of(&found.landscape).barcode(found.noise);
+        let bars: Vec<_> = barcode.bars.iter().filter(|bar| bar.end.is_some()).collect();
         assert_eq!(bars.len(), 1);
-        let (death, error) = (bars[0].death.unwrap(), bars[0].death_error.unwrap());
+        let (death, error) = (bars[0].death().unwrap(), bars[0].top().unwrap().error);
         assert!(death + error >= 1.0 && death <= 1.0 + 1e-3, "{death} within {error}"); // The paths' tolerance.
-        match bars[0].death_kind {
+        match bars[0].death_kind() {
             Some(DeathKind::VerifiedSaddle) => {
-                let evidence = bars[0].evidence.as_ref().unwrap();
+                let evidence = evidence(&found.landscape, &[bars[0].clone()])[0].unwrap();
                 let tau = evidence.tau.unwrap();
                 let negative = evidence.eigenvalues.iter().filter(|&&v| v < -tau).count();
                 assert!(smooth, "a kink is no saddle");

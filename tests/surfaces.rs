@@ -2,11 +2,11 @@
 //! and explorations that end in their known bars.
 #![cfg(all(feature = "surfaces", feature = "dense"))]
 
-use mountainpass::explore::{Ended, Explored, Plan, explore};
+use mountainpass::explore::{Ended, Explored, MergeTree, Plan, evidence, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{Batch, Dtype, Loss, OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
-use mountainpass::persistence::{DeathKind, tree};
+use mountainpass::persistence::DeathKind;
 use mountainpass::run::{Budget, Cancel, Silent};
 use mountainpass::search::align::Alignment;
 use mountainpass::search::{Landscape, Unrecorded};
@@ -97,9 +97,9 @@ fn explored(model: &str, options: Options<'_>, starts: u64) -> Explored {
 
 /// The bars of what was found, and of what is known; by birth, then death.
 fn bars(found: &Explored, model: &str, options: Options<'_>) -> [Vec<(f64, f64)>; 2] {
-    let found = tree(&found.landscape).barcode(found.noise);
-    let targets = found.bars.iter().filter(|bar| bar.transit != Some(true));
-    let found = targets.map(|bar| (bar.birth, bar.death.unwrap_or(f64::INFINITY))).collect();
+    let found = MergeTree::of(&found.landscape).barcode(found.noise);
+    let targets = found.bars.iter().filter(|bar| !bar.is_transit());
+    let found = targets.map(|bar| (bar.birth, bar.death().unwrap_or(f64::INFINITY))).collect();
     let known = surface(&mut Open::new(model, options)).unwrap().known().bars;
     [found, known].map(|mut bars: Vec<(f64, f64)>| {
         // Births of symmetric pairs are equal but for rounding.
@@ -138,10 +138,11 @@ fn small_clusters_have_their_known_barcodes_by_verified_saddles() {
             assert_eq!(minimum.evidence.projected, tangents);
             assert!(minimum.evidence.eigenvalues[0] > 1.0, "{:?}", minimum.evidence);
         }
-        let barcode = tree(&found.landscape).barcode(found.noise);
-        for bar in barcode.bars.iter().filter(|bar| bar.death.is_some()) {
-            let evidence = bar.evidence.as_ref().unwrap();
-            assert_eq!((bar.death_kind, evidence.projected), (Some(DeathKind::VerifiedSaddle), 6));
+        let barcode = MergeTree::of(&found.landscape).barcode(found.noise);
+        let evidence = evidence(&found.landscape, &barcode.bars);
+        for (bar, evidence) in barcode.bars.iter().zip(evidence).filter(|(bar, _)| bar.end.is_some()) {
+            let evidence = evidence.unwrap();
+            assert_eq!((bar.death_kind(), evidence.projected), (Some(DeathKind::VerifiedSaddle), 6));
             assert!(evidence.eigenvalues[0] < -1.0 && evidence.eigenvalues[1] > 1.0, "{evidence:?}");
         }
     }

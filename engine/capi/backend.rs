@@ -1,18 +1,14 @@
-//! The backends an engine knows, as records.
+//! A backend that an engine knows, as a record.
 
 use super::abi::BackendInfo;
-use super::argument::handle;
-use super::engine::{Engine, State};
 use super::hooks::c_text;
-use crate::error::Error;
 use crate::loss::KnownBackend;
 use mountainpass_sdk::abi::Device;
-use std::collections::btree_map::Entry;
 use std::ffi::CString;
 
 /// One backend and what its record points to; boxed by its engine and never changed again.
 pub struct Listed {
-    record: BackendInfo,
+    pub(super) record: BackendInfo,
     _texts: Vec<CString>,
     _devices: Vec<Device>,
     _list: Vec<*const Device>,
@@ -21,25 +17,8 @@ pub struct Listed {
 // SAFETY: the pointers lead to the texts and lists beside them, which nobody changes.
 unsafe impl Send for Listed {}
 
-export! {
-    /// One backend.
-    fn mpass_engine_backend(engine: *mut Engine, index: u64) -> *const BackendInfo, else std::ptr::null(); {
-        // SAFETY: the caller's handle.
-        let mut engine = unsafe { handle(engine, "engine") }?.lock()?;
-        let State { registry, listed, .. } = &mut *engine;
-        let known = registry.known();
-        let found = usize::try_from(index).ok().and_then(|index| known.get(index));
-        let found = found.ok_or_else(|| Error::Argument(format!("there is no backend {index} of {}", known.len())))?;
-        let listed = match listed.entry(index) {
-            Entry::Occupied(listed) => listed.into_mut(),
-            Entry::Vacant(place) => place.insert(Box::new(Listed::new(found, &registry.devices(&found.name)?))),
-        };
-        Ok(&raw const listed.record)
-    }
-}
-
 impl Listed {
-    fn new(known: &KnownBackend, found: &[crate::loss::Device]) -> Listed {
+    pub(super) fn new(known: &KnownBackend, found: &[crate::loss::Device]) -> Listed {
         let file = known.file.as_ref().map(|file| c_text(&file.to_string_lossy()));
         let (name, version) = (c_text(&known.name), c_text(&known.version));
         let names: Vec<CString> = found.iter().map(|device| c_text(&device.name)).collect();

@@ -2,14 +2,13 @@
 
 use super::abi::{self, bar, death, keep};
 use super::argument::{handle, options, out_pointer, record, unknown_flags};
-use super::barrier::{give, take};
+use super::barrier::take;
 use super::chain::Chains;
 use super::hooks::c_text;
-use super::landscape::Landscape;
 use crate::error::{Error, Result};
-use crate::persistence::{self, Bar, DeathKind, Diagram, Metric, Score, distance, tree};
-use crate::report::{BarcodeFile, Findings};
-use crate::search;
+use crate::persistence::{self, Bar, DeathKind, Diagram, Metric, Score, distance};
+use crate::report::BarcodeFile;
+use crate::search::Evidence;
 use crate::store::Provenance;
 use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
@@ -19,7 +18,9 @@ pub struct Barcode {
     barcode: persistence::Barcode,
     superlevel: bool,
     provenance: Provenance,
-    bars: Vec<abi::Bar>,
+    /// What speaks for each bar, where they were searched for.
+    evidence: Vec<Option<Evidence>>,
+    pub(super) bars: Vec<abi::Bar>,
     cycles: Chains,
     /// One for each degree that has bars.
     scores: Vec<abi::Score>,
@@ -27,20 +28,6 @@ pub struct Barcode {
     _sure: Vec<abi::Score>,
     /// The text, or why a value in it has no word in JSON; written when it is first asked for.
     json: OnceLock<std::result::Result<CString, String>>,
-}
-
-export! {
-    /// Computes the barcode of a landscape.
-    fn mpass_barcode_compute(landscape: *const Landscape, out: *mut *mut Barcode) {
-        let out = out_pointer(out, "out")?;
-        // SAFETY: the caller's handle.
-        let landscape = unsafe { handle(landscape, "landscape") }?;
-        let bars = tree(&landscape.found).barcode(landscape.noise);
-        let barcode = Barcode::new(bars, false, landscape.provenance.clone());
-        // SAFETY: checked above.
-        unsafe { give(out, barcode) };
-        Ok(())
-    }
 }
 
 export! {
@@ -133,16 +120,21 @@ impl Barcode {
             heights: heights.to_owned(),
             ..Provenance::default()
         };
-        Barcode::new(bars, superlevel, provenance)
+        Barcode::new(bars, Vec::new(), superlevel, provenance)
     }
 
-    fn new(barcode: persistence::Barcode, superlevel: bool, provenance: Provenance) -> Barcode {
+    pub(super) fn new(
+        barcode: persistence::Barcode,
+        evidence: Vec<Option<Evidence>>,
+        superlevel: bool,
+        provenance: Provenance,
+    ) -> Barcode {
         let mut degrees: Vec<u32> = barcode.bars.iter().map(|bar| bar.degree).collect();
         degrees.dedup(); // Bars are sorted by degree.
         let all: Vec<(Score, u64)> = degrees
             .into_iter()
             .map(|degree| {
-                let essential = barcode.degree(degree).filter(|bar| bar.death.is_none()).count() as u64;
+                let essential = barcode.degree(degree).filter(|bar| bar.death().is_none()).count() as u64;
                 (Score::of(&barcode, degree), essential)
             })
             .collect();
@@ -161,25 +153,17 @@ impl Barcode {
         let never = if superlevel { f64::NEG_INFINITY } else { f64::INFINITY };
         let bars = barcode.bars.iter().map(|bar| bar_record(bar, never)).collect();
         let cycles = Chains::new(barcode.bars.iter().map(|bar| &bar.cycle[..]));
-        Barcode { barcode, superlevel, provenance, bars, cycles, scores, _sure: sure, json: OnceLock::new() }
+        Barcode { barcode, superlevel, provenance, evidence, bars, cycles, scores, _sure: sure, json: OnceLock::new() }
     }
 
     /// The text of a barcode.json.
     fn to_json(&self) -> std::result::Result<CString, String> {
-        let (score, landscape) = (Score::of(&self.barcode, 0), search::Landscape::default());
-        let file = BarcodeFile::of(&Findings {
-            title: &self.provenance.model,
-            landscape: &landscape, // The file tells nothing of it.
-            barcode: &self.barcode,
-            score: &score,
-            provenance: &self.provenance,
-            superlevel: self.superlevel,
-            complete: true,
-            seconds: &[],
-            versions: &[],
-            notes: &[],
-        });
-        file.and_then(|file| file.to_json()).map(|text| c_text(&text)).map_err(|error| error.to_string())
+        let evidence = self.evidence.iter().map(Option::as_ref).collect();
+        let file = BarcodeFile::of(&self.barcode, self.superlevel, &self.provenance);
+        file.and_then(|file| file.with_evidence(evidence))
+            .and_then(|file| file.to_json())
+            .map(|text| c_text(&text))
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -215,20 +199,20 @@ fn score_record(score: &Score, essential: u64, without_doubtful: *const abi::Sco
 }
 
 fn bar_record(of: &Bar, never: f64) -> abi::Bar {
-    let flag = |on: Option<bool>, flag: u32| if on == Some(true) { flag } else { 0 };
+    let flag = |on: bool, flag: u32| if on { flag } else { 0 };
     abi::Bar {
         birth: of.birth,
-        death: of.death.unwrap_or(never),
-        death_error: of.death_error.unwrap_or(0.0),
+        death: of.death().unwrap_or(never),
+        death_error: of.top().map_or(0.0, |top| top.error),
         birth_cell: of.birth_cell,
-        death_cell: of.death_cell.unwrap_or(abi::NONE),
-        elder_cell: of.elder.unwrap_or(abi::NONE),
-        path: of.path.unwrap_or(abi::NONE),
+        death_cell: of.death_cell().unwrap_or(abi::NONE),
+        elder_cell: of.elder().unwrap_or(abi::NONE),
+        path: of.top().map_or(abi::NONE, |top| top.path),
         degree: of.degree,
-        death_kind: of.death_kind.map_or(death::NEVER, death_code),
-        flags: flag(of.below_noise, bar::BELOW_NOISE)
-            | flag(of.unconverged, bar::UNCONVERGED)
-            | flag(of.transit, bar::TRANSIT),
+        death_kind: of.death_kind().map_or(death::NEVER, death_code),
+        flags: flag(of.is_below_noise(), bar::BELOW_NOISE)
+            | flag(of.is_unconverged(), bar::UNCONVERGED)
+            | flag(of.is_transit(), bar::TRANSIT),
         reserved: 0,
     }
 }
@@ -239,61 +223,5 @@ pub(super) fn death_code(kind: DeathKind) -> u32 {
         DeathKind::Cell => death::CELL,
         DeathKind::PathMaximum => death::PATH_MAXIMUM,
         DeathKind::VerifiedSaddle => death::VERIFIED_SADDLE,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::capi::landscape::found;
-    use crate::search::{self, Descent, Evidence, Minimum, Origin, Pass, PassKind, Path, PathState, Profile};
-
-    fn minimum(cell: u64, loss: f64, descent: Descent, origin: Origin) -> Minimum {
-        let theta = vec![cell as f64];
-        let (evidence, metrics) = (Evidence::default(), Vec::new());
-        Minimum { cell, origin, descent, theta, loss, evidence, same_as: None, metrics, evaluations: 0 }
-    }
-
-    fn path(id: u64, ends: (u64, u64), cell: u64, height: f64) -> Path {
-        let kind = PassKind::PathMaximum;
-        let pass = Pass { cell, kind, height, error: 0.25, arc: 0.5, theta: vec![0.5], evidence: None, reason: None };
-        let (state, profile) = (PathState::Converged, Profile::default());
-        Path { id, ends, state, knots: vec![ends.0 as f64, ends.1 as f64], profile, pass, visits: 1 }
-    }
-
-    #[test]
-    fn doubt_and_way_stations_are_flagged_and_scored_apart() {
-        let start = |seed| Origin::Start { seed };
-        let minima = vec![
-            minimum(0, 0.0, Descent::Converged, start(1)),
-            minimum(1, 1.0, Descent::Converged, start(2)),
-            minimum(2, 2.0, Descent::Unconverged, start(3)),
-            minimum(3, 3.0, Descent::Converged, Origin::Transit { path: 0 }),
-        ];
-        let paths = vec![path(0, (0, 1), 4, 5.0), path(1, (0, 2), 5, 3.0), path(2, (3, 0), 6, 9.0)];
-        let landscape = found(search::Landscape { minima, paths, ..Default::default() }, 1);
-        let bars = tree(&landscape.found).barcode(landscape.noise);
-        let barcode = Barcode::new(bars, false, landscape.provenance.clone());
-        let told: Vec<(f64, f64, u32, u32)> =
-            barcode.bars.iter().map(|b| (b.birth, b.death, b.flags, b.death_kind)).collect();
-        let top = death::PATH_MAXIMUM;
-        let known = [
-            (0.0, f64::INFINITY, 0, death::NEVER),
-            (1.0, 5.0, 0, top),
-            (2.0, 3.0, bar::UNCONVERGED, top),
-            (3.0, 9.0, bar::TRANSIT, top),
-        ];
-        assert_eq!(told, known);
-        assert_eq!((barcode.bars[1].elder_cell, barcode.bars[1].path, barcode.bars[1].death_error), (0, 0, 0.25));
-
-        // SAFETY: a live barcode.
-        let all = unsafe { mpass_barcode_score(&raw const barcode, 0) };
-        // SAFETY: one of its records.
-        let all = unsafe { *all };
-        // SAFETY: as above.
-        let sure = unsafe { *all.without_doubtful };
-        assert_eq!((all.bars, all.essential, all.doubtful, all.total), (2, 1, 1, 5.0));
-        assert_eq!((sure.bars, sure.essential, sure.doubtful, sure.total), (1, 1, 0, 4.0));
-        assert!(sure.without_doubtful.is_null());
     }
 }

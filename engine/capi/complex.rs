@@ -12,7 +12,7 @@ pub struct Complex {
     info: abi::ComplexInfo,
     cells: Vec<abi::Critical>,
     /// What the records point to; never changed again.
-    _complex: complex::Complex,
+    _complex: complex::MorseComplex,
     _paths: Chains,
     _path_ends: Vec<u32>,
     _n_of_degree: Vec<u64>,
@@ -25,7 +25,7 @@ export! {
         // SAFETY: the caller's handle.
         let Grid { grid, pool } = unsafe { handle(grid, "grid") }?;
         unknown_flags(flags, GEOMETRY, "mpass_grid_complex")?;
-        let complex = Complex::new(complex::Complex::of(grid, flags & GEOMETRY != 0, pool)?, grid.shape.axes());
+        let complex = Complex::new(complex::MorseComplex::of(grid, flags & GEOMETRY != 0, pool)?, grid.shape.axes());
         // SAFETY: checked above.
         unsafe { give(out, complex) };
         Ok(())
@@ -58,7 +58,7 @@ export! {
 }
 
 impl Complex {
-    fn new(complex: complex::Complex, axes: usize) -> Complex {
+    fn new(complex: complex::MorseComplex, axes: usize) -> Complex {
         let mut n_of_degree = vec![0; axes + 1];
         complex.cells.iter().for_each(|cell| n_of_degree[cell.degree as usize] += 1);
         let all_paths = || complex.cells.iter().flat_map(|cell| &cell.paths);

@@ -1,6 +1,6 @@
 //! An engine: backends, a pool of threads, hooks.
 
-use super::abi;
+use super::abi::{self, BackendInfo};
 use super::argument::{handle, optional_text, options, out_pointer, text};
 use super::backend::Listed;
 use super::barrier::{Exclusive, give, take};
@@ -10,13 +10,14 @@ use crate::loss::{Isolation, Limits, Registry};
 use crate::machine::pool::Pool;
 use mountainpass_sdk::abi::Backend;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ffi::{c_char, c_void};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What `mpass_engine` holds. No backend is linked in: the library finds all of them by file or registration.
-pub struct State {
+pub struct EngineState {
     pub(super) registry: Registry,
     pub(super) pool: Arc<Pool>,
     pub(super) hooks: Arc<Hooks>,
@@ -25,7 +26,7 @@ pub struct State {
 }
 
 /// `mpass_engine`.
-pub type Engine = Exclusive<State>;
+pub type Engine = Exclusive<EngineState>;
 
 /// major << 16 | minor of the library.
 #[unsafe(no_mangle)]
@@ -50,7 +51,7 @@ export! {
         }
         let pool = Arc::new(Pool::new(given.threads as usize));
         // SAFETY: checked above.
-        unsafe { give(out, Exclusive::new("engine", State { registry, pool, hooks, listed: BTreeMap::new() })) };
+        unsafe { give(out, Exclusive::new("engine", EngineState { registry, pool, hooks, listed: BTreeMap::new() })) };
         Ok(())
     }
 }
@@ -107,6 +108,23 @@ export! {
         let path = unsafe { text(path, "path") }?;
         engine.registry.load(Path::new(&path))?;
         Ok(())
+    }
+}
+
+export! {
+    /// One backend.
+    fn mpass_engine_backend(engine: *mut Engine, index: u64) -> *const BackendInfo, else std::ptr::null(); {
+        // SAFETY: the caller's handle.
+        let mut engine = unsafe { handle(engine, "engine") }?.lock()?;
+        let EngineState { registry, listed, .. } = &mut *engine;
+        let known = registry.known();
+        let found = usize::try_from(index).ok().and_then(|index| known.get(index));
+        let found = found.ok_or_else(|| Error::Argument(format!("there is no backend {index} of {}", known.len())))?;
+        let listed = match listed.entry(index) {
+            Entry::Occupied(listed) => listed.into_mut(),
+            Entry::Vacant(place) => place.insert(Box::new(Listed::new(found, &registry.devices(&found.name)?))),
+        };
+        Ok(&raw const listed.record)
     }
 }
 

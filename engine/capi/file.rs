@@ -60,7 +60,6 @@ mod stored {
     use crate::capi::abi::ended;
     use crate::error::{Error, Result};
     use crate::run::Ended;
-    use crate::search::Finding;
     use crate::store::{RunRecord, Space, Store};
     use std::path::Path;
 
@@ -70,10 +69,7 @@ mod stored {
     pub fn save(landscape: &Landscape, path: &Path) -> Result<()> {
         let (found, info) = (&landscape.found, landscape.info());
         let mut store = Store::create(path, &landscape.provenance)?;
-        let mut findings: Vec<Finding> = found.minima.iter().map(Finding::Minimum).collect();
-        findings.extend(found.paths.iter().map(Finding::Path));
-        findings.extend(found.evaluations.iter().map(|(stage, tally)| Finding::Evaluations(stage, *tally)));
-        store.commit(&findings)?;
+        store.put_landscape(found)?;
         store.put_record(&RunRecord {
             title: landscape.provenance.model.clone(),
             noise: Some(landscape.noise),

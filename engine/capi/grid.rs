@@ -9,9 +9,8 @@ use super::engine::Engine;
 use crate::error::{Error, Result};
 use crate::machine::pool::Pool;
 use crate::morse::basin::Components;
-use crate::morse::grid::{self, Construction, Shape};
+use crate::morse::grid::{self, Construction, Sampling, Shape};
 use crate::persistence::of_grid::{Wanted, canonical};
-use crate::persistence::pairs::barcode_with_cycles;
 use mountainpass_sdk::abi::Array;
 use std::sync::Arc;
 
@@ -47,12 +46,13 @@ unsafe fn read(values: &ForeignArray, given: &GridOptions) -> Result<grid::Grid>
         return Err(Error::Argument(format!("mpass_grid_options.reserved is {}, and must be 0", given.reserved)));
     }
     let periodic: Vec<usize> = (0..32).filter(|axis| given.periodic >> axis & 1 == 1).collect();
-    let top_cells = given.flags & sampled::TOP_CELLS != 0;
+    let (top_cells, superlevel) = (given.flags & sampled::TOP_CELLS != 0, given.flags & sampled::SUPERLEVEL != 0);
     let construction = if top_cells { Construction::TopCell } else { Construction::Vertex };
     // A shape that makes no sense is refused before its elements are read.
     Shape::new(&values.shape.iter().map(|&axis| axis as usize).collect::<Vec<_>>(), &periodic)?;
     // SAFETY: forwarded from the caller.
-    grid::Grid::new(unsafe { values.copy() }?, &periodic, construction, given.flags & sampled::SUPERLEVEL != 0)
+    let array = unsafe { values.copy() }?;
+    grid::Grid::new(array, Sampling { periodic: &periodic, construction, superlevel, max_degree: None })
 }
 
 export! {
@@ -73,8 +73,7 @@ export! {
             cycles: given.flags & keep::CYCLES != 0,
             ..Wanted::default()
         };
-        let found = canonical(grid, wanted, pool);
-        let bars = barcode_with_cycles(&found.pairs, &found.cycles, |sample| grid.value(sample));
+        let bars = canonical(grid, wanted, pool).barcode(grid);
         // SAFETY: checked above.
         unsafe { give(out, Barcode::sampled(bars, grid.superlevel(), "grid", "exact")) };
         Ok(())

@@ -2,13 +2,13 @@
 
 use super::abi::{self, ended, minimum, path};
 use super::argument::{handle, ids, optional_text, options, out_pointer, read_rows, record, unknown_flags};
-use super::barcode::death_code;
+use super::barcode::{Barcode, death_code};
 use super::barrier::{give, take};
 use super::hooks::Teller;
-use super::loss::{Loss, Opened};
+use super::loss::{Loss, LossState};
 use crate::config::Config;
 use crate::error::Error;
-use crate::explore::{Ended, Given, Method, explore};
+use crate::explore::{Ended, Given, MergeTree, Method, evidence, explore};
 use crate::loss::oracle::Oracle;
 use crate::search::{self, Descent, Origin, PathState, Tally, Unrecorded};
 use crate::store::Provenance;
@@ -52,7 +52,7 @@ export! {
         // SAFETY: NULL or the caller's text.
         let text = unsafe { optional_text(given.config, "config") }?.unwrap_or_default();
         unknown_flags(given.flags, 0, "mpass_run_options")?;
-        let Opened { loss, model, hooks, .. } = &mut *opened;
+        let LossState { loss, model, hooks, .. } = &mut *opened;
         let mut config = Config::parse_opened(&text)?;
         if config.plan.method != Method::Paths {
             let text = format!("[complex] method = {:?}: this library explores by paths; mpass run samples", config.plan.method.name());
@@ -114,6 +114,18 @@ export! {
 }
 
 export! {
+    /// Computes the barcode of a landscape.
+    fn mpass_barcode_compute(landscape: *const Landscape, out: *mut *mut Barcode) {
+        let out = out_pointer(out, "out")?;
+        // SAFETY: the caller's handle.
+        let landscape = unsafe { handle(landscape, "landscape") }?;
+        // SAFETY: checked above.
+        unsafe { give(out, landscape.barcode()) };
+        Ok(())
+    }
+}
+
+export! {
     /// Frees a landscape.
     fn mpass_landscape_free(landscape: *mut Landscape) -> (), else (); {
         // SAFETY: the caller gives it up.
@@ -127,6 +139,12 @@ impl Landscape {
     #[cfg(feature = "store")]
     pub(super) fn info(&self) -> &abi::LandscapeInfo {
         &self.info
+    }
+
+    fn barcode(&self) -> Barcode {
+        let bars = MergeTree::of(&self.found).barcode(self.noise);
+        let evidence = evidence(&self.found, &bars.bars).into_iter().map(|evidence| evidence.cloned()).collect();
+        Barcode::new(bars, evidence, false, self.provenance.clone())
     }
 
     pub(super) fn new(
@@ -216,4 +234,60 @@ fn path_record(of: &search::Path, params: usize) -> abi::Path {
 pub(super) fn found(found: search::Landscape, params: usize) -> Landscape {
     let provenance = Provenance { parameters: params as u64, ..Provenance::default() };
     Landscape::new(found, 0.0, false, ended::COMPLETE, params, provenance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capi::abi::{bar, death};
+    use crate::capi::mpass_barcode_score;
+    use crate::search::{Evidence, Minimum, Pass, PassKind, Path, Profile};
+
+    fn minimum(cell: u64, loss: f64, descent: Descent, origin: Origin) -> Minimum {
+        let theta = vec![cell as f64];
+        let (evidence, metrics) = (Evidence::default(), Vec::new());
+        Minimum { cell, origin, descent, theta, loss, evidence, same_as: None, metrics, evaluations: 0 }
+    }
+
+    fn path(id: u64, ends: (u64, u64), cell: u64, height: f64) -> Path {
+        let kind = PassKind::PathMaximum;
+        let pass = Pass { cell, kind, height, error: 0.25, arc: 0.5, theta: vec![0.5], evidence: None, reason: None };
+        let (state, profile) = (PathState::Converged, Profile::default());
+        Path { id, ends, state, knots: vec![ends.0 as f64, ends.1 as f64], profile, pass, visits: 1 }
+    }
+
+    #[test]
+    fn doubt_and_way_stations_are_flagged_and_scored_apart() {
+        let start = |seed| Origin::Start { seed };
+        let minima = vec![
+            minimum(0, 0.0, Descent::Converged, start(1)),
+            minimum(1, 1.0, Descent::Converged, start(2)),
+            minimum(2, 2.0, Descent::Unconverged, start(3)),
+            minimum(3, 3.0, Descent::Converged, Origin::Transit { path: 0 }),
+        ];
+        let paths = vec![path(0, (0, 1), 4, 5.0), path(1, (0, 2), 5, 3.0), path(2, (3, 0), 6, 9.0)];
+        let landscape = found(search::Landscape { minima, paths, ..Default::default() }, 1);
+        let barcode = landscape.barcode();
+        let told: Vec<(f64, f64, u32, u32)> =
+            barcode.bars.iter().map(|b| (b.birth, b.death, b.flags, b.death_kind)).collect();
+        let top = death::PATH_MAXIMUM;
+        let known = [
+            (0.0, f64::INFINITY, 0, death::NEVER),
+            (1.0, 5.0, 0, top),
+            (2.0, 3.0, bar::UNCONVERGED, top),
+            (3.0, 9.0, bar::TRANSIT, top),
+        ];
+        assert_eq!(told, known);
+        assert_eq!((barcode.bars[1].elder_cell, barcode.bars[1].path, barcode.bars[1].death_error), (0, 0, 0.25));
+
+        // SAFETY: a live barcode.
+        let all = unsafe { mpass_barcode_score(&raw const barcode, 0) };
+        // SAFETY: one of its records.
+        let all = unsafe { *all };
+        // SAFETY: as above.
+        let sure = unsafe { *all.without_doubtful };
+        assert_eq!((all.bars, all.essential, all.doubtful, all.total), (2, 1, 1, 5.0));
+        assert_eq!((sure.bars, sure.essential, sure.doubtful, sure.total), (1, 1, 0, 4.0));
+        assert!(sure.without_doubtful.is_null());
+    }
 }

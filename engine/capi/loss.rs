@@ -15,21 +15,21 @@ use std::sync::Arc;
 /// `mpass_loss`.
 pub struct Loss {
     info: LossInfo,
-    pub(super) state: Exclusive<Opened>,
+    pub(super) state: Exclusive<LossState>,
 }
 
 /// The part of a loss that one call at a time works on.
-pub struct Opened {
+pub struct LossState {
     pub(super) loss: Box<dyn crate::loss::Loss>,
     /// The model as it was asked for; empty where there was none.
     pub(super) model: String,
     pub(super) hooks: Arc<Hooks>,
-    rows: Rows,
+    buffers: Buffers,
 }
 
 /// Buffers of `mpass_loss_eval`, kept, so that only the first call allocates.
 #[derive(Default)]
-struct Rows {
+struct Buffers {
     theta: Vec<f64>,
     dir: Vec<f64>,
     loss: Vec<f64>,
@@ -41,7 +41,7 @@ struct Rows {
 impl Loss {
     fn new(loss: Box<dyn crate::loss::Loss>, model: String, hooks: Arc<Hooks>) -> Loss {
         let info = record(loss.info());
-        Loss { info, state: Exclusive::new("loss", Opened { loss, model, hooks, rows: Rows::default() }) }
+        Loss { info, state: Exclusive::new("loss", LossState { loss, model, hooks, buffers: Buffers::default() }) }
     }
 }
 
@@ -83,9 +83,9 @@ export! {
     fn mpass_loss_eval(loss: *mut Loss, call: *const Eval) {
         // SAFETY: the caller's handle.
         let mut opened = unsafe { handle(loss, "loss") }?.state.lock()?;
-        let Opened { loss, rows, .. } = &mut *opened;
+        let LossState { loss, buffers, .. } = &mut *opened;
         // SAFETY: the caller's batch.
-        unsafe { rows.eval(&mut **loss, call) }
+        unsafe { buffers.eval(&mut **loss, call) }
     }
 }
 
@@ -108,7 +108,7 @@ export! {
     }
 }
 
-impl Rows {
+impl Buffers {
     /// # Safety
     /// `call` is NULL or a batch whose views are what they say.
     unsafe fn eval(&mut self, loss: &mut dyn crate::loss::Loss, call: *const Eval) -> Result<()> {

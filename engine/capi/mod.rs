@@ -24,15 +24,15 @@ mod landscape;
 mod loss;
 mod request;
 
-pub use backend::mpass_engine_backend;
 pub use barcode::{
-    Barcode, mpass_barcode_bars, mpass_barcode_compute, mpass_barcode_cycle, mpass_barcode_distance,
-    mpass_barcode_free, mpass_barcode_json, mpass_barcode_score, mpass_barcode_wasserstein,
+    Barcode, mpass_barcode_bars, mpass_barcode_cycle, mpass_barcode_distance, mpass_barcode_free, mpass_barcode_json,
+    mpass_barcode_score, mpass_barcode_wasserstein,
 };
 pub use cancel::{mpass_cancel_fire, mpass_cancel_free, mpass_cancel_new};
 pub use complex::{Complex, mpass_complex_cell, mpass_complex_free, mpass_complex_get_info, mpass_grid_complex};
 pub use engine::{
-    Engine, mpass_backend_load, mpass_backend_register, mpass_engine_free, mpass_engine_new, mpass_version,
+    Engine, mpass_backend_load, mpass_backend_register, mpass_engine_backend, mpass_engine_free, mpass_engine_new,
+    mpass_version,
 };
 pub use error::mpass_last_error;
 pub use file::{mpass_landscape_open, mpass_landscape_save};
@@ -42,8 +42,8 @@ pub use graph::{
 };
 pub use grid::{Grid, mpass_grid_barcode, mpass_grid_free, mpass_grid_labels, mpass_grid_new};
 pub use landscape::{
-    Landscape, mpass_explore, mpass_landscape_free, mpass_landscape_get_info, mpass_landscape_minimum,
-    mpass_landscape_path,
+    Landscape, mpass_barcode_compute, mpass_explore, mpass_landscape_free, mpass_landscape_get_info,
+    mpass_landscape_minimum, mpass_landscape_path,
 };
 pub use loss::{Loss, mpass_loss_eval, mpass_loss_free, mpass_loss_get_info, mpass_loss_open};
 

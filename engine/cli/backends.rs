@@ -1,6 +1,7 @@
 //! `mpass backends`: what is there.
 
-use super::{builtin, print, serve};
+use super::output::print;
+use super::{builtin, serve};
 use mountainpass::Result;
 use mountainpass::loss::{Limits, Registry};
 use std::path::PathBuf;

@@ -16,7 +16,7 @@
 //! `--list --json` prints `{ "format": "mountainpass.check-list", "version": 1, "tests": [ { "name", "claim", "rule",
 //! "needs" }, ... ] }`.
 
-use super::{print, print_json};
+use super::output::{print, print_json};
 use clap::{Args, Subcommand};
 use mountainpass::check::{self, Checked, Runner, Trial, Verdict, report};
 use mountainpass::{Error, Result};

@@ -1,6 +1,6 @@
 //! `mpass cloud`: the barcode of a function sampled at points, on the graph of their nearest neighbours.
 
-use super::graph::{Questions, Subject};
+use super::graph::{AskedGraph, Questions};
 use mountainpass::machine::memory;
 use mountainpass::morse::cloud::Cloud;
 use mountainpass::morse::graph::Graph;
@@ -13,7 +13,7 @@ use std::time::Instant;
 
 /// The options of `mpass cloud`.
 #[derive(clap::Args)]
-pub struct Command {
+pub struct CloudCommand {
     /// Points, an array of shape (n, d), a .npy file
     #[arg(long, value_name = "X.npy")]
     points: PathBuf,
@@ -30,7 +30,7 @@ pub struct Command {
     questions: Questions,
 }
 
-impl Command {
+impl CloudCommand {
     /// Computes and prints the barcode, and what else is asked for.
     pub fn go(self) -> Result<ExitCode> {
         self.questions.apart([self.points.as_path(), &self.values].into_iter())?;
@@ -49,14 +49,14 @@ impl Command {
         let mut notes = vec![
             "Between the points nothing is known: edges may jump a barrier, and sparse points miss a pass.".to_owned(),
         ];
-        let isolated = if self.radius.is_some() { graph.census().isolated } else { 0 };
+        let isolated = if self.radius.is_some() { graph.oddities().isolated } else { 0 };
         if isolated > 0 {
             let points = counted(isolated as u64, "point has", "points have");
             notes.push(format!("{points} no neighbour within the radius."));
         }
         let within = self.radius.map_or(String::new(), |radius| format!(" within {radius}"));
         let points = counted(n, "point", "points");
-        let subject = Subject {
+        let asked = AskedGraph {
             title: format!("{} at {points} in {d} dimensions, {k} nearest{within}", self.values.display()),
             graph,
             method: "cloud",
@@ -65,6 +65,6 @@ impl Command {
             begun,
             notes,
         };
-        self.questions.answer(subject, &pool)
+        self.questions.answer(asked, &pool)
     }
 }

@@ -2,25 +2,25 @@
 //! it.
 
 use super::apart::apart;
-use super::{print, print_json};
+use super::output::{self, print, print_json};
 use clap::ValueEnum;
 use mountainpass::persistence::Diagram;
 use mountainpass::persistence::distance::{Distance, Metric, check, distance};
-use mountainpass::report::diagram::{self, Format};
+use mountainpass::report::diagram::{self, ExportFormat};
 use mountainpass::{Error, Result};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The arguments of `mpass distance`.
+/// The options of `mpass distance`.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct DistanceCommand {
     /// A barcode.json (or a folder with one), a GUDHI .pers or a DIPHA diagram
     a: PathBuf,
     /// The other one
     b: PathBuf,
-    #[arg(long, value_enum, default_value_t = Kind::Bottleneck)]
-    metric: Kind,
+    #[arg(long, value_enum, default_value_t = MetricName::Bottleneck)]
+    metric: MetricName,
     /// The order of the Wasserstein distance, from 1 to inf [default: 1]
     #[arg(long, value_name = "Q")]
     order: Option<f64>,
@@ -36,41 +36,44 @@ pub struct Arguments {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
+enum MetricName {
     Bottleneck,
     Wasserstein,
 }
 
-/// Prints the distances.
-pub fn go(arguments: &Arguments) -> Result<ExitCode> {
-    let Arguments { order, relative_error, .. } = *arguments;
-    let metric = match arguments.metric {
-        Kind::Wasserstein => Metric::Wasserstein { order: order.unwrap_or(1.0), relative_error },
-        Kind::Bottleneck if order.is_none() && relative_error.is_none() => Metric::Bottleneck,
-        Kind::Bottleneck => {
-            let text = "--order and --relative-error belong to --metric wasserstein: a bottleneck distance is exact";
-            return Err(Error::Argument(text.into()));
+impl DistanceCommand {
+    /// Prints the distances.
+    pub fn go(self) -> Result<ExitCode> {
+        let DistanceCommand { order, relative_error, .. } = self;
+        let metric = match self.metric {
+            MetricName::Wasserstein => Metric::Wasserstein { order: order.unwrap_or(1.0), relative_error },
+            MetricName::Bottleneck if order.is_none() && relative_error.is_none() => Metric::Bottleneck,
+            MetricName::Bottleneck => {
+                let text =
+                    "--order and --relative-error belong to --metric wasserstein: a bottleneck distance is exact";
+                return Err(Error::Argument(text.into()));
+            }
+        };
+        let (a, b) = (diagram::read(&self.a)?, diagram::read(&self.b)?);
+        let degrees = match self.degree {
+            Some(degree) => vec![degree],
+            None => union(&a, &b),
+        };
+        check(&a, &b, metric)?; // Also where no degree has a bar.
+        let found = degrees.iter().map(|&degree| Ok((degree, distance(&a, &b, degree, metric)?)));
+        let found: Vec<(u32, Distance)> = found.collect::<Result<_>>()?;
+        if self.json {
+            print_json(&json(metric, &found)?)?
+        } else {
+            print(&table(metric, &found))?
         }
-    };
-    let (a, b) = (diagram::read(&arguments.a)?, diagram::read(&arguments.b)?);
-    let degrees = match arguments.degree {
-        Some(degree) => vec![degree],
-        None => union(&a, &b),
-    };
-    check(&a, &b, metric)?; // Also where no degree has a bar.
-    let found = degrees.iter().map(|&degree| Ok((degree, distance(&a, &b, degree, metric)?)));
-    let found: Vec<(u32, Distance)> = found.collect::<Result<_>>()?;
-    if arguments.json {
-        print_json(&json(metric, &found)?)?
-    } else {
-        print(&table(metric, &found))?
+        Ok(ExitCode::SUCCESS)
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes a barcode as a GUDHI .pers or a DIPHA diagram.
 pub fn export(barcode: &Path, to: &Path) -> Result<ExitCode> {
-    let format = Format::of(to).ok_or_else(|| {
+    let format = ExportFormat::of(to).ok_or_else(|| {
         Error::Argument(format!("--to {}: a barcode is written as .pers (GUDHI) or .dipha", to.display()))
     })?;
     apart([barcode], [to])?;
@@ -161,6 +164,5 @@ fn json(metric: Metric, found: &[(u32, Distance)]) -> Result<String> {
         _ => ("bottleneck", None),
     };
     let all = All { metric: name, order, ground: "sup", degrees: degrees.collect() };
-    let text = serde_json::to_string_pretty(&all).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
-    Ok(text + "\n")
+    output::json(&all)
 }

@@ -2,8 +2,9 @@
 
 use super::apart::apart;
 use super::open::{Threads, opened};
+use super::output::{self, print, print_json};
+use super::serve;
 use super::theta::{self, Statistics};
-use super::{print, print_json, serve};
 use mountainpass::config::Config;
 use mountainpass::loss::{Batch, Loss, Split};
 use mountainpass::machine::durable;
@@ -244,8 +245,7 @@ impl Evaluated {
         if let Some(loss) = self.with_own {
             all["loss_with_own_statistics"] = json!(loss);
         }
-        let text = serde_json::to_string_pretty(&all).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
-        Ok(text + "\n")
+        output::json(&all)
     }
 
     fn text(&self, loss: &dyn Loss) -> Result<String> {

@@ -3,12 +3,10 @@
 use mountainpass::config::Config;
 use mountainpass::machine::durable;
 use mountainpass::run::Ended;
-use mountainpass::store::{BESIDE, Provenance, Store};
+use mountainpass::store::{BESIDE, DATABASE, Provenance, Store};
 use mountainpass::{Error, Result, report};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-
-const DATABASE: &str = "landscape.sqlite";
 
 /// A folder that results go to, whether or not it is there yet.
 pub struct Folder {

@@ -1,9 +1,9 @@
 //! `mpass graph`: the barcode of a function on a graph; and the questions that `mpass cloud` answers in the same way.
 
+use super::answer::{Answer, Outputs};
 use super::apart::apart;
 use super::open::Threads;
-use super::print;
-use super::sampled::{Outputs, Sampled};
+use super::output::print;
 use mountainpass::machine::durable;
 use mountainpass::machine::memory;
 use mountainpass::machine::pool::Pool;
@@ -19,7 +19,7 @@ use std::time::Instant;
 
 /// The options of `mpass graph`.
 #[derive(clap::Args)]
-pub struct Command {
+pub struct GraphCommand {
     /// A value for each vertex, a .npy file; +inf means "in no sublevel set"
     #[arg(long, value_name = "V.npy")]
     values: PathBuf,
@@ -67,7 +67,7 @@ pub struct Questions {
 }
 
 /// The graph that is asked, and how it came to be.
-pub struct Subject {
+pub struct AskedGraph {
     pub title: String,
     pub graph: Graph,
     pub method: &'static str,
@@ -77,7 +77,7 @@ pub struct Subject {
     pub notes: Vec<String>,
 }
 
-impl Command {
+impl GraphCommand {
     /// Computes and prints the barcode, and what else is asked for.
     pub fn go(self) -> Result<ExitCode> {
         let inputs = [&self.values, &self.edges].into_iter().chain(&self.edge_values).map(PathBuf::as_path);
@@ -94,7 +94,7 @@ impl Command {
         let graph = Graph::of_arrays(values, edges, own, self.questions.superlevel)?;
         let (n, m) = (graph.vertices() as u64, graph.edges().len() as u64);
         let size = format!("{}, {}", counted(n, "vertex", "vertices"), counted(m, "edge", "edges"));
-        let subject = Subject {
+        let asked = AskedGraph {
             title: format!("{} on {}, {size}", self.values.display(), self.edges.display()),
             notes: surprises(&graph),
             graph,
@@ -103,34 +103,28 @@ impl Command {
             files: [self.values, self.edges].into_iter().chain(self.edge_values).collect(),
             begun,
         };
-        self.questions.answer(subject, &pool)
+        self.questions.answer(asked, &pool)
     }
 }
 
 /// What was handled and might not be expected.
 fn surprises(graph: &Graph) -> Vec<String> {
-    let census = graph.census();
-    let infinity = if graph.superlevel() { "-inf" } else { "+inf" };
+    let odd = graph.oddities();
+    let (infinity, which) = if graph.superlevel() { ("-inf", "superlevel") } else { ("+inf", "sublevel") };
+    let absent = format!(" at {infinity} and in no {which} set");
     let notes = [
-        (census.loops, "edge from a vertex to itself has", "edges from a vertex to itself have", " no effect"),
+        (odd.loops, "edge from a vertex to itself has", "edges from a vertex to itself have", " no effect"),
         (
-            census.repeats,
+            odd.repeats,
             "edge repeats another",
             "edges repeat others",
             " in one of the two directions: the lowest counts",
         ),
-        (census.isolated, "vertex has", "vertices have", " no edge to another one"),
+        (odd.isolated, "vertex has", "vertices have", " no edge to another one"),
+        (odd.absent, "vertex is", "vertices are", absent.as_str()),
     ];
-    let note = |&(count, one, many, rest): &(usize, &str, &str, &str)| {
-        (count > 0).then(|| format!("{}{rest}.", counted(count as u64, one, many)))
-    };
-    notes.iter().filter_map(note).chain(absent(census.absent, infinity)).collect()
-}
-
-fn absent(count: usize, infinity: &str) -> Option<String> {
-    let which = if infinity == "+inf" { "sublevel" } else { "superlevel" };
-    let vertices = || counted(count as u64, "vertex is", "vertices are");
-    (count > 0).then(|| format!("{} at {infinity} and in no {which} set.", vertices()))
+    let found = notes.into_iter().filter(|(count, ..)| *count > 0);
+    found.map(|(count, one, many, rest)| format!("{}{rest}.", counted(count as u64, one, many))).collect()
 }
 
 impl Questions {
@@ -140,8 +134,8 @@ impl Questions {
     }
 
     /// Answers all that is asked: files first, then the table, the tree and the path.
-    pub fn answer(&self, subject: Subject, pool: &Pool) -> Result<ExitCode> {
-        let graph = &subject.graph;
+    pub fn answer(&self, asked: AskedGraph, pool: &Pool) -> Result<ExitCode> {
+        let graph = &asked.graph;
         if !(self.simplify >= 0.0 && self.simplify.is_finite()) {
             let text = format!("--simplify {}: a length of zero or more is needed", self.simplify);
             return Err(Error::Argument(text));
@@ -162,7 +156,7 @@ impl Questions {
             cycles: self.cycles,
         };
         let barcode = canonical(&forest, wanted).barcode(graph);
-        let seconds = subject.begun.elapsed().as_secs_f64();
+        let seconds = asked.begun.elapsed().as_secs_f64();
         let mut more = String::new();
         if self.tree {
             more += &format!("\nmerge tree\n{}", tree(&barcode));
@@ -175,21 +169,21 @@ impl Questions {
             let labels = Array { shape: vec![labels.len()], values: labels.into() };
             durable::write(file, &npy::bytes(&labels)).map_err(Error::into_usage)?;
         }
-        let mut notes = subject.notes;
+        let mut notes = asked.notes;
         if self.simplify > 0.0 {
             notes.push(format!("Bars of degree 0 shorter than {} are cancelled.", short(self.simplify)));
         }
-        let sampled = Sampled {
-            title: subject.title,
+        let answer = Answer {
+            title: asked.title,
             barcode,
             superlevel: self.superlevel,
-            method: subject.method,
-            heights: subject.heights,
-            files: subject.files,
+            method: asked.method,
+            heights: asked.heights,
+            files: asked.files,
             seconds,
             notes,
         };
-        let code = sampled.tell(&self.outputs)?;
+        let code = answer.tell(&self.outputs)?;
         print(&more)?;
         Ok(code)
     }
@@ -202,20 +196,20 @@ fn tree(barcode: &Barcode) -> String {
     let at = |cell: u64| bars.binary_search_by_key(&cell, |bar| bar.birth_cell).ok();
     let mut swallowed: Vec<Vec<usize>> = vec![Vec::new(); bars.len()];
     // The barcode is in the order of births: a stable sort by death is the same for every run.
-    let mut by_death: Vec<_> = barcode.degree(0).filter_map(|bar| Some((bar.death?, bar))).collect();
+    let mut by_death: Vec<_> = barcode.degree(0).filter_map(|bar| Some((bar.death()?, bar))).collect();
     by_death.sort_by(|a, b| a.0.total_cmp(&b.0));
     for (_, bar) in by_death {
-        if let (Some(elder), Some(young)) = (bar.elder.and_then(at), at(bar.birth_cell)) {
+        if let (Some(elder), Some(young)) = (bar.elder().and_then(at), at(bar.birth_cell)) {
             swallowed[elder].push(young);
         }
     }
-    let roots = barcode.degree(0).filter(|bar| bar.elder.is_none()).filter_map(|bar| at(bar.birth_cell));
+    let roots = barcode.degree(0).filter(|bar| bar.elder().is_none()).filter_map(|bar| at(bar.birth_cell));
     let mut next: Vec<(usize, String, &str)> = roots.map(|root| (root, String::new(), "")).collect();
     next.reverse();
     let mut text = String::new();
     while let Some((i, indent, branch)) = next.pop() {
         let bar = bars[i];
-        let fate = match (bar.death, bar.death_cell) {
+        let fate = match (bar.death(), bar.death_cell()) {
             (Some(death), Some(cell)) => format!("dies at {} in cell {cell}", short(death)),
             _ => "never dies".to_owned(),
         };

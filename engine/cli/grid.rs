@@ -1,15 +1,14 @@
 //! `mpass grid`: the barcode of an n-dimensional array, in all degrees.
 
+use super::answer::{Answer, Outputs};
 use super::apart::apart;
 use super::open::Threads;
-use super::sampled::{Outputs, Sampled};
 use mountainpass::machine::durable;
 use mountainpass::machine::memory;
-use mountainpass::morse::complex::Complex;
-use mountainpass::morse::grid::{Construction, Grid};
+use mountainpass::morse::complex::MorseComplex;
+use mountainpass::morse::grid::{Construction, Grid, Sampling};
 use mountainpass::npy::{self, Array};
 use mountainpass::persistence::of_grid::{Wanted, canonical};
-use mountainpass::persistence::pairs::barcode_with_cycles;
 use mountainpass::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +16,7 @@ use std::time::Instant;
 
 /// The options of `mpass grid`.
 #[derive(clap::Args)]
-pub struct Command {
+pub struct GridCommand {
     /// An array of 1 to 4 axes, with --max-degree 0 up to 16, a .npy file; +inf means "in no sublevel set"
     file: PathBuf,
     /// The highest degree to compute [default: all]
@@ -58,7 +57,7 @@ enum Samples {
     T,
 }
 
-impl Command {
+impl GridCommand {
     /// Computes and prints the barcode.
     pub fn go(self) -> Result<ExitCode> {
         let construction = match self.construction {
@@ -73,20 +72,12 @@ impl Command {
         apart([self.file.as_path()], self.outputs.files().chain(beside))?;
         let pool = self.threads.pool()?;
         let array = npy::read(&self.file)?;
-        let work = Grid::work(&array, self.max_degree == Some(0));
+        let work = Grid::work(&array, self.max_degree);
         memory::afford(Some(work)).map_err(|shortage| in_file(Error::Argument(format!("its barcode {shortage}"))))?;
         let begun = Instant::now();
-        let grid = match (self.max_degree, construction) {
-            (Some(0), Construction::Vertex) => Grid::of_components(array, &self.periodic, self.superlevel),
-            _ => Grid::new(array, &self.periodic, construction, self.superlevel),
-        };
-        let grid = grid.map_err(in_file)?;
-        let wanted = Wanted {
-            max_degree: self.max_degree.unwrap_or(usize::MAX),
-            zero_length: self.zero_length,
-            cycles: self.cycles,
-            ..Wanted::default()
-        };
+        let (periodic, superlevel, max_degree) = (&self.periodic[..], self.superlevel, self.max_degree);
+        let grid = Grid::new(array, Sampling { periodic, construction, superlevel, max_degree }).map_err(in_file)?;
+        let wanted = Wanted { zero_length: self.zero_length, cycles: self.cycles, ..Wanted::default() };
         let found = canonical(&grid, wanted, &pool);
         let seconds = begun.elapsed().as_secs_f64();
         if let Some(file) = &self.labels {
@@ -94,14 +85,14 @@ impl Command {
             durable::write(file, &npy::bytes(&labels)).map_err(Error::into_usage)?;
         }
         if let Some(file) = &self.complex {
-            let complex = Complex::of(&grid, true, &pool)?;
+            let complex = MorseComplex::of(&grid, true, &pool)?;
             let text = serde_json::to_vec(&complex).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
             durable::write(file, &text).map_err(Error::into_usage)?;
         }
         let shape: Vec<String> = grid.shape.sizes.iter().map(ToString::to_string).collect();
-        let sampled = Sampled {
+        let answer = Answer {
             title: format!("{}, {} samples", self.file.display(), shape.join(" x ")),
-            barcode: barcode_with_cycles(&found.pairs, &found.cycles, |sample| grid.value(sample)),
+            barcode: found.barcode(&grid),
             superlevel: self.superlevel,
             method: "grid",
             heights: "exact",
@@ -109,6 +100,6 @@ impl Command {
             seconds,
             notes: Vec::new(),
         };
-        sampled.tell(&self.outputs)
+        answer.tell(&self.outputs)
     }
 }

@@ -2,15 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-/// `eprintln!` of one line, whatever the names in it hold, for a reader who may have gone away (`2>&1 | head`): that is
-/// no reason to stop.
-macro_rules! tell {
-    ($($text:tt)*) => {{
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "{}", mountainpass::plain::line(&format!($($text)*)));
-    }};
-}
+#[macro_use]
+mod output;
 
+mod answer;
 mod apart;
 mod backends;
 mod builtin;
@@ -25,14 +20,11 @@ mod model;
 mod open;
 mod progress;
 mod run;
-mod sampled;
 mod serve;
 mod show;
 mod theta;
 
 use clap::{Parser, Subcommand};
-use mountainpass::{Error, plain};
-use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,7 +32,7 @@ use std::sync::Arc;
 /// The barcode of a loss function: its minima, the passes between them, and how high descent must climb to leave.
 #[derive(Parser)]
 #[command(name = "mpass", version, arg_required_else_help = true)]
-struct Arguments {
+struct CommandLine {
     #[command(subcommand)]
     command: Command,
 }
@@ -52,13 +44,13 @@ enum Command {
     /// The loss of a run at given parameters: value, derivatives, metrics
     Eval(eval::Eval),
     /// The barcode of an n-dimensional array, in all degrees
-    Grid(grid::Command),
+    Grid(grid::GridCommand),
     /// The barcode of a function on the vertices of a graph, its merge tree, and lowest paths
-    Graph(graph::Command),
+    Graph(graph::GraphCommand),
     /// The same of a function sampled at points: on the graph of their nearest neighbours
-    Cloud(cloud::Command),
+    Cloud(cloud::CloudCommand),
     /// Lists the parameters and inputs of a network, or writes it as an ONNX file
-    Model(model::Command),
+    Model(model::ModelCommand),
     /// Lists backends and their devices
     Backends {
         /// A plugin file to load first; may be repeated
@@ -82,7 +74,7 @@ enum Command {
         salvage: Option<PathBuf>,
     },
     /// Tells how far two barcodes are apart, degree by degree
-    Distance(distance::Arguments),
+    Distance(distance::DistanceCommand),
     /// Writes a barcode for other programs
     Export {
         /// A barcode.json (or a folder with one), a GUDHI .pers or a DIPHA diagram
@@ -96,8 +88,7 @@ enum Command {
 fn main() -> ExitCode {
     // A file that may not grow is an error like another, and not the end of the process.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
-    let arguments = Arguments::parse();
-    let result = match arguments.command {
+    let result = match CommandLine::parse().command {
         Command::Run(run) => run.go(),
         Command::Eval(eval) => eval.go(),
         Command::Grid(grid) => grid.go(),
@@ -108,7 +99,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check.go(),
         Command::ServeLoss(serve) => serve.go(),
         Command::Show { landscape, json, salvage } => show::show(&landscape, json, salvage.as_deref()),
-        Command::Distance(arguments) => distance::go(&arguments),
+        Command::Distance(distance) => distance.go(),
         Command::Export { barcode, to } => distance::export(&barcode, &to),
     };
     match result {
@@ -117,24 +108,5 @@ fn main() -> ExitCode {
             tell!("mpass: {error}");
             ExitCode::from(if error.is_usage() { 2 } else { 1 })
         }
-    }
-}
-
-/// Prints a result as lines of plain text.
-fn print(text: &str) -> Result<(), Error> {
-    write(|out| out.write_all(plain::lines(text).as_bytes()))
-}
-
-/// Prints a result that is JSON.
-fn print_json(text: &str) -> Result<(), Error> {
-    write(|out| out.write_all(plain::json(text).as_bytes()))
-}
-
-/// Writes to standard output. A reader that has gone away (`| head`) is no error.
-fn write(body: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Error> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    match body(&mut out).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", e)),
-        _ => Ok(()),
     }
 }

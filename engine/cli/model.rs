@@ -1,6 +1,6 @@
 //! `mpass model`: a network by name, its parameters and inputs, or the whole of it as an ONNX file.
 
-use super::{print, print_json};
+use super::output::{self, print, print_json};
 use mountainpass::machine::durable;
 use mountainpass::report::number::counted;
 use mountainpass::{Error, Result};
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 /// The options of `mpass model`.
 #[derive(clap::Args)]
-pub struct Command {
+pub struct ModelCommand {
     /// A network such as mlp:64-8-10:tanh, cnn:28x28x1-16-32-10, resnet9:32x32x3-10, or an ONNX file
     name: String,
     /// Writes the network with its start as an ONNX file; parameters are the initializers, in order, by name
@@ -37,7 +37,7 @@ enum Precision {
     F64,
 }
 
-impl Command {
+impl ModelCommand {
     /// Prints, and writes the file asked for.
     pub fn go(self) -> Result<ExitCode> {
         // What the network itself refuses is a fault of the command line.
@@ -96,8 +96,7 @@ fn json_of(model: &dyn Model) -> Result<String> {
         "parameters": parameters.collect::<Vec<Value>>(),
         "inputs": inputs.collect::<Vec<Value>>(),
     });
-    let text = serde_json::to_string_pretty(&all).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
-    Ok(text + "\n")
+    output::json(&all)
 }
 
 fn text_of(model: &dyn Model) -> String {

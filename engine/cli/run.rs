@@ -10,8 +10,8 @@ use super::serve;
 use super::show::{Results, print_table};
 use super::theta::{self, Statistics};
 use mountainpass::config::Config;
-use mountainpass::explore::{Method, explore};
-use mountainpass::loss::{Dtype, Loss};
+use mountainpass::explore::{Explored, Found, Method, explore};
+use mountainpass::loss::{Dtype, Isolation, Loss};
 use mountainpass::machine::child::is_ignored;
 use mountainpass::machine::pool::Pool;
 use mountainpass::run::{Cancel, Ended};
@@ -50,47 +50,20 @@ impl Run {
         let mut config = Config::read(&self.config)?;
         let path = folder::of(&self.config, self.out.as_deref())?;
         let isolation = self.isolate.asked()?;
-        let pool = Arc::new(self.threads.pool()?);
+        let ground = Ground { pool: Arc::new(self.threads.pool()?), isolation };
         // Given minima are part of what makes a folder's results, and only the loss tells where their tensors go.
-        let (mut early, mut statistics) = (None, Statistics::default());
-        if !config.theta.is_empty() {
-            let loss = opened(&config, pool.clone(), isolation.clone())?;
-            statistics = theta::give(&mut config, &*loss)?;
-            early = Some(loss);
-        }
+        let early = if config.theta.is_empty() { None } else { Some(ground.given(&mut config)?) };
         let mut folder = Folder::enter(path)?;
-        let known = folder.known(&config, self.intent())?;
-        let known = match known {
+        let known = match folder.known(&config, self.intent())? {
             Some(store) if store.record()?.ended == Some(Ended::Complete) => return again(store, &folder.path),
             known => known,
         };
-        let mut loss = match early {
-            Some(loss) => loss,
-            None => opened(&config, pool.clone(), isolation.clone())?,
+        let (loss, statistics) = match early {
+            Some(early) => early,
+            None => (ground.open(&config)?, Statistics::default()),
         };
-        config.plan.check(&*loss)?;
-        let provenance = config.provenance(&*loss)?;
-        folder.make()?;
-        // Only now, when the loss has opened, are old results given up.
-        let mut store = match known {
-            Some(store) => folder::same_loss(store, &provenance)?,
-            None => folder.begin(&provenance, self.intent())?,
-        };
-        // Until here Ctrl-C ends the process at once: nothing is there to be kept, and no call needs to hear of it.
-        let cancel = catch_interrupts()?;
-        let known: Landscape = store.landscape().map_err(Error::into_usage)?;
-        let is_known = |i: usize| {
-            let is = |m: &Minimum| matches!(m.origin, Origin::Given { index, .. } if index == i as u64);
-            known.minima.iter().any(is)
-        };
-        statistics.compare(&mut config, is_known, (&pool, isolation.as_ref()), &cancel);
-        drop(statistics);
-        let results = search(&config, &mut *loss, known, &mut store, &cancel, &pool);
-        drop(loss);
-        if let Some(marked @ 1..) = isolation.map(|isolation| isolation.marked()) {
-            tell!("rows that the backend did not survive and that count as not finite: {marked}");
-        }
-        let results = results?;
+        let mut store = self.claim(&mut folder, known, &config, &*loss)?;
+        let results = ground.run(&mut config, loss, statistics, &mut store)?;
         store.close()?;
         if results.found() {
             report::write(&results.findings(), &folder.path)?;
@@ -98,6 +71,18 @@ impl Run {
             tell!("written to {}", folder.path.display());
         }
         Ok(self.farewell(&config, &results))
+    }
+
+    /// The database that findings go to, in a folder made for it. Only now, when the loss has opened and fits the plan,
+    /// are old results given up.
+    fn claim(&self, folder: &mut Folder, known: Option<Store>, config: &Config, loss: &dyn Loss) -> Result<Store> {
+        config.plan.check(loss)?;
+        let provenance = config.provenance(loss)?;
+        folder.make()?;
+        match known {
+            Some(store) => folder::same_loss(store, &provenance),
+            None => folder.begin(&provenance, self.intent()),
+        }
     }
 
     fn intent(&self) -> Intent {
@@ -125,6 +110,50 @@ impl Run {
         let out = self.out.as_ref().map_or(String::new(), |out| format!("--out {} ", out.display()));
         tell!("{what} with: mpass run {} {out}--resume", self.config.display());
         if found && results.ended == Some(Ended::Budget) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// What a loss runs on.
+struct Ground {
+    pool: Arc<Pool>,
+    isolation: Option<Arc<Isolation>>,
+}
+
+impl Ground {
+    fn open(&self, config: &Config) -> Result<Box<dyn Loss>> {
+        opened(config, self.pool.clone(), self.isolation.clone())
+    }
+
+    /// The loss, opened to read the minima that the configuration names; with what goes beside them.
+    fn given(&self, config: &mut Config) -> Result<(Box<dyn Loss>, Statistics)> {
+        let loss = self.open(config)?;
+        let statistics = theta::give(config, &*loss)?;
+        Ok((loss, statistics))
+    }
+
+    /// Goes on from what a database holds, to the end or a stop; everything there is then.
+    fn run(
+        &self,
+        config: &mut Config,
+        mut loss: Box<dyn Loss>,
+        statistics: Statistics,
+        store: &mut Store,
+    ) -> Result<Results> {
+        // Until here Ctrl-C ends the process at once: nothing is there to be kept, and no call needs to hear of it.
+        let cancel = catch_interrupts()?;
+        let known: Landscape = store.landscape().map_err(Error::into_usage)?;
+        let is_known = |i: usize| {
+            let is = |m: &Minimum| matches!(m.origin, Origin::Given { index, .. } if index == i as u64);
+            known.minima.iter().any(is)
+        };
+        statistics.compare(config, is_known, (&self.pool, self.isolation.as_ref()), &cancel);
+        drop(statistics);
+        let results = search(config, &mut *loss, known, store, &cancel, &self.pool);
+        drop(loss);
+        if let Some(marked @ 1..) = self.isolation.as_ref().map(|isolation| isolation.marked()) {
+            tell!("rows that the backend did not survive and that count as not finite: {marked}");
+        }
+        results
     }
 }
 
@@ -178,15 +207,20 @@ fn search(
     let explored = explore(&mut oracle, &config.plan, known, store, &mut teller);
     teller.finish();
     let explored = explored?;
+    keep(store, explored, before.seconds, begun, pool)?;
+    Results::read(store)
+}
+
+/// Keeps what an exploration came to beside its findings, and how long it took after the seconds `before`.
+fn keep(store: &mut Store, explored: Explored, before: f64, begun: Instant, pool: &Pool) -> Result<()> {
     let mut record = store.record()?;
-    if let Some(sampled) = explored.sampled {
-        // It is kept: to make it again would take all values.
-        record.notes.clone_from(&sampled.notes);
+    if let Found::Sampled(sampled) = explored.found {
+        // To make it again would take all values.
+        record.notes = report::notes(&sampled);
         record.barcode = Some(sampled.barcode(pool)?);
     }
     record.noise = Some(explored.noise);
     record.ended = Some(explored.ended);
-    record.seconds = before.seconds + begun.elapsed().as_secs_f64();
-    store.put_record(&record)?;
-    Results::read(store)
+    record.seconds = before + begun.elapsed().as_secs_f64();
+    store.put_record(&record)
 }

@@ -1,11 +1,12 @@
 //! `mpass show`: what a landscape database holds, as the table that a run ends with or as `barcode.json`.
 
-use super::{print, write};
-use mountainpass::persistence::{Barcode, Score, tree};
-use mountainpass::report::{self, BarcodeFile, Findings};
+use super::output::{print, write};
+use mountainpass::explore::MergeTree;
+use mountainpass::persistence::Barcode;
+use mountainpass::report::{self, BarcodeFile, Findings, RunFindings};
 use mountainpass::run::Ended;
 use mountainpass::search::{Landscape, Minimum};
-use mountainpass::store::{self, Provenance, Store};
+use mountainpass::store::{self, DATABASE, Provenance, Store};
 use mountainpass::{Error, Result};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -15,7 +16,6 @@ use std::process::ExitCode;
 pub struct Results {
     pub landscape: Landscape,
     pub barcode: Barcode,
-    pub score: Score,
     pub provenance: Provenance,
     pub title: String,
     /// `None` while a run has not ended.
@@ -36,7 +36,7 @@ impl Results {
         let barcode = match record.barcode {
             Some(barcode) => barcode,
             None if sampled => Barcode::default(),
-            None => tree(&landscape).barcode(noise),
+            None => MergeTree::of(&landscape).barcode(noise),
         };
         let before = if sampled { "every sample had its value" } else { "every deciding path was settled" };
         let notes = match record.ended {
@@ -45,7 +45,6 @@ impl Results {
             Some(Ended::Cancelled) | None => vec![format!("The run was stopped before {before}.")],
         };
         Ok(Results {
-            score: Score::of(&barcode, 0),
             barcode,
             title: record.title,
             ended: record.ended,
@@ -71,22 +70,23 @@ impl Results {
     pub fn findings(&self) -> Findings<'_> {
         Findings {
             title: &self.title,
-            landscape: &self.landscape,
             barcode: &self.barcode,
-            score: &self.score,
             provenance: &self.provenance,
             superlevel: false,
-            complete: self.ended == Some(Ended::Complete),
             seconds: &self.seconds,
-            versions: &self.versions,
             notes: &self.notes,
+            run: Some(RunFindings {
+                landscape: &self.landscape,
+                complete: self.ended == Some(Ended::Complete),
+                versions: &self.versions,
+            }),
         }
     }
 }
 
 /// Prints a database, or saves what is whole of a damaged one.
 pub fn show(landscape: &Path, json: bool, salvage: Option<&Path>) -> Result<ExitCode> {
-    let file = if landscape.is_dir() { landscape.join("landscape.sqlite") } else { landscape.to_owned() };
+    let file = if landscape.is_dir() { landscape.join(DATABASE) } else { landscape.to_owned() };
     if let Some(folder) = salvage {
         return save(&file, folder);
     }
@@ -101,7 +101,7 @@ pub fn show(landscape: &Path, json: bool, salvage: Option<&Path>) -> Result<Exit
 
 /// Writes what is whole of a database into a folder of its own.
 fn save(file: &Path, folder: &Path) -> Result<ExitCode> {
-    let salvaged = store::salvage(file, &folder.join("landscape.sqlite")).map_err(Error::into_usage)?;
+    let salvaged = store::salvage(file, &folder.join(DATABASE)).map_err(Error::into_usage)?;
     salvaged.lines.iter().try_for_each(|line| print(&format!("{line}\n")))?;
     let next = match salvaged.whole {
         true => "nothing was lost".to_owned(),
@@ -127,6 +127,6 @@ pub fn print_findings(findings: &Findings<'_>) -> Result<()> {
 
 /// Prints `barcode.json`, bar by bar.
 pub fn print_barcode(findings: &Findings<'_>) -> Result<()> {
-    let file = BarcodeFile::of(findings)?;
+    let file = BarcodeFile::of_findings(findings)?;
     write(|out| file.write(out))
 }

@@ -4,8 +4,9 @@
 use super::section::Section;
 use super::set;
 use crate::error::{Error, Result};
-use crate::explore::{CloudPlan, GridPlan, Method};
+use crate::explore::Method;
 use crate::npy;
+use crate::sample::{CloudPlan, GridPlan};
 use std::path::Path;
 use toml::Value;
 

@@ -9,10 +9,11 @@ mod minima;
 mod section;
 
 use crate::error::{Error, Result};
-use crate::explore::{Given, GridPlan, Method, Plan};
+use crate::explore::{Given, Method, Plan};
 use crate::loss::{Dtype, Loss};
 use crate::machine::memory;
 use crate::run::Budget;
+use crate::sample::GridPlan;
 use crate::store::{Provenance, Space};
 use complex::Beside;
 use section::Section;

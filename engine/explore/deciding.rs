@@ -4,8 +4,9 @@
 //! that join everything (the minimum spanning forest) are joined anew with what changed, unless one of them rose or
 //! was split: only then are all paths looked at. Costs O(n) a visit for n minima, with a small constant.
 
+use super::vertices::Vertices;
 use crate::order::by_value;
-use crate::persistence::merge_tree::{Ages, Edge, Merge, Vertex, merges};
+use crate::persistence::merge_tree::{Ages, Edge, Merge, merges};
 use crate::search::connect::Schedule;
 use crate::search::{CellId, Landscape, Path, PathState};
 use std::collections::HashMap;
@@ -13,16 +14,12 @@ use std::collections::HashMap;
 /// What decides which path is next.
 #[derive(Default)]
 pub struct Deciding {
-    /// The minima that count, as vertices, and whether each is sampled.
-    vertices: Vec<Vertex>,
+    vertices: Vertices,
+    /// Whether each is sampled.
     sampled: Vec<bool>,
     ages: Ages,
-    /// Vertices by cell; a copy is the minimum that it is a copy of.
-    places: HashMap<CellId, usize>,
-    /// Minima and paths that are known here.
-    seen: (usize, usize),
-    paths: Vec<Known>,
-    /// Those that stand, the lowest first.
+    paths: Vec<Candidate>,
+    /// Those that are edges, the lowest first.
     order: Vec<usize>,
     /// The paths at each vertex.
     around: Vec<Vec<usize>>,
@@ -37,10 +34,9 @@ pub struct Deciding {
 }
 
 /// A path, as far as it decides.
-struct Known {
-    edge: Edge,
-    /// It has two ends that count, and was not split.
-    stands: bool,
+struct Candidate {
+    /// `None` once it was split, or where an end of it does not count.
+    edge: Option<Edge>,
     /// It may be worked on further.
     is_open: bool,
     /// It has had its coarse visits.
@@ -66,101 +62,84 @@ impl Deciding {
     /// Learns what is new in a landscape, and what became of the path that was worked on.
     pub fn catch_up(&mut self, landscape: &Landscape, schedule: &Schedule, changed: Option<usize>) {
         self.now += 1;
-        let (minima, paths) = self.seen;
-        for minimum in &landscape.minima[minima..] {
-            let place = match minimum.same_as {
-                Some(own) => self.places.get(&own).copied(),
-                None => minimum.counts().then(|| {
-                    self.vertices.push(Vertex { value: minimum.loss, cell: minimum.cell });
-                    self.sampled.push(minimum.is_sampled());
-                    self.around.push(Vec::new());
-                    self.touched.push(0);
-                    self.vertices.len() - 1
-                }),
-            };
-            self.places.extend(place.map(|place| (minimum.cell, place)));
-        }
-        if landscape.minima.len() > minima {
-            self.ages = Ages::of(&self.vertices);
+        let born = self.vertices.catch_up(&landscape.minima);
+        if !born.is_empty() {
+            self.ages = Ages::of(&self.vertices.all);
+            self.sampled.extend(born.iter().map(|minimum| minimum.is_sampled()));
+            self.around.resize(self.sampled.len(), Vec::new());
+            self.touched.resize(self.sampled.len(), 0);
         }
         let mut rose = false;
         if let Some(at) = changed {
             let was = self.rank(at);
             self.take_out(at);
-            self.paths[at] = self.known(&landscape.paths[at], schedule);
-            rose = !self.paths[at].stands || by_value(was, self.rank(at)).is_lt();
+            self.paths[at] = self.candidate(&landscape.paths[at], schedule);
+            rose = match (was, self.rank(at)) {
+                (Some(was), Some(is)) => by_value(was, is).is_lt(),
+                (_, is) => is.is_none(),
+            };
             self.put_in(at);
-            self.touch(&landscape.paths[at], at);
+            self.touch(&landscape.paths[at]);
         }
-        for (at, path) in landscape.paths.iter().enumerate().skip(paths) {
-            let known = self.known(path, schedule);
-            let ends = known.edge.ends;
-            if self.places.contains_key(&path.ends.0) && self.places.contains_key(&path.ends.1) {
-                self.around[ends.0].push(at);
-                self.around[ends.1].push(at);
+        let known = self.paths.len();
+        for (at, path) in landscape.paths.iter().enumerate().skip(known) {
+            for end in self.vertices.ends(path).into_iter().flat_map(|(a, b)| [a, b]) {
+                self.around[end].push(at);
             }
-            self.paths.push(known);
+            self.paths.push(self.candidate(path, schedule));
             self.put_in(at);
-            self.touch(path, at);
+            self.touch(path);
         }
-        self.seen = (landscape.minima.len(), landscape.paths.len());
         // Sorted already, but for what is new.
-        let new = changed.into_iter().chain(paths..self.paths.len()).filter(|&at| self.paths[at].stands);
+        let new = changed.into_iter().chain(known..self.paths.len());
         let among: Vec<usize> = match rose {
             true => self.order.clone(),
             false => self.merges.iter().map(|merge| merge.edge).chain(new).collect(),
         };
-        let edges: Vec<Edge> = among.iter().map(|&at| self.paths[at].edge).collect();
-        self.merges = merges(&self.vertices, &self.ages, &edges);
-        self.merges.iter_mut().for_each(|merge| merge.edge = among[merge.edge]);
+        let edges = among.into_iter().filter_map(|at| Some((at, self.paths[at].edge?)));
+        let (places, edges): (Vec<usize>, Vec<Edge>) = edges.unzip();
+        self.merges = merges(&self.vertices.all, &self.ages, &edges);
+        self.merges.iter_mut().for_each(|merge| merge.edge = places[merge.edge]);
     }
 
     /// Where a path acts in the order of merges: no lower than its ends.
-    fn rank(&self, at: usize) -> (f64, u64) {
-        let Edge { height, cell, ends: (a, b) } = self.paths[at].edge;
-        let birth = |vertex: usize| self.vertices.get(vertex).map_or(f64::NEG_INFINITY, |vertex| vertex.value);
-        (height.max(birth(a)).max(birth(b)), cell)
+    fn rank(&self, at: usize) -> Option<(f64, u64)> {
+        let Edge { height, cell, ends: (a, b) } = self.paths[at].edge?;
+        let birth = |vertex: usize| self.vertices.all[vertex].value;
+        Some((height.max(birth(a)).max(birth(b)), cell))
     }
 
-    fn place_of(&self, at: usize) -> usize {
-        let rank = self.rank(at);
-        self.order.partition_point(|&other| by_value(self.rank(other), rank).is_lt())
+    /// Where a path of this rank is in the order, or belongs.
+    fn place_of(&self, rank: (f64, u64)) -> usize {
+        let before = |&other: &usize| self.rank(other).is_some_and(|other| by_value(other, rank).is_lt());
+        self.order.partition_point(before)
     }
 
     fn put_in(&mut self, at: usize) {
-        if self.paths[at].stands {
-            self.order.insert(self.place_of(at), at);
+        if let Some(rank) = self.rank(at) {
+            self.order.insert(self.place_of(rank), at);
         }
     }
 
     fn take_out(&mut self, at: usize) {
-        if self.paths[at].stands {
-            self.order.remove(self.place_of(at));
+        if let Some(rank) = self.rank(at) {
+            self.order.remove(self.place_of(rank));
         }
     }
 
-    fn known(&self, path: &Path, schedule: &Schedule) -> Known {
-        let ends = [path.ends.0, path.ends.1].map(|end| self.places.get(&end).copied());
+    fn candidate(&self, path: &Path, schedule: &Schedule) -> Candidate {
         let settled = path.state == PathState::Converged;
-        Known {
-            edge: Edge {
-                height: path.pass.height,
-                cell: path.pass.cell,
-                ends: (ends[0].unwrap_or(0), ends[1].unwrap_or(0)),
-            },
-            stands: ends.iter().all(Option::is_some) && path.state != PathState::Split,
+        Candidate {
+            edge: self.vertices.edge(path),
             is_open: !settled && path.visits < schedule.visits,
             is_tried: settled || path.visits as usize >= schedule.knots.len() - 1,
         }
     }
 
     /// Notes that something is new at the ends of a path.
-    fn touch(&mut self, path: &Path, at: usize) {
-        let (a, b) = self.paths[at].edge.ends;
-        for end in [a, b] {
-            if let Some(touched) = self.touched.get_mut(end) {
-                *touched = self.now;
-            }
+    fn touch(&mut self, path: &Path) {
+        for end in self.vertices.ends(path).into_iter().flat_map(|(a, b)| [a, b]) {
+            self.touched[end] = self.now;
         }
         if path.state == PathState::Split {
             let most = self.split.entry(pair(path.ends)).or_default();
@@ -186,8 +165,8 @@ impl Deciding {
     }
 
     fn alternative(&mut self, enough: usize) -> Option<usize> {
-        let components = Components::of(&self.merges, &self.touched);
-        let mut inside = vec![usize::MAX; self.vertices.len()];
+        let components = Swallowed::of(&self.merges, &self.touched);
+        let mut inside = vec![usize::MAX; self.sampled.len()];
         for k in (0..self.merges.len()).rev().filter(|&k| self.sampled[self.merges[k].dead]) {
             let (dead, (size, touched)) = (self.merges[k].dead, components.ended[k]);
             // Untouched and as large, it is the same component, and the paths that leave it are the same: a vertex more
@@ -214,23 +193,19 @@ impl Deciding {
         enough: usize,
     ) -> Option<usize> {
         let around = members.iter().flat_map(|&vertex| self.around[vertex].iter().copied());
-        let leaves = |&at: &usize| {
-            let Known { edge: Edge { ends: (a, b), .. }, stands, .. } = self.paths[at];
-            stands && at != deciding && inside(a) != inside(b)
-        };
+        let edges = around.filter_map(|at| Some((at, self.paths[at].edge?)));
+        let leaving = edges.filter(|&(at, Edge { ends: (a, b), .. })| at != deciding && inside(a) != inside(b));
         let (mut tried, mut lowest) = (0, None);
-        for at in around.filter(leaves) {
-            let path = &self.paths[at];
-            if path.is_tried {
+        for (at, Edge { height, .. }) in leaving {
+            if self.paths[at].is_tried {
                 tried += 1;
-            } else if path.edge.height.is_finite() {
+            } else if height.is_finite() {
                 // By its own height; of two equal ones the earlier.
-                let own = |at: usize| (self.paths[at].edge.height, at as u64);
-                let lower = |best: usize| by_value(own(at), own(best)).is_lt();
-                lowest = Some(lowest.filter(|&best| !lower(best)).unwrap_or(at));
+                let own = (height, at as u64);
+                lowest = Some(lowest.filter(|&best| by_value(best, own).is_le()).unwrap_or(own));
             }
         }
-        lowest.filter(|_| tried < enough)
+        lowest.map(|(_, at)| at as usize).filter(|_| tried < enough)
     }
 }
 
@@ -239,7 +214,7 @@ fn pair((a, b): (CellId, CellId)) -> (CellId, CellId) {
 }
 
 /// The components that merges end, each as it was just before.
-struct Components {
+struct Swallowed {
     /// Of each merge: how many vertices the component has, and when one of them was last touched.
     ended: Vec<(usize, u64)>,
     /// The last merge into each vertex's component, and the one before each merge into the same.
@@ -247,8 +222,8 @@ struct Components {
     before: Vec<usize>,
 }
 
-impl Components {
-    fn of(merges: &[Merge], touched: &[u64]) -> Components {
+impl Swallowed {
+    fn of(merges: &[Merge], touched: &[u64]) -> Swallowed {
         let mut growing: Vec<(usize, u64)> = touched.iter().map(|&touched| (1, touched)).collect();
         let (mut last, mut before) = (vec![usize::MAX; touched.len()], Vec::with_capacity(merges.len()));
         let mut ended = Vec::with_capacity(merges.len());
@@ -259,7 +234,7 @@ impl Components {
             ended.push(dead);
             before.push(std::mem::replace(&mut last[merge.elder], k));
         }
-        Components { ended, last, before }
+        Swallowed { ended, last, before }
     }
 
     /// The vertices of the component that a merge ends.
@@ -281,7 +256,7 @@ impl Components {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persistence::tree;
+    use crate::explore::MergeTree;
     use crate::search::{Descent, Evidence, Minimum, Origin, Pass, PassKind, PathId, Profile};
     use crate::union_find::UnionFind;
     use proptest::prelude::*;
@@ -300,7 +275,7 @@ mod tests {
 
     /// The same from scratch, by the words of the definition.
     fn by_hand(landscape: &Landscape, schedule: &Schedule, enough: usize) -> Option<PathId> {
-        let tree = tree(landscape);
+        let tree = MergeTree::of(landscape);
         let open = |p: &Path| p.state != PathState::Converged && p.visits < schedule.visits;
         let tried = |p: &Path| p.state == PathState::Converged || p.visits as usize >= schedule.knots.len() - 1;
         let targets = || (0..tree.merges.len()).rev().filter(|&k| tree.minima[tree.merges[k].dead].is_sampled());
@@ -377,7 +352,7 @@ mod tests {
                 deciding.catch_up(&landscape, &schedule, changed);
                 let next = deciding.next(enough).path.map(|at| landscape.paths[at].id);
                 prop_assert_eq!(next, by_hand(&landscape, &schedule, enough));
-                let merges: Vec<_> = tree(&landscape).merges.iter().map(|m| (m.dead, m.elder)).collect();
+                let merges: Vec<_> = MergeTree::of(&landscape).merges.iter().map(|m| (m.dead, m.elder)).collect();
                 prop_assert_eq!(deciding.merges.iter().map(|m| (m.dead, m.elder)).collect::<Vec<_>>(), merges);
                 let split = landscape.paths.iter().filter(|p| p.state == PathState::Split);
                 for p in split.clone() {

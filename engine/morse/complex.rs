@@ -4,11 +4,10 @@
 //! (Forman, "Morse theory for cell complexes", 1998). It is filtered by the function, and its boundary of a boundary is 0.
 
 use super::gradient::{Cell, Gradient};
-use super::grid::{Grid, MOST_AXES};
+use super::grid::{Grid, MOST_AXES, with_field};
 use crate::error::{Error, Result};
 use crate::machine::pool::Pool;
 use crate::order::Key;
-use crate::with_field;
 use serde::Serialize;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
@@ -23,7 +22,7 @@ pub struct Critical {
     pub value: f64,
     /// The samples of the cell, its own among them.
     pub samples: Vec<u32>,
-    /// The critical cells of one degree less in its boundary, ascending indices of [`Complex::cells`].
+    /// The critical cells of one degree less in its boundary, ascending indices of [`MorseComplex::cells`].
     pub boundary: Vec<u32>,
     /// The samples of its descending manifold, down to the critical cells of one degree less, ascending; for a pass the
     /// two lines of descent. Empty unless asked for.
@@ -37,7 +36,7 @@ pub struct Critical {
 /// A path of the gradient from a critical cell down to one of a degree less.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VPath {
-    /// Where it ends, an index of [`Complex::cells`].
+    /// Where it ends, an index of [`MorseComplex::cells`].
     pub to: u32,
     /// The cells of that degree that it leads over, each by its samples: the first is a facet of the cell that it comes
     /// from, the last is the one that it ends in. (In between it climbs from each cell to the one that it pairs with.)
@@ -47,15 +46,15 @@ pub struct VPath {
 /// The critical cells in the order of the filtration.
 ///
 /// ```
-/// use mountainpass::morse::complex::Complex;
-/// use mountainpass::morse::grid::{Construction, Grid};
+/// use mountainpass::morse::complex::MorseComplex;
+/// use mountainpass::morse::grid::{Grid, Sampling};
 /// use mountainpass::npy::Array;
 /// use mountainpass::machine::pool::Pool;
 ///
 /// // Two wells on a line, at samples 1 and 3; the edge from 2 to 3 joins them.
 /// let array = Array { shape: vec![5], values: vec![3.0, 0.0, 2.0, 1.0, 3.0].into() };
-/// let grid = Grid::new(array, &[], Construction::Vertex, false)?;
-/// let complex = Complex::of(&grid, true, &Pool::new(1))?;
+/// let grid = Grid::new(array, Sampling::default())?;
+/// let complex = MorseComplex::of(&grid, true, &Pool::new(1))?;
 /// let cells: Vec<_> = complex.cells.iter().map(|cell| (cell.degree, cell.sample, cell.value)).collect();
 /// assert_eq!(cells, [(0, 1, 0.0), (0, 3, 1.0), (1, 2, 2.0)]);
 /// assert_eq!(complex.cells[2].boundary, [0, 1]);
@@ -64,15 +63,15 @@ pub struct VPath {
 /// # Ok::<(), mountainpass::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Complex {
+pub struct MorseComplex {
     /// In the order of the filtration.
     pub cells: Vec<Critical>,
 }
 
-impl Complex {
+impl MorseComplex {
     /// The complex of a grid. Time grows with the descending manifolds, for smooth functions about N for each critical cell
     /// of degree 2 and above. Refuses grids of more than [`MOST_AXES`] axes.
-    pub fn of(grid: &Grid, geometry: bool, pool: &Pool) -> Result<Complex> {
+    pub fn of(grid: &Grid, geometry: bool, pool: &Pool) -> Result<MorseComplex> {
         let n = grid.shape.axes();
         if n > MOST_AXES {
             return Err(Error::Argument(format!("a grid of {n} axes: a Morse complex is made of up to {MOST_AXES}")));
@@ -94,7 +93,7 @@ fn trace<K: Key>(
     geometry: bool,
     pool: &Pool,
     value: &(dyn Fn(u64) -> f64 + Sync),
-) -> Complex {
+) -> MorseComplex {
     let mut cells: Vec<(u128, u8, Cell)> = (0..=gradient.codes.axes as u8)
         .flat_map(|dim| gradient.critical(dim).into_iter().map(move |cell| (dim, cell)))
         .map(|(dim, cell)| (gradient.place(cell), dim, cell))
@@ -116,7 +115,7 @@ fn trace<K: Key>(
             paths,
         }
     });
-    Complex { cells }
+    MorseComplex { cells }
 }
 
 /// Follows the gradient from the facets of a critical cell down to critical cells: the boundary; with `geometry` also all
@@ -205,13 +204,14 @@ fn lines<K: Key>(gradient: &Gradient<'_, K>, pass: Cell, number: &HashMap<Cell, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::morse::grid::Construction;
+    use crate::morse::grid::{Construction, Sampling};
     use crate::npy::Array;
     use proptest::prelude::*;
 
     fn grid(sizes: Vec<usize>, periodic: &[usize], construction: Construction, value: impl Fn(usize) -> f64) -> Grid {
         let values: Vec<f64> = (0..sizes.iter().product()).map(value).collect();
-        Grid::new(Array { shape: sizes, values: values.into() }, periodic, construction, false).unwrap()
+        let sampling = Sampling { periodic, construction, ..Sampling::default() };
+        Grid::new(Array { shape: sizes, values: values.into() }, sampling).unwrap()
     }
 
     proptest! {
@@ -221,7 +221,7 @@ mod tests {
             let construction = if top { Construction::TopCell } else { Construction::Vertex };
             let periodic: &[usize] = if ring { &[0] } else { &[] };
             let grid = grid(sizes, periodic, construction, |i| values[i].into());
-            let complex = Complex::of(&grid, false, &Pool::new(1)).unwrap();
+            let complex = MorseComplex::of(&grid, false, &Pool::new(1)).unwrap();
             for cell in &complex.cells {
                 let mut twice: Vec<u32> = cell.boundary.iter().flat_map(|&b| complex.cells[b as usize].boundary.clone()).collect();
                 twice.sort_unstable();
@@ -233,7 +233,7 @@ mod tests {
                 prop_assert!(cell.boundary.iter().all(below), "{cell:?}");
             }
             prop_assert_eq!(complex.euler_characteristic(), if ring { 0 } else { 1 });
-            let traced = Complex::of(&grid, true, &Pool::new(2)).unwrap();
+            let traced = MorseComplex::of(&grid, true, &Pool::new(2)).unwrap();
             for (cell, plain) in traced.cells.iter().zip(&complex.cells) {
                 prop_assert_eq!((&cell.samples, &cell.boundary), (&plain.samples, &plain.boundary));
                 let mut ends: Vec<u32> = cell.paths.iter().map(|path| path.to).collect();
@@ -270,7 +270,8 @@ mod tests {
             let (x, y) = ((i / 5) as f64 - 4.0, (i % 5) as f64 - 2.0);
             (x * x - 4.0).powi(2) / 16.0 + y * y
         };
-        let complex = Complex::of(&grid(vec![9, 5], &[], Construction::Vertex, value), true, &Pool::new(1)).unwrap();
+        let complex =
+            MorseComplex::of(&grid(vec![9, 5], &[], Construction::Vertex, value), true, &Pool::new(1)).unwrap();
         let degrees: Vec<u32> = complex.cells.iter().map(|cell| cell.degree).collect();
         assert_eq!(degrees, [0, 0, 1]);
         let pass = &complex.cells[2];

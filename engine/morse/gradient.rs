@@ -7,7 +7,7 @@
 use super::grid::{Construction, Field};
 use super::star::{Codes, Mask, NONE, Pairing};
 use crate::machine::pool::Pool;
-use crate::order::Key;
+use crate::order::{Key, place};
 use std::collections::HashMap;
 
 /// A cell of the grid: the sample that gives it its value, and which of that sample's cells it is.
@@ -90,7 +90,7 @@ impl<'a, K: Key> Gradient<'a, K> {
     pub fn place(&self, cell: Cell) -> u128 {
         let position = self.pairing(cell.sample).position[cell.code as usize];
         let key = self.field.keys[cell.sample as usize].wide();
-        u128::from(key) << 40 | u128::from(cell.sample) << 8 | u128::from(position)
+        place(key, cell.sample) << 8 | u128::from(position)
     }
 
     /// The cell at a place.

@@ -1,13 +1,14 @@
-//! A function sampled on a grid, ready to be ordered: shape, connectivity, and one integer key for each sample.
+//! A function sampled on a grid, ready to be ordered: shape, connectivity, and the key of each sample.
 //!
 //! Two cubical complexes are built on a grid (Bleile et al., "The persistent homology of dual digital image
 //! constructions", 2022). In the vertex construction V a sample is a vertex, and a cell has the greatest value of its
 //! vertices; in the top-cell construction T a sample is a cube of full dimension, and a cell has the least value of the
 //! cubes round it. Sublevel sets of a cell are closed in both.
 
+use super::levels::{Keys, Levels};
 use crate::error::{Error, Result};
 use crate::npy::{Array, Values};
-use crate::order::{Key, Ordinal};
+use crate::order::Key;
 
 /// More axes than this are refused: stars are bit masks of 3^n cells.
 pub const MOST_AXES: usize = 4;
@@ -30,6 +31,30 @@ impl Construction {
         match self {
             Construction::Vertex => Reach::Axes,
             Construction::TopCell => Reach::Box,
+        }
+    }
+}
+
+/// How an array is read as a function.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sampling<'a> {
+    /// The axes that close up.
+    pub periodic: &'a [usize],
+    /// What the samples are.
+    pub construction: Construction,
+    /// Whether superlevel sets are asked for.
+    pub superlevel: bool,
+    /// The highest degree that will be asked for; all unless given. Degree 0 of vertices needs no stars, and so can be had
+    /// of [`MOST_AXES_OF_COMPONENTS`] axes.
+    pub max_degree: Option<usize>,
+}
+
+impl Sampling<'_> {
+    /// How many axes an array may have.
+    fn most_axes(&self) -> usize {
+        match (self.max_degree, self.construction) {
+            (Some(0), Construction::Vertex) => MOST_AXES_OF_COMPONENTS,
+            _ => MOST_AXES,
         }
     }
 }
@@ -104,23 +129,13 @@ impl Shape {
     }
 }
 
-/// The keys of a grid, in the width that its element type needs.
-#[derive(Clone, Debug)]
-pub enum Keys {
-    /// Of 32 bits.
-    Narrow(Vec<u32>),
-    /// Of 64 bits.
-    Wide(Vec<u64>),
-}
-
 /// A sampled function.
 ///
 /// ```
 /// use mountainpass::morse::basin::Components;
-/// use mountainpass::morse::grid::{Construction, Grid};
+/// use mountainpass::morse::grid::{Grid, Sampling};
 /// use mountainpass::npy::Array;
 /// use mountainpass::persistence::of_grid::{Wanted, canonical};
-/// use mountainpass::persistence::pairs::barcode;
 /// use mountainpass::machine::pool::Pool;
 ///
 /// // A ring of height 2 with a gap of 1 in it, round a pit of depth 0, in a plain of height 0.5.
@@ -132,10 +147,9 @@ pub enum Keys {
 ///     [0.5, 0.5, 0.5, 0.5, 0.5],
 /// ];
 /// let array = Array { shape: vec![5, 5], values: values.concat().into() };
-/// let (grid, pool) = (Grid::new(array, &[], Construction::Vertex, false)?, Pool::new(0));
-/// let found = canonical(&grid, Wanted::default(), &pool);
-/// let barcode = barcode(&found.pairs, |sample| grid.value(sample));
-/// let bars: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death)).collect();
+/// let (grid, pool) = (Grid::new(array, Sampling::default())?, Pool::new(0));
+/// let barcode = canonical(&grid, Wanted::default(), &pool).barcode(&grid);
+/// let bars: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death())).collect();
 /// assert_eq!(bars, [(0, 0.0, None), (0, 0.5, Some(1.0)), (1, 0.5, Some(2.0))]);
 /// // The middle and its gap drain into the pit, sample 12.
 /// let labels = Components::of(&grid, &pool).labels();
@@ -148,96 +162,53 @@ pub struct Grid {
     pub shape: Shape,
     /// What the samples are.
     pub construction: Construction,
-    keys: Keys,
-    /// The key of samples that are in no sublevel set: +inf, or -inf where superlevel sets are asked for.
-    absent: Option<u64>,
-    /// The value of a key.
-    value: fn(u64) -> f64,
-    superlevel: bool,
+    /// The highest degree that can be had of it.
+    pub max_degree: usize,
+    levels: Levels,
 }
 
 impl Grid {
     /// Reads an array. NaN is refused, and so is -inf (+inf with `superlevel`): no sublevel set could begin there.
-    pub fn new(array: Array, periodic: &[usize], construction: Construction, superlevel: bool) -> Result<Grid> {
-        match array.shape.len() {
-            n if n > MOST_AXES => Err(axes_refused(n)),
-            _ => Grid::read(array, periodic, construction, superlevel),
+    pub fn new(array: Array, sampling: Sampling<'_>) -> Result<Grid> {
+        if array.shape.len() > sampling.most_axes() {
+            return Err(axes_refused(array.shape.len()));
         }
+        let Sampling { periodic, construction, superlevel, max_degree } = sampling;
+        let (shape, max_degree) = (Shape::new(&array.shape, periodic)?, max_degree.unwrap_or(usize::MAX));
+        let levels = Levels::new(array.values, superlevel).map_err(|stray| {
+            let place = shape.strides.iter().zip(&shape.sizes).map(|(stride, size)| stray.at / stride % size);
+            stray.refused(&format!("the sample at {:?}", place.collect::<Vec<usize>>()))
+        })?;
+        Ok(Grid { shape, construction, max_degree, levels })
     }
 
     /// The bytes that the barcode of an array takes at the least, beside the array itself: keys of four bytes where its
     /// numbers have fewer, a label for every sample, and for more than components of several axes its star.
-    pub fn work(array: &Array, only_components: bool) -> u64 {
+    pub fn work(array: &Array, max_degree: Option<usize>) -> u64 {
         let narrow = matches!(array.values, Values::I8(_) | Values::U8(_) | Values::I16(_) | Values::U16(_));
         let keys = if narrow { 4 } else { 0 };
-        let star = if only_components || array.shape.len() < 2 { 0 } else { 4 };
+        let star = if max_degree == Some(0) || array.shape.len() < 2 { 0 } else { 4 };
         (array.values.len() as u64).saturating_mul(keys + 4 + star)
-    }
-
-    /// A grid of up to [`MOST_AXES_OF_COMPONENTS`] axes, for who asks for degree 0 alone; samples are vertices.
-    pub fn of_components(array: Array, periodic: &[usize], superlevel: bool) -> Result<Grid> {
-        Grid::read(array, periodic, Construction::Vertex, superlevel)
-    }
-
-    fn read(array: Array, periodic: &[usize], construction: Construction, superlevel: bool) -> Result<Grid> {
-        let shape = Shape::new(&array.shape, periodic)?;
-        macro_rules! of {
-            ($width:ident, $values:expr, $type:ident, $infinity:expr) => {{
-                let flip = |key: <$type as Ordinal>::Key| if superlevel { key.reversed() } else { key };
-                let keys = Keys::$width($values.into_iter().map(|x: $type| flip(x.key())).collect());
-                let infinity: Option<$type> = $infinity;
-                (keys, infinity.map(|x| x.key().wide()), |key| $type::from_key(key as _) as f64)
-            }};
-        }
-        macro_rules! float {
-            ($width:ident, $values:expr, $type:ident) => {{
-                let begins = if superlevel { $type::INFINITY } else { $type::NEG_INFINITY };
-                match $values.iter().position(|x| x.is_nan() || *x == begins) {
-                    Some(i) => return Err(refused(i, $values[i].into(), &shape)),
-                    None => of!($width, $values, $type, Some($type::INFINITY)),
-                }
-            }};
-        }
-        let (keys, absent, value): (Keys, Option<u64>, fn(u64) -> f64) = match array.values {
-            Values::F32(v) => float!(Narrow, v, f32),
-            Values::F64(v) => float!(Wide, v, f64),
-            Values::I8(v) => of!(Narrow, v, i8, None),
-            Values::I16(v) => of!(Narrow, v, i16, None),
-            Values::I32(v) => of!(Narrow, v, i32, None),
-            Values::I64(v) => of!(Wide, v, i64, None),
-            Values::U8(v) => of!(Narrow, v, u8, None),
-            Values::U16(v) => of!(Narrow, v, u16, None),
-            Values::U32(v) => of!(Narrow, v, u32, None),
-            Values::U64(v) => of!(Wide, v, u64, None),
-        };
-        // The reversed key of -inf is the key of +inf: the codes of a float and its negative are complements.
-        Ok(Grid { shape, construction, keys, absent, value, superlevel })
     }
 
     /// The keys.
     pub fn keys(&self) -> &Keys {
-        &self.keys
+        self.levels.keys()
     }
 
     /// The value of a sample.
     pub fn value(&self, sample: u64) -> f64 {
-        let key = match &self.keys {
-            Keys::Narrow(keys) if self.superlevel => keys[sample as usize].reversed().wide(),
-            Keys::Narrow(keys) => keys[sample as usize].wide(),
-            Keys::Wide(keys) if self.superlevel => keys[sample as usize].reversed(),
-            Keys::Wide(keys) => keys[sample as usize],
-        };
-        (self.value)(key)
+        self.levels.value(sample as usize)
     }
 
     /// Whether superlevel sets were asked for.
     pub fn superlevel(&self) -> bool {
-        self.superlevel
+        self.levels.superlevel()
     }
 
     /// The key of samples in no sublevel set.
     pub fn absent(&self) -> Option<u64> {
-        self.absent
+        self.levels.absent()
     }
 }
 
@@ -245,11 +216,6 @@ fn axes_refused(n: usize) -> Error {
     Error::Argument(format!(
         "an array of {n} axes: 1 to {MOST_AXES} are supported, in degree 0 up to {MOST_AXES_OF_COMPONENTS}"
     ))
-}
-
-fn refused(at: usize, value: f64, shape: &Shape) -> Error {
-    let place: Vec<usize> = shape.strides.iter().zip(&shape.sizes).map(|(stride, size)| at / stride % size).collect();
-    Error::Argument(format!("the sample at {place:?} is {value}: it has no place among the values of a function"))
 }
 
 /// The keys of a grid in one width, as the algorithms take them.
@@ -271,20 +237,41 @@ impl<K: Key> Field<'_, K> {
 }
 
 /// Calls `$body` with `$field` bound to the grid's keys in their own width.
-#[macro_export]
-#[doc(hidden)]
 macro_rules! with_field {
     ($grid:expr, $field:ident => $body:expr) => {{
         let (shape, absent) = (&$grid.shape, $grid.absent());
         match $grid.keys() {
-            $crate::morse::grid::Keys::Narrow(keys) => {
+            $crate::morse::levels::Keys::Narrow(keys) => {
                 let $field = $crate::morse::grid::Field { shape, keys, absent };
                 $body
             }
-            $crate::morse::grid::Keys::Wide(keys) => {
+            $crate::morse::levels::Keys::Wide(keys) => {
                 let $field = $crate::morse::grid::Field { shape, keys, absent };
                 $body
             }
         }
     }};
+}
+pub(crate) use with_field;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_axes_are_taken_for_the_components_of_vertices_alone() {
+        let array = |axes| Array { shape: vec![1; axes], values: vec![0_u8].into() };
+        let grid = |axes, construction, max_degree| {
+            Grid::new(array(axes), Sampling { construction, max_degree, ..Sampling::default() })
+        };
+        let text = "an array of 5 axes: 1 to 4 are supported, in degree 0 up to 16";
+        for (construction, degree) in
+            [(Construction::Vertex, None), (Construction::Vertex, Some(1)), (Construction::TopCell, Some(0))]
+        {
+            assert!(grid(4, construction, degree).is_ok());
+            assert_eq!(grid(5, construction, degree).unwrap_err().to_string(), text);
+        }
+        assert_eq!(grid(16, Construction::Vertex, Some(0)).unwrap().max_degree, 0);
+        assert!(grid(17, Construction::Vertex, Some(0)).is_err());
+    }
 }

@@ -8,4 +8,6 @@ pub mod complex;
 pub mod gradient;
 pub mod graph;
 pub mod grid;
+mod labels;
+pub mod levels;
 pub mod star;

@@ -1,6 +1,5 @@
 //! Barcodes: what every road to one (paths, grids, graphs) ends in, and what everything after it reads.
 
-use crate::search::{Evidence, PassKind};
 use serde::{Deserialize, Serialize};
 
 /// What ended a bar.
@@ -17,61 +16,109 @@ pub enum DeathKind {
     Cell,
 }
 
-impl From<PassKind> for DeathKind {
-    fn from(kind: PassKind) -> DeathKind {
-        match kind {
-            PassKind::VerifiedSaddle => DeathKind::VerifiedSaddle,
-            PassKind::PathMaximum => DeathKind::PathMaximum,
-        }
-    }
-}
-
-/// One bar `[birth, death)`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One bar `[birth, death)`. In files its fields lie flat: `record.rs`.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Bar {
     /// The degree of the homology class: 0 for components.
     pub degree: u32,
     /// The value at which it begins.
     pub birth: f64,
-    /// `None` for a half-line.
-    pub death: Option<f64>,
-    /// How far the death may lie above the number given; 0 when exact, `None` for a half-line.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub death_error: Option<f64>,
     /// The cell whose value the birth is.
     pub birth_cell: u64,
-    /// The cell whose value the death is; `None` for a half-line.
-    pub death_cell: Option<u64>,
-    /// The birth cell of the component that swallows this one.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub elder: Option<u64>,
-    /// The path whose top is the death.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub path: Option<u64>,
-    /// What is known of its death.
-    pub death_kind: Option<DeathKind>,
-    /// The birth is a way-station found between two sampled minima: its death is a rough bound, and no score counts it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub transit: Option<bool>,
-    /// Shorter than what the loss values can resolve.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub below_noise: Option<bool>,
-    /// The birth is not a converged minimum.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub unconverged: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    /// What speaks for its birth being a minimum.
-    pub evidence: Option<Evidence>,
+    /// How it ends; `None` for a half-line.
+    pub end: Option<Death>,
+    /// What is known of a birth that a search has found; `None` where a function was sampled.
+    pub searched: Option<Searched>,
     /// A sampled function, where asked for: in degree 0 the path of samples through the death from minimum to minimum,
     /// one in each list; above, the cells of a cycle, each by its samples.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub cycle: Vec<Vec<u32>>,
 }
 
+/// The end of a bar.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Death {
+    /// The value at which it dies.
+    pub value: f64,
+    /// Whose value that is.
+    pub cell: u64,
+    /// Degree 0: the birth cell of the component that swallows this one, where that was asked.
+    pub elder: Option<u64>,
+    /// The top of a path that it lies at; `None` where it is a cell of a sampled function.
+    pub top: Option<Top>,
+}
+
+/// What is known of a death on a path that was found and measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Top {
+    /// The path.
+    pub path: u64,
+    /// How far the death may lie above its value; 0 when exact.
+    pub error: f64,
+    /// It is a saddle that leads to both sides; else the highest point of the path, an upper bound.
+    pub is_saddle: bool,
+    /// The bar is shorter than what the loss values can resolve.
+    pub below_noise: bool,
+}
+
+/// What is known of a birth that a search has found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Searched {
+    /// A way-station found between two sampled minima: the death is a rough bound, and no score counts it.
+    pub transit: bool,
+    /// Not a converged minimum.
+    pub unconverged: bool,
+}
+
 impl Bar {
+    /// The value at which it ends; `None` for a half-line.
+    pub fn death(&self) -> Option<f64> {
+        self.end.map(|end| end.value)
+    }
+
     /// death - birth, the escape height of a degree-0 bar; `None` for a half-line.
     pub fn length(&self) -> Option<f64> {
-        self.death.map(|death| death - self.birth)
+        self.death().map(|death| death - self.birth)
+    }
+
+    /// Whose value the death is.
+    pub fn death_cell(&self) -> Option<u64> {
+        self.end.map(|end| end.cell)
+    }
+
+    /// What ended it.
+    pub fn death_kind(&self) -> Option<DeathKind> {
+        let kind = |top: Top| if top.is_saddle { DeathKind::VerifiedSaddle } else { DeathKind::PathMaximum };
+        self.end.map(|end| end.top.map_or(DeathKind::Cell, kind))
+    }
+
+    /// The birth cell of the component that swallows it.
+    pub fn elder(&self) -> Option<u64> {
+        self.end.and_then(|end| end.elder)
+    }
+
+    /// What is known of its death, where that is the top of a path.
+    pub fn top(&self) -> Option<Top> {
+        self.end.and_then(|end| end.top)
+    }
+
+    /// The birth is a way-station: no score counts this bar.
+    pub fn is_transit(&self) -> bool {
+        self.searched.is_some_and(|birth| birth.transit)
+    }
+
+    /// The birth was searched for and is no converged minimum.
+    pub fn is_unconverged(&self) -> bool {
+        self.searched.is_some_and(|birth| birth.unconverged)
+    }
+
+    /// It is known to be shorter than what the loss values can resolve.
+    pub fn is_below_noise(&self) -> bool {
+        self.top().is_some_and(|top| top.below_noise)
+    }
+
+    /// Either of the two: scores are given with and without it.
+    pub fn is_doubtful(&self) -> bool {
+        self.is_below_noise() || self.is_unconverged()
     }
 }
 
@@ -94,7 +141,7 @@ pub enum CellKind {
 
 /// A cell that a bar names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cell {
+pub struct NamedCell {
     /// The number by which bars refer to the cell.
     pub id: u64,
     /// The dimension of the cell.
@@ -114,7 +161,7 @@ pub struct Barcode {
     /// By degree, then birth, then birth cell.
     pub bars: Vec<Bar>,
     /// The cells that bars refer to, by number.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<NamedCell>,
 }
 
 impl Barcode {
@@ -125,6 +172,6 @@ impl Barcode {
 
     /// The bars of one degree that scores count and drawings show: all but those of way-stations.
     pub fn counted(&self, degree: u32) -> impl Iterator<Item = &Bar> {
-        self.degree(degree).filter(|bar| bar.transit != Some(true))
+        self.degree(degree).filter(|bar| !bar.is_transit())
     }
 }

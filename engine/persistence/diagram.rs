@@ -53,11 +53,11 @@ impl Diagram {
 
     /// The bars of a barcode that scores count: those of way-stations are left out. A death at infinity is none.
     pub fn of(bars: &[Bar], superlevel: bool) -> Result<Diagram> {
-        let counted = bars.iter().filter(|bar| bar.transit != Some(true));
+        let counted = bars.iter().filter(|bar| !bar.is_transit());
         let intervals = counted.map(|bar| Interval {
             degree: bar.degree,
             birth: bar.birth,
-            death: bar.death.filter(|death| !death.is_infinite()),
+            death: bar.death().filter(|death| !death.is_infinite()),
         });
         Diagram::new(intervals.collect(), Some(superlevel)).map_err(|(_, text)| Error::Argument(text))
     }

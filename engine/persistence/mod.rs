@@ -8,14 +8,13 @@ pub mod distance;
 pub mod merge_tree;
 pub mod of_graph;
 pub mod of_grid;
-mod of_landscape;
 pub mod pairs;
+mod record;
 pub mod reduce;
 mod score;
 
-pub use barcode::{Bar, Barcode, Cell, CellKind, DeathKind};
+pub use barcode::{Bar, Barcode, CellKind, Death, DeathKind, NamedCell, Searched, Top};
 pub use diagram::{Diagram, Interval};
 pub use distance::{Distance, Metric, distance};
-pub use of_landscape::{Tree, tree};
 pub use pairs::Pair;
 pub use score::Score;

@@ -4,7 +4,7 @@
 //! with the same pairs: they are those of the filtration that adds one vertex after another with all its cells, in THE
 //! total order (by value, then by index), and are unique.
 
-use super::{Bar, Barcode, Cell, CellKind, DeathKind};
+use super::{Bar, Barcode, CellKind, Death, NamedCell};
 use crate::order::by_value;
 
 /// One class of homology.
@@ -20,41 +20,30 @@ pub struct Pair {
     pub elder: Option<u64>,
 }
 
-/// The barcode of pairs, by degree, birth and birth cell. `value` is the function's value at a vertex.
-pub fn barcode(pairs: &[Pair], value: impl Fn(u64) -> f64) -> Barcode {
-    barcode_with_cycles(pairs, &[], value)
-}
-
-/// The barcode of pairs, with a cycle for each of the first of them. `value` is the function's value at a vertex.
-pub fn barcode_with_cycles(pairs: &[Pair], cycles: &[Vec<Vec<u32>>], value: impl Fn(u64) -> f64) -> Barcode {
+/// The barcode of pairs, by degree, birth and birth cell, with a cycle for each of the first pairs. `value` is the
+/// function's value at a vertex.
+pub fn barcode(pairs: &[Pair], cycles: &[Vec<Vec<u32>>], value: impl Fn(u64) -> f64) -> Barcode {
     let bar = |pair: &Pair| Bar {
         degree: pair.degree,
         birth: value(pair.birth),
-        death: pair.death.map(&value),
-        death_error: None,
         birth_cell: pair.birth,
-        death_cell: pair.death,
-        elder: pair.elder,
-        path: None,
-        death_kind: pair.death.map(|_| DeathKind::Cell),
-        transit: None,
-        below_noise: None,
-        unconverged: None,
-        evidence: None,
+        end: pair.death.map(|cell| Death { value: value(cell), cell, elder: pair.elder, top: None }),
+        searched: None,
         cycle: Vec::new(),
     };
     let mut bars: Vec<Bar> = pairs.iter().map(bar).collect();
     bars.iter_mut().zip(cycles).for_each(|(bar, cycle)| bar.cycle.clone_from(cycle));
     bars.sort_by(|a, b| {
-        let death = |bar: &Bar| (bar.death.unwrap_or(f64::INFINITY), bar.death_cell.unwrap_or(u64::MAX));
+        let death = |bar: &Bar| (bar.death().unwrap_or(f64::INFINITY), bar.death_cell().unwrap_or(u64::MAX));
         let birth = by_value((a.birth, a.birth_cell), (b.birth, b.birth_cell));
         a.degree.cmp(&b.degree).then(birth).then(by_value(death(a), death(b)))
     });
     let ends = |pair: &Pair| {
-        let cell = |id, degree| Cell { id, degree, value: value(id), kind: CellKind::Vertex, position: Vec::new() };
+        let cell =
+            |id, degree| NamedCell { id, degree, value: value(id), kind: CellKind::Vertex, position: Vec::new() };
         [Some(cell(pair.birth, pair.degree)), pair.death.map(|id| cell(id, pair.degree + 1))]
     };
-    let mut cells: Vec<Cell> = pairs.iter().flat_map(ends).flatten().collect();
+    let mut cells: Vec<NamedCell> = pairs.iter().flat_map(ends).flatten().collect();
     cells.sort_by_key(|cell| (cell.id, cell.degree));
     cells.dedup_by_key(|cell| (cell.id, cell.degree));
     Barcode { bars, cells }
@@ -68,8 +57,8 @@ mod tests {
     fn bars_stand_by_degree_birth_and_death_and_cells_once() {
         let pair = |degree, birth, death, elder| Pair { degree, birth, death, elder };
         let pairs = [pair(1, 3, Some(4), None), pair(0, 2, Some(3), Some(0)), pair(0, 0, None, None)];
-        let barcode = barcode(&pairs, |id| id as f64 / 2.0);
-        let ends: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death)).collect();
+        let barcode = barcode(&pairs, &[], |id| id as f64 / 2.0);
+        let ends: Vec<_> = barcode.bars.iter().map(|bar| (bar.degree, bar.birth, bar.death())).collect();
         assert_eq!(ends, [(0, 0.0, None), (0, 1.0, Some(1.5)), (1, 1.5, Some(2.0))]);
         let cells: Vec<_> = barcode.cells.iter().map(|cell| (cell.id, cell.degree)).collect();
         assert_eq!(cells, [(0, 0), (2, 0), (3, 1), (4, 2)]);

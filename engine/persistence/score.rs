@@ -36,9 +36,8 @@ impl Score {
     /// The score of the bars of one degree. Superlevel bars count by the absolute value of their length.
     pub fn of(barcode: &Barcode, degree: u32) -> Score {
         let finite = || barcode.counted(degree).filter_map(|bar| Some((bar, bar.length()?.abs())));
-        let doubtful = |bar: &super::Bar| bar.below_noise == Some(true) || bar.unconverged == Some(true);
         let all: Vec<f64> = finite().map(|(_, length)| length).collect();
-        let sure: Vec<f64> = finite().filter(|(bar, _)| !doubtful(bar)).map(|(_, length)| length).collect();
+        let sure: Vec<f64> = finite().filter(|(bar, _)| !bar.is_doubtful()).map(|(_, length)| length).collect();
         let mut score = Score::of_lengths(&all, degree);
         score.doubtful = (all.len() - sure.len()) as u64;
         score.without_doubtful = (score.doubtful > 0).then(|| Box::new(Score::of_lengths(&sure, degree)));
@@ -83,24 +82,16 @@ impl Score {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persistence::Bar;
+    use crate::persistence::{Bar, Death};
 
     #[test]
     fn the_distance_of_order_q_is_that_of_the_score_where_both_are_defined() {
         let bar = |length: Option<f64>| Bar {
             degree: 0,
             birth: 1.0,
-            death: length.map(|length| 1.0 + length),
-            death_error: None,
             birth_cell: 0,
-            death_cell: None,
-            elder: None,
-            path: None,
-            death_kind: None,
-            transit: None,
-            below_noise: None,
-            unconverged: None,
-            evidence: None,
+            end: length.map(|length| Death { value: 1.0 + length, cell: 1, elder: None, top: None }),
+            searched: None,
             cycle: Vec::new(),
         };
         let barcode = Barcode { bars: [None, Some(3.0), Some(4.0)].map(bar).to_vec(), cells: Vec::new() };

@@ -1,10 +1,11 @@
 //! The barcode as a drawing: left every bar where it lies on the axis of the loss, right its length on a logarithmic
 //! axis, because bars may be a ten-thousandth of the spread of their births (docs/decisions.md#search).
 
+use super::findings::Findings;
 use super::number::{counted, short, significant};
 use super::scale::Scale;
 use super::svg::{Drawing, Mark};
-use super::{Findings, words};
+use super::words;
 use crate::persistence::{Bar, DeathKind};
 
 /// At most so many bars of a degree are drawn, the longest; all of them are in `barcode.csv`.
@@ -18,9 +19,7 @@ const RIGHT: (f64, f64) = (590.0, 868.0);
 pub fn draw(findings: &Findings<'_>) -> Drawing {
     let mut drawing = Drawing::new(WIDTH, &format!("Barcode of {}", findings.title));
     let mut y = 6.0;
-    let mut degrees: Vec<u32> = findings.barcode.bars.iter().map(|bar| bar.degree).collect();
-    degrees.sort_unstable();
-    degrees.dedup();
+    let degrees = findings.degrees();
     for degree in &degrees {
         if degrees.len() > 1 {
             y += if *degree == degrees[0] { 14.0 } else { 34.0 };
@@ -38,7 +37,7 @@ pub fn draw(findings: &Findings<'_>) -> Drawing {
 fn degree_panel(drawing: &mut Drawing, findings: &Findings<'_>, degree: u32, top: f64) -> f64 {
     let all: Vec<&Bar> = findings.barcode.counted(degree).filter(|bar| bar.birth.is_finite()).collect();
     let bars = longest(&all);
-    let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death]).flatten().collect();
+    let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death()]).flatten().collect();
     let lengths: Vec<f64> = bars.iter().filter_map(|bar| bar.length()).map(f64::abs).collect();
     let (across, along) = (Scale::of(&ends, LEFT.0, LEFT.1), Scale::log(&lengths, RIGHT.0, RIGHT.1));
     let row = if bars.len() <= 14 {
@@ -99,13 +98,13 @@ fn axis(drawing: &mut Drawing, scale: &Scale, most: usize, labels: f64, top: f64
 
 fn left_bar(drawing: &mut Drawing, scale: &Scale, bar: &Bar, superlevel: bool, y: f64) {
     let from = scale.at(bar.birth);
-    match bar.death {
+    match bar.death() {
         Some(death) => {
             let to = scale.at(death);
             drawing.line((from, y), (to, y), bar_class(bar));
             // Shorter than the marks are wide: the right panel has the pass.
             if (to - from).abs() > 9.0 {
-                drawing.diamond((to, y), pass_class(bar.death_kind));
+                drawing.diamond((to, y), pass_class(bar.death_kind()));
             }
         }
         None => {
@@ -126,7 +125,7 @@ fn right_bar(drawing: &mut Drawing, findings: &Findings<'_>, scale: &Scale, bar:
     };
     let to = scale.at(length);
     drawing.line((RIGHT.0, y), (to, y), bar_class(bar));
-    drawing.diamond((to, y), pass_class(bar.death_kind));
+    drawing.diamond((to, y), pass_class(bar.death_kind()));
     drawing.text((to + 10.0, y + 4.0), "", &short(length));
 }
 
@@ -141,13 +140,13 @@ fn name(findings: &Findings<'_>, bar: &Bar, brief: bool) -> String {
 
 fn hint(findings: &Findings<'_>, bar: &Bar) -> String {
     let mut text = format!("{}: born at {}", name(findings, bar, false), significant(bar.birth, 8));
-    if let (Some(death), Some(length)) = (bar.death, bar.length()) {
+    if let (Some(death), Some(length)) = (bar.death(), bar.length()) {
         text += &format!(", dies at {}, length {}", significant(death, 8), significant(length.abs(), 5));
     }
-    if let Some(error) = bar.death_error.filter(|error| *error > 0.0) {
+    if let Some(error) = bar.top().map(|top| top.error).filter(|error| *error > 0.0) {
         text += &format!(" (at most {} more)", short(error));
     }
-    if let Some(elder) = bar.elder {
+    if let Some(elder) = bar.elder() {
         text += &format!(", swallowed by {elder}");
     }
     text
@@ -155,12 +154,12 @@ fn hint(findings: &Findings<'_>, bar: &Bar) -> String {
 
 /// How a bar is drawn: faintly where it is below noise.
 pub fn bar_class(bar: &Bar) -> &'static str {
-    if bar.below_noise == Some(true) { "bar doubt" } else { "bar" }
+    if bar.is_below_noise() { "bar doubt" } else { "bar" }
 }
 
 /// How a birth is drawn: open where it has not converged.
 pub fn birth_class(bar: &Bar) -> &'static str {
-    if bar.unconverged == Some(true) { "birth open" } else { "birth" }
+    if bar.is_unconverged() { "birth open" } else { "birth" }
 }
 
 /// How a death is drawn: open where it is the maximum of a path.
@@ -171,22 +170,22 @@ pub fn pass_class(kind: Option<DeathKind>) -> &'static str {
 /// The marks these bars use, and what they mean.
 pub fn legend(bars: &[&Bar]) -> Vec<(Mark, &'static str)> {
     let any = |what: &dyn Fn(&Bar) -> bool| bars.iter().any(|bar| what(bar));
-    let died_at = |kind| any(&|bar: &Bar| bar.death_kind == Some(kind));
+    let died_at = |kind| any(&|bar: &Bar| bar.death_kind() == Some(kind));
     let all = [
-        (Mark::Birth, "birth", any(&|bar| bar.unconverged != Some(true))),
-        (Mark::OpenBirth, "birth, not converged", any(&|bar| bar.unconverged == Some(true))),
+        (Mark::Birth, "birth", any(&|bar| !bar.is_unconverged())),
+        (Mark::OpenBirth, "birth, not converged", any(&|bar| bar.is_unconverged())),
         (Mark::Saddle, "death: a verified saddle", died_at(DeathKind::VerifiedSaddle)),
         (Mark::Saddle, "death: a critical cell", died_at(DeathKind::Cell)),
         (Mark::Top, "death: the maximum of a path", died_at(DeathKind::PathMaximum)),
-        (Mark::Doubt, "below the noise of the loss", any(&|bar| bar.below_noise == Some(true))),
-        (Mark::HalfLine, "half-line: never dies", any(&|bar| bar.death.is_none())),
+        (Mark::Doubt, "below the noise of the loss", any(&|bar| bar.is_below_noise())),
+        (Mark::HalfLine, "half-line: never dies", any(&|bar| bar.death().is_none())),
     ];
     all.into_iter().filter(|(_, _, used)| *used).map(|(mark, text, _)| (mark, text)).collect()
 }
 
 /// `7 bars, 1 half-line`, for captions.
 pub fn tally(bars: &[&Bar]) -> String {
-    let endless = bars.iter().filter(|bar| bar.death.is_none()).count() as u64;
+    let endless = bars.iter().filter(|bar| bar.death().is_none()).count() as u64;
     let finite = counted(bars.len() as u64 - endless, "finite bar", "finite bars");
     format!("{finite}, {}", counted(endless, "half-line", "half-lines"))
 }

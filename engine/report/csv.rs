@@ -10,7 +10,7 @@ pub fn barcode(barcode: &Barcode) -> String {
         "degree,birth,death,length,death_error,birth_cell,death_cell,elder,path,death_kind,below_noise,unconverged\n",
     );
     for bar in &barcode.bars {
-        let kind = match bar.death_kind {
+        let kind = match bar.death_kind() {
             Some(DeathKind::VerifiedSaddle) => "verified saddle",
             Some(DeathKind::PathMaximum) => "path maximum",
             Some(DeathKind::Cell) => "cell",
@@ -22,15 +22,15 @@ pub fn barcode(barcode: &Barcode) -> String {
             "{},{:?},{},{},{},{},{},{},{},{kind},{},{}",
             bar.degree,
             bar.birth,
-            float(bar.death),
+            float(bar.death()),
             float(bar.length()),
-            float(bar.death_error),
+            float(bar.top().map(|top| top.error)),
             bar.birth_cell,
-            field(bar.death_cell),
-            field(bar.elder),
-            field(bar.path),
-            field(bar.below_noise),
-            field(bar.unconverged)
+            field(bar.death_cell()),
+            field(bar.elder()),
+            field(bar.top().map(|top| top.path)),
+            field(bar.top().map(|top| top.below_noise)),
+            field(bar.searched.map(|birth| birth.unconverged))
         );
     }
     table

@@ -1,11 +1,13 @@
 //! `report.html`: one page, with drawings and style inside, for a screen in light or dark and for paper.
 
 use super::barcode::tally;
-use super::number::{column, count, counted, short};
+use super::columns::{Column, Minima};
+use super::findings::Findings;
+use super::number::{count, counted, short};
 use super::svg::{Drawing, STYLE, escape};
-use super::{Findings, barcode, words};
+use super::{barcode, words};
 use crate::persistence::Bar;
-use crate::search::{Descent, Minimum, Origin};
+use crate::search::Tally;
 use std::fmt::Write;
 
 const PAGE: &str = "
@@ -63,7 +65,7 @@ pub fn page(findings: &Findings<'_>, tree: Option<&Drawing>, paths: Option<&Draw
          <p class=\"headline\">{}</p>\n<ul class=\"facts\">{facts}</ul>\n</header>\n<main>\n",
         escape(&words::headline(findings))
     );
-    let (way, bars): (Vec<&Bar>, Vec<&Bar>) = findings.barcode.bars.iter().partition(|bar| bar.transit == Some(true));
+    let (way, bars): (Vec<&Bar>, Vec<&Bar>) = findings.barcode.bars.iter().partition(|bar| bar.is_transit());
     if !bars.is_empty() {
         let mut what = format!("{}. {}", tally(&bars), words::bars(findings));
         if !way.is_empty() {
@@ -107,49 +109,43 @@ fn figure(page: &mut String, title: &str, caption: &str, drawing: &Drawing) {
     );
 }
 
-fn minima(page: &mut String, findings: &Findings<'_>) {
-    let mut minima: Vec<&Minimum> = findings.landscape.minima.iter().filter(|m| m.counts()).collect();
-    if minima.is_empty() {
-        return;
+/// A table: heads with the class of the cells below, `n` for numbers, and rows with classes of their own.
+fn table(page: &mut String, heads: &[(&str, &str)], rows: impl IntoIterator<Item = (&'static str, Vec<String>)>) {
+    let open = |tag: &str, class: &str| match class {
+        "" => format!("<{tag}>"),
+        class => format!("<{tag} class=\"{class}\">"),
+    };
+    *page += "<div class=\"scroll\"><table>\n<thead><tr>";
+    for (head, class) in heads {
+        *page += &format!("{}{}</th>", open("th", if *class == "n" { class } else { "" }), escape(head));
     }
-    minima.sort_by(|a, b| a.loss.total_cmp(&b.loss).then(a.cell.cmp(&b.cell)));
-    let metrics = metric_names(&minima);
-    let losses = column(&minima.iter().map(|m| m.loss).collect::<Vec<_>>(), 6);
-    let columns: Vec<Vec<String>> = metrics.iter().map(|name| metric_column(&minima, name)).collect();
-
-    *page += "<section>\n<h2>Minima</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th class=\"n\">No.</th><th>Found \
-              from</th><th class=\"n\">Loss</th><th class=\"n\">Gradient norm</th><th class=\"n\">Lowest \
-              eigenvalue</th>";
-    metrics.iter().for_each(|name| *page += &format!("<th class=\"n\">{}</th>", escape(&capitalised(name))));
-    *page += "<th class=\"n\">Escape height</th><th class=\"n\">Leads to</th><th>Remarks</th></tr></thead>\n<tbody>\n";
-    for (i, m) in minima.iter().enumerate() {
-        let bar = findings.barcode.degree(0).find(|bar| bar.birth_cell == m.cell);
-        let from = match &m.origin {
-            Origin::Start { seed } => format!("seed {seed}"),
-            Origin::Given { name, .. } => escape(name),
-            Origin::Transit { path } => format!("on path {path}"),
-        };
-        let lowest = m.evidence.eigenvalues.iter().copied().reduce(f64::min).map(short).unwrap_or_default();
-        let gradient = short(m.evidence.gradient_norm);
-        let _ = write!(
-            page,
-            "<tr><td class=\"n\">{}</td><td>{from}</td><td class=\"n\">{}</td><td class=\"n\">{gradient}</td>\
-             <td class=\"n\">{lowest}</td>",
-            m.cell, losses[i]
-        );
-        columns.iter().for_each(|column| *page += &format!("<td class=\"n\">{}</td>", column[i]));
-        let height = match bar {
-            Some(bar) => bar.length().map_or("∞".to_owned(), |length| short(length.abs())),
-            None => String::new(),
-        };
-        let elder = bar.and_then(|bar| bar.elder).map(|elder| elder.to_string()).unwrap_or_default();
-        let remarks = remarks(m, bar).join(", ");
-        let _ = writeln!(
-            page,
-            "<td class=\"n\">{height}</td><td class=\"n\">{elder}</td><td class=\"muted\">{remarks}</td></tr>"
-        );
+    *page += "</tr></thead>\n<tbody>\n";
+    for (class, cells) in rows {
+        *page += &open("tr", class);
+        for ((_, class), cell) in heads.iter().zip(cells) {
+            *page += &format!("{}{}</td>", open("td", class), escape(&cell));
+        }
+        *page += "</tr>\n";
     }
     *page += "</tbody></table></div>\n";
+}
+
+fn minima(page: &mut String, findings: &Findings<'_>) {
+    let Some(minima) = Minima::of(findings) else { return };
+    let mut columns = vec![Column::Cell, Column::Origin, Column::Loss, Column::Gradient, Column::Eigenvalue];
+    columns.extend(minima.metrics());
+    columns.extend([Column::Height, Column::Elder, Column::Remarks]);
+    let names: Vec<String> = columns.iter().map(|column| column.name()).collect();
+    let class = |column: &Column<'_>| match column {
+        Column::Remarks => "muted",
+        column if column.is_number() => "n",
+        _ => "",
+    };
+    let heads: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(columns.iter().map(class)).collect();
+    let cells: Vec<Vec<String>> = columns.iter().map(|column| minima.cells(*column)).collect();
+    let row = |i: usize| ("", cells.iter().map(|column| column[i].clone()).collect());
+    *page += "<section>\n<h2>Minima</h2>\n";
+    table(page, &heads, (0..minima.count()).map(row));
     if let Some(omitted) = words::omitted(findings) {
         *page += &format!("<p class=\"muted\">{omitted}</p>\n");
     }
@@ -172,68 +168,23 @@ fn places(page: &mut String, findings: &Findings<'_>) {
     let length = |bar: &Bar| bar.length().map_or(f64::INFINITY, f64::abs);
     // The order of the barcode between equal lengths.
     bars.sort_by(|a, b| a.degree.cmp(&b.degree).then(length(b).total_cmp(&length(a))));
-    *page += "<section>\n<h2>Where the longest bars lie</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th \
-              class=\"n\">Degree</th><th class=\"n\">Birth</th><th class=\"n\">Death</th><th class=\"n\">Born in \
-              cell</th><th>at</th><th class=\"n\">Dies in cell</th><th>at</th></tr></thead>\n<tbody>\n";
-    for degree in bars.chunk_by(|a, b| a.degree == b.degree) {
-        for bar in degree.iter().take(MOST) {
-            let (death, cell) = (bar.death.map_or("∞".to_owned(), short), bar.death_cell);
-            let _ = writeln!(
-                page,
-                "<tr><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{death}</td><td class=\"n\">{}</td>\
-                 <td>{}</td><td class=\"n\">{}</td><td>{}</td></tr>",
-                bar.degree,
-                short(bar.birth),
-                bar.birth_cell,
-                place(bar.birth_cell),
-                cell.map(|cell| cell.to_string()).unwrap_or_default(),
-                cell.map(place).unwrap_or_default()
-            );
-        }
-    }
-    *page += "</tbody></table></div>\n</section>\n";
-}
-
-/// The names of all metrics, in the order in which they come up.
-pub fn metric_names<'a>(minima: &[&'a Minimum]) -> Vec<&'a str> {
-    let mut names: Vec<&str> = Vec::new();
-    for (name, _) in minima.iter().flat_map(|m| &m.metrics) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
-    names
-}
-
-/// One metric of all minima, empty where it is missing.
-pub fn metric_column(minima: &[&Minimum], name: &str) -> Vec<String> {
-    let value = |m: &&Minimum| m.metrics.iter().find(|(known, _)| known == name).map(|(_, x)| *x);
-    let known: Vec<f64> = minima.iter().filter_map(value).collect();
-    let mut written = column(&known, 4).into_iter();
-    minima.iter().map(|m| value(m).and_then(|_| written.next()).unwrap_or_default()).collect()
-}
-
-/// What is special about a minimum and its bar.
-pub fn remarks(m: &Minimum, bar: Option<&Bar>) -> Vec<&'static str> {
-    let is = |flag: Option<bool>| flag == Some(true);
-    let all = [
-        ("on the way", !m.is_sampled()),
-        ("not converged", m.descent == Descent::Unconverged || bar.is_some_and(|bar| is(bar.unconverged))),
-        ("below noise", bar.is_some_and(|bar| is(bar.below_noise))),
-        ("lowest found", bar.is_some_and(|bar| bar.death.is_none())),
-        ("no bar of its own", bar.is_none()),
-    ];
-    all.into_iter().filter(|(_, is)| *is).map(|(remark, _)| remark).collect()
-}
-
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    let row = |bar: &&Bar| {
+        let (death, cell) = (bar.death().map_or("∞".to_owned(), short), bar.death_cell());
+        let (birth, at) = (bar.birth_cell.to_string(), place(bar.birth_cell));
+        let (dies, there) =
+            (cell.map(|cell| cell.to_string()).unwrap_or_default(), cell.map(place).unwrap_or_default());
+        ("", vec![bar.degree.to_string(), short(bar.birth), death, birth, at, dies, there])
+    };
+    let ends = [("Degree", "n"), ("Birth", "n"), ("Death", "n")];
+    let cells = [("Born in cell", "n"), ("at", ""), ("Dies in cell", "n"), ("at", "")];
+    *page += "<section>\n<h2>Where the longest bars lie</h2>\n";
+    let longest = bars.chunk_by(|a, b| a.degree == b.degree).flat_map(|degree| degree.iter().take(MOST));
+    table(page, &[&ends[..], &cells].concat(), longest.map(row));
+    *page += "</section>\n";
 }
 
 fn scores(page: &mut String, findings: &Findings<'_>) {
-    let score = findings.score;
-    let sure = score.without_doubtful.as_deref().map(words::scores);
+    let score = findings.score();
     *page += "<section>\n<h2>TO-score</h2>\n";
     if score.bars == 0 {
         *page += "<p>No finite bar of degree 0: every score is 0.</p>\n</section>\n";
@@ -246,41 +197,30 @@ fn scores(page: &mut String, findings: &Findings<'_>) {
          ideal barcode is a single half-line.</p>",
         score.degree
     );
-    *page += "<div class=\"scroll\"><table>\n<thead><tr><th>Name</th><th class=\"n\">Value</th>";
-    if sure.is_some() {
-        *page += "<th class=\"n\">Without doubtful bars</th>";
+    let mut heads = vec![("Name", ""), ("Value", "n"), ("Definition", "wide")];
+    let mut rows =
+        words::scores(&score).map(|(name, definition, x)| vec![name.to_owned(), short(x), definition.to_owned()]);
+    if let Some(sure) = &score.without_doubtful {
+        heads.insert(2, ("Without doubtful bars", "n"));
+        rows.iter_mut().zip(words::scores(sure)).for_each(|(row, (.., x))| row.insert(2, short(x)));
     }
-    *page += "<th>Definition</th></tr></thead>\n<tbody>\n";
-    for (i, (name, definition, value)) in words::scores(score).into_iter().enumerate() {
-        let _ = write!(page, "<tr><td>{name}</td><td class=\"n\">{}</td>", short(value));
-        if let Some(sure) = &sure {
-            let _ = write!(page, "<td class=\"n\">{}</td>", short(sure[i].2));
-        }
-        let _ = writeln!(page, "<td class=\"wide\">{definition}</td></tr>");
-    }
-    *page += "</tbody></table></div>\n</section>\n";
+    table(page, &heads, rows.map(|row| ("", row)));
+    *page += "</section>\n";
 }
 
 fn costs(page: &mut String, findings: &Findings<'_>) {
-    let stages = &findings.landscape.evaluations;
+    let stages = findings.evaluations();
     if stages.is_empty() {
         return;
     }
-    *page += "<section>\n<h2>Evaluations</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>Stage</th><th \
-              class=\"n\">Loss</th><th class=\"n\">Gradient</th><th class=\"n\">Hessian product</th><th \
-              class=\"n\">All</th></tr></thead>\n<tbody>\n";
-    let row = |class: &str, name: &str, numbers: [u64; 4]| {
-        let cells: String = numbers.iter().map(|n| format!("<td class=\"n\">{}</td>", count(*n))).collect();
-        format!("<tr{class}><td>{}</td>{cells}</tr>\n", escape(name))
-    };
-    let mut all = [0; 4];
-    for (stage, t) in stages {
-        let numbers = [t.loss, t.gradient, t.hessian_product, t.total()];
-        all.iter_mut().zip(numbers).for_each(|(sum, n)| *sum += n);
-        *page += &row("", stage, numbers);
-    }
-    *page += &row(" class=\"total\"", "all", all);
-    *page += "</tbody></table></div>\n</section>\n";
+    let numbers = |t: &Tally| [t.loss, t.gradient, t.hessian_product, t.total()];
+    let all = stages.iter().fold([0; 4], |all, (_, t)| std::array::from_fn(|i| all[i] + numbers(t)[i]));
+    let row = |name: &str, numbers: [u64; 4]| std::iter::once(name.to_owned()).chain(numbers.map(count)).collect();
+    let rows = stages.iter().map(|(stage, t)| ("", row(stage, numbers(t)))).chain([("total", row("all", all))]);
+    let heads = [("Stage", ""), ("Loss", "n"), ("Gradient", "n"), ("Hessian product", "n"), ("All", "n")];
+    *page += "<section>\n<h2>Evaluations</h2>\n";
+    table(page, &heads, rows);
+    *page += "</section>\n";
 }
 
 fn provenance(page: &mut String, findings: &Findings<'_>) {
@@ -300,7 +240,7 @@ fn provenance(page: &mut String, findings: &Findings<'_>) {
         ("Configuration hash", from.config_hash.clone()),
     ];
     *page += "<section>\n<h2>Provenance</h2>\n<dl>\n";
-    let versions = findings.versions.iter().map(|(name, version)| (name.as_str(), version.clone()));
+    let versions = findings.versions().iter().map(|(name, version)| (name.as_str(), version.clone()));
     let known = |name: &str| entries.iter().any(|(entry, _)| entry.eq_ignore_ascii_case(name));
     let versions: Vec<(&str, String)> = versions.filter(|(name, _)| !known(name)).collect();
     for (name, value) in entries.iter().cloned().chain(versions).filter(|(_, value)| !value.is_empty()) {

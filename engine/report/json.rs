@@ -1,12 +1,13 @@
 //! `barcode.json`, which programs read and `mpass distance` reads back, and `summary.json`.
 
-use super::Findings;
+use super::findings::Findings;
 use super::words::OWN_STATISTICS;
 use crate::error::{Error, Result};
-use crate::persistence::{Bar, Barcode, Cell, Score};
+use crate::explore::evidence;
+use crate::persistence::{Bar, Barcode, NamedCell, Score};
 use crate::plain;
-use crate::search::{Descent, Minimum, Origin, PassKind, Tally};
-use crate::store::Space;
+use crate::search::{Descent, Evidence, Minimum, Origin, PassKind, Tally};
+use crate::store::{Provenance, Space};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use std::borrow::Cow;
@@ -30,21 +31,25 @@ pub struct BarcodeFile<'a> {
     pub coefficients: String,
     /// The bars, by degree, birth and cell.
     pub bars: Cow<'a, [Bar]>,
+    /// What speaks for each of them, where they were searched for. It stands in the file beside the bar, and is not read
+    /// back.
+    #[serde(skip)]
+    pub evidence: Vec<Option<&'a Evidence>>,
     /// The cells that bars name.
     #[serde(default)]
-    pub cells: Cow<'a, [Cell]>,
+    pub cells: Cow<'a, [NamedCell]>,
     /// The score of degree 0.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub to_score: Option<Score>,
     /// Where the bars come from.
     #[serde(default)]
-    pub provenance: Source,
+    pub provenance: BarcodeProvenance,
 }
 
 /// The part of a provenance that stands in `barcode.json`; what is empty is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Source {
+pub struct BarcodeProvenance {
     /// The version of mountainpass.
     pub version: String,
     /// The backend, by its name.
@@ -77,11 +82,6 @@ impl BarcodeFile<'static> {
         BarcodeFile::parse(&text).map_err(|text| Error::Config { path: path.to_owned(), text })
     }
 
-    /// The barcode in it.
-    pub fn into_barcode(self) -> Barcode {
-        Barcode { bars: self.bars.into_owned(), cells: self.cells.into_owned() }
-    }
-
     /// Reads the text of a file; the fault, if any, as one sentence.
     pub fn parse(text: &str) -> std::result::Result<BarcodeFile<'static>, String> {
         #[derive(Deserialize)]
@@ -99,31 +99,30 @@ impl BarcodeFile<'static> {
 }
 
 impl<'a> BarcodeFile<'a> {
-    /// The file of these findings. Fails where a bar or a cell has a value that is not finite, for which JSON has no
-    /// word.
-    pub fn of(findings: &Findings<'a>) -> Result<BarcodeFile<'a>> {
-        let Barcode { bars, cells } = findings.barcode;
+    /// The file of a barcode. Fails where a bar or a cell has a value that is not finite, for which JSON has no word.
+    pub fn of(barcode: &'a Barcode, superlevel: bool, provenance: &Provenance) -> Result<BarcodeFile<'a>> {
+        let Barcode { bars, cells } = barcode;
         for bar in bars {
-            let evidence = bar.evidence.iter().flat_map(|e| e.eigenvalues.iter().copied().chain([e.gradient_norm]));
-            let values = [bar.birth].into_iter().chain(bar.death).chain(bar.death_error).chain(evidence);
-            all_finite(values, || format!("the bar of cell {}", bar.birth_cell))?;
+            let values = [bar.birth].into_iter().chain(bar.death()).chain(bar.top().map(|top| top.error));
+            bar_is_finite(bar, values)?;
         }
         for cell in cells {
             all_finite([cell.value], || format!("cell {}", cell.id))?;
         }
-        let score = findings.score;
+        let score = Score::of(barcode, 0);
         all_finite([score.total, score.wasserstein_2], || "the TO-score".to_owned())?;
-        let from = findings.provenance.clone();
+        let from = provenance.clone();
         Ok(BarcodeFile {
             format: FORMAT.to_owned(),
             version: VERSION,
             space: from.space,
-            superlevel: findings.superlevel,
+            superlevel,
             coefficients: "Z/2".to_owned(),
             bars: Cow::Borrowed(bars),
+            evidence: Vec::new(),
             cells: Cow::Borrowed(cells),
-            to_score: Some(score.clone()),
-            provenance: Source {
+            to_score: Some(score),
+            provenance: BarcodeProvenance {
                 version: from.version,
                 backend: plain::line(&from.backend),
                 model_hash: from.model_hash,
@@ -136,13 +135,32 @@ impl<'a> BarcodeFile<'a> {
         })
     }
 
+    /// The same with what speaks for each bar.
+    pub fn with_evidence(mut self, evidence: Vec<Option<&'a Evidence>>) -> Result<BarcodeFile<'a>> {
+        for (bar, evidence) in self.bars.iter().zip(&evidence) {
+            bar_is_finite(bar, evidence.iter().flat_map(|e| e.eigenvalues.iter().copied().chain([e.gradient_norm])))?;
+        }
+        self.evidence = evidence;
+        Ok(self)
+    }
+
+    /// The file of what a report tells of.
+    pub fn of_findings(findings: &Findings<'a>) -> Result<BarcodeFile<'a>> {
+        let file = BarcodeFile::of(findings.barcode, findings.superlevel, findings.provenance)?;
+        match findings.run {
+            Some(run) => file.with_evidence(evidence(run.landscape, &findings.barcode.bars)),
+            None => Ok(file),
+        }
+    }
+
     /// Writes it, a line for each bar and each cell.
     pub fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
         write!(out, "{{\n  \"format\": {}, \"version\": {},\n", line(&self.format)?, self.version)?;
         let (space, superlevel, coefficients) = (line(&self.space)?, self.superlevel, line(&self.coefficients)?);
         writeln!(out, "  \"space\": {space}, \"superlevel\": {superlevel}, \"coefficients\": {coefficients},")?;
-        lines(out, "bars", &self.bars)?;
-        lines(out, "cells", &self.cells)?;
+        let evidence = self.evidence.iter().copied().chain(std::iter::repeat(None));
+        lines(out, "bars", self.bars.iter().zip(evidence).map(|(bar, evidence)| Line { bar, evidence }))?;
+        lines(out, "cells", self.cells.iter())?;
         if let Some(score) = &self.to_score {
             writeln!(out, "  \"to_score\": {},", line(score)?)?;
         }
@@ -156,6 +174,19 @@ impl<'a> BarcodeFile<'a> {
         let text = written.and_then(|()| String::from_utf8(text).map_err(|e| e.to_string()));
         text.map_err(|e| Error::Internal(format!("JSON: {e}")))
     }
+}
+
+/// A bar in the file.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    bar: &'a Bar,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<&'a Evidence>,
+}
+
+fn bar_is_finite(bar: &Bar, values: impl Iterator<Item = f64>) -> Result<()> {
+    all_finite(values, || format!("the bar of cell {}", bar.birth_cell))
 }
 
 /// `summary.json`: counts and costs of a run.
@@ -176,7 +207,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         passes: Ordered<'a, usize>,
         paths: usize,
         bars: usize,
-        to_score: &'a Score,
+        to_score: Score,
         evaluations: Ordered<'a, Tally>,
         evaluations_in_all: u64,
         seconds: Ordered<'a, f64>,
@@ -198,9 +229,8 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         loss: f64,
         loss_with_own_statistics: f64,
     }
-    let landscape = findings.landscape;
-    let minima = |keep: &dyn Fn(&Minimum) -> bool| landscape.minima.iter().filter(|m| keep(m)).count();
-    let passes = |kind| landscape.paths.iter().filter(|path| path.pass.kind == kind).count();
+    let minima = |keep: &dyn Fn(&Minimum) -> bool| findings.minima().iter().filter(|m| keep(m)).count();
+    let passes = |kind| findings.paths().iter().filter(|path| path.pass.kind == kind).count();
     let verified = passes(PassKind::VerifiedSaddle);
     fn checkpoint(m: &Minimum) -> Option<Checkpoint<'_>> {
         let Origin::Given { name, .. } = &m.origin else { return None };
@@ -211,7 +241,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
     let kinds = [("verified saddle".to_owned(), verified), ("path maximum".to_owned(), passes(PassKind::PathMaximum))];
     let summary = Summary {
         title: findings.title,
-        complete: findings.complete,
+        complete: findings.is_complete(),
         minima: minima(&|m| m.counts()),
         sampled: minima(&|m| m.counts() && m.is_sampled()),
         transit: minima(&|m| m.counts() && !m.is_sampled()),
@@ -221,19 +251,19 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         failed: minima(&|m| m.descent == Descent::NotFinite),
         saddles: Ordered(&saddles),
         passes: Ordered(&kinds),
-        paths: landscape.paths.len(),
+        paths: findings.paths().len(),
         bars: findings.barcode.bars.len(),
-        to_score: findings.score,
-        evaluations: Ordered(&landscape.evaluations),
-        evaluations_in_all: landscape.evaluations.iter().map(|(_, tally)| tally.total()).sum(),
+        to_score: findings.score(),
+        evaluations: Ordered(findings.evaluations()),
+        evaluations_in_all: findings.evaluations_in_all(),
         seconds: Ordered(findings.seconds),
-        seconds_in_all: findings.seconds.iter().map(|(_, s)| s).sum(),
-        versions: Ordered(findings.versions),
+        seconds_in_all: findings.seconds_in_all(),
+        versions: Ordered(findings.versions()),
         seed: findings.provenance.seed,
         space: findings.provenance.space,
         parameters: findings.provenance.parameters,
         samples: findings.provenance.samples,
-        checkpoints: landscape.minima.iter().filter_map(checkpoint).collect(),
+        checkpoints: findings.minima().iter().filter_map(checkpoint).collect(),
         notes: findings.notes,
     };
     let text = serde_json::to_string_pretty(&summary).map_err(unwritten)?;
@@ -263,18 +293,20 @@ fn line(value: &impl Serialize) -> serde_json::Result<String> {
 }
 
 /// A list under its name, a line for each value.
-fn lines<T: Serialize>(out: &mut dyn Write, name: &str, values: &[T]) -> std::io::Result<()> {
+fn lines<T: Serialize>(out: &mut dyn Write, name: &str, values: impl Iterator<Item = T>) -> std::io::Result<()> {
     const BLOCK: usize = 1 << 16;
     let mut block = format!("  \"{name}\": [").into_bytes();
-    for (i, value) in values.iter().enumerate() {
-        block.extend_from_slice(if i > 0 { b",\n    " } else { b"\n    " });
-        serde_json::to_writer(&mut block, value)?;
+    let mut none = true;
+    for value in values {
+        block.extend_from_slice(if none { b"\n    " } else { b",\n    " });
+        none = false;
+        serde_json::to_writer(&mut block, &value)?;
         if block.len() > BLOCK {
             out.write_all(&block)?;
             block.clear();
         }
     }
-    block.extend_from_slice(if values.is_empty() { b"],\n" } else { b"\n  ],\n" });
+    block.extend_from_slice(if none { b"],\n" } else { b"\n  ],\n" });
     out.write_all(&block)
 }
 

@@ -1,5 +1,7 @@
 //! Numbers as a person reads them: few digits, aligned columns, a true minus sign, powers of ten with exponents.
 
+pub use crate::counted::{count, counted};
+
 /// Three significant digits: `0.0123`, `1.23×10⁻⁶`, `−146.7`.
 pub fn short(x: f64) -> String {
     significant(x, 3)
@@ -36,24 +38,6 @@ pub fn power(exponent: i32) -> String {
     const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     let raised = exponent.to_string().chars().map(|c| c.to_digit(10).map_or('⁻', |d| DIGITS[d as usize])).collect();
     ["10".to_owned(), raised].concat()
-}
-
-/// `12,345`.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut grouped = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// `1 minimum`, `8 minima`.
-pub fn counted(n: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(n), if n == 1 { one } else { many })
 }
 
 /// A column of values: equal decimals, so many digits of the largest or as many as it takes to tell the values apart,
@@ -98,7 +82,6 @@ mod tests {
         }
         assert_eq!(significant(cases[3].0, 4), cases[3].1);
         assert_eq!([short(0.99999), short(0.0), short(f64::NAN), short(12345.0)], ["1.00", "0", "–", "12345"]);
-        assert_eq!([count(0), count(999), count(1000), count(1234567)], ["0", "999", "1,000", "1,234,567"]);
     }
 
     #[test]

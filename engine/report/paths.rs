@@ -3,8 +3,8 @@
 //! A panel shows the climb: where a path falls far below its higher end the panel cuts it off there, since a pass may
 //! rise a thousandth of what lies behind it.
 
-use super::Findings;
 use super::barcode::pass_class;
+use super::findings::Findings;
 use super::number::short;
 use super::scale::{Scale, range};
 use super::svg::{Drawing, Mark};
@@ -21,17 +21,17 @@ const MOST: usize = 32;
 
 /// The paths worth a panel: those that decide a bar, else all that were not replaced by their pieces.
 pub fn chosen<'a>(findings: &Findings<'a>) -> Vec<&'a Path> {
-    let mut deciding: Vec<_> = findings.barcode.counted(0).filter(|bar| bar.path.is_some()).collect();
+    let mut deciding: Vec<_> = findings.barcode.counted(0).filter(|bar| bar.top().is_some()).collect();
     let length = |bar: &&crate::persistence::Bar| bar.length().unwrap_or(0.0);
     deciding.sort_by(|a, b| length(b).total_cmp(&length(a)).then(a.birth_cell.cmp(&b.birth_cell)));
     let mut paths: Vec<&Path> = Vec::new();
-    for path in deciding.iter().filter_map(|bar| findings.landscape.path(bar.path?)) {
+    for path in deciding.iter().filter_map(|bar| findings.run?.landscape.path(bar.top()?.path)) {
         if !paths.iter().any(|known| known.id == path.id) {
             paths.push(path);
         }
     }
     if paths.is_empty() {
-        paths = findings.landscape.paths.iter().filter(|path| path.state != PathState::Split).collect();
+        paths = findings.paths().iter().filter(|path| path.state != PathState::Split).collect();
     }
     paths.retain(|path| usable(path));
     paths.truncate(MOST);
@@ -87,7 +87,7 @@ fn panel(drawing: &mut Drawing, findings: &Findings<'_>, path: &Path, (left, top
     drawing.open(&hint(path, climb));
     drawing.text((left, top + 12.0), "head", &format!("{} – {}", path.ends.0, path.ends.1));
     let decides: Vec<String> = (findings.barcode.degree(0))
-        .filter(|bar| bar.path == Some(path.id))
+        .filter(|bar| bar.top().is_some_and(|top| top.path == path.id))
         .map(|bar| bar.birth_cell.to_string())
         .collect();
     let decides = match decides.len() {

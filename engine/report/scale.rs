@@ -5,14 +5,14 @@ use super::number::{minus, power, short};
 /// A monotone map from values to a stretch of the paper.
 #[derive(Clone, Debug)]
 pub struct Scale {
-    steps: Steps,
+    spacing: Spacing,
     /// The ends of the axis on the paper; `to` may lie before `from`.
     from: f64,
     to: f64,
 }
 
 #[derive(Clone, Debug)]
-enum Steps {
+enum Spacing {
     Linear(f64, f64),
     /// Of whole decades.
     Log(i32, i32),
@@ -44,12 +44,12 @@ impl Scale {
         } else {
             0.1 * low.abs()
         };
-        Scale { steps: Steps::Linear(low - room, high + room), from, to }
+        Scale { spacing: Spacing::Linear(low - room, high + room), from, to }
     }
 
     /// Exactly these ends.
     pub fn window(low: f64, high: f64, from: f64, to: f64) -> Scale {
-        Scale { steps: Steps::Linear(low, high), from, to }
+        Scale { spacing: Spacing::Linear(low, high), from, to }
     }
 
     /// A logarithmic axis of whole decades round the positive ones among the values.
@@ -57,7 +57,7 @@ impl Scale {
         let positive: Vec<f64> = values.iter().copied().filter(|x| *x > 0.0).collect();
         let (low, high) = if positive.is_empty() { (1.0, 1.0) } else { range(&positive) };
         let (low, high) = (low.log10().floor() as i32, high.log10().ceil() as i32);
-        Scale { steps: Steps::Log(low, high.max(low + 1)), from, to }
+        Scale { spacing: Spacing::Log(low, high.max(low + 1)), from, to }
     }
 
     /// Values in their order, equally far apart.
@@ -65,15 +65,15 @@ impl Scale {
         let mut values: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
         values.sort_by(f64::total_cmp);
         values.dedup();
-        Scale { steps: Steps::Rank(values), from, to }
+        Scale { spacing: Spacing::Rank(values), from, to }
     }
 
     /// Where a value lies, kept on the axis; always finite.
     pub fn at(&self, value: f64) -> f64 {
-        let share = match &self.steps {
-            Steps::Linear(low, high) => (value - low) / (high - low),
-            Steps::Log(low, high) => (value.log10() - f64::from(*low)) / f64::from(high - low),
-            Steps::Rank(values) => {
+        let share = match &self.spacing {
+            Spacing::Linear(low, high) => (value - low) / (high - low),
+            Spacing::Log(low, high) => (value.log10() - f64::from(*low)) / f64::from(high - low),
+            Spacing::Rank(values) => {
                 // Half a step of room at both ends.
                 (values.partition_point(|x| *x < value) as f64 + 0.5) / values.len().max(1) as f64
             }
@@ -85,19 +85,19 @@ impl Scale {
 
     /// True for a logarithmic axis.
     pub fn is_log(&self) -> bool {
-        matches!(self.steps, Steps::Log(..))
+        matches!(self.spacing, Spacing::Log(..))
     }
 
     /// Up to about `most` round values with their labels.
     pub fn ticks(&self, most: usize) -> Vec<(f64, String)> {
         let most = most.max(2);
-        match &self.steps {
-            Steps::Linear(low, high) => linear_ticks(*low, *high, most),
-            Steps::Log(low, high) => {
+        match &self.spacing {
+            Spacing::Linear(low, high) => linear_ticks(*low, *high, most),
+            Spacing::Log(low, high) => {
                 let every = ((high - low) as usize).div_ceil(most).max(1);
                 (*low..=*high).step_by(every).map(|e| (10f64.powi(e), power(e))).collect()
             }
-            Steps::Rank(values) => {
+            Spacing::Rank(values) => {
                 let every = values.len().div_ceil(most).max(1);
                 let chosen: Vec<f64> = values.iter().copied().step_by(every).collect();
                 let labels = super::number::column(&chosen, 4);

@@ -1,12 +1,12 @@
 //! The findings on a terminal: the minima, the barcode in block characters, the score, the costs.
 
-use super::html::{metric_column, metric_names, remarks};
+use super::columns::{Column, Minima};
+use super::findings::Findings;
 use super::number::{column, count, counted, short};
 use super::scale::Scale;
-use super::{Findings, words};
+use super::words;
 use crate::persistence::{Bar, DeathKind};
 use crate::plain;
-use crate::search::Minimum;
 
 /// At most so many rows of a table; the rest is in the files.
 const MOST: usize = 40;
@@ -23,27 +23,23 @@ pub fn table(findings: &Findings<'_>, width: usize, colour: bool) -> String {
     let mut lines = vec![ink.paint(BOLD, &clip(findings.title, width))];
     lines.extend(wrap(&words::headline(findings), width));
     minima(&mut lines, findings, width, ink);
-    let mut degrees: Vec<u32> = findings.barcode.bars.iter().map(|bar| bar.degree).collect();
-    degrees.sort_unstable();
-    degrees.dedup();
-    degrees.iter().for_each(|degree| bars(&mut lines, findings, *degree, width, ink));
-    if findings.score.bars > 0 {
+    findings.degrees().into_iter().for_each(|degree| bars(&mut lines, findings, degree, width, ink));
+    let score = findings.score();
+    if score.bars > 0 {
         lines.push(String::new());
-        lines.push(
-            ink.paint(BOLD, &format!("TO-score of {}", counted(findings.score.bars, "finite bar", "finite bars"))),
-        );
-        for (name, definition, value) in words::scores(findings.score) {
+        lines.push(ink.paint(BOLD, &format!("TO-score of {}", counted(score.bars, "finite bar", "finite bars"))));
+        for (name, definition, value) in words::scores(&score) {
             let value = short(value);
             lines.push(clip(&format!("  {name:<13}  {value:>10}  {definition}"), width));
         }
-        if let Some(sure) = &findings.score.without_doubtful {
-            let doubtful = counted(findings.score.doubtful, "doubtful bar", "doubtful bars");
+        if let Some(sure) = &score.without_doubtful {
+            let doubtful = counted(score.doubtful, "doubtful bar", "doubtful bars");
             lines.push(format!("  without {doubtful}: mean {}, max {}", short(sure.mean), short(sure.max)));
         }
     }
     costs(&mut lines, findings, width);
     lines.extend(findings.notes.iter().flat_map(|note| wrap(note, width)).map(|line| ink.paint(DIM, &line)));
-    if findings.provenance.heights == "upper bounds" && findings.score.bars > 0 {
+    if findings.provenance.heights == "upper bounds" && score.bars > 0 {
         let honest = "Heights are upper bounds; finitely many minima see part of the barcode.";
         lines.extend(wrap(honest, width).iter().map(|line| ink.paint(DIM, line)));
     }
@@ -62,48 +58,39 @@ impl Ink {
 }
 
 fn minima(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize, ink: Ink) {
-    let mut minima: Vec<&Minimum> = findings.landscape.minima.iter().filter(|m| m.counts()).collect();
-    if minima.is_empty() {
-        return;
-    }
-    minima.sort_by(|a, b| a.loss.total_cmp(&b.loss).then(a.cell.cmp(&b.cell)));
-    let bar = |m: &Minimum| findings.barcode.degree(0).find(|bar| bar.birth_cell == m.cell);
-    let mut columns: Vec<(String, Vec<String>)> = vec![
-        ("minimum".to_owned(), minima.iter().map(|m| m.cell.to_string()).collect()),
-        ("loss".to_owned(), column(&minima.iter().map(|m| m.loss).collect::<Vec<_>>(), 6)),
-        ("|gradient|".to_owned(), minima.iter().map(|m| short(m.evidence.gradient_norm)).collect()),
-    ];
-    let names = metric_names(&minima);
-    let metric = |name: &str, head: &str| (head.to_owned(), metric_column(&minima, name));
-    if names.contains(&words::OWN_STATISTICS) {
-        columns.insert(2, metric(words::OWN_STATISTICS, "own statistics"));
-    }
+    let Some(minima) = Minima::of(findings) else { return };
+    let metrics = minima.metrics();
+    let metric = |is: fn(&str) -> bool| metrics.iter().copied().find(|m| matches!(m, Column::Metric(name) if is(name)));
+    let own = metric(|name| name == words::OWN_STATISTICS);
     // There is room for one more: how well it does on what it has not seen.
-    if let Some(name) = names.iter().find(|name| name.contains("test accuracy")) {
-        columns.push(metric(name, name));
-    }
-    let remark = |m: &Minimum| remarks(m, bar(m)).join(", ");
-    if minima.iter().any(|m| !remark(m).is_empty()) {
-        columns.push(("remarks".to_owned(), minima.iter().map(|m| remark(m)).collect()));
-    }
+    let unseen = metric(|name| name.contains("test accuracy"));
+    let mut columns = vec![Column::Cell, Column::Loss];
+    columns.extend(own);
+    columns.push(Column::Gradient);
+    columns.extend(unseen);
+    columns.push(Column::Remarks);
+    let mut columns: Vec<(Column<'_>, String, Vec<String>)> =
+        columns.into_iter().map(|column| (column, column.short_name(), minima.cells(column))).collect();
+    columns.retain(|(column, _, cells)| column.is_number() || cells.iter().any(|cell| !cell.is_empty()));
     lines.push(String::new());
     let wide: Vec<usize> = columns
         .iter()
-        .map(|(name, cells)| cells.iter().chain([name]).map(|cell| length(cell)).max().unwrap_or(0))
+        .map(|(_, name, cells)| cells.iter().chain([name]).map(|cell| length(cell)).max().unwrap_or(0))
         .collect();
     let row = |cells: Vec<&str>| -> String {
-        let padded = cells.iter().zip(&columns).zip(&wide).map(|((cell, (name, _)), wide)| match name.as_str() {
-            "remarks" => (*cell).to_owned(),
-            _ => format!("{}{cell}", " ".repeat(wide - length(cell))),
-        });
+        let padded =
+            cells.iter().zip(&columns).zip(&wide).map(|((cell, (column, ..)), wide)| match column.is_number() {
+                true => format!("{}{cell}", " ".repeat(wide - length(cell))),
+                false => (*cell).to_owned(),
+            });
         clip(&padded.collect::<Vec<_>>().join("  "), width)
     };
-    lines.push(ink.paint(BOLD, &row(columns.iter().map(|(name, _)| name.as_str()).collect())));
-    for i in 0..minima.len().min(MOST) {
-        lines.push(row(columns.iter().map(|(_, cells)| cells[i].as_str()).collect()));
+    lines.push(ink.paint(BOLD, &row(columns.iter().map(|(_, name, _)| name.as_str()).collect())));
+    for i in 0..minima.count().min(MOST) {
+        lines.push(row(columns.iter().map(|(.., cells)| cells[i].as_str()).collect()));
     }
-    if minima.len() > MOST {
-        lines.push(ink.paint(DIM, &format!("and {} more, in report.html", minima.len() - MOST)));
+    if minima.count() > MOST {
+        lines.push(ink.paint(DIM, &format!("and {} more, in report.html", minima.count() - MOST)));
     }
 }
 
@@ -114,10 +101,11 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
         let length = |bar: &&Bar| bar.length().map_or(f64::INFINITY, f64::abs);
         bars.sort_by(|a, b| length(b).total_cmp(&length(a)));
         bars.truncate(MOST);
+        // Bars of one birth stay as they are, the longest first.
         bars.sort_by(|a, b| a.birth.total_cmp(&b.birth).then(a.birth_cell.cmp(&b.birth_cell)));
     }
     let Some(label) = bars.iter().map(|bar| length(&bar.birth_cell.to_string())).max() else { return };
-    let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death]).flatten().collect();
+    let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death()]).flatten().collect();
     // What is so far below the greatest value is a zero with rounding errors.
     let least = 1e-12 * ends.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
     let births: Vec<f64> = bars.iter().map(|bar| if bar.birth.abs() < least { 0.0 } else { bar.birth }).collect();
@@ -140,14 +128,14 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     }
     lines.push(ink.paint(BOLD, &clip(&head, width)));
     for (bar, birth) in bars.iter().zip(&births) {
-        let doubt = bar.below_noise == Some(true) || bar.unconverged == Some(true);
+        let doubt = bar.is_doubtful();
         let id = bar.birth_cell;
         let pad = " ".repeat(born - length(birth));
         let (before, drawn, after) = place(bar, &across, places, findings.superlevel);
         let mut line = format!("{id:>label$}  {pad}{birth}  {before}{}{after}  ", ink.paint(BLUE, &drawn));
         match bar.length().map(f64::abs) {
             Some(length) => {
-                let mark = if bar.death_kind == Some(DeathKind::PathMaximum) { "◇" } else { "◆" };
+                let mark = if bar.death_kind() == Some(DeathKind::PathMaximum) { "◇" } else { "◆" };
                 let doubt = if doubt { "?" } else { "" };
                 line += &ink.paint(BLUE, &blocks(along.at(length)));
                 line += &format!("{} {}{doubt}", ink.paint(YELLOW, mark), short(length));
@@ -162,9 +150,9 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     }
     let any = |what: &dyn Fn(&Bar) -> bool| bars.iter().any(|bar| what(bar));
     let marks = [
-        ("◆ verified saddle", any(&|bar| bar.death_kind == Some(DeathKind::VerifiedSaddle))),
-        ("◇ path maximum", any(&|bar| bar.death_kind == Some(DeathKind::PathMaximum))),
-        ("? below noise or not converged", any(&|b| b.below_noise == Some(true) || b.unconverged == Some(true))),
+        ("◆ verified saddle", any(&|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle))),
+        ("◇ path maximum", any(&|bar| bar.death_kind() == Some(DeathKind::PathMaximum))),
+        ("? below noise or not converged", any(&|bar| bar.is_doubtful())),
     ];
     let marks: Vec<&str> = marks.iter().filter(|(_, used)| *used).map(|(mark, _)| *mark).collect();
     if !marks.is_empty() {
@@ -176,12 +164,12 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
 fn place(bar: &Bar, across: &Scale, places: usize, superlevel: bool) -> (String, String, String) {
     let cell = |x: f64| (across.at(x).round() as usize).min(places - 1);
     let birth = cell(bar.birth);
-    let (from, to) = match bar.death {
+    let (from, to) = match bar.death() {
         Some(death) => (birth.min(cell(death)), birth.max(cell(death))),
         None if superlevel => (0, birth),
         None => (birth, places - 1),
     };
-    let drawn = (from..=to).map(|i| match (i == birth, bar.death.is_none() && (i == from || i == to)) {
+    let drawn = (from..=to).map(|i| match (i == birth, bar.death().is_none() && (i == from || i == to)) {
         (true, _) => '●',
         (false, true) => {
             if superlevel {
@@ -204,9 +192,8 @@ fn blocks(length: f64) -> String {
 }
 
 fn costs(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize) {
-    let stages = &findings.landscape.evaluations;
-    let all: u64 = stages.iter().map(|(_, tally)| tally.total()).sum();
-    let seconds: f64 = findings.seconds.iter().map(|(_, s)| s).sum();
+    let (stages, all) = (findings.evaluations(), findings.evaluations_in_all());
+    let seconds = findings.seconds_in_all();
     let mut text = String::new();
     if all > 0 {
         let each: Vec<String> = stages.iter().map(|(name, tally)| format!("{name} {}", count(tally.total()))).collect();
@@ -216,7 +203,7 @@ fn costs(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize) {
         let time = if seconds < 100.0 { format!("{seconds:.1} s") } else { format!("{:.1} min", seconds / 60.0) };
         text = if text.is_empty() { time } else { format!("{text} in {time}") };
     }
-    if !findings.complete {
+    if !findings.is_complete() {
         text += if text.is_empty() { "Stopped early" } else { "; stopped early" };
     }
     if !text.is_empty() {

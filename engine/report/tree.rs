@@ -4,10 +4,11 @@
 //! swallows, the earliest nearest, in turn left and right: so no two lines cross.
 
 use super::barcode::{bar_class, birth_class, legend, pass_class};
+use super::findings::Findings;
 use super::number::short;
 use super::scale::Scale;
 use super::svg::{Drawing, width};
-use super::{Findings, words};
+use super::words;
 use crate::persistence::Bar;
 use std::collections::BTreeMap;
 
@@ -25,12 +26,12 @@ pub fn draw(findings: &Findings<'_>) -> Option<Drawing> {
         return None;
     }
     let leaves = order(&bars)?;
-    let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death]).flatten().collect();
+    let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death()]).flatten().collect();
     let height = (13.0 * bars.len() as f64).clamp(260.0, 620.0);
     // Paper y grows downwards, the loss upwards: the births of superlevel sets are on top.
     let (low, high) = (TOP + height - 12.0, TOP + 26.0);
     let measured = Scale::of(&ends, low, high);
-    let rise = |scale: &Scale, bar: &Bar| bar.death.map(|death| (scale.at(death) - scale.at(bar.birth)).abs());
+    let rise = |scale: &Scale, bar: &Bar| bar.death().map(|death| (scale.at(death) - scale.at(bar.birth)).abs());
     let hidden = bars.iter().filter_map(|bar| rise(&measured, bar)).any(|rise| rise < 9.0);
     let (scale, what) = match hidden {
         true => (Scale::rank(&ends, low, high), "births and passes in their order, not to scale"),
@@ -51,15 +52,15 @@ pub fn draw(findings: &Findings<'_>) -> Option<Drawing> {
     let x = |cell: &u64| x_of.get(cell).copied();
     for bar in &leaves {
         let (Some(here), birth) = (x(&bar.birth_cell), scale.at(bar.birth)) else { continue };
-        let class = match (bar.transit, bar_class(bar)) {
-            (Some(true), _) => "thin way",
+        let class = match (bar.is_transit(), bar_class(bar)) {
+            (true, _) => "thin way",
             (_, "bar") => "thin",
             _ => "thin doubt",
         };
-        match bar.death {
+        match bar.death() {
             Some(death) => {
                 let death = scale.at(death);
-                let there = bar.elder.as_ref().and_then(x).unwrap_or(here);
+                let there = bar.elder().and_then(|elder| x(&elder)).unwrap_or(here);
                 drawing.polyline(&[(here, birth), (here, death), (there, death)], class);
             }
             None => {
@@ -72,10 +73,10 @@ pub fn draw(findings: &Findings<'_>) -> Option<Drawing> {
     // The marks lie above all lines.
     for bar in &leaves {
         let (Some(here), birth) = (x(&bar.birth_cell), scale.at(bar.birth)) else { continue };
-        let faint = |class: &str| if bar.transit == Some(true) { format!("{class} way") } else { class.to_owned() };
+        let faint = |class: &str| if bar.is_transit() { format!("{class} way") } else { class.to_owned() };
         drawing.dot((here, birth), &faint(birth_class(bar)));
-        if let Some(death) = bar.death {
-            drawing.diamond((here, scale.at(death)), &faint(pass_class(bar.death_kind)));
+        if let Some(death) = bar.death() {
+            drawing.diamond((here, scale.at(death)), &faint(pass_class(bar.death_kind())));
         }
         label(&mut drawing, bar, here, birth, step, if findings.superlevel { -1.0 } else { 1.0 });
     }
@@ -94,7 +95,7 @@ fn label(drawing: &mut Drawing, bar: &Bar, x: f64, birth: f64, step: f64, way: f
         drawing.text((x, near), "mid tiny", &id);
     }
     // Nobody looked for the lowest pass out of a way-station: its length would say more than is known.
-    let known = bar.length().filter(|_| bar.transit != Some(true));
+    let known = bar.length().filter(|_| !bar.is_transit());
     let height = known.map(|length| short(length.abs())).unwrap_or_default();
     if width(&height) + 6.0 <= step {
         drawing.text((x, far), "mid muted small", &height);
@@ -107,7 +108,8 @@ fn order<'a>(bars: &[&'a Bar]) -> Option<Vec<&'a Bar>> {
     let mut swallowed: BTreeMap<u64, Vec<&Bar>> = BTreeMap::new();
     let mut roots = Vec::new();
     for bar in bars {
-        match bar.elder.filter(|elder| bar.death.is_some() && *elder != bar.birth_cell && known.contains_key(elder)) {
+        match bar.elder().filter(|elder| bar.death().is_some() && *elder != bar.birth_cell && known.contains_key(elder))
+        {
             Some(elder) => swallowed.entry(elder).or_default().push(bar),
             None => roots.push(*bar),
         }
@@ -138,29 +140,22 @@ fn order<'a>(bars: &[&'a Bar]) -> Option<Vec<&'a Bar>> {
 
 /// How far above the lowest value a bar of sublevel sets dies; of superlevel sets, how far below the highest.
 fn height(bar: &Bar) -> f64 {
-    let death = bar.death.unwrap_or(f64::INFINITY);
+    let death = bar.death().unwrap_or(f64::INFINITY);
     if death < bar.birth { -death } else { death }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::persistence::Death;
 
     fn bar(birth_cell: u64, birth: f64, end: Option<(f64, u64)>) -> Bar {
         Bar {
             degree: 0,
             birth,
-            death: end.map(|e| e.0),
-            death_error: None,
             birth_cell,
-            death_cell: None,
-            elder: end.map(|e| e.1),
-            path: None,
-            death_kind: None,
-            transit: None,
-            below_noise: None,
-            unconverged: None,
-            evidence: None,
+            end: end.map(|(value, elder)| Death { value, cell: 7, elder: Some(elder), top: None }),
+            searched: None,
             cycle: Vec::new(),
         }
     }
@@ -180,9 +175,9 @@ mod tests {
         let leaves = order(&bars.iter().collect::<Vec<_>>()).unwrap();
         let place = |cell: u64| leaves.iter().position(|bar| bar.birth_cell == cell).unwrap();
         for child in &leaves {
-            let (Some(death), Some(elder)) = (child.death, child.elder) else { continue };
+            let (Some(death), Some(elder)) = (child.death(), child.elder()) else { continue };
             let (a, b) = (place(child.birth_cell).min(place(elder)), place(child.birth_cell).max(place(elder)));
-            assert!(leaves[a + 1..b].iter().all(|between| between.death.unwrap() <= death), "{child:?}");
+            assert!(leaves[a + 1..b].iter().all(|between| between.death().unwrap() <= death), "{child:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the findings say, in sentences: the headline, the facts beside it, and what may be claimed of them.
 
-use super::Findings;
+use super::findings::Findings;
 use super::number::{counted, short};
 use crate::persistence::{Bar, DeathKind, Score};
 use crate::search::{Descent, Minimum};
@@ -77,20 +77,21 @@ pub fn way_stations(count: u64) -> String {
 /// Short facts beside the headline.
 pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     let bars: Vec<&Bar> = findings.barcode.counted(0).collect();
-    let finite = bars.iter().filter(|bar| bar.death.is_some()).count();
+    let finite = bars.iter().filter(|bar| bar.death().is_some()).count();
+    let score = findings.score();
     let mut facts = Vec::new();
     if finite > 0 {
         let what = if findings.searched() { "mean escape height" } else { "mean length" };
-        facts.push(format!("TO-score ({what}) {}", short(findings.score.mean)));
-        let verified = bars.iter().filter(|bar| bar.death_kind == Some(DeathKind::VerifiedSaddle)).count();
-        if bars.iter().all(|bar| bar.death_kind != Some(DeathKind::Cell)) {
+        facts.push(format!("TO-score ({what}) {}", short(score.mean)));
+        let verified = bars.iter().filter(|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle)).count();
+        if bars.iter().all(|bar| bar.death_kind() != Some(DeathKind::Cell)) {
             facts.push(format!("{verified} of {finite} deaths at verified saddles"));
         }
     }
-    if findings.score.doubtful > 0 {
-        facts.push(counted(findings.score.doubtful, "doubtful bar", "doubtful bars"));
+    if score.doubtful > 0 {
+        facts.push(counted(score.doubtful, "doubtful bar", "doubtful bars"));
     }
-    let met = findings.landscape.minima.iter().filter(|m| m.counts() && !m.is_sampled()).count() as u64;
+    let met = findings.minima().iter().filter(|m| m.counts() && !m.is_sampled()).count() as u64;
     if met > 0 {
         facts.push(format!("{} met on the way", counted(met, "more minimum", "more minima")));
     }
@@ -100,11 +101,11 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     if findings.provenance.parameters > 0 {
         facts.push(counted(findings.provenance.parameters, "parameter", "parameters"));
     }
-    let evaluations: u64 = findings.landscape.evaluations.iter().map(|(_, tally)| tally.total()).sum();
+    let evaluations = findings.evaluations_in_all();
     if evaluations > 0 {
         facts.push(counted(evaluations, "evaluation", "evaluations"));
     }
-    if !findings.complete {
+    if !findings.is_complete() {
         facts.push("the search was stopped early".to_owned());
     }
     facts
@@ -112,7 +113,7 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
 
 /// What was left out of the table of minima; nothing when nothing was.
 pub fn omitted(findings: &Findings<'_>) -> Option<String> {
-    let count = |keep: &dyn Fn(&Minimum) -> bool| findings.landscape.minima.iter().filter(|m| keep(m)).count() as u64;
+    let count = |keep: &dyn Fn(&Minimum) -> bool| findings.minima().iter().filter(|m| keep(m)).count() as u64;
     let parts = [
         (count(&|m| m.same_as.is_some()), "descent ended in a copy", "descents ended in copies"),
         (count(&|m| m.descent == Descent::Escaped), "escaped", "escaped"),
@@ -161,7 +162,7 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
             }
         });
     }
-    if findings.score.doubtful > 0 {
+    if findings.score().doubtful > 0 {
         claims.push(
             "Bars below the noise of the loss, and bars whose birth is no converged minimum, are marked and counted \
              apart; the score is given with and without them.",

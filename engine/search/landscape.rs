@@ -221,6 +221,20 @@ pub struct Landscape {
 }
 
 impl Landscape {
+    /// Adds what was spent to a stage; the stage's total.
+    pub fn spend(&mut self, stage: &str, spent: Tally) -> Tally {
+        let stages = &mut self.evaluations;
+        let at = stages.iter().position(|(name, _)| name == stage).unwrap_or_else(|| {
+            stages.push((stage.to_owned(), Tally::default()));
+            stages.len() - 1
+        });
+        let total = &mut stages[at].1;
+        total.loss += spent.loss;
+        total.gradient += spent.gradient;
+        total.hessian_product += spent.hessian_product;
+        *total
+    }
+
     /// The number of the next cell: behind the newest ones, whether or not all before them are still there.
     pub fn next_cell(&self) -> CellId {
         let newest = [self.minima.last().map(|m| m.cell), self.paths.last().map(|p| p.pass.cell)];

@@ -19,6 +19,7 @@ mod rotation;
 #[cfg_attr(not(feature = "dense"), allow(unused))]
 pub mod saddle;
 pub mod spectrum;
+pub mod start;
 pub mod tangents;
 pub mod training;
 pub(crate) mod vector;

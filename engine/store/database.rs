@@ -11,13 +11,13 @@
 //! Identifiers are stored as SQLite's signed integers, bit for bit.
 
 use super::census::{Census, Pen};
-use super::reading::{BESIDE, Reading, State, damaged, fault, is_claimed, located, with_end};
+use super::reading::{Access, BESIDE, Reading, damaged, fault, is_claimed, located, with_end};
 use super::rows::{self, put};
 use super::tables::{self, META, PROVENANCE};
 use super::{Provenance, RunRecord};
 use crate::error::{Error, Result};
 use crate::machine::durable;
-use crate::search::{Finding, Journal, Landscape, Minimum, Path as Curve, Tally};
+use crate::search::{Finding, Journal, Landscape};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -77,16 +77,16 @@ impl Store {
     /// refused.
     pub fn open(path: impl Into<PathBuf>) -> Result<Store> {
         let path = path.into();
-        let state = if is_claimed(&path) { State::Shared } else { State::Alone };
+        let state = if is_claimed(&path) { Access::Shared } else { Access::Alone };
         Store::opened(path, state)
     }
 
     /// Opens a database whose folder the caller has locked, so that nobody else is writing there.
     pub fn resume(path: impl Into<PathBuf>) -> Result<Store> {
-        Store::opened(path.into(), State::Alone)
+        Store::opened(path.into(), Access::Alone)
     }
 
-    fn opened(path: PathBuf, state: State) -> Result<Store> {
+    fn opened(path: PathBuf, state: Access) -> Result<Store> {
         let reading = Reading::open(&path, state)?;
         reading.verify()?;
         Ok(Store { path, held: Held::Reading(reading) })
@@ -142,19 +142,14 @@ impl Store {
         self.write(|pen| findings.iter().try_for_each(|finding| put(pen, finding)))
     }
 
-    /// Keeps one minimum, new or changed.
-    pub fn put_minimum(&mut self, minimum: &Minimum) -> Result<()> {
-        self.commit(&[Finding::Minimum(minimum)])
-    }
-
-    /// Keeps one path with its pass, new or changed.
-    pub fn put_path(&mut self, path: &Curve) -> Result<()> {
-        self.commit(&[Finding::Path(path)])
-    }
-
-    /// Keeps what every stage has spent so far.
-    pub fn put_evaluations(&mut self, stages: &[(String, Tally)]) -> Result<()> {
-        let findings: Vec<Finding> = stages.iter().map(|(stage, tally)| Finding::Evaluations(stage, *tally)).collect();
+    /// Keeps a whole landscape.
+    pub fn put_landscape(&mut self, landscape: &Landscape) -> Result<()> {
+        let mut findings: Vec<Finding> = landscape.minima.iter().map(Finding::Minimum).collect();
+        findings.extend(landscape.paths.iter().map(Finding::Path));
+        findings.extend(landscape.evaluations.iter().map(|(stage, tally)| Finding::Evaluations(stage, *tally)));
+        if !landscape.values.is_empty() {
+            findings.push(Finding::Values(0, &landscape.values));
+        }
         self.commit(&findings)
     }
 

@@ -26,6 +26,6 @@ mod tables;
 #[cfg(feature = "store")]
 pub use database::Store;
 #[cfg(feature = "store")]
-pub use reading::BESIDE;
+pub use reading::{BESIDE, DATABASE};
 #[cfg(feature = "store")]
 pub use salvage::{Salvaged, salvage};

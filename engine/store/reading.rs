@@ -16,12 +16,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+/// What a database is called in the folder of its run.
+pub const DATABASE: &str = "landscape.sqlite";
 /// What SQLite keeps beside a database while it is written, and a killed process leaves there.
 pub const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// What is known of a database before it is opened.
 #[derive(Clone, Copy, PartialEq)]
-pub enum State {
+pub enum Access {
     /// A run may be writing it now.
     Shared,
     /// Nobody is.
@@ -42,7 +44,7 @@ pub struct Reading {
 
 impl Reading {
     /// Opens a file that claims to be a landscape of a known version.
-    pub fn open(path: &Path, state: State) -> Result<Reading> {
+    pub fn open(path: &Path, state: Access) -> Result<Reading> {
         let refuse = |text: String| Err(Error::Store { path: path.to_owned(), text });
         let file = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
         if !file.is_file() {
@@ -154,10 +156,10 @@ fn written(key: Value) -> String {
 }
 
 /// A connection that changes nothing on the disk, and the copy that it reads if that needs one.
-fn read_only(path: &Path, plain: &Path, state: State) -> Result<(Connection, Option<TempDir>)> {
+fn read_only(path: &Path, plain: &Path, state: Access) -> Result<(Connection, Option<TempDir>)> {
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let reads = |db: Connection| {
-        if state == State::Damaged {
+        if state == Access::Damaged {
             db.pragma_update(None, "writable_schema", true)?; // Or one fault in the schema hides all of it.
         }
         db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
@@ -165,7 +167,7 @@ fn read_only(path: &Path, plain: &Path, state: State) -> Result<(Connection, Opt
     };
     let left = ["-wal", "-journal"].map(|end| with_end(plain, end));
     let is_left = left.iter().any(|left| std::fs::metadata(left).is_ok_and(|file| file.len() > 0));
-    if state == State::Shared || !is_left && !is_logged(plain) {
+    if state == Access::Shared || !is_left && !is_logged(plain) {
         match Connection::open_with_flags(plain, flags | OpenFlags::SQLITE_OPEN_READ_ONLY).and_then(reads) {
             Ok(db) => return Ok((db, None)),
             // It cannot be read without a write first.
@@ -175,7 +177,7 @@ fn read_only(path: &Path, plain: &Path, state: State) -> Result<(Connection, Opt
     }
     let io = |e| Error::io(path, e);
     let folder = tempfile::tempdir().map_err(io)?;
-    let copy = folder.path().join("landscape.sqlite");
+    let copy = folder.path().join(DATABASE);
     std::fs::copy(plain, &copy).map_err(io)?;
     for (end, left) in ["-wal", "-journal"].into_iter().zip(left).filter(|(_, left)| left.exists()) {
         std::fs::copy(left, with_end(&copy, end)).map_err(io)?;

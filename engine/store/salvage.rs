@@ -3,13 +3,13 @@
 
 use super::census::Census;
 use super::database::{Store, provenance};
-use super::reading::{Reading, State};
+use super::reading::{Access, Reading};
 use super::rows::{self, block, curve, minimum, tally};
 use super::tables::{CELLS, EVALUATIONS, META, MINIMA, PATHS, PROVENANCE, Table, VALUES};
 use super::{Provenance, RunRecord};
 use crate::error::{Error, Result};
 use crate::machine::durable;
-use crate::search::{Finding, Landscape, Path, PathState};
+use crate::search::{Landscape, Path, PathState};
 use crate::union_find::UnionFind;
 use rusqlite::Row;
 use rusqlite::types::Value;
@@ -27,30 +27,24 @@ pub struct Salvaged {
 
 /// Writes what is whole of the database at `from` into a new one at `to`. Without its provenance nothing can be used.
 pub fn salvage(from: &File, to: &File) -> Result<Salvaged> {
-    let reading = Reading::open(from, State::Damaged)?;
-    let source = Source { reading: &reading, kept: Census::kept(reading.db()).unwrap_or_default() };
-    let (words, lost) = source.words(&PROVENANCE);
+    let reading = Reading::open(from, Access::Damaged)?;
+    let wreck = Wreck { reading: &reading, kept: Census::kept(reading.db()).unwrap_or_default() };
+    let (words, lost) = wreck.words(&PROVENANCE);
     let nothing = |text: String| Error::Store { path: from.to_owned(), text: format!("nothing can be saved: {text}") };
     let provenance = provenance(&words).map_err(nothing)?;
     // Rows may be gone without a trace of their own.
     let mut report = Report { lines: Vec::new(), whole: lost == 0 && reading.verify().is_ok() };
-    let (words, lost) = source.words(&META);
+    let (words, lost) = wreck.words(&META);
     report.count("words about the run", words.len(), lost);
     let mut record = RunRecord::of(&words).unwrap_or_default();
-    let landscape = source.landscape(&provenance, record.noise.unwrap_or(0.0), &mut report);
+    let landscape = wreck.landscape(&provenance, record.noise.unwrap_or(0.0), &mut report);
     if !report.whole {
         // It has to be gone on with, and what was made of the whole is made again.
         record = RunRecord { ended: None, barcode: None, notes: Vec::new(), ..record };
     }
     durable::make_folder(durable::folder(to))?;
     let mut store = Store::create(to, &provenance)?;
-    let mut findings: Vec<Finding> = landscape.minima.iter().map(Finding::Minimum).collect();
-    findings.extend(landscape.paths.iter().map(Finding::Path));
-    findings.extend(landscape.evaluations.iter().map(|(stage, tally)| Finding::Evaluations(stage, *tally)));
-    if !landscape.values.is_empty() {
-        findings.push(Finding::Values(0, &landscape.values));
-    }
-    store.commit(&findings)?;
+    store.put_landscape(&landscape)?;
     store.put_record(&record)?;
     store.close()?;
     Ok(Salvaged { lines: report.lines, whole: report.whole })
@@ -72,13 +66,13 @@ impl Report {
     }
 }
 
-struct Source<'a> {
+struct Wreck<'a> {
     reading: &'a Reading,
     /// What there was, if that still reads.
     kept: Census,
 }
 
-impl Source<'_> {
+impl Wreck<'_> {
     /// What is whole of the landscape.
     fn landscape(&self, provenance: &Provenance, noise: f64, report: &mut Report) -> Landscape {
         let of_cell = |cell: &str| format!("(SELECT {} FROM cells c WHERE c.id = {cell})", self.sound(&CELLS, "c."));

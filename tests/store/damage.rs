@@ -142,7 +142,7 @@ fn rows_that_came_back_from_an_earlier_state_are_missed() {
     let mut store = Store::open(&file).unwrap();
     let mut path = found().paths.remove(1);
     path.visits += 1;
-    store.put_path(&path).unwrap();
+    store.commit(&[Finding::Path(&path)]).unwrap();
     store.close().unwrap();
     assert_eq!(Store::open(&file).unwrap().landscape().unwrap().paths[1], path);
     // A page that was never written shows what it held before: whole rows, of this very database.

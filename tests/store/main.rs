@@ -153,9 +153,7 @@ fn assert_same_bits(a: &Landscape, b: &Landscape) {
 }
 
 fn keep(store: &mut Store, landscape: &Landscape) {
-    landscape.minima.iter().for_each(|m| store.put_minimum(m).unwrap());
-    landscape.paths.iter().for_each(|p| store.put_path(p).unwrap());
-    store.put_evaluations(&landscape.evaluations).unwrap();
+    store.put_landscape(landscape).unwrap();
 }
 
 proptest! {
@@ -229,7 +227,7 @@ fn a_clean_close_leaves_one_file_and_reading_changes_none_of_it() {
     let folder = folder("one-file");
     let file = folder.join("landscape.sqlite");
     let mut store = Store::create(&file, &provenance()).unwrap();
-    store.put_minimum(&some_minimum(0)).unwrap();
+    store.commit(&[Finding::Minimum(&some_minimum(0))]).unwrap();
     store.close().unwrap();
     let files = || std::fs::read_dir(&folder).unwrap().count();
     assert_eq!(files(), 1);
@@ -243,13 +241,13 @@ fn a_clean_close_leaves_one_file_and_reading_changes_none_of_it() {
 fn a_running_search_can_be_looked_at() {
     let file = folder("watch").join("landscape.sqlite");
     let mut writer = Store::create(&file, &provenance()).unwrap();
-    writer.put_minimum(&some_minimum(0)).unwrap();
+    writer.commit(&[Finding::Minimum(&some_minimum(0))]).unwrap();
     // Claimed, as a run does, its log is read as it grows; not claimed, a copy of it as it was.
     let claim = std::fs::File::open(file.parent().unwrap()).unwrap();
     let copy = Store::open(&file).unwrap();
     claim.lock().unwrap();
     let reader = Store::open(&file).unwrap();
-    writer.put_minimum(&some_minimum(1)).unwrap();
+    writer.commit(&[Finding::Minimum(&some_minimum(1))]).unwrap();
     assert_eq!(reader.landscape().unwrap().minima.len(), 2);
     assert_eq!(copy.landscape().unwrap().minima.len(), 1);
     writer.close().unwrap(); // It cannot fold the log while the reader is there, which is no error for anyone.
@@ -275,7 +273,7 @@ const KEPT: u64 = 7;
 fn victim() {
     let Some(file) = std::env::var_os(VICTIM) else { return };
     let mut store = Store::create(PathBuf::from(file), &provenance()).unwrap();
-    (0..KEPT).for_each(|cell| store.put_minimum(&some_minimum(cell)).unwrap());
+    (0..KEPT).for_each(|cell| store.commit(&[Finding::Minimum(&some_minimum(cell))]).unwrap());
     std::process::abort();
 }
 
@@ -291,7 +289,7 @@ fn a_killed_process_leaves_exactly_what_it_committed() {
     let mut store = Store::open(&file).unwrap();
     let minima: Vec<Minimum> = (0..KEPT).map(some_minimum).collect();
     assert_eq!(store.landscape().unwrap().minima, minima);
-    store.put_minimum(&some_minimum(KEPT)).unwrap(); // and the search goes on
+    store.commit(&[Finding::Minimum(&some_minimum(KEPT))]).unwrap(); // and the search goes on
     drop(store);
     assert_eq!(Store::open(&file).unwrap().landscape().unwrap().minima.len() as u64, KEPT + 1);
 }
@@ -301,7 +299,7 @@ fn files_that_are_no_landscape_are_refused_in_one_line() {
     let folder = folder("refused");
     let good = folder.join("good.sqlite");
     let mut store = Store::create(&good, &provenance()).unwrap();
-    (0..50).for_each(|cell| store.put_minimum(&some_minimum(cell)).unwrap());
+    (0..50).for_each(|cell| store.commit(&[Finding::Minimum(&some_minimum(cell))]).unwrap());
     store.close().unwrap();
     let bytes = std::fs::read(&good).unwrap();
     let file = |name: &str, bytes: &[u8]| {

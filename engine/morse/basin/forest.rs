@@ -7,7 +7,7 @@
 //! order), so tiles change nothing but the time.
 
 use super::rows::{Row, Tile};
-use super::{Merge, OUTSIDE, Sweeper};
+use super::sweep::{Merge, OUTSIDE, Sweeper};
 use crate::machine::pool::Pool;
 use crate::morse::grid::Reach;
 use crate::order::Key;
@@ -22,7 +22,7 @@ const NEIGHBOURS: usize = 81;
 
 /// An edge between two basins, at the later of its ends, which lies in the first of them.
 #[derive(Clone, Copy, Debug)]
-struct Edge<K> {
+struct Bridge<K> {
     key: K,
     at: u32,
     own: u32,
@@ -63,7 +63,7 @@ impl<K: Key, const DOWN: bool> Sweeper<'_, K, DOWN> {
         let edges = self.merge_sorted(edges, pool);
         let mut merges = merges.concat();
         merges.reserve(edges.len());
-        let mut forest = self.forest(0..minima.len() as u32, minima);
+        let mut forest = self.apart(0..minima.len() as u32, minima);
         forest.parent = parent.into_iter().map(AtomicU32::into_inner).collect();
         for group in edges.chunk_by(|a, b| a.at == b.at) {
             self.meet(&mut forest, group[0].at, group[0].own, group.iter().map(|edge| edge.other), &mut merges);
@@ -79,9 +79,15 @@ impl<K: Key, const DOWN: bool> Sweeper<'_, K, DOWN> {
     }
 
     /// What a tile can decide alone, and the edges that it hands on, sorted.
-    fn decide_tile(&self, tile: &Tile, own: Range<u32>, basins: &[u32], minima: &[u32]) -> (Vec<Merge>, Vec<Edge<K>>) {
+    fn decide_tile(
+        &self,
+        tile: &Tile,
+        own: Range<u32>,
+        basins: &[u32],
+        minima: &[u32],
+    ) -> (Vec<Merge>, Vec<Bridge<K>>) {
         let (width, columns) = (self.rows.width, tile.columns.clone());
-        let mut forest = self.forest(own.clone(), minima);
+        let mut forest = self.apart(own.clone(), minima);
         // A basin with a sample beside another tile may have edges there.
         let parted = |end: bool| columns.len() < width && (end || self.rows.ring);
         for &row in &tile.rows {
@@ -102,20 +108,20 @@ impl<K: Key, const DOWN: bool> Sweeper<'_, K, DOWN> {
             let (Touch { key, at, own, .. }, begun) = (touches[i], merges.len());
             let others = &others[if i > 0 { touches[i - 1].end as usize } else { 0 }..touches[i].end as usize];
             if self.meet(&mut forest, at, own, others.iter().copied(), &mut merges) {
-                edges.extend(merges.drain(begun..).map(|merge| Edge { key, at, own, other: merge.basins[1] }));
+                edges.extend(merges.drain(begun..).map(|merge| Bridge { key, at, own, other: merge.basins[1] }));
             }
         }
         (merges, edges)
     }
 
     /// Every basin of a range by itself.
-    fn forest<'b>(&self, own: Range<u32>, minima: &'b [u32]) -> Forest<'b, K>
+    fn apart<'b>(&self, own: Range<u32>, minima: &'b [u32]) -> Joined<'b, K>
     where
         Self: 'b,
     {
         let first = minima[own.start as usize..own.end as usize].iter().map(|&sample| self.birth(sample)).collect();
         let parent: Vec<u32> = (0..own.end - own.start).collect();
-        Forest { own, minima, far: HashMap::new(), open: vec![false; parent.len()], parent, first }
+        Joined { own, minima, far: HashMap::new(), open: vec![false; parent.len()], parent, first }
     }
 
     /// The place of a minimum; of the outside only the number counts.
@@ -126,7 +132,7 @@ impl<K: Key, const DOWN: bool> Sweeper<'_, K, DOWN> {
     /// Joins the components round a sample; tells whether what they have become is open.
     fn meet(
         &self,
-        forest: &mut Forest<'_, K>,
+        forest: &mut Joined<'_, K>,
         at: u32,
         own: u32,
         others: impl Iterator<Item = u32>,
@@ -228,10 +234,10 @@ impl<K: Key, const DOWN: bool> Sweeper<'_, K, DOWN> {
     }
 
     /// Joins sorted lists into one sorted list, pairwise and in parallel.
-    fn merge_sorted(&self, mut lists: Vec<Vec<Edge<K>>>, pool: &Pool) -> Vec<Edge<K>> {
-        let before = |a: &Edge<K>, b: &Edge<K>| Self::before((a.key, a.at), (b.key, b.at));
+    fn merge_sorted(&self, mut lists: Vec<Vec<Bridge<K>>>, pool: &Pool) -> Vec<Bridge<K>> {
+        let before = |a: &Bridge<K>, b: &Bridge<K>| Self::before((a.key, a.at), (b.key, b.at));
         while lists.len() > 1 {
-            let pairs: Vec<&[Vec<Edge<K>>]> = lists.chunks(2).collect();
+            let pairs: Vec<&[Vec<Bridge<K>>]> = lists.chunks(2).collect();
             lists = pool.map(pairs.len(), &|pair| match pairs[pair] {
                 [a, b] => {
                     let mut merged = Vec::with_capacity(a.len() + b.len());
@@ -255,7 +261,7 @@ impl<K: Key, const DOWN: bool> Sweeper<'_, K, DOWN> {
 
 /// Components of basins. Unlike [`UnionFind`](crate::union_find::UnionFind) it numbers members by place, not by age: sorting
 /// millions of basins by age would cost more than all their merges.
-struct Forest<'a, K> {
+struct Joined<'a, K> {
     /// Basins that have the first numbers.
     own: Range<u32>,
     minima: &'a [u32],
@@ -268,7 +274,7 @@ struct Forest<'a, K> {
     open: Vec<bool>,
 }
 
-impl<K> Forest<'_, K> {
+impl<K> Joined<'_, K> {
     /// The number of the eldest basin in the component of a basin.
     fn eldest(&mut self, basin: u32, birth: impl Fn(u32) -> (K, u32)) -> u32 {
         let mut i = if self.own.contains(&basin) { basin - self.own.start } else { self.stranger(basin, birth) };

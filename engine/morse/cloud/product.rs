@@ -4,7 +4,7 @@
 //! their rounding allows to be among the nearest is measured exactly. So a cloud of well separated heaps costs more exact
 //! distances, never a wrong neighbour.
 
-use super::{Cloud, Near};
+use super::points::{Cloud, Near};
 use crate::machine::pool::Pool;
 
 /// Points whose neighbours a worker looks for at a time.

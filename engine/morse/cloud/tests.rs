@@ -1,6 +1,7 @@
 //! Neighbours against brute force, ties and equal points above all.
 
 use super::*;
+use crate::npy::Array;
 use proptest::prelude::*;
 
 fn cloud(d: usize, coordinates: Vec<f64>) -> Cloud {

@@ -4,7 +4,7 @@
 //! than needed, and for twice as many where the last one is not clearly farther: one kind of query, since every kind is compiled
 //! for every dimension.
 
-use super::{Cloud, Near};
+use super::points::{Cloud, Near};
 use crate::error::{Error, Result};
 use crate::machine::pool::Pool;
 use kiddo::{ImmutableKdTree, SquaredEuclidean};

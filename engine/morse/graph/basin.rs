@@ -3,10 +3,11 @@
 //! The edges are read twice, in the order they came, and nothing is sorted but the edges that remain: those between basins,
 //! without the ones that a small table of the lowest edge seen for each pair of basins shows to be superfluous.
 
-use super::super::basin::{BASIN, NOWHERE, lead_home};
+use super::function::Graph;
 use super::rank::Ranks;
-use super::{Graph, packed};
 use crate::machine::pool::Pool;
+use crate::morse::labels::{BASIN, NOWHERE, lead_home};
+use crate::order::packed;
 use crate::union_find::UnionFind;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -50,7 +51,7 @@ impl Basins {
                 let (i, j) = (ranks.of[a], ranks.of[b]);
                 let (high, low) = if i > j { (a, j) } else { (b, i) };
                 // An edge that enters above its ends leads nowhere down; nor does one in no sublevel set.
-                let enters_with_end = graph.levels.own.is_empty() || !graph.levels.own[e];
+                let enters_with_end = graph.own.is_empty() || !graph.own[e];
                 if low < lowest[high].load(Relaxed) && enters_with_end && i.max(j) < ranks.present {
                     lowest[high].fetch_min(low, Relaxed);
                 }
@@ -113,7 +114,7 @@ impl Basins {
             }
             let (i, j) = (ranks.of[a], ranks.of[b]);
             let mut height = i.max(j);
-            if !graph.levels.own.is_empty() {
+            if !graph.own.is_empty() {
                 height = height.max(ranks.of[graph.n + e]);
                 if height >= ranks.present {
                     continue;

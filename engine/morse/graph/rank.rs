@@ -1,7 +1,9 @@
 //! The places of cells in THE total order: by value, vertices before edges, by number.
 
-use super::{Graph, packed};
+use super::function::Graph;
 use crate::machine::pool::Pool;
+use crate::morse::levels::Keys;
+use crate::order::{packed, place};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
@@ -20,18 +22,19 @@ pub(super) struct Ranks {
 impl Ranks {
     /// Sorts the cells of a graph. O(n log n), in parallel.
     pub fn new(graph: &Graph, pool: &Pool) -> Ranks {
-        let levels = &graph.levels;
-        let counts = |cell: &usize| *cell < graph.n || levels.own[cell - graph.n];
-        let cells = (0..levels.keys.len()).filter(counts);
-        let key = |cell: usize| levels.keys[cell];
-        let cells: Vec<u32> = if levels.narrow {
-            let keyed = cells.map(|cell| packed(key(cell) as u32, cell as u32)).collect();
-            sorted(keyed, pool).into_iter().map(|cell| cell as u32).collect()
-        } else {
-            let keyed = cells.map(|cell| u128::from(key(cell)) << 32 | cell as u128).collect();
-            sorted(keyed, pool).into_iter().map(|cell| cell as u32).collect()
+        let counts = |cell: &usize| *cell < graph.n || graph.own[cell - graph.n];
+        let all = || (0..graph.n + graph.own.len()).filter(counts);
+        let cells: Vec<u32> = match graph.levels.keys() {
+            Keys::Narrow(keys) => {
+                let keyed = all().map(|cell| packed(keys[cell], cell as u32)).collect();
+                sorted(keyed, pool).into_iter().map(|cell| cell as u32).collect()
+            }
+            Keys::Wide(keys) => {
+                let keyed = all().map(|cell| place(keys[cell], cell as u32)).collect();
+                sorted(keyed, pool).into_iter().map(|cell| cell as u32).collect()
+            }
         };
-        let of: Vec<AtomicU32> = levels.keys.iter().map(|_| AtomicU32::new(0)).collect();
+        let of: Vec<AtomicU32> = (0..graph.n + graph.own.len()).map(|_| AtomicU32::new(0)).collect();
         let tile = cells.len().div_ceil(16 * pool.workers()).max(1);
         pool.map(cells.len().div_ceil(tile), &|i| {
             for (rank, &cell) in cells.iter().enumerate().skip(i * tile).take(tile) {
@@ -39,7 +42,7 @@ impl Ranks {
             }
         });
         let of = of.into_iter().map(AtomicU32::into_inner).collect();
-        let present = cells.partition_point(|&cell| !levels.is_absent(cell as usize)) as u32;
+        let present = cells.partition_point(|&cell| !graph.levels.is_absent(cell as usize)) as u32;
         Ranks { cells, of, present }
     }
 }

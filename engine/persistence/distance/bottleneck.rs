@@ -14,7 +14,7 @@
 //! falls to the longest edge in use; one that does not rises to the least at which the set of bars that had too few
 //! partners (Hall) gets another. When the two meet, their value is the distance, to the last bit.
 
-use super::tree::{Point, Tree, half, sup};
+use super::tree::{KdTree, Point, half, sup};
 
 const NONE: u32 = u32::MAX;
 
@@ -23,9 +23,9 @@ const NONE: u32 = u32::MAX;
 pub fn bottleneck(a: &[Point], b: &[Point]) -> f64 {
     let mut halves: Vec<f64> = a.iter().chain(b).map(|&p| half(p)).collect();
     halves.sort_by(f64::total_cmp);
-    let mut sides = [Side::new(a, b), Side::new(b, a)];
+    let mut sides = [Covering::new(a, b), Covering::new(b, a)];
     // Every bar goes to its nearest partner or to the diagonal: a bound from below, and often the answer.
-    let mut low = sides.iter().map(Side::least).fold(0.0, f64::max);
+    let mut low = sides.iter().map(Covering::least).fold(0.0, f64::max);
     let mut high = halves.last().copied().unwrap_or(0.0);
     let mut step = 0.0;
     while low < high {
@@ -47,20 +47,20 @@ pub fn bottleneck(a: &[Point], b: &[Point]) -> f64 {
 
 /// The question whether the long bars of one side find partners on the other. Matchings are kept from one radius to
 /// the next.
-struct Side<'a> {
+struct Covering<'a> {
     own: &'a [Point],
     other: &'a [Point],
-    own_tree: Tree,
-    other_tree: Tree,
+    own_tree: KdTree,
+    other_tree: KdTree,
     mate: Vec<u32>,
     mate_of_other: Vec<u32>,
 }
 
-impl<'a> Side<'a> {
-    fn new(own: &'a [Point], other: &'a [Point]) -> Side<'a> {
-        let (own_tree, other_tree) = (Tree::new(own), Tree::new(other));
+impl<'a> Covering<'a> {
+    fn new(own: &'a [Point], other: &'a [Point]) -> Covering<'a> {
+        let (own_tree, other_tree) = (KdTree::new(own), KdTree::new(other));
         let (mate, mate_of_other) = (vec![NONE; own.len()], vec![NONE; other.len()]);
-        Side { own, other, own_tree, other_tree, mate, mate_of_other }
+        Covering { own, other, own_tree, other_tree, mate, mate_of_other }
     }
 
     /// The distance of a bar from the nearest partner that is there, or from the diagonal.

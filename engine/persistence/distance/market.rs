@@ -5,7 +5,7 @@
 //! all y under y(a) + y(b) <= cost(a, b) and y(a) <= alone(a), the same on both sides. Any such prices bound the optimum
 //! from below; a matching whose bars all meet their constraint with equality is optimal.
 
-use super::tree::{Point, Tree, half, sup};
+use super::tree::{KdTree, Point, half, sup};
 
 /// What a distance costs: its power q, in a unit that keeps the powers near 1.
 #[derive(Clone, Copy, Debug)]
@@ -44,13 +44,13 @@ pub struct Side {
     pub price: Vec<f64>,
     pub mate: Vec<Option<u32>>,
     /// Weighed by -y, once [`show`](Side::show)n: the other side looks for partners here.
-    pub tree: Tree,
+    pub tree: KdTree,
 }
 
 impl Side {
     fn new(points: &[Point], cost: Cost) -> Side {
         let alone: Vec<f64> = points.iter().map(|&p| cost.of(half(p))).collect();
-        let (price, mate, tree) = (alone.clone(), vec![None; points.len()], Tree::new(points));
+        let (price, mate, tree) = (alone.clone(), vec![None; points.len()], KdTree::new(points));
         Side { points: points.to_vec(), alone, price, mate, tree }
     }
 

@@ -295,7 +295,7 @@ fn the_distance_to_one_half_line_is_the_score() {
     use crate::persistence::{Pair, Score, pairs};
     let pair = |birth, death| Pair { degree: 0, birth, death, elder: None };
     let values = [0.0, 1.0, 0.5, 2.0, 0.25, 3.0];
-    let barcode = pairs::barcode(&[pair(0, None), pair(2, Some(1)), pair(4, Some(5))], |id| values[id as usize]);
+    let barcode = pairs::barcode(&[pair(0, None), pair(2, Some(1)), pair(4, Some(5))], &[], |id| values[id as usize]);
     let found = Diagram::of(&barcode.bars, false).unwrap();
     for q in [1.0, 2.0, 3.5, f64::INFINITY] {
         let (found, score) = (value(&found, &diagram(&[], &[0.0]), exact(q)), Score::wasserstein(&barcode, 0, q));

@@ -37,7 +37,7 @@ impl Node {
 }
 
 /// The tree. Points are called by their index in the slice it was built of.
-pub struct Tree {
+pub struct KdTree {
     /// In a heap's order: the root is 1, the children of i are 2 i and 2 i + 1, the leaves come last.
     nodes: Vec<Node>,
     leaves: usize,
@@ -60,9 +60,9 @@ pub struct Best {
     pub second: f64,
 }
 
-impl Tree {
+impl KdTree {
     /// Builds the tree of points with weight 0. O(n log n).
-    pub fn new(points: &[Point]) -> Tree {
+    pub fn new(points: &[Point]) -> KdTree {
         let n = points.len();
         let leaves = n.div_ceil(LEAF).next_power_of_two();
         let mut index: Vec<u32> = (0..n as u32).collect();
@@ -71,7 +71,7 @@ impl Tree {
         index.iter().enumerate().for_each(|(at, &i)| place[i as usize] = at as u32);
         let nothing = Node { low: [f64::INFINITY; 2], high: [f64::NEG_INFINITY; 2], least: f64::INFINITY };
         let points: Vec<Point> = index.iter().map(|&i| points[i as usize]).collect();
-        let mut tree = Tree { nodes: vec![nothing; 2 * leaves], leaves, weights: vec![0.0; n], points, index, place };
+        let mut tree = KdTree { nodes: vec![nothing; 2 * leaves], leaves, weights: vec![0.0; n], points, index, place };
         for node in (1..2 * leaves).rev() {
             let (mut low, mut high) = (nothing.low, nothing.high);
             let mut grow = |a: Point, b: Point| {
@@ -264,7 +264,7 @@ mod tests {
         fn the_two_best_are_those_of_a_list(points in points(), weights in prop::collection::vec(-3_i8..4, 80),
                                             from in [0_u8..9, 0_u8..9], bound in -2_i8..9) {
             let (from, bound) = (from.map(f64::from), f64::from(bound));
-            let mut tree = Tree::new(&points);
+            let mut tree = KdTree::new(&points);
             (0..points.len()).for_each(|i| tree.set(i, f64::from(weights[i])));
             let sum = |i: usize| sup(from, points[i]).powi(2) + f64::from(weights[i]);
             let mut sums: Vec<f64> = (0..points.len()).map(sum).filter(|s| *s < bound).collect();
@@ -282,7 +282,7 @@ mod tests {
         #[test]
         fn points_are_taken_until_none_is_within_reach(points in points(), from in [0_u8..9, 0_u8..9], radius in 0_u8..5) {
             let (from, radius) = (from.map(f64::from), f64::from(radius));
-            let mut tree = Tree::new(&points);
+            let mut tree = KdTree::new(&points);
             let mut taken: Vec<usize> = std::iter::from_fn(|| tree.take_within(from, radius)).collect();
             taken.sort_unstable();
             let known: Vec<usize> = (0..points.len()).filter(|&i| sup(from, points[i]) <= radius).collect();

@@ -4,8 +4,8 @@
 #[cfg(test)]
 mod tests;
 
-use super::pairs::barcode_with_cycles;
-use super::{Barcode, CellKind, Pair};
+use super::pairs::{self, Pair};
+use super::{Barcode, CellKind};
 use crate::morse::graph::{Forest, Graph};
 
 /// What to compute of a graph.
@@ -34,7 +34,7 @@ pub struct Canonical {
 impl Canonical {
     /// The barcode. Edges with a value of their own are saddles.
     pub fn barcode(&self, graph: &Graph) -> Barcode {
-        let mut barcode = barcode_with_cycles(&self.pairs, &self.cycles, |cell| graph.value(cell));
+        let mut barcode = pairs::barcode(&self.pairs, &self.cycles, |cell| graph.value(cell));
         let edges = barcode.cells.iter_mut().filter(|cell| cell.id >= graph.vertices() as u64);
         edges.for_each(|cell| cell.kind = CellKind::Saddle);
         barcode

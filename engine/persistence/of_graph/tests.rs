@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::machine::pool::Pool;
-use crate::morse::graph::{Census, Graph};
+use crate::morse::graph::{Graph, Oddities};
 use crate::npy::{Array, Values};
 use proptest::prelude::*;
 
@@ -340,7 +340,7 @@ fn edges_of_a_value_of_their_own_are_cells_behind_the_vertices() {
 fn what_may_surprise_is_counted() {
     let edges = vec![[0, 1], [1, 0], [2, 2], [0, 1], [3, 0]];
     let graph = Graph::new(vec![0.0, 1.0, 2.0, f64::INFINITY].into(), edges, None, false).unwrap();
-    assert_eq!(graph.census(), Census { loops: 1, repeats: 2, isolated: 1, absent: 1 });
+    assert_eq!(graph.oddities(), Oddities { loops: 1, repeats: 2, isolated: 1, absent: 1 });
 }
 
 #[test]

@@ -4,14 +4,14 @@
 //! bars (b, d) are the bars [d, b) (Alexander duality; the outside is one more component, born at +inf). What lies between,
 //! and everything above degree 0 where an axis closes up, is reduced over the discrete gradient, from the top down.
 
-use super::Pair;
+use super::Barcode;
+use super::pairs::{self, Pair};
 use super::reduce::{Reduced, reduce};
 use crate::machine::pool::Pool;
 use crate::morse::basin::{Components, Sweep, components, path};
 use crate::morse::gradient::{Cell, Gradient};
-use crate::morse::grid::{Construction, Field, Grid, MOST_AXES, Reach};
+use crate::morse::grid::{Construction, Field, Grid, MOST_AXES, Reach, with_field};
 use crate::order::Key;
-use crate::with_field;
 use std::collections::{HashMap, HashSet};
 
 /// What to compute of a grid.
@@ -46,19 +46,26 @@ pub struct Canonical {
     pub components: Components,
 }
 
-/// The canonical form of a grid. Up to two dimensions O(N) and a sort; in three, about one boundary matrix reduction of the
-/// critical cells. Of a grid of more than [`MOST_AXES`] axes, degree 0.
-pub fn canonical(grid: &Grid, mut wanted: Wanted, pool: &Pool) -> Canonical {
-    if grid.shape.axes() > MOST_AXES {
-        wanted = Wanted { max_degree: 0, reduction: false, ..wanted };
+impl Canonical {
+    /// The barcode.
+    pub fn barcode(&self, grid: &Grid) -> Barcode {
+        pairs::barcode(&self.pairs, &self.cycles, |sample| grid.value(sample))
     }
+}
+
+/// The canonical form of a grid, up to the degree that is wanted and that the grid was made for. Up to two dimensions O(N)
+/// and a sort; in three, about one boundary matrix reduction of the critical cells.
+pub fn canonical(grid: &Grid, mut wanted: Wanted, pool: &Pool) -> Canonical {
+    wanted.max_degree = wanted.max_degree.min(grid.max_degree);
+    wanted.reduction &= grid.shape.axes() <= MOST_AXES; // More have no stars to reduce over.
     with_field!(grid, field => {
-        let work = Work { field, construction: grid.construction, wanted, pool, found: Canonical::default() };
-        work.run()
+        let pairing = Pairing { field, construction: grid.construction, wanted, pool, found: Canonical::default() };
+        pairing.run()
     })
 }
 
-struct Work<'a, K> {
+/// The pairs of a grid while they are found.
+struct Pairing<'a, K> {
     field: Field<'a, K>,
     construction: Construction,
     wanted: Wanted,
@@ -66,7 +73,7 @@ struct Work<'a, K> {
     found: Canonical,
 }
 
-impl<K: Key> Work<'_, K> {
+impl<K: Key> Pairing<'_, K> {
     fn run(mut self) -> Canonical {
         let n = self.field.shape.axes();
         let closed = self.field.shape.periodic.contains(&true);

@@ -1,6 +1,7 @@
 //! Both roads against a third: the whole boundary matrix of the cubical complex, reduced column by column.
 
 use super::*;
+use crate::morse::grid::Sampling;
 use crate::npy::{Array, Values};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -10,8 +11,8 @@ fn textbook(grid: &Grid) -> Vec<Pair> {
     let shape = &grid.shape;
     let n = shape.axes();
     let order = |sample: usize| match grid.keys() {
-        crate::morse::grid::Keys::Narrow(keys) => (keys[sample].wide(), sample),
-        crate::morse::grid::Keys::Wide(keys) => (keys[sample], sample),
+        crate::morse::levels::Keys::Narrow(keys) => (keys[sample].wide(), sample),
+        crate::morse::levels::Keys::Wide(keys) => (keys[sample], sample),
     };
     // Cells by doubled coordinates. In V samples are even and cells span odd ones; in T samples are odd.
     let top = grid.construction == Construction::TopCell;
@@ -123,7 +124,8 @@ impl Case {
     fn grid(&self) -> Grid {
         let array = Array { shape: self.sizes.clone(), values: self.values.clone().into() };
         let construction = if self.top { Construction::TopCell } else { Construction::Vertex };
-        Grid::new(array, &self.periodic, construction, self.superlevel).unwrap()
+        let (periodic, superlevel) = (&self.periodic[..], self.superlevel);
+        Grid::new(array, Sampling { periodic, construction, superlevel, max_degree: None }).unwrap()
     }
 }
 
@@ -172,8 +174,8 @@ proptest! {
 fn swept(grid: &Grid) -> Vec<(u64, u64, u64)> {
     let shape = &grid.shape;
     let key = |sample: usize| match grid.keys() {
-        crate::morse::grid::Keys::Narrow(keys) => keys[sample].wide(),
-        crate::morse::grid::Keys::Wide(keys) => keys[sample],
+        crate::morse::levels::Keys::Narrow(keys) => keys[sample].wide(),
+        crate::morse::levels::Keys::Wide(keys) => keys[sample],
     };
     let mut samples: Vec<usize> = (0..shape.count()).filter(|&sample| grid.absent() != Some(key(sample))).collect();
     samples.sort_by_key(|&sample| (key(sample), sample));
@@ -221,7 +223,7 @@ fn the_torus_is_a_perfect_morse_function() {
             |i: usize| (0..n).map(|axis| (i / 6_usize.pow(axis as u32) % 6) as f64).map(|x| (x * 1.047).cos()).sum();
         let array = Array { shape: vec![6; n], values: Values::F64((0..count).map(value).collect()) };
         let axes: Vec<usize> = (0..n).collect();
-        let grid = Grid::new(array, &axes, Construction::Vertex, false).unwrap();
+        let grid = Grid::new(array, Sampling { periodic: &axes, ..Sampling::default() }).unwrap();
         let found = canonical(&grid, Wanted::default(), &Pool::new(1)).pairs;
         let degrees: Vec<usize> =
             (0..=n).map(|k| found.iter().filter(|pair| pair.degree as usize == k).count()).collect();

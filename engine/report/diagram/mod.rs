@@ -48,19 +48,19 @@ pub fn parse(bytes: &[u8]) -> std::result::Result<Diagram, String> {
 
 /// A format of other programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ExportFormat {
     /// GUDHI's text, `.pers`.
     Gudhi,
     /// DIPHA's binary diagrams, `.dipha`.
     Dipha,
 }
 
-impl Format {
+impl ExportFormat {
     /// The one that a file's name asks for.
-    pub fn of(path: &Path) -> Option<Format> {
+    pub fn of(path: &Path) -> Option<ExportFormat> {
         match path.extension()?.to_str()? {
-            "pers" => Some(Format::Gudhi),
-            "dipha" => Some(Format::Dipha),
+            "pers" => Some(ExportFormat::Gudhi),
+            "dipha" => Some(ExportFormat::Dipha),
             _ => None,
         }
     }
@@ -68,8 +68,8 @@ impl Format {
     /// The bytes of a file.
     pub fn bytes(self, diagram: &Diagram) -> Vec<u8> {
         match self {
-            Format::Gudhi => gudhi::text(diagram).into_bytes(),
-            Format::Dipha => dipha::bytes(diagram),
+            ExportFormat::Gudhi => gudhi::text(diagram).into_bytes(),
+            ExportFormat::Dipha => dipha::bytes(diagram),
         }
     }
 
@@ -102,7 +102,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(diagram in diagrams()) {
-            for format in [Format::Gudhi, Format::Dipha] {
+            for format in [ExportFormat::Gudhi, ExportFormat::Dipha] {
                 let found = parse(&format.bytes(&diagram)).unwrap();
                 prop_assert_eq!(found.intervals(), diagram.intervals(), "{:?}", format);
                 // A file does not say which way bars without length go.
@@ -116,7 +116,7 @@ mod tests {
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text: String, keep in 0_usize..80, diagram in diagrams()) {
             let lines = |head: &str| format!("{head}{text}\n1 2 {text}\n0 1 2").into_bytes();
             let mut inputs = vec![bytes.clone(), lines(""), lines("#"), lines("{"), lines("{\"format\": \"mountainpass.barcode\", \"version\": 1, \"bars\": [")];
-            for good in [Format::Gudhi, Format::Dipha].map(|format| format.bytes(&diagram)) {
+            for good in [ExportFormat::Gudhi, ExportFormat::Dipha].map(|format| format.bytes(&diagram)) {
                 let kept = &good[..keep.min(good.len())];
                 inputs.push([kept, &bytes].concat());
                 let mut spoilt = good.clone();

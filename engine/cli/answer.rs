@@ -2,10 +2,9 @@
 
 use super::show::{print_barcode, print_findings};
 use mountainpass::machine::durable;
-use mountainpass::persistence::{Barcode, Diagram, Score};
-use mountainpass::report::diagram::Format;
+use mountainpass::persistence::{Barcode, Diagram};
+use mountainpass::report::diagram::ExportFormat;
 use mountainpass::report::{BarcodeFile, Findings};
-use mountainpass::search::Landscape;
 use mountainpass::store::Provenance;
 use mountainpass::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -41,7 +40,7 @@ impl Outputs {
 }
 
 /// The barcode of a sampled function.
-pub struct Sampled {
+pub struct Answer {
     pub title: String,
     pub barcode: Barcode,
     pub superlevel: bool,
@@ -55,12 +54,11 @@ pub struct Sampled {
     pub notes: Vec<String>,
 }
 
-impl Sampled {
+impl Answer {
     /// Writes the files that are asked for, and prints the table unless one of them is standard output.
     pub fn tell(self, outputs: &Outputs) -> Result<ExitCode> {
-        let version = env!("CARGO_PKG_VERSION").to_owned();
         let provenance = Provenance {
-            version: version.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             data_hash: hash(&self.files)?,
             method: self.method.to_owned(),
             heights: self.heights.to_owned(),
@@ -68,31 +66,34 @@ impl Sampled {
         };
         let findings = Findings {
             title: &self.title,
-            landscape: &Landscape::default(),
             barcode: &self.barcode,
-            score: &Score::of(&self.barcode, 0),
             provenance: &provenance,
             superlevel: self.superlevel,
-            complete: true,
             seconds: &[(self.method.to_owned(), self.seconds)],
-            versions: &[("mountainpass".to_owned(), version)],
             notes: &self.notes,
+            run: None,
         };
-        for (format, file) in [(Format::Gudhi, &outputs.pers), (Format::Dipha, &outputs.dipha)] {
-            if let Some(file) = file {
-                format.write(file, &Diagram::of(&self.barcode.bars, self.superlevel)?)?;
-            }
-        }
+        self.export(outputs)?;
         if outputs.fill_stdout() {
             print_barcode(&findings)?;
         } else {
             if let Some(file) = &outputs.json {
-                let barcode = BarcodeFile::of(&findings)?;
+                let barcode = BarcodeFile::of_findings(&findings)?;
                 durable::fill(file, |out| barcode.write(out)).map_err(Error::into_usage)?;
             }
             print_findings(&findings)?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Writes the files for other programs.
+    fn export(&self, outputs: &Outputs) -> Result<()> {
+        for (format, file) in [(ExportFormat::Gudhi, &outputs.pers), (ExportFormat::Dipha, &outputs.dipha)] {
+            if let Some(file) = file {
+                format.write(file, &Diagram::of(&self.barcode.bars, self.superlevel)?)?;
+            }
+        }
+        Ok(())
     }
 }
 

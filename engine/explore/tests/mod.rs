@@ -1,10 +1,11 @@
 //! Claims about whole explorations, watched from commit to commit over random landscapes with bent valleys.
 
-use crate::explore::{Ended, Explored, Plan, explore};
+mod trained;
+
+use crate::explore::{Ended, Explored, MergeTree, Plan, explore};
 use crate::loss::closed_form::{ClosedForm, mueller_brown, three_hump_camel};
 use crate::loss::oracle::Oracle;
 use crate::loss::{Batch, Bounds, Info, Loss};
-use crate::persistence::tree;
 use crate::run::{Budget, Cancel, Silent};
 use crate::search::*;
 use rand::{Rng, SeedableRng};
@@ -41,7 +42,7 @@ impl Journal for Watch {
         let mut cells: Vec<CellId> = minima.chain(self.landscape.paths.iter().map(|p| p.pass.cell)).collect();
         cells.sort_unstable();
         assert!(cells.iter().enumerate().all(|(i, &cell)| i as u64 == cell), "cells collide: {cells:?}");
-        let tree = tree(&self.landscape);
+        let tree = MergeTree::of(&self.landscape);
         for merge in &tree.merges {
             let (dead, pass) = (tree.minima[merge.dead], &tree.paths[merge.edge].pass);
             let before = self.deaths.insert(dead.cell, pass.height);
@@ -149,8 +150,8 @@ fn bars(params: usize, range: [f64; 2], f: Function, plan: &Plan) -> Vec<(f64, O
     let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
     let found = explore(&mut oracle, plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
     assert_eq!(found.ended, Ended::Complete);
-    let barcode = tree(&found.landscape).barcode(found.noise);
-    barcode.bars.iter().map(|b| (b.birth, b.death)).collect()
+    let barcode = MergeTree::of(&found.landscape).barcode(found.noise);
+    barcode.bars.iter().map(|b| (b.birth, b.death())).collect()
 }
 
 fn close(found: &[(f64, Option<f64>)], known: &[(f64, Option<f64>)], tolerance: f64) {
@@ -191,9 +192,9 @@ fn barcodes_scale_with_the_parameters_and_shift_with_the_loss() {
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let plan = Plan { starts: 24, ..Plan::default() };
         let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
-        let bars = tree(&found.landscape).barcode(found.noise).bars;
+        let bars = MergeTree::of(&found.landscape).barcode(found.noise).bars;
         let found: Vec<(f64, Option<f64>)> =
-            bars.iter().map(|b| (b.birth - offset, b.death.map(|death| death - offset))).collect();
+            bars.iter().map(|b| (b.birth - offset, b.death().map(|death| death - offset))).collect();
         let pass = Some(0.8773615578);
         close(&found, &[(0.0, None), (0.2986384422, pass), (0.2986384422, pass)], 1e-6);
     }

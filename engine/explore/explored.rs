@@ -1,0 +1,29 @@
+//! What an exploration comes to.
+
+use crate::run::Ended;
+use crate::sample::Sampled;
+use crate::search::Landscape;
+
+/// What an exploration came to.
+pub struct Explored {
+    /// Minima, paths and what they cost; of samples the values, as long as some are missing.
+    pub landscape: Landscape,
+    /// Why it ended.
+    pub ended: Ended,
+    /// What two evaluations of one loss may differ by.
+    pub noise: f64,
+    /// Whether declared symmetries were used.
+    pub aligned: bool,
+    /// What a barcode can be made of.
+    pub found: Found,
+}
+
+/// What a barcode can be made of.
+pub enum Found {
+    /// The paths of the landscape, however far the search has come.
+    Paths,
+    /// A grid or a cloud with a value at every sample.
+    Sampled(Sampled),
+    /// Nothing: it was stopped before every sample had its value.
+    Unfinished,
+}

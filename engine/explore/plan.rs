@@ -1,0 +1,131 @@
+//! What an exploration is asked to do.
+
+use super::given::Given;
+use crate::error::{Error, Result};
+use crate::loss::Loss;
+use crate::loss::oracle::Oracle;
+use crate::run::{Budget, Cancel};
+use crate::sample::{Axes, CloudPlan, GridPlan};
+use crate::search::connect::Schedule;
+use crate::search::minima::Recipe;
+use crate::search::training::Training;
+
+/// What an exploration is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// How the landscape is explored.
+    pub method: Method,
+    /// The number of descents, from seeds `seed`, `seed + 1`, ...
+    pub starts: u64,
+    /// The seed of the first start.
+    pub seed: u64,
+    /// Points to begin with, instead of starts.
+    pub given: Vec<Given>,
+    /// How starts are trained, where it is not by `recipe` alone.
+    pub training: Option<Training>,
+    /// Whether what was given or trained is then descended from by `recipe`; else it is taken as it is.
+    pub polish: bool,
+    /// How a descent is made.
+    pub recipe: Recipe,
+    /// When two points count as one.
+    pub identify: Identify,
+    /// Descents that pass this distance from zero have escaped.
+    pub radius: f64,
+    /// Whether points are compared modulo the declared symmetries.
+    pub align: bool,
+    /// How paths are refined.
+    pub schedule: Schedule,
+    /// For every bar, so many paths beside the deciding one are relaxed too, in case one of them is lower.
+    pub alternatives: usize,
+    /// Once so many way-stations are known, paths are no longer broken at new ones: a rough loss has no end of them.
+    pub way_stations: usize,
+    /// The budget of the stage of minima.
+    pub minima_budget: Budget,
+    /// The budget of the stage of paths.
+    pub paths_budget: Budget,
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan {
+            method: Method::Paths,
+            starts: 8,
+            seed: 26,
+            given: Vec::new(),
+            training: None,
+            polish: false,
+            recipe: Recipe::POLISH,
+            identify: Identify { loss: 1e-6 },
+            radius: 1e6,
+            align: true,
+            schedule: Schedule::default(),
+            alternatives: 1,
+            way_stations: 1000,
+            minima_budget: Budget::default(),
+            paths_budget: Budget::default(),
+        }
+    }
+}
+
+impl Plan {
+    /// The oracle that the method needs, over `ids`: for a grid values are enough.
+    pub fn oracle<'a>(
+        &self,
+        loss: &'a mut dyn Loss,
+        ids: Option<&'a [u64]>,
+        cancel: &Cancel,
+        budget: Budget,
+    ) -> Result<Oracle<'a>> {
+        match self.method {
+            Method::Grid(_) => Ok(Oracle::of_values(loss, ids, cancel, budget)),
+            Method::Paths | Method::Cloud(_) => Oracle::new(loss, ids, cancel, budget),
+        }
+    }
+
+    /// Refuses what does not fit a loss, before anything is computed of it.
+    pub fn check(&self, loss: &dyn Loss) -> Result<()> {
+        self.given.iter().try_for_each(|given| given.check(loss))?;
+        let info = loss.info();
+        if self.training.is_some() && (info.samples == 0 || !info.caps.minibatch) {
+            let why = if info.samples == 0 { "has no samples" } else { "takes no lists of samples" };
+            let text = format!("{why}, and a recipe of minibatches needs them: leave [minima] recipe out");
+            return Err(Error::Unsupported { backend: info.backend.clone(), text });
+        }
+        match &self.method {
+            Method::Paths => Ok(()),
+            Method::Grid(grid) => Axes::new(grid, self.seed, loss).map(drop),
+            Method::Cloud(cloud) => cloud.check(loss),
+        }
+    }
+}
+
+/// Where the complex comes from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Method {
+    /// Minima and the lowest passes that paths between them find, in the whole space.
+    #[default]
+    Paths,
+    /// A grid over a box of few parameters.
+    Grid(GridPlan),
+    /// Points in a box round the minima, and the graph of their nearest neighbours.
+    Cloud(CloudPlan),
+}
+
+impl Method {
+    /// The name in a configuration.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Method::Paths => "paths",
+            Method::Grid(_) => "grid",
+            Method::Cloud(_) => "cloud",
+        }
+    }
+}
+
+/// When two minima are one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Identify {
+    /// Losses further apart than this (times max(1, |loss|)) are not even compared. The rest is decided without any
+    /// scale: two points are one minimum where the straight line between them, the nearest copies, does not rise.
+    pub loss: f64,
+}

@@ -1,0 +1,84 @@
+//! What a report tells of.
+
+use crate::persistence::{Barcode, Score};
+use crate::search::{Landscape, Minimum, Path, Tally};
+use crate::store::Provenance;
+
+/// What every report tells of and, where the barcode comes of a run, what the run found and took.
+#[derive(Clone, Copy, Debug)]
+pub struct Findings<'a> {
+    /// What the report is called.
+    pub title: &'a str,
+    /// The bars, of all degrees.
+    pub barcode: &'a Barcode,
+    /// Where they come from.
+    pub provenance: &'a Provenance,
+    /// Bars of superlevel sets: death <= birth, half-lines end at minus infinity.
+    pub superlevel: bool,
+    /// Wall-clock seconds by stage.
+    pub seconds: &'a [(String, f64)],
+    /// What a reader should know besides, a sentence each.
+    pub notes: &'a [String],
+    /// None where the barcode is that of an array or a graph.
+    pub run: Option<RunFindings<'a>>,
+}
+
+/// What a run has besides its barcode.
+#[derive(Clone, Copy, Debug)]
+pub struct RunFindings<'a> {
+    /// Minima and paths, where it searched for them, and what was evaluated.
+    pub landscape: &'a Landscape,
+    /// False when a budget or a signal ended the search.
+    pub complete: bool,
+    /// Versions of what took part, by name.
+    pub versions: &'a [(String, String)],
+}
+
+impl<'a> Findings<'a> {
+    /// True when the barcode comes of a search for minima, not of a grid or a graph.
+    pub(super) fn searched(&self) -> bool {
+        !self.minima().is_empty() && !self.provenance.is_sampled()
+    }
+
+    /// The score of degree 0.
+    pub(super) fn score(&self) -> Score {
+        Score::of(self.barcode, 0)
+    }
+
+    /// The degrees of the bars, ascending.
+    pub(super) fn degrees(&self) -> Vec<u32> {
+        let mut degrees: Vec<u32> = self.barcode.bars.iter().map(|bar| bar.degree).collect();
+        degrees.sort_unstable();
+        degrees.dedup();
+        degrees
+    }
+
+    pub(super) fn minima(&self) -> &'a [Minimum] {
+        self.run.map_or(&[], |run| &run.landscape.minima)
+    }
+
+    pub(super) fn paths(&self) -> &'a [Path] {
+        self.run.map_or(&[], |run| &run.landscape.paths)
+    }
+
+    /// What each stage evaluated.
+    pub(super) fn evaluations(&self) -> &'a [(String, Tally)] {
+        self.run.map_or(&[], |run| &run.landscape.evaluations)
+    }
+
+    pub(super) fn evaluations_in_all(&self) -> u64 {
+        self.evaluations().iter().map(|(_, tally)| tally.total()).sum()
+    }
+
+    pub(super) fn seconds_in_all(&self) -> f64 {
+        self.seconds.iter().map(|(_, seconds)| seconds).sum()
+    }
+
+    pub(super) fn versions(&self) -> &'a [(String, String)] {
+        self.run.map_or(&[], |run| run.versions)
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.run.is_none_or(|run| run.complete)
+    }
+}

@@ -1,0 +1,55 @@
+//! What a reader should know of a sampled loss, a sentence each: they stand in its database and in its report.
+
+use super::number::counted;
+use crate::sample::{Axes, Sampled, Samples, Scatter};
+
+/// Boxes of more parameters than this are not written out.
+const SHOWN: usize = 16;
+
+/// To see the same samples, and to judge them.
+pub fn notes(sampled: &Sampled) -> Vec<String> {
+    let mut notes = match &sampled.samples {
+        Samples::Grid(axes) => grid(axes),
+        Samples::Cloud(scatter) => cloud(scatter),
+    };
+    if sampled.walls > 0 {
+        let samples = counted(sampled.walls, "sample", "samples");
+        notes.push(format!("Where the loss is not finite, at {samples}, it counts as in no sublevel set."));
+    }
+    notes
+}
+
+fn grid(axes: &Axes) -> Vec<String> {
+    let axis = |i: usize| {
+        let periodic = if axes.periodic[i] { ", periodic" } else { "" };
+        format!("{} of parameter {} in {}{periodic}", axes.sizes[i], axes.parameters[i], interval(axes.ranges[i]))
+    };
+    let each: Vec<String> = (0..axes.sizes.len()).map(axis).collect();
+    let fixed = if axes.at.len() > axes.parameters.len() { "; the other parameters stand still" } else { "" };
+    let mut notes = vec![format!("The samples: {}{fixed}.", each.join(", "))];
+    if axes.simplify > 0.0 {
+        notes.push(format!("Bars shorter than {} are left out.", axes.simplify));
+    }
+    notes
+}
+
+fn cloud(scatter: &Scatter) -> Vec<String> {
+    let sides: Vec<String> = scatter.region.iter().map(|&side| interval(side)).collect();
+    let sides = if sides.len() <= SHOWN { format!(" {}", sides.join(" x ")) } else { String::new() };
+    let minima = counted(scatter.minima.len() as u64, "minimum", "minima");
+    let drawn = counted(scatter.plan.points as u64, "point", "points");
+    let k = scatter.neighbours();
+    let mut notes =
+        vec![format!("The samples: {minima} and {drawn} of the box{sides}, each joined with its {k} nearest.")];
+    notes.extend(scatter.plan.threshold.map(|most| format!("Points above {most} are in no sublevel set.")));
+    if scatter.plan.simplify > 0.0 {
+        notes.push(format!("Bars of degree 0 shorter than {} are cancelled.", scatter.plan.simplify));
+    }
+    notes
+}
+
+/// An interval in six digits.
+fn interval(ends: [f64; 2]) -> String {
+    let [low, high] = ends.map(|x| format!("{x:.5e}").parse().unwrap_or(x));
+    format!("[{low}, {high}]")
+}

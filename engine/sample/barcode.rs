@@ -1,0 +1,105 @@
+//! The barcode of a loss with a value at every sample: in all degrees on a grid; on a cloud that of the graph which joins
+//! each sample with its nearest.
+
+use super::axes::Axes;
+use super::scatter::Scatter;
+use crate::counted::count;
+use crate::error::{Error, Result};
+use crate::machine::pool::Pool;
+use crate::morse::cloud::Cloud;
+use crate::morse::graph::Graph;
+use crate::morse::grid::{Grid, Sampling};
+use crate::npy::Array;
+use crate::persistence::{Barcode, CellKind, Pair, of_graph, of_grid};
+
+/// Cells of more parameters than this are named without them.
+const SHOWN: usize = 16;
+
+/// What a loss was sampled on.
+#[derive(Clone, Debug)]
+pub enum Samples {
+    /// A grid.
+    Grid(Axes),
+    /// Points round its minima.
+    Cloud(Scatter),
+}
+
+/// A loss with a value at every sample.
+#[derive(Clone, Debug)]
+pub struct Sampled {
+    /// Where the samples lie.
+    pub samples: Samples,
+    /// Of all but the minima of a cloud; +inf, in no sublevel set, where the loss is not finite.
+    values: Vec<f64>,
+    /// At how many samples that is so.
+    pub walls: u64,
+}
+
+impl Sampled {
+    /// Samples and their values. A loss that is finite nowhere is refused.
+    pub fn new(samples: Samples, mut values: Vec<f64>) -> Result<Sampled> {
+        let (total, mut walls) = (values.len() as u64, 0);
+        for value in values.iter_mut().filter(|value| !value.is_finite()) {
+            *value = f64::INFINITY;
+            walls += 1;
+        }
+        if walls == total {
+            return Err(Error::Numeric(format!("the loss is finite at none of the {} samples", count(total))));
+        }
+        Ok(Sampled { samples, values, walls })
+    }
+
+    /// The barcode, its cells with their parameters. The same for any number of threads.
+    pub fn barcode(self, pool: &Pool) -> Result<Barcode> {
+        match self.samples {
+            Samples::Grid(axes) => on_grid(&axes, self.values, pool),
+            Samples::Cloud(scatter) => on_cloud(&scatter, self.values, pool),
+        }
+    }
+}
+
+fn on_grid(axes: &Axes, values: Vec<f64>, pool: &Pool) -> Result<Barcode> {
+    let closed: Vec<usize> = (0..axes.sizes.len()).filter(|&axis| axes.periodic[axis]).collect();
+    let array = Array { shape: axes.sizes.clone(), values: values.into() };
+    let sampling = Sampling { periodic: &closed, max_degree: axes.max_degree, ..Sampling::default() };
+    let grid = Grid::new(array, sampling)?;
+    let mut found = of_grid::canonical(&grid, of_grid::Wanted::default(), pool);
+    // What swallows a bar is longer: it stays where that one stays.
+    let length = |pair: &Pair| pair.death.map_or(f64::INFINITY, |death| grid.value(death) - grid.value(pair.birth));
+    found.pairs.retain(|pair| length(pair) >= axes.simplify);
+    let mut barcode = found.barcode(&grid);
+    barcode.cells.iter_mut().for_each(|cell| cell.position = axes.place(cell.id as usize));
+    Ok(barcode)
+}
+
+fn on_cloud(scatter: &Scatter, values: Vec<f64>, pool: &Pool) -> Result<Barcode> {
+    let (minima, params, plan) = (scatter.minima.len(), scatter.params(), &scatter.plan);
+    let threshold = plan.threshold.unwrap_or(f64::INFINITY);
+    let within = |value: f64| if value > threshold { f64::INFINITY } else { value };
+    let values: Vec<f64> = scatter.minima.iter().map(|(_, loss)| *loss).chain(values).map(within).collect();
+    let n = values.len();
+    let cloud = Cloud::of_array(&Array { shape: vec![n, params], values: scatter.coordinates.clone().into() })?;
+    let values = Array { shape: vec![n], values: values.into() };
+    let graph = Graph::on_cloud(&cloud, values, scatter.neighbours(), None, false, pool)?;
+    drop(cloud);
+    let wanted = of_graph::Wanted { degree_1: plan.degree_1, threshold: plan.simplify, ..Default::default() };
+    let mut barcode = of_graph::canonical(&graph.forest(pool), wanted).barcode(&graph);
+    for bar in &mut barcode.bars {
+        bar.birth_cell = scatter.cell(bar.birth_cell);
+        if let Some(end) = &mut bar.end {
+            end.cell = scatter.cell(end.cell);
+            end.elder = end.elder.map(|elder| scatter.cell(elder));
+        }
+    }
+    for cell in &mut barcode.cells {
+        let sample = cell.id as usize;
+        if sample < minima && cell.degree == 0 {
+            cell.kind = CellKind::Minimum;
+        }
+        if params <= SHOWN {
+            cell.position = scatter.place(sample).to_vec();
+        }
+        cell.id = scatter.cell(cell.id);
+    }
+    Ok(barcode)
+}
