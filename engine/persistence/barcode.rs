@@ -39,7 +39,7 @@ pub struct Bar {
 pub struct Death {
     /// The value at which it dies.
     pub value: f64,
-    /// Whose value that is.
+    /// The cell whose value that is.
     pub cell: u64,
     /// Degree 0: the birth cell of the component that swallows this one, where that was asked.
     pub elder: Option<u64>,
@@ -80,12 +80,12 @@ impl Bar {
         self.death().map(|death| death - self.birth)
     }
 
-    /// Whose value the death is.
+    /// The cell whose value the death is; `None` for a half-line.
     pub fn death_cell(&self) -> Option<u64> {
         self.end.map(|end| end.cell)
     }
 
-    /// What ended it.
+    /// What ended the bar; `None` for a half-line.
     pub fn death_kind(&self) -> Option<DeathKind> {
         let kind = |top: Top| if top.is_saddle { DeathKind::VerifiedSaddle } else { DeathKind::PathMaximum };
         self.end.map(|end| end.top.map_or(DeathKind::Cell, kind))

@@ -135,7 +135,7 @@ impl<'a> BarcodeFile<'a> {
         })
     }
 
-    /// The same with what speaks for each bar.
+    /// This file with what speaks for each bar, in the order of the bars.
     pub fn with_evidence(mut self, evidence: Vec<Option<&'a Evidence>>) -> Result<BarcodeFile<'a>> {
         for (bar, evidence) in self.bars.iter().zip(&evidence) {
             bar_is_finite(bar, evidence.iter().flat_map(|e| e.eigenvalues.iter().copied().chain([e.gradient_norm])))?;

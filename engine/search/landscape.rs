@@ -89,7 +89,7 @@ pub(crate) fn is_zero(projected: &usize) -> bool {
 /// One minimum, or what a descent left that is none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Minimum {
-    /// Its cell of the filtration.
+    /// The number of its cell; minima and passes are numbered together.
     pub cell: CellId,
     /// Where it comes from.
     pub origin: Origin,
@@ -168,7 +168,7 @@ pub enum PassKind {
 /// The highest point of a path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pass {
-    /// Its cell of the filtration.
+    /// The number of its cell; minima and passes are numbered together.
     pub cell: CellId,
     /// What is known of it.
     pub kind: PassKind,
