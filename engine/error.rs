@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use mountainpass_sdk::abi::{Status, status};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -74,6 +74,16 @@ impl Error {
     /// An error of the file system, with the path it happened at.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Error {
         Error::Io { path: path.into(), source }
+    }
+
+    /// The same, with the configuration that said it in front, where that is what is wrong.
+    pub fn of_file(self, path: &Path) -> Error {
+        match self {
+            Error::Argument(_) | Error::Unknown { .. } => {
+                Error::Config { path: path.to_owned(), text: self.to_string() }
+            }
+            other => other,
+        }
     }
 
     /// The status code that C callers see.

@@ -8,8 +8,9 @@
  * may overlap what is [one], too.
  * Errors: return a status and write err->text (err->code is not read); err is never NULL. Never throw, unwind, exit or
  * abort.
- * Options (mpass_open.keys, values) are text, whatever they were in the run's file: "3", "0.001", "true". The keys data,
- * objective, l2, limit and the like of a run's [loss] arrive as options too. Refuse what you do not know, by name. */
+ * Options (mpass_open.keys, values) are text, whatever they were in the run's file: "3", "0.001", "true". They are what
+ * stands in [loss.options], and the keys of [loss] that are none of the engine's (backend, plugin, model, dtype, device,
+ * repeatable, options). Refuse what you do not know, by name. What you know MPASS_EXT_OPTIONS declares. */
 #ifndef MOUNTAINPASS_BACKEND_H
 #define MOUNTAINPASS_BACKEND_H
 
@@ -94,6 +95,33 @@ __attribute__((visibility("default")))
 const mpass_backend *mpass_backend_entry_v0(const mpass_host *host, mpass_error *err);
 
 /* ---- Extensions the engine knows. A backend without them still works. All slots are [one] on one loss. ---- */
+
+/* The options that open knows, whatever the model; asked for before any loss is open. Declare all of them or none: what
+ * is declared is never refused as unknown (though it may be of no use to the model at hand), and the engine refuses a
+ * key of a run's [loss] that is not declared, naming the nearest. A value of MPASS_OPTION_PATH is resolved against the
+ * folder of the run's file; everything else arrives as it stands there. A backend that declares nothing gets every key
+ * and every value as it stands in the file. */
+#define MPASS_EXT_OPTIONS "mountainpass.options/1"
+enum {                         /* mpass_option.kind: what its values look like */
+  MPASS_OPTION_TEXT = 1,       /* one of its words; any text where it has none */
+  MPASS_OPTION_INTEGER = 2,
+  MPASS_OPTION_NUMBER = 3,
+  MPASS_OPTION_BOOLEAN = 4,    /* true or false */
+  MPASS_OPTION_PATH = 5,       /* a file or a folder, but for its words, which are names of something else */
+  MPASS_OPTION_LIST = 6        /* items, of its words where it has some, joined by commas */
+};
+typedef struct mpass_option {  /* frozen */
+  const char *name;            /* not empty, and no other option's */
+  const char *about;           /* one sentence for a person */
+  const char *default_value;   /* what open takes where the option is not given; NULL = none, or it depends */
+  const char *words;           /* separated by blanks; NULL = none */
+  uint32_t kind, reserved;
+} mpass_option;
+typedef struct mpass_ext_options { /* plugin-owned, constant, as all it leads to */
+  uint32_t struct_size, reserved;
+  const mpass_option *options; /* n_options */
+  uint64_t n_options;
+} mpass_ext_options;
 
 #define MPASS_EXT_PARAMETERS "mountainpass.parameters/1" /* the named blocks of theta */
 typedef struct mpass_parameter { /* frozen */

@@ -1,7 +1,7 @@
 // mountainpass_backend.hpp: write a backend in C++17. One header over mountainpass_backend.h, nothing to link.
 //
-// Derive from mountainpass::Loss, give it a constructor that takes an Open and a Host, a name and a version, and put
-// MOUNTAINPASS_BACKEND(Mine) at the end of the file. This header makes the table and stands before every slot:
+// Derive from mountainpass::Loss, give it a constructor that takes an Open and a Host, a name and a version, the options
+// that it declares, and put MOUNTAINPASS_BACKEND(Mine) at the end of the file. This header makes the table and stands before every slot:
 // exceptions become a status and a text, a call of the wrong shape is refused, rows are read and written at their
 // strides as f32 or f64, rows that are not finite are flagged, an option nobody asked for is refused by name, the size
 // rule is kept, and many rows are spread over the engine's workers. Link with a version script
@@ -16,6 +16,7 @@
 #include <cstring>
 #include <exception>
 #include <initializer_list>
+#include <iterator>
 #include <limits>
 #include <locale>
 #include <memory>
@@ -23,6 +24,7 @@
 #include <new>
 #include <sstream>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -97,7 +99,8 @@ class Host {
 // Texts and arrays are borrowed for the call; what is returned here is a copy.
 class Open {
  public:
-  explicit Open(const mpass_open *open) : record_(sized(open)) {}
+  explicit Open(const mpass_open *open, const mpass_ext_options *declared = nullptr)
+      : record_(sized(open)), declared_(declared) {}
   const mpass_open &record() const { return record_; }
 
   // The model that was named, which is one of these; the first if none was.
@@ -137,8 +140,15 @@ class Open {
   }
   // Refuses what nobody asked for. Called for you when the constructor of the loss has returned.
   void finish() const {
-    for (std::uint32_t i = 0; i < record_.n_options; i++)
-      if (!has(asked_, record_.keys[i])) unknown("option", record_.keys[i], asked_);
+    for (const std::string &key : asked_)
+      if (declared_ && !is_declared(key))
+        throw Error(MPASS_E_BACKEND, "the option \"" + key + "\" is asked for and not declared");
+    for (std::uint32_t i = 0; i < record_.n_options; i++) {
+      const std::string key = record_.keys[i];
+      if (has(asked_, key)) continue;
+      if (is_declared(key)) throw Error(MPASS_E_ARGUMENT, "option \"" + key + "\" says nothing about this model: leave it out");
+      unknown("option", key, asked_);
+    }
     for (std::uint64_t i = 0; i < record_.n_data; i++)
       if (!has(arrays_asked_, name_of(record_.data[i]))) unknown("array", name_of(record_.data[i]), arrays_asked_);
     if (record_.model && !model_asked_)
@@ -151,6 +161,11 @@ class Open {
  private:
   using Names = std::vector<std::string>;
 
+  bool is_declared(const std::string &key) const {
+    for (std::uint64_t i = 0; declared_ && i < declared_->n_options; i++)
+      if (key == declared_->options[i].name) return true;
+    return false;
+  }
   const char *option(const char *key) {
     asked_.emplace_back(key);
     for (std::uint32_t i = 0; i < record_.n_options; i++)
@@ -223,6 +238,7 @@ class Open {
   }
 
   mpass_open record_;
+  const mpass_ext_options *declared_;
   Names asked_, arrays_asked_;
   bool model_asked_ = false;
 };
@@ -282,6 +298,20 @@ class Loss {
   virtual bool start(std::uint64_t /*seed*/, double * /*theta*/) const { return false; }
 };
 
+// The options that a class declares, as its static array `options` of mpass_option: all that its constructor asks for,
+// whatever the model. NULL where it declares none.
+template <class Mine, class = void>
+struct Declared {
+  static const mpass_ext_options *record() noexcept { return nullptr; }
+};
+template <class Mine>
+struct Declared<Mine, std::void_t<decltype(Mine::options)>> {
+  static const mpass_ext_options *record() noexcept {
+    static const mpass_ext_options record = {sizeof record, 0, Mine::options, std::size(Mine::options)};
+    return &record;
+  }
+};
+
 // The slots of the table. Nothing here is for authors.
 struct Table {
   struct Handle {
@@ -324,7 +354,7 @@ struct Table {
   template <class Mine>
   static mpass_status open(const mpass_host *host, const mpass_open *request, void **out, mpass_error *err) noexcept {
     return guarded(err, [&] {
-      Open open(request);
+      Open open(request, Declared<Mine>::record());
       const Host services(host);
       std::unique_ptr<const Loss> loss(new Mine(open, services));
       open.finish();
@@ -453,7 +483,9 @@ struct Table {
     *upper = handle.upper.empty() ? nullptr : handle.upper.data();
     return MPASS_OK;
   }
+  template <class Mine>
   static const void *extension(const char *id) noexcept {
+    if (std::strcmp(id, MPASS_EXT_OPTIONS) == 0) return Declared<Mine>::record();
     static const mpass_ext_start record = {sizeof record, 0, start, box};
     return std::strcmp(id, MPASS_EXT_START) == 0 ? &record : nullptr;
   }
@@ -461,7 +493,7 @@ struct Table {
   template <class Mine>
   static const mpass_backend *of() noexcept {
     static const mpass_backend table = {sizeof table, MPASS_BACKEND_MINOR, Mine::name, Mine::version,
-                                        probe, open<Mine>, info, eval, close, extension};
+                                        probe, open<Mine>, info, eval, close, extension<Mine>};
     return &table;
   }
 };

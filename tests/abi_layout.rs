@@ -4,7 +4,7 @@
 mod built;
 
 use mountainpass::capi::abi as callers;
-use mountainpass_sdk::abi::{self, cap, dtype, log, memory, split, status, symmetry};
+use mountainpass_sdk::abi::{self, cap, dtype, log, memory, option, split, status, symmetry};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::mem::offset_of;
@@ -57,6 +57,8 @@ fn layouts() -> Vec<Layout> {
         "mpass_ext_symmetry" abi ExtSymmetry { struct_size reserved list }
         "mpass_identity" abi Identity { struct_size reserved model_hash data_hash options }
         "mpass_ext_identity" abi ExtIdentity { struct_size reserved get }
+        "mpass_option" abi Declared { name about default_value words kind reserved }
+        "mpass_ext_options" abi ExtOptions { struct_size reserved options n_options }
         "mpass_hooks" callers Hooks { struct_size log_level user log progress }
         "mpass_engine_options" callers EngineOptions { struct_size threads hooks isolate reserved isolate_seconds isolate_memory server }
         "mpass_backend_info" callers BackendInfo { struct_size n_devices name version file devices }
@@ -99,6 +101,9 @@ fn constants() -> Vec<(&'static str, i64)> {
         ("MPASS_SYMMETRY_PERMUTATION", symmetry::PERMUTATION), ("MPASS_SYMMETRY_SIGN", symmetry::SIGN),
         ("MPASS_SYMMETRY_SCALE", symmetry::SCALE), ("MPASS_SYMMETRY_PERIOD", symmetry::PERIOD),
         ("MPASS_SYMMETRY_RIGID", symmetry::RIGID),
+        ("MPASS_OPTION_TEXT", option::TEXT), ("MPASS_OPTION_INTEGER", option::INTEGER),
+        ("MPASS_OPTION_NUMBER", option::NUMBER), ("MPASS_OPTION_BOOLEAN", option::BOOLEAN),
+        ("MPASS_OPTION_PATH", option::PATH), ("MPASS_OPTION_LIST", option::LIST),
         ("MPASS_TRAIN", split::TRAIN), ("MPASS_TEST", split::TEST), ("MPASS_BACKEND_MINOR", abi::MINOR),
     ];
     use callers::{bar, death, ended, keep, minimum, path, sampled};
@@ -125,7 +130,7 @@ fn constants() -> Vec<(&'static str, i64)> {
         .chain(callers.map(|(name, code)| (name, i64::from(code)))).collect()
 }
 
-fn texts() -> [(&'static str, &'static std::ffi::CStr); 5] {
+fn texts() -> [(&'static str, &'static std::ffi::CStr); 6] {
     use abi::ext::*;
     [
         ("MPASS_EXT_PARAMETERS", PARAMETERS),
@@ -133,6 +138,7 @@ fn texts() -> [(&'static str, &'static std::ffi::CStr); 5] {
         ("MPASS_EXT_METRICS", METRICS),
         ("MPASS_EXT_SYMMETRY", SYMMETRY),
         ("MPASS_EXT_IDENTITY", IDENTITY),
+        ("MPASS_EXT_OPTIONS", OPTIONS),
     ]
 }
 

@@ -3,7 +3,7 @@
 mod built;
 
 use mountainpass::error::Error;
-use mountainpass::loss::{Batch, Dtype, Elements, Foreign, Loss, NamedArray, OpenRequest, Registry};
+use mountainpass::loss::{Batch, Dtype, Elements, Foreign, Kind, Loss, NamedArray, OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use std::sync::{Arc, OnceLock};
@@ -116,10 +116,19 @@ fn an_exception_becomes_a_status_and_a_text() {
 }
 
 #[test]
+fn what_a_class_declares_is_told() {
+    let options = registry().options("least-squares").unwrap();
+    let told: Vec<_> = options.iter().map(|o| (o.name.as_str(), o.kind, o.default.as_deref(), o.words.len())).collect();
+    assert_eq!(told, [("fault", Kind::Text, None, 5), ("cubes", Kind::Integer, Some("1"), 0)]);
+}
+
+#[test]
 fn what_nobody_asked_for_is_refused_by_name() {
     let refused = |request: OpenRequest<'_>| open(&request, 1).err().unwrap().to_string();
     let lines = [
         (with_option("l3", "1"), "no option \"l3\": there is fault"),
+        (with_option("cubes", "1"), "option \"cubes\" says nothing about this model: leave it out"),
+        (with_option("fault", "hidden"), "the option \"hidden\" is asked for and not declared"),
         (OpenRequest { model: "cubes".into(), ..OpenRequest::default() }, "no model \"cubes\": give none"),
         (OpenRequest { device: 1, ..OpenRequest::default() }, "no device 1: there is 0, the CPU"),
     ];

@@ -3,7 +3,7 @@
 mod built;
 
 use mountainpass::error::Error;
-use mountainpass::loss::{Batch, Dtype, Loss, OpenRequest, Registry};
+use mountainpass::loss::{Batch, Dtype, Kind, Loss, OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use mountainpass_sdk::abi;
@@ -347,6 +347,52 @@ fn a_parameter_that_is_no_number_makes_a_bad_row_not_a_broken_promise() {
     let mut loss = registry.open("zero", &OpenRequest::default(), pool()).unwrap();
     // 1e300 is no f32 but infinity.
     assert_eq!(eval(&mut *loss, &[1.0, f64::NAN, 2.0, 1e300]).unwrap().ok, [true, false, true, false]);
+}
+
+#[test]
+fn options_that_a_backend_declares_are_read() {
+    let (registry, name) = loaded("declares.c", &[], "declares").unwrap();
+    let [points, mask, scale] = &registry.options(&name).unwrap()[..] else { panic!("three options") };
+    assert_eq!((points.name.as_str(), points.kind, &points.default), ("points", Kind::Path, &None));
+    assert_eq!((mask.about.as_str(), mask.words.len()), ("A file of weights.", 0));
+    assert_eq!(
+        (scale.default.as_deref(), &scale.words[..]),
+        (Some("linear"), &["linear", "log"].map(str::to_owned)[..])
+    );
+    assert!(points.is_path("none.csv") && !points.is_path("none") && !scale.is_path("none.csv"));
+    for (source, define) in [("declares.c", "SILENT"), ("quad_well.c", "NDEBUG")] {
+        let (registry, name) = loaded(source, &[define], "declares-nothing").unwrap();
+        assert_eq!(registry.options(&name).unwrap(), []);
+    }
+}
+
+#[test]
+fn an_option_whose_record_is_broken_is_one_line() {
+    let option = |name: &str, about: &str, default: &str, words: &str, kind: &str| {
+        let text = |text: &str| if text == "NULL" { text.to_owned() } else { format!("\"{text}\"") };
+        let [name, about, default, words] = [name, about, default, words].map(text);
+        format!("BROKEN={{ {name}, {about}, {default}, {words}, {kind}, 0 }}")
+    };
+    for (i, (broken, line)) in [
+        (option("NULL", "b", "NULL", "NULL", "1"), "option 3: it has no name"),
+        (option("", "b", "NULL", "NULL", "1"), "option 3: it has no name"),
+        (option("gr\\xFCn", "b", "NULL", "NULL", "1"), "option 3: its name is not UTF-8"),
+        (option("mask", "b", "NULL", "NULL", "1"), "\"mask\" is declared twice"),
+        (option("a", "NULL", "NULL", "NULL", "1"), "option 3: \"a\": it has no sentence"),
+        (option("a", "b", "NULL", "NULL", "0"), "option 3: \"a\": unknown kind 0"),
+        (option("a", "b", "\\xFC", "NULL", "1"), "option 3: \"a\": its default is not UTF-8"),
+        (option("a", "b", "c", "d e", "1"), "option 3: \"a\": its default \"c\" is none of its values"),
+        (option("a", "b", "1.5", "NULL", "2"), "option 3: \"a\": its default \"1.5\" is none of its values"),
+        (option("a", "b", "yes", "NULL", "4"), "option 3: \"a\": its default \"yes\" is none of its values"),
+        (option("a", "b", "d,f", "d e", "6"), "option 3: \"a\": its default \"d,f\" is none of its values"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (registry, name) = loaded("declares.c", &[&broken], &format!("declares-{i}")).unwrap();
+        let said = registry.options(&name).err().map(|error| error.to_string());
+        assert_eq!(said, Some(format!("declares 1.0: options: {line} (the backend breaks the contract)")), "{broken}");
+    }
 }
 
 /// quad_well.c against other headers than ours.

@@ -66,6 +66,11 @@ fn an_unknown_name_names_the_nearest() {
             CAMEL.replace("three-hump-camel", "torus") + "options = { m = 3 }",
             "surfaces 0.1.0: open: unknown option \"m\"; the nearest is \"n\"",
         ),
+        (format!("{CAMEL}n = 3"), "surfaces 0.1.0: open: option \"n\" says nothing about this model: leave it out"),
+        (
+            mlp("mlp:64-3-10:tanh", "data = \"digits\"\nl3 = 1"),
+            "bad.toml: [loss] unknown key \"l3\"; the nearest is \"l2\"",
+        ),
         (format!("{CAMEL}device = \"cuda:0\""), "unknown device \"cuda:0\"; the nearest is \"cpu\""),
         (mlp("mpl:64-3-10:tanh", digits), "faer 0.1.0: open: unknown kind of network \"mpl\"; the nearest is \"mlp\""),
         (mlp("mlp:64-3-10:tan", digits), "faer 0.1.0: open: unknown activation \"tan\"; the nearest is \"tanh\""),
@@ -220,6 +225,68 @@ fn a_plugin_that_cannot_be_used_is_named() {
         refused_command(&folder, &["backends", "--load", "refuses.so"]),
         format!("plugin {}: refuses: no licence for this machine", full.display())
     );
+}
+
+#[test]
+fn options_reach_a_backend_as_it_declares_them() {
+    let folder = folder("declared");
+    for name in ["sub", "sub/points", "sub/none", "points"] {
+        std::fs::create_dir(folder.join(name)).unwrap();
+    }
+    built::c_plugin("declares.c", &[], &folder.join("sub"), "declares");
+    built::c_plugin("declares.c", &["SILENT"], &folder.join("sub"), "silent");
+    let twice = r#"{ "gr\xC3\xBCn", "One too many.", NULL, NULL, 9, 0 }"#;
+    built::c_plugin("declares.c", &[&format!("BROKEN={twice}")], &folder.join("sub"), "broken");
+    let said = |plugin: &str, more: &str| {
+        file(&folder, "sub/bad.toml", format!("[loss]\nplugin = \"{plugin}.so\"\n{more}\n"));
+        refused_command(&folder, &["run", "sub/bad.toml", "--out", "bad"])
+    };
+    let told = |plugin: &str, more: &str| {
+        let said = said(plugin, more);
+        said.strip_prefix("declares 1.0: open: told ").unwrap_or_else(|| panic!("{said}")).to_owned()
+    };
+    for (more, line) in [
+        ("points = \"points\"\nscale = \"points\"", "points = sub/points, scale = points"),
+        ("points = \"none\"", "points = none"),
+        ("mask = \"none\"", "mask = sub/none"),
+        ("mask = \"../m.csv\"\npoints = \"nowhere\"", "mask = sub/../m.csv, points = nowhere"),
+        ("options = { mask = \"m.npy\", other = \"m.npy\" }", "mask = sub/m.npy, other = m.npy"),
+        ("options = { model = \"m.npy\", scale = 0.5 }", "model = m.npy, scale = 0.5"),
+    ] {
+        assert_eq!(told("declares", more), line);
+        assert_eq!(told("declares", &format!("{more}\n[minima]\nseed = 3")), line);
+    }
+    // One that declares nothing is given everything as it stands.
+    let more = "points = \"points\"\nmodle = \"../m.npy\"\noptions = { mask = \"./m\" }";
+    assert_eq!(told("silent", more), "modle = ../m.npy, points = points, mask = ./m");
+    for (key, nearest) in [("modle", "model"), ("point", "points"), ("masks", "mask"), ("otions", "options")] {
+        let line = format!("sub/bad.toml: [loss] unknown key {key:?}; the nearest is {nearest:?}");
+        assert_eq!(said("declares", &format!("{key} = 1")), line);
+    }
+    let line = "declares 1.0: options: option 3: \"grün\": unknown kind 9 (the backend breaks the contract)";
+    file(&folder, "sub/bad.toml", "[loss]\nplugin = \"broken.so\"\nscale = 1\n");
+    let ended = run(&folder, &["run", "sub/bad.toml", "--out", "bad"]);
+    assert_eq!((ended.code, ended.stderr), (Some(1), format!("mpass: {line}\n")));
+}
+
+#[test]
+fn the_options_of_a_backend_are_listed() {
+    let folder = folder("options");
+    built::c_plugin("declares.c", &[], &folder, "declares");
+    built::c_plugin("declares.c", &["SILENT"], &folder, "silent");
+    let listed = |more: &[&str]| mpass::succeeds(&folder, &[&["backends", "--options"], more].concat()).stdout;
+    let table = "points  path  -       A file of points, or the measured ones. (no path: measured, none)\n\
+                 mask    path  -       A file of weights.\n\
+                 scale   text  linear  How points are scaled. (linear, log)\n";
+    assert_eq!(listed(&["declares", "--load", "declares.so"]), table);
+    assert_eq!(listed(&["declares", "--load", "silent.so"]), "declares declares no options\n");
+    let surfaces = listed(&["surfaces"]);
+    let rows: Vec<Vec<&str>> = surfaces.lines().map(|line| line.split_whitespace().take(3).collect()).collect();
+    assert_eq!(rows, [["n", "integer", "2"], ["condition", "number", "10"], ["atoms", "integer", "7"]]);
+    let faer = listed(&["faer"]);
+    assert!(faer.contains("\nl2 ") && faer.lines().count() == 15, "{faer}");
+    let unknown = refused_command(&folder, &["backends", "--options", "fear"]);
+    assert_eq!(unknown, "unknown backend \"fear\"; the nearest is \"faer\"");
 }
 
 #[test]

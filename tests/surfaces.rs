@@ -4,7 +4,7 @@
 
 use mountainpass::explore::{Ended, Explored, MergeTree, Plan, evidence, explore};
 use mountainpass::loss::oracle::Oracle;
-use mountainpass::loss::{Batch, Dtype, Loss, OpenRequest, Registry};
+use mountainpass::loss::{Batch, Declared, Dtype, Loss, OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
 use mountainpass::persistence::DeathKind;
 use mountainpass::run::{Budget, Cancel, Silent};
@@ -37,6 +37,33 @@ fn evaluated(loss: &mut dyn Loss, theta: &[f64], dir: &[f64], rows: usize) -> [V
         assert!(ok.iter().all(|&ok| ok));
     }
     out
+}
+
+#[test]
+fn every_option_that_is_declared_is_read_by_a_model_and_unknown_to_none() {
+    let registry = Registry::new();
+    registry.register::<Surfaces>().unwrap();
+    let declared = registry.options("surfaces").unwrap();
+    assert_eq!(declared.len(), 3);
+    for Declared { name, default, .. } in declared {
+        let default = default.unwrap();
+        let opened = MODELS.map(|model| {
+            let options = vec![(name.clone(), default.clone())];
+            let request = OpenRequest { model: model.into(), options, ..OpenRequest::default() };
+            let (refused, plain) = match registry.open("surfaces", &request, Arc::new(Pool::new(1))) {
+                Err(error) => (error.to_string(), None),
+                Ok(loss) => (String::new(), Some(loss.identity().unwrap())),
+            };
+            let useless =
+                refused.ends_with(&format!("open: option {name:?} says nothing about this model: leave it out"));
+            assert!(plain.is_some() || useless, "{model}: {refused}");
+            // The default is what is taken without.
+            let same = plain.as_ref().is_none_or(|told| *told == open(model, &[], Dtype::F64, 1).identity().unwrap());
+            assert!(same, "{model}: {name} = {default}");
+            plain.is_some()
+        });
+        assert!(opened.contains(&true) && opened.contains(&false), "{name}");
+    }
 }
 
 /// Enough rows to wake other threads up.

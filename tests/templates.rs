@@ -81,6 +81,30 @@ fn the_rust_template_keeps_the_contract() {
     passes(&rust(), &mpass::folder("template-rust-check"));
 }
 
+/// What each declares it reads, and its default is what it takes without.
+#[test]
+fn the_templates_declare_their_options() {
+    let [c, cpp] = ["template-c", "template-cpp"].map(|name| made(name, &format!("{name}-options")));
+    for (plugin, declared) in [
+        (c.join("libmpass_mine.so"), &["l2"][..]),
+        (cpp.join("libmpass_mine.so"), &["n", "coupling", "tilt"]),
+        (rust(), &["units", "l2"]),
+    ] {
+        let registry = Registry::new();
+        registry.load(&plugin).unwrap();
+        let options = registry.options("mine").unwrap();
+        assert_eq!(options.iter().map(|option| option.name.as_str()).collect::<Vec<_>>(), declared);
+        for option in options {
+            let given = vec![(option.name, option.default.unwrap())];
+            let mut losses_of = [OpenRequest { options: given, ..OpenRequest::default() }, OpenRequest::default()]
+                .map(|request| open(&plugin, &request).unwrap());
+            let theta = vec![0.5; losses_of[1].info().params];
+            let [with, without] = losses_of.each_mut().map(|loss| losses(&mut **loss, &theta, None));
+            assert_eq!(with, without);
+        }
+    }
+}
+
 /// What the sdk and the C template promise, that one loss answers many threads at once, is looked at.
 #[test]
 fn the_templates_that_claim_many_answer_many_threads() {

@@ -51,11 +51,14 @@ enum Command {
     Cloud(cloud::CloudCommand),
     /// Lists the parameters and inputs of a network, or writes it as an ONNX file
     Model(model::ModelCommand),
-    /// Lists backends and their devices
+    /// Lists backends and their devices, or the options of one
     Backends {
         /// A plugin file to load first; may be repeated
         #[arg(long, value_name = "FILE")]
         load: Vec<PathBuf>,
+        /// Lists what may stand in [loss] for this backend: name, kind, default, meaning
+        #[arg(long, value_name = "NAME")]
+        options: Option<String>,
     },
     /// Checks a backend plugin against the contract, test by test
     Check(check::Check),
@@ -95,7 +98,7 @@ fn main() -> ExitCode {
         Command::Graph(graph) => graph.go(),
         Command::Cloud(cloud) => cloud.go(),
         Command::Model(model) => model.go(),
-        Command::Backends { load } => backends::list(&load),
+        Command::Backends { load, options } => backends::list(&load, options.as_deref()),
         Command::Check(check) => check.go(),
         Command::ServeLoss(serve) => serve.go(),
         Command::Show { landscape, json, salvage } => show::show(&landscape, json, salvage.as_deref()),

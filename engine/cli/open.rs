@@ -52,10 +52,12 @@ pub fn open(
         (None, Some(loaded)) => loaded,
         (None, None) => return Err(Error::Argument("[loss] names no backend and no plugin".into())),
     };
+    // Where no option is given, there is nothing to ask for.
+    let declared = if table.options.is_empty() { Vec::new() } else { registry.options(&backend)? };
     let request = OpenRequest {
         model: table.model.clone().filter(|_| model.is_none()).unwrap_or_default(),
         model_bytes: model,
-        options: table.options.clone(),
+        options: table.told(&declared)?,
         device: builtin::device(&registry, &backend, table.device.as_deref())?,
         dtype: table.dtype,
         repeatable: table.repeatable,

@@ -5,40 +5,23 @@
 #![forbid(unsafe_code)]
 
 mod complex;
+mod loss;
 mod minima;
 mod section;
 
 use crate::error::{Error, Result};
 use crate::explore::{Given, Method, Plan};
-use crate::loss::{Dtype, Loss};
+use crate::loss::Loss;
 use crate::machine::memory;
 use crate::run::Budget;
 use crate::sample::GridPlan;
 use crate::store::{Provenance, Space};
 use complex::Beside;
+pub use loss::LossConfig;
 use section::Section;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use toml::{Table, Value};
-
-/// The table `[loss]`: which loss to open.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LossConfig {
-    /// `backend`: a registered backend, or the name in the plugin's table.
-    pub backend: Option<String>,
-    /// `plugin`: a file to load first.
-    pub plugin: Option<PathBuf>,
-    /// `model`: a name the backend knows, or a path.
-    pub model: Option<String>,
-    /// `dtype`: f64 below 1e5 parameters unless said.
-    pub dtype: Option<Dtype>,
-    /// `device`, as listed by `mpass backends`.
-    pub device: Option<String>,
-    /// `repeatable`: only a loss whose values repeat bit for bit will do.
-    pub repeatable: bool,
-    /// `data`, `objective`, `l2` and whatever stands in `options`: handed to the backend, which knows them.
-    pub options: Vec<(String, String)>,
-}
+use toml::Table;
 
 /// A run.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,12 +45,6 @@ pub struct Config {
     pub text: String,
 }
 
-/// Keys of `[loss]` that are options of the backend with a place of their own.
-const BACKEND_KEYS: [&str; 9] =
-    ["data", "objective", "l2", "l2_on", "limit", "classes", "batchnorm", "output", "output_kind"];
-/// Those of them whose values may be paths, with the values that never are.
-const PATH_KEYS: [(&str, &[&str]); 1] = [("data", &["digits"])];
-
 /// Bytes; what is read of them is many times as large.
 const LONGEST: usize = 1 << 24;
 
@@ -82,19 +59,16 @@ impl Config {
         // What the standard library says of it.
         let text = String::from_utf8(bytes).map_err(|_| wrong("stream did not contain valid UTF-8".into()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        Config::parse(&text, folder).map_err(|error| match error {
-            Error::Argument(_) | Error::Unknown { .. } => {
-                Error::Config { path: path.to_owned(), text: error.to_string() }
-            }
-            other => other,
-        })
+        let mut config = Config::parse(&text, folder).map_err(|error| error.of_file(path))?;
+        config.loss.file = Some(path.to_owned());
+        Ok(config)
     }
 
     /// Reads a text; relative paths in it start from `folder`.
     pub fn parse(text: &str, folder: &Path) -> Result<Config> {
         let (mut config, loss) = Config::tables(text, folder)?;
-        let mut loss = loss.unwrap_or(Section::new("loss", Table::new()));
-        config.loss = loss_config(&mut loss, folder)?;
+        let loss = loss.unwrap_or(Section::new("loss", Table::new()));
+        config.loss = LossConfig::read(loss, folder)?;
         Ok(config)
     }
 
@@ -187,44 +161,6 @@ impl Config {
     }
 }
 
-fn loss_config(loss: &mut Section, folder: &Path) -> Result<LossConfig> {
-    let mut config = LossConfig {
-        backend: loss.text("backend")?,
-        plugin: loss.text("plugin")?.map(|file| folder.join(file)),
-        model: loss.text("model")?.map(|model| resolve(&model, folder)).transpose()?,
-        dtype: loss.choice("dtype", &[("f32", Dtype::F32), ("f64", Dtype::F64)])?,
-        device: loss.text("device")?,
-        repeatable: loss.boolean("repeatable")?.unwrap_or(false),
-        options: Vec::new(),
-    };
-    for key in BACKEND_KEYS {
-        if let Some(value) = loss.take(key) {
-            let text = scalar(&value).ok_or_else(|| loss.wrong(key, "a text, a number or a boolean", &value))?;
-            let names = PATH_KEYS.iter().find(|(path_key, _)| *path_key == key).map(|(_, names)| *names);
-            let text = match names {
-                Some(names) if !names.contains(&text.as_str()) => resolve_any(&text, folder)?,
-                _ => text,
-            };
-            config.options.push((key.to_owned(), text));
-        }
-    }
-    if let Some(value) = loss.take("options") {
-        let Value::Table(options) = &value else { return Err(loss.wrong("options", "a table", &value)) };
-        for (key, value) in options {
-            let text = scalar(value).ok_or_else(|| loss.wrong(key, "a text, a number or a boolean", value))?;
-            if config.options.iter().any(|(known, _)| known == key) {
-                return Err(Error::Argument(format!("[loss] {key} stands in options too: give it once")));
-            }
-            config.options.push((key.clone(), text));
-        }
-    }
-    loss.finish()?;
-    if config.backend.is_none() && config.plugin.is_none() {
-        return Err(Error::Argument("[loss] names no backend and no plugin".into()));
-    }
-    Ok(config)
-}
-
 fn plan(
     method: Method,
     minima: &mut Section,
@@ -258,36 +194,6 @@ fn plan(
 fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
-    }
-}
-
-/// A value that names a file is made relative to the configuration's folder; names of models are not.
-fn resolve(text: &str, folder: &Path) -> Result<String> {
-    let is_path = text.contains('/') || [".onnx", ".npz", ".npy", ".so"].iter().any(|end| text.ends_with(end));
-    if is_path { within(text, folder) } else { Ok(text.to_owned()) }
-}
-
-/// The same where a bare name may be that of a folder, beside the configuration and nowhere else.
-fn resolve_any(text: &str, folder: &Path) -> Result<String> {
-    let is_there = folder.join(text).exists() || Path::new(text).exists();
-    if is_there { within(text, folder) } else { resolve(text, folder) }
-}
-
-/// Backends are told paths as text.
-fn within(text: &str, folder: &Path) -> Result<String> {
-    folder.join(text).into_os_string().into_string().map_err(|path| {
-        let path = path.display();
-        Error::Argument(format!("{path}: the name of this folder is not UTF-8, and backends are told paths as UTF-8"))
-    })
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Integer(n) => Some(n.to_string()),
-        Value::Float(x) => Some(x.to_string()),
-        Value::Boolean(b) => Some(b.to_string()),
-        _ => None,
     }
 }
 
@@ -332,9 +238,6 @@ mod tests {
             [loss]
             backend = "faer"
             model = "mlp:64-8-10:tanh"
-            data = "../mnist"
-            l2 = 1e-3
-            options = { extra = 3 }
             [minima]
             starts = 5
             seconds = 7
@@ -345,39 +248,9 @@ mod tests {
         "#;
         let config = Config::parse(text, Path::new("here")).unwrap();
         assert_eq!(config.loss.model.as_deref(), Some("mlp:64-8-10:tanh"));
-        let options: Vec<(&str, &str)> = config.loss.options.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        assert_eq!(options, [("data", "here/../mnist"), ("l2", "0.001"), ("extra", "3")]);
         assert_eq!((config.plan.starts, config.plan.minima_budget.seconds), (5, Some(7.0)));
         assert_eq!(config.plan.schedule.knots, [2, 30]);
         assert!(!config.plan.align);
-    }
-
-    #[test]
-    fn a_bare_name_is_a_folder_beside_the_configuration() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["mnist", "digits"] {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
-        }
-        let data = |name: &str| {
-            let text = format!("[loss]\nbackend = \"a\"\ndata = \"{name}\"");
-            Config::parse(&text, folder.path()).unwrap().loss.options.remove(0).1
-        };
-        let beside = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        assert_eq!(data("mnist"), beside("mnist"));
-        assert_eq!(data("digits"), "digits", "the embedded ones, whatever results are called");
-        assert_eq!(data("nothing"), "nothing", "for the backend to name the nearest");
-        // Tests run in the repository's folder, which has one of this name.
-        assert_eq!(data("engine"), beside("engine"), "never the working folder's");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_folder_that_is_not_utf_8_is_refused_where_a_backend_needs_its_name() {
-        use std::os::unix::ffi::OsStrExt;
-        let folder = Path::new(std::ffi::OsStr::from_bytes(b"a\xffb"));
-        let open = |model: &str| Config::parse(&format!("[loss]\nbackend = \"a\"\nmodel = \"{model}\""), folder);
-        assert!(open("mlp:2-2").is_ok());
-        assert!(open("net.onnx").unwrap_err().to_string().contains("not UTF-8"));
     }
 
     #[test]

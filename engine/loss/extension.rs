@@ -30,25 +30,27 @@ pub(crate) struct Extensions {
 /// What is wrong, as the end of a sentence.
 type Checked<T> = std::result::Result<T, String>;
 
+/// An extension of a backend by its id, if it has it.
+pub(super) fn offered<T: Copy>(plugin: &Plugin, id: &CStr, zero: T) -> Checked<Option<T>> {
+    let Some(extension) = plugin.extension else { return Ok(None) };
+    // SAFETY: the slot is [many]; the id is terminated.
+    let raw = unsafe { extension(id.as_ptr()) };
+    if raw.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the id names the record's type, and it is sized and constant (mountainpass_backend.h).
+    unsafe { foreign::record(raw.cast::<T>(), zero, &id.to_string_lossy()) }.map(Some)
+}
+
 impl Extensions {
     /// Asks a backend for every extension the engine knows.
     pub fn of(plugin: &Plugin) -> Checked<Extensions> {
-        fn get<T: Copy>(plugin: &Plugin, id: &CStr, zero: T) -> Checked<Option<T>> {
-            let Some(extension) = plugin.extension else { return Ok(None) };
-            // SAFETY: the slot is [many]; the id is terminated.
-            let raw = unsafe { extension(id.as_ptr()) };
-            if raw.is_null() {
-                return Ok(None);
-            }
-            // SAFETY: the id names the record's type, and it is sized and constant (mountainpass_backend.h).
-            unsafe { foreign::record(raw.cast::<T>(), zero, &id.to_string_lossy()) }.map(Some)
-        }
         Ok(Extensions {
-            parameters: get(plugin, ext::PARAMETERS, abi::ExtParameters::zeroed())?,
-            start: get(plugin, ext::START, abi::ExtStart::zeroed())?,
-            metrics: get(plugin, ext::METRICS, abi::ExtMetrics::zeroed())?,
-            symmetry: get(plugin, ext::SYMMETRY, abi::ExtSymmetry::zeroed())?,
-            identity: get(plugin, ext::IDENTITY, abi::ExtIdentity::zeroed())?,
+            parameters: offered(plugin, ext::PARAMETERS, abi::ExtParameters::zeroed())?,
+            start: offered(plugin, ext::START, abi::ExtStart::zeroed())?,
+            metrics: offered(plugin, ext::METRICS, abi::ExtMetrics::zeroed())?,
+            symmetry: offered(plugin, ext::SYMMETRY, abi::ExtSymmetry::zeroed())?,
+            identity: offered(plugin, ext::IDENTITY, abi::ExtIdentity::zeroed())?,
         })
     }
 

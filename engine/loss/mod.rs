@@ -8,6 +8,7 @@ pub mod loss;
 pub mod oracle;
 
 mod batch;
+mod declared;
 pub(crate) mod extension;
 pub(crate) mod foreign;
 mod host;
@@ -19,9 +20,11 @@ mod request;
 mod server;
 pub(crate) mod table;
 
+pub use declared::Declared;
 pub use host::Log;
 pub use isolated::{Isolation, Limits};
 pub use loss::{Batch, Bounds, Caps, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
+pub use mountainpass_sdk::Kind;
 pub use registry::{KnownBackend, Registry};
 pub use request::{Elements, Foreign, NamedArray, OpenRequest};
 pub use server::Service;

@@ -4,6 +4,7 @@
 //! A registry may be shared by threads; an open loss keeps its backend, its pool and the caller's pointer alive and needs
 //! the registry no more.
 
+use super::declared::Declared;
 use super::host::Log;
 use super::isolated::{BackendSource, IsolatedLoss, Isolation};
 use super::loader;
@@ -154,6 +155,14 @@ impl Registry {
         match self.find(name)?.access {
             Access::Table(plugin) => plugin.devices(),
             Access::Server(isolation, source) => source.devices(&isolation, &self.log),
+        }
+    }
+
+    /// The options that a backend declares; none where it declares none, which is not to say that it knows none.
+    pub fn options(&self, name: &str) -> Result<Vec<Declared>> {
+        match self.find(name)?.access {
+            Access::Table(plugin) => Declared::of(&plugin),
+            Access::Server(isolation, source) => source.options(&isolation, &self.log),
         }
     }
 

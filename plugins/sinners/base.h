@@ -67,6 +67,9 @@ typedef struct loss {
 #ifndef METRIC_NAMES
 #define METRIC_NAMES base_metric_names
 #endif
+#ifndef EXTENSION
+#define EXTENSION base_extension
+#endif
 #ifndef SYMMETRY_KIND
 #define SYMMETRY_KIND MPASS_SYMMETRY_PERMUTATION
 #endif
@@ -77,6 +80,7 @@ static mpass_status EVAL(void *, const mpass_eval *, mpass_error *);
 static void CLOSE(void *);
 static mpass_status START(const void *, uint64_t, double *, mpass_error *);
 static mpass_status METRIC_NAMES(const void *, uint32_t, const char *const **, uint64_t *, mpass_error *);
+static const void *EXTENSION(const char *id);
 
 /* ---- One entry of a matrix, f32 or f64. ---- */
 static inline double get(const mpass_view *view, uint64_t row, uint64_t i) {
@@ -290,7 +294,7 @@ static inline const void *base_extension(const char *id) {
 
 /* The table; a sinner whose sin is in it writes the entry itself and defines ENTRY. */
 static const mpass_backend base_table = { sizeof base_table, MPASS_BACKEND_MINOR, NAME, VERSION,
-  PROBE, OPEN, INFO, EVAL, CLOSE, base_extension };
+  PROBE, OPEN, INFO, EVAL, CLOSE, EXTENSION };
 #ifndef ENTRY
 const mpass_backend *mpass_backend_entry_v0(const mpass_host *host, mpass_error *err) {
   UNUSED(host); UNUSED(err);

@@ -27,6 +27,12 @@ static const double T[POINTS] = { 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.2
 static const double Y[POINTS] = { 0.01, 0.67, 0.7, 1.15, 0.87, 0.56, 0.43, -0.33, -0.76, -0.87, -0.79, -0.71, -0.19,
   0.07, 0.6, 0.87, 0.79, 0.57, 0.17, -0.11, -0.57, -0.93, -0.99, -1.08 };
 
+/* Every option that open_loss knows, for `mpass backends --options mine --load ./libmpass_mine.so` and for near misses in
+ * a run's file. One of kind MPASS_OPTION_PATH would be resolved against the file's folder. */
+static const mpass_option OPTIONS[] = {
+  { "l2", "The penalty is l2 times the sum of squares.", "0.001", NULL, MPASS_OPTION_NUMBER, 0 },
+};
+
 typedef struct {                     /* one open loss; nothing in it changes after open */
   mpass_loss_info info;
   const mpass_host *host;            /* the engine's services: valid until close returns */
@@ -48,7 +54,7 @@ static void gradient(const mine *m, uint64_t i, const double *theta, double *gra
   grad[W] += 2 * miss * theta[A] * m->t[i] * c + 2 * m->l2 * theta[W];
 }
 
-/* ---- Below stands the contract. New options go into open_loss; a loss without data is one of one sample, with
+/* ---- Below stands the contract. New options go into OPTIONS and open_loss; a loss without data is one of one sample, with
  * info.samples 0 and no MPASS_CAP_MINIBATCH. ---- */
 
 /* Every refusal has a code and one line that says what, and what to do. */
@@ -220,6 +226,8 @@ static mpass_status box(const void *self, const double **lower, const double **u
 
 static const void *extension(const char *id) { /* start is left out: uniform in the box is what we want */
   static const mpass_ext_start start = { sizeof start, 0, NULL, box };
+  static const mpass_ext_options options = { sizeof options, 0, OPTIONS, sizeof OPTIONS / sizeof *OPTIONS };
+  if (strcmp(id, MPASS_EXT_OPTIONS) == 0) return &options;
   return strcmp(id, MPASS_EXT_START) == 0 ? &start : NULL;
 }
 

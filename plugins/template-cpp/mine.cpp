@@ -21,6 +21,13 @@ class Mine : public mountainpass::Loss {
  public:
   static constexpr const char *name = "mine", *version = "1.0";
 
+  // Every option that the constructor asks for: name, meaning, default, words of a choice, kind.
+  static constexpr mpass_option options[] = {
+      {"n", "The number of switches.", "3", nullptr, MPASS_OPTION_INTEGER, 0},
+      {"coupling", "How hard neighbours pull at each other.", "0.2", nullptr, MPASS_OPTION_NUMBER, 0},
+      {"tilt", "What is added for each step to the right.", "0.05", nullptr, MPASS_OPTION_NUMBER, 0},
+  };
+
   // What is given and not asked for here is refused by name when this returns.
   Mine(Open &open, const Host &host) {
     open.model({"chain"});

@@ -42,6 +42,21 @@ fn metrics_of_rows(rows: &[usize]) -> Vec<f64> {
 }
 
 #[test]
+fn the_options_that_a_backend_declares_are_the_same_in_a_process_of_its_own() {
+    let folder = built::folder("isolation");
+    for (name, define) in [("declares", "NDEBUG"), ("broken", "BROKEN={ \"mask\", \"Again.\", NULL, NULL, 5, 0 }")] {
+        let plugin = built::c_plugin("declares.c", &[define], &folder, name);
+        let options = |registry: &Registry| {
+            registry.load(&plugin).unwrap();
+            registry.options("declares").map_err(|error| error.to_string())
+        };
+        let (here, apart) = (options(&Registry::new()), options(&Engine::new(limits()).registry));
+        assert_eq!(here, apart);
+        assert_eq!(here.map(|options| options.len()).ok(), (name == "declares").then_some(3));
+    }
+}
+
+#[test]
 fn a_call_that_is_lost_once_is_answered_by_a_fresh_process() {
     let known = answers(&mut *here("")).unwrap();
     for (place, slot) in CALLS.into_iter().chain([("start", "start"), ("all-metrics", "metrics")]) {

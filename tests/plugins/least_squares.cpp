@@ -1,5 +1,6 @@
 // Least squares in C++: f = mean over i of (x_i . theta - y_i)^2, with x and y handed over in memory, on the header-only
-// layer. The option `fault` throws: "open", "loss" (in every row), "unknown" (no std::exception) or "parallel".
+// layer. The option `fault` throws: "open", "loss" (in every row), "unknown" (no std::exception) or "parallel"; "hidden" asks
+// for an option that is not declared.
 #include "mountainpass_backend.hpp"
 
 #include <stdexcept>
@@ -13,6 +14,10 @@ using mountainpass::Open;
 class LeastSquares : public mountainpass::Loss {
  public:
   static constexpr const char *name = "least-squares", *version = "1.0";
+  static constexpr mpass_option options[] = {
+      {"fault", "What is thrown, and where.", nullptr, "open loss unknown parallel hidden", MPASS_OPTION_TEXT, 0},
+      {"cubes", "For another model than this.", "1", nullptr, MPASS_OPTION_INTEGER, 0},
+  };
 
   LeastSquares(Open &open, const Host &host) {
     fault = open.text("fault", "");
@@ -21,6 +26,7 @@ class LeastSquares : public mountainpass::Loss {
     if (!open.array("y", y, rows)) rows = {2}, y = {1, 3};
     if (shape.size() != 2 || rows.size() != 1 || shape[0] != rows[0]) throw Error(MPASS_E_ARGUMENT, "wants x: m x p, y: m");
     if (fault == "open") throw std::runtime_error(std::string(2000, 'o'));
+    if (fault == "hidden") open.text("hidden", "");
     if (fault == "parallel")
       host.parallel(100, [](std::uint64_t i, std::uint32_t) {
         if (i % 7 == 3) throw Error(MPASS_E_DEVICE, "in a parallel body");

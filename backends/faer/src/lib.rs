@@ -19,7 +19,7 @@ mod perceptron;
 mod real;
 mod sums;
 
-use mountainpass_sdk::{Backend, Error, Host, Loss, Open};
+use mountainpass_sdk::{Backend, Declared, Error, Host, Loss, Open};
 pub use real::Real;
 use std::ffi::CStr;
 
@@ -33,6 +33,7 @@ impl Backend for Faer {
         Ok(version) => version,
         Err(_) => c"",
     };
+    const OPTIONS: &'static [Declared] = &mountainpass_network::OPTIONS;
     type Loss = Box<dyn Loss>;
 
     fn open(host: Host<'_>, request: Open<'_>) -> Result<Box<dyn Loss>, Error> {

@@ -3,7 +3,7 @@
 mod caller;
 
 use caller::{Call, Loss, Numbers, data};
-use mountainpass_sdk::abi;
+use mountainpass_sdk::{Backend, Declared, Kind, abi};
 
 fn fault(model: &str, options: &[(&str, &str)]) -> String {
     Loss::open(1, model, options, None).err().expect("opening should fail")
@@ -28,6 +28,27 @@ fn faults_of_options_name_what_is_wrong_and_the_nearest() {
     assert!(fault("mlp:64-8-5:tanh", &[("data", "digits")]).contains("has 5 outputs"));
     let both = Loss::open(1, TANH, &[("data", "digits")], Some(&data(3, 64, 10, 1))).err().unwrap();
     assert!(both.contains("arrays were given too"));
+}
+
+/// That no option is read which is not declared, every opening proves (`Open::finish`); here, that all declared are.
+#[test]
+fn every_option_that_is_declared_is_read() {
+    let sample = |option: &Declared| match (option.words, option.kind) {
+        (Some(words), _) => words.to_str().unwrap().split(' ').map(str::to_owned).collect(),
+        (None, Kind::Integer | Kind::Number) => vec!["1".to_owned(), "-1".into(), "x".into()],
+        (None, _) => vec!["x".to_owned()],
+    };
+    for option in <mountainpass_faer::Faer as Backend>::OPTIONS {
+        let name = option.name.to_str().unwrap();
+        for value in sample(option) {
+            let data = [("data", "digits")].into_iter().filter(|_| name != "data");
+            let options: Vec<(&str, &str)> = data.chain([(name, value.as_str())]).collect();
+            let refused = Loss::open(1, TANH, &options, None).err().unwrap_or_default();
+            let is_known = refused.is_empty() || refused.contains(name) && !refused.contains("unknown");
+            assert!(is_known && !refused.contains("says nothing"), "{name} = {value}: {refused}");
+        }
+    }
+    assert!(fault(TANH, &[("data", "digits"), ("size", "n=1")]).starts_with("unknown option \"size\""));
 }
 
 #[test]

@@ -24,3 +24,8 @@ mod start;
 pub use data::{Channels, Dataset, Feed, Input, Layout, Normalise, Samples, Stored, Targets, npz};
 pub use mlp::{Activation, Layer, Mlp};
 pub use objective::{DataTerm, Objective, Penalised};
+
+use mountainpass_sdk::{Declared, joined};
+
+/// The options of a network's loss, whoever computes it.
+pub const OPTIONS: [Declared; 15] = joined(&[&Dataset::OPTIONS, &Objective::OPTIONS, &onnx::OPTIONS]);

@@ -8,7 +8,7 @@
 //! sigmoid(z) the same is taken through log p. The penalty is (l2/2) |theta|^2 over all parameters or the weights only.
 
 use crate::model::{Model, OutputKind};
-use mountainpass_sdk::{Error, Open};
+use mountainpass_sdk::{Declared, Error, Kind, Open};
 use std::ops::Range;
 
 /// What is averaged over samples.
@@ -48,8 +48,21 @@ const TERMS: [&str; 4] = ["cross_entropy", "mse", "binary_cross_entropy", "model
 const PENALISED: [&str; 2] = ["all", "weights"];
 
 impl Objective {
-    /// Reads the options `objective` (cross_entropy; for a network that computes its loss, model), `l2` (0) and `l2_on`
-    /// (all); defaults in brackets.
+    /// The options that [`from_options`](Objective::from_options) reads.
+    pub const OPTIONS: [Declared; 3] = [
+        Declared::new(
+            c"objective",
+            Kind::Text,
+            c"What is averaged over samples: cross_entropy, or model if the network computes a loss.",
+        )
+        .words(c"cross_entropy mse binary_cross_entropy model"),
+        Declared::new(c"l2", Kind::Number, c"The penalty is l2 / 2 times a sum of squares.").default(c"0"),
+        Declared::new(c"l2_on", Kind::Text, c"Whose squares: all parameters, or matrices and kernels alone.")
+            .words(c"all weights")
+            .default(c"all"),
+    ];
+
+    /// Reads the options `objective`, `l2` and `l2_on`.
     pub fn from_options(open: &mut Open<'_>, kind: OutputKind) -> Result<Objective, Error> {
         let is_loss = kind == OutputKind::Loss;
         let data = match open.option("objective") {
@@ -109,5 +122,16 @@ impl std::fmt::Display for Objective {
         writeln!(f, "objective = {}", TERMS[self.data as usize])?;
         writeln!(f, "l2 = {}", self.l2)?;
         writeln!(f, "l2_on = {}", PENALISED[self.l2_on as usize])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_declared_are_those_read() {
+        let words = |i: usize| Objective::OPTIONS[i].words.unwrap().to_str().unwrap();
+        assert_eq!((words(0), words(2)), (&*TERMS.join(" "), &*PENALISED.join(" ")));
     }
 }

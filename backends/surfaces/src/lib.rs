@@ -25,7 +25,7 @@ mod xin_she_yang_4;
 pub use loss::SurfaceLoss;
 pub use surface::{Answers, CriticalPoint, Surface};
 
-use mountainpass_sdk::{Backend, Error, Host, Open};
+use mountainpass_sdk::{Backend, Declared, Error, Host, Kind, Open};
 use std::ffi::CStr;
 use surface::dimensions;
 
@@ -74,6 +74,13 @@ impl Backend for Surfaces {
         Ok(version) => version,
         Err(_) => c"",
     };
+    const OPTIONS: &'static [Declared] = &[
+        Declared::new(c"n", Kind::Integer, c"The number of dimensions, of a surface that has any number of them.")
+            .default(c"2"),
+        Declared::new(c"condition", Kind::Number, c"The largest eigenvalue of the quadratic over its smallest.")
+            .default(c"10"),
+        Declared::new(c"atoms", Kind::Integer, c"The number of atoms of a Lennard-Jones cluster.").default(c"7"),
+    ];
     type Loss = SurfaceLoss;
 
     fn open(_: Host<'_>, mut request: Open<'_>) -> Result<SurfaceLoss, Error> {

@@ -5,7 +5,7 @@ use crate::check::plugin::{Call, OpenCall, OpenLoss, Subject, shown};
 use crate::check::random::Random;
 use crate::check::test::Test;
 use crate::check::verdict::{Outcome, fail, skip, warn};
-use crate::loss::Split;
+use crate::loss::{Declared, Kind, Split};
 use mountainpass_sdk::abi::{cap, dtype, memory};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,13 @@ pub const TESTS: &[Test] = &[
         "Refuse what you do not know, by name.",
         &["open.opens"],
         bad_option,
+    ),
+    Test::new(
+        "open.options",
+        "What is declared as an option is well-formed, and none of it is unknown to open.",
+        "what is declared is never refused as unknown",
+        &["open.opens"],
+        options,
     ),
     Test::new(
         "open.bad-model",
@@ -136,6 +143,50 @@ fn bad_option(subject: &Subject, _: &mut Random) -> Outcome {
     request.options.push((UNKNOWN.into(), "1".into()));
     let text = refused(subject, &request, &format!("the option {UNKNOWN}"))?;
     if text.contains(UNKNOWN) { Ok(()) } else { Err(fail(format!("a text with {UNKNOWN} in it"), text)) }
+}
+
+fn options(subject: &Subject, _: &mut Random) -> Outcome {
+    let declared = subject.declared()?.map_err(|text| fail("options that are well-formed", text))?;
+    if declared.is_empty() {
+        return Err(skip("it declares no options"));
+    }
+    let given = subject.open_call()?.options;
+    let said_of = |key: &str, value: &str| -> Outcome<Option<String>> {
+        let mut request = subject.open_call()?;
+        request.options.push((key.into(), value.into()));
+        Ok(subject.try_open(&request)?.err().map(|refusal| refusal.text.shown()))
+    };
+    // Where it takes what nobody knows, nothing is unknown to it.
+    let Some(of_unknown) = said_of(UNKNOWN, "1")? else { return Ok(()) };
+    for option in declared.iter().filter(|option| given.iter().all(|(key, _)| *key != option.name)) {
+        let value = sample(option);
+        let refused = said_of(&option.name, &value)?;
+        if let Some(text) = refused.filter(|text| says_alike((&of_unknown, UNKNOWN), (text, &option.name))) {
+            return Err(fail(format!("{} = {value}, which is declared, is known", option.name), text));
+        }
+    }
+    Ok(())
+}
+
+/// A value that an option may have.
+fn sample(option: &Declared) -> String {
+    let any = match option.kind {
+        Kind::Integer | Kind::Number => "1",
+        Kind::Boolean => "true",
+        Kind::Text | Kind::Path | Kind::List => "x",
+    };
+    option.default.as_ref().or(option.words.first()).map_or(any, String::as_str).to_owned()
+}
+
+/// Whether two texts say the same, each of its name: in what stands before it, and in the first words behind it. The rest
+/// may tell what is meant instead, and differ.
+fn says_alike((text, name): (&str, &str), (other, other_name): (&str, &str)) -> bool {
+    let parts = |text: &str, name: &str| {
+        let (before, behind) = text.split_once(name)?;
+        let words: Vec<String> = behind.split_whitespace().take(3).map(str::to_owned).collect();
+        Some((before.to_owned(), words))
+    };
+    parts(text, name).is_some_and(|said| parts(other, other_name) == Some(said))
 }
 
 fn bad_model(subject: &Subject, _: &mut Random) -> Outcome {
@@ -280,4 +331,34 @@ fn metrics(loss: &OpenLoss<'_>, random: &mut Random) -> Outcome {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_an_unknown_option_is_told_from_what_is_said_of_a_value() {
+        let alike = |of_unknown: &str, of_tilt: &str| says_alike((of_unknown, "no-such-thing"), (of_tilt, "tilt"));
+        for (of_unknown, of_tilt) in [
+            (
+                "unknown option \"no-such-thing\"; the nearest is \"n\"",
+                "unknown option \"tilt\"; the nearest is \"till\"",
+            ),
+            ("there are no options: no-such-thing", "there are no options: tilt"),
+            ("no option \"no-such-thing\": there is n", "no option \"tilt\": there is n"),
+        ] {
+            assert!(alike(of_unknown, of_tilt), "{of_tilt}");
+        }
+        for (of_unknown, of_tilt) in [
+            ("no option \"no-such-thing\": there is tilt", "option tilt = \"1\": wants a number"),
+            ("option no-such-thing: nobody knows it", "option tilt: cannot read \"1\""),
+            (
+                "unknown option \"no-such-thing\"; the nearest is \"n\"",
+                "unknown value of tilt \"1\"; the nearest is \"2\"",
+            ),
+        ] {
+            assert!(!alike(of_unknown, of_tilt), "{of_tilt}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use super::open_call::{OpenCall, PackedCall};
 use super::refusal::{ErrorText, Refusal};
 use super::region::Fence;
 use crate::check::verdict::{Outcome, fail, skip};
+use crate::loss::Declared;
 use crate::loss::extension::Extensions;
 use crate::loss::table::{Handle, Plugin};
 use crate::loss::{foreign, loader};
@@ -208,6 +209,13 @@ impl Subject {
         let raw = unsafe { extension(id.as_ptr()) };
         // SAFETY: a constant record that begins with its size.
         Ok((!raw.is_null()).then(|| unsafe { raw.cast::<u32>().read_unaligned() }))
+    }
+
+    /// The options that are declared, or what is wrong with them.
+    pub fn declared(&self) -> Outcome<Result<Vec<Declared>, String>> {
+        let plugin = self.plugin()?;
+        let _lane = self.journal.enter("extension (options)");
+        Ok(Declared::read(&plugin))
     }
 
     /// The extensions the engine knows; those with a senseless size count as missing.

@@ -5,12 +5,13 @@
 use super::message::Call;
 use super::served::{Asked, Served, Trouble, insist};
 use super::terms::{BackendSource, Isolation, Terms};
-use super::told::{Loaded, ToldInfo};
+use super::told::{self, Loaded, ToldInfo};
 use crate::error::{Error, Result};
-use crate::loss::Log;
 use crate::loss::table::Device;
+use crate::loss::{Declared, Log};
 use crate::run::Cancel;
 use mountainpass_sdk::abi::{log, status};
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 impl BackendSource {
@@ -23,13 +24,30 @@ impl BackendSource {
 
     /// The devices of the backend.
     pub fn devices(&self, isolation: &Isolation, log: &Arc<Log>) -> Result<Vec<Device>> {
+        let device = |(name, memory, memory_bytes)| Some(Device { name, memory, memory_bytes });
+        self.listed(Call::Devices, isolation, log, device)
+    }
+
+    /// The options that the backend declares.
+    pub fn options(&self, isolation: &Isolation, log: &Arc<Log>) -> Result<Vec<Declared>> {
+        self.listed(Call::Options, isolation, log, told::option)
+    }
+
+    /// What the backend lists before it has opened a loss.
+    fn listed<T: DeserializeOwned, U>(
+        &self,
+        call: Call,
+        isolation: &Isolation,
+        log: &Arc<Log>,
+        read: impl Fn(T) -> Option<U>,
+    ) -> Result<Vec<U>> {
         let terms = Terms { isolation, threads: 1, log, cancel: &Cancel::default() };
-        let devices = self.insist("probe", &terms, || {
+        self.insist(call.slot(), &terms, || {
             let (mut served, _) = self.served(&terms)?;
-            let answer = served.ask(Call::Devices, &[], &[], terms.cancel)?;
-            served.read::<Vec<(String, u32, u64)>>(answer)
-        })?;
-        Ok(devices.into_iter().map(|(name, memory, memory_bytes)| Device { name, memory, memory_bytes }).collect())
+            let answer = served.ask(call, &[], &[], terms.cancel)?;
+            let listed: Vec<T> = served.read(answer)?;
+            listed.into_iter().map(&read).collect::<Option<_>>().ok_or_else(|| served.scribbled())
+        })
     }
 
     /// Opens a loss in a process of its own, by a packed request.

@@ -14,6 +14,8 @@ pub enum Call {
     Load,
     /// The devices: name, kind of memory, size.
     Devices,
+    /// The declared options: [`ToldOption`](super::told::ToldOption).
+    Options,
     /// The length of a packed request, which fills the payload; [`ToldInfo`](super::told::ToldInfo).
     Open,
     /// Rows, sample ids or [`ALL`], flags; both payloads by [`BatchShape`].
@@ -41,6 +43,7 @@ impl Call {
             Hello,
             Load,
             Devices,
+            Options,
             Open,
             Eval,
             Start,
@@ -61,6 +64,7 @@ impl Call {
         match self {
             Call::Hello | Call::Load | Call::More => "load",
             Call::Devices => "probe",
+            Call::Options => "options",
             Call::Open => "open",
             Call::Eval => "eval",
             Call::Start => "start",
@@ -171,6 +175,6 @@ mod tests {
     #[test]
     fn every_call_has_a_word_of_its_own() {
         let calls: Vec<Call> = (0..20).filter_map(Call::of).collect();
-        assert!(calls.len() == 14 && calls.iter().zip(0..).all(|(call, word)| *call as u64 == word));
+        assert!(calls.len() == 15 && calls.iter().zip(0..).all(|(call, word)| *call as u64 == word));
     }
 }

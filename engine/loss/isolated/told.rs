@@ -4,7 +4,7 @@
 
 use super::message::Call;
 use crate::error::Error;
-use crate::loss::{Bounds, Caps, Dtype, Identity, Info, Parameter, Symmetry, SymmetryKind};
+use crate::loss::{Bounds, Caps, Declared, Dtype, Identity, Info, Kind, Parameter, Symmetry, SymmetryKind};
 use mountainpass_sdk::abi::Status;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -114,6 +114,8 @@ impl ToldError {
 
 /// Records of the sdk, which knows no serialization, as tuples.
 pub type ToldParameter = (String, Vec<u64>, u64);
+/// Name, code of the kind, sentence, default, words.
+pub type ToldOption = (String, u32, String, Option<String>, Vec<String>);
 pub type ToldSymmetry = (u32, u64, f64, Vec<Vec<u64>>);
 
 pub fn parameter_told(Parameter { name, shape, offset }: Parameter) -> ToldParameter {
@@ -122,6 +124,14 @@ pub fn parameter_told(Parameter { name, shape, offset }: Parameter) -> ToldParam
 
 pub fn parameter((name, shape, offset): ToldParameter) -> Parameter {
     Parameter { name, shape, offset }
+}
+
+pub fn option_told(Declared { name, kind, about, default, words }: Declared) -> ToldOption {
+    (name, kind as u32, about, default, words)
+}
+
+pub fn option((name, kind, about, default, words): ToldOption) -> Option<Declared> {
+    Some(Declared { name, kind: Kind::of(kind)?, about, default, words })
 }
 
 pub fn symmetry_told(Symmetry { kind, blocks }: Symmetry) -> ToldSymmetry {

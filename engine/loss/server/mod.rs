@@ -163,6 +163,10 @@ impl Server {
                 let devices = registry.devices(backend)?;
                 json(&devices.into_iter().map(|d| (d.name, d.memory, d.memory_bytes)).collect::<Vec<_>>())
             }
+            Call::Options => {
+                let (registry, backend) = self.backend.as_ref().ok_or_else(out_of_turn)?;
+                json(&registry.options(backend)?.into_iter().map(told::option_told).collect::<Vec<_>>())
+            }
             Call::Open => self.open(),
             Call::Eval => self.eval([first, second, third]),
             Call::Start => match self.loss()?.start(first)? {

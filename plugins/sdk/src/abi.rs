@@ -86,6 +86,16 @@ pub mod symmetry {
     pub const RIGID: u32 = 5;
 }
 
+/// Kinds of options, `MPASS_OPTION_*`.
+pub mod option {
+    pub const TEXT: u32 = 1;
+    pub const INTEGER: u32 = 2;
+    pub const NUMBER: u32 = 3;
+    pub const BOOLEAN: u32 = 4;
+    pub const PATH: u32 = 5;
+    pub const LIST: u32 = 6;
+}
+
 /// Splits of a data set, `MPASS_TRAIN` and `MPASS_TEST`.
 pub mod split {
     pub const TRAIN: u32 = 0;
@@ -95,6 +105,7 @@ pub mod split {
 /// Identifiers of the extensions the engine knows.
 pub mod ext {
     use std::ffi::CStr;
+    pub const OPTIONS: &CStr = c"mountainpass.options/1";
     pub const PARAMETERS: &CStr = c"mountainpass.parameters/1";
     pub const START: &CStr = c"mountainpass.start/1";
     pub const METRICS: &CStr = c"mountainpass.metrics/1";
@@ -191,6 +202,13 @@ abi_structs! {
         close: Option<unsafe extern "C" fn(*mut c_void)>,
         extension: Option<unsafe extern "C" fn(*const c_char) -> *const c_void>,
     }
+    /// `mpass_option`: an option that a backend declares; frozen.
+    pub struct Declared {
+        name: *const c_char, about: *const c_char, default_value: *const c_char, words: *const c_char,
+        kind: u32, reserved: u32,
+    }
+    /// `mpass_ext_options`: constant, as all it leads to.
+    pub struct ExtOptions { struct_size: u32, reserved: u32, options: *const Declared, n_options: u64 }
     /// `mpass_parameter`: one named block of theta; frozen.
     pub struct Parameter { name: *const c_char, shape: *const u64, offset: u64, ndim: u32, reserved: u32 }
     /// `mpass_ext_parameters`.

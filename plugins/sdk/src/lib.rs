@@ -10,6 +10,7 @@
 pub mod abi;
 mod array;
 mod batch;
+mod declared;
 mod error;
 mod handle;
 mod host;
@@ -22,6 +23,7 @@ mod table;
 
 pub use array::{Array, Dtype};
 pub use batch::{Cancel, Eval, Matrix, MatrixMut, Rows, RowsMut, Scalar};
+pub use declared::{Declared, Kind, joined};
 pub use error::Error;
 pub use host::Host;
 pub use loss::{Backend, Bounds, Caps, Dtypes, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};

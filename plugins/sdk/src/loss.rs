@@ -1,6 +1,6 @@
 //! The two traits a backend author implements, and the words they speak.
 
-use crate::{Error, Eval, Host, Matrix, Open, abi};
+use crate::{Declared, Error, Eval, Host, Matrix, Open, abi};
 use std::ffi::CStr;
 
 /// A family of losses: how one is opened.
@@ -9,6 +9,9 @@ pub trait Backend: 'static {
     const NAME: &'static CStr;
     /// The version recorded with every result.
     const VERSION: &'static CStr;
+    /// Every option that [`open`](Backend::open) knows, whatever the model, for the engine to tell and to resolve paths by.
+    /// All of them or none: a backend that declares some is refused where it asks for another one.
+    const OPTIONS: &'static [Declared] = &[];
     /// What [`open`](Backend::open) returns.
     type Loss: Loss;
 

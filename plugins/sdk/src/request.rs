@@ -1,6 +1,6 @@
 //! What is asked of [`Backend::open`](crate::Backend::open): a model, options, data in memory.
 
-use crate::{Array, Error, abi};
+use crate::{Array, Declared, Error, abi};
 use std::ffi::{CStr, c_char};
 
 /// Which loss to open.
@@ -18,6 +18,7 @@ pub struct Open<'a> {
     pub repeatable: bool,
     options: Vec<(&'a str, &'a str)>,
     asked: Vec<&'static str>,
+    declared: &'static [Declared],
 }
 
 impl<'a> Open<'a> {
@@ -31,14 +32,15 @@ impl<'a> Open<'a> {
             repeatable: false,
             options: options.to_vec(),
             asked: Vec::new(),
+            declared: &[],
         }
     }
 
-    /// Reads a request of the C table.
+    /// Reads a request of the C table, to a backend that declares these options.
     ///
     /// # Safety
     /// Arrays hold as many elements as their counts say, for the life 'a.
-    pub(crate) unsafe fn from_abi(raw: &abi::Open) -> Result<Open<'a>, Error> {
+    pub(crate) unsafe fn from_abi(raw: &abi::Open, declared: &'static [Declared]) -> Result<Open<'a>, Error> {
         // SAFETY: mpass_open: "n_options strings", "data sets in memory", model_len bytes; here and in the lines below.
         let keys = unsafe { list(raw.keys, raw.n_options.into()) };
         // SAFETY: as above.
@@ -63,10 +65,11 @@ impl<'a> Open<'a> {
             repeatable: raw.repeatable != 0,
             options: keys.iter().zip(values).map(option).collect::<Result<_, Error>>()?,
             asked: Vec::new(),
+            declared,
         })
     }
 
-    /// The value of an option, if given. Every option a backend knows is asked for before [`finish`](Open::finish).
+    /// The value of an option, if given. Every option that the model knows is asked for before [`finish`](Open::finish).
     pub fn option(&mut self, key: &'static str) -> Option<&'a str> {
         self.asked.push(key);
         self.options.iter().find(|(k, _)| *k == key).map(|(_, v)| *v)
@@ -81,8 +84,15 @@ impl<'a> Open<'a> {
 
     /// Refuses options that were given but never asked for, naming the nearest known one.
     pub fn finish(&self) -> Result<(), Error> {
+        let is_declared = |key: &str| self.declared.iter().any(|option| option.name.to_bytes() == key.as_bytes());
+        if let Some(key) = self.asked.iter().find(|key| !self.declared.is_empty() && !is_declared(key)) {
+            return Err(Error::broken(format!("the option {key:?} is asked for and not declared")));
+        }
         match self.options.iter().find(|(key, _)| !self.asked.contains(key)) {
             None => Ok(()),
+            Some((key, _)) if is_declared(key) => {
+                Err(Error::argument(format!("option {key:?} says nothing about this model: leave it out")))
+            }
             Some((key, _)) if self.asked.is_empty() => {
                 Err(Error::argument(format!("unknown option {key:?}: there are none")))
             }
@@ -133,6 +143,7 @@ unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<Option<&'a str>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kind;
 
     #[test]
     fn an_unknown_option_names_the_nearest() {
@@ -141,5 +152,28 @@ mod tests {
         open.option("data");
         let error = open.finish().unwrap_err();
         assert_eq!(error.text, "unknown option \"actvation\"; the nearest is \"activation\"");
+    }
+
+    #[test]
+    fn what_is_declared_is_what_is_asked_for() {
+        const OPTIONS: &[Declared] = &[
+            Declared::new(c"n", Kind::Integer, c"How many."),
+            Declared::new(c"side", Kind::Number, c"How long, of a cube."),
+        ];
+        let finished = |given: &str, asked: &[&'static str]| {
+            let given = [(given, "1")];
+            let mut open = Open { declared: OPTIONS, ..Open::new("sphere", &given) };
+            for key in asked {
+                open.option(key);
+            }
+            open.finish().map_err(|error| (error.code, error.text))
+        };
+        assert_eq!(finished("n", &["n"]), Ok(()));
+        let useless = "option \"side\" says nothing about this model: leave it out".to_owned();
+        assert_eq!(finished("side", &["n"]), Err((abi::status::ARGUMENT, useless)));
+        let unknown = "unknown option \"m\"; the nearest is \"n\"".to_owned();
+        assert_eq!(finished("m", &["n"]), Err((abi::status::ARGUMENT, unknown)));
+        let hidden = "the option \"radius\" is asked for and not declared".to_owned();
+        assert_eq!(finished("n", &["n", "radius"]), Err((abi::status::BACKEND, hidden)));
     }
 }

@@ -5,7 +5,7 @@
 use crate::handle::{Handle, report};
 use crate::loss::{Backend, Loss, Split};
 use crate::panic::caught;
-use crate::{Error, Host, Open, abi, batch};
+use crate::{Error, Host, Open, abi, batch, declared};
 use abi::{Status, status};
 use std::ffi::{CStr, c_char, c_void};
 
@@ -36,6 +36,13 @@ impl<B: Backend> Table<B> {
         eval: Some(Self::eval),
         close: Some(Self::close),
         extension: Some(Self::extension),
+    };
+    const DECLARED: &'static [abi::Declared; declared::MOST] = &declared::records(B::OPTIONS);
+    const OPTIONS: &'static abi::ExtOptions = &abi::ExtOptions {
+        struct_size: abi::ExtOptions::SIZE,
+        reserved: 0,
+        options: Self::DECLARED.as_ptr(),
+        n_options: B::OPTIONS.len() as u64,
     };
     const PARAMETERS: &'static abi::ExtParameters =
         &abi::ExtParameters { struct_size: abi::ExtParameters::SIZE, reserved: 0, list: Some(Self::parameters) };
@@ -68,7 +75,7 @@ impl<B: Backend> Table<B> {
             // SAFETY: open is given an mpass_open that says how large it is (THE SIZE RULE).
             let raw = unsafe { abi::sized(raw, abi::Open::zeroed()) };
             // SAFETY: what it leads to is borrowed for the call (mpass_open).
-            let request = unsafe { Open::from_abi(&raw) }?;
+            let request = unsafe { Open::from_abi(&raw, B::OPTIONS) }?;
             if request.device != 0 {
                 return Err(Error::argument(format!("no device {}: there is device 0, cpu", request.device)));
             }
@@ -135,7 +142,9 @@ impl<B: Backend> Table<B> {
     unsafe extern "C" fn extension(id: *const c_char) -> *const c_void {
         // SAFETY: "All text is UTF-8 and NUL-terminated."
         let id = unsafe { CStr::from_ptr(id) };
-        let known: [(&CStr, *const c_void); 5] = [
+        let options = if B::OPTIONS.is_empty() { std::ptr::null() } else { std::ptr::from_ref(Self::OPTIONS) };
+        let known: [(&CStr, *const c_void); 6] = [
+            (abi::ext::OPTIONS, options.cast()),
             (abi::ext::PARAMETERS, std::ptr::from_ref(Self::PARAMETERS).cast()),
             (abi::ext::START, std::ptr::from_ref(Self::START).cast()),
             (abi::ext::METRICS, std::ptr::from_ref(Self::METRICS).cast()),

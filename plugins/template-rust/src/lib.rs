@@ -15,7 +15,8 @@
 #![forbid(unsafe_code)]
 
 use mountainpass_sdk::{
-    Backend, Caps, Dtypes, Error, Eval, Host, Info, Loss, Matrix, MatrixMut, Open, Symmetry, SymmetryKind, abi,
+    Backend, Caps, Declared, Dtypes, Error, Eval, Host, Info, Kind, Loss, Matrix, MatrixMut, Open, Symmetry,
+    SymmetryKind, abi,
 };
 use std::ffi::CStr;
 
@@ -62,9 +63,13 @@ struct Mine;
 impl Backend for Mine {
     const NAME: &'static CStr = c"mine";
     const VERSION: &'static CStr = c"1.0";
+    const OPTIONS: &'static [Declared] = &[
+        Declared::new(c"units", Kind::Integer, c"The number of units.").default(c"2"),
+        Declared::new(c"l2", Kind::Number, c"The penalty is l2 times the sum of squares.").default(c"0.001"),
+    ];
     type Loss = Fit;
 
-    /// Reads the request; whatever is not asked for here is refused by name.
+    /// Reads the request; whatever is not asked for here is refused by name. `OPTIONS` has all that is.
     fn open(_: Host<'_>, mut request: Open<'_>) -> Result<Fit, Error> {
         if let Some(model) = request.model.filter(|model| *model != "tanh") {
             return Err(Error::unknown("model", model, &["tanh"]));

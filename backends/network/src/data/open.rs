@@ -6,7 +6,7 @@ use super::dataset::{Dataset, Samples, Targets};
 use super::input::{Channels, Normalise};
 use super::{arrays, cifar, digits, file, idx, npz, svhn, tokens};
 use mountainpass_sdk::abi::status;
-use mountainpass_sdk::{Error, Open, memory};
+use mountainpass_sdk::{Declared, Error, Kind, Open, memory};
 use std::path::Path;
 
 /// The data sets with a name; everything else is a folder or a file.
@@ -39,6 +39,27 @@ const FOLDERS: [FolderKind; 4] = [
 ];
 
 impl Dataset {
+    /// The options that [`from_options`](Dataset::from_options) reads.
+    pub const OPTIONS: [Declared; 7] = [
+        Declared::new(
+            c"data",
+            Kind::Path,
+            c"A folder of a known data set, a .npz or .npy file, or the embedded digits.",
+        )
+        .words(c"digits"),
+        Declared::new(c"limit", Kind::Integer, c"The number of train samples that are used, from the first."),
+        Declared::new(c"classes", Kind::List, c"The classes that are kept, renumbered by their place in the list."),
+        Declared::new(
+            c"normalise",
+            Kind::Text,
+            c"(v / divisor - mean) / std of every value: \"none\", or \"mean 0.5 std 0.25\" and \"divisor 255\".",
+        ),
+        Declared::new(c"channels", Kind::Text, c"Where the channels of arrays are.").words(c"first last"),
+        Declared::new(c"labels", Kind::Text, c"Which labels of CIFAR-100: the fine ones unless given.")
+            .words(c"fine coarse"),
+        Declared::new(c"context", Kind::Integer, c"The length of the windows that token ids are cut into."),
+    ];
+
     /// Reads the options `data` (a name, a folder or a file; absent when arrays are handed over in memory) and what
     /// chooses among samples, in this order: `classes` keeps the listed classes and renumbers them by their place in
     /// the list, in both parts; `limit` uses only the first N train samples.

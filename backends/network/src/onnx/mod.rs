@@ -22,5 +22,5 @@ mod writer;
 pub use aliases::Alias;
 pub use model::OnnxModel;
 pub use operators::names;
-pub use options::Options;
+pub use options::{OPTIONS, Options};
 pub use writer::{Precision, write};

@@ -1,6 +1,22 @@
 //! What a user says of an ONNX file beside its name.
 
 use crate::model::OutputKind;
+use mountainpass_sdk::{Declared, Kind};
+
+/// The options of a model: those of [`Options`], of which `batchnorm` goes for networks by name as well.
+pub const OPTIONS: [Declared; 5] = [
+    Declared::new(
+        c"batchnorm",
+        Kind::Text,
+        c"Statistics of a file, or of the samples of each call: frozen for files unless given.",
+    )
+    .words(c"frozen recomputed"),
+    Declared::new(c"output", Kind::Text, c"The output of a file that counts: the first of reals unless given."),
+    Declared::new(c"output_kind", Kind::Text, c"What the output of a file is: found out unless given.")
+        .words(c"logits probabilities loss"),
+    Declared::new(c"frozen", Kind::List, c"Initializers of a file that are constants."),
+    Declared::new(c"sizes", Kind::List, c"Sizes of a file's named axes other than the batch, as NAME=SIZE."),
+];
 
 /// How a file is read.
 #[derive(Clone, Debug, Default, PartialEq)]
