@@ -104,7 +104,7 @@ impl Error {
         }
     }
 
-    /// The same, as an error of usage: what went wrong is something the user named.
+    /// This error as one of usage: what went wrong is something the user named.
     pub fn into_usage(self) -> Error {
         if self.is_usage() { self } else { Error::Argument(self.to_string()) }
     }

@@ -8,12 +8,12 @@ pub fn line(text: &str) -> String {
     spelled(text, |c| is_hidden(c).then(|| c.escape_unicode().to_string()), true)
 }
 
-/// The same for a text of several lines.
+/// A text of several lines with whatever would disturb a terminal spelled out; line ends stay.
 pub fn lines(text: &str) -> String {
     spelled(text, |c| (is_hidden(c) && c != '\n').then(|| c.escape_unicode().to_string()), false)
 }
 
-/// The same for a text that is JSON, and stays the same JSON.
+/// A text that is JSON with whatever would disturb a terminal escaped; it stays the same JSON.
 pub fn json(text: &str) -> String {
     spelled(text, |c| (is_hidden(c) && c != '\n').then(|| format!("\\u{:04x}", c as u32)), false)
 }

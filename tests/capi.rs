@@ -144,15 +144,6 @@ fn every_misuse_of_a_sampled_function_has_its_status_and_its_line() {
 }
 
 #[test]
-fn the_readme_shows_the_example() {
-    let text = |file: &str| std::fs::read_to_string(built::root().join(file)).unwrap();
-    let (readme, example) = (text("README.md"), text("examples/c/barcode.c"));
-    let shown = readme.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let indented: String = shown.lines().map(|line| format!("  {line}\n")).collect();
-    assert!(example.contains(&indented), "{indented}");
-}
-
-#[test]
 fn the_library_exports_the_functions_of_the_header_and_nothing_else() {
     let nm = Command::new("nm").args(["-D", "--defined-only"]).arg(library()).output().unwrap();
     assert!(nm.status.success(), "{}", String::from_utf8_lossy(&nm.stderr));

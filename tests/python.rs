@@ -5,31 +5,11 @@
 
 mod built;
 
+use built::python;
 use mountainpass::capi::abi as callers;
 use mountainpass_sdk::abi;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::OnceLock;
-
-/// A Python that knows the example, the library and numpy; `None` where there is none.
-fn python() -> Option<Command> {
-    static LIBRARY: OnceLock<Option<std::path::PathBuf>> = OnceLock::new();
-    let interpreter = std::env::var_os("MPASS_PYTHON").unwrap_or("python3".into());
-    let library = LIBRARY.get_or_init(|| {
-        let found = Command::new(&interpreter).args(["-c", "import numpy"]).output();
-        if found.is_ok_and(|output| output.status.success()) {
-            return Some(built::engine());
-        }
-        let needed = std::env::var_os("MPASS_REQUIRE_PYTHON").is_some_and(|value| value == "1");
-        assert!(!needed, "{interpreter:?} has no numpy, and MPASS_REQUIRE_PYTHON asks for it");
-        eprintln!("examples/python is not tested: {interpreter:?} has no numpy; name one that has it by MPASS_PYTHON");
-        None
-    });
-    let mut python = Command::new(interpreter);
-    python.env("MPASS_LIBRARY", library.as_ref()?).env("PYTHONDONTWRITEBYTECODE", "1");
-    python.env("PYTHONPATH", built::root().join("examples/python")).env("OPENBLAS_NUM_THREADS", "1");
-    Some(python)
-}
 
 /// What a program printed to its output and its errors; `wanted` is its exit status.
 fn printed(command: &mut Command, wanted: i32) -> (String, String) {

@@ -178,7 +178,7 @@ fn some_path(id: u64, cell: u64, ends: (u64, u64), (start, top, end): (f64, f64,
     Path { id, ends, state: PathState::Converged, knots: vec![0.0; 9], profile, pass, visits: 2 }
 }
 
-/// Aligned minima of a small network: births over 3e-3, bars of 4e-7 to 3e-4 (search.md, fact 8).
+/// Aligned minima of a small network: births over 3e-3, bars of 4e-7 to 3e-4 (docs/decisions.md#search).
 fn digits() -> Case {
     let births =
         [3.1e-4, 9.4e-4, 1.31e-3, 1.9e-3, 2.22e-3, 2.75e-3, 3.1e-3, 3.52e-3, 5e-4, 1.2e-3, 2.4e-3, 2.41e-3, 3.3e-3];

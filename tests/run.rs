@@ -15,7 +15,8 @@ fn example(name: &str) -> serde_json::Value {
     mpass::barcode(&folder.join("out"))
 }
 
-/// The known answers of mathematics.md 6, to 1e-6: the camel's are given to ten digits, the paths find 1e-9 or better.
+/// The known answers (docs/mathematics.md#known-answers) to 1e-6: the camel's are given to ten digits, the paths find
+/// 1e-9 or better.
 #[test]
 fn the_examples_with_known_barcodes_have_them() {
     let pass = Some(0.877_361_557_8);

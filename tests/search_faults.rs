@@ -1,4 +1,4 @@
-//! The known faults of the published code (mathematics.md 3b), each shown to be absent.
+//! The known faults of the published code (docs/decisions.md#trained-minima), each shown to be absent.
 //!
 //! Losses are closed forms; what is claimed is checked against a second way to the same number: dense scans, a grid
 //! with a union-find, or the old rule itself.
@@ -213,7 +213,7 @@ fn most_pairs_are_never_optimised() {
 
 #[test]
 fn a_height_is_that_of_the_whole_curve() {
-    // The straight line between the two deepest minima: 12 knots see 10.65, a fine scan 12.68 (mathematics.md 4).
+    // The straight line between the two deepest minima: 12 knots see 10.65, a fine scan 12.68 (docs/mathematics.md#heights).
     let mut loss = closed_form(2, None, mueller_brown);
     let line = Polyline::straight(&DEEP, &MIDDLE);
     let scan = |n: usize| {

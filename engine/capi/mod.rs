@@ -1,7 +1,7 @@
 //! The engine for C: every function of `include/mountainpass.h`, one file per noun.
 //!
-//! The header is the specification. An entry is declared with [`export!`](barrier), which is the panic barrier; it
-//! reads what the caller handed in with [`argument`], asks the engine, and writes out-parameters last.
+//! The header is the specification. An entry is declared with `export!` (`barrier.rs`), which is the panic barrier; it
+//! reads what the caller handed in with `argument.rs`, asks the engine, and writes out-parameters last.
 
 pub mod abi;
 

@@ -66,7 +66,7 @@ impl Results {
             || !self.provenance.is_sampled() && self.landscape.minima.iter().any(Minimum::counts)
     }
 
-    /// The same, borrowed by the report.
+    /// The results as the report borrows them.
     pub fn findings(&self) -> Findings<'_> {
         Findings {
             title: &self.title,

@@ -17,7 +17,7 @@ pub struct Plan {
     pub method: Method,
     /// The number of descents, from seeds `seed`, `seed + 1`, ...
     pub starts: u64,
-    /// Of the first start.
+    /// The seed of the first start.
     pub seed: u64,
     /// Points to begin with, instead of starts.
     pub given: Vec<Given>,
@@ -39,9 +39,9 @@ pub struct Plan {
     pub alternatives: usize,
     /// Once so many way-stations are known, paths are no longer broken at new ones: a rough loss has no end of them.
     pub way_stations: usize,
-    /// Of the stage of minima.
+    /// The budget of the stage of minima.
     pub minima_budget: Budget,
-    /// Of the stage of paths.
+    /// The budget of the stage of paths.
     pub paths_budget: Budget,
 }
 

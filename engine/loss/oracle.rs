@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 /// Evaluations of one stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Of the loss alone.
+    /// Evaluations of the loss alone, rows counted singly.
     pub loss: u64,
-    /// Of the gradient.
+    /// Evaluations of loss and gradient, rows counted singly.
     pub gradient: u64,
-    /// Of Hessian-vector products.
+    /// Hessian-vector products.
     pub hessian_product: u64,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Oracle<'a> {
         Ok(Oracle::of_values(loss, ids, cancel, budget))
     }
 
-    /// The same for who asks for values alone: a loss without gradients will do.
+    /// An oracle for who asks for values alone: a loss without gradients will do.
     pub fn of_values(loss: &'a mut dyn Loss, ids: Option<&'a [u64]>, cancel: &Cancel, budget: Budget) -> Oracle<'a> {
         loss.heed(cancel);
         let (purses, noise) = (vec![Purse::new(budget)], loss.info().noise);

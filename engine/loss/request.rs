@@ -32,9 +32,9 @@ pub struct OpenRequest<'a> {
 pub struct NamedArray<'a> {
     /// What the backend knows it by.
     pub name: &'a str,
-    /// Its product is the number of values.
+    /// One size per axis; their product is the number of values.
     pub shape: &'a [u64],
-    /// Its elements.
+    /// The elements, in C order unless they have strides.
     pub values: Elements<'a>,
 }
 

@@ -21,7 +21,7 @@ const MOST_DEVICES: u32 = 256;
 /// A place a backend can compute on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// Its name, as the backend gives it.
+    /// The device's name, as the backend gives it.
     pub name: String,
     /// A code of [`abi::memory`].
     pub memory: u32,

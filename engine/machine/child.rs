@@ -46,7 +46,7 @@ impl Child {
         &mut self.process
     }
 
-    /// Its memory, where the system says.
+    /// The memory of the process, where the system says.
     pub fn memory(&self) -> Option<Resident> {
         memory::resident(self.process.id())
     }

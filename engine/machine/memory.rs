@@ -20,9 +20,9 @@ pub fn total() -> u64 {
 /// What a process has of the machine's memory, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resident {
-    /// Its own, without what it has mapped from files.
+    /// Bytes of the process's own, without what it has mapped from files.
     pub own: u64,
-    /// Shared mappings without a file behind them.
+    /// Bytes of shared mappings without a file behind them.
     pub shared: u64,
 }
 

@@ -14,11 +14,11 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap};
 /// A critical cell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Critical {
-    /// Its dimension: the Morse index.
+    /// The dimension of the cell: its Morse index.
     pub degree: u32,
-    /// The sample that gives it its value.
+    /// The sample that gives the cell its value.
     pub sample: u32,
-    /// Its value.
+    /// The function's value at the cell.
     pub value: f64,
     /// The samples of the cell, its own among them.
     pub samples: Vec<u32>,

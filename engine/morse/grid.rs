@@ -12,7 +12,7 @@ use crate::order::Key;
 
 /// More axes than this are refused: stars are bit masks of 3^n cells.
 pub const MOST_AXES: usize = 4;
-/// Of so many axes degree 0 can be had, which needs no stars.
+/// The most axes of which degree 0 can be had, which needs no stars.
 pub const MOST_AXES_OF_COMPONENTS: usize = 16;
 
 /// Which complex the samples span.
@@ -158,7 +158,7 @@ impl Shape {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Grid {
-    /// Of the array.
+    /// The shape of the array.
     pub shape: Shape,
     /// What the samples are.
     pub construction: Construction,
@@ -221,9 +221,9 @@ fn axes_refused(n: usize) -> Error {
 /// The keys of a grid in one width, as the algorithms take them.
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'a, K> {
-    /// Of the array.
+    /// The shape of the array.
     pub shape: &'a Shape,
-    /// One for each sample.
+    /// A key for each sample, by which it is ordered.
     pub keys: &'a [K],
     /// The key of samples that are no part of it, if there are any.
     pub absent: Option<u64>,

@@ -19,11 +19,11 @@ pub enum DeathKind {
 /// One bar `[birth, death)`. In files its fields lie flat: `record.rs`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bar {
-    /// Of the homology class.
+    /// The degree of the homology class: 0 for components.
     pub degree: u32,
     /// The value at which it begins.
     pub birth: f64,
-    /// Whose value that is.
+    /// The cell whose value the birth is.
     pub birth_cell: u64,
     /// How it ends; `None` for a half-line.
     pub end: Option<Death>,
@@ -39,7 +39,7 @@ pub struct Bar {
 pub struct Death {
     /// The value at which it dies.
     pub value: f64,
-    /// Whose value that is.
+    /// The cell whose value that is.
     pub cell: u64,
     /// Degree 0: the birth cell of the component that swallows this one, where that was asked.
     pub elder: Option<u64>,
@@ -80,12 +80,12 @@ impl Bar {
         self.death().map(|death| death - self.birth)
     }
 
-    /// Whose value the death is.
+    /// The cell whose value the death is; `None` for a half-line.
     pub fn death_cell(&self) -> Option<u64> {
         self.end.map(|end| end.cell)
     }
 
-    /// What ended it.
+    /// What ended the bar; `None` for a half-line.
     pub fn death_kind(&self) -> Option<DeathKind> {
         let kind = |top: Top| if top.is_saddle { DeathKind::VerifiedSaddle } else { DeathKind::PathMaximum };
         self.end.map(|end| end.top.map_or(DeathKind::Cell, kind))
@@ -142,13 +142,13 @@ pub enum CellKind {
 /// A cell that a bar names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NamedCell {
-    /// By which bars refer to it.
+    /// The number by which bars refer to the cell.
     pub id: u64,
-    /// Its dimension.
+    /// The dimension of the cell.
     pub degree: u32,
-    /// Its value.
+    /// The function's value at the cell.
     pub value: f64,
-    /// What it is.
+    /// What the cell is.
     pub kind: CellKind,
     /// Where it lies, of a sampled loss: the parameters of a point, or on a grid those of its axes.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -160,7 +160,7 @@ pub struct NamedCell {
 pub struct Barcode {
     /// By degree, then birth, then birth cell.
     pub bars: Vec<Bar>,
-    /// Those that bars refer to.
+    /// The cells that bars refer to, by number.
     pub cells: Vec<NamedCell>,
 }
 
@@ -170,7 +170,7 @@ impl Barcode {
         self.bars.iter().filter(move |bar| bar.degree == degree)
     }
 
-    /// Those of them that scores count and drawings show: all but the bars of way-stations.
+    /// The bars of one degree that scores count and drawings show: all but those of way-stations.
     pub fn counted(&self, degree: u32) -> impl Iterator<Item = &Bar> {
         self.degree(degree).filter(|bar| !bar.is_transit())
     }

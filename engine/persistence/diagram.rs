@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// One bar.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
-    /// Of the homology class.
+    /// The degree of the homology class: 0 for components.
     pub degree: u32,
     /// The value at which it begins.
     pub birth: f64,

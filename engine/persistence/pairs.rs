@@ -10,7 +10,7 @@ use crate::order::by_value;
 /// One class of homology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pair {
-    /// Of the homology class.
+    /// The degree of the homology class: 0 for components.
     pub degree: u32,
     /// The vertex that gives it birth.
     pub birth: u64,

@@ -1,6 +1,6 @@
 //! TO-scores: norms of the finite bars, all of them distances from the ideal barcode, one half-line.
 //!
-//! The definitions are ours (the paper's formula could not be read): see ARCHITECTURE.md.
+//! The definitions are ours (the paper's formula could not be read): see docs/mathematics.md#the-score.
 
 use super::Barcode;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// and budget.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// Whose bars are scored.
+    /// The degree whose bars are scored.
     pub degree: u32,
     /// The number of finite bars that count: all but those of way-stations, whose deaths nobody refined.
     pub bars: u64,
@@ -23,7 +23,7 @@ pub struct Score {
     pub bottleneck: f64,
     /// (sum (l/2)^q)^(1/q) for q = 1: the Wasserstein distance with the sup ground metric, half-lines matched.
     pub wasserstein_1: f64,
-    /// The same for q = 2.
+    /// (sum (l/2)^2)^(1/2): the Wasserstein distance of order 2 to the ideal barcode.
     pub wasserstein_2: f64,
     /// Finite bars that are below noise or whose birth has not converged.
     pub doubtful: u64,

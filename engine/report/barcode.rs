@@ -1,5 +1,5 @@
 //! The barcode as a drawing: left every bar where it lies on the axis of the loss, right its length on a logarithmic
-//! axis, because bars may be a ten-thousandth of the spread of their births (search.md, fact 8).
+//! axis, because bars may be a ten-thousandth of the spread of their births (docs/decisions.md#search).
 
 use super::findings::Findings;
 use super::number::{counted, short, significant};

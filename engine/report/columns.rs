@@ -23,7 +23,7 @@ pub enum Column<'a> {
 }
 
 impl Column<'_> {
-    /// Its head on a page.
+    /// The head of the column on a page.
     pub fn name(self) -> String {
         match self {
             Column::Cell => "No.".to_owned(),
@@ -38,7 +38,7 @@ impl Column<'_> {
         }
     }
 
-    /// Its head where there is little room.
+    /// The head of the column where there is little room.
     pub fn short_name(self) -> String {
         match self {
             Column::Cell => "minimum".to_owned(),

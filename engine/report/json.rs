@@ -135,7 +135,7 @@ impl<'a> BarcodeFile<'a> {
         })
     }
 
-    /// The same with what speaks for each bar.
+    /// This file with what speaks for each bar, in the order of the bars.
     pub fn with_evidence(mut self, evidence: Vec<Option<&'a Evidence>>) -> Result<BarcodeFile<'a>> {
         for (bar, evidence) in self.bars.iter().zip(&evidence) {
             bar_is_finite(bar, evidence.iter().flat_map(|e| e.eigenvalues.iter().copied().chain([e.gradient_norm])))?;
@@ -167,7 +167,7 @@ impl<'a> BarcodeFile<'a> {
         write!(out, "  \"provenance\": {}\n}}\n", line(&self.provenance)?)
     }
 
-    /// The same in memory.
+    /// The text of the file, as `write` writes it.
     pub fn to_json(&self) -> Result<String> {
         let mut text = Vec::new();
         let written = self.write(&mut text).map_err(|e| e.to_string());

@@ -127,7 +127,7 @@ pub fn omitted(findings: &Findings<'_>) -> Option<String> {
     (!parts.is_empty()).then(|| format!("Not listed: {}.", parts.join(", ")))
 }
 
-/// What may be claimed (mathematics.md 4), a paragraph each.
+/// What may be claimed (docs/mathematics.md#what-may-be-claimed), a paragraph each.
 pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
     let mut claims = Vec::new();
     if findings.provenance.heights == "upper bounds" {

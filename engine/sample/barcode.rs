@@ -31,7 +31,7 @@ pub struct Sampled {
     pub samples: Samples,
     /// Of all but the minima of a cloud; +inf, in no sublevel set, where the loss is not finite.
     values: Vec<f64>,
-    /// At how many samples that is so.
+    /// The number of samples where the loss is not finite, which are in no sublevel set.
     pub walls: u64,
 }
 

@@ -35,7 +35,7 @@ pub struct CloudPlan {
     pub threshold: Option<f64>,
     /// The nearest points that each is joined with; 4 p unless given.
     pub k: Option<usize>,
-    /// Also degree 1: the cycles of the graph, all half-lines.
+    /// Whether degree 1 is computed too: the cycles of the graph, all half-lines.
     pub degree_1: bool,
     /// Bars of degree 0 that are shorter are cancelled.
     pub simplify: f64,

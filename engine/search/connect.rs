@@ -2,7 +2,7 @@
 //!
 //! A visit relaxes a path (first as a whole, then ever closer round its top), measures it and keeps the lower of old
 //! and new. A path that dips into a basin of its own on the way is no single pass: its valleys are handed back, to be
-//! quenched, and the path is replaced by its pieces (search.md, fact 5).
+//! quenched, and the path is replaced by its pieces (docs/mathematics.md#way-stations).
 
 use super::align::Alignment;
 use super::height::{Care, Measured, measure};
@@ -71,9 +71,9 @@ pub fn straight(oracle: &mut Oracle<'_>, a: &Minimum, b: &Minimum, alignment: &A
 /// The numbers of a new path.
 #[derive(Clone, Copy, Debug)]
 pub struct Ids {
-    /// Of the path.
+    /// The number of the new path.
     pub path: PathId,
-    /// Of its pass.
+    /// The number of the cell of its pass.
     pub cell: CellId,
 }
 
@@ -213,9 +213,9 @@ pub fn point(path: &Path, arc: f64) -> Vec<f64> {
 pub struct Cut {
     /// Where on the path it was cut.
     pub arc: f64,
-    /// Of the way-station.
+    /// The cell of the way-station.
     pub cell: CellId,
-    /// The way-station.
+    /// The parameters of the way-station.
     pub theta: Vec<f64>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A maximum over samples is no bound: a pass between two of them is missed. Here every piece between two samples
 //! whose values and slopes allow a maximum inside is refined at the peak of its cubic until the peaks and the
-//! evaluated values agree (mathematics.md 4). What then remains is stored as the height's error.
+//! evaluated values agree (docs/mathematics.md#heights). What then remains is stored as the height's error.
 
 use super::landscape::Profile;
 use super::polyline::Polyline;

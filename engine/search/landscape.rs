@@ -89,7 +89,7 @@ pub(crate) fn is_zero(projected: &usize) -> bool {
 /// One minimum, or what a descent left that is none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Minimum {
-    /// Its cell of the filtration.
+    /// The number of its cell; minima and passes are numbered together.
     pub cell: CellId,
     /// Where it comes from.
     pub origin: Origin,
@@ -136,7 +136,7 @@ pub struct Profile {
     pub arc: Vec<f64>,
     /// The loss at each.
     pub loss: Vec<f64>,
-    /// Its derivative along the path at each.
+    /// The derivative of the loss along the path, at each sample.
     pub slope: Vec<f64>,
 }
 
@@ -168,7 +168,7 @@ pub enum PassKind {
 /// The highest point of a path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pass {
-    /// Its cell of the filtration.
+    /// The number of its cell; minima and passes are numbered together.
     pub cell: CellId,
     /// What is known of it.
     pub kind: PassKind,
@@ -176,7 +176,7 @@ pub struct Pass {
     pub height: f64,
     /// How far the true maximum of this path may lie above `height`.
     pub error: f64,
-    /// Its arc length along the path.
+    /// The arc length from the path's begin to the pass.
     pub arc: f64,
     /// The point.
     pub theta: Vec<f64>,

@@ -1,6 +1,6 @@
 //! Minima: descents from many starts in lockstep, one batched call a round, each ending with its evidence.
 //!
-//! L-BFGS with a step cap, Armijo's test and quadratic back-off (search.md, fact 1: no Wolfe search, no Adam first)
+//! L-BFGS with a step cap, Armijo's test and quadratic back-off (no Wolfe search, no Adam first: docs/decisions.md#search)
 //! down to a gradient norm of 1e-8, because bars can be shorter than what 1e-6 leaves in the loss. Then the lowest
 //! eigenvalues: a negative one is stepped along and the descent goes on. Rows of a batch do not see each other, so
 //! a descent ends in the same bits whatever runs beside it.
@@ -33,7 +33,7 @@ impl Recipe {
     /// The recipe `polish`.
     pub const POLISH: Recipe = Recipe { tolerance: 1e-8, memory: 50, step: 1.0, evaluations: 20_000, check: true };
 
-    /// The same without a step: a point is looked at where it is.
+    /// This recipe without a step: a point is looked at where it is.
     pub fn standing(self) -> Recipe {
         Recipe { evaluations: 1, ..self }
     }

@@ -79,7 +79,7 @@ impl Polyline {
         point
     }
 
-    /// The same curve, roughly, through `n` evenly spaced knots; the ends stay.
+    /// Nearly this curve, through `n` evenly spaced knots; the ends stay.
     pub fn respaced(&self, n: usize) -> Polyline {
         let arcs = self.arcs();
         let length = arcs[self.n() - 1];

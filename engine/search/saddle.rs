@@ -2,8 +2,9 @@
 //!
 //! Newton steps that climb along the lowest mode of the Hessian and descend along all others (eigenvector following,
 //! Cerjan and Miller 1981), from a top that the string has brought close: from a rough one every refiner walks off
-//! (search.md, fact 4). Up to [`DENSE`] parameters the Hessian is formed whole, so the index is exact up to tau.
-//! Steps are taken in the complement of the tangents of declared continuous symmetries. Larger losses keep their path maxima here and say why ([`Rejected`]).
+//! (docs/decisions.md#search). Up to [`DENSE`] parameters the Hessian is formed whole, so the index is exact up to tau.
+//! Steps are taken in the complement of the tangents of declared continuous symmetries. Larger losses keep their path
+//! maxima here and say why ([`Rejected`]).
 
 use super::height::{Care, measure};
 use super::landscape::{Evidence, Pass, PassKind, Path, PathState};

@@ -2,8 +2,8 @@
 //!
 //! Up to [`DENSE`] parameters the Hessian is formed from p products and all eigenvalues are taken, so the index is
 //! exact up to tau, the measured error; above, Lanczos with full reorthogonalisation from a seeded random vector gives
-//! the lowest pair with its residual, labelled iterative (mathematics.md 4). Tangents of declared continuous symmetries
-//! are projected out of either: all that is said is said of their complement.
+//! the lowest pair with its residual, labelled iterative (docs/mathematics.md#the-spectrum). Tangents of declared
+//! continuous symmetries are projected out of either: all that is said is said of their complement.
 
 use super::landscape::Spectrum;
 use super::tangents::{self, Tangents};
@@ -20,7 +20,7 @@ const LANCZOS_STEPS: usize = 60;
 /// The lower end of a spectrum.
 #[derive(Clone, Debug)]
 pub struct Lowest {
-    /// Ascending; all up to and including the first that is positive beyond tau.
+    /// Eigenvalues, ascending: all up to and including the first that is positive beyond tau.
     pub values: Vec<f64>,
     /// A unit eigenvector of `values[0]`.
     pub vector: Vec<f64>,
@@ -72,7 +72,7 @@ pub fn lowest(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents, seed:
 /// All eigenpairs of a Hessian in the complement of the tangents of continuous symmetries.
 #[cfg(feature = "dense")]
 pub struct Hessian {
-    /// Ascending.
+    /// The eigenvalues, ascending.
     pub values: Vec<f64>,
     /// `values x p`, one eigenvector per row.
     pub vectors: Vec<f64>,
@@ -116,7 +116,7 @@ impl Hessian {
         Ok(Ok(Hessian { values, vectors, tau, projected: tangents.len() }))
     }
 
-    /// Its lower end.
+    /// The lower end of the spectrum: all eigenvalues up to the first clearly positive one.
     pub fn lowest(&self) -> Lowest {
         let n = self.values.len();
         let end = self.values.iter().position(|&v| v > self.tau).map_or(n, |k| k + 1);

@@ -1,7 +1,7 @@
 //! Tangents of continuous symmetries: the directions in which a declared group moves a point without changing the loss.
 //!
 //! A Hessian is zero along them, so they would leave every index undecided; the spectrum is taken in their complement
-//! (mathematics.md 4). They hold whether or not points are compared modulo the symmetries.
+//! (docs/mathematics.md#the-spectrum). They hold whether or not points are compared modulo the symmetries.
 
 use super::vector::{axpy, dot, norm};
 use crate::loss::{Symmetry, SymmetryKind};

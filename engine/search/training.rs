@@ -22,7 +22,7 @@ pub struct Training {
     pub epochs: u64,
     /// Samples in a minibatch.
     pub batch: usize,
-    /// Of the steps, from 0 to below 1.
+    /// The momentum of the steps, from 0 to below 1.
     pub momentum: f64,
     /// Epochs, ascending, and the learning rates there; straight between two of them, constant outside.
     pub rate: Vec<(f64, f64)>,

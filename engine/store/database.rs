@@ -81,7 +81,7 @@ impl Store {
         Store::opened(path, state)
     }
 
-    /// The same for who has locked the folder: nobody else is writing there.
+    /// Opens a database whose folder the caller has locked, so that nobody else is writing there.
     pub fn resume(path: impl Into<PathBuf>) -> Result<Store> {
         Store::opened(path.into(), Access::Alone)
     }
@@ -128,7 +128,7 @@ impl Store {
     }
 
     /// Everything found so far, minima and paths in the order in which they were first put. Each is as it was put; what
-    /// they are to each other, [`Landscape::fault`] looks at.
+    /// they are to each other, [`Landscape::flaw`] looks at.
     pub fn landscape(&self) -> Result<Landscape> {
         // One read transaction: a run that is still writing must not slip in between the tables.
         self.db()?.execute_batch("BEGIN").map_err(|e| fault(&self.path, e))?;

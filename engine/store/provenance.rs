@@ -29,9 +29,9 @@ impl std::fmt::Display for Space {
 pub struct Provenance {
     /// The version of mountainpass.
     pub version: String,
-    /// The backend, by its name,
+    /// The backend's name.
     pub backend: String,
-    /// and its version.
+    /// The backend's version.
     pub backend_version: String,
     /// The model as the configuration names it, `mlp:64-8-10:tanh`.
     pub model: String,

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 /// The root of the repository.
 pub fn root() -> &'static Path {
@@ -100,6 +101,27 @@ pub fn printed(binary: &Path, arguments: &[&str]) -> String {
     assert!(status.success(), "{status}\n{stdout}{stderr}");
     assert_eq!(stderr, "", "the library prints nothing");
     stdout
+}
+
+/// A Python that knows `examples/python`, the library and numpy: that of MPASS_PYTHON, or python3. `None`, and a line that
+/// says so, where it has no numpy, unless MPASS_REQUIRE_PYTHON=1.
+pub fn python() -> Option<Command> {
+    static LIBRARY: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let interpreter = std::env::var_os("MPASS_PYTHON").unwrap_or("python3".into());
+    let library = LIBRARY.get_or_init(|| {
+        let found = Command::new(&interpreter).args(["-c", "import numpy"]).output();
+        if found.is_ok_and(|output| output.status.success()) {
+            return Some(engine());
+        }
+        let needed = std::env::var_os("MPASS_REQUIRE_PYTHON").is_some_and(|value| value == "1");
+        assert!(!needed, "{interpreter:?} has no numpy, and MPASS_REQUIRE_PYTHON asks for it");
+        eprintln!("Python is not tested: {interpreter:?} has no numpy; name one that has it by MPASS_PYTHON");
+        None
+    });
+    let mut python = Command::new(interpreter);
+    python.env("MPASS_LIBRARY", library.as_ref()?).env("PYTHONDONTWRITEBYTECODE", "1");
+    python.env("PYTHONPATH", root().join("examples/python")).env("OPENBLAS_NUM_THREADS", "1");
+    Some(python)
 }
 
 /// A header without its comments.

@@ -47,7 +47,8 @@ impl Components {
         with_field!(grid, field => components(&field, grid.construction.reach(), Sweep::Up, pool))
     }
 
-    /// Of an upward sweep: for every sample the first one of its basin, a minimum; -1 for samples in no sublevel set.
+    /// For every sample the first one of its basin, a minimum; -1 for samples in no sublevel set. Of an upward sweep
+    /// only.
     pub fn labels(&self) -> Vec<i64> {
         let minimum = |&basin: &u32| if basin == NOWHERE { -1 } else { self.minima[basin as usize].into() };
         self.basins.iter().map(minimum).collect()

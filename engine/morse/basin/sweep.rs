@@ -15,7 +15,7 @@ pub const OUTSIDE: u32 = u32::MAX;
 pub struct Merge {
     /// The sample at which it ends.
     pub death: u32,
-    /// Its first sample.
+    /// The first sample of the component.
     pub birth: u32,
     /// The first sample of the component that swallows it once all that meets at `death` has joined; `None` is the outside.
     pub elder: Option<u32>,

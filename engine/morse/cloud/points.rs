@@ -42,7 +42,7 @@ impl Cloud {
         Cloud::new(&array.shape, array.values.to_f64())
     }
 
-    /// The same of coordinates in C order.
+    /// Points from coordinates in C order; one axis is points on a line.
     pub fn new(shape: &[usize], coordinates: Vec<f64>) -> Result<Cloud> {
         let (n, d) = match *shape {
             [n] => (n, 1),

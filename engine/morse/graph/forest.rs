@@ -62,7 +62,7 @@ impl Graph {
         Forest::new(Cow::Borrowed(self), pool)
     }
 
-    /// The same for a forest that owns its graph.
+    /// The spanning forest of the graph, which it then owns.
     pub fn into_forest(self, pool: &Pool) -> Forest<'static> {
         Forest::new(Cow::Owned(self), pool)
     }

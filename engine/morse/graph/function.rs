@@ -100,7 +100,7 @@ impl Graph {
         (n as u64).saturating_mul(26).saturating_add((m as u64).saturating_mul(8))
     }
 
-    /// The same from arrays as files hold them: values of shape (n), edges (m, 2), own values (m).
+    /// A graph from arrays as files hold them: values of shape (n), edges (m, 2), own values (m).
     pub fn of_arrays(values: Array, edges: Array, own: Option<Array>, superlevel: bool) -> Result<Graph> {
         let ends = ends(&edges, values.values.len())?;
         Graph::new(flat(values, "values")?, ends, own.map(|own| flat(own, "edge values")).transpose()?, superlevel)

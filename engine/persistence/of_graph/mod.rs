@@ -11,11 +11,11 @@ use crate::morse::graph::{Forest, Graph};
 /// What to compute of a graph.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted {
-    /// Also degree 1, O(m log m).
+    /// Whether degree 1 is computed too, in O(m log m).
     pub degree_1: bool,
-    /// Also the bars of equal birth and death.
+    /// Whether bars of equal birth and death are kept.
     pub zero_length: bool,
-    /// Leaves out the bars of degree 0 that are shorter; what swallows one that stays, stays.
+    /// Bars of degree 0 that are shorter are left out; what swallows one that stays, stays.
     pub threshold: f64,
     /// A representative of every bar.
     pub cycles: bool,

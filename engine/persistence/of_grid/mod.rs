@@ -19,9 +19,9 @@ use std::collections::{HashMap, HashSet};
 pub struct Wanted {
     /// The highest degree.
     pub max_degree: usize,
-    /// Also the bars of equal birth and death.
+    /// Whether bars of equal birth and death are kept.
     pub zero_length: bool,
-    /// Everything by reduction, degree 0 and n - 1 too: a second road to the same pairs, without elders.
+    /// Whether every degree is reduced, 0 and n - 1 too: a second road to the same pairs, without elders.
     pub reduction: bool,
     /// A cycle for every bar above degree 0; takes the reduction for all of those.
     pub cycles: bool,

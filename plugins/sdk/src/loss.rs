@@ -215,7 +215,7 @@ pub struct Parameter {
     pub name: String,
     /// One size per axis.
     pub shape: Vec<u64>,
-    /// Of its first element in theta.
+    /// The place of its first element in theta.
     pub offset: u64,
 }
 

@@ -118,7 +118,7 @@ pub fn grow<T: Clone + Default>(vector: &mut Vec<T>, n: usize) -> Result<(), Sho
     Ok(())
 }
 
-/// `n` times the same.
+/// `n` copies of a value.
 pub fn filled<T: Clone>(value: T, n: usize) -> Result<Vec<T>, Shortage> {
     let mut all = room(n)?;
     all.resize(n, value);
@@ -132,7 +132,7 @@ pub fn collected<T>(n: usize, values: impl IntoIterator<Item = T>) -> Result<Vec
     Ok(all)
 }
 
-/// The same of an iterator that may fail.
+/// Everything of an iterator of at most `n` elements that may fail; the first failure is handed on.
 pub fn try_collected<T, E: From<Shortage>>(
     n: usize,
     values: impl IntoIterator<Item = Result<T, E>>,

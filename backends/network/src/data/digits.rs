@@ -1,4 +1,5 @@
-//! The embedded data set `digits`: 1,797 images of 8x8 pixels from 0 to 16; see `data/README.md` for its source.
+//! The embedded data set `digits`: 1,797 images of 8x8 pixels from 0 to 16; see
+//! `backends/network/data/README.md` for its source.
 //!
 //! Pixels are divided by 16; the first 1,437 samples (80 %) are for training, the others for testing.
 

@@ -23,7 +23,7 @@ pub fn infer(op: &Op, args: &[&Type]) -> Result<Type, Error> {
 /// No array of a network is larger than this; it keeps every product of sizes inside 64 bits.
 const ELEMENTS_MAX: usize = 1 << 40;
 
-/// The number of elements; `None` past [`ELEMENTS_MAX`].
+/// The number of elements; `None` past 2^40 of them.
 pub fn elements(shape: &[usize]) -> Option<usize> {
     let product = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
     product.filter(|n| *n <= ELEMENTS_MAX)

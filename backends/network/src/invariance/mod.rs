@@ -1,8 +1,8 @@
 //! What leaves a network's output unchanged, read off its graph: permutations of hidden units, their signs, their scales.
 //!
-//! Every axis of every array is followed through the operators ([`axes`]). AxisClasses that must be permuted together form one
+//! Every axis of every array is followed through the operators (`axes.rs`). Axes that must be permuted together form one
 //! class; where nothing tells their places apart, neither the data, the labels nor a constant, all parameters may be
-//! permuted along them at once. For each such class [`scaling`] then asks by which powers of a number the parameters of one
+//! permuted along them at once. For each such class `scaling.rs` then asks by which powers of a number the parameters of one
 //! unit may be multiplied. Nothing is known here of layers: chains, residual streams, channels behind convolutions and
 //! normalisations, heads of attention all come out of the same rules.
 

@@ -51,7 +51,7 @@ pub fn read(file: impl Read, length: Option<u64>) -> Result<Array, Fault> {
     Ok(Array { shape: header.shape, values })
 }
 
-/// The same, its elements as f64.
+/// Reads a .npy file from its start to its end, its elements as f64; `length` is how many bytes it has, where known.
 pub fn widened(file: impl Read, length: Option<u64>) -> Result<Wide, Fault> {
     let (mut file, header) = begin(file, length)?;
     let values = read_wide(&mut file, &header)?;

@@ -102,7 +102,7 @@ impl Values {
         (0..self.len()).map(|i| self.get(i)).collect()
     }
 
-    /// The same out of a vector that nobody else needs; f64 stay where they are.
+    /// The elements as f64, out of a vector that nobody else needs; f64 stay where they are.
     pub fn into_f64(self) -> Result<Vec<f64>, Shortage> {
         match self {
             Values::F64(values) => Ok(values),
