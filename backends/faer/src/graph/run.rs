@@ -1,37 +1,14 @@
 //! Running a plan: steps one after the other, on memory that is kept between runs.
 
-use super::chain::Chain;
-use super::convolve::{Convolution, Wanted};
-use super::copy::{self, Walk};
-use super::plan::{Plan, Source};
-use super::pool::Pool;
-use super::product::Product;
-use super::reduce::{self, Reduction};
-use super::view::{Place, View};
+use super::kernels::convolve::Wanted;
+use super::kernels::{copy, reduce};
+use super::plan::Plan;
+use super::reads::{Input, Reads, Source, Sources};
+use super::step::{Kernel, Pooling, Step};
 use crate::real::Real;
 use mountainpass_network::graph::op::{Element, Values};
 use mountainpass_sdk::Error;
 use mountainpass_sdk::memory::{self, Shortage};
-
-/// What stands behind an input slot.
-#[derive(Clone, Copy, Debug)]
-pub enum Input<'a, T> {
-    /// Numbers.
-    Real(&'a [T]),
-    /// Rows of a table.
-    Index(&'a [i64]),
-}
-
-/// What stands behind the sources of a plan.
-#[derive(Clone, Copy, Debug)]
-pub struct Sources<'a, T> {
-    /// By slot.
-    pub inputs: &'a [Input<'a, T>],
-    /// The parameters.
-    pub theta: &'a [T],
-    /// Of a Hessian product; empty where there is none.
-    pub direction: &'a [T],
-}
 
 /// What one worker keeps between runs: only the first run of a plan allocates.
 #[derive(Debug, Default)]
@@ -51,122 +28,6 @@ pub struct Memory<T> {
 struct Work<T> {
     blocks: Vec<Vec<T>>,
     pair: [Vec<T>; 2],
-}
-
-/// One operator, or one chain of them.
-#[derive(Debug)]
-pub(super) enum Kernel {
-    Chain(Chain),
-    Product(Product),
-    Convolve(Convolution, Wanted),
-    Reduce(Reduction),
-    /// Rows of so many elements; the logarithm if true.
-    Softmax(usize, bool),
-    /// A view in C order.
-    Copy(Walk),
-    /// Zeros, and the argument by the walk from the place on.
-    Place(Walk, usize),
-    /// Arguments by walks into the whole, from places on.
-    Concat(Vec<(Walk, usize)>),
-    /// (rows in the data, elements in a row)
-    Gather(usize, usize),
-    Scatter(usize, usize),
-    OneHot(usize),
-    Pool(Pool, Pooling),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Pooling {
-    Sum,
-    Unpool,
-    Pick,
-    Place,
-}
-
-/// A kernel, what it reads and which buffers it writes.
-#[derive(Debug)]
-pub(super) struct Step {
-    pub kernel: Kernel,
-    pub element: Element,
-    pub reads: Vec<View>,
-    /// The elements read of every dense view.
-    pub lengths: Vec<usize>,
-    /// Buffers and how much of them.
-    pub writes: Vec<(usize, usize)>,
-}
-
-impl Step {
-    /// Kernel, elements read and written.
-    pub(super) fn describe(&self) -> String {
-        let kernel = match &self.kernel {
-            Kernel::Chain(chain) => chain.describe(),
-            kernel => format!("{kernel:?}"),
-        };
-        let written: Vec<usize> = self.writes.iter().map(|(_, len)| *len).collect();
-        format!("{kernel} writes {written:?}")
-    }
-}
-
-/// The arrays that a step reads.
-pub(super) struct Reads<'a, T> {
-    views: &'a [View],
-    lengths: &'a [usize],
-    sources: Sources<'a, T>,
-    reals: &'a [Vec<T>],
-    indices: &'a [Vec<i64>],
-    constants: &'a [Vec<T>],
-    known: &'a [Source],
-}
-
-impl<'a, T> Reads<'a, T> {
-    /// The array behind read `k` and where the view begins in it.
-    #[inline(always)]
-    pub(super) fn get(&self, k: usize) -> (&'a [T], usize) {
-        let View { place, offset, .. } = self.views[k];
-        let from = match place {
-            Place::Theta => self.sources.theta,
-            Place::Direction => self.sources.direction,
-            Place::Value(buffer) => &self.reals[buffer],
-            Place::Constant(i) => &self.constants[i],
-            Place::Input(slot) => match self.sources.inputs[slot] {
-                Input::Real(values) => values,
-                Input::Index(_) => &[],
-            },
-        };
-        (from, offset)
-    }
-
-    /// All of a dense read.
-    fn dense(&self, k: usize) -> &'a [T] {
-        let (from, offset) = self.get(k);
-        &from[offset..offset + self.lengths[k]]
-    }
-
-    /// The array of indices behind read `k`.
-    fn indices(&self, k: usize) -> (&'a [i64], usize) {
-        let View { place, offset, .. } = self.views[k];
-        let from: &[i64] = match place {
-            Place::Value(buffer) => &self.indices[buffer],
-            Place::Constant(i) => match &self.known[i] {
-                Source::Array(values) => match &**values {
-                    Values::Index(values) => values,
-                    Values::Real(_) => &[],
-                },
-                Source::Number(_) => &[],
-            },
-            Place::Input(slot) => match self.sources.inputs[slot] {
-                Input::Index(values) => values,
-                Input::Real(_) => &[],
-            },
-            Place::Theta | Place::Direction => &[],
-        };
-        (from, offset)
-    }
-
-    fn dense_indices(&self, k: usize) -> &'a [i64] {
-        let (from, offset) = self.indices(k);
-        &from[offset..offset + self.lengths[k]]
-    }
 }
 
 impl<T: Real> Memory<T> {
@@ -307,17 +168,6 @@ impl Plan {
 }
 
 impl Kernel {
-    /// About how many numbers of scratch it takes at the most.
-    pub(super) fn scratch(&self) -> usize {
-        match self {
-            Kernel::Chain(chain) => chain.scratch(),
-            Kernel::Convolve(convolution, _) => convolution.scratch(),
-            Kernel::Reduce(reduction) => reduction.scratch(),
-            Kernel::Pool(pool, _) => 2 * pool.image[3],
-            _ => 0,
-        }
-    }
-
     fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [T], work: &mut Work<T>) -> Result<(), Error> {
         let dense = |k: usize| reads.dense(k);
         let Work { pair, .. } = work;

@@ -2,7 +2,7 @@
 
 /// What holds numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Input(usize),
     Theta,
     Direction,
@@ -13,7 +13,7 @@ pub(super) enum Place {
 
 /// An array inside a place: element i stands at `offset + sum strides[axis] i[axis]`.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct View {
+pub(crate) struct View {
     pub place: Place,
     pub offset: usize,
     pub strides: Vec<isize>,
@@ -21,22 +21,22 @@ pub(super) struct View {
 
 impl View {
     /// A whole array in C order.
-    pub(super) fn dense(place: Place, offset: usize, shape: &[usize]) -> View {
+    pub(crate) fn dense(place: Place, offset: usize, shape: &[usize]) -> View {
         View { place, offset, strides: steps(shape) }
     }
 
     /// Whether the elements stand one after the other in C order.
-    pub(super) fn is_dense(&self, shape: &[usize]) -> bool {
+    pub(crate) fn is_dense(&self, shape: &[usize]) -> bool {
         self.strides.iter().zip(steps(shape)).zip(shape).all(|((have, want), size)| *size == 1 || *have == want)
     }
 
     /// Whether all elements are one.
-    pub(super) fn is_uniform(&self, shape: &[usize]) -> bool {
+    pub(crate) fn is_uniform(&self, shape: &[usize]) -> bool {
         self.strides.iter().zip(shape).all(|(stride, size)| *size == 1 || *stride == 0)
     }
 
     /// The same elements in another shape, if that is a view too.
-    pub(super) fn reshaped(&self, from: &[usize], to: &[usize]) -> Option<View> {
+    pub(crate) fn reshaped(&self, from: &[usize], to: &[usize]) -> Option<View> {
         let View { place, offset, .. } = *self;
         if self.is_dense(from) {
             return Some(View::dense(place, offset, to));
@@ -56,13 +56,13 @@ impl View {
 }
 
 /// How far apart neighbours along each axis are, in C order.
-pub(super) fn steps(shape: &[usize]) -> Vec<isize> {
+pub(crate) fn steps(shape: &[usize]) -> Vec<isize> {
     (0..shape.len()).map(|axis| shape[axis + 1..].iter().product::<usize>() as isize).collect()
 }
 
 /// Fewer axes for the same elements in the same order: axes of size 1 go, and neighbours become one axis where every
 /// one of `strides` allows it. At least one axis stays.
-pub(super) fn collapse(shape: &[usize], strides: &mut [Vec<isize>]) -> Vec<usize> {
+pub(crate) fn collapse(shape: &[usize], strides: &mut [Vec<isize>]) -> Vec<usize> {
     let mut sizes: Vec<usize> = Vec::new();
     let mut kept: Vec<Vec<isize>> = vec![Vec::new(); strides.len()];
     for (axis, &size) in shape.iter().enumerate().filter(|(_, size)| **size > 1) {
@@ -87,7 +87,7 @@ pub(super) fn collapse(shape: &[usize], strides: &mut [Vec<isize>]) -> Vec<usize
 }
 
 /// `sum strides[axis] i[axis]` for the element `i` of `sizes` in C order.
-pub(super) fn place(mut i: usize, sizes: &[usize], strides: &[isize]) -> isize {
+pub(crate) fn place(mut i: usize, sizes: &[usize], strides: &[isize]) -> isize {
     let mut at = 0;
     for (size, stride) in sizes.iter().zip(strides).rev() {
         at += (i % size) as isize * stride;

@@ -7,7 +7,7 @@ use mountainpass_network::graph::op::{Binary, Unary};
 
 /// What an instruction reads: as many numbers as it writes, or one for all.
 #[derive(Clone, Copy)]
-pub(super) enum Operand<'a, T> {
+pub(crate) enum Operand<'a, T> {
     Block(&'a [T]),
     Number(T),
 }
@@ -68,7 +68,7 @@ macro_rules! zip {
 
 /// `out = f(a)`.
 #[inline(always)]
-pub(super) fn unary<T: Real>(f: Unary, out: &mut [T], a: Operand<'_, T>) {
+pub(crate) fn unary<T: Real>(f: Unary, out: &mut [T], a: Operand<'_, T>) {
     let half = T::of(0.5);
     match f {
         Unary::Neg => map!(out, a, |x| -x),
@@ -137,7 +137,7 @@ fn sigmoid<T: Real>(x: T) -> (T, T) {
 
 /// `out = f(a, b)`.
 #[inline(always)]
-pub(super) fn binary<T: Real>(f: Binary, out: &mut [T], a: Operand<'_, T>, b: Operand<'_, T>) {
+pub(crate) fn binary<T: Real>(f: Binary, out: &mut [T], a: Operand<'_, T>, b: Operand<'_, T>) {
     match f {
         Binary::Add => zip!(out, a, b, |a, b| a + b),
         Binary::Sub => zip!(out, a, b, |a, b| a - b),
@@ -153,7 +153,7 @@ pub(super) fn binary<T: Real>(f: Binary, out: &mut [T], a: Operand<'_, T>, b: Op
 
 /// `out = a` where the condition is not 0, else `b`.
 #[inline(always)]
-pub(super) fn select<T: Real>(out: &mut [T], condition: Operand<'_, T>, a: Operand<'_, T>, b: Operand<'_, T>) {
+pub(crate) fn select<T: Real>(out: &mut [T], condition: Operand<'_, T>, a: Operand<'_, T>, b: Operand<'_, T>) {
     let condition = match condition {
         Operand::Block(condition) => condition,
         Operand::Number(c) => {

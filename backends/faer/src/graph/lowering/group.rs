@@ -6,13 +6,13 @@
 //! hand. Then units that look at the same array become one where neither waits for the other. A cheap function of one
 //! stored array and of small ones is not stored: whoever reads it computes it again, since reading is what costs.
 
-use super::plan::Local;
-use super::reduce::Reduction;
+use super::node::Local;
+use crate::graph::kernels::reduce::Reduction;
 use mountainpass_network::graph::op::{Binary, Op, Unary};
 use std::collections::BTreeMap;
 
 /// Nodes that one step computes, in order.
-pub(super) type Unit = Vec<usize>;
+pub(crate) type Unit = Vec<usize>;
 
 /// Instructions in a chain.
 const LONGEST: usize = 64;
@@ -24,7 +24,7 @@ const AGAIN: usize = 8;
 const SMALL: usize = 8;
 
 /// Whether a node is a sum that a chain can take on its way.
-pub(super) fn is_sink(nodes: &[Local], i: usize) -> bool {
+pub(crate) fn is_sink(nodes: &[Local], i: usize) -> bool {
     sums(nodes, i).is_some()
 }
 
@@ -36,13 +36,13 @@ fn sums(nodes: &[Local], i: usize) -> Option<usize> {
 }
 
 /// The shape of the blocks of a unit with this member.
-pub(super) fn unit_shape(nodes: &[Local], i: usize) -> &[usize] {
+pub(crate) fn unit_shape(nodes: &[Local], i: usize) -> &[usize] {
     let of = if nodes[i].is_each() { i } else { nodes[i].args[0] };
     &nodes[of].shape
 }
 
 /// The nodes that every chain that reads them computes for itself.
-pub(super) fn recomputed(nodes: &[Local], users: &[Vec<usize>], wanted: &[bool]) -> Vec<bool> {
+pub(crate) fn recomputed(nodes: &[Local], users: &[Vec<usize>], wanted: &[bool]) -> Vec<bool> {
     // What each of these nodes is computed from: one large array, in so many instructions.
     let mut again: Vec<Option<(Option<usize>, usize)>> = vec![None; nodes.len()];
     for (i, node) in nodes.iter().enumerate().filter(|(i, node)| node.needed && is_cheap(node) && !wanted[*i]) {
@@ -99,7 +99,7 @@ struct Units<'a> {
 }
 
 /// The units of all needed nodes, arguments before users.
-pub(super) fn units(nodes: &[Local]) -> Vec<Unit> {
+pub(crate) fn units(nodes: &[Local]) -> Vec<Unit> {
     let n = nodes.len();
     let mut users: Vec<Vec<usize>> = vec![Vec::new(); n];
     for (i, node) in nodes.iter().enumerate().filter(|(_, node)| node.needed) {

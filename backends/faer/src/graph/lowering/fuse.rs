@@ -1,10 +1,10 @@
 //! A unit of element-wise nodes, and of sums of what they compute, as one chain.
 
-use super::chain::{Block, Chain, Function, Instruction, Sink};
+use super::draft::Draft;
 use super::group::{Unit, unit_shape};
-use super::lower::Lowering;
-use super::run::{Kernel, Step};
-use super::view::{Place, View};
+use crate::graph::kernels::chain::{Block, Chain, Function, Instruction, Sink};
+use crate::graph::step::{Kernel, Step};
+use crate::graph::view::{Place, View};
 use mountainpass_network::graph::op::{Element, Op};
 use mountainpass_sdk::Error;
 use std::collections::{HashMap, HashSet};
@@ -15,9 +15,9 @@ struct Members {
     stored: HashSet<usize>,
 }
 
-impl Lowering<'_> {
+impl Draft<'_> {
     /// Lowers a unit to one step; to none if other chains recompute all of it.
-    pub(super) fn chain(&mut self, unit: &Unit, wanted: &[bool]) -> Result<(), Error> {
+    pub(crate) fn chain(&mut self, unit: &Unit, wanted: &[bool]) -> Result<(), Error> {
         let nodes = self.nodes;
         let shape = unit_shape(nodes, unit[0]);
         let Members { all, stored } = self.members(unit, wanted);

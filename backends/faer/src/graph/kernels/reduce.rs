@@ -6,13 +6,13 @@ use crate::sums::grow;
 
 /// What is reduced: alternately kept and reduced axes, as passes over `[outer, reduced, inner]`.
 #[derive(Debug)]
-pub(super) struct Reduction {
+pub(crate) struct Reduction {
     passes: Vec<[usize; 3]>,
     kind: Kind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Sum,
     Largest,
 }
@@ -22,14 +22,14 @@ const ROWS: usize = 64;
 
 impl Reduction {
     /// The sums that stay of a sum over leading axes alone, if it is one and leaves some.
-    pub(super) fn of_rows(shape: &[usize], axes: &[usize]) -> Option<usize> {
+    pub(crate) fn of_rows(shape: &[usize], axes: &[usize]) -> Option<usize> {
         match Reduction::new(Kind::Sum, shape, axes).passes[..] {
             [[1, rows, sums]] if rows > 1 && sums > 1 => Some(sums),
             _ => None,
         }
     }
 
-    pub(super) fn new(kind: Kind, shape: &[usize], axes: &[usize]) -> Reduction {
+    pub(crate) fn new(kind: Kind, shape: &[usize], axes: &[usize]) -> Reduction {
         // Runs of axes that are all kept or all reduced.
         let mut runs: Vec<(usize, bool)> = Vec::new();
         for (axis, &size) in shape.iter().enumerate().filter(|(_, size)| **size > 1) {
@@ -56,12 +56,12 @@ impl Reduction {
     }
 
     /// How many numbers of scratch it takes.
-    pub(super) fn scratch(&self) -> usize {
+    pub(crate) fn scratch(&self) -> usize {
         self.passes.iter().rev().skip(1).map(|pass| pass[0] * pass[2]).sum()
     }
 
     /// Every pass but the last leaves its result in scratch.
-    pub(super) fn run<T: Real>(&self, x: &[T], out: &mut [T], scratch: &mut [Vec<T>; 2]) {
+    pub(crate) fn run<T: Real>(&self, x: &[T], out: &mut [T], scratch: &mut [Vec<T>; 2]) {
         let [before, after] = scratch;
         for (i, pass) in self.passes.iter().enumerate() {
             let (size, last) = (pass[0] * pass[2], i + 1 == self.passes.len());
@@ -103,7 +103,7 @@ impl Reduction {
 
 /// The sum of a row: blocks of 1024, each in sixteen interleaved partial sums.
 #[inline(always)]
-pub(super) fn sum<T: Real>(x: &[T]) -> T {
+pub(crate) fn sum<T: Real>(x: &[T]) -> T {
     let mut total = T::ZERO;
     for block in x.chunks(1024) {
         let mut lanes = [T::ZERO; 16];
@@ -120,7 +120,7 @@ pub(super) fn sum<T: Real>(x: &[T]) -> T {
 
 /// The sum of rows as long as `out`: columns 32 at a time, rows in blocks; of narrow rows several at a time.
 #[inline(always)]
-pub(super) fn sum_rows<T: Real>(x: &[T], out: &mut [T]) {
+pub(crate) fn sum_rows<T: Real>(x: &[T], out: &mut [T]) {
     const LANES: usize = 32;
     let inner = out.len();
     out.fill(T::ZERO);
@@ -161,7 +161,7 @@ pub(super) fn sum_rows<T: Real>(x: &[T], out: &mut [T]) {
 }
 
 /// Softmax of every row of `n`, or its logarithm.
-pub(super) fn softmax<T: Real>(x: &[T], n: usize, log: bool, out: &mut [T]) {
+pub(crate) fn softmax<T: Real>(x: &[T], n: usize, log: bool, out: &mut [T]) {
     vectorised(
         #[inline(always)]
         || {

@@ -3,15 +3,15 @@
 
 use super::each::{self, Operand};
 use super::reduce::sum_rows;
-use super::run::Reads;
-use super::view::{View, collapse, place, steps};
+use crate::graph::reads::Reads;
+use crate::graph::view::{View, collapse, place, steps};
 use crate::real::{Real, vectorised};
 use crate::sums::grow;
 use mountainpass_network::graph::op::{Binary, Unary};
 
 /// One operator of a chain.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Function {
+pub(crate) enum Function {
     Unary(Unary),
     Binary(Binary),
     Select,
@@ -19,7 +19,7 @@ pub(super) enum Function {
 
 /// Where a block of numbers is while a chain runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Block {
+pub(crate) enum Block {
     /// What the step reads in this place.
     Read(usize),
     /// A block of scratch.
@@ -29,7 +29,7 @@ pub(super) enum Block {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Instruction {
+pub(crate) struct Instruction {
     pub f: Function,
     /// Never one of the arguments.
     pub to: Block,
@@ -51,13 +51,13 @@ enum Pattern {
 
 /// A sum over the leading axes of what stands in a block; `count` sums side by side. Sums are written behind the outputs.
 #[derive(Debug)]
-pub(super) struct Sink {
+pub(crate) struct Sink {
     pub from: Block,
     pub count: usize,
 }
 
 #[derive(Debug)]
-pub(super) struct Chain {
+pub(crate) struct Chain {
     sizes: Vec<usize>,
     strides: Vec<Vec<isize>>,
     patterns: Vec<Pattern>,
@@ -78,7 +78,7 @@ const BLOCK: usize = 1 << 10;
 
 impl Chain {
     /// `scratch` blocks are used by the code itself.
-    pub(super) fn new(
+    pub(crate) fn new(
         shape: &[usize],
         views: &[View],
         code: Vec<Instruction>,
@@ -113,19 +113,19 @@ impl Chain {
     }
 
     /// Its shape and functions.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let code: Vec<String> = self.code.iter().map(|i| format!("{:?}", i.f)).collect();
         let sums: Vec<usize> = self.sinks.iter().map(|sink| sink.count).collect();
         format!("Chain {:?} of {:?}: {}, sums {sums:?}", self.sizes, self.patterns, code.join(" "))
     }
 
     /// Whether a read and an output may be one array: what is read of a block is then read before it is written.
-    pub(super) fn may_share(&self, read: usize) -> bool {
+    pub(crate) fn may_share(&self, read: usize) -> bool {
         matches!(self.patterns[read], Pattern::Dense)
     }
 
     /// Makes them one.
-    pub(super) fn share(&mut self, read: usize, output: usize) {
+    pub(crate) fn share(&mut self, read: usize, output: usize) {
         let own = Block::Scratch(self.scratch);
         let code = self.code.iter_mut().flat_map(|Instruction { to, args, .. }| args.iter_mut().chain([to]));
         for block in code.chain(self.sinks.iter_mut().map(|sink| &mut sink.from)) {
@@ -140,12 +140,12 @@ impl Chain {
     }
 
     /// How many numbers of scratch it takes.
-    pub(super) fn scratch(&self) -> usize {
+    pub(crate) fn scratch(&self) -> usize {
         self.scratch * BLOCK + self.sinks.iter().map(|sink| 2 * sink.count).sum::<usize>()
     }
 
     /// Computes all of `out`: the outputs, each as long as the chain's shape, then the sums.
-    pub(super) fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut Vec<Vec<T>>) {
+    pub(crate) fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut Vec<Vec<T>>) {
         if blocks.len() < self.scratch {
             blocks.resize_with(self.scratch, Vec::new);
         }

@@ -9,7 +9,7 @@ const BLOCK: usize = 16;
 
 /// A window on images of a size.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     pub window: Window,
     /// Images, height, width, channels.
     pub image: [usize; 4],
@@ -62,7 +62,7 @@ impl Pool {
     }
 
     /// The sum in every window.
-    pub(super) fn sum<T: Real>(&self, x: &[T], out: &mut [T]) {
+    pub(crate) fn sum<T: Real>(&self, x: &[T], out: &mut [T]) {
         let c = self.image[3];
         vectorised(
             #[inline(always)]
@@ -79,7 +79,7 @@ impl Pool {
     }
 
     /// Its adjoint.
-    pub(super) fn unpool<T: Real>(&self, g: &[T], out: &mut [T]) {
+    pub(crate) fn unpool<T: Real>(&self, g: &[T], out: &mut [T]) {
         let c = self.image[3];
         vectorised(
             #[inline(always)]
@@ -96,7 +96,7 @@ impl Pool {
     }
 
     /// `v` where `x` is largest in the window, the first of equals; -inf for a window that sees nothing.
-    pub(super) fn pick<T: Real>(&self, x: &[T], v: &[T], out: &mut [T], scratch: &mut Vec<T>) {
+    pub(crate) fn pick<T: Real>(&self, x: &[T], v: &[T], out: &mut [T], scratch: &mut Vec<T>) {
         let c = self.image[3];
         if self.halves() {
             return vectorised(
@@ -131,7 +131,7 @@ impl Pool {
     }
 
     /// Its adjoint in v: adds every `g` where `x` is largest.
-    pub(super) fn place<T: Real>(&self, x: &[T], g: &[T], out: &mut [T], scratch: &mut [Vec<T>; 2]) {
+    pub(crate) fn place<T: Real>(&self, x: &[T], g: &[T], out: &mut [T], scratch: &mut [Vec<T>; 2]) {
         let c = self.image[3];
         if self.halves() {
             return vectorised(
