@@ -1,7 +1,7 @@
 //! Running a plan: steps one after the other, on memory that is kept between runs.
 
 use super::kernels::convolve::Wanted;
-use super::kernels::{copy, reduce};
+use super::kernels::copy;
 use super::plan::Plan;
 use super::reads::{Input, Reads, Source, Sources};
 use super::step::{Kernel, Pooling, Step};
@@ -128,6 +128,10 @@ impl Plan {
                 chain.run(&reads, taken, &mut work.blocks);
                 Ok(())
             }
+            Kernel::Softmax(softmax) => {
+                softmax.run(reads.dense(0), taken);
+                Ok(())
+            }
             kernel => {
                 let len = step.writes[0].1;
                 kernel.run(&reads, &mut taken[0][..len], work)
@@ -172,7 +176,7 @@ impl Kernel {
         let dense = |k: usize| reads.dense(k);
         let Work { pair, .. } = work;
         match self {
-            Kernel::Chain(_) => {}
+            Kernel::Chain(_) | Kernel::Softmax(_) => {}
             Kernel::Product(product) => product.run([reads.get(0), reads.get(1)], out),
             Kernel::Convolve(convolution, Wanted::Result) => {
                 convolution.result(dense(0), dense(1), out, pair);
@@ -182,7 +186,6 @@ impl Kernel {
                 convolution.kernel(dense(0), dense(1), out, pair);
             }
             Kernel::Reduce(reduction) => reduction.run(dense(0), out, pair),
-            Kernel::Softmax(n, log) => reduce::softmax(dense(0), *n, *log, out),
             Kernel::Copy(walk) => {
                 let (from, offset) = reads.get(0);
                 walk.gather(from, offset, out);

@@ -6,6 +6,7 @@ use super::kernels::copy::Walk;
 use super::kernels::pool::Pool;
 use super::kernels::product::Product;
 use super::kernels::reduce::Reduction;
+use super::kernels::softmax::Softmax;
 use super::view::View;
 use mountainpass_network::graph::op::Element;
 
@@ -16,8 +17,7 @@ pub(crate) enum Kernel {
     Product(Product),
     Convolve(Convolution, Wanted),
     Reduce(Reduction),
-    /// Rows of so many elements; the logarithm if true.
-    Softmax(usize, bool),
+    Softmax(Softmax),
     /// A view in C order.
     Copy(Walk),
     /// Zeros, and the argument by the walk from the place on.

@@ -254,7 +254,7 @@ impl Chain {
                 && (!periodic || part.row == 0)
             {
                 let (from, offset) = reads.get(k);
-                self.fill(part, from, offset, &self.strides[k], &mut blocks[*scratch]);
+                self.fill(part, from, offset, k, &mut blocks[*scratch]);
             }
         }
         let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
@@ -317,20 +317,43 @@ impl Chain {
     }
 
     /// Lays out a read that is neither dense nor uniform, row by row.
-    fn fill<T: Real>(&self, part: Part, from: &[T], offset: usize, strides: &[isize], to: &mut [T]) {
+    #[inline(always)]
+    fn fill<T: Real>(&self, part: Part, from: &[T], offset: usize, k: usize, to: &mut [T]) {
         let last = self.sizes.len() - 1;
-        let by = strides[last];
-        for (row, to) in (part.row..part.row + part.rows).zip(to.chunks_exact_mut(part.columns)) {
-            let row = place(row, &self.sizes[..last], strides);
-            let at = offset.wrapping_add_signed(row + part.column as isize * by);
-            match by {
-                0 => to.fill(from[at]),
-                1 => to.copy_from_slice(&from[at..at + part.columns]),
-                _ => {
+        let (outer, strides, n) = (&self.sizes[..last], &self.strides[k], part.columns);
+        let first =
+            |row: usize| offset.wrapping_add_signed(place(row, outer, strides) + part.column as isize * strides[last]);
+        let (start, rows) = (first(part.row), part.rows);
+        // The place of the first number of every row.
+        let steady = |row: usize| start.wrapping_add_signed(row as isize * strides[0]);
+        let at = |row: usize| if last == 1 { steady(row) } else { first(part.row + row) };
+        match strides[last] {
+            0 => to.chunks_exact_mut(n).take(rows).enumerate().for_each(|(row, to)| to.fill(from[at(row)])),
+            1 if matches!(self.patterns[k], Pattern::Filled { periodic: true, .. }) => {
+                repeat(&from[start..start + n], &mut to[..rows * n])
+            }
+            1 => {
+                let rows = to.chunks_exact_mut(n).take(rows).enumerate();
+                rows.for_each(|(row, to)| to.copy_from_slice(&from[at(row)..][..n]));
+            }
+            by => {
+                for (row, to) in to.chunks_exact_mut(n).take(rows).enumerate() {
+                    let at = at(row);
                     to.iter_mut().enumerate().for_each(|(i, x)| *x = from[at.wrapping_add_signed(i as isize * by)]);
                 }
             }
         }
+    }
+}
+
+/// Fills with copies of a row, ever more at a time.
+fn repeat<T: Copy>(row: &[T], to: &mut [T]) {
+    let mut done = row.len();
+    to[..done].copy_from_slice(row);
+    while done < to.len() {
+        let more = done.min(to.len() - done);
+        to.copy_within(..more, done);
+        done += more;
     }
 }
 

@@ -149,8 +149,14 @@ pub(crate) fn one_hot<T: Real>(at: &[i64], classes: usize, out: &mut [T]) -> Res
 }
 
 /// An index as a row below `size`; those below 0 count from the end, as in ONNX.
+#[inline]
 fn row(index: i64, size: usize) -> Result<usize, Error> {
-    let row = if index < 0 { index.checked_add(size as i64) } else { Some(index) };
-    let row = row.and_then(|row| usize::try_from(row).ok()).filter(|row| *row < size);
-    row.ok_or_else(|| Error::argument(format!("index {index} is outside of 0..{size}")))
+    let row = if index < 0 { index.wrapping_add(size as i64) } else { index };
+    // What is still below 0 is larger than any size.
+    if row as u64 >= size as u64 { Err(outside(index, size)) } else { Ok(row as usize) }
+}
+
+#[cold]
+fn outside(index: i64, size: usize) -> Error {
+    Error::argument(format!("index {index} is outside of 0..{size}"))
 }

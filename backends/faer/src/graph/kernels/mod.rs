@@ -7,3 +7,4 @@ mod each;
 pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod reduce;
+pub(crate) mod softmax;

@@ -7,6 +7,7 @@ use crate::graph::kernels::copy::Walk;
 use crate::graph::kernels::pool::Pool;
 use crate::graph::kernels::product::{Product, takes};
 use crate::graph::kernels::reduce::{Kind, Reduction};
+use crate::graph::kernels::softmax::Softmax;
 use crate::graph::reads::Source;
 use crate::graph::step::{Kernel, Pooling};
 use crate::graph::view::{Place, View, steps};
@@ -77,6 +78,7 @@ impl Draft<'_> {
                 View { place: of.place, offset, strides: strides.map(|(by, stride)| by.step * stride).collect() }
             }
             Op::MatMul => return self.product(i, *turned),
+            Op::Softmax | Op::LogSoftmax => return self.softmax(i),
             _ => {
                 let kernel = self.kernel(op, args, shape)?;
                 let reads = args.iter().map(|arg| self.dense(*arg)).collect::<Result<Vec<View>, Error>>()?;
@@ -120,8 +122,6 @@ impl Draft<'_> {
             Op::OneHot { classes } => Kernel::OneHot(*classes),
             Op::Sum(axes) => Kernel::Reduce(Reduction::new(Kind::Sum, from(0), axes)),
             Op::Largest(axes) => Kernel::Reduce(Reduction::new(Kind::Largest, from(0), axes)),
-            Op::Softmax => Kernel::Softmax(shape[shape.len() - 1], false),
-            Op::LogSoftmax => Kernel::Softmax(shape[shape.len() - 1], true),
             Op::Convolve { window, groups } => {
                 Kernel::Convolve(convolution(window, *groups, from(0), shape)?, Wanted::Result)
             }
@@ -137,6 +137,32 @@ impl Draft<'_> {
             Op::PlaceMax(window) => Kernel::Pool(pool(window, from(0), from(1))?, Pooling::Place),
             other => return Err(Error::unsupported(format!("{other:?}"))),
         })
+    }
+
+    /// Softmax, its logarithm, or both of one array if its rows are narrow.
+    fn softmax(&mut self, i: usize) -> Result<(), Error> {
+        let Local { op, args, shape, element, .. } = &self.nodes[i];
+        if self.views[i].is_some() {
+            return Ok(());
+        }
+        let (n, arg) = (shape[shape.len() - 1], args[0]);
+        let is_other = |user: &usize| {
+            let other = &self.nodes[*user].op;
+            matches!(other, Op::Softmax | Op::LogSoftmax) && other != op
+        };
+        let other = self.users[arg].iter().copied().find(is_other).filter(|_| Softmax::is_narrow(n));
+        let log = *op == Op::LogSoftmax;
+        let kernel = Kernel::Softmax(Softmax { n, log: log || other.is_some(), plain: !log || other.is_some() });
+        let reads = vec![self.dense(arg)?];
+        let own = self.step(i, kernel, *element, reads);
+        if let Some(other) = other {
+            let value = self.value(shape, *element);
+            self.views[other] = Some(View::dense(Place::Value(value), 0, shape));
+            let [first, second] = if log { [own, value] } else { [value, own] };
+            let len = self.values[own].0;
+            self.steps.last_mut().expect("just pushed").writes = vec![(first, len), (second, len)];
+        }
+        Ok(())
     }
 
     /// A product; `turned` if the factors' last two axes are exchanged.
