@@ -11,26 +11,6 @@ pub(crate) fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     }
 }
 
-/// Sums of columns of `m`, replacing `out` or added to it; sixteen interleaved partial sums, always in one order.
-pub(crate) fn column_sums<T: Real>(columns: &[T], m: usize, add: bool, out: &mut [T]) {
-    vectorised(
-        #[inline(always)]
-        || {
-            for (column, out) in columns.chunks_exact(m).zip(&mut *out) {
-                let mut lanes = [T::ZERO; 16];
-                let blocks = column.chunks_exact(16);
-                let rest = blocks.remainder();
-                for block in blocks {
-                    lanes.iter_mut().zip(block).for_each(|(l, x)| *l += *x);
-                }
-                lanes.iter_mut().zip(rest).for_each(|(l, x)| *l += *x);
-                let sum = lanes.into_iter().fold(T::ZERO, |sum, l| sum + l);
-                *out = if add { *out + sum } else { sum };
-            }
-        },
-    );
-}
-
 /// `sum += part`.
 pub(crate) fn add_to<T: Real>(sum: &mut [T], part: &[T]) {
     vectorised(
@@ -116,13 +96,8 @@ mod tests {
     }
 
     #[test]
-    fn sums_of_columns_are_replaced_or_added() {
-        let columns: Vec<f64> = (0..2 * 37).map(f64::from).collect();
-        let mut out = [f64::NAN; 2];
-        column_sums(&columns, 37, false, &mut out);
-        assert_eq!(out, [666.0, 2035.0]);
-        column_sums(&columns, 37, true, &mut out);
-        assert_eq!(out, [1332.0, 4070.0]);
-        assert_eq!(square_norm(&columns[..10]), 285.0);
+    fn a_square_norm_is_the_sum_of_squares() {
+        let x: Vec<f64> = (0..10).map(f64::from).collect();
+        assert_eq!(square_norm(&x), 285.0);
     }
 }
