@@ -1,7 +1,7 @@
 //! Group `open`: opening and closing losses, what they say about themselves, and what is refused.
 
 use crate::check::plugin::process::{Captured, ProcessState, ProcessUsage};
-use crate::check::plugin::{Call, OpenCall, OpenLoss, shown};
+use crate::check::plugin::{Call, OpenCall, shown};
 use crate::check::test::{Outcome, Random, Subject, Test, fail, skip, warn};
 use crate::loss::{Declared, Kind};
 use mountainpass_sdk::abi::{cap, dtype, memory};

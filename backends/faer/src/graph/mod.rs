@@ -1,26 +1,19 @@
 //! Runs a [`Graph`](mountainpass_network::graph::Graph) on one thread.
 //!
-//! In: a graph, the outputs wanted of it, and what stands behind its sources. Out: the outputs' arrays. `plan` prepares a
-//! graph once: nodes nobody needs are dropped, moved elements become views (`view`), element-wise operators and sums of them
-//! join into chains (`group`, `fuse`, `chain`), everything else is one kernel (`product`, `convolve`, `reduce`, `copy`, `pool`), and
-//! buffers are shared out by liveness (`lower`). `run` then walks the steps. Every kernel adds in one fixed order: the bits
-//! of a result depend on the inputs and the machine only.
+//! In: a graph, the outputs wanted of it, and what stands behind its sources. Out: the outputs' arrays. Left to right: `view`
+//! and `reads` say where numbers stand, `kernels` compute them, a `step` is a kernel with what it reads and writes, a `plan`
+//! a list of steps. `lowering` makes a plan of a graph, once; `run` walks its steps.
 
-mod chain;
-mod convolve;
-mod copy;
-mod each;
-mod fuse;
-mod group;
-mod lower;
+mod kernels;
+mod lowering;
 mod plan;
-mod pool;
-mod product;
-mod reduce;
+mod reads;
 mod run;
+mod step;
 #[cfg(test)]
 mod tests;
 mod view;
 
 pub use plan::Plan;
-pub use run::{Input, Memory, Sources};
+pub use reads::{SlotValues, Sources};
+pub use run::Memory;

@@ -1,37 +1,14 @@
 //! Running a plan: steps one after the other, on memory that is kept between runs.
 
-use super::chain::Chain;
-use super::convolve::{Convolution, Wanted};
-use super::copy::{self, Walk};
-use super::plan::{Plan, Source};
-use super::pool::Pool;
-use super::product::Product;
-use super::reduce::{self, Reduction};
-use super::view::{Place, View};
+use super::kernels::convolve::Computed;
+use super::kernels::copy;
+use super::plan::Plan;
+use super::reads::{Known, Reads, SlotValues, Sources};
+use super::step::{Kernel, Pooling, Step};
 use crate::real::Real;
 use mountainpass_network::graph::op::{Element, Values};
 use mountainpass_sdk::Error;
 use mountainpass_sdk::memory::{self, Shortage};
-
-/// What stands behind an input slot.
-#[derive(Clone, Copy, Debug)]
-pub enum Input<'a, T> {
-    /// Numbers.
-    Real(&'a [T]),
-    /// Rows of a table.
-    Index(&'a [i64]),
-}
-
-/// What stands behind the sources of a plan.
-#[derive(Clone, Copy, Debug)]
-pub struct Sources<'a, T> {
-    /// By slot.
-    pub inputs: &'a [Input<'a, T>],
-    /// The parameters.
-    pub theta: &'a [T],
-    /// Of a Hessian product; empty where there is none.
-    pub direction: &'a [T],
-}
 
 /// What one worker keeps between runs: only the first run of a plan allocates.
 #[derive(Debug, Default)]
@@ -42,131 +19,15 @@ pub struct Memory<T> {
     indices: Vec<Vec<i64>>,
     constants: Vec<Vec<T>>,
     taken: Vec<Vec<T>>,
-    work: Work<T>,
+    scratch: Scratch<T>,
     outputs: Vec<(usize, usize)>,
 }
 
 /// Scratch of the kernels.
 #[derive(Debug, Default)]
-struct Work<T> {
+struct Scratch<T> {
     blocks: Vec<Vec<T>>,
     pair: [Vec<T>; 2],
-}
-
-/// One operator, or one chain of them.
-#[derive(Debug)]
-pub(super) enum Kernel {
-    Chain(Chain),
-    Product(Product),
-    Convolve(Convolution, Wanted),
-    Reduce(Reduction),
-    /// Rows of so many elements; the logarithm if true.
-    Softmax(usize, bool),
-    /// A view in C order.
-    Copy(Walk),
-    /// Zeros, and the argument by the walk from the place on.
-    Place(Walk, usize),
-    /// Arguments by walks into the whole, from places on.
-    Concat(Vec<(Walk, usize)>),
-    /// (rows in the data, elements in a row)
-    Gather(usize, usize),
-    Scatter(usize, usize),
-    OneHot(usize),
-    Pool(Pool, Pooling),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Pooling {
-    Sum,
-    Unpool,
-    Pick,
-    Place,
-}
-
-/// A kernel, what it reads and which buffers it writes.
-#[derive(Debug)]
-pub(super) struct Step {
-    pub kernel: Kernel,
-    pub element: Element,
-    pub reads: Vec<View>,
-    /// The elements read of every dense view.
-    pub lengths: Vec<usize>,
-    /// Buffers and how much of them.
-    pub writes: Vec<(usize, usize)>,
-}
-
-impl Step {
-    /// Kernel, elements read and written.
-    pub(super) fn describe(&self) -> String {
-        let kernel = match &self.kernel {
-            Kernel::Chain(chain) => chain.describe(),
-            kernel => format!("{kernel:?}"),
-        };
-        let written: Vec<usize> = self.writes.iter().map(|(_, len)| *len).collect();
-        format!("{kernel} writes {written:?}")
-    }
-}
-
-/// The arrays that a step reads.
-pub(super) struct Reads<'a, T> {
-    views: &'a [View],
-    lengths: &'a [usize],
-    sources: Sources<'a, T>,
-    reals: &'a [Vec<T>],
-    indices: &'a [Vec<i64>],
-    constants: &'a [Vec<T>],
-    known: &'a [Source],
-}
-
-impl<'a, T> Reads<'a, T> {
-    /// The array behind read `k` and where the view begins in it.
-    #[inline(always)]
-    pub(super) fn get(&self, k: usize) -> (&'a [T], usize) {
-        let View { place, offset, .. } = self.views[k];
-        let from = match place {
-            Place::Theta => self.sources.theta,
-            Place::Direction => self.sources.direction,
-            Place::Value(buffer) => &self.reals[buffer],
-            Place::Constant(i) => &self.constants[i],
-            Place::Input(slot) => match self.sources.inputs[slot] {
-                Input::Real(values) => values,
-                Input::Index(_) => &[],
-            },
-        };
-        (from, offset)
-    }
-
-    /// All of a dense read.
-    fn dense(&self, k: usize) -> &'a [T] {
-        let (from, offset) = self.get(k);
-        &from[offset..offset + self.lengths[k]]
-    }
-
-    /// The array of indices behind read `k`.
-    fn indices(&self, k: usize) -> (&'a [i64], usize) {
-        let View { place, offset, .. } = self.views[k];
-        let from: &[i64] = match place {
-            Place::Value(buffer) => &self.indices[buffer],
-            Place::Constant(i) => match &self.known[i] {
-                Source::Array(values) => match &**values {
-                    Values::Index(values) => values,
-                    Values::Real(_) => &[],
-                },
-                Source::Number(_) => &[],
-            },
-            Place::Input(slot) => match self.sources.inputs[slot] {
-                Input::Index(values) => values,
-                Input::Real(_) => &[],
-            },
-            Place::Theta | Place::Direction => &[],
-        };
-        (from, offset)
-    }
-
-    fn dense_indices(&self, k: usize) -> &'a [i64] {
-        let (from, offset) = self.indices(k);
-        &from[offset..offset + self.lengths[k]]
-    }
 }
 
 impl<T: Real> Memory<T> {
@@ -178,7 +39,7 @@ impl<T: Real> Memory<T> {
 
     /// How many bytes are kept.
     pub fn bytes(&self) -> usize {
-        let all = self.reals.iter().chain(&self.constants).chain(&self.work.blocks).chain(&self.work.pair);
+        let all = self.reals.iter().chain(&self.constants).chain(&self.scratch.blocks).chain(&self.scratch.pair);
         all.map(|array| array.len() * size_of::<T>()).sum::<usize>()
             + self.indices.iter().map(|array| array.len() * size_of::<i64>()).sum::<usize>()
     }
@@ -195,9 +56,9 @@ impl<T: Real> Memory<T> {
         memory::afford(memory::bytes_of::<T>(plan.taken()))?;
         self.reals = plan.reals.iter().map(|len| memory::filled(T::ZERO, *len)).collect::<Result<_, _>>()?;
         self.indices = plan.indices.iter().map(|len| memory::filled(0, *len)).collect::<Result<_, _>>()?;
-        let constant = |source: &Source| match source {
-            Source::Number(number) => Ok(vec![T::of(*number)]),
-            Source::Array(values) => match &**values {
+        let constant = |source: &Known| match source {
+            Known::Number(number) => Ok(vec![T::of(*number)]),
+            Known::Array(values) => match &**values {
                 Values::Real(values) => memory::collected(values.len(), values.iter().map(|x| T::of(*x))),
                 Values::Index(_) => Ok(Vec::new()),
             },
@@ -237,8 +98,8 @@ impl Plan {
     fn check<T>(&self, sources: &Sources<'_, T>) -> Result<(), Error> {
         for &(slot, count, element) in &self.inputs {
             let (n, of) = match sources.inputs.get(slot) {
-                Some(Input::Real(values)) => (values.len(), Element::Real),
-                Some(Input::Index(values)) => (values.len(), Element::Index),
+                Some(SlotValues::Real(values)) => (values.len(), Element::Real),
+                Some(SlotValues::Index(values)) => (values.len(), Element::Index),
                 None => return Err(Error::argument(format!("input {slot} is missing"))),
             };
             if (n, of) != (count, element) {
@@ -257,19 +118,23 @@ impl Plan {
     }
 
     fn step<T: Real>(&self, step: &Step, memory: &mut Memory<T>, sources: Sources<'_, T>) -> Result<(), Error> {
-        let Memory { reals, indices, constants, taken, work, .. } = memory;
+        let Memory { reals, indices, constants, taken, scratch, .. } = memory;
         // What a step writes is taken out of memory while it reads the rest.
         taken.extend(step.writes.iter().map(|(buffer, _)| std::mem::take(&mut reals[*buffer])));
         let (views, lengths, known) = (&step.reads, &step.lengths, &self.constants);
         let reads = Reads { views, lengths, sources, reals, indices, constants, known };
         let done = match &step.kernel {
             Kernel::Chain(chain) => {
-                chain.run(&reads, taken, &mut work.blocks);
+                chain.run(&reads, taken, &mut scratch.blocks);
+                Ok(())
+            }
+            Kernel::Softmax(softmax) => {
+                softmax.run(reads.dense(0), taken);
                 Ok(())
             }
             kernel => {
                 let len = step.writes[0].1;
-                kernel.run(&reads, &mut taken[0][..len], work)
+                kernel.run(&reads, &mut taken[0][..len], scratch)
             }
         };
         step.writes.iter().zip(taken.drain(..)).for_each(|((buffer, _), array)| reals[*buffer] = array);
@@ -307,32 +172,20 @@ impl Plan {
 }
 
 impl Kernel {
-    /// About how many numbers of scratch it takes at the most.
-    pub(super) fn scratch(&self) -> usize {
-        match self {
-            Kernel::Chain(chain) => chain.scratch(),
-            Kernel::Convolve(convolution, _) => convolution.scratch(),
-            Kernel::Reduce(reduction) => reduction.scratch(),
-            Kernel::Pool(pool, _) => 2 * pool.image[3],
-            _ => 0,
-        }
-    }
-
-    fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [T], work: &mut Work<T>) -> Result<(), Error> {
+    fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) -> Result<(), Error> {
         let dense = |k: usize| reads.dense(k);
-        let Work { pair, .. } = work;
+        let Scratch { pair, .. } = scratch;
         match self {
-            Kernel::Chain(_) => {}
+            Kernel::Chain(_) | Kernel::Softmax(_) => {}
             Kernel::Product(product) => product.run([reads.get(0), reads.get(1)], out),
-            Kernel::Convolve(convolution, Wanted::Result) => {
+            Kernel::Convolve(convolution, Computed::Result) => {
                 convolution.result(dense(0), dense(1), out, pair);
             }
-            Kernel::Convolve(convolution, Wanted::Image) => convolution.image(dense(0), dense(1), out, pair),
-            Kernel::Convolve(convolution, Wanted::Kernel) => {
+            Kernel::Convolve(convolution, Computed::Image) => convolution.image(dense(0), dense(1), out, pair),
+            Kernel::Convolve(convolution, Computed::Kernel) => {
                 convolution.kernel(dense(0), dense(1), out, pair);
             }
             Kernel::Reduce(reduction) => reduction.run(dense(0), out, pair),
-            Kernel::Softmax(n, log) => reduce::softmax(dense(0), *n, *log, out),
             Kernel::Copy(walk) => {
                 let (from, offset) = reads.get(0);
                 walk.gather(from, offset, out);

@@ -2,7 +2,7 @@
 
 /// What holds numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(crate) enum Storage {
     Input(usize),
     Theta,
     Direction,
@@ -11,38 +11,38 @@ pub(super) enum Place {
     Value(usize),
 }
 
-/// An array inside a place: element i stands at `offset + sum strides[axis] i[axis]`.
+/// An array in a storage: element i stands at `offset + sum strides[axis] i[axis]`.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct View {
-    pub place: Place,
+pub(crate) struct View {
+    pub storage: Storage,
     pub offset: usize,
     pub strides: Vec<isize>,
 }
 
 impl View {
     /// A whole array in C order.
-    pub(super) fn dense(place: Place, offset: usize, shape: &[usize]) -> View {
-        View { place, offset, strides: steps(shape) }
+    pub(crate) fn dense(storage: Storage, offset: usize, shape: &[usize]) -> View {
+        View { storage, offset, strides: steps(shape) }
     }
 
     /// Whether the elements stand one after the other in C order.
-    pub(super) fn is_dense(&self, shape: &[usize]) -> bool {
+    pub(crate) fn is_dense(&self, shape: &[usize]) -> bool {
         self.strides.iter().zip(steps(shape)).zip(shape).all(|((have, want), size)| *size == 1 || *have == want)
     }
 
     /// Whether all elements are one.
-    pub(super) fn is_uniform(&self, shape: &[usize]) -> bool {
+    pub(crate) fn is_uniform(&self, shape: &[usize]) -> bool {
         self.strides.iter().zip(shape).all(|(stride, size)| *size == 1 || *stride == 0)
     }
 
     /// The same elements in another shape, if that is a view too.
-    pub(super) fn reshaped(&self, from: &[usize], to: &[usize]) -> Option<View> {
-        let View { place, offset, .. } = *self;
+    pub(crate) fn reshaped(&self, from: &[usize], to: &[usize]) -> Option<View> {
+        let View { storage, offset, .. } = *self;
         if self.is_dense(from) {
-            return Some(View::dense(place, offset, to));
+            return Some(View::dense(storage, offset, to));
         }
         if self.is_uniform(from) {
-            return Some(View { place, offset, strides: vec![0; to.len()] });
+            return Some(View { storage, offset, strides: vec![0; to.len()] });
         }
         // Axes of size 1 come and go.
         let long = |shape: &[usize]| shape.iter().copied().filter(|size| *size > 1).collect::<Vec<usize>>();
@@ -51,18 +51,18 @@ impl View {
         }
         let mut kept = self.strides.iter().zip(from).filter(|(_, size)| **size > 1).map(|(stride, _)| *stride);
         let strides = to.iter().map(|size| if *size > 1 { kept.next().unwrap_or(0) } else { 0 }).collect();
-        Some(View { place, offset, strides })
+        Some(View { storage, offset, strides })
     }
 }
 
 /// How far apart neighbours along each axis are, in C order.
-pub(super) fn steps(shape: &[usize]) -> Vec<isize> {
+pub(crate) fn steps(shape: &[usize]) -> Vec<isize> {
     (0..shape.len()).map(|axis| shape[axis + 1..].iter().product::<usize>() as isize).collect()
 }
 
 /// Fewer axes for the same elements in the same order: axes of size 1 go, and neighbours become one axis where every
 /// one of `strides` allows it. At least one axis stays.
-pub(super) fn collapse(shape: &[usize], strides: &mut [Vec<isize>]) -> Vec<usize> {
+pub(crate) fn collapse(shape: &[usize], strides: &mut [Vec<isize>]) -> Vec<usize> {
     let mut sizes: Vec<usize> = Vec::new();
     let mut kept: Vec<Vec<isize>> = vec![Vec::new(); strides.len()];
     for (axis, &size) in shape.iter().enumerate().filter(|(_, size)| **size > 1) {
@@ -87,7 +87,7 @@ pub(super) fn collapse(shape: &[usize], strides: &mut [Vec<isize>]) -> Vec<usize
 }
 
 /// `sum strides[axis] i[axis]` for the element `i` of `sizes` in C order.
-pub(super) fn place(mut i: usize, sizes: &[usize], strides: &[isize]) -> isize {
+pub(crate) fn offset_of(mut i: usize, sizes: &[usize], strides: &[isize]) -> isize {
     let mut at = 0;
     for (size, stride) in sizes.iter().zip(strides).rev() {
         at += (i % size) as isize * stride;

@@ -1,12 +1,12 @@
 //! Elements that move: strided copies either way, pieces side by side, rows by index.
 
-use super::view::{collapse, place, steps};
+use crate::graph::view::{collapse, offset_of, steps};
 use crate::real::Real;
 use mountainpass_sdk::Error;
 
 /// A walk over elements in C order that stand by `strides` on the other side.
 #[derive(Debug)]
-pub(super) struct Walk {
+pub(crate) struct Walk {
     sizes: Vec<usize>,
     strides: Vec<isize>,
     turned: Option<Turned>,
@@ -26,7 +26,7 @@ struct Turned {
 const SQUARE: usize = 32;
 
 impl Walk {
-    pub(super) fn new(shape: &[usize], strides: &[isize]) -> Walk {
+    pub(crate) fn new(shape: &[usize], strides: &[isize]) -> Walk {
         let mut all = [strides.to_vec()];
         let sizes = collapse(shape, &mut all);
         let [strides] = all;
@@ -47,12 +47,12 @@ impl Walk {
     fn rows(&self, offset: usize, mut row: impl FnMut(usize, usize)) {
         let (outer, n) = self.sizes.split_at(self.sizes.len() - 1);
         for i in 0..outer.iter().product() {
-            row(i * n[0], offset.wrapping_add_signed(place(i, outer, &self.strides)));
+            row(i * n[0], offset.wrapping_add_signed(offset_of(i, outer, &self.strides)));
         }
     }
 
     /// `out[i] = from[offset + stride i]`.
-    pub(super) fn gather<E: Copy>(&self, from: &[E], offset: usize, out: &mut [E]) {
+    pub(crate) fn gather<E: Copy>(&self, from: &[E], offset: usize, out: &mut [E]) {
         let last = self.sizes.len() - 1;
         let (n, stride) = (self.sizes[last], self.strides[last]);
         if let Some(turned) = &self.turned {
@@ -81,8 +81,8 @@ impl Walk {
         let (rows, columns) = (self.sizes[*axis], self.sizes[last]);
         let (across, step) = (self.strides[last], here[*axis] as usize);
         for i in 0..others.iter().product() {
-            let to = place(i, others, here) as usize;
-            let start = offset.wrapping_add_signed(place(i, others, &self.strides));
+            let to = offset_of(i, others, here) as usize;
+            let start = offset.wrapping_add_signed(offset_of(i, others, &self.strides));
             for r in (0..rows).step_by(SQUARE) {
                 let r_end = rows.min(r + SQUARE);
                 for c in (0..columns).step_by(SQUARE) {
@@ -98,7 +98,7 @@ impl Walk {
     }
 
     /// `out[offset + stride i] = from[i]`.
-    pub(super) fn scatter<E: Copy>(&self, from: &[E], offset: usize, out: &mut [E]) {
+    pub(crate) fn scatter<E: Copy>(&self, from: &[E], offset: usize, out: &mut [E]) {
         let last = self.sizes.len() - 1;
         let (n, stride) = (self.sizes[last], self.strides[last]);
         self.rows(offset, |here, there| {
@@ -117,7 +117,7 @@ impl Walk {
 }
 
 /// Copies rows of `inner` elements: `out[o][r] = data[o][at[r]]` with `size` rows in `data`.
-pub(super) fn gather<E: Copy>(data: &[E], at: &[i64], size: usize, inner: usize, out: &mut [E]) -> Result<(), Error> {
+pub(crate) fn gather<E: Copy>(data: &[E], at: &[i64], size: usize, inner: usize, out: &mut [E]) -> Result<(), Error> {
     for (from, out) in data.chunks_exact(size * inner).zip(out.chunks_exact_mut(at.len() * inner)) {
         for (index, out) in at.iter().zip(out.chunks_exact_mut(inner)) {
             let row = row(*index, size)?;
@@ -128,7 +128,7 @@ pub(super) fn gather<E: Copy>(data: &[E], at: &[i64], size: usize, inner: usize,
 }
 
 /// The adjoint: adds rows into zeros, in the order of `at`.
-pub(super) fn scatter<T: Real>(data: &[T], at: &[i64], size: usize, inner: usize, out: &mut [T]) -> Result<(), Error> {
+pub(crate) fn scatter<T: Real>(data: &[T], at: &[i64], size: usize, inner: usize, out: &mut [T]) -> Result<(), Error> {
     out.fill(T::ZERO);
     for (from, out) in data.chunks_exact(at.len() * inner).zip(out.chunks_exact_mut(size * inner)) {
         for (index, from) in at.iter().zip(from.chunks_exact(inner)) {
@@ -140,7 +140,7 @@ pub(super) fn scatter<T: Real>(data: &[T], at: &[i64], size: usize, inner: usize
 }
 
 /// Unit vectors.
-pub(super) fn one_hot<T: Real>(at: &[i64], classes: usize, out: &mut [T]) -> Result<(), Error> {
+pub(crate) fn one_hot<T: Real>(at: &[i64], classes: usize, out: &mut [T]) -> Result<(), Error> {
     out.fill(T::ZERO);
     for (index, out) in at.iter().zip(out.chunks_exact_mut(classes)) {
         out[row(*index, classes)?] = T::ONE;
@@ -149,8 +149,14 @@ pub(super) fn one_hot<T: Real>(at: &[i64], classes: usize, out: &mut [T]) -> Res
 }
 
 /// An index as a row below `size`; those below 0 count from the end, as in ONNX.
+#[inline]
 fn row(index: i64, size: usize) -> Result<usize, Error> {
-    let row = if index < 0 { index.checked_add(size as i64) } else { Some(index) };
-    let row = row.and_then(|row| usize::try_from(row).ok()).filter(|row| *row < size);
-    row.ok_or_else(|| Error::argument(format!("index {index} is outside of 0..{size}")))
+    let row = if index < 0 { index.wrapping_add(size as i64) } else { index };
+    // What is still below 0 is larger than any size.
+    if row as u64 >= size as u64 { Err(outside(index, size)) } else { Ok(row as usize) }
+}
+
+#[cold]
+fn outside(index: i64, size: usize) -> Error {
+    Error::argument(format!("index {index} is outside of 0..{size}"))
 }

@@ -6,7 +6,7 @@
 //! adjoint by the image is the same convolution with the kernel turned round; the adjoint by the kernel keeps a block of
 //! the kernel in registers while the pixels of an image go by.
 
-use super::{Convolution, Method, Task, add_outer};
+use super::method::{Convolution, Method, Task, add_outer};
 use crate::real::Real;
 use crate::sums::grow;
 use pulp::Simd;

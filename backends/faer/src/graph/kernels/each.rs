@@ -7,7 +7,7 @@ use mountainpass_network::graph::op::{Binary, Unary};
 
 /// What an instruction reads: as many numbers as it writes, or one for all.
 #[derive(Clone, Copy)]
-pub(super) enum Operand<'a, T> {
+pub(crate) enum Operand<'a, T> {
     Block(&'a [T]),
     Number(T),
 }
@@ -68,7 +68,7 @@ macro_rules! zip {
 
 /// `out = f(a)`.
 #[inline(always)]
-pub(super) fn unary<T: Real>(f: Unary, out: &mut [T], a: Operand<'_, T>) {
+pub(crate) fn unary<T: Real>(f: Unary, out: &mut [T], a: Operand<'_, T>) {
     let half = T::of(0.5);
     match f {
         Unary::Neg => map!(out, a, |x| -x),
@@ -137,7 +137,7 @@ fn sigmoid<T: Real>(x: T) -> (T, T) {
 
 /// `out = f(a, b)`.
 #[inline(always)]
-pub(super) fn binary<T: Real>(f: Binary, out: &mut [T], a: Operand<'_, T>, b: Operand<'_, T>) {
+pub(crate) fn binary<T: Real>(f: Binary, out: &mut [T], a: Operand<'_, T>, b: Operand<'_, T>) {
     match f {
         Binary::Add => zip!(out, a, b, |a, b| a + b),
         Binary::Sub => zip!(out, a, b, |a, b| a - b),
@@ -153,7 +153,7 @@ pub(super) fn binary<T: Real>(f: Binary, out: &mut [T], a: Operand<'_, T>, b: Op
 
 /// `out = a` where the condition is not 0, else `b`.
 #[inline(always)]
-pub(super) fn select<T: Real>(out: &mut [T], condition: Operand<'_, T>, a: Operand<'_, T>, b: Operand<'_, T>) {
+pub(crate) fn select<T: Real>(out: &mut [T], condition: Operand<'_, T>, a: Operand<'_, T>, b: Operand<'_, T>) {
     let condition = match condition {
         Operand::Block(condition) => condition,
         Operand::Number(c) => {
@@ -179,6 +179,66 @@ pub(super) fn select<T: Real>(out: &mut [T], condition: Operand<'_, T>, a: Opera
         }
         (Operand::Number(a), Operand::Number(b)) => {
             out.iter_mut().zip(condition).for_each(|(out, c)| *out = if *c == T::ZERO { b } else { a });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::real::vectorised;
+
+    fn at<T: Real>(f: Unary, x: f64) -> f64 {
+        let mut out = [T::ZERO];
+        vectorised(
+            #[inline(always)]
+            || unary(f, &mut out, Operand::Block(&[T::of(x)])),
+        );
+        out[0].to_f64()
+    }
+
+    #[test]
+    fn values_agree_with_the_standard_library() {
+        for i in -400..400 {
+            let z = f64::from(i) / 20.0;
+            // A few units in the last place.
+            assert!((at::<f64>(Unary::Tanh, z) - z.tanh()).abs() <= 4e-16 * z.tanh().abs(), "tanh {z}");
+            let sigmoid = 1.0 / (1.0 + (-z).exp());
+            assert!((at::<f64>(Unary::Sigmoid, z) / sigmoid - 1.0).abs() < 1e-15, "sigmoid {z}");
+            let softplus = z.max(0.0) + (-z.abs()).exp().ln_1p();
+            assert!((at::<f64>(Unary::Softplus, z) / softplus - 1.0).abs() < 1e-15, "softplus {z}");
+        }
+        // z Phi(z) from mpmath.
+        for (z, gelu) in GELU {
+            assert!((z * at::<f64>(Unary::NormalCdf, z) / gelu - 1.0).abs() < 1e-14, "gelu {z}");
+        }
+    }
+
+    const GELU: [(f64, f64); 4] = [
+        (-3.0, -0.004_049_694_094_890_284),
+        (-0.5, -0.154_268_769_362_993_45),
+        (0.25, 0.149_676_581_420_730_93),
+        (2.0, 1.954_499_736_103_641_6),
+    ];
+
+    const CURVES: [Unary; 5] = [Unary::Relu, Unary::Tanh, Unary::Sigmoid, Unary::Softplus, Unary::NormalCdf];
+
+    #[test]
+    fn single_precision_follows_double() {
+        for f in CURVES {
+            for i in -300..300 {
+                let z = f64::from(i) / 16.0; // Exact in both types.
+                let (single, double) = (at::<f32>(f, z), at::<f64>(f, z));
+                // Five roundings of 6e-8 relative to max(1, |a|).
+                assert!((single - double).abs() <= 5e-7 * double.abs().max(1.0), "{f:?} {z}");
+            }
+        }
+    }
+
+    #[test]
+    fn nan_stays_nan() {
+        for f in CURVES {
+            assert!(at::<f64>(f, f64::NAN).is_nan() && at::<f32>(f, f64::NAN).is_nan(), "{f:?}");
         }
     }
 }

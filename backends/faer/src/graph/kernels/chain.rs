@@ -3,15 +3,15 @@
 
 use super::each::{self, Operand};
 use super::reduce::sum_rows;
-use super::run::Reads;
-use super::view::{View, collapse, place, steps};
+use crate::graph::reads::Reads;
+use crate::graph::view::{View, collapse, offset_of, steps};
 use crate::real::{Real, vectorised};
 use crate::sums::grow;
 use mountainpass_network::graph::op::{Binary, Unary};
 
 /// One operator of a chain.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Function {
+pub(crate) enum Operator {
     Unary(Unary),
     Binary(Binary),
     Select,
@@ -19,7 +19,7 @@ pub(super) enum Function {
 
 /// Where a block of numbers is while a chain runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Block {
+pub(crate) enum Register {
     /// What the step reads in this place.
     Read(usize),
     /// A block of scratch.
@@ -29,11 +29,11 @@ pub(super) enum Block {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Instruction {
-    pub f: Function,
+pub(crate) struct Instruction {
+    pub f: Operator,
     /// Never one of the arguments.
-    pub to: Block,
-    pub args: [Block; 3],
+    pub to: Register,
+    pub args: [Register; 3],
 }
 
 /// How a read is seen block by block.
@@ -51,13 +51,13 @@ enum Pattern {
 
 /// A sum over the leading axes of what stands in a block; `count` sums side by side. Sums are written behind the outputs.
 #[derive(Debug)]
-pub(super) struct Sink {
-    pub from: Block,
+pub(crate) struct Sink {
+    pub from: Register,
     pub count: usize,
 }
 
 #[derive(Debug)]
-pub(super) struct Chain {
+pub(crate) struct Chain {
     sizes: Vec<usize>,
     strides: Vec<Vec<isize>>,
     patterns: Vec<Pattern>,
@@ -78,7 +78,7 @@ const BLOCK: usize = 1 << 10;
 
 impl Chain {
     /// `scratch` blocks are used by the code itself.
-    pub(super) fn new(
+    pub(crate) fn new(
         shape: &[usize],
         views: &[View],
         code: Vec<Instruction>,
@@ -113,26 +113,26 @@ impl Chain {
     }
 
     /// Its shape and functions.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let code: Vec<String> = self.code.iter().map(|i| format!("{:?}", i.f)).collect();
         let sums: Vec<usize> = self.sinks.iter().map(|sink| sink.count).collect();
         format!("Chain {:?} of {:?}: {}, sums {sums:?}", self.sizes, self.patterns, code.join(" "))
     }
 
     /// Whether a read and an output may be one array: what is read of a block is then read before it is written.
-    pub(super) fn may_share(&self, read: usize) -> bool {
+    pub(crate) fn may_share(&self, read: usize) -> bool {
         matches!(self.patterns[read], Pattern::Dense)
     }
 
     /// Makes them one.
-    pub(super) fn share(&mut self, read: usize, output: usize) {
-        let own = Block::Scratch(self.scratch);
+    pub(crate) fn share(&mut self, read: usize, output: usize) {
+        let own = Register::Scratch(self.scratch);
         let code = self.code.iter_mut().flat_map(|Instruction { to, args, .. }| args.iter_mut().chain([to]));
         for block in code.chain(self.sinks.iter_mut().map(|sink| &mut sink.from)) {
-            if *block == Block::Output(output) {
+            if *block == Register::Output(output) {
                 *block = own;
-            } else if *block == Block::Read(read) {
-                *block = Block::Output(output);
+            } else if *block == Register::Read(read) {
+                *block = Register::Output(output);
             }
         }
         self.stores.push((self.scratch, output));
@@ -140,12 +140,12 @@ impl Chain {
     }
 
     /// How many numbers of scratch it takes.
-    pub(super) fn scratch(&self) -> usize {
+    pub(crate) fn scratch(&self) -> usize {
         self.scratch * BLOCK + self.sinks.iter().map(|sink| 2 * sink.count).sum::<usize>()
     }
 
     /// Computes all of `out`: the outputs, each as long as the chain's shape, then the sums.
-    pub(super) fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut Vec<Vec<T>>) {
+    pub(crate) fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut Vec<Vec<T>>) {
         if blocks.len() < self.scratch {
             blocks.resize_with(self.scratch, Vec::new);
         }
@@ -182,14 +182,14 @@ impl Chain {
 
     /// Calls `f` for all blocks in order, and says which is the last.
     #[inline(always)]
-    fn parts(&self, mut f: impl FnMut(Part, bool)) {
+    fn parts(&self, mut f: impl FnMut(Stretch, bool)) {
         let last = self.sizes.len() - 1;
         let n = self.sizes[last];
         let rows: usize = self.sizes[..last].iter().product();
         let (high, wide) = if n < BLOCK { (BLOCK / n, n) } else { (1, BLOCK) };
         for row in (0..rows).step_by(high) {
             for column in (0..n).step_by(wide) {
-                let part = Part { row, rows: high.min(rows - row), column, columns: wide.min(n - column), n };
+                let part = Stretch { row, rows: high.min(rows - row), column, columns: wide.min(n - column), n };
                 f(part, row + high >= rows && column + wide >= n);
             }
         }
@@ -202,7 +202,7 @@ impl Chain {
 
     /// Adds what the sums see of one block.
     #[inline(always)]
-    fn add_up<T: Real>(&self, part: Part, reads: &Reads<'_, T>, out: &[Vec<T>], blocks: &mut [Vec<T>]) {
+    fn add_up<T: Real>(&self, part: Stretch, reads: &Reads<'_, T>, out: &[Vec<T>], blocks: &mut [Vec<T>]) {
         let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
         for (k, Sink { from, count }) in self.sinks.iter().enumerate() {
             let [mut sums, mut some] = [2 * k, 2 * k + 1].map(|k| std::mem::take(&mut blocks[self.partial + k]));
@@ -240,7 +240,7 @@ impl Chain {
 
     /// Writes what shares its array with something read.
     #[inline(always)]
-    fn store<T: Real>(&self, part: Part, out: &mut [Vec<T>], blocks: &[Vec<T>]) {
+    fn store<T: Real>(&self, part: Stretch, out: &mut [Vec<T>], blocks: &[Vec<T>]) {
         let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
         for &(from, to) in &self.stores {
             out[to][start..start + len].copy_from_slice(&blocks[from][..len]);
@@ -248,39 +248,39 @@ impl Chain {
     }
 
     #[inline(always)]
-    fn block<T: Real>(&self, part: Part, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut [Vec<T>]) {
+    fn block<T: Real>(&self, part: Stretch, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut [Vec<T>]) {
         for (k, pattern) in self.patterns.iter().enumerate() {
             if let Pattern::Filled { scratch, periodic } = pattern
                 && (!periodic || part.row == 0)
             {
                 let (from, offset) = reads.get(k);
-                self.fill(part, from, offset, &self.strides[k], &mut blocks[*scratch]);
+                self.fill(part, from, offset, k, &mut blocks[*scratch]);
             }
         }
         let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
         for Instruction { f, to, args } in &self.code {
             let mut taken = match *to {
-                Block::Scratch(k) => std::mem::take(&mut blocks[k]),
-                Block::Output(k) => std::mem::take(&mut out[k]),
-                Block::Read(_) => continue,
+                Register::Scratch(k) => std::mem::take(&mut blocks[k]),
+                Register::Output(k) => std::mem::take(&mut out[k]),
+                Register::Read(_) => continue,
             };
             let to_part = match to {
-                Block::Output(_) => &mut taken[start..start + len],
+                Register::Output(_) => &mut taken[start..start + len],
                 _ => &mut taken[..len],
             };
             let a = self.operand(args[0], part, reads, out, blocks);
             match *f {
-                Function::Unary(f) => each::unary(f, to_part, a),
-                Function::Binary(f) => each::binary(f, to_part, a, self.operand(args[1], part, reads, out, blocks)),
-                Function::Select => {
+                Operator::Unary(f) => each::unary(f, to_part, a),
+                Operator::Binary(f) => each::binary(f, to_part, a, self.operand(args[1], part, reads, out, blocks)),
+                Operator::Select => {
                     let [b, c] = [args[1], args[2]].map(|arg| self.operand(arg, part, reads, out, blocks));
                     each::select(to_part, a, b, c);
                 }
             }
             match *to {
-                Block::Scratch(k) => blocks[k] = taken,
-                Block::Output(k) => out[k] = taken,
-                Block::Read(_) => {}
+                Register::Scratch(k) => blocks[k] = taken,
+                Register::Output(k) => out[k] = taken,
+                Register::Read(_) => {}
             }
         }
     }
@@ -288,17 +288,17 @@ impl Chain {
     #[inline(always)]
     fn operand<'a, T: Real>(
         &self,
-        arg: Block,
-        part: Part,
+        arg: Register,
+        part: Stretch,
         reads: &Reads<'a, T>,
         out: &'a [Vec<T>],
         blocks: &'a [Vec<T>],
     ) -> Operand<'a, T> {
         let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
         let k = match arg {
-            Block::Read(k) => k,
-            Block::Scratch(k) => return Operand::Block(&blocks[k][..len]),
-            Block::Output(k) => return Operand::Block(&out[k][start..start + len]),
+            Register::Read(k) => k,
+            Register::Scratch(k) => return Operand::Block(&blocks[k][..len]),
+            Register::Output(k) => return Operand::Block(&out[k][start..start + len]),
         };
         let (from, offset) = reads.get(k);
         match self.patterns[k] {
@@ -307,7 +307,7 @@ impl Chain {
             Pattern::Filled { scratch, .. } => Operand::Block(&blocks[scratch][..len]),
             Pattern::Row => {
                 let last = self.sizes.len() - 1;
-                let at = offset.wrapping_add_signed(place(part.row, &self.sizes[..last], &self.strides[k]));
+                let at = offset.wrapping_add_signed(offset_of(part.row, &self.sizes[..last], &self.strides[k]));
                 match self.strides[k][last] {
                     0 => Operand::Number(from[at]),
                     _ => Operand::Block(&from[at + part.column..][..len]),
@@ -317,16 +317,29 @@ impl Chain {
     }
 
     /// Lays out a read that is neither dense nor uniform, row by row.
-    fn fill<T: Real>(&self, part: Part, from: &[T], offset: usize, strides: &[isize], to: &mut [T]) {
+    #[inline(always)]
+    fn fill<T: Real>(&self, part: Stretch, from: &[T], offset: usize, k: usize, to: &mut [T]) {
         let last = self.sizes.len() - 1;
-        let by = strides[last];
-        for (row, to) in (part.row..part.row + part.rows).zip(to.chunks_exact_mut(part.columns)) {
-            let row = place(row, &self.sizes[..last], strides);
-            let at = offset.wrapping_add_signed(row + part.column as isize * by);
-            match by {
-                0 => to.fill(from[at]),
-                1 => to.copy_from_slice(&from[at..at + part.columns]),
-                _ => {
+        let (outer, strides, n) = (&self.sizes[..last], &self.strides[k], part.columns);
+        let first = |row: usize| {
+            offset.wrapping_add_signed(offset_of(row, outer, strides) + part.column as isize * strides[last])
+        };
+        let (start, rows) = (first(part.row), part.rows);
+        // The place of the first number of every row.
+        let steady = |row: usize| start.wrapping_add_signed(row as isize * strides[0]);
+        let at = |row: usize| if last == 1 { steady(row) } else { first(part.row + row) };
+        match strides[last] {
+            0 => to.chunks_exact_mut(n).take(rows).enumerate().for_each(|(row, to)| to.fill(from[at(row)])),
+            1 if matches!(self.patterns[k], Pattern::Filled { periodic: true, .. }) => {
+                repeat(&from[start..start + n], &mut to[..rows * n])
+            }
+            1 => {
+                let rows = to.chunks_exact_mut(n).take(rows).enumerate();
+                rows.for_each(|(row, to)| to.copy_from_slice(&from[at(row)..][..n]));
+            }
+            by => {
+                for (row, to) in to.chunks_exact_mut(n).take(rows).enumerate() {
+                    let at = at(row);
                     to.iter_mut().enumerate().for_each(|(i, x)| *x = from[at.wrapping_add_signed(i as isize * by)]);
                 }
             }
@@ -334,9 +347,20 @@ impl Chain {
     }
 }
 
+/// Fills with copies of a row, ever more at a time.
+fn repeat<T: Copy>(row: &[T], to: &mut [T]) {
+    let mut done = row.len();
+    to[..done].copy_from_slice(row);
+    while done < to.len() {
+        let more = done.min(to.len() - done);
+        to.copy_within(..more, done);
+        done += more;
+    }
+}
+
 /// Some rows of the last axis, or a part of one.
 #[derive(Clone, Copy)]
-struct Part {
+struct Stretch {
     row: usize,
     rows: usize,
     column: usize,

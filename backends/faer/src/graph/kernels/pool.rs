@@ -9,7 +9,7 @@ const BLOCK: usize = 16;
 
 /// A window on images of a size.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     pub window: Window,
     /// Images, height, width, channels.
     pub image: [usize; 4],
@@ -19,12 +19,12 @@ pub(super) struct Pool {
 
 impl Pool {
     #[inline(always)]
-    fn places(&self, mut f: impl FnMut(Place)) {
+    fn places(&self, mut f: impl FnMut(Position)) {
         let [rows, columns] = self.places;
         for image in 0..self.image[0] {
             for row in 0..rows {
                 for column in 0..columns {
-                    f(Place { image, row, column, to: ((image * rows + row) * columns + column) * self.image[3] });
+                    f(Position { image, row, column, to: ((image * rows + row) * columns + column) * self.image[3] });
                 }
             }
         }
@@ -32,7 +32,7 @@ impl Pool {
 
     /// Calls `f(first channel in the image, whether it is the first, number of the tap)` for every tap in the image.
     #[inline(always)]
-    fn seen(&self, place: Place, mut f: impl FnMut(usize, bool, usize)) {
+    fn seen(&self, place: Position, mut f: impl FnMut(usize, bool, usize)) {
         let [_, height, width, channels] = self.image;
         let mut first = true;
         for i in 0..self.window.kernel[0] {
@@ -62,7 +62,7 @@ impl Pool {
     }
 
     /// The sum in every window.
-    pub(super) fn sum<T: Real>(&self, x: &[T], out: &mut [T]) {
+    pub(crate) fn sum<T: Real>(&self, x: &[T], out: &mut [T]) {
         let c = self.image[3];
         vectorised(
             #[inline(always)]
@@ -79,7 +79,7 @@ impl Pool {
     }
 
     /// Its adjoint.
-    pub(super) fn unpool<T: Real>(&self, g: &[T], out: &mut [T]) {
+    pub(crate) fn unpool<T: Real>(&self, g: &[T], out: &mut [T]) {
         let c = self.image[3];
         vectorised(
             #[inline(always)]
@@ -96,7 +96,7 @@ impl Pool {
     }
 
     /// `v` where `x` is largest in the window, the first of equals; -inf for a window that sees nothing.
-    pub(super) fn pick<T: Real>(&self, x: &[T], v: &[T], out: &mut [T], scratch: &mut Vec<T>) {
+    pub(crate) fn pick<T: Real>(&self, x: &[T], v: &[T], out: &mut [T], scratch: &mut Vec<T>) {
         let c = self.image[3];
         if self.halves() {
             return vectorised(
@@ -131,7 +131,7 @@ impl Pool {
     }
 
     /// Its adjoint in v: adds every `g` where `x` is largest.
-    pub(super) fn place<T: Real>(&self, x: &[T], g: &[T], out: &mut [T], scratch: &mut [Vec<T>; 2]) {
+    pub(crate) fn place<T: Real>(&self, x: &[T], g: &[T], out: &mut [T], scratch: &mut [Vec<T>; 2]) {
         let c = self.image[3];
         if self.halves() {
             return vectorised(
@@ -271,9 +271,9 @@ fn is_better<T: Real>(x: T, best: T) -> bool {
     (x > best) | (x.undefined() & !best.undefined())
 }
 
-/// A place of a window and where its channels begin in the result.
+/// Where a window stands, and where its channels begin in the result.
 #[derive(Clone, Copy)]
-struct Place {
+struct Position {
     image: usize,
     row: usize,
     column: usize,

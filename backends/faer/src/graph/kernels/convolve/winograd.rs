@@ -7,7 +7,7 @@
 //! The adjoint by the kernel is `G' (B' d B * A y A') G`, summed over the tiles. In f32 the result and the
 //! adjoint by the image err less than direct sums of 64 channels (0.3 and 0.6 times), the adjoint by the kernel twice as much.
 
-use super::{Convolution, Method, Task, add_outer};
+use super::method::{Convolution, Method, Task, add_outer};
 use crate::real::Real;
 use crate::sums::grow;
 use mountainpass_network::graph::op::Window;

@@ -1,21 +1,21 @@
 //! Products of matrices through faer, one after the other along the batch.
 
-use super::view::{View, place};
+use crate::graph::view::{View, offset_of};
 use crate::real::Real;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
 /// `[.., m, k]` by `[.., k, n]` into C order.
 #[derive(Debug)]
-pub(super) struct Product {
+pub(crate) struct Product {
     batch: Vec<usize>,
     size: [usize; 3],
-    sides: [Side; 2],
+    factors: [Factor; 2],
 }
 
 /// One factor: how matrices follow each other, and how one lies.
 #[derive(Debug)]
-struct Side {
+struct Factor {
     batch: Vec<isize>,
     layout: Layout,
 }
@@ -42,29 +42,29 @@ fn layout(shape: &[usize], view: &View) -> Option<Layout> {
 }
 
 /// Whether a view can be a factor without being copied.
-pub(super) fn takes(shape: &[usize], view: &View) -> bool {
+pub(crate) fn takes(shape: &[usize], view: &View) -> bool {
     layout(shape, view).is_some()
 }
 
 impl Product {
     /// Both views are ones that [`takes`] accepts.
-    pub(super) fn new(shapes: [&[usize]; 2], views: [&View; 2]) -> Option<Product> {
+    pub(crate) fn new(shapes: [&[usize]; 2], views: [&View; 2]) -> Option<Product> {
         let (&[ref batch @ .., m, k], &[.., n]) = (shapes[0], shapes[1]) else { return None };
-        let side = |i: usize| {
+        let factor = |i: usize| {
             let batch = views[i].strides[..batch.len()].to_vec();
-            Some(Side { batch, layout: layout(shapes[i], views[i])? })
+            Some(Factor { batch, layout: layout(shapes[i], views[i])? })
         };
-        Some(Product { batch: batch.to_vec(), size: [m, k, n], sides: [side(0)?, side(1)?] })
+        Some(Product { batch: batch.to_vec(), size: [m, k, n], factors: [factor(0)?, factor(1)?] })
     }
 
-    pub(super) fn run<T: Real>(&self, [a, b]: [(&[T], usize); 2], out: &mut [T]) {
+    pub(crate) fn run<T: Real>(&self, [a, b]: [(&[T], usize); 2], out: &mut [T]) {
         let [m, k, n] = self.size;
         for (i, out) in out.chunks_exact_mut(m * n).enumerate() {
-            let matrix = |side: usize, (from, offset): (&'_ [T], usize)| {
-                offset.wrapping_add_signed(place(i, &self.batch, &self.sides[side].batch)).min(from.len())
+            let matrix = |factor: usize, (from, offset): (&'_ [T], usize)| {
+                offset.wrapping_add_signed(offset_of(i, &self.batch, &self.factors[factor].batch)).min(from.len())
             };
-            let lhs = self.sides[0].layout.of(&a.0[matrix(0, a)..], m, k);
-            let rhs = self.sides[1].layout.of(&b.0[matrix(1, b)..], k, n);
+            let lhs = self.factors[0].layout.of(&a.0[matrix(0, a)..], m, k);
+            let rhs = self.factors[1].layout.of(&b.0[matrix(1, b)..], k, n);
             matmul(MatMut::from_row_major_slice_mut(out, m, n), Accum::Replace, lhs, rhs, T::ONE, Par::Seq);
         }
     }
@@ -80,12 +80,12 @@ impl Layout {
 }
 
 /// Rows of `columns` numbers, `by` apart.
-pub(super) fn rows<T>(x: &[T], rows: usize, columns: usize, by: usize) -> MatRef<'_, T> {
+pub(crate) fn rows<T>(x: &[T], rows: usize, columns: usize, by: usize) -> MatRef<'_, T> {
     MatRef::from_row_major_slice_with_stride(x, rows, columns, by)
 }
 
 /// `dst = lhs rhs` or added to it; rows of `dst` are `by` apart.
-pub(super) fn into<T: Real>(dst: &mut [T], by: usize, add: bool, lhs: MatRef<'_, T>, rhs: MatRef<'_, T>) {
+pub(crate) fn into<T: Real>(dst: &mut [T], by: usize, add: bool, lhs: MatRef<'_, T>, rhs: MatRef<'_, T>) {
     let (rows, columns) = (lhs.nrows(), rhs.ncols());
     let accum = if add { Accum::Add } else { Accum::Replace };
     // faer 0.24.4's constructor of strided rows makes columns of them, outside of the slice.

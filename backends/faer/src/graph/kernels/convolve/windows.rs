@@ -2,103 +2,15 @@
 //! product, so that what is laid out stays in the second cache. Kernels of one tap are products of whole batches. Kernels
 //! of 3x3 taps that move by 1 are left to `winograd`, or, as all that are three taps wide, to `direct`.
 
-mod direct;
-#[cfg(all(test, target_arch = "x86_64"))]
-mod plain;
-mod winograd;
-
-use self::direct::Direct;
-use self::winograd::Winograd;
-use super::product::{into, rows};
+use super::direct::Direct;
+use super::method::{Convolution, Method, Task};
+use super::winograd::Winograd;
+use crate::graph::kernels::product::{into, rows};
 use crate::real::{Real, vectorised};
 use crate::sums::grow;
 use mountainpass_network::graph::op::Window;
-use pulp::{Simd, WithSimd};
-
-/// A convolution and its two adjoints.
-#[derive(Debug)]
-pub(super) struct Convolution {
-    pub window: Window,
-    pub groups: usize,
-    /// Images, height, width, channels.
-    pub image: [usize; 4],
-    /// Rows, columns and channels of the result.
-    pub result: [usize; 3],
-}
-
-/// Which of the three arrays is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Result,
-    Image,
-    Kernel,
-}
-
-/// What a method of convolution computes.
-enum Task<'a, T> {
-    /// The result from image and kernel; the kernel is `[taps][3][channels][outputs]`, or, turned round, that of the
-    /// convolution whose adjoint is taken.
-    Result { x: &'a [T], w: &'a [T], turned: bool, y: &'a mut [T] },
-    /// The kernel from image and result.
-    Kernel { x: &'a [T], y: &'a [T], w: &'a mut [T] },
-}
-
-/// A way to do some convolutions with the vectors of the machine.
-trait Method: Copy {
-    /// If it is one of those convolutions.
-    fn new(of: &Convolution) -> Option<Self>;
-
-    /// The convolution that takes derivatives by the result to those by the image.
-    fn adjoint(self) -> Self;
-
-    /// Whether it was done: not where the channels do not fill the vectors.
-    fn run<T: Real, S: Simd>(self, simd: S, task: &mut Task<'_, T>, scratch: &mut [Vec<T>; 2]) -> bool;
-}
-
-struct Job<'a, 'b, M, T> {
-    method: M,
-    task: &'a mut Task<'b, T>,
-    scratch: &'a mut [Vec<T>; 2],
-}
-
-impl<M: Method, T: Real> WithSimd for Job<'_, '_, M, T> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> bool {
-        !S::IS_SCALAR && self.method.run(simd, self.task, self.scratch)
-    }
-}
-
-/// Adds `P` numbers, `step` apart from `x[first]` on, times `V` vectors: what every sum over channels is made of.
-#[inline(always)]
-fn add_outer<T: Real, S: Simd, const P: usize, const V: usize>(
-    simd: S,
-    sums: &mut [[T::Vector<S>; V]; P],
-    (x, first, step): (&[T], usize, usize),
-    w: [T::Vector<S>; V],
-) {
-    for p in 0..P {
-        let x = T::splat(simd, x[p * step + first]);
-        for v in 0..V {
-            sums[p][v] = T::multiply_add(simd, x, w[v], sums[p][v]);
-        }
-    }
-}
 
 impl<T: Real> Task<'_, T> {
-    /// The method for this side of a convolution.
-    fn side<M: Method>(&self, of: &Convolution) -> Option<M> {
-        let method = M::new(of)?;
-        Some(if matches!(self, Task::Result { turned: true, .. }) { method.adjoint() } else { method })
-    }
-
-    /// Whether a method did it.
-    fn done_by<M: Method>(&mut self, of: &Convolution, scratch: &mut [Vec<T>; 2]) -> bool {
-        let Some(method) = self.side::<M>(of) else { return false };
-        pulp::Arch::new().dispatch(Job { method, task: self, scratch })
-    }
-
     /// Whether any method did it.
     fn done(mut self, of: &Convolution, scratch: &mut [Vec<T>; 2]) -> bool {
         self.done_by::<Winograd>(of, scratch) || self.done_by::<Direct>(of, scratch)
@@ -106,23 +18,8 @@ impl<T: Real> Task<'_, T> {
 }
 
 impl Convolution {
-    fn taps(&self) -> usize {
-        self.window.kernel[0] * self.window.kernel[1]
-    }
-
-    /// Channels of the image and of the result in one group.
-    fn group(&self) -> [usize; 2] {
-        [self.image[3] / self.groups, self.result[2] / self.groups]
-    }
-
-    /// Whether it is a product of pixels by channels.
-    fn is_product(&self) -> bool {
-        let Window { kernel, strides, begin, end, .. } = self.window;
-        kernel == [1, 1] && strides == [1, 1] && begin == [0, 0] && end == [0, 0]
-    }
-
     /// About how many numbers of scratch its kernels take at the most.
-    pub(super) fn scratch(&self) -> usize {
+    pub(crate) fn scratch(&self) -> usize {
         let ([_, height, width, c], [r, s, o]) = (self.image, self.result);
         let product = |sizes: &[usize]| sizes.iter().fold(1, |n: usize, size| n.saturating_mul(*size));
         let [ci, _] = self.group();
@@ -138,7 +35,7 @@ impl Convolution {
     }
 
     /// `result = image * kernel`.
-    pub(super) fn result<T: Real>(&self, x: &[T], w: &[T], y: &mut [T], scratch: &mut [Vec<T>; 2]) {
+    pub(crate) fn result<T: Real>(&self, x: &[T], w: &[T], y: &mut [T], scratch: &mut [Vec<T>; 2]) {
         if (Task::Result { x, w, turned: false, y }).done(self, scratch) {
             return;
         }
@@ -162,7 +59,7 @@ impl Convolution {
     }
 
     /// The adjoint by the image.
-    pub(super) fn image<T: Real>(&self, y: &[T], w: &[T], x: &mut [T], scratch: &mut [Vec<T>; 2]) {
+    pub(crate) fn image<T: Real>(&self, y: &[T], w: &[T], x: &mut [T], scratch: &mut [Vec<T>; 2]) {
         if (Task::Result { x: y, w, turned: true, y: x }).done(self, scratch) {
             return;
         }
@@ -189,7 +86,7 @@ impl Convolution {
     }
 
     /// The adjoint by the kernel; images are added in their order.
-    pub(super) fn kernel<T: Real>(&self, x: &[T], y: &[T], w: &mut [T], scratch: &mut [Vec<T>; 2]) {
+    pub(crate) fn kernel<T: Real>(&self, x: &[T], y: &[T], w: &mut [T], scratch: &mut [Vec<T>; 2]) {
         if (Task::Kernel { x, y, w }).done(self, scratch) {
             return;
         }

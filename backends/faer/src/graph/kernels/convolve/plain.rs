@@ -1,8 +1,8 @@
 //! Convolutions by plain loops, and what machines with narrow vectors make of the others.
 
 use super::direct::Direct;
+use super::method::{Convolution, Job, Method, Task};
 use super::winograd::Winograd;
-use super::{Convolution, Job, Method, Task};
 use crate::real::Real;
 use mountainpass_network::graph::op::Window;
 use pulp::Simd;

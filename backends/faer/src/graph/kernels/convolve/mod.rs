@@ -1,0 +1,10 @@
+//! Convolutions: `windows` does any, and leaves some to the methods `winograd` and `direct`.
+
+mod direct;
+mod method;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod plain;
+mod windows;
+mod winograd;
+
+pub(crate) use method::{Computed, Convolution};
