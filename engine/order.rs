@@ -4,7 +4,8 @@
 //! It stands here in four forms, each for what the others could not do, and a test holds them to one order: [`by_value`]
 //! compares f64 pairs where there are few; large sampled functions turn every value into an integer [`Key`] once, exact
 //! also where a whole number is no f64, and compare (key, index) with [`precedes`], without a branch to predict; where
-//! they sort, both are one number, [`packed`] for keys of 32 bits and a [`place`] for those of 64.
+//! they sort, both are one number, [`packed`] for keys of 32 bits and a [`place`] for those of 64. Tuples of a key and an index
+//! compare in this order by themselves, and the grid and the graph lean on that: another order is another everywhere.
 
 #![forbid(unsafe_code)]
 

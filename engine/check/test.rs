@@ -1,10 +1,11 @@
-//! One test: its name, what it claims, and its body.
+//! One test: its name, what it claims, its body, and the words that a body is written in.
 
 #![forbid(unsafe_code)]
 
-use super::plugin::Subject;
-use super::random::Random;
-use super::verdict::{Finished, Outcome};
+pub use super::plugin::Subject;
+pub use super::random::Random;
+use super::verdict::Finished;
+pub use super::verdict::{Outcome, fail, skip, warn};
 
 /// What a test does.
 type Body = fn(&Subject, &mut Random) -> Outcome;

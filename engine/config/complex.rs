@@ -1,8 +1,7 @@
 //! The table `[complex]`: which method, and its keys. Keys of another method are refused by name, and so are the tables
 //! that a method has no use for: a run must not pretend to have minded what it never reads.
 
-use super::section::Section;
-use super::set;
+use super::section::{Section, set};
 use crate::error::{Error, Result};
 use crate::explore::Method;
 use crate::npy;

@@ -1,8 +1,7 @@
 //! The table `[minima]`: where minima come from, and how they are found. Keys that would say nothing beside others are
 //! refused.
 
-use super::section::Section;
-use super::set;
+use super::section::{Section, set};
 use crate::error::{Error, Result};
 use crate::explore::Plan;
 use crate::search::training::Training;

@@ -18,7 +18,7 @@ use crate::sample::GridPlan;
 use crate::store::{Provenance, Space};
 use complex::Beside;
 pub use loss::LossConfig;
-use section::Section;
+use section::{Section, set};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use toml::Table;
@@ -189,12 +189,6 @@ fn plan(
         plan.schedule.steps = plan.schedule.knots.iter().map(|k| (10 * k).clamp(40, 400)).collect();
     }
     Ok((plan, theta))
-}
-
-fn set<T>(field: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *field = value;
-    }
 }
 
 /// The line and the reason of a syntax error, on one line.

@@ -150,3 +150,10 @@ impl Section {
 fn float(value: &Value) -> Option<f64> {
     value.as_float().or(value.as_integer().map(|n| n as f64)).filter(|x| x.is_finite())
 }
+
+/// Takes a value that was given; a field keeps its own otherwise.
+pub fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}

@@ -72,6 +72,17 @@ unsafe extern "C" fn cancelled(_: *mut c_void, token: *const c_void) -> i32 {
 }
 
 unsafe extern "C" fn parallel(ctx: *mut c_void, n: u64, body: Option<abi::ParallelBody>, user: *mut c_void) -> Status {
+    // SAFETY: a live host.
+    let (Some(host), Some(body)) = (unsafe { host(ctx) }, body) else { return status::ARGUMENT };
+    // SAFETY: forwarded.
+    unsafe { share_out(&host.pool, n, body, user) }
+}
+
+/// Calls `body` for 0..n-1 on the workers of a pool, as `mpass_host.parallel` says.
+///
+/// # Safety
+/// `body` may be called with `user` from several threads at a time.
+pub(crate) unsafe fn share_out(pool: &Pool, n: u64, body: abi::ParallelBody, user: *mut c_void) -> Status {
     /// The backend's pointer, on its way to the workers.
     struct User(*mut c_void);
     // SAFETY: `body` is called from several threads by contract; sharing `user` is what the backend asked for.
@@ -81,15 +92,13 @@ unsafe extern "C" fn parallel(ctx: *mut c_void, n: u64, body: Option<abi::Parall
             self.0
         }
     }
-    // SAFETY: a live host.
-    let (Some(host), Some(body)) = (unsafe { host(ctx) }, body) else { return status::ARGUMENT };
     let user = User(user);
     // SAFETY: mpass_host.parallel: body(user, i, worker) for i below n, all of them before this returns.
-    let run = || host.pool.run(n as usize, &|i, worker| unsafe { body(user.get(), i as u64, worker as u32) });
+    let run = || pool.run(n as usize, &|i, worker| unsafe { body(user.get(), i as u64, worker as u32) });
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(()) => status::OK,
         Err(payload) => {
-            std::mem::forget(payload);
+            std::mem::forget(payload); // Its drop may panic in turn.
             status::INTERNAL
         }
     }

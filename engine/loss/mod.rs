@@ -11,7 +11,7 @@ mod batch;
 mod declared;
 pub(crate) mod extension;
 pub(crate) mod foreign;
-mod host;
+pub(crate) mod host;
 mod isolated;
 pub(crate) mod loader;
 mod plugin;

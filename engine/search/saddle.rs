@@ -313,6 +313,7 @@ mod tests {
 
     #[test]
     fn a_minimum_is_not_taken_for_a_saddle() {
-        assert_eq!(near([-0.55822, 1.44173]).unwrap_err(), Rejected::Index(0));
+        // Known to five digits, it has a slope, which is climbed until the minimum is too far away.
+        assert_eq!(near([-0.55822, 1.44173]).unwrap_err(), Rejected::WalkedAway);
     }
 }

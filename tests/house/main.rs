@@ -9,12 +9,9 @@ use std::path::{Path, PathBuf};
 
 type Needs = BTreeMap<String, BTreeSet<String>>;
 
-/// Files that may need each other: the table of operators lists functions that lower through what called them.
-const CIRCLES: [&str; 1] = ["backends/network/src/onnx"];
-
 /// What the engine's stages are, from left to right. Those of one line know nothing of each other.
 const STAGES: [&[&str]; 11] = [
-    &["error", "run", "order", "union_find", "npy", "plain", "machine"],
+    &["error", "run", "order", "union_find", "npy", "plain", "counted", "machine"],
     &["loss"],
     &["search"],
     &["morse"],
@@ -62,7 +59,6 @@ fn reached<'a>(needs: &'a Needs, from: &'a str) -> BTreeSet<&'a str> {
 }
 
 #[test]
-#[ignore = "the rooms are being cut"]
 fn no_files_need_each_other_in_a_circle() {
     let mut circles = Vec::new();
     for root in crates() {
@@ -74,12 +70,10 @@ fn no_files_need_each_other_in_a_circle() {
             circles.extend(back.map(|other| format!("{file} -> {other}")));
         }
     }
-    circles.retain(|circle| !CIRCLES.iter().any(|allowed| circle.starts_with(allowed)));
     assert!(circles.is_empty(), "{} steps of circles:\n{}", circles.len(), circles.join("\n"));
 }
 
 #[test]
-#[ignore = "the rooms are being cut"]
 fn no_stage_knows_one_right_of_it() {
     let stage = |file: &str| {
         let name = file.strip_prefix("engine/")?.split(['/', '.']).next()?;

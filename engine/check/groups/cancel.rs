@@ -2,10 +2,8 @@
 //!
 //! What is held against a plugin is what it answers. How soon it does is worth a warning.
 
-use crate::check::plugin::{EvalAnswer, OpenLoss, Polls, Subject};
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::{Outcome, fail, skip, warn};
+use crate::check::plugin::{EvalAnswer, OpenLoss, Polls};
+use crate::check::test::{Outcome, Random, Subject, Test, fail, skip, warn};
 use crate::run::Cancel;
 use mountainpass_sdk::abi::{cap, status};
 use std::time::Duration;

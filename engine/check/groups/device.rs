@@ -1,9 +1,6 @@
 //! Group `device`: what probe lists.
 
-use crate::check::plugin::Subject;
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::{Outcome, fail};
+use crate::check::test::{Outcome, Random, Subject, Test, fail};
 use mountainpass_sdk::abi::memory;
 
 /// The group's part of the list.

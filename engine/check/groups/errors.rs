@@ -1,9 +1,7 @@
 //! Group `errors`: how calls are refused, and what is left of a loss that has refused one.
 
-use crate::check::plugin::{Call, EvalAnswer, OpenLoss, Refusal, Subject};
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::{Outcome, fail};
+use crate::check::plugin::{Call, EvalAnswer, OpenLoss, Refusal};
+use crate::check::test::{Outcome, Random, Subject, Test, fail};
 use mountainpass_sdk::abi::{View, cap, dtype, memory, status};
 
 /// The group's part of the list.

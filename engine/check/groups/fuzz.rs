@@ -6,10 +6,9 @@
 //! here is one of their interplay.
 
 use crate::check::judge::alike::Alike;
-use crate::check::plugin::{Call, EvalAnswer, Host, OpenCall, OpenLoss, Subject};
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::{Ending, Outcome, fail};
+use crate::check::plugin::{Call, EvalAnswer, Host, OpenCall, OpenLoss};
+use crate::check::test::{Outcome, Random, Subject, Test, fail};
+use crate::check::verdict::Ending;
 use crate::loss::{Bounds, Identity, Parameter, Split, Symmetry};
 use crate::run::Cancel;
 use mountainpass_sdk::abi::{LossInfo, cap, dtype, status};

@@ -1,10 +1,8 @@
 //! Group `gradient`: the gradient is that of the loss.
 
 use crate::check::judge::taylor::{self, Found, TestedFunction};
-use crate::check::plugin::{Call, OpenLoss, Subject};
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::{Outcome, fail, skip, warn};
+use crate::check::plugin::{Call, OpenLoss};
+use crate::check::test::{Outcome, Random, Subject, Test, fail, skip, warn};
 use mountainpass_sdk::abi::cap;
 use std::time::Duration;
 

@@ -5,10 +5,8 @@
 use crate::check::judge::alike::{MEASURED, ROUNDINGS, largest};
 use crate::check::judge::line::{self, Line, Slope};
 use crate::check::judge::taylor::{Direction, rounded, scale};
-use crate::check::plugin::{Call, OpenLoss, Subject};
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::{Outcome, fail, skip};
+use crate::check::plugin::{Call, OpenLoss};
+use crate::check::test::{Outcome, Random, Subject, Test, fail, skip};
 use mountainpass_sdk::abi::cap;
 use std::time::{Duration, Instant};
 

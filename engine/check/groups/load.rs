@@ -1,9 +1,7 @@
 //! Group `load`: the file, its symbols, and the table that the entry symbol returns.
 
-use crate::check::plugin::{Fence, Host, Subject};
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::{Outcome, fail, skip, warn};
+use crate::check::plugin::{Fence, Host};
+use crate::check::test::{Outcome, Random, Subject, Test, fail, skip, warn};
 use crate::loss::table::is_name;
 use mountainpass_sdk::abi::{self, ext};
 use object::{Object, ObjectSymbol};

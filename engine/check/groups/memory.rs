@@ -1,9 +1,7 @@
 //! Group `memory`: nothing that was given is kept, and too little memory is an answer.
 
-use crate::check::plugin::{Call, OpenCall, Subject};
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::Outcome;
+use crate::check::plugin::{Call, OpenCall};
+use crate::check::test::{Outcome, Random, Subject, Test};
 use mountainpass_sdk::abi::cap;
 
 /// The group's part of the list.

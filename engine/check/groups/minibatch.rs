@@ -3,10 +3,8 @@
 //! Lists of samples ascend where their order is not what a test is about.
 
 use crate::check::judge::alike::largest;
-use crate::check::plugin::{Call, EvalAnswer, OpenLoss, Subject};
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::{Outcome, fail, skip};
+use crate::check::plugin::{Call, EvalAnswer, OpenLoss};
+use crate::check::test::{Outcome, Random, Subject, Test, fail, skip};
 use mountainpass_sdk::abi::{cap, status};
 
 /// The group's part of the list.

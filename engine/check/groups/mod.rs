@@ -7,6 +7,7 @@
 mod cancel;
 mod device;
 mod errors;
+mod extensions;
 mod fuzz;
 mod gradient;
 mod hvp;
@@ -27,6 +28,7 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
     let groups = [
         load::TESTS,
         open::TESTS,
+        extensions::TESTS,
         value::TESTS,
         noise::TESTS,
         gradient::TESTS,

@@ -1,9 +1,7 @@
 //! Group `noise`: what repeating a call does to its answer.
 
-use crate::check::plugin::{Call, EvalAnswer, OpenLoss, Subject};
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::{Outcome, fail, skip};
+use crate::check::plugin::{Call, EvalAnswer, OpenLoss};
+use crate::check::test::{Outcome, Random, Subject, Test, fail, skip};
 use mountainpass_sdk::abi::cap;
 use std::time::{Duration, Instant};
 

@@ -4,10 +4,8 @@
 
 use crate::check::judge::alike::Alike;
 use crate::check::plugin::process::ProcessUsage;
-use crate::check::plugin::{Call, EvalAnswer, Gate, Host, OpenLoss, Subject, shown};
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::{Outcome, fail, skip};
+use crate::check::plugin::{Call, EvalAnswer, Gate, Host, OpenLoss, shown};
+use crate::check::test::{Outcome, Random, Subject, Test, fail, skip};
 use mountainpass_sdk::abi::cap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -3,10 +3,8 @@
 use crate::check::judge::alike::{MEASURED, ROUNDINGS, largest};
 use crate::check::judge::motion;
 use crate::check::judge::taylor::{rounded, scale};
-use crate::check::plugin::{Call, EvalAnswer, OpenLoss, Subject};
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::{Outcome, fail, skip};
+use crate::check::plugin::{Call, EvalAnswer, OpenLoss};
+use crate::check::test::{Outcome, Random, Subject, Test, fail, skip};
 use mountainpass_sdk::abi::{cap, dtype, status};
 
 /// The group's part of the list.

@@ -1,9 +1,7 @@
 //! Group `version`: records of another minor, longer or shorter than those the plugin knows.
 
-use crate::check::plugin::{Call, Fence, Host, OpenCall, Subject};
-use crate::check::random::Random;
-use crate::check::test::Test;
-use crate::check::verdict::{Outcome, fail};
+use crate::check::plugin::{Call, Fence, Host, OpenCall};
+use crate::check::test::{Outcome, Random, Subject, Test, fail};
 use mountainpass_sdk::abi;
 use std::mem::offset_of;
 

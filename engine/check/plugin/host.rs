@@ -2,11 +2,11 @@
 
 use super::region::{Fence, GuardedRegion};
 use crate::check::verdict::Outcome;
+use crate::loss::host::share_out;
 use crate::machine::pool::Pool;
 use crate::run::Cancel;
 use mountainpass_sdk::abi::{self, Status, status};
 use std::ffi::{CStr, c_char, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -53,11 +53,10 @@ impl Host {
     pub fn sized(workers: usize, size: usize, fence: Fence) -> Outcome<Arc<Host>> {
         let pool = Pool::new(workers.max(1));
         let workers = pool.workers() as u32;
-        let polls = Polls { count: 0, longest: Duration::ZERO, last: Instant::now() };
         let context = Box::new(HostContext {
             pool,
             faults: Mutex::default(),
-            polls: Mutex::new(polls),
+            polls: Mutex::new(Polls::none()),
             tokens: Mutex::default(),
             busy: AtomicU64::new(0),
         });
@@ -97,7 +96,7 @@ impl Host {
 
     /// Counts polls from zero.
     pub fn forget_polls(&self) {
-        *lock(&self.context.polls) = Polls { count: 0, longest: Duration::ZERO, last: Instant::now() };
+        *lock(&self.context.polls) = Polls::none();
     }
 
     /// A call into the plugin begins, with the cancel token that it is given.
@@ -122,6 +121,10 @@ impl Drop for Visit<'_> {
 }
 
 impl Polls {
+    fn none() -> Polls {
+        Polls { count: 0, longest: Duration::ZERO, last: Instant::now() }
+    }
+
     fn pass(&mut self) {
         let now = Instant::now();
         self.longest = self.longest.max(now - self.last);
@@ -181,15 +184,6 @@ unsafe extern "C" fn cancelled(ctx: *mut c_void, token: *const c_void) -> i32 {
 }
 
 unsafe extern "C" fn parallel(ctx: *mut c_void, n: u64, body: Option<abi::ParallelBody>, user: *mut c_void) -> Status {
-    /// The plugin's pointer, on its way to the workers.
-    struct User(*mut c_void);
-    // SAFETY: `body` is called from several threads by contract; sharing `user` is what the plugin asked for.
-    unsafe impl Sync for User {}
-    impl User {
-        fn get(&self) -> *mut c_void {
-            self.0
-        }
-    }
     // SAFETY: a live host.
     let Some(context) = (unsafe { context(ctx) }) else { return status::ARGUMENT };
     let Some(body) = body else {
@@ -199,16 +193,8 @@ unsafe extern "C" fn parallel(ctx: *mut c_void, n: u64, body: Option<abi::Parall
     if context.busy.load(Ordering::SeqCst) == 0 {
         context.fault("parallel was called while no call into the plugin was under way");
     }
-    let user = User(user);
-    // SAFETY: mpass_host.parallel: body(user, i, worker) for i below n, all of them before this returns.
-    let run = || context.pool.run(n as usize, &|i, worker| unsafe { body(user.get(), i as u64, worker as u32) });
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(()) => status::OK,
-        Err(payload) => {
-            std::mem::forget(payload); // Its drop may panic in turn.
-            status::INTERNAL
-        }
-    }
+    // SAFETY: mpass_host.parallel: it is what the plugin asked for.
+    unsafe { share_out(&context.pool, n, body, user) }
 }
 
 unsafe extern "C" fn extension(_: *mut c_void, id: *const c_char) -> *const c_void {
