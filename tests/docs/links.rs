@@ -104,3 +104,30 @@ fn there(page: &Page, path: &str) -> bool {
     let places: [PathBuf; 2] = [root().join(path), page.folder().join(path)];
     places.iter().any(|place| place.exists())
 }
+
+/// A row of the map has a folder, and what is in it.
+#[test]
+fn the_map_is_true() {
+    let map = pages().into_iter().find(|page| page.name == "ARCHITECTURE.md").unwrap();
+    let code = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<String>>();
+    let (mut faults, mut seen) = (Vec::new(), 0);
+    for (line, text) in map.prose() {
+        let cells: Vec<Vec<String>> = text.split('|').map(code).collect();
+        let [_, folders, inside, _] = &cells[..] else { continue };
+        for name in inside.iter().filter(|name| name.ends_with(".rs") || name.ends_with('/')) {
+            seen += 1;
+            let is_there = folders.iter().any(|folder| below(&root().join(folder), name));
+            if !is_there && !root().join(name).exists() {
+                faults.push(format!("ARCHITECTURE.md:{line}: {folders:?} has no {name}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(seen > 40, "the map names files; {seen} were seen");
+}
+
+/// Whether a folder has such a file or folder, at whatever depth.
+fn below(folder: &Path, name: &str) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    folder.join(name).exists() || entries.flatten().any(|entry| below(&entry.path(), name))
+}

@@ -19,7 +19,7 @@ pub struct Merge {
     pub birth: u32,
     /// The first sample of the component that swallows it once all that meets at `death` has joined; `None` is the outside.
     pub elder: Option<u32>,
-    /// The two basins that touch there, indices of [`Components::minima`].
+    /// The two basins that touch there, indices of `Components::minima`.
     pub basins: [u32; 2],
 }
 
