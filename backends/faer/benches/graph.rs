@@ -12,7 +12,7 @@ use caller::{Call, Data, Loss, Numbers};
 use clock::clock;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
-use mountainpass_faer::graph::{Memory, Plan, SlotValues, Sources};
+use mountainpass_faer::graph::{Input, Memory, Plan, Sources};
 use mountainpass_network::graph::op::{Element, Op, Unary, Window};
 use mountainpass_network::graph::{Graph, Id};
 use mountainpass_network::model::Model;
@@ -102,7 +102,7 @@ impl Builder {
 
 impl Built {
     /// Runs it and lays the gradient out as theta is.
-    fn run(&self, memory: &mut Memory<f32>, inputs: &[SlotValues<'_, f32>], theta: &[f32], grad: &mut [f32]) {
+    fn run(&self, memory: &mut Memory<f32>, inputs: &[Input<'_, f32>], theta: &[f32], grad: &mut [f32]) {
         let sources = Sources { inputs, theta, direction: &[] };
         self.plan.run(memory, black_box(sources), &|| false).expect("the plan runs");
         for (k, offset) in self.blocks.iter().enumerate() {
@@ -185,7 +185,7 @@ fn perceptron() {
     let exact = loss.eval(Call::new(&theta)).expect("an answer").grad;
     let built = mlp().expect("the graph is built");
     let (mut memory, mut grad) = (Memory::default(), vec![0.0; built.p]);
-    let inputs = [SlotValues::Real(&x), SlotValues::Index(&labels)];
+    let inputs = [Input::Real(&x), Input::Index(&labels)];
     built.run(&mut memory, &inputs, &theta, &mut grad);
     let gap = grad.iter().zip(&exact).fold(0.0f32, |top, (a, b)| top.max((a - b).abs()));
     println!("gradients differ by {gap:.1e}; {} steps, {:.1} MB", built.plan.steps(), memory.bytes() as f64 / 1e6);
@@ -278,7 +278,7 @@ fn residual() {
     let built = resnet9(n, 16).expect("the graph is built");
     let (x, theta) = (random(n * 32 * 32 * 3, 1.0), random(built.p, 0.1));
     let labels: Vec<i64> = (0..n as i64).map(|i| i * 7 % 10).collect();
-    let inputs = [SlotValues::Real(&x), SlotValues::Index(&labels)];
+    let inputs = [Input::Real(&x), Input::Index(&labels)];
     let (mut memory, mut grad) = (Memory::default(), vec![0.0; built.p]);
     let [ours, _] = times(9, &mut [&mut || built.run(&mut memory, &inputs, &theta, &mut grad), &mut yardstick()]);
     println!(
@@ -304,7 +304,7 @@ fn peer(folder: &str) {
     write("theta", &theta);
     println!("ready {}", built.p);
     let labels: Vec<i64> = (0..n as i64).map(|i| i * 7 % 10).collect();
-    let inputs = [SlotValues::Real(&x), SlotValues::Index(&labels)];
+    let inputs = [Input::Real(&x), Input::Index(&labels)];
     let (mut memory, mut grad) = (Memory::default(), vec![0.0; built.p]);
     let mut known: Vec<(String, Plan, Vec<f32>, Memory<f32>)> = Vec::new();
     let timed = |run: &mut dyn FnMut()| {

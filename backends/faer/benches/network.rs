@@ -1,7 +1,7 @@
 //! Networks by name, loss and gradient in f32 on random samples.
 //!
 //! `cargo bench -p mountainpass-faer --bench network -- steps SPEC SAMPLES` times every step of the plan of so many samples
-//! and prints the slowest, `exact SPEC SAMPLES` does so in f64; with `peer FOLDER SPEC SAMPLES WORKERS ROWS` it serves `benches/peers/network.py` (see [`peer`]).
+//! and prints the slowest; with `peer FOLDER SPEC SAMPLES WORKERS ROWS` it serves `benches/peers/network.py` (see [`peer`]).
 
 #[path = "../tests/caller/mod.rs"]
 mod caller;
@@ -9,8 +9,7 @@ mod clock;
 
 use caller::{Array, Call, Loss, Numbers};
 use clock::clock;
-use mountainpass_faer::Real;
-use mountainpass_faer::graph::{Memory, Plan, SlotValues, Sources};
+use mountainpass_faer::graph::{Input, Memory, Plan, Sources};
 use mountainpass_network::DataTerm;
 use mountainpass_network::build::Built;
 use mountainpass_network::graph::op::Element;
@@ -101,24 +100,24 @@ fn peer(folder: &str, spec: &str, n: usize, workers: usize, rows: usize) {
 }
 
 /// Median times of all steps of one plan, the slowest first.
-fn steps<T: Real>(spec: &str, n: usize) {
+fn steps(spec: &str, n: usize) {
     let model = Built::parse(spec).expect("a specification");
     let Batch { x, y, .. } = batch(&model, n);
     let problem = Problem::new(&model, DataTerm::CrossEntropy, Aim::Classes, n).expect("a problem");
     let outputs: Vec<_> = std::iter::once(problem.losses).chain(problem.gradient).collect();
     let plan = Plan::new(&problem.graph, &outputs).expect("a plan");
-    let narrow = |x: &[f64]| x.iter().map(|x| T::of(*x)).collect::<Vec<T>>();
+    let narrow = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<f32>>();
     let whole = |x: &[f64]| x.iter().map(|x| *x as i64).collect::<Vec<i64>>();
     let (reals, indices, labels) = (narrow(&x), whole(&x), whole(&y));
     let first = match model.features()[0].element {
-        Element::Real => SlotValues::Real(&reals),
-        Element::Index => SlotValues::Index(&indices),
+        Element::Real => Input::Real(&reals),
+        Element::Index => Input::Index(&indices),
     };
-    let inputs = [first, SlotValues::Index(&labels)];
+    let inputs = [first, Input::Index(&labels)];
     let theta = narrow(&model.start(0).expect("a start"));
     let mut memory = Memory::default();
     let sources = Sources { inputs: &inputs, theta: &theta, direction: &[] };
-    const ROUNDS: usize = 51;
+    const ROUNDS: usize = 11;
     let mut seen = vec![Vec::new(); plan.steps()];
     for _ in 0..ROUNDS {
         let starts = std::cell::RefCell::new(Vec::with_capacity(plan.steps() + 1));
@@ -139,9 +138,9 @@ fn steps<T: Real>(spec: &str, n: usize) {
     medians.sort_by(|a, b| b.0.total_cmp(&a.0));
     let total: f64 = medians.iter().map(|(time, _)| time).sum();
     let arrays = memory.bytes() as f64 / 1e6;
-    println!("{spec}, {n} samples: {:.3} ms in {} steps, {arrays:.1} MB", 1e3 * total, plan.steps());
+    println!("{spec}, {n} samples: {:.2} ms in {} steps, {arrays:.1} MB", 1e3 * total, plan.steps());
     for (time, k) in medians.iter().filter(|(time, _)| *time > total / 2000.0) {
-        println!("{:8.4} ms {:5.1} %  step {k}: {}", 1e3 * time, 100.0 * time / total, plan.describe(*k));
+        println!("{:8.3} ms {:5.1} %  step {k}: {}", 1e3 * time, 100.0 * time / total, plan.describe(*k));
     }
 }
 
@@ -151,14 +150,13 @@ fn main() {
     let count = |text: &str| text.parse().expect("a number");
     match arguments[..] {
         ["peer", folder, spec, n, workers, rows] => peer(folder, spec, count(n), count(workers), count(rows)),
-        ["steps", spec, n] => steps::<f32>(spec, count(n)),
-        ["exact", spec, n] => steps::<f64>(spec, count(n)),
+        ["steps", spec, n] => steps(spec, count(n)),
         _ => [
             ("resnet9:32x32x3-10:relu", 16),
             ("resnet9:32x32x3-10:relu:batchnorm", 128),
             ("transformer:vocabulary=96:context=64:width=128:heads=4:layers=2", 8),
         ]
         .into_iter()
-        .for_each(|(spec, n)| steps::<f32>(spec, n)),
+        .for_each(|(spec, n)| steps(spec, n)),
     }
 }

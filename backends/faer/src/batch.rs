@@ -4,15 +4,97 @@
 //! other and workers take pieces, whose partial sums are added in order. Both add the same numbers in the same
 //! order, so bits depend on neither threads nor rows.
 
-use crate::network::{Memories, Network};
-use crate::pass::{Derivatives, Piece, Verdict};
 use crate::real::Real;
-use crate::slots::Laid;
-use crate::sums::{add_scaled_to, add_to, is_finite, square_norm};
+use crate::sums::{add_scaled, add_to, is_finite, square_norm};
+use mountainpass_network::Samples;
 use mountainpass_sdk::{Cancel, Error, Host, abi::status, memory};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A mean over samples, computed piece by piece by workers that share nothing.
+pub(crate) trait Mean: Send + Sync + 'static {
+    /// Samples in the order and the type that passes want.
+    type Laid<T: Real>: Default + Send + Sync;
+    /// What a worker keeps between passes.
+    type Scratch<T: Real>: Default + Send;
+
+    /// Lays out the samples `ids`, or all; memory of an earlier filling is reused.
+    fn lay_out<T: Real>(
+        &self,
+        samples: &Samples,
+        ids: Option<&[u64]>,
+        host: Host<'_>,
+        laid: &mut Self::Laid<T>,
+    ) -> Result<(), Error>;
+
+    /// Makes ready for passes over `n` samples laid out.
+    fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error>;
+
+    /// Into how many pieces `n` samples are cut; this depends on the network only.
+    fn pieces(&self, n: usize) -> usize;
+
+    /// The sum of losses over piece `t`; derivatives of that sum over `n` go to `out`. Cancelled once `stop` says so.
+    fn pass<T: Real>(
+        &self,
+        piece: Piece<'_, Self::Laid<T>>,
+        scratch: &mut Self::Scratch<T>,
+        theta: &[T],
+        out: Outputs<'_, T>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<f64, Error>;
+
+    /// How well piece `t` is met.
+    fn judge<T: Real>(
+        &self,
+        piece: Piece<'_, Self::Laid<T>>,
+        scratch: &mut Self::Scratch<T>,
+        theta: &[T],
+    ) -> Result<Verdict, Error>;
+}
+
+/// Piece `t` of `n` samples.
+pub(crate) struct Piece<'a, L> {
+    pub laid: &'a L,
+    pub n: usize,
+    pub t: usize,
+}
+
+/// Which derivatives are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Derivatives {
+        grad: bool,
+        hvp: bool,
+    },
+    /// Losses and how many samples are met.
+    Verdict,
+}
+
+/// Where a pass leaves derivatives: slices of length p.
+pub(crate) struct Outputs<'a, T> {
+    pub grad: Option<&'a mut [T]>,
+    /// The direction and where the Hessian product goes.
+    pub hvp: Option<(&'a [T], &'a mut [T])>,
+    /// Whether they are added to what is there.
+    pub add: bool,
+}
+
+/// Sums over samples.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Verdict {
+    pub loss: f64,
+    /// Of so many predictions so many are right.
+    pub correct: usize,
+    pub predictions: usize,
+}
+
+/// Samples laid out.
+#[derive(Default)]
+pub(crate) struct Part<L> {
+    pub n: usize,
+    pub laid: L,
+}
 
 /// One row: what comes in and where results go.
 pub(crate) struct Row<'a, T> {
@@ -30,10 +112,15 @@ pub(crate) struct Penalty {
 }
 
 /// Memory of the workers, kept between calls.
-#[derive(Default)]
-pub(crate) struct Workers<T> {
-    memories: Vec<Mutex<Memories<T>>>,
+pub(crate) struct Workers<T, S> {
+    scratch: Vec<Mutex<S>>,
     partials: Vec<Partial<T>>,
+}
+
+impl<T, S> Default for Workers<T, S> {
+    fn default() -> Workers<T, S> {
+        Workers { scratch: Vec::new(), partials: Vec::new() }
+    }
 }
 
 /// The share of one piece in a row's results.
@@ -82,50 +169,52 @@ impl Stop<'_> {
     }
 }
 
-impl<T: Real> Workers<T> {
+impl<T: Real, S: Default + Send> Workers<T, S> {
     fn reserve(&mut self, host: Host<'_>) {
-        let workers = host.workers().max(self.memories.len());
-        self.memories.resize_with(workers, Mutex::default);
+        let workers = host.workers().max(self.scratch.len());
+        self.scratch.resize_with(workers, Mutex::default);
     }
 
     /// The memory of one worker; never contended, as a worker runs one body at a time.
-    fn own(memories: &[Mutex<Memories<T>>], worker: usize) -> MutexGuard<'_, Memories<T>> {
-        memories[worker].lock().unwrap_or_else(PoisonError::into_inner)
+    fn scratch(scratch: &[Mutex<S>], worker: usize) -> MutexGuard<'_, S> {
+        scratch[worker].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Evaluates every row on all samples laid out, for which the network has been prepared.
-    pub(crate) fn evaluate(
+    /// Evaluates every row on all samples of `part`, for which `mean` has been prepared.
+    pub(crate) fn evaluate<M: Mean<Scratch<T> = S>>(
         &mut self,
-        (network, penalty): (&Network, &Penalty),
-        laid: &Laid<T>,
+        (mean, penalty): (&M, &Penalty),
+        part: &Part<M::Laid<T>>,
         rows: &mut [Row<'_, T>],
         host: Host<'_>,
         cancel: Cancel<'_>,
     ) -> Result<(), Error> {
         self.reserve(host);
         let stop = Stop { cancel, stopped: AtomicBool::new(false), failure: Mutex::new(None) };
-        let (scale, pieces) = (1.0 / laid.n as f64, network.pieces(laid.n));
+        let Part { n, laid } = part;
+        let (scale, pieces) = (1.0 / *n as f64, mean.pieces(*n));
         if rows.len() >= host.workers() || pieces == 1 {
-            let memories = &self.memories;
+            let scratch = &self.scratch;
             host.for_each(rows, |row, _, worker| {
-                let mut own = Self::own(memories, worker);
+                let mut scratch = Self::scratch(scratch, worker);
                 let mut sum = 0.0;
                 for t in 0..pieces {
                     if stop.asked() {
                         return;
                     }
-                    let out = Derivatives {
+                    let out = Outputs {
                         grad: row.grad.as_deref_mut(),
                         hvp: row.hvp.as_mut().map(|(dir, hvp)| (*dir, &mut **hvp)),
                         add: t > 0,
                     };
-                    sum += stop.note(network.pass(Piece { laid, t }, &mut own, row.theta, out, &|| stop.asked()));
+                    let piece = Piece { laid, n: *n, t };
+                    sum += stop.note(mean.pass(piece, &mut scratch, row.theta, out, &|| stop.asked()));
                 }
                 penalty.finish(row, sum * scale);
             });
         } else {
             for row in rows {
-                let sum = self.over_pieces(network, laid, row, host, &stop);
+                let sum = self.over_pieces(mean, part, row, host, &stop);
                 penalty.finish(row, sum * scale);
             }
         }
@@ -133,16 +222,16 @@ impl<T: Real> Workers<T> {
     }
 
     /// One row with the pieces shared out among the workers; returns the sum of losses.
-    fn over_pieces(
+    fn over_pieces<M: Mean<Scratch<T> = S>>(
         &mut self,
-        network: &Network,
-        laid: &Laid<T>,
+        mean: &M,
+        part: &Part<M::Laid<T>>,
         row: &mut Row<'_, T>,
         host: Host<'_>,
         stop: &Stop<'_>,
     ) -> f64 {
         let p = row.theta.len();
-        let pieces = network.pieces(laid.n);
+        let pieces = mean.pieces(part.n);
         let (grad, hvp) = (row.grad.is_some(), row.hvp.is_some());
         let wave = pieces.min((PARTIAL_NUMBERS / p.max(1)).max(host.workers()));
         self.partials.resize_with(self.partials.len().max(wave), Partial::default);
@@ -151,18 +240,19 @@ impl<T: Real> Workers<T> {
         for first in (0..pieces).step_by(wave) {
             let count = wave.min(pieces - first);
             let partials = &mut self.partials[..count];
-            let memories = &self.memories;
+            let scratch = &self.scratch;
             host.for_each(partials, |partial, i, worker| {
-                let mut own = Self::own(memories, worker);
+                let mut scratch = Self::scratch(scratch, worker);
                 let mut pass = || {
                     memory::grow(&mut partial.grad, if grad { p } else { 0 })?;
                     memory::grow(&mut partial.hvp, if hvp { p } else { 0 })?;
-                    let out = Derivatives {
+                    let out = Outputs {
                         grad: grad.then_some(&mut partial.grad[..]),
                         hvp: dir.map(|dir| (dir, &mut partial.hvp[..])),
                         add: false,
                     };
-                    network.pass(Piece { laid, t: first + i }, &mut own, theta, out, &|| stop.asked())
+                    let piece = Piece { laid: &part.laid, n: part.n, t: first + i };
+                    mean.pass(piece, &mut scratch, theta, out, &|| stop.asked())
                 };
                 partial.loss = stop.note(pass());
             });
@@ -181,22 +271,21 @@ impl<T: Real> Workers<T> {
         sum
     }
 
-    /// Fills the verdict of every row over the samples laid out, for which the network has been prepared; penalties do not
-    /// enter.
-    pub(crate) fn judge(
+    /// Fills the verdict of every row over `part`, for which `mean` has been prepared; penalties do not enter.
+    pub(crate) fn judge<M: Mean<Scratch<T> = S>>(
         &mut self,
-        network: &Network,
-        laid: &Laid<T>,
+        mean: &M,
+        part: &Part<M::Laid<T>>,
         rows: &mut [(&[T], Verdict)],
         host: Host<'_>,
     ) -> Result<(), Error> {
         self.reserve(host);
-        let memories = &self.memories;
+        let scratch = &self.scratch;
         let failure = Mutex::new(None);
         host.for_each(rows, |(theta, sum), _, worker| {
-            let mut own = Self::own(memories, worker);
-            for t in 0..network.pieces(laid.n) {
-                match network.judge(Piece { laid, t }, &mut own, theta) {
+            let mut scratch = Self::scratch(scratch, worker);
+            for t in 0..mean.pieces(part.n) {
+                match mean.judge(Piece { laid: &part.laid, n: part.n, t }, &mut scratch, theta) {
                     Ok(Verdict { loss, correct, predictions }) => {
                         sum.loss += loss;
                         sum.correct += correct;
@@ -240,21 +329,16 @@ impl Penalty {
         self.ranges.iter().map(|range| 0.5 * self.l2 * square_norm(&theta[range.clone()])).sum()
     }
 
-    /// Adds its derivative, or, of a direction, its Hessian product.
-    fn add<T: Real>(&self, to: &mut [T], by: &[T]) {
-        self.ranges.iter().for_each(|range| add_scaled_to(&mut to[range.clone()], true, self.l2, &by[range.clone()]));
-    }
-
     /// Adds the penalty to a row, and flags it if anything is not finite.
     fn finish<T: Real>(&self, row: &mut Row<'_, T>, mean: f64) {
         *row.loss = mean + self.at(row.theta);
         let mut finite = row.loss.is_finite() && is_finite(row.theta);
         if let Some(grad) = &mut row.grad {
-            self.add(grad, row.theta);
+            add_scaled(grad, self.l2, row.theta, &self.ranges);
             finite &= is_finite(grad);
         }
         if let Some((dir, hvp)) = &mut row.hvp {
-            self.add(hvp, dir);
+            add_scaled(hvp, self.l2, dir, &self.ranges);
             finite &= is_finite(hvp);
         }
         *row.status = if finite { status::OK } else { status::NUMERIC };

@@ -10,15 +10,13 @@
 #![warn(missing_docs)]
 
 mod batch;
-mod chosen;
 pub mod graph;
 mod lanes;
 mod loss;
 mod network;
 mod open;
-mod pass;
+mod perceptron;
 mod real;
-mod slots;
 mod sums;
 
 use mountainpass_sdk::{Backend, Declared, Error, Host, Loss, Open};

@@ -1,15 +1,12 @@
 //! A mean over samples and its penalty, as a loss of the plugin contract.
 
-use crate::batch::{Penalty, Row, Workers};
-use crate::network::Network;
-use crate::pass::{Verdict, Wanted};
+use crate::batch::{Mean, Part, Penalty, Row, Verdict, Wanted, Workers};
 use crate::real::Real;
-use crate::slots::Laid;
 use mountainpass_network::graph::Graph;
 use mountainpass_network::graph::op::Op;
 use mountainpass_network::invariance::symmetries;
 use mountainpass_network::model::Model;
-use mountainpass_network::{Dataset, Objective, Samples};
+use mountainpass_network::{Dataset, Objective};
 use mountainpass_sdk::{
     Cancel, Caps, Dtypes, Error, Eval, Host, Identity, Info, Loss, Matrix, MatrixMut, Parameter, Rows, RowsMut, Split,
     Symmetry,
@@ -17,20 +14,20 @@ use mountainpass_sdk::{
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is said about a loss, whoever computes it.
-struct Description {
-    model: Arc<dyn Model>,
+pub(crate) struct Description {
+    pub model: Arc<dyn Model>,
     /// The length of theta.
-    p: usize,
-    is_smooth: bool,
+    pub p: usize,
+    pub is_smooth: bool,
     /// Whether samples see each other.
-    is_joint: bool,
-    symmetries: Vec<Symmetry>,
+    pub is_joint: bool,
+    pub symmetries: Vec<Symmetry>,
     /// Options in effect beside those of data and objective, as `key = value` lines.
-    options: String,
+    pub options: String,
 }
 
 impl Description {
-    fn of(model: Arc<dyn Model>, objective: &Objective, options: String) -> Result<Description, Error> {
+    pub(crate) fn of(model: Arc<dyn Model>, objective: &Objective, options: String) -> Result<Description, Error> {
         let network = model.network(2)?;
         let (graph, outputs) = network.graph.pruned(&[network.output]);
         let size = |block: &Parameter| block.shape.iter().product::<u64>() as usize;
@@ -60,79 +57,90 @@ fn is_smooth(graph: &Graph) -> bool {
 }
 
 /// An opened loss with its data.
-pub(crate) struct MeanLoss {
-    penalty: Penalty,
-    objective: Objective,
-    data: Dataset,
+pub(crate) struct MeanLoss<M: Mean> {
+    pub penalty: Penalty,
+    pub objective: Objective,
+    pub data: Dataset,
     /// Whether predictions can be right or wrong.
-    has_accuracy: bool,
-    description: Description,
+    pub has_accuracy: bool,
+    pub description: Description,
     /// What one call at a time works with.
-    kept: Mutex<Kept>,
+    pub state: Mutex<State<M>>,
 }
 
 /// What is kept between calls: plans, laid out samples, the workers' memory.
-struct Kept {
-    network: Network,
-    single: Workspace<f32>,
-    double: Workspace<f64>,
+pub(crate) struct State<M: Mean> {
+    mean: M,
+    single: Workspace<f32, M>,
+    double: Workspace<f64, M>,
 }
 
-/// What is kept per element type; made on first use.
-#[derive(Default)]
-struct Workspace<T> {
-    train: Laid<T>,
-    test: Laid<T>,
-    batch: Laid<T>,
-    workers: Workers<T>,
+impl<M: Mean> State<M> {
+    pub(crate) fn new(mean: M) -> State<M> {
+        State { mean, single: Workspace::default(), double: Workspace::default() }
+    }
 }
 
-/// What a call needs beside the memory of its element type.
-struct Setting<'a> {
+/// What is kept per element type: laid out samples and the workers' memory; made on first use.
+struct Workspace<T: Real, M: Mean> {
+    train: Part<M::Laid<T>>,
+    test: Part<M::Laid<T>>,
+    batch: Part<M::Laid<T>>,
+    workers: Workers<T, M::Scratch<T>>,
+}
+
+impl<T: Real, M: Mean> Default for Workspace<T, M> {
+    fn default() -> Workspace<T, M> {
+        let part = || Part { n: 0, laid: M::Laid::default() };
+        Workspace { train: part(), test: part(), batch: part(), workers: Workers::default() }
+    }
+}
+
+/// What an evaluation needs beside the memory of its element type.
+struct Setting<'a, M> {
     host: Host<'a>,
-    network: &'a mut Network,
+    mean: &'a mut M,
     penalty: &'a Penalty,
     data: &'a Dataset,
     p: usize,
 }
 
 /// The part of an evaluation that does not depend on the element type.
-struct Evaluation<'a> {
+struct Request<'a> {
     ids: Option<&'a [u64]>,
     loss: &'a mut [f64],
     status: &'a mut [i32],
     cancel: Cancel<'a>,
 }
 
-/// Lays out all samples, once.
-fn lay_out_all<T: Real>(network: &Network, samples: &Samples, host: Host<'_>, laid: &mut Laid<T>) -> Result<(), Error> {
-    if laid.n == 0 { network.lay_out(samples, None, host, laid) } else { Ok(()) }
-}
-
-impl<T: Real> Workspace<T> {
+impl<T: Real, M: Mean> Workspace<T, M> {
     fn eval(
         &mut self,
-        setting: Setting<'_>,
-        evaluation: Evaluation<'_>,
+        setting: Setting<'_, M>,
+        request: Request<'_>,
         theta: Rows<'_, T>,
         grad: Option<RowsMut<'_, T>>,
         hvp: Option<(Rows<'_, T>, RowsMut<'_, T>)>,
     ) -> Result<(), Error> {
-        let Setting { host, network, penalty, data, p } = setting;
-        let laid = match evaluation.ids {
+        let Setting { host, mean, penalty, data, p } = setting;
+        let part = match request.ids {
             Some(ids) => {
-                network.lay_out(&data.train, Some(ids), host, &mut self.batch)?;
+                mean.lay_out(&data.train, Some(ids), host, &mut self.batch.laid)?;
+                self.batch.n = ids.len();
                 &self.batch
             }
             None => {
-                lay_out_all(network, &data.train, host, &mut self.train)?;
+                if self.train.n == 0 {
+                    mean.lay_out(&data.train, None, host, &mut self.train.laid)?;
+                    self.train.n = data.train.n;
+                }
                 &self.train
             }
         };
-        network.prepare(laid.n, Wanted::Derivatives { grad: grad.is_some(), hvp: hvp.is_some() })?;
+        mean.prepare(part.n, Wanted::Derivatives { grad: grad.is_some(), hvp: hvp.is_some() })?;
         let mut grads = grad.map(|g| g.into_rows().into_iter());
         let mut hvps = hvp.map(|(dir, out)| (dir, out.into_rows().into_iter()));
-        let outputs = evaluation.loss.iter_mut().zip(evaluation.status);
+        let outputs = request.loss.iter_mut().zip(request.status);
         let mut rows: Vec<Row<'_, T>> = outputs
             .enumerate()
             .map(|(i, (loss, status))| Row {
@@ -150,28 +158,31 @@ impl<T: Real> Workspace<T> {
                 return Err(Error::argument(format!("rows of {lengths:?} values, but there are {p} parameters")));
             }
         }
-        self.workers.evaluate((network, penalty), laid, &mut rows, host, evaluation.cancel)
+        self.workers.evaluate((&*mean, penalty), part, &mut rows, host, request.cancel)
     }
 
     fn metrics(
         &mut self,
-        setting: Setting<'_>,
+        setting: Setting<'_, M>,
         split: Split,
         theta: Rows<'_, T>,
         out: &mut [f64],
     ) -> Result<(), Error> {
-        let Setting { host, network, penalty, data, p } = setting;
-        let (laid, samples) = match split {
+        let Setting { host, mean, penalty, data, p } = setting;
+        let (part, samples) = match split {
             Split::Train => (&mut self.train, &data.train),
             Split::Test => (&mut self.test, &data.test),
         };
-        lay_out_all(network, samples, host, laid)?;
-        network.prepare(laid.n, Wanted::Verdict)?;
+        if part.n == 0 {
+            mean.lay_out(samples, None, host, &mut part.laid)?;
+            part.n = samples.n;
+        }
+        mean.prepare(part.n, Wanted::Verdict)?;
         let mut rows: Vec<(&[T], Verdict)> = (0..theta.n()).map(|i| (theta.row(i), Verdict::default())).collect();
         if rows.iter().any(|(theta, _)| theta.len() != p) {
             return Err(Error::argument(format!("there are {p} parameters")));
         }
-        self.workers.judge(network, laid, &mut rows, host)?;
+        self.workers.judge(&*mean, part, &mut rows, host)?;
         let each = out.len() / rows.len().max(1);
         for ((theta, verdict), out) in rows.iter().zip(out.chunks_exact_mut(each)) {
             let penalty = if split == Split::Train { penalty.at(theta) } else { 0.0 };
@@ -185,38 +196,22 @@ impl<T: Real> Workspace<T> {
     }
 }
 
-impl MeanLoss {
-    /// Matches a model with its objective and data; messages call it `who`. `options` are the model's own.
-    pub(crate) fn new(
-        who: &str,
-        model: Arc<dyn Model>,
-        objective: Objective,
-        mut data: Dataset,
-        options: String,
-    ) -> Result<MeanLoss, Error> {
-        let description = Description::of(model.clone(), &objective, options)?;
-        let penalty = Penalty { l2: objective.l2, ranges: objective.penalised(&*model) };
-        let network = Network::new(who, model, objective.data, &mut data)?;
-        let has_accuracy = network.has_accuracy();
-        let kept = Mutex::new(Kept { network, single: Workspace::default(), double: Workspace::default() });
-        Ok(MeanLoss { penalty, objective, data, has_accuracy, description, kept })
-    }
-
+impl<M: Mean> MeanLoss<M> {
     fn parts<'a>(
         &'a self,
         host: Host<'a>,
-        Kept { network, single, double }: &'a mut Kept,
-    ) -> (Setting<'a>, &'a mut Workspace<f32>, &'a mut Workspace<f64>) {
-        let MeanLoss { penalty, data, description, .. } = self;
-        (Setting { host, network, penalty, data, p: description.p }, single, double)
+        state: &'a mut State<M>,
+    ) -> (Setting<'a, M>, &'a mut Workspace<f32, M>, &'a mut Workspace<f64, M>) {
+        let (MeanLoss { penalty, data, description, .. }, State { mean, single, double }) = (self, state);
+        (Setting { host, mean, penalty, data, p: description.p }, single, double)
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State<M>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Loss for MeanLoss {
+impl<M: Mean> Loss for MeanLoss<M> {
     fn info(&self) -> Info {
         Info {
             caps: Caps {
@@ -237,9 +232,9 @@ impl Loss for MeanLoss {
     }
 
     fn eval(&self, eval: Eval<'_>) -> Result<(), Error> {
-        let mut kept = self.kept();
-        let (setting, single, double) = self.parts(eval.host, &mut kept);
-        let evaluation = Evaluation { ids: eval.ids, loss: eval.loss, status: eval.row_status, cancel: eval.cancel };
+        let mut state = self.state();
+        let (setting, single, double) = self.parts(eval.host, &mut state);
+        let request = Request { ids: eval.ids, loss: eval.loss, status: eval.row_status, cancel: eval.cancel };
         let mixed = || Error::argument("theta, grad, dir and hvp differ in their element types");
         match eval.theta {
             Matrix::F32(theta) => {
@@ -253,7 +248,7 @@ impl Loss for MeanLoss {
                     None => None,
                     Some(_) => return Err(mixed()),
                 };
-                single.eval(setting, evaluation, theta, grad, hvp)
+                single.eval(setting, request, theta, grad, hvp)
             }
             Matrix::F64(theta) => {
                 let grad = match eval.grad {
@@ -266,7 +261,7 @@ impl Loss for MeanLoss {
                     None => None,
                     Some(_) => return Err(mixed()),
                 };
-                double.eval(setting, evaluation, theta, grad, hvp)
+                double.eval(setting, request, theta, grad, hvp)
             }
         }
     }
@@ -287,8 +282,8 @@ impl Loss for MeanLoss {
         if out.is_empty() {
             return Ok(());
         }
-        let mut kept = self.kept();
-        let (setting, single, double) = self.parts(host, &mut kept);
+        let mut state = self.state();
+        let (setting, single, double) = self.parts(host, &mut state);
         match theta {
             Matrix::F32(theta) => single.metrics(setting, split, theta, out),
             Matrix::F64(theta) => double.metrics(setting, split, theta, out),

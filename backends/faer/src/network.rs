@@ -4,15 +4,16 @@
 //! The size of a chunk depends on the network only: as many samples as keep a worker's arrays near the cache. Of a network
 //! whose samples see each other all samples are one chunk.
 
-use crate::graph::{Memory, Plan, SlotValues, Sources};
-use crate::pass::{Derivatives, Piece, Verdict, Wanted};
+use crate::batch::{Mean, Outputs, Piece, Verdict, Wanted};
+use crate::graph::{Input, Memory, Plan, Sources};
 use crate::real::Real;
-use crate::slots::{Laid, Slots};
 use crate::sums::add_scaled_to;
+use mountainpass_network::graph::op::{Element, Op};
+use mountainpass_network::graph::{Graph, Id};
 use mountainpass_network::judge::{Judge, is_largest, is_on_side};
-use mountainpass_network::model::Model;
+use mountainpass_network::model::{Feature, Model};
 use mountainpass_network::problem::{Aim, Problem};
-use mountainpass_network::{DataTerm, Dataset, Samples};
+use mountainpass_network::{DataTerm, Dataset, Feed, Layout, Samples, Targets};
 use mountainpass_sdk::memory::{self, Shortage};
 use mountainpass_sdk::{Error, Host};
 use std::ops::Range;
@@ -20,8 +21,9 @@ use std::sync::Arc;
 
 /// The buffers of a chunk hold no more numbers than this, if more than one sample stands in it.
 const CHUNK_NUMBERS: usize = 1 << 21;
-/// Where derivatives by theta alone are more, samples may add a part of that: they read all weights together.
-const SHARE: usize = 4;
+const CHUNK_MAX: usize = 256;
+/// Inputs and targets together.
+const SLOTS_MAX: usize = 16;
 /// Plans that are kept, and how many of them a worker keeps the arrays of.
 const PLANS_MAX: usize = 24;
 const MEMORIES_MAX: usize = 6;
@@ -38,12 +40,26 @@ pub(crate) fn short(who: &str, what: &str, shortage: Shortage) -> Error {
 pub(crate) struct Network {
     model: Arc<dyn Model>,
     term: DataTerm,
-    slots: Slots,
+    aim: Aim,
+    slots: Vec<Slot>,
     /// Samples a chunk; `None` where all are one.
     chunk: Option<usize>,
     /// Parts of theta, block by block.
     blocks: Vec<Range<usize>>,
     programs: Vec<Program>,
+}
+
+/// What stands in one input of the graph.
+struct Slot {
+    from: From,
+    element: Element,
+    /// Of one sample.
+    size: usize,
+}
+
+enum From {
+    Feed(Feed),
+    Targets,
 }
 
 /// A plan for so many samples.
@@ -54,36 +70,51 @@ struct Program {
     plan: Plan,
 }
 
-/// The arrays of the plans that a worker ran last.
-#[derive(Default)]
-pub(crate) struct Memories<T> {
-    all: Vec<(u64, Memory<T>)>,
-}
-
-impl<T: Real> Memories<T> {
-    fn of(&mut self, plan: &Plan) -> &mut Memory<T> {
-        let number = plan.number();
-        let found = self.all.iter().position(|(of, _)| *of == number);
-        let index = found.unwrap_or_else(|| {
-            if self.all.len() == MEMORIES_MAX {
-                self.all.remove(0);
-            }
-            self.all.push((number, Memory::default()));
-            self.all.len() - 1
-        });
-        &mut self.all[index].1
-    }
-}
-
 impl Network {
     /// Matches a model with its data; messages call it `who`.
     pub(crate) fn new(who: &str, model: Arc<dyn Model>, term: DataTerm, data: &mut Dataset) -> Result<Network, Error> {
         let example = model.network(2)?;
-        let slots = Slots::matched(who, &*model, &example, term, data)?;
+        let output = example.graph.shape(example.output);
+        let aim = data.aim(who, term, output.get(1..).unwrap_or_default())?;
+        let features = model.features();
+        // A loss with an input that no array feeds takes the targets there.
+        let is_target = |feature: &Feature| {
+            let is_lone = aim == Aim::Nothing && features.len() > 1 && data.train.targets.is_some();
+            is_lone && data.inputs.iter().all(|input| input.name != feature.name)
+        };
+        let fed: Vec<Feature> = features.iter().filter(|feature| !is_target(feature)).cloned().collect();
+        let mut feeds = data.feeds(who, &fed)?.into_iter();
+        let mut slots = Vec::new();
+        for feature in features {
+            let size = feature.shape.iter().product();
+            let from = match is_target(feature) {
+                true => From::Targets,
+                false => From::Feed(feeds.next().ok_or_else(|| Error::argument("an input without data"))?),
+            };
+            slots.push(Slot { from, element: feature.element, size });
+        }
+        let targets = data.train.targets.as_ref().map_or(0, Targets::per_sample);
+        if let Some(slot) = slots.iter().find(|slot| matches!(slot.from, From::Targets) && slot.size != targets) {
+            let size = slot.size;
+            return Err(Error::argument(format!(
+                "{who} takes {size} targets a sample, but {} has {targets}",
+                data.name
+            )));
+        }
+        match aim {
+            Aim::Nothing => {}
+            Aim::Classes => slots.push(Slot { from: From::Targets, element: Element::Index, size: targets }),
+            Aim::Numbers => slots.push(Slot { from: From::Targets, element: Element::Real, size: targets }),
+        }
+        if slots.len() > SLOTS_MAX {
+            return Err(Error::unsupported(format!("{who} has more than {} inputs", SLOTS_MAX - 1)));
+        }
+        check_tables(&example.graph, who, &slots, data)?;
         let block = |start: u64, shape: &[u64]| start as usize..(start + shape.iter().product::<u64>()) as usize;
-        let blocks = model.parameters().iter().map(|of| block(of.offset, &of.shape)).collect();
-        let mut network = Network { model, term, slots, chunk: None, blocks, programs: Vec::new() };
-        let numbers = if example.is_joint {
+        let blocks = model.parameters().iter().map(|block_| block(block_.offset, &block_.shape)).collect();
+        let is_joint = example.is_joint;
+        let mut network = Network { model, term, aim, slots, chunk: None, blocks, programs: Vec::new() };
+        let numbers = if is_joint {
             network.program(2, GRADIENT)?.plan.numbers()
         } else {
             let (chunk, numbers) = network.fitting()?;
@@ -95,9 +126,14 @@ impl Network {
         Ok(network)
     }
 
+    /// What targets are.
+    pub(crate) fn aim(&self) -> Aim {
+        self.aim
+    }
+
     /// Whether predictions can be right or wrong.
     pub(crate) fn has_accuracy(&self) -> bool {
-        self.slots.aim == Aim::Classes || self.term == DataTerm::BinaryCrossEntropy
+        self.aim == Aim::Classes || self.term == DataTerm::BinaryCrossEntropy
     }
 
     /// The largest power of two whose arrays stay near the cache, at least 1, and how many numbers they then hold.
@@ -106,26 +142,14 @@ impl Network {
         let (few, more) = (few?, more?);
         let each = (more.saturating_sub(few) / 2).max(1);
         let fixed = few.saturating_sub(2 * each);
-        let room = CHUNK_NUMBERS.saturating_sub(fixed).max(fixed / SHARE);
-        let count = (room / each).clamp(1, self.most());
+        let count = (CHUNK_NUMBERS.saturating_sub(fixed) / each).clamp(1, CHUNK_MAX);
         let chunk = 1 << count.ilog2();
         Ok((chunk, fixed.saturating_add(each.saturating_mul(chunk))))
     }
 
-    /// The most samples a chunk: long columns for the products, but two chunks of a usual minibatch, for two workers, and so
-    /// few samples that one layer of one chunk takes well below the 100 ms between polls of the cancel token.
-    fn most(&self) -> usize {
-        match self.blocks.iter().map(Range::len).max() {
-            Some(weights) if weights > 1 << 22 => 32,
-            Some(weights) if weights > 1 << 20 => 64,
-            Some(weights) if weights > 1 << 16 => 128,
-            _ => 256,
-        }
-    }
-
     fn program(&self, n: usize, wanted: Wanted) -> Result<Program, Error> {
         let Problem { graph, losses, judged, gradient, product, .. } =
-            Problem::new(&*self.model, self.term, self.slots.aim, n)?;
+            Problem::new(&*self.model, self.term, self.aim, n)?;
         let mut outputs = vec![losses];
         match wanted {
             Wanted::Derivatives { grad, hvp } => {
@@ -141,10 +165,10 @@ impl Network {
         self.chunk.unwrap_or(n).max(1)
     }
 
-    /// The samples of piece `t` of `n`.
-    fn samples(&self, n: usize, t: usize) -> Range<usize> {
+    /// The first sample of piece `t` of `n`, and how many there are.
+    fn samples(&self, n: usize, t: usize) -> (usize, usize) {
         let first = t * self.chunk(n);
-        first..n.min(first + self.chunk(n))
+        (first, self.chunk(n).min(n - first))
     }
 
     fn prepared(&self, count: usize, wanted: Wanted) -> Result<&Program, Error> {
@@ -152,19 +176,118 @@ impl Network {
         found.ok_or_else(|| Error::argument("not prepared for this many samples"))
     }
 
-    /// Lays out the samples `ids`, or all; memory of an earlier filling is reused.
-    pub(crate) fn lay_out<T: Real>(
+    /// Runs the plan of piece `t` and hands on its results.
+    fn run<'a, T: Real>(
+        &self,
+        Piece { laid, n, t }: Piece<'_, Laid<T>>,
+        wanted: Wanted,
+        scratch: &'a mut Scratch<T>,
+        (theta, direction): (&[T], &[T]),
+        stop: &dyn Fn() -> bool,
+    ) -> Result<&'a Memory<T>, Error> {
+        let (first, count) = self.samples(n, t);
+        let plan = &self.prepared(count, wanted)?.plan;
+        let mut inputs = [Input::Real(&[][..]); SLOTS_MAX];
+        for ((input, slot), array) in inputs.iter_mut().zip(&self.slots).zip(&laid.arrays) {
+            let range = first * slot.size..(first + count) * slot.size;
+            *input = match slot.element {
+                Element::Real => Input::Real(&array.reals[range]),
+                Element::Index => Input::Index(&array.indices[range]),
+            };
+        }
+        let memory = scratch.of(plan);
+        plan.run(memory, Sources { inputs: &inputs[..self.slots.len()], theta, direction }, stop)?;
+        Ok(memory)
+    }
+
+    /// `out` becomes, or grows by, `scale` times the outputs from `first` on, which are blocks of theta.
+    fn collect<T: Real>(&self, memory: &Memory<T>, first: usize, scale: f64, add: bool, out: &mut [T]) {
+        for (k, range) in self.blocks.iter().enumerate() {
+            add_scaled_to(&mut out[range.clone()], add, scale, memory.output(first + k));
+        }
+    }
+}
+
+/// Refuses indices in the data that are no rows of the tables they go to.
+fn check_tables(graph: &Graph, who: &str, slots: &[Slot], data: &Dataset) -> Result<(), Error> {
+    for node in graph.nodes() {
+        let Op::Gather { axis } = node.op else { continue };
+        let slot = source(graph, node.args[1]).and_then(|slot| slots.get(slot));
+        if let Some(Slot { from: From::Feed(feed), .. }) = slot {
+            data.check_rows(feed, who, graph.shape(node.args[0])[axis])?;
+        }
+    }
+    Ok(())
+}
+
+/// The slot that indices come from unchanged.
+fn source(graph: &Graph, id: Id) -> Option<usize> {
+    let node = graph.node(id);
+    match node.op {
+        Op::Input { slot, .. } => Some(slot),
+        Op::Reshape(_) | Op::Transpose(_) | Op::Slice { .. } => source(graph, node.args[0]),
+        _ => None,
+    }
+}
+
+/// Samples one after the other, slot by slot.
+#[derive(Default)]
+pub(crate) struct Laid<T> {
+    arrays: Vec<Array<T>>,
+}
+
+/// The one of both that the slot wants.
+#[derive(Default)]
+struct Array<T> {
+    reals: Vec<T>,
+    indices: Vec<i64>,
+}
+
+/// The arrays of the plans that a worker ran last.
+#[derive(Default)]
+pub(crate) struct Scratch<T> {
+    memories: Vec<(u64, Memory<T>)>,
+}
+
+impl<T: Real> Scratch<T> {
+    fn of(&mut self, plan: &Plan) -> &mut Memory<T> {
+        let number = plan.number();
+        let found = self.memories.iter().position(|(of, _)| *of == number);
+        let index = found.unwrap_or_else(|| {
+            if self.memories.len() == MEMORIES_MAX {
+                self.memories.remove(0);
+            }
+            self.memories.push((number, Memory::default()));
+            self.memories.len() - 1
+        });
+        &mut self.memories[index].1
+    }
+}
+
+impl Mean for Network {
+    type Laid<T: Real> = Laid<T>;
+    type Scratch<T: Real> = Scratch<T>;
+
+    fn lay_out<T: Real>(
         &self,
         samples: &Samples,
         ids: Option<&[u64]>,
         host: Host<'_>,
         laid: &mut Laid<T>,
     ) -> Result<(), Error> {
-        self.slots.lay_out(samples, ids, host, laid)
+        let n = ids.map_or(samples.n, <[u64]>::len);
+        let id = |i: usize| ids.map_or(i, |ids| ids[i] as usize);
+        laid.arrays.resize_with(self.slots.len(), Array::default);
+        for (slot, array) in self.slots.iter().zip(&mut laid.arrays) {
+            match slot.element {
+                Element::Real => fill(slot, samples, id, T::from_f64, host, n, &mut array.reals)?,
+                Element::Index => fill(slot, samples, id, |value| value as i64, host, n, &mut array.indices)?,
+            }
+        }
+        Ok(())
     }
 
-    /// Makes ready for passes over `n` samples laid out.
-    pub(crate) fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error> {
+    fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error> {
         let chunk = self.chunk(n);
         for count in [chunk.min(n), n % chunk] {
             let is_there = |program: &Program| program.n == count && program.wanted == wanted;
@@ -180,47 +303,22 @@ impl Network {
         Ok(())
     }
 
-    /// Into how many pieces `n` samples are cut; this depends on the network only.
-    pub(crate) fn pieces(&self, n: usize) -> usize {
+    fn pieces(&self, n: usize) -> usize {
         n.div_ceil(self.chunk(n))
     }
 
-    /// Runs the plan of a piece and hands on its results.
-    fn run<'a, T: Real>(
+    fn pass<T: Real>(
         &self,
-        Piece { laid, t }: Piece<'_, T>,
-        wanted: Wanted,
-        memories: &'a mut Memories<T>,
-        (theta, direction): (&[T], &[T]),
-        stop: &dyn Fn() -> bool,
-    ) -> Result<&'a Memory<T>, Error> {
-        let samples = self.samples(laid.n, t);
-        let plan = &self.prepared(samples.len(), wanted)?.plan;
-        let inputs = self.slots.inputs(laid, samples);
-        let memory = memories.of(plan);
-        plan.run(memory, Sources { inputs: inputs.all(), theta, direction }, stop)?;
-        Ok(memory)
-    }
-
-    /// `out` becomes, or grows by, `scale` times the outputs from `first` on, which are blocks of theta.
-    fn collect<T: Real>(&self, memory: &Memory<T>, first: usize, scale: f64, add: bool, out: &mut [T]) {
-        for (k, range) in self.blocks.iter().enumerate() {
-            add_scaled_to(&mut out[range.clone()], add, scale, memory.output(first + k));
-        }
-    }
-
-    /// The sum of losses over a piece; derivatives of that sum over all samples go to `out`. Cancelled once `stop` says so.
-    pub(crate) fn pass<T: Real>(
-        &self,
-        piece: Piece<'_, T>,
-        memories: &mut Memories<T>,
+        piece: Piece<'_, Laid<T>>,
+        scratch: &mut Scratch<T>,
         theta: &[T],
-        out: Derivatives<'_, T>,
+        out: Outputs<'_, T>,
         stop: &dyn Fn() -> bool,
     ) -> Result<f64, Error> {
-        let scale = 1.0 / piece.laid.n as f64;
+        let scale = 1.0 / piece.n as f64;
+        let wanted = Wanted::Derivatives { grad: out.grad.is_some(), hvp: out.hvp.is_some() };
         let direction = out.hvp.as_ref().map_or(&[][..], |(direction, _)| direction);
-        let memory = self.run(piece, out.wanted(), memories, (theta, direction), stop)?;
+        let memory = self.run(piece, wanted, scratch, (theta, direction), stop)?;
         let mut first = 1;
         if let Some(grad) = out.grad {
             self.collect(memory, first, scale, out.add, grad);
@@ -232,35 +330,62 @@ impl Network {
         Ok(total(memory.output(0)))
     }
 
-    /// How well a piece is met.
-    pub(crate) fn judge<T: Real>(
+    fn judge<T: Real>(
         &self,
-        Piece { laid, t }: Piece<'_, T>,
-        memories: &mut Memories<T>,
+        Piece { laid, n, t }: Piece<'_, Laid<T>>,
+        scratch: &mut Scratch<T>,
         theta: &[T],
     ) -> Result<Verdict, Error> {
-        let memory = self.run(Piece { laid, t }, Wanted::Verdict, memories, (theta, &[]), &|| false)?;
-        let samples = self.samples(laid.n, t);
-        let judge = self.prepared(samples.len(), Wanted::Verdict)?.judge;
-        let (loss, scores) = (total(memory.output(0)), memory.output(1));
+        let memory = self.run(Piece { laid, n, t }, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
+        let (first, count) = self.samples(n, t);
+        let judge = self.prepared(count, Wanted::Verdict)?.judge;
         // Behind the features stand labels or targets, where there are predictions to judge.
-        let inputs = self.slots.inputs(laid, samples);
-        let (correct, predictions) = match (judge, inputs.all().last()) {
-            (Some(Judge::Largest { classes }), Some(SlotValues::Index(labels))) => {
-                let rows = scores.chunks_exact(classes).zip(*labels);
-                let is_right = |(row, label): (&[T], &i64)| is_largest(row.iter().map(|x| x.to_f64()), *label as usize);
-                (rows.filter(|(row, label)| is_right((row, label))).count(), labels.len())
-            }
-            (Some(Judge::Side { threshold }), Some(SlotValues::Real(targets))) => {
-                let is_right = |x: &T, target: &T| is_on_side(x.to_f64(), threshold, target.to_f64());
-                (scores.iter().zip(*targets).filter(|(x, target)| is_right(x, target)).count(), targets.len())
-            }
-            _ => (0, 0),
+        let aims = self.slots.last().zip(laid.arrays.last());
+        let (Some(judge), Some((Slot { size, .. }, aims))) = (judge, aims) else {
+            return Ok(Verdict { loss: total(memory.output(0)), correct: 0, predictions: 0 });
         };
-        Ok(Verdict { loss, correct, predictions })
+        let (range, scores) = (first * size..(first + count) * size, memory.output(1));
+        let correct = match judge {
+            Judge::Largest { classes } => {
+                let rows = scores.chunks_exact(classes).zip(&aims.indices[range.clone()]);
+                let is_right = |(row, label): (&[T], &i64)| is_largest(row.iter().map(|x| x.to_f64()), *label as usize);
+                rows.filter(|(row, label)| is_right((row, label))).count()
+            }
+            Judge::Side { threshold } => {
+                let pairs = scores.iter().zip(&aims.reals[range.clone()]);
+                pairs.filter(|(x, target)| is_on_side(x.to_f64(), threshold, target.to_f64())).count()
+            }
+        };
+        Ok(Verdict { loss: total(memory.output(0)), correct, predictions: range.len() })
     }
 }
 
 fn total<T: Real>(values: &[T]) -> f64 {
     values.iter().map(|x| x.to_f64()).sum()
+}
+
+/// Lays out `n` samples of a slot in parallel.
+fn fill<T: Copy + Default + Send>(
+    slot: &Slot,
+    samples: &Samples,
+    id: impl Fn(usize) -> usize + Sync,
+    from: impl Fn(f64) -> T + Sync,
+    host: Host<'_>,
+    n: usize,
+    out: &mut Vec<T>,
+) -> Result<(), Error> {
+    const BLOCK: usize = 256;
+    memory::grow(out, n.saturating_mul(slot.size))?;
+    let mut blocks: Vec<&mut [T]> = out[..n * slot.size].chunks_mut(BLOCK * slot.size.max(1)).collect();
+    host.for_each(&mut blocks, |block, b, _| match (&slot.from, &samples.targets) {
+        (From::Feed(feed), _) => feed.fill(samples, |i| id(b * BLOCK + i), Layout::Samples, &from, block),
+        (From::Targets, Some(targets)) => {
+            for (i, out) in block.chunks_exact_mut(slot.size).enumerate() {
+                let first = id(b * BLOCK + i) * slot.size;
+                out.iter_mut().enumerate().for_each(|(k, out)| *out = from(targets.get(first + k)));
+            }
+        }
+        (From::Targets, None) => {}
+    });
+    Ok(())
 }

@@ -1,19 +1,34 @@
-//! Opening: from the request's model, options and data to a loss.
+//! Opening: from the request's model and options to a network, its data and what computes it.
 
-use crate::chosen::Chosen;
-use crate::loss::MeanLoss;
-use crate::network::short;
-use mountainpass_network::model::Model;
-use mountainpass_network::{Dataset, Objective};
+use crate::batch::{Mean, Penalty};
+use crate::loss::{Description, MeanLoss, State};
+use crate::network::{Network, short};
+use crate::perceptron::Perceptron;
+use mountainpass_network::build::Built;
+use mountainpass_network::model::{Feature, Model, OutputKind};
+use mountainpass_network::onnx::{self, OnnxModel};
+use mountainpass_network::problem::Aim;
+use mountainpass_network::{DataTerm, Dataset, Mlp, Objective};
 use mountainpass_sdk::abi::{log, status};
 use mountainpass_sdk::{Error, Host, Loss, Open, memory};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+/// A model, what messages call it, and the options that were its own.
+struct Opened {
+    who: String,
+    model: Arc<dyn Model>,
+    kind: OutputKind,
+    options: String,
+    notes: Vec<String>,
+}
 
 /// Bytes a parameter: itself, its gradient, and the lists of its symmetries, of which each names it once.
 const PARAMETER: u64 = 48;
 
 /// Opens the loss of a request.
 pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss>, Error> {
-    let Chosen { who, model, kind, options, notes } = Chosen::by(&mut request)?;
+    let Opened { who, model, kind, options, notes } = model(&mut request)?;
     let objective = Objective::from_options(&mut request, kind)?;
     let data = Dataset::from_options(&mut request);
     request.finish()?;
@@ -21,18 +36,129 @@ pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss
         return Err(Error::argument(format!("device {}: there is only 0, the CPU", request.device)));
     }
     notes.iter().for_each(|note| host.log(log::INFO, &format!("{who}: {note}")));
-    let data = data?;
-    afford(&who, &*model)?;
-    let loss = MeanLoss::new(&who, model, objective, data, options).map_err(|error| match error.code {
-        status::MEMORY if !error.text.starts_with(&who) => Error { text: format!("{who}: it {}", error.text), ..error },
-        _ => error,
-    });
-    Ok(Box::new(loss?))
-}
-
-/// Refuses more parameters than there is memory for.
-fn afford(who: &str, model: &dyn Model) -> Result<(), Error> {
+    let mut data = data?;
     let params = model.parameters().iter().map(|block| block.shape.iter().product::<u64>()).sum::<u64>();
     memory::afford(params.checked_mul(PARAMETER))
-        .map_err(|shortage| short(who, &format!("what is known of {params} parameters"), shortage))
+        .map_err(|shortage| short(&who, &format!("what is known of {params} parameters"), shortage))?;
+    let named = |error: Error| match error.code {
+        status::MEMORY if !error.text.starts_with(&who) => Error { text: format!("{who}: it {}", error.text), ..error },
+        _ => error,
+    };
+    let description = Description::of(model.clone(), &objective, options).map_err(named)?;
+    let penalty = Penalty { l2: objective.l2, ranges: objective.penalised(&*model) };
+    let network = Network::new(&who, model.clone(), objective.data, &mut data).map_err(named)?;
+    let has_accuracy = network.has_accuracy();
+    let rest = (penalty, objective, data, has_accuracy, description);
+    match perceptron(&who, &network, objective.data, &rest.2, model.features())? {
+        Some(perceptron) => Ok(finished(perceptron, rest)),
+        None => Ok(finished(network, rest)),
+    }
+}
+
+fn finished<M: Mean>(
+    mean: M,
+    (penalty, objective, data, has_accuracy, description): (Penalty, Objective, Dataset, bool, Description),
+) -> Box<dyn Loss> {
+    let state = Mutex::new(State::new(mean));
+    Box::new(MeanLoss { penalty, objective, data, has_accuracy, description, state })
+}
+
+/// Perceptrons with a label a sample have kernels of their own.
+fn perceptron(
+    spec: &str,
+    network: &Network,
+    term: DataTerm,
+    data: &Dataset,
+    features: &[Feature],
+) -> Result<Option<Perceptron>, Error> {
+    if network.aim() != Aim::Classes || !spec.starts_with("mlp:") {
+        return Ok(None);
+    }
+    let feed = data.feeds(spec, features)?.remove(0);
+    Ok(Some(Perceptron::new(Mlp::parse(spec)?, term, feed)))
+}
+
+/// Files of torch's own: pickles, which only torch can read.
+const PICKLES: [&str; 4] = ["pt", "pth", "ckpt", "pkl"];
+
+fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
+    let batchnorm = request.option("batchnorm");
+    let recomputed = match batchnorm {
+        None => None,
+        Some("recomputed") => Some(true),
+        Some("frozen") => Some(false),
+        Some(other) => return Err(Error::unknown("value of batchnorm", other, &["frozen", "recomputed"])),
+    };
+    let chosen = [
+        ("output", request.option("output")),
+        ("output_kind", request.option("output_kind")),
+        ("frozen", request.option("frozen")),
+        ("sizes", request.option("sizes")),
+    ];
+    let settings = || -> Result<onnx::Options, Error> {
+        let [(_, output), (_, kind), (_, frozen), (_, sizes)] = chosen;
+        Ok(onnx::Options {
+            output: output.map(str::to_owned),
+            output_kind: kind.map(OutputKind::parse).transpose()?,
+            frozen: list(frozen).map(str::to_owned).collect(),
+            recomputed: recomputed.unwrap_or(false),
+            sizes: list(sizes).map(size).collect::<Result<_, Error>>()?,
+        })
+    };
+    let lines: String = chosen
+        .iter()
+        .chain([&("batchnorm", batchnorm)])
+        .filter_map(|(key, value)| value.map(|value| format!("{key} = {value}\n")))
+        .collect();
+    let of_file = |model: OnnxModel, who: String| {
+        let (kind, notes) = (model.kind(), model.notes().to_vec());
+        Opened { who, model: Arc::new(model), kind, options: lines.clone(), notes }
+    };
+    let spec = match (request.model, request.model_bytes) {
+        (None, Some(bytes)) => {
+            let model = OnnxModel::read(bytes.to_vec().into(), None, &settings()?)?;
+            return Ok(of_file(model, "the model".into()));
+        }
+        (Some(spec), None) => spec,
+        _ => {
+            return Err(Error::argument(
+                "model is missing: give an .onnx file or a specification such as \"mlp:64-8-10:tanh\"",
+            ));
+        }
+    };
+    let path = Path::new(spec);
+    let is_path = !spec.contains(':') || path.exists();
+    let extension = path.extension().and_then(|extension| extension.to_str()).filter(|_| is_path);
+    match extension.map(str::to_ascii_lowercase).as_deref() {
+        Some("onnx") => {
+            let who = path.file_name().map_or(spec.into(), |name| name.to_string_lossy().into_owned());
+            return Ok(of_file(OnnxModel::open(path, &settings()?)?, who));
+        }
+        Some(pickle) if PICKLES.contains(&pickle) => {
+            return Err(Error::argument(format!(
+                "model {spec:?} is a pickle of torch's: examples/torch/export.py makes an .onnx file of it"
+            )));
+        }
+        _ => {}
+    }
+    if let Some((key, _)) = chosen.iter().find(|(_, value)| value.is_some()) {
+        return Err(Error::argument(format!("option {key} is for .onnx files; model is {spec}")));
+    }
+    let built = Built::parse(spec)?;
+    if recomputed == Some(false) && built.network(2)?.is_joint {
+        return Err(Error::argument(format!("option batchnorm: {spec} has no statistics that could be frozen")));
+    }
+    let who = built.to_string();
+    Ok(Opened { who, model: Arc::new(built), kind: OutputKind::Logits, options: lines, notes: Vec::new() })
+}
+
+fn list(text: Option<&str>) -> impl Iterator<Item = &str> {
+    text.unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// `NAME=SIZE`, an axis of a file.
+fn size(text: &str) -> Result<(String, usize), Error> {
+    let wrong = || Error::argument(format!("option sizes: {text:?}, expected NAME=SIZE, joined by commas"));
+    let (name, size) = text.split_once('=').ok_or_else(wrong)?;
+    Ok((name.trim().to_owned(), size.trim().parse().map_err(|_| wrong())?))
 }

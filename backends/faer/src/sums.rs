@@ -1,6 +1,7 @@
-//! Sums in one fixed order: the loops over whole parameter vectors, and the buffers they fill.
+//! Sums with one fixed order, and the penalty: the loops over whole parameter vectors, and the buffers they fill.
 
 use crate::real::{Real, vectorised};
+use std::ops::Range;
 
 /// Lengthens a buffer to at least `len`; what it holds is of no interest. For the scratch of a kernel, of a size that
 /// was asked for with the arrays of the plan.
@@ -8,6 +9,26 @@ pub(crate) fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     if buffer.len() < len {
         buffer.resize(len, T::default());
     }
+}
+
+/// Sums of columns of `m`, replacing `out` or added to it; sixteen interleaved partial sums, always in one order.
+pub(crate) fn column_sums<T: Real>(columns: &[T], m: usize, add: bool, out: &mut [T]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (column, out) in columns.chunks_exact(m).zip(&mut *out) {
+                let mut lanes = [T::ZERO; 16];
+                let blocks = column.chunks_exact(16);
+                let rest = blocks.remainder();
+                for block in blocks {
+                    lanes.iter_mut().zip(block).for_each(|(l, x)| *l += *x);
+                }
+                lanes.iter_mut().zip(rest).for_each(|(l, x)| *l += *x);
+                let sum = lanes.into_iter().fold(T::ZERO, |sum, l| sum + l);
+                *out = if add { *out + sum } else { sum };
+            }
+        },
+    );
 }
 
 /// `sum += part`.
@@ -30,31 +51,19 @@ pub(crate) fn add_scaled_to<T: Real>(out: &mut [T], add: bool, factor: f64, x: &
     );
 }
 
-/// Folds numbers into `N` interleaved parts, always in one order.
-#[inline(always)]
-pub(crate) fn interleaved<const N: usize, T: Copy, A: Copy>(x: &[T], zero: A, add: impl Fn(A, T) -> A) -> [A; N] {
-    let mut parts = [zero; N];
-    let blocks = x.chunks_exact(N);
-    let rest = blocks.remainder();
-    for block in blocks {
-        parts.iter_mut().zip(block).for_each(|(part, x)| *part = add(*part, *x));
-    }
-    parts.iter_mut().zip(rest).for_each(|(part, x)| *part = add(*part, *x));
-    parts
-}
-
-/// The sum of squares in f64; not finite if an element is not.
+/// The sum of squares in f64, eight interleaved partial sums; not finite if an element is not.
 pub(crate) fn square_norm<T: Real>(x: &[T]) -> f64 {
     vectorised(
         #[inline(always)]
         || {
-            let parts: [f64; 8] = interleaved(
-                x,
-                0.0,
-                #[inline(always)]
-                |sum, x| x.to_f64().mul_add(x.to_f64(), sum),
-            );
-            parts.into_iter().sum()
+            let mut lanes = [0.0f64; 8];
+            let blocks = x.chunks_exact(8);
+            let rest = blocks.remainder();
+            for block in blocks {
+                lanes.iter_mut().zip(block).for_each(|(l, x)| *l = x.to_f64().mul_add(x.to_f64(), *l));
+            }
+            lanes.iter_mut().zip(rest).for_each(|(l, x)| *l = x.to_f64().mul_add(x.to_f64(), *l));
+            lanes.into_iter().sum()
         },
     )
 }
@@ -64,15 +73,28 @@ pub(crate) fn is_finite<T: Real>(x: &[T]) -> bool {
     vectorised(
         #[inline(always)]
         || {
-            let parts: [T; 16] = interleaved(
-                x,
-                T::ZERO,
-                #[inline(always)]
-                |sum, x| sum + x * T::ZERO,
-            );
-            parts.iter().all(|part| *part == T::ZERO)
+            let mut lanes = [T::ZERO; 16];
+            let blocks = x.chunks_exact(16);
+            let rest = blocks.remainder();
+            for block in blocks {
+                lanes.iter_mut().zip(block).for_each(|(l, x)| *l += *x * T::ZERO);
+            }
+            lanes.iter_mut().zip(rest).for_each(|(l, x)| *l += *x * T::ZERO);
+            lanes.iter().all(|l| *l == T::ZERO)
         },
     )
+}
+
+/// `sum += factor * x` on the given ranges.
+pub(crate) fn add_scaled<T: Real>(sum: &mut [T], factor: f64, x: &[T], ranges: &[Range<usize>]) {
+    let factor = T::from_f64(factor);
+    for range in ranges {
+        let (sum, x) = (&mut sum[range.clone()], &x[range.clone()]);
+        vectorised(
+            #[inline(always)]
+            || sum.iter_mut().zip(x).for_each(|(s, x)| *s = factor.fma(*x, *s)),
+        );
+    }
 }
 
 #[cfg(test)]
@@ -94,8 +116,13 @@ mod tests {
     }
 
     #[test]
-    fn a_square_norm_is_the_sum_of_squares() {
-        let x: Vec<f64> = (0..10).map(f64::from).collect();
-        assert_eq!(square_norm(&x), 285.0);
+    fn sums_of_columns_are_replaced_or_added() {
+        let columns: Vec<f64> = (0..2 * 37).map(f64::from).collect();
+        let mut out = [f64::NAN; 2];
+        column_sums(&columns, 37, false, &mut out);
+        assert_eq!(out, [666.0, 2035.0]);
+        column_sums(&columns, 37, true, &mut out);
+        assert_eq!(out, [1332.0, 4070.0]);
+        assert_eq!(square_norm(&columns[..10]), 285.0);
     }
 }

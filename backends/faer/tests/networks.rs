@@ -8,7 +8,6 @@ use mountainpass_network::build::Built;
 use mountainpass_network::graph::evaluate::{Sources, evaluate};
 use mountainpass_network::graph::op::{Element, Values};
 use mountainpass_network::model::Model;
-use mountainpass_network::onnx::{Precision, write};
 use mountainpass_network::problem::{Aim, Problem};
 use mountainpass_network::{DataTerm, Dataset, Layout};
 use mountainpass_sdk::abi;
@@ -219,29 +218,4 @@ fn no_binary_prediction_is_right_that_is_not_finite() {
     for (bias, accuracy) in [(9.0, 0.5), (-9.0, 0.5), (f64::NAN, 0.0), (f64::INFINITY, 0.0), (f64::NEG_INFINITY, 0.0)] {
         assert_eq!(loss.metrics(abi::split::TRAIN, &[0.0, 0.0, bias])[1], accuracy, "{bias}");
     }
-}
-
-/// By name or read from its file, in both types: what runs follows from the graph, not from how it was spelt.
-#[test]
-fn a_perceptron_and_its_file_have_the_same_bits() {
-    let folder = std::env::temp_dir().join(format!("mountainpass-same-bits-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    for activation in mountainpass_network::Activation::ALL {
-        let spec = format!("mlp:64-9-7-10:{}", activation.name());
-        let model = Built::parse(&spec).unwrap();
-        let file = folder.join("it.onnx");
-        std::fs::write(&file, write(&model, &model.start(1).unwrap(), Precision::Double).unwrap()).unwrap();
-        let [theta, dir] = [2, 3].map(|seed| model.start(seed).unwrap());
-        let [single, along] = [&theta, &dir].map(|x| x.iter().map(|x| *x as f32).collect::<Vec<f32>>());
-        for term in ["cross_entropy", "mse"] {
-            let options = [("data", "digits"), ("limit", "300"), ("objective", term)];
-            let of = |model: &str| {
-                let mut loss = Loss::open(1, model, &options, None).unwrap();
-                let double = loss.eval(Call { dir: Some(&dir), ..Call::new(&theta) }).unwrap();
-                (double, loss.eval(Call { dir: Some(&along), ..Call::new(&single) }).unwrap())
-            };
-            assert_eq!(of(&spec), of(file.to_str().unwrap()), "{spec} {term}");
-        }
-    }
-    std::fs::remove_dir_all(folder).unwrap();
 }

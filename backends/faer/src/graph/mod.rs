@@ -15,5 +15,5 @@ mod tests;
 mod view;
 
 pub use plan::Plan;
-pub use reads::{SlotValues, Sources};
+pub use reads::{Input, Sources};
 pub use run::Memory;

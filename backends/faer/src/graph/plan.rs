@@ -1,6 +1,6 @@
 //! What was made of a graph: steps, the buffers they share and what they read.
 
-use super::reads::Known;
+use super::reads::Source;
 use super::step::Step;
 use mountainpass_network::graph::op::Element;
 
@@ -16,7 +16,7 @@ pub struct Plan {
     /// Sizes of the buffers of each kind.
     pub(crate) reals: Vec<usize>,
     pub(crate) indices: Vec<usize>,
-    pub(crate) constants: Vec<Known>,
+    pub(crate) constants: Vec<Source>,
     /// Slot, number of elements, kind.
     pub(crate) inputs: Vec<(usize, usize, Element)>,
     /// The elements of theta and of the direction that are read.
@@ -40,8 +40,8 @@ impl Plan {
     /// How many numbers a run takes in all: also known ones, and the kernels' scratch.
     pub(crate) fn taken(&self) -> usize {
         let known = self.constants.iter().map(|source| match source {
-            Known::Number(_) => 1,
-            Known::Array(values) => values.len(),
+            Source::Number(_) => 1,
+            Source::Array(values) => values.len(),
         });
         let scratch = self.steps.iter().map(|step| step.kernel.scratch()).max().unwrap_or(0);
         known.chain([scratch, self.numbers()]).fold(0, usize::saturating_add)

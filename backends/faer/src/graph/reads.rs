@@ -1,12 +1,12 @@
 //! What stands behind the views of a step: what the caller gives, known numbers, and what earlier steps wrote.
 
-use super::view::{Storage, View};
+use super::view::{Place, View};
 use mountainpass_network::graph::op::Values;
 use std::sync::Arc;
 
 /// What stands behind an input slot.
 #[derive(Clone, Copy, Debug)]
-pub enum SlotValues<'a, T> {
+pub enum Input<'a, T> {
     /// Numbers.
     Real(&'a [T]),
     /// Rows of a table.
@@ -17,7 +17,7 @@ pub enum SlotValues<'a, T> {
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a, T> {
     /// By slot.
-    pub inputs: &'a [SlotValues<'a, T>],
+    pub inputs: &'a [Input<'a, T>],
     /// The parameters.
     pub theta: &'a [T],
     /// Of a Hessian product; empty where there is none.
@@ -26,7 +26,7 @@ pub struct Sources<'a, T> {
 
 /// Known numbers.
 #[derive(Clone, Debug)]
-pub(crate) enum Known {
+pub(crate) enum Source {
     Number(f64),
     Array(Arc<Values>),
 }
@@ -39,22 +39,22 @@ pub(crate) struct Reads<'a, T> {
     pub reals: &'a [Vec<T>],
     pub indices: &'a [Vec<i64>],
     pub constants: &'a [Vec<T>],
-    pub known: &'a [Known],
+    pub known: &'a [Source],
 }
 
 impl<'a, T> Reads<'a, T> {
     /// The array behind read `k` and where the view begins in it.
     #[inline(always)]
     pub(crate) fn get(&self, k: usize) -> (&'a [T], usize) {
-        let View { storage, offset, .. } = self.views[k];
-        let from = match storage {
-            Storage::Theta => self.sources.theta,
-            Storage::Direction => self.sources.direction,
-            Storage::Value(buffer) => &self.reals[buffer],
-            Storage::Constant(i) => &self.constants[i],
-            Storage::Input(slot) => match self.sources.inputs[slot] {
-                SlotValues::Real(values) => values,
-                SlotValues::Index(_) => &[],
+        let View { place, offset, .. } = self.views[k];
+        let from = match place {
+            Place::Theta => self.sources.theta,
+            Place::Direction => self.sources.direction,
+            Place::Value(buffer) => &self.reals[buffer],
+            Place::Constant(i) => &self.constants[i],
+            Place::Input(slot) => match self.sources.inputs[slot] {
+                Input::Real(values) => values,
+                Input::Index(_) => &[],
             },
         };
         (from, offset)
@@ -68,21 +68,21 @@ impl<'a, T> Reads<'a, T> {
 
     /// The array of indices behind read `k`.
     pub(crate) fn indices(&self, k: usize) -> (&'a [i64], usize) {
-        let View { storage, offset, .. } = self.views[k];
-        let from: &[i64] = match storage {
-            Storage::Value(buffer) => &self.indices[buffer],
-            Storage::Constant(i) => match &self.known[i] {
-                Known::Array(values) => match &**values {
+        let View { place, offset, .. } = self.views[k];
+        let from: &[i64] = match place {
+            Place::Value(buffer) => &self.indices[buffer],
+            Place::Constant(i) => match &self.known[i] {
+                Source::Array(values) => match &**values {
                     Values::Index(values) => values,
                     Values::Real(_) => &[],
                 },
-                Known::Number(_) => &[],
+                Source::Number(_) => &[],
             },
-            Storage::Input(slot) => match self.sources.inputs[slot] {
-                SlotValues::Index(values) => values,
-                SlotValues::Real(_) => &[],
+            Place::Input(slot) => match self.sources.inputs[slot] {
+                Input::Index(values) => values,
+                Input::Real(_) => &[],
             },
-            Storage::Theta | Storage::Direction => &[],
+            Place::Theta | Place::Direction => &[],
         };
         (from, offset)
     }

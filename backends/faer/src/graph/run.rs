@@ -1,9 +1,9 @@
 //! Running a plan: steps one after the other, on memory that is kept between runs.
 
-use super::kernels::convolve::Computed;
-use super::kernels::copy;
+use super::kernels::convolve::Wanted;
+use super::kernels::{copy, reduce};
 use super::plan::Plan;
-use super::reads::{Known, Reads, SlotValues, Sources};
+use super::reads::{Input, Reads, Source, Sources};
 use super::step::{Kernel, Pooling, Step};
 use crate::real::Real;
 use mountainpass_network::graph::op::{Element, Values};
@@ -19,13 +19,13 @@ pub struct Memory<T> {
     indices: Vec<Vec<i64>>,
     constants: Vec<Vec<T>>,
     taken: Vec<Vec<T>>,
-    scratch: Scratch<T>,
+    work: Work<T>,
     outputs: Vec<(usize, usize)>,
 }
 
 /// Scratch of the kernels.
 #[derive(Debug, Default)]
-struct Scratch<T> {
+struct Work<T> {
     blocks: Vec<Vec<T>>,
     pair: [Vec<T>; 2],
 }
@@ -39,7 +39,7 @@ impl<T: Real> Memory<T> {
 
     /// How many bytes are kept.
     pub fn bytes(&self) -> usize {
-        let all = self.reals.iter().chain(&self.constants).chain(&self.scratch.blocks).chain(&self.scratch.pair);
+        let all = self.reals.iter().chain(&self.constants).chain(&self.work.blocks).chain(&self.work.pair);
         all.map(|array| array.len() * size_of::<T>()).sum::<usize>()
             + self.indices.iter().map(|array| array.len() * size_of::<i64>()).sum::<usize>()
     }
@@ -56,9 +56,9 @@ impl<T: Real> Memory<T> {
         memory::afford(memory::bytes_of::<T>(plan.taken()))?;
         self.reals = plan.reals.iter().map(|len| memory::filled(T::ZERO, *len)).collect::<Result<_, _>>()?;
         self.indices = plan.indices.iter().map(|len| memory::filled(0, *len)).collect::<Result<_, _>>()?;
-        let constant = |source: &Known| match source {
-            Known::Number(number) => Ok(vec![T::of(*number)]),
-            Known::Array(values) => match &**values {
+        let constant = |source: &Source| match source {
+            Source::Number(number) => Ok(vec![T::of(*number)]),
+            Source::Array(values) => match &**values {
                 Values::Real(values) => memory::collected(values.len(), values.iter().map(|x| T::of(*x))),
                 Values::Index(_) => Ok(Vec::new()),
             },
@@ -98,8 +98,8 @@ impl Plan {
     fn check<T>(&self, sources: &Sources<'_, T>) -> Result<(), Error> {
         for &(slot, count, element) in &self.inputs {
             let (n, of) = match sources.inputs.get(slot) {
-                Some(SlotValues::Real(values)) => (values.len(), Element::Real),
-                Some(SlotValues::Index(values)) => (values.len(), Element::Index),
+                Some(Input::Real(values)) => (values.len(), Element::Real),
+                Some(Input::Index(values)) => (values.len(), Element::Index),
                 None => return Err(Error::argument(format!("input {slot} is missing"))),
             };
             if (n, of) != (count, element) {
@@ -118,23 +118,19 @@ impl Plan {
     }
 
     fn step<T: Real>(&self, step: &Step, memory: &mut Memory<T>, sources: Sources<'_, T>) -> Result<(), Error> {
-        let Memory { reals, indices, constants, taken, scratch, .. } = memory;
+        let Memory { reals, indices, constants, taken, work, .. } = memory;
         // What a step writes is taken out of memory while it reads the rest.
         taken.extend(step.writes.iter().map(|(buffer, _)| std::mem::take(&mut reals[*buffer])));
         let (views, lengths, known) = (&step.reads, &step.lengths, &self.constants);
         let reads = Reads { views, lengths, sources, reals, indices, constants, known };
         let done = match &step.kernel {
             Kernel::Chain(chain) => {
-                chain.run(&reads, taken, &mut scratch.blocks);
-                Ok(())
-            }
-            Kernel::Softmax(softmax) => {
-                softmax.run(reads.dense(0), taken);
+                chain.run(&reads, taken, &mut work.blocks);
                 Ok(())
             }
             kernel => {
                 let len = step.writes[0].1;
-                kernel.run(&reads, &mut taken[0][..len], scratch)
+                kernel.run(&reads, &mut taken[0][..len], work)
             }
         };
         step.writes.iter().zip(taken.drain(..)).for_each(|((buffer, _), array)| reals[*buffer] = array);
@@ -172,20 +168,21 @@ impl Plan {
 }
 
 impl Kernel {
-    fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) -> Result<(), Error> {
+    fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [T], work: &mut Work<T>) -> Result<(), Error> {
         let dense = |k: usize| reads.dense(k);
-        let Scratch { pair, .. } = scratch;
+        let Work { pair, .. } = work;
         match self {
-            Kernel::Chain(_) | Kernel::Softmax(_) => {}
+            Kernel::Chain(_) => {}
             Kernel::Product(product) => product.run([reads.get(0), reads.get(1)], out),
-            Kernel::Convolve(convolution, Computed::Result) => {
+            Kernel::Convolve(convolution, Wanted::Result) => {
                 convolution.result(dense(0), dense(1), out, pair);
             }
-            Kernel::Convolve(convolution, Computed::Image) => convolution.image(dense(0), dense(1), out, pair),
-            Kernel::Convolve(convolution, Computed::Kernel) => {
+            Kernel::Convolve(convolution, Wanted::Image) => convolution.image(dense(0), dense(1), out, pair),
+            Kernel::Convolve(convolution, Wanted::Kernel) => {
                 convolution.kernel(dense(0), dense(1), out, pair);
             }
             Kernel::Reduce(reduction) => reduction.run(dense(0), out, pair),
+            Kernel::Softmax(n, log) => reduce::softmax(dense(0), *n, *log, out),
             Kernel::Copy(walk) => {
                 let (from, offset) = reads.get(0);
                 walk.gather(from, offset, out);

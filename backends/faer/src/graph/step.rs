@@ -1,12 +1,11 @@
 //! One kernel with the arrays it reads and the buffers it writes: what a plan is a list of.
 
 use super::kernels::chain::Chain;
-use super::kernels::convolve::{Computed, Convolution};
+use super::kernels::convolve::{Convolution, Wanted};
 use super::kernels::copy::Walk;
 use super::kernels::pool::Pool;
 use super::kernels::product::Product;
 use super::kernels::reduce::Reduction;
-use super::kernels::softmax::Softmax;
 use super::view::View;
 use mountainpass_network::graph::op::Element;
 
@@ -15,9 +14,10 @@ use mountainpass_network::graph::op::Element;
 pub(crate) enum Kernel {
     Chain(Chain),
     Product(Product),
-    Convolve(Convolution, Computed),
+    Convolve(Convolution, Wanted),
     Reduce(Reduction),
-    Softmax(Softmax),
+    /// Rows of so many elements; the logarithm if true.
+    Softmax(usize, bool),
     /// A view in C order.
     Copy(Walk),
     /// Zeros, and the argument by the walk from the place on.

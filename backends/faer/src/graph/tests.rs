@@ -1,6 +1,6 @@
 //! Every operator against the plain interpreter: value, gradient and Hessian product, in both types.
 
-use super::{Memory, Plan, SlotValues, Sources};
+use super::{Input, Memory, Plan, Sources};
 use crate::real::Real;
 use mountainpass_network::graph::evaluate::{self, evaluate};
 use mountainpass_network::graph::op::{Binary, Element, Number, Op, Stride, Unary, Values, Window};
@@ -216,12 +216,12 @@ fn distance<T: Real>(graph: &Graph, outputs: &[Id], theta: &[f64], direction: &[
             Values::Index(_) => Vec::new(),
         })
         .collect();
-    let inputs: Vec<SlotValues<'_, T>> = inputs
+    let inputs: Vec<Input<'_, T>> = inputs
         .iter()
         .zip(&rounded)
         .map(|(values, rounded)| match values {
-            Values::Real(_) => SlotValues::Real(rounded),
-            Values::Index(values) => SlotValues::Index(values),
+            Values::Real(_) => Input::Real(rounded),
+            Values::Index(values) => Input::Index(values),
         })
         .collect();
     let plan = Plan::new(graph, outputs).unwrap();
@@ -456,11 +456,10 @@ fn bad_sources_are_named() {
     let y = g.mul(x, w).unwrap();
     let plan = Plan::new(&g, &[y, hot]).unwrap();
     let mut memory = Memory::<f64>::default();
-    let mut text = |inputs: &[SlotValues<'_, f64>], theta: &[f64]| {
+    let mut text = |inputs: &[Input<'_, f64>], theta: &[f64]| {
         plan.run(&mut memory, Sources { inputs, theta, direction: &[] }, &go).map_err(|e| e.text)
     };
-    let (x, good, bad) =
-        (SlotValues::Real(&[1.0, 2.0, 3.0]), SlotValues::Index(&[0, 1, -1]), SlotValues::Index(&[0, 2, 1]));
+    let (x, good, bad) = (Input::Real(&[1.0, 2.0, 3.0]), Input::Index(&[0, 1, -1]), Input::Index(&[0, 2, 1]));
     assert_eq!(text(&[x, good], &[0.0; 5]), Ok(()));
     assert_eq!(text(&[x, good], &[0.0; 4]), Err("theta ends before element 5".into()));
     assert_eq!(text(&[x], &[0.0; 5]), Err("input 1 is missing".into()));

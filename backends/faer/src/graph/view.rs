@@ -2,7 +2,7 @@
 
 /// What holds numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Storage {
+pub(crate) enum Place {
     Input(usize),
     Theta,
     Direction,
@@ -11,18 +11,18 @@ pub(crate) enum Storage {
     Value(usize),
 }
 
-/// An array in a storage: element i stands at `offset + sum strides[axis] i[axis]`.
+/// An array inside a place: element i stands at `offset + sum strides[axis] i[axis]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct View {
-    pub storage: Storage,
+    pub place: Place,
     pub offset: usize,
     pub strides: Vec<isize>,
 }
 
 impl View {
     /// A whole array in C order.
-    pub(crate) fn dense(storage: Storage, offset: usize, shape: &[usize]) -> View {
-        View { storage, offset, strides: steps(shape) }
+    pub(crate) fn dense(place: Place, offset: usize, shape: &[usize]) -> View {
+        View { place, offset, strides: steps(shape) }
     }
 
     /// Whether the elements stand one after the other in C order.
@@ -37,12 +37,12 @@ impl View {
 
     /// The same elements in another shape, if that is a view too.
     pub(crate) fn reshaped(&self, from: &[usize], to: &[usize]) -> Option<View> {
-        let View { storage, offset, .. } = *self;
+        let View { place, offset, .. } = *self;
         if self.is_dense(from) {
-            return Some(View::dense(storage, offset, to));
+            return Some(View::dense(place, offset, to));
         }
         if self.is_uniform(from) {
-            return Some(View { storage, offset, strides: vec![0; to.len()] });
+            return Some(View { place, offset, strides: vec![0; to.len()] });
         }
         // Axes of size 1 come and go.
         let long = |shape: &[usize]| shape.iter().copied().filter(|size| *size > 1).collect::<Vec<usize>>();
@@ -51,7 +51,7 @@ impl View {
         }
         let mut kept = self.strides.iter().zip(from).filter(|(_, size)| **size > 1).map(|(stride, _)| *stride);
         let strides = to.iter().map(|size| if *size > 1 { kept.next().unwrap_or(0) } else { 0 }).collect();
-        Some(View { storage, offset, strides })
+        Some(View { place, offset, strides })
     }
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn collapse(shape: &[usize], strides: &mut [Vec<isize>]) -> Vec<usize
 }
 
 /// `sum strides[axis] i[axis]` for the element `i` of `sizes` in C order.
-pub(crate) fn offset_of(mut i: usize, sizes: &[usize], strides: &[isize]) -> isize {
+pub(crate) fn place(mut i: usize, sizes: &[usize], strides: &[isize]) -> isize {
     let mut at = 0;
     for (size, stride) in sizes.iter().zip(strides).rev() {
         at += (i % size) as isize * stride;

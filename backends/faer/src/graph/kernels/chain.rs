@@ -4,14 +4,14 @@
 use super::each::{self, Operand};
 use super::reduce::sum_rows;
 use crate::graph::reads::Reads;
-use crate::graph::view::{View, collapse, offset_of, steps};
+use crate::graph::view::{View, collapse, place, steps};
 use crate::real::{Real, vectorised};
 use crate::sums::grow;
 use mountainpass_network::graph::op::{Binary, Unary};
 
 /// One operator of a chain.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Operator {
+pub(crate) enum Function {
     Unary(Unary),
     Binary(Binary),
     Select,
@@ -19,7 +19,7 @@ pub(crate) enum Operator {
 
 /// Where a block of numbers is while a chain runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Register {
+pub(crate) enum Block {
     /// What the step reads in this place.
     Read(usize),
     /// A block of scratch.
@@ -30,10 +30,10 @@ pub(crate) enum Register {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Instruction {
-    pub f: Operator,
+    pub f: Function,
     /// Never one of the arguments.
-    pub to: Register,
-    pub args: [Register; 3],
+    pub to: Block,
+    pub args: [Block; 3],
 }
 
 /// How a read is seen block by block.
@@ -52,7 +52,7 @@ enum Pattern {
 /// A sum over the leading axes of what stands in a block; `count` sums side by side. Sums are written behind the outputs.
 #[derive(Debug)]
 pub(crate) struct Sink {
-    pub from: Register,
+    pub from: Block,
     pub count: usize,
 }
 
@@ -126,13 +126,13 @@ impl Chain {
 
     /// Makes them one.
     pub(crate) fn share(&mut self, read: usize, output: usize) {
-        let own = Register::Scratch(self.scratch);
+        let own = Block::Scratch(self.scratch);
         let code = self.code.iter_mut().flat_map(|Instruction { to, args, .. }| args.iter_mut().chain([to]));
         for block in code.chain(self.sinks.iter_mut().map(|sink| &mut sink.from)) {
-            if *block == Register::Output(output) {
+            if *block == Block::Output(output) {
                 *block = own;
-            } else if *block == Register::Read(read) {
-                *block = Register::Output(output);
+            } else if *block == Block::Read(read) {
+                *block = Block::Output(output);
             }
         }
         self.stores.push((self.scratch, output));
@@ -182,14 +182,14 @@ impl Chain {
 
     /// Calls `f` for all blocks in order, and says which is the last.
     #[inline(always)]
-    fn parts(&self, mut f: impl FnMut(Stretch, bool)) {
+    fn parts(&self, mut f: impl FnMut(Part, bool)) {
         let last = self.sizes.len() - 1;
         let n = self.sizes[last];
         let rows: usize = self.sizes[..last].iter().product();
         let (high, wide) = if n < BLOCK { (BLOCK / n, n) } else { (1, BLOCK) };
         for row in (0..rows).step_by(high) {
             for column in (0..n).step_by(wide) {
-                let part = Stretch { row, rows: high.min(rows - row), column, columns: wide.min(n - column), n };
+                let part = Part { row, rows: high.min(rows - row), column, columns: wide.min(n - column), n };
                 f(part, row + high >= rows && column + wide >= n);
             }
         }
@@ -202,7 +202,7 @@ impl Chain {
 
     /// Adds what the sums see of one block.
     #[inline(always)]
-    fn add_up<T: Real>(&self, part: Stretch, reads: &Reads<'_, T>, out: &[Vec<T>], blocks: &mut [Vec<T>]) {
+    fn add_up<T: Real>(&self, part: Part, reads: &Reads<'_, T>, out: &[Vec<T>], blocks: &mut [Vec<T>]) {
         let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
         for (k, Sink { from, count }) in self.sinks.iter().enumerate() {
             let [mut sums, mut some] = [2 * k, 2 * k + 1].map(|k| std::mem::take(&mut blocks[self.partial + k]));
@@ -240,7 +240,7 @@ impl Chain {
 
     /// Writes what shares its array with something read.
     #[inline(always)]
-    fn store<T: Real>(&self, part: Stretch, out: &mut [Vec<T>], blocks: &[Vec<T>]) {
+    fn store<T: Real>(&self, part: Part, out: &mut [Vec<T>], blocks: &[Vec<T>]) {
         let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
         for &(from, to) in &self.stores {
             out[to][start..start + len].copy_from_slice(&blocks[from][..len]);
@@ -248,39 +248,39 @@ impl Chain {
     }
 
     #[inline(always)]
-    fn block<T: Real>(&self, part: Stretch, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut [Vec<T>]) {
+    fn block<T: Real>(&self, part: Part, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut [Vec<T>]) {
         for (k, pattern) in self.patterns.iter().enumerate() {
             if let Pattern::Filled { scratch, periodic } = pattern
                 && (!periodic || part.row == 0)
             {
                 let (from, offset) = reads.get(k);
-                self.fill(part, from, offset, k, &mut blocks[*scratch]);
+                self.fill(part, from, offset, &self.strides[k], &mut blocks[*scratch]);
             }
         }
         let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
         for Instruction { f, to, args } in &self.code {
             let mut taken = match *to {
-                Register::Scratch(k) => std::mem::take(&mut blocks[k]),
-                Register::Output(k) => std::mem::take(&mut out[k]),
-                Register::Read(_) => continue,
+                Block::Scratch(k) => std::mem::take(&mut blocks[k]),
+                Block::Output(k) => std::mem::take(&mut out[k]),
+                Block::Read(_) => continue,
             };
             let to_part = match to {
-                Register::Output(_) => &mut taken[start..start + len],
+                Block::Output(_) => &mut taken[start..start + len],
                 _ => &mut taken[..len],
             };
             let a = self.operand(args[0], part, reads, out, blocks);
             match *f {
-                Operator::Unary(f) => each::unary(f, to_part, a),
-                Operator::Binary(f) => each::binary(f, to_part, a, self.operand(args[1], part, reads, out, blocks)),
-                Operator::Select => {
+                Function::Unary(f) => each::unary(f, to_part, a),
+                Function::Binary(f) => each::binary(f, to_part, a, self.operand(args[1], part, reads, out, blocks)),
+                Function::Select => {
                     let [b, c] = [args[1], args[2]].map(|arg| self.operand(arg, part, reads, out, blocks));
                     each::select(to_part, a, b, c);
                 }
             }
             match *to {
-                Register::Scratch(k) => blocks[k] = taken,
-                Register::Output(k) => out[k] = taken,
-                Register::Read(_) => {}
+                Block::Scratch(k) => blocks[k] = taken,
+                Block::Output(k) => out[k] = taken,
+                Block::Read(_) => {}
             }
         }
     }
@@ -288,17 +288,17 @@ impl Chain {
     #[inline(always)]
     fn operand<'a, T: Real>(
         &self,
-        arg: Register,
-        part: Stretch,
+        arg: Block,
+        part: Part,
         reads: &Reads<'a, T>,
         out: &'a [Vec<T>],
         blocks: &'a [Vec<T>],
     ) -> Operand<'a, T> {
         let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
         let k = match arg {
-            Register::Read(k) => k,
-            Register::Scratch(k) => return Operand::Block(&blocks[k][..len]),
-            Register::Output(k) => return Operand::Block(&out[k][start..start + len]),
+            Block::Read(k) => k,
+            Block::Scratch(k) => return Operand::Block(&blocks[k][..len]),
+            Block::Output(k) => return Operand::Block(&out[k][start..start + len]),
         };
         let (from, offset) = reads.get(k);
         match self.patterns[k] {
@@ -307,7 +307,7 @@ impl Chain {
             Pattern::Filled { scratch, .. } => Operand::Block(&blocks[scratch][..len]),
             Pattern::Row => {
                 let last = self.sizes.len() - 1;
-                let at = offset.wrapping_add_signed(offset_of(part.row, &self.sizes[..last], &self.strides[k]));
+                let at = offset.wrapping_add_signed(place(part.row, &self.sizes[..last], &self.strides[k]));
                 match self.strides[k][last] {
                     0 => Operand::Number(from[at]),
                     _ => Operand::Block(&from[at + part.column..][..len]),
@@ -317,29 +317,16 @@ impl Chain {
     }
 
     /// Lays out a read that is neither dense nor uniform, row by row.
-    #[inline(always)]
-    fn fill<T: Real>(&self, part: Stretch, from: &[T], offset: usize, k: usize, to: &mut [T]) {
+    fn fill<T: Real>(&self, part: Part, from: &[T], offset: usize, strides: &[isize], to: &mut [T]) {
         let last = self.sizes.len() - 1;
-        let (outer, strides, n) = (&self.sizes[..last], &self.strides[k], part.columns);
-        let first = |row: usize| {
-            offset.wrapping_add_signed(offset_of(row, outer, strides) + part.column as isize * strides[last])
-        };
-        let (start, rows) = (first(part.row), part.rows);
-        // The place of the first number of every row.
-        let steady = |row: usize| start.wrapping_add_signed(row as isize * strides[0]);
-        let at = |row: usize| if last == 1 { steady(row) } else { first(part.row + row) };
-        match strides[last] {
-            0 => to.chunks_exact_mut(n).take(rows).enumerate().for_each(|(row, to)| to.fill(from[at(row)])),
-            1 if matches!(self.patterns[k], Pattern::Filled { periodic: true, .. }) => {
-                repeat(&from[start..start + n], &mut to[..rows * n])
-            }
-            1 => {
-                let rows = to.chunks_exact_mut(n).take(rows).enumerate();
-                rows.for_each(|(row, to)| to.copy_from_slice(&from[at(row)..][..n]));
-            }
-            by => {
-                for (row, to) in to.chunks_exact_mut(n).take(rows).enumerate() {
-                    let at = at(row);
+        let by = strides[last];
+        for (row, to) in (part.row..part.row + part.rows).zip(to.chunks_exact_mut(part.columns)) {
+            let row = place(row, &self.sizes[..last], strides);
+            let at = offset.wrapping_add_signed(row + part.column as isize * by);
+            match by {
+                0 => to.fill(from[at]),
+                1 => to.copy_from_slice(&from[at..at + part.columns]),
+                _ => {
                     to.iter_mut().enumerate().for_each(|(i, x)| *x = from[at.wrapping_add_signed(i as isize * by)]);
                 }
             }
@@ -347,20 +334,9 @@ impl Chain {
     }
 }
 
-/// Fills with copies of a row, ever more at a time.
-fn repeat<T: Copy>(row: &[T], to: &mut [T]) {
-    let mut done = row.len();
-    to[..done].copy_from_slice(row);
-    while done < to.len() {
-        let more = done.min(to.len() - done);
-        to.copy_within(..more, done);
-        done += more;
-    }
-}
-
 /// Some rows of the last axis, or a part of one.
 #[derive(Clone, Copy)]
-struct Stretch {
+struct Part {
     row: usize,
     rows: usize,
     column: usize,

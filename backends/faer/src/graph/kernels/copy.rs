@@ -1,6 +1,6 @@
 //! Elements that move: strided copies either way, pieces side by side, rows by index.
 
-use crate::graph::view::{collapse, offset_of, steps};
+use crate::graph::view::{collapse, place, steps};
 use crate::real::Real;
 use mountainpass_sdk::Error;
 
@@ -47,7 +47,7 @@ impl Walk {
     fn rows(&self, offset: usize, mut row: impl FnMut(usize, usize)) {
         let (outer, n) = self.sizes.split_at(self.sizes.len() - 1);
         for i in 0..outer.iter().product() {
-            row(i * n[0], offset.wrapping_add_signed(offset_of(i, outer, &self.strides)));
+            row(i * n[0], offset.wrapping_add_signed(place(i, outer, &self.strides)));
         }
     }
 
@@ -81,8 +81,8 @@ impl Walk {
         let (rows, columns) = (self.sizes[*axis], self.sizes[last]);
         let (across, step) = (self.strides[last], here[*axis] as usize);
         for i in 0..others.iter().product() {
-            let to = offset_of(i, others, here) as usize;
-            let start = offset.wrapping_add_signed(offset_of(i, others, &self.strides));
+            let to = place(i, others, here) as usize;
+            let start = offset.wrapping_add_signed(place(i, others, &self.strides));
             for r in (0..rows).step_by(SQUARE) {
                 let r_end = rows.min(r + SQUARE);
                 for c in (0..columns).step_by(SQUARE) {
@@ -149,14 +149,8 @@ pub(crate) fn one_hot<T: Real>(at: &[i64], classes: usize, out: &mut [T]) -> Res
 }
 
 /// An index as a row below `size`; those below 0 count from the end, as in ONNX.
-#[inline]
 fn row(index: i64, size: usize) -> Result<usize, Error> {
-    let row = if index < 0 { index.wrapping_add(size as i64) } else { index };
-    // What is still below 0 is larger than any size.
-    if row as u64 >= size as u64 { Err(outside(index, size)) } else { Ok(row as usize) }
-}
-
-#[cold]
-fn outside(index: i64, size: usize) -> Error {
-    Error::argument(format!("index {index} is outside of 0..{size}"))
+    let row = if index < 0 { index.checked_add(size as i64) } else { Some(index) };
+    let row = row.and_then(|row| usize::try_from(row).ok()).filter(|row| *row < size);
+    row.ok_or_else(|| Error::argument(format!("index {index} is outside of 0..{size}")))
 }

@@ -7,4 +7,3 @@ mod each;
 pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod reduce;
-pub(crate) mod softmax;

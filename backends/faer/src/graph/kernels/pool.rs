@@ -19,12 +19,12 @@ pub(crate) struct Pool {
 
 impl Pool {
     #[inline(always)]
-    fn places(&self, mut f: impl FnMut(Position)) {
+    fn places(&self, mut f: impl FnMut(Place)) {
         let [rows, columns] = self.places;
         for image in 0..self.image[0] {
             for row in 0..rows {
                 for column in 0..columns {
-                    f(Position { image, row, column, to: ((image * rows + row) * columns + column) * self.image[3] });
+                    f(Place { image, row, column, to: ((image * rows + row) * columns + column) * self.image[3] });
                 }
             }
         }
@@ -32,7 +32,7 @@ impl Pool {
 
     /// Calls `f(first channel in the image, whether it is the first, number of the tap)` for every tap in the image.
     #[inline(always)]
-    fn seen(&self, place: Position, mut f: impl FnMut(usize, bool, usize)) {
+    fn seen(&self, place: Place, mut f: impl FnMut(usize, bool, usize)) {
         let [_, height, width, channels] = self.image;
         let mut first = true;
         for i in 0..self.window.kernel[0] {
@@ -271,9 +271,9 @@ fn is_better<T: Real>(x: T, best: T) -> bool {
     (x > best) | (x.undefined() & !best.undefined())
 }
 
-/// Where a window stands, and where its channels begin in the result.
+/// A place of a window and where its channels begin in the result.
 #[derive(Clone, Copy)]
-struct Position {
+struct Place {
     image: usize,
     row: usize,
     column: usize,

@@ -1,6 +1,6 @@
 //! Products of matrices through faer, one after the other along the batch.
 
-use crate::graph::view::{View, offset_of};
+use crate::graph::view::{View, place};
 use crate::real::Real;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -10,12 +10,12 @@ use faer::{Accum, MatMut, MatRef, Par};
 pub(crate) struct Product {
     batch: Vec<usize>,
     size: [usize; 3],
-    factors: [Factor; 2],
+    sides: [Side; 2],
 }
 
 /// One factor: how matrices follow each other, and how one lies.
 #[derive(Debug)]
-struct Factor {
+struct Side {
     batch: Vec<isize>,
     layout: Layout,
 }
@@ -50,21 +50,21 @@ impl Product {
     /// Both views are ones that [`takes`] accepts.
     pub(crate) fn new(shapes: [&[usize]; 2], views: [&View; 2]) -> Option<Product> {
         let (&[ref batch @ .., m, k], &[.., n]) = (shapes[0], shapes[1]) else { return None };
-        let factor = |i: usize| {
+        let side = |i: usize| {
             let batch = views[i].strides[..batch.len()].to_vec();
-            Some(Factor { batch, layout: layout(shapes[i], views[i])? })
+            Some(Side { batch, layout: layout(shapes[i], views[i])? })
         };
-        Some(Product { batch: batch.to_vec(), size: [m, k, n], factors: [factor(0)?, factor(1)?] })
+        Some(Product { batch: batch.to_vec(), size: [m, k, n], sides: [side(0)?, side(1)?] })
     }
 
     pub(crate) fn run<T: Real>(&self, [a, b]: [(&[T], usize); 2], out: &mut [T]) {
         let [m, k, n] = self.size;
         for (i, out) in out.chunks_exact_mut(m * n).enumerate() {
-            let matrix = |factor: usize, (from, offset): (&'_ [T], usize)| {
-                offset.wrapping_add_signed(offset_of(i, &self.batch, &self.factors[factor].batch)).min(from.len())
+            let matrix = |side: usize, (from, offset): (&'_ [T], usize)| {
+                offset.wrapping_add_signed(place(i, &self.batch, &self.sides[side].batch)).min(from.len())
             };
-            let lhs = self.factors[0].layout.of(&a.0[matrix(0, a)..], m, k);
-            let rhs = self.factors[1].layout.of(&b.0[matrix(1, b)..], k, n);
+            let lhs = self.sides[0].layout.of(&a.0[matrix(0, a)..], m, k);
+            let rhs = self.sides[1].layout.of(&b.0[matrix(1, b)..], k, n);
             matmul(MatMut::from_row_major_slice_mut(out, m, n), Accum::Replace, lhs, rhs, T::ONE, Par::Seq);
         }
     }

@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use crate::graph::plan::Plan;
 use crate::graph::step::Kernel;
-use crate::graph::view::Storage;
+use crate::graph::view::Place;
 use mountainpass_network::graph::op::Element;
 
 impl Draft<'_> {
@@ -12,7 +12,7 @@ impl Draft<'_> {
         let mut last = vec![0; self.values.len()];
         for (s, step) in self.steps.iter().enumerate() {
             for view in &step.reads {
-                if let Storage::Value(value) = view.storage {
+                if let Place::Value(value) = view.place {
                     last[value] = s;
                 }
             }
@@ -28,9 +28,9 @@ impl Draft<'_> {
             // An array that is read for the last time makes room for one that is written.
             let mut shared = Vec::new();
             for (k, (value, len)) in step.writes.iter().enumerate() {
-                let last_read = |read: &usize| match step.reads[*read].storage {
-                    Storage::Value(value) => {
-                        let alone = step.reads.iter().filter(|view| view.storage == Storage::Value(value)).count() == 1;
+                let last_read = |read: &usize| match step.reads[*read].place {
+                    Place::Value(value) => {
+                        let alone = step.reads.iter().filter(|view| view.place == Place::Value(value)).count() == 1;
                         let fits = self.values[value].0 == *len && !shared.contains(&value);
                         alone && fits && last[value] == s
                     }
@@ -41,7 +41,7 @@ impl Draft<'_> {
                     _ => None,
                 };
                 if let (Some(read), Kernel::Chain(chain)) = (read, &mut step.kernel)
-                    && let Storage::Value(from) = step.reads[read].storage
+                    && let Place::Value(from) = step.reads[read].place
                 {
                     chain.share(read, k);
                     shared.push(from);
@@ -50,8 +50,8 @@ impl Draft<'_> {
                     buffer[*value] = all.take(*len);
                 }
             }
-            let read = step.reads.iter().filter_map(|view| match view.storage {
-                Storage::Value(value) => Some(value),
+            let read = step.reads.iter().filter_map(|view| match view.place {
+                Place::Value(value) => Some(value),
                 _ => None,
             });
             let mut over: Vec<usize> = read.chain(step.writes.iter().map(|(value, _)| *value)).collect();
@@ -61,7 +61,7 @@ impl Draft<'_> {
                 buffers[kind(self.values[value].1)].free.push(buffer[value]);
             }
             for view in &mut step.reads {
-                if let Storage::Value(value) = &mut view.storage {
+                if let Place::Value(value) = &mut view.place {
                     *value = buffer[*value];
                 }
             }

@@ -1,15 +1,15 @@
 //! A plan in the making: where every node is seen, and the steps so far.
 
-use super::node::Node;
+use super::node::Local;
 use crate::graph::kernels::copy::Walk;
-use crate::graph::reads::Known;
+use crate::graph::reads::Source;
 use crate::graph::step::{Kernel, Step};
-use crate::graph::view::{Storage, View};
+use crate::graph::view::{Place, View};
 use mountainpass_network::graph::op::Element;
 use mountainpass_sdk::Error;
 
 pub(crate) struct Draft<'a> {
-    pub(crate) nodes: &'a [Node],
+    pub(crate) nodes: &'a [Local],
     pub(crate) users: Vec<Vec<usize>>,
     /// Nodes that every chain computes for itself.
     pub(crate) recomputed: Vec<bool>,
@@ -18,14 +18,14 @@ pub(crate) struct Draft<'a> {
     pub(crate) steps: Vec<Step>,
     /// Elements and kind of what steps write; places are numbers of values until buffers are shared out.
     pub(crate) values: Vec<(usize, Element)>,
-    pub(crate) constants: Vec<Known>,
+    pub(crate) constants: Vec<Source>,
     pub(crate) inputs: Vec<(usize, usize, Element)>,
     pub(crate) theta: usize,
     pub(crate) direction: usize,
 }
 
 impl<'a> Draft<'a> {
-    pub(crate) fn new(nodes: &'a [Node]) -> Draft<'a> {
+    pub(crate) fn new(nodes: &'a [Local]) -> Draft<'a> {
         let mut users = vec![Vec::new(); nodes.len()];
         for (i, node) in nodes.iter().enumerate().filter(|(_, node)| node.needed) {
             node.args.iter().for_each(|arg| users[*arg].push(i));
@@ -48,28 +48,28 @@ impl<'a> Draft<'a> {
         self.views[i].clone().ok_or_else(|| Error::argument(format!("node {i} is used before it is computed")))
     }
 
-    /// Copies the view of a node into a value of its own, which stands for the node from now on.
-    pub(crate) fn copied(&mut self, i: usize) -> Result<usize, Error> {
-        let view = self.view(i)?;
-        let kernel = Kernel::Copy(Walk::new(&self.nodes[i].shape, &view.strides));
-        Ok(self.step(&[i], kernel, vec![view]))
+    /// A new value.
+    pub(crate) fn value(&mut self, shape: &[usize], element: Element) -> usize {
+        self.values.push((shape.iter().product(), element));
+        self.values.len() - 1
     }
 
-    /// Adds a step that computes nodes, each into a value of its own, and returns the first of these. What is dense of
-    /// `reads` are the first node's arguments.
-    pub(crate) fn step(&mut self, of: &[usize], kernel: Kernel, reads: Vec<View>) -> usize {
-        let nodes = self.nodes;
-        let Node { element, args, .. } = &nodes[of[0]];
-        let lengths = args.iter().map(|arg| nodes[*arg].shape.iter().product()).collect();
-        let first = self.values.len();
-        for &i in of {
-            let shape = &nodes[i].shape;
-            self.views[i] = Some(View::dense(Storage::Value(self.values.len()), 0, shape));
-            self.values.push((shape.iter().product(), *element));
-        }
-        let writes = (first..self.values.len()).map(|value| (value, self.values[value].0)).collect();
-        self.steps.push(Step { kernel, element: *element, reads, lengths, writes });
-        first
+    /// Copies the view of a node into a value of its own, which stands for the node from now on.
+    pub(crate) fn copied(&mut self, i: usize) -> Result<usize, Error> {
+        let Local { shape, element, .. } = &self.nodes[i];
+        let view = self.view(i)?;
+        let kernel = Kernel::Copy(Walk::new(shape, &view.strides));
+        Ok(self.step(i, kernel, *element, vec![view]))
+    }
+
+    /// Adds a step that computes a node.
+    pub(crate) fn step(&mut self, i: usize, kernel: Kernel, element: Element, reads: Vec<View>) -> usize {
+        let value = self.value(&self.nodes[i].shape, element);
+        let len = self.values[value].0;
+        self.views[i] = Some(View::dense(Place::Value(value), 0, &self.nodes[i].shape));
+        let lengths = self.nodes[i].args.iter().map(|arg| self.nodes[*arg].shape.iter().product()).collect();
+        self.steps.push(Step { kernel, element, reads, lengths, writes: vec![(value, len)] });
+        value
     }
 
     /// The node in C order, copied if it is not.

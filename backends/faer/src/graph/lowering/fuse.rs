@@ -2,10 +2,10 @@
 
 use super::draft::Draft;
 use super::group::{Unit, unit_shape};
-use crate::graph::kernels::chain::{Chain, Instruction, Operator, Register, Sink};
-use crate::graph::step::Kernel;
-use crate::graph::view::View;
-use mountainpass_network::graph::op::Op;
+use crate::graph::kernels::chain::{Block, Chain, Function, Instruction, Sink};
+use crate::graph::step::{Kernel, Step};
+use crate::graph::view::{Place, View};
+use mountainpass_network::graph::op::{Element, Op};
 use mountainpass_sdk::Error;
 use std::collections::{HashMap, HashSet};
 
@@ -32,26 +32,26 @@ impl Draft<'_> {
         }
         let (mut reads, mut read_of): (Vec<View>, HashMap<usize, usize>) = (Vec::new(), HashMap::new());
         let mut code = Vec::with_capacity(all.len());
-        let mut registers: HashMap<usize, Register> = HashMap::new();
+        let mut place: HashMap<usize, Block> = HashMap::new();
         let (mut free, mut scratch) = (Vec::new(), 0);
         let (mut outputs, mut sinks, mut sums) = (Vec::new(), Vec::new(), Vec::new());
         for &i in &all {
-            let mut args = [Register::Read(0); 3];
+            let mut args = [Block::Read(0); 3];
             for (slot, arg) in args.iter_mut().zip(&nodes[i].args) {
-                *slot = match (registers.get(arg), read_of.get(arg)) {
+                *slot = match (place.get(arg), read_of.get(arg)) {
                     (Some(block), _) => *block,
-                    (None, Some(k)) => Register::Read(*k),
+                    (None, Some(k)) => Block::Read(*k),
                     (None, None) => {
                         reads.push(self.seen(*arg, shape)?);
                         read_of.insert(*arg, reads.len() - 1);
-                        Register::Read(reads.len() - 1)
+                        Block::Read(reads.len() - 1)
                     }
                 };
             }
             let f = match nodes[i].op {
-                Op::Unary(f) => Operator::Unary(f),
-                Op::Binary(f) => Operator::Binary(f),
-                Op::Select => Operator::Select,
+                Op::Unary(f) => Function::Unary(f),
+                Op::Binary(f) => Function::Binary(f),
+                Op::Select => Function::Select,
                 _ => {
                     sinks.push(Sink { from: args[0], count: nodes[i].shape.iter().product() });
                     sums.push(i);
@@ -60,20 +60,20 @@ impl Draft<'_> {
             };
             let to = if stored.contains(&i) {
                 outputs.push(i);
-                Register::Output(outputs.len() - 1)
+                Block::Output(outputs.len() - 1)
             } else {
-                Register::Scratch(free.pop().unwrap_or_else(|| {
+                Block::Scratch(free.pop().unwrap_or_else(|| {
                     scratch += 1;
                     scratch - 1
                 }))
             };
             code.push(Instruction { f, to, args });
-            registers.insert(i, to);
+            place.insert(i, to);
             let mut done: Vec<usize> = nodes[i].args.iter().copied().filter(|arg| last_use[arg] == i).collect();
             done.sort_unstable();
             done.dedup();
             for arg in done {
-                if let Some(Register::Scratch(k)) = registers.get(&arg) {
+                if let Some(Block::Scratch(k)) = place.get(&arg) {
                     free.push(*k);
                 }
             }
@@ -82,8 +82,14 @@ impl Draft<'_> {
             return Ok(());
         }
         let chain = Chain::new(shape, &reads, code, scratch, sinks);
-        outputs.extend(sums);
-        self.step(&outputs, Kernel::Chain(chain), reads);
+        let mut writes = Vec::with_capacity(outputs.len() + sums.len());
+        for i in outputs.into_iter().chain(sums) {
+            let value = self.value(&nodes[i].shape, Element::Real);
+            writes.push((value, self.values[value].0));
+            self.views[i] = Some(View::dense(Place::Value(value), 0, &nodes[i].shape));
+        }
+        let (kernel, element) = (Kernel::Chain(chain), Element::Real);
+        self.steps.push(Step { kernel, element, reads, lengths: Vec::new(), writes });
         Ok(())
     }
 

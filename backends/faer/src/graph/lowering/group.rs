@@ -6,7 +6,7 @@
 //! hand. Then units that look at the same array become one where neither waits for the other. A cheap function of one
 //! stored array and of small ones is not stored: whoever reads it computes it again, since reading is what costs.
 
-use super::node::Node;
+use super::node::Local;
 use crate::graph::kernels::reduce::Reduction;
 use mountainpass_network::graph::op::{Binary, Op, Unary};
 use std::collections::BTreeMap;
@@ -24,25 +24,25 @@ const AGAIN: usize = 8;
 const SMALL: usize = 8;
 
 /// Whether a node is a sum that a chain can take on its way.
-pub(crate) fn is_sink(nodes: &[Node], i: usize) -> bool {
+pub(crate) fn is_sink(nodes: &[Local], i: usize) -> bool {
     sums(nodes, i).is_some()
 }
 
 /// The number of sums of such a node.
-fn sums(nodes: &[Node], i: usize) -> Option<usize> {
+fn sums(nodes: &[Local], i: usize) -> Option<usize> {
     let Op::Sum(axes) = &nodes[i].op else { return None };
     let of = &nodes[nodes[i].args[0]];
     if of.is_each() { Reduction::of_rows(&of.shape, axes) } else { None }
 }
 
 /// The shape of the blocks of a unit with this member.
-pub(crate) fn unit_shape(nodes: &[Node], i: usize) -> &[usize] {
+pub(crate) fn unit_shape(nodes: &[Local], i: usize) -> &[usize] {
     let of = if nodes[i].is_each() { i } else { nodes[i].args[0] };
     &nodes[of].shape
 }
 
 /// The nodes that every chain that reads them computes for itself.
-pub(crate) fn recomputed(nodes: &[Node], users: &[Vec<usize>], wanted: &[bool]) -> Vec<bool> {
+pub(crate) fn recomputed(nodes: &[Local], users: &[Vec<usize>], wanted: &[bool]) -> Vec<bool> {
     // What each of these nodes is computed from: one large array, in so many instructions.
     let mut again: Vec<Option<(Option<usize>, usize)>> = vec![None; nodes.len()];
     for (i, node) in nodes.iter().enumerate().filter(|(i, node)| node.needed && is_cheap(node) && !wanted[*i]) {
@@ -64,7 +64,7 @@ pub(crate) fn recomputed(nodes: &[Node], users: &[Vec<usize>], wanted: &[bool]) 
     again.iter().map(Option::is_some).collect()
 }
 
-fn is_cheap(node: &Node) -> bool {
+fn is_cheap(node: &Local) -> bool {
     match node.op {
         Op::Unary(f) => matches!(f, Unary::Neg | Unary::Abs | Unary::Sign | Unary::Step | Unary::Relu),
         Op::Binary(f) => f != Binary::Div,
@@ -73,7 +73,7 @@ fn is_cheap(node: &Node) -> bool {
 }
 
 /// The node itself, unless it repeats a small array.
-fn large(nodes: &[Node], i: usize) -> Option<usize> {
+fn large(nodes: &[Local], i: usize) -> Option<usize> {
     let count = |i: usize| nodes[i].shape.iter().product::<usize>();
     let mut base = i;
     while let Op::Broadcast(_) | Op::Reshape(_) = nodes[base].op {
@@ -84,22 +84,22 @@ fn large(nodes: &[Node], i: usize) -> Option<usize> {
 }
 
 struct Units<'a> {
-    nodes: &'a [Node],
+    nodes: &'a [Local],
     users: Vec<Vec<usize>>,
     unit: Vec<usize>,
     members: Vec<Unit>,
     /// The number of sums of a unit that has some.
     sums: Vec<Option<usize>>,
-    /// Units in an order of computation, and the position of each there.
+    /// Units in an order of computation, and the place of each there.
     order: Vec<usize>,
-    position: Vec<usize>,
+    place: Vec<usize>,
     /// Marks of the last search.
     seen: Vec<usize>,
     search: usize,
 }
 
 /// The units of all needed nodes, arguments before users.
-pub(crate) fn units(nodes: &[Node]) -> Vec<Unit> {
+pub(crate) fn units(nodes: &[Local]) -> Vec<Unit> {
     let n = nodes.len();
     let mut users: Vec<Vec<usize>> = vec![Vec::new(); n];
     for (i, node) in nodes.iter().enumerate().filter(|(_, node)| node.needed) {
@@ -116,7 +116,7 @@ pub(crate) fn units(nodes: &[Node]) -> Vec<Unit> {
         members: (0..n).map(|i| vec![i]).collect(),
         sums: (0..n).map(|i| sums(nodes, i)).collect(),
         order: (0..n).collect(),
-        position: (0..n).collect(),
+        place: (0..n).collect(),
         seen: vec![0; n],
         search: 0,
     };
@@ -164,7 +164,7 @@ impl Units<'_> {
 
     /// Makes one unit of two, if they match and no third unit would come both before and after it.
     fn unite(&mut self, a: usize, b: usize) -> bool {
-        let (early, late) = if self.position[a] < self.position[b] { (a, b) } else { (b, a) };
+        let (early, late) = if self.place[a] < self.place[b] { (a, b) } else { (b, a) };
         if early == late || !self.match_up(early, late) || !self.move_behind(early, late) {
             return false;
         }
@@ -187,7 +187,7 @@ impl Units<'_> {
 
     /// Moves what waits for the early unit behind the late one, unless the late one waits for some of it.
     fn move_behind(&mut self, early: usize, late: usize) -> bool {
-        let (start, end) = (self.position[early], self.position[late]);
+        let (start, end) = (self.place[early], self.place[late]);
         if end - start > FURTHEST {
             return false;
         }
@@ -198,7 +198,7 @@ impl Units<'_> {
                 if user == late && unit != early {
                     return false;
                 }
-                if self.position[user] < end && self.seen[user] != self.search {
+                if self.place[user] < end && self.seen[user] != self.search {
                     self.seen[user] = self.search;
                     stack.push(user);
                 }
@@ -208,7 +208,7 @@ impl Units<'_> {
         // Both parts stay in order: what waits comes last.
         let (search, seen) = (self.search, &self.seen);
         self.order[start..=end].sort_by_key(|unit| seen[*unit] == search);
-        (start..=end).for_each(|position| self.position[self.order[position]] = position);
+        (start..=end).for_each(|place| self.place[self.order[place]] = place);
         true
     }
 }

@@ -9,13 +9,13 @@ mod node;
 mod operators;
 
 use super::plan::Plan;
-use super::view::Storage;
+use super::view::Place;
 use draft::Draft;
 use group::{is_sink, recomputed, units};
 use mountainpass_network::graph::op::Element;
 use mountainpass_network::graph::{Graph, Id};
 use mountainpass_sdk::Error;
-use node::{Node, mark, rewrite};
+use node::{Local, mark, rewrite};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 impl Plan {
@@ -23,10 +23,10 @@ impl Plan {
     pub fn new(graph: &Graph, outputs: &[Id]) -> Result<Plan, Error> {
         static PLANS: AtomicU64 = AtomicU64::new(1);
         let outputs: Vec<usize> = outputs.iter().map(|id| id.index()).collect();
-        let mut nodes: Vec<Node> = graph
+        let mut nodes: Vec<Local> = graph
             .nodes()
             .iter()
-            .map(|node| Node {
+            .map(|node| Local {
                 op: node.op.clone(),
                 args: node.args.iter().map(|id| id.index()).collect(),
                 shape: node.of.shape.clone(),
@@ -57,15 +57,15 @@ impl Draft<'_> {
         }
         let mut values = Vec::with_capacity(outputs.len());
         for &i in outputs {
-            let Node { shape, element, .. } = &self.nodes[i];
+            let Local { shape, element, .. } = &self.nodes[i];
             if *element == Element::Index {
                 return Err(Error::argument("an output of indices: only reals can be computed for"));
             }
             // An output is a whole buffer: what is seen elsewhere, or inside of an array, is copied.
             let view = self.view(i)?;
             let len = shape.iter().product();
-            let value = match view.storage {
-                Storage::Value(value) if view.is_dense(shape) && self.values[value].0 == len => value,
+            let value = match view.place {
+                Place::Value(value) if view.is_dense(shape) && self.values[value].0 == len => value,
                 _ => self.copied(i)?,
             };
             values.push((value, len));

@@ -1,11 +1,11 @@
 //! Nodes as the lowering changes them: what nobody needs is left out, some are written in a form that runs better.
 
-use mountainpass_network::graph::op::{Binary, Element, Number, Op, Shape, Unary};
+use mountainpass_network::graph::op::{Element, Op, Shape, Unary};
 use std::collections::HashMap;
 
 /// A node of the graph as the plan changes it: arguments are places in the list of all nodes.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
+pub(crate) struct Local {
     pub op: Op,
     pub args: Vec<usize>,
     pub shape: Shape,
@@ -15,7 +15,7 @@ pub(crate) struct Node {
     pub turned: bool,
 }
 
-impl Node {
+impl Local {
     /// Whether it works element by element.
     pub(crate) fn is_each(&self) -> bool {
         matches!(self.op, Op::Unary(_) | Op::Binary(_) | Op::Select)
@@ -23,7 +23,7 @@ impl Node {
 }
 
 /// Marks what the outputs need.
-pub(crate) fn mark(nodes: &mut [Node], outputs: &[usize]) {
+pub(crate) fn mark(nodes: &mut [Local], outputs: &[usize]) {
     nodes.iter_mut().for_each(|node| node.needed = false);
     outputs.iter().for_each(|i| nodes[*i].needed = true);
     for i in (0..nodes.len()).rev() {
@@ -36,7 +36,7 @@ pub(crate) fn mark(nodes: &mut [Node], outputs: &[usize]) {
 }
 
 /// Writes the same values in a form that runs better.
-pub(crate) fn rewrite(nodes: &mut [Node], outputs: &[usize]) {
+pub(crate) fn rewrite(nodes: &mut [Local], outputs: &[usize]) {
     let mut relus: HashMap<usize, usize> = HashMap::new();
     let mut users = vec![0usize; nodes.len()];
     outputs.iter().for_each(|i| users[*i] += 1);
@@ -69,30 +69,7 @@ pub(crate) fn rewrite(nodes: &mut [Node], outputs: &[usize]) {
                     nodes[i].turned = true;
                 }
             }
-            Op::Sum(axes) if axes[..] == [nodes[nodes[i].args[0]].shape.len() - 1] => {
-                if let Some(total) = row_total(nodes, nodes[i].args[0]) {
-                    nodes[i].op = Op::Fill(Number::new(total), nodes[i].shape.clone());
-                    nodes[i].args.clear();
-                }
-            }
             _ => {}
         }
-    }
-}
-
-/// What every row of a one-hot array, or of some times one, adds up to.
-fn row_total(nodes: &[Node], i: usize) -> Option<f64> {
-    let number = |i: usize| match nodes[i].op {
-        Op::Fill(number, _) => Some(number.get()),
-        _ => None,
-    };
-    match (&nodes[i].op, &nodes[i].args[..]) {
-        (Op::OneHot { .. }, _) => Some(1.0),
-        (Op::Unary(Unary::Neg), [of]) => row_total(nodes, *of).map(|total| -total),
-        (Op::Binary(Binary::Mul), &[a, b]) => {
-            let times = |number: Option<f64>, hot: usize| number.filter(|_| matches!(nodes[hot].op, Op::OneHot { .. }));
-            times(number(a), b).or_else(|| times(number(b), a))
-        }
-        _ => None,
     }
 }

@@ -1,17 +1,16 @@
 //! Nodes that are no chains: views of other arrays, or one kernel each.
 
 use super::draft::Draft;
-use super::node::Node;
-use crate::graph::kernels::convolve::{Computed, Convolution};
+use super::node::Local;
+use crate::graph::kernels::convolve::{Convolution, Wanted};
 use crate::graph::kernels::copy::Walk;
 use crate::graph::kernels::pool::Pool;
 use crate::graph::kernels::product::{Product, takes};
-use crate::graph::kernels::reduce::{Fold, Reduction};
-use crate::graph::kernels::softmax::Softmax;
-use crate::graph::reads::Known;
+use crate::graph::kernels::reduce::{Kind, Reduction};
+use crate::graph::reads::Source;
 use crate::graph::step::{Kernel, Pooling};
-use crate::graph::view::{Storage, View, steps};
-use mountainpass_network::graph::op::{Op, Stride, Window};
+use crate::graph::view::{Place, View, steps};
+use mountainpass_network::graph::op::{Element, Op, Stride, Window};
 use mountainpass_sdk::Error;
 
 /// Where the elements of a part stand in the whole.
@@ -29,36 +28,36 @@ fn image(shape: &[usize]) -> Result<[usize; 4], Error> {
 impl Draft<'_> {
     /// A node that is no chain.
     pub(crate) fn node(&mut self, i: usize) -> Result<(), Error> {
-        let Node { op, args, shape, element, turned, .. } = &self.nodes[i];
+        let Local { op, args, shape, element, turned, .. } = &self.nodes[i];
         let count: usize = shape.iter().product();
         let from = |k: usize| &self.nodes[args[k]].shape[..];
         let view = match op {
             Op::Input { slot, .. } => {
                 self.inputs.push((*slot, count, *element));
-                View::dense(Storage::Input(*slot), 0, shape)
+                View::dense(Place::Input(*slot), 0, shape)
             }
             Op::Parameter { offset, .. } => {
                 self.theta = self.theta.max(offset + count);
-                View::dense(Storage::Theta, *offset, shape)
+                View::dense(Place::Theta, *offset, shape)
             }
             Op::Direction { offset, .. } => {
                 self.direction = self.direction.max(offset + count);
-                View::dense(Storage::Direction, *offset, shape)
+                View::dense(Place::Direction, *offset, shape)
             }
             Op::Constant(constant) => {
-                self.constants.push(Known::Array(constant.values.clone()));
-                View::dense(Storage::Constant(self.constants.len() - 1), 0, shape)
+                self.constants.push(Source::Array(constant.values.clone()));
+                View::dense(Place::Constant(self.constants.len() - 1), 0, shape)
             }
             Op::Fill(number, _) => {
-                self.constants.push(Known::Number(number.get()));
-                let storage = Storage::Constant(self.constants.len() - 1);
-                View { storage, offset: 0, strides: vec![0; shape.len()] }
+                self.constants.push(Source::Number(number.get()));
+                let place = Place::Constant(self.constants.len() - 1);
+                View { place, offset: 0, strides: vec![0; shape.len()] }
             }
             Op::Reshape(_) => match self.view(args[0])?.reshaped(from(0), shape) {
                 Some(view) => view,
                 None => {
-                    let View { storage, offset, .. } = self.dense(args[0])?;
-                    View::dense(storage, offset, shape)
+                    let View { place, offset, .. } = self.dense(args[0])?;
+                    View::dense(place, offset, shape)
                 }
             },
             Op::Transpose(perm) => {
@@ -75,14 +74,13 @@ impl Draft<'_> {
                 let strides = along.iter().zip(&of.strides);
                 let start: isize = strides.clone().map(|(by, stride)| by.start as isize * stride).sum();
                 let offset = of.offset.wrapping_add_signed(start);
-                View { storage: of.storage, offset, strides: strides.map(|(by, stride)| by.step * stride).collect() }
+                View { place: of.place, offset, strides: strides.map(|(by, stride)| by.step * stride).collect() }
             }
             Op::MatMul => return self.product(i, *turned),
-            Op::Softmax | Op::LogSoftmax => return self.softmax(i),
             _ => {
                 let kernel = self.kernel(op, args, shape)?;
                 let reads = args.iter().map(|arg| self.dense(*arg)).collect::<Result<Vec<View>, Error>>()?;
-                self.step(&[i], kernel, reads);
+                self.step(i, kernel, *element, reads);
                 return Ok(());
             }
         };
@@ -120,16 +118,18 @@ impl Draft<'_> {
             Op::Gather { axis } => Kernel::Gather(from(0)[*axis], inner(0, *axis)),
             Op::Scatter { axis, size } => Kernel::Scatter(*size, shape[axis + 1..].iter().product()),
             Op::OneHot { classes } => Kernel::OneHot(*classes),
-            Op::Sum(axes) => Kernel::Reduce(Reduction::new(Fold::Sum, from(0), axes)),
-            Op::Largest(axes) => Kernel::Reduce(Reduction::new(Fold::Largest, from(0), axes)),
+            Op::Sum(axes) => Kernel::Reduce(Reduction::new(Kind::Sum, from(0), axes)),
+            Op::Largest(axes) => Kernel::Reduce(Reduction::new(Kind::Largest, from(0), axes)),
+            Op::Softmax => Kernel::Softmax(shape[shape.len() - 1], false),
+            Op::LogSoftmax => Kernel::Softmax(shape[shape.len() - 1], true),
             Op::Convolve { window, groups } => {
-                Kernel::Convolve(convolution(window, *groups, from(0), shape)?, Computed::Result)
+                Kernel::Convolve(convolution(window, *groups, from(0), shape)?, Wanted::Result)
             }
             Op::ConvolveImage { window, groups, .. } => {
-                Kernel::Convolve(convolution(window, *groups, shape, from(0))?, Computed::Image)
+                Kernel::Convolve(convolution(window, *groups, shape, from(0))?, Wanted::Image)
             }
             Op::ConvolveKernel { window, groups } => {
-                Kernel::Convolve(convolution(window, *groups, from(0), from(1))?, Computed::Kernel)
+                Kernel::Convolve(convolution(window, *groups, from(0), from(1))?, Wanted::Kernel)
             }
             Op::SumPool(window) => Kernel::Pool(pool(window, from(0), shape)?, Pooling::Sum),
             Op::SumUnpool { window, .. } => Kernel::Pool(pool(window, shape, from(0))?, Pooling::Unpool),
@@ -137,23 +137,6 @@ impl Draft<'_> {
             Op::PlaceMax(window) => Kernel::Pool(pool(window, from(0), from(1))?, Pooling::Place),
             other => return Err(Error::unsupported(format!("{other:?}"))),
         })
-    }
-
-    /// Softmax, its logarithm, or both of one array if its rows are narrow.
-    fn softmax(&mut self, i: usize) -> Result<(), Error> {
-        let Node { op, args, shape, .. } = &self.nodes[i];
-        if self.views[i].is_some() {
-            return Ok(());
-        }
-        let (n, arg) = (shape[shape.len() - 1], args[0]);
-        let users = self.users[arg].iter().copied().filter(|user| Softmax::is_narrow(n) || self.nodes[*user].op == *op);
-        let computing = |op: Op| users.clone().find(|user| self.nodes[*user].op == op);
-        let both = [computing(Op::LogSoftmax), computing(Op::Softmax)];
-        let kernel = Kernel::Softmax(Softmax { n, log: both[0].is_some(), plain: both[1].is_some() });
-        let nodes: Vec<usize> = both.into_iter().flatten().collect();
-        let reads = vec![self.dense(arg)?];
-        self.step(&nodes, kernel, reads);
-        Ok(())
     }
 
     /// A product; `turned` if the factors' last two axes are exchanged.
@@ -182,7 +165,7 @@ impl Draft<'_> {
         let product = Product::new([a, b], [left, right]);
         let product = product.ok_or_else(|| Error::argument(format!("{a:?} by {b:?} is no product")))?;
         let reads = vec![left.clone(), right.clone()];
-        self.step(&[i], Kernel::Product(product), reads);
+        self.step(i, Kernel::Product(product), Element::Real, reads);
         Ok(())
     }
 }

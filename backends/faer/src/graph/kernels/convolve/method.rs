@@ -17,7 +17,7 @@ pub(crate) struct Convolution {
 
 /// Which of the three arrays is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Computed {
+pub(crate) enum Wanted {
     Result,
     Image,
     Kernel,

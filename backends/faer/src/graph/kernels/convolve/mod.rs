@@ -7,4 +7,4 @@ mod plain;
 mod windows;
 mod winograd;
 
-pub(crate) use method::{Computed, Convolution};
+pub(crate) use method::{Convolution, Wanted};
