@@ -23,7 +23,7 @@ const GREATEST: f64 = 1e150;
 /// let (cloud, pool) = (Cloud::of_array(&points)?, Pool::new(0));
 /// let graph = Graph::on_cloud(&cloud, values, 2, None, false, &pool)?;
 /// let barcode = canonical(&graph.forest(&pool), Wanted::default()).barcode(&graph);
-/// let bars: Vec<_> = barcode.bars.iter().map(|bar| (bar.birth_cell, bar.death_cell)).collect();
+/// let bars: Vec<_> = barcode.bars.iter().map(|bar| (bar.birth_cell, bar.death_cell())).collect();
 /// assert_eq!(bars, [(6, None), (34, Some(20))]);
 /// # Ok::<(), mountainpass::Error>(())
 /// ```
