@@ -56,7 +56,7 @@ enum Command {
         /// A plugin file to load first; may be repeated
         #[arg(long, value_name = "FILE")]
         load: Vec<PathBuf>,
-        /// Lists what may stand in [loss] for this backend: name, kind, default, meaning
+        /// Lists what the table of the loss may hold for this backend: name, kind, default, meaning
         #[arg(long, value_name = "NAME")]
         options: Option<String>,
     },
