@@ -14,8 +14,10 @@ mod explorer;
 mod given;
 mod identity;
 mod minima;
+mod noise;
 mod paths;
 mod plan;
+mod saddles;
 mod samples;
 mod stages;
 #[cfg(test)]
