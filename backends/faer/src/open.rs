@@ -4,11 +4,11 @@ use crate::batch::{Mean, Penalty};
 use crate::loss::{Description, MeanLoss, State};
 use crate::network::{Network, short};
 use crate::perceptron::Perceptron;
-use mountainpass_network::build::Built;
-use mountainpass_network::model::{Feature, Model, OutputKind};
+use mountainpass_network::build::{self, Built};
+use mountainpass_network::model::{Model, OutputKind};
 use mountainpass_network::onnx::{self, OnnxModel};
 use mountainpass_network::problem::Aim;
-use mountainpass_network::{DataTerm, Dataset, Mlp, Objective};
+use mountainpass_network::{DataTerm, Dataset, Objective};
 use mountainpass_sdk::abi::{log, status};
 use mountainpass_sdk::{Error, Host, Loss, Open, memory};
 use std::path::Path;
@@ -49,7 +49,7 @@ pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss
     let network = Network::new(&who, model.clone(), objective.data, &mut data).map_err(named)?;
     let has_accuracy = network.has_accuracy();
     let rest = (penalty, objective, data, has_accuracy, description);
-    match perceptron(&who, &network, objective.data, &rest.2, model.features())? {
+    match perceptron(&who, &*model, &network, objective.data, &rest.2)? {
         Some(perceptron) => Ok(finished(perceptron, rest)),
         None => Ok(finished(network, rest)),
     }
@@ -63,19 +63,20 @@ fn finished<M: Mean>(
     Box::new(MeanLoss { penalty, objective, data, has_accuracy, description, state })
 }
 
-/// Perceptrons with a label a sample have kernels of their own.
+/// Perceptrons with a label a sample have kernels of their own, however they were given.
 fn perceptron(
-    spec: &str,
+    who: &str,
+    model: &dyn Model,
     network: &Network,
     term: DataTerm,
     data: &Dataset,
-    features: &[Feature],
 ) -> Result<Option<Perceptron>, Error> {
-    if network.aim() != Aim::Classes || !spec.starts_with("mlp:") {
+    if network.aim() != Aim::Classes {
         return Ok(None);
     }
-    let feed = data.feeds(spec, features)?.remove(0);
-    Ok(Some(Perceptron::new(Mlp::parse(spec)?, term, feed)))
+    let Some(mlp) = build::perceptron(model)? else { return Ok(None) };
+    let feed = data.feeds(who, model.features())?.remove(0);
+    Ok(Some(Perceptron::new(mlp, term, feed)))
 }
 
 /// Files of torch's own: pickles, which only torch can read.

@@ -93,8 +93,13 @@ impl Mlp {
                 _ => Err(wrong(format!("width {} is {text:?}, expected a whole number from 1 to 2^32", i + 1))),
             })
             .collect::<Result<Vec<u64>, Error>>()?;
+        Mlp::new(&widths, activation).map_err(|error| wrong(error.text))
+    }
+
+    /// The perceptron of these widths, inputs first and outputs last.
+    pub fn new(widths: &[u64], activation: Activation) -> Result<Mlp, Error> {
         if widths.len() < 2 {
-            return Err(wrong("one width, expected at least inputs-outputs as in mlp:64-10:relu".into()));
+            return Err(Error::argument("one width, expected at least inputs-outputs as in mlp:64-10:relu"));
         }
         let mut layers = Vec::new();
         let mut offset = 0u64;
@@ -103,7 +108,7 @@ impl Mlp {
             let (weight, bias) = (offset, inputs.saturating_mul(outputs).saturating_add(offset));
             offset = bias.saturating_add(outputs);
             if offset > PARAMS_MAX {
-                return Err(wrong("more than 2^32 parameters".into()));
+                return Err(Error::argument("more than 2^32 parameters"));
             }
             layers.push(Layer {
                 inputs: inputs as usize,

@@ -1,7 +1,7 @@
 //! Files that the ONNX writer makes, read back: the same parameters, losses and gradients, for any batch size.
 
 use mountainpass_network::DataTerm;
-use mountainpass_network::build::Built;
+use mountainpass_network::build::{Built, perceptron};
 use mountainpass_network::graph::evaluate::{Sources, evaluate};
 use mountainpass_network::graph::op::{Element, Number, Op, Stride, Unary, Values};
 use mountainpass_network::graph::{Graph, Id};
@@ -54,6 +54,20 @@ fn loss_and_gradient(model: &dyn Model, theta: &[f64], n: usize) -> Vec<f64> {
         Values::Index(_) => panic!("indices"),
     });
     all.flatten().collect()
+}
+
+#[test]
+fn a_perceptron_is_known_by_what_it_computes() {
+    for spec in SPECIFICATIONS {
+        let built = Built::parse(spec).unwrap();
+        let file = read(write(&built, &built.start(1).unwrap(), Precision::Double).unwrap());
+        for model in [&built as &dyn Model, &file] {
+            let found = perceptron(model).unwrap().map(|mlp| mlp.to_string());
+            // Of one layer there is no activation to tell.
+            let wanted = spec.starts_with("mlp:").then(|| spec.replace("4-3:tanh", "4-3:relu"));
+            assert_eq!(found, wanted, "{spec}");
+        }
+    }
 }
 
 #[test]

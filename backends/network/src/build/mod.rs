@@ -1,6 +1,7 @@
 //! Networks by name: perceptrons, convolutional and residual networks, transformers.
 
 pub mod layers;
+mod perceptron;
 mod specification;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use crate::model::{Feature, Model, Network, OutputKind};
 use crate::start::Normal;
 use layers::{Block, Layers, Start};
 use mountainpass_sdk::{Error, Parameter, memory};
+pub use perceptron::perceptron;
 use sha2::{Digest, Sha256};
 pub use specification::{Images, Specification, Tokens};
 
@@ -101,22 +103,7 @@ fn write(specification: &Specification, layers: &mut Layers) -> Result<Id, Error
     let Feature { shape, element, .. } = feature(specification);
     let x = layers.input(&shape, element)?;
     match specification {
-        Specification::Mlp(mlp) => {
-            let last = mlp.layers().len() - 1;
-            let mut x = x;
-            for (i, layer) in mlp.layers().iter().enumerate() {
-                let (inputs, outputs) = (layer.inputs, layer.outputs);
-                let start = match i < last {
-                    true => Start::before(mlp.activation(), inputs, outputs),
-                    false => Start::xavier(inputs, outputs),
-                };
-                x = layers.linear(&format!("layers.{i}"), x, outputs, start)?;
-                if i < last {
-                    x = layers.activation(mlp.activation(), x)?;
-                }
-            }
-            Ok(x)
-        }
+        Specification::Mlp(mlp) => perceptron::write(mlp, layers, x),
         Specification::Cnn(images) => {
             let mut x = x;
             for (i, width) in images.hidden.iter().enumerate() {
