@@ -73,7 +73,7 @@ impl Explorer<'_, '_> {
         } else {
             new.clear();
             if self.is_ripe(&path) {
-                path = self.over_saddle(path, &mut minima)?;
+                path = self.over_saddle(path, &mut minima, &mut new)?;
             }
         }
         self.shortcuts(&minima, &mut new)?;
@@ -124,6 +124,12 @@ impl Explorer<'_, '_> {
         Ok((minima, cuts))
     }
 
+    /// The numbers of a path behind all that is new.
+    pub(super) fn next_ids(&self, minima: &[Minimum], new: &[Path]) -> Ids {
+        let cell = self.landscape.next_cell() + (minima.len() + new.len()) as u64;
+        Ids { path: self.landscape.next_path() + new.len() as PathId, cell }
+    }
+
     /// Straight lines from new minima to their nearest known ones: a way-station may lie on more than one road.
     fn shortcuts(&mut self, minima: &[Minimum], new: &mut Vec<Path>) -> Result<()> {
         for minimum in minima {
@@ -134,14 +140,10 @@ impl Explorer<'_, '_> {
             known.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             for &(_, i) in known.iter().take(self.plan.schedule.neighbours) {
                 let other = &self.landscape.minima[i];
-                let met = |p: &Path| p.ends == (other.cell, minimum.cell) || p.ends == (minimum.cell, other.cell);
-                if new.iter().any(met) {
+                if new.iter().any(|path| connect::are_ends(path, other.cell, minimum.cell)) {
                     continue;
                 }
-                let ids = Ids {
-                    path: self.landscape.next_path() + new.len() as PathId,
-                    cell: self.landscape.next_cell() + (minima.len() + new.len()) as u64,
-                };
+                let ids = self.next_ids(minima, new);
                 new.push(connect::straight(self.oracle, other, minimum, &self.alignment, ids)?);
             }
         }

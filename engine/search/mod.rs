@@ -7,6 +7,8 @@ mod assignment;
 pub mod connect;
 mod flaw;
 pub mod height;
+#[cfg(feature = "dense")]
+mod krylov;
 pub mod landscape;
 pub mod lbfgs;
 pub mod minima;

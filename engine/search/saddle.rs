@@ -1,16 +1,17 @@
 //! From the top of a path to a true saddle of index 1, and back into the path.
 //!
-//! Newton steps that climb along the lowest mode of the Hessian and descend along all others (eigenvector following,
-//! Cerjan and Miller 1981), from a top that the string has brought close: from a rough one every refiner walks off
-//! (docs/decisions.md#search). Up to [`DENSE`] parameters the Hessian is formed whole, so the index is exact up to tau.
-//! Steps are taken in the complement of the tangents of declared continuous symmetries. Larger losses keep their path
-//! maxima here and say why ([`Rejected`]).
+//! Eigenvector following (Cerjan and Miller 1981): steps that climb along the lowest mode of the Hessian and descend
+//! along all others, from a top that the string has brought close: from a rough one every refiner walks off
+//! (docs/decisions.md#search). Up to [`DENSE`](spectrum::DENSE) parameters the Hessian is formed whole; above, the steps are taken in a
+//! Krylov space of the gradient and the last mode. All of it in the complement of the tangents of declared continuous
+//! symmetries. What is no saddle in the end has its reason ([`Rejected`]).
 
 use super::height::{Care, measure};
 use super::landscape::{Evidence, Pass, PassKind, Path, PathState};
+use super::path::{Relax, relax};
 use super::polyline::Polyline;
 use super::rejected::Rejected;
-use super::spectrum::{self, DENSE};
+use super::spectrum::{self, Hessian};
 use super::tangents::Tangents;
 use super::vector::{axpy, distance, dot, norm};
 use crate::error::Result;
@@ -32,75 +33,116 @@ pub struct Saddle {
 /// What a search near a top comes to.
 pub type Verdict = std::result::Result<Saddle, Rejected>;
 
-const STEPS: usize = 30;
-/// Hessians a search may form, and Hessian products: where a Hessian is cheap there may be more of them.
-const HESSIANS: usize = 5;
-const PRODUCTS: usize = 600;
+/// Newton steps of a search, and Hessian products.
+const STEPS: usize = 60;
+const PRODUCTS: usize = 3000;
 
-/// A saddle near `top`, of a gradient norm up to `tolerance`, or the reason why there is none. No step is longer than
-/// `reach`, and the search gives up beyond five times that. Costs `p` Hessian products for each of at most five
-/// Hessians, of more where p is small.
-pub fn refine(
-    oracle: &mut Oracle<'_>,
-    symmetry: &Tangents,
-    top: &[f64],
-    reach: f64,
-    tolerance: f64,
-) -> Result<Verdict> {
+/// Where a saddle is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Near<'a> {
+    /// The top of a path.
+    pub top: &'a [f64],
+    /// The path's direction there: the lowest mode is not far from it.
+    pub along: &'a [f64],
+    /// No step is longer, and the search gives up beyond five times that.
+    pub reach: f64,
+    /// The gradient norm of a critical point.
+    pub tolerance: f64,
+}
+
+/// A saddle near the top of a path, or the reason why there is none. Costs at most 3,000 Hessian products, usually 500
+/// to 2,000; where a Hessian is cheaper, p products for each.
+pub fn refine(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
     if !oracle.info().caps.smooth {
         return Ok(Err(Rejected::Kink));
     }
     #[cfg(feature = "dense")]
-    if top.len() <= DENSE {
-        return follow(oracle, symmetry, top, reach, tolerance);
-    }
-    Ok(Err(Rejected::NotTried))
+    return follow(oracle, symmetry, near);
+    #[cfg(not(feature = "dense"))]
+    Ok(Err(NoSpectrum::NotBuilt.into()))
 }
 
 #[cfg(feature = "dense")]
-fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, top: &[f64], reach: f64, tolerance: f64) -> Result<Verdict> {
-    let mut theta = top.to_vec();
-    let mut hessian: Option<spectrum::Hessian> = None;
-    let (mut formed, mut last) = (0, f64::INFINITY);
-    let most = HESSIANS.max(PRODUCTS / top.len());
+fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
+    let mut here = Point::at(oracle, near.top.to_vec())?;
+    let mut hessian: Option<Hessian> = None;
+    let (mut made, mut last, mut trust) = (0, f64::INFINITY, near.reach);
+    let mut mode = near.along.to_vec();
     for _step in 0..STEPS {
-        let (losses, gradient) = oracle.gradients(&theta)?;
-        let size = norm(&gradient);
-        if !size.is_finite() {
+        if !here.size.is_finite() {
             return Ok(Err(Rejected::NotFinite));
         }
-        if size <= tolerance {
-            return index_checked(oracle, symmetry, theta, losses[0], size, reach);
+        if here.size <= near.tolerance {
+            return index_checked(oracle, symmetry, here, &mode, near.reach);
         }
         // An old Hessian serves while the gradient still falls by half a step (a chord of Newton's method).
-        if hessian.is_none() || size > 0.5 * last {
-            if formed == most {
-                return Ok(Err(Rejected::Hessians { gradient_norm: size, formed }));
+        if hessian.is_none() || here.size > 0.5 * last {
+            if made >= PRODUCTS {
+                return Ok(Err(Rejected::Products { gradient_norm: here.size, made }));
             }
-            match spectrum::Hessian::at(oracle, &theta, symmetry)? {
-                Ok(here) => hessian = Some(here),
+            let seeds = [here.gradient.clone(), mode];
+            let found = match Hessian::seen_from(oracle, &here.theta, symmetry, seeds)? {
+                Ok(found) => found,
                 Err(none) => return Ok(Err(none.into())),
-            }
-            formed += 1;
+            };
+            made += found.values.len();
+            mode = found.vectors[..here.theta.len()].to_vec();
+            hessian = Some(found);
         }
-        last = size;
+        last = here.size;
         let Some(hessian) = &hessian else { continue };
-        let mut step = newton_step(hessian, &gradient);
-        let length = norm(&step);
-        if length > reach {
-            step.iter_mut().for_each(|x| *x *= reach / length);
+        let mut step = newton_step(hessian, &here.gradient);
+        shorten(&mut step, trust);
+        let mut there = here.moved(oracle, &step)?;
+        while there.size > 2.0 * here.size && norm(&step) > 1e-3 * near.reach {
+            step.iter_mut().for_each(|x| *x *= 0.25);
+            there = here.moved(oracle, &step)?;
         }
-        axpy(&mut theta, 1.0, &step);
-        if distance(&theta, top) > 5.0 * reach {
+        trust = (2.0 * norm(&step)).clamp(1e-2 * near.reach, near.reach);
+        here = there;
+        if distance(&here.theta, near.top) > 5.0 * near.reach {
             return Ok(Err(Rejected::WalkedAway));
         }
     }
-    Ok(Err(Rejected::Steps { gradient_norm: last, made: STEPS }))
+    Ok(Err(Rejected::Steps { gradient_norm: here.size, made: STEPS }))
+}
+
+/// A point and what the loss is there.
+#[cfg(feature = "dense")]
+struct Point {
+    theta: Vec<f64>,
+    loss: f64,
+    gradient: Vec<f64>,
+    /// The gradient's norm.
+    size: f64,
+}
+
+#[cfg(feature = "dense")]
+impl Point {
+    fn at(oracle: &mut Oracle<'_>, theta: Vec<f64>) -> Result<Point> {
+        let (losses, gradient) = oracle.gradients(&theta)?;
+        let size = norm(&gradient);
+        Ok(Point { theta, loss: losses[0], gradient, size })
+    }
+
+    fn moved(&self, oracle: &mut Oracle<'_>, step: &[f64]) -> Result<Point> {
+        let mut theta = self.theta.clone();
+        axpy(&mut theta, 1.0, step);
+        Point::at(oracle, theta)
+    }
+}
+
+#[cfg(feature = "dense")]
+fn shorten(step: &mut [f64], longest: f64) {
+    let length = norm(step);
+    if length > longest {
+        step.iter_mut().for_each(|x| *x *= longest / length);
+    }
 }
 
 /// Up along the lowest mode, down along the others.
 #[cfg(feature = "dense")]
-fn newton_step(hessian: &spectrum::Hessian, gradient: &[f64]) -> Vec<f64> {
+fn newton_step(hessian: &Hessian, gradient: &[f64]) -> Vec<f64> {
     let p = gradient.len();
     let mut step = vec![0.0; p];
     for (k, (value, mode)) in hessian.values.iter().zip(hessian.vectors.chunks_exact(p)).enumerate() {
@@ -115,12 +157,11 @@ fn newton_step(hessian: &spectrum::Hessian, gradient: &[f64]) -> Vec<f64> {
 fn index_checked(
     oracle: &mut Oracle<'_>,
     symmetry: &Tangents,
-    theta: Vec<f64>,
-    loss: f64,
-    gradient_norm: f64,
+    Point { theta, loss, size: gradient_norm, .. }: Point,
+    mode: &[f64],
     reach: f64,
 ) -> Result<Verdict> {
-    let lowest = match spectrum::lowest(oracle, &theta, symmetry, 0)? {
+    let lowest = match spectrum::lowest(oracle, &theta, symmetry, Some(mode))? {
         Ok(lowest) => lowest,
         Err(none) => return Ok(Err(none.into())),
     };
@@ -165,28 +206,59 @@ pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Resul
         let right = (peak..arc.len()).find(|&i| loss[i] < level).map_or(arcs[arcs.len() - 1], |i| arc[i]);
         let Some(over) = crossing(saddle, &line.at(&arcs, left), &line.at(&arcs, right)) else { continue };
         let whole = line.part(0.0, left).then(&over).then(&line.part(right, arcs[arcs.len() - 1]));
-        let measured = measure(oracle, &whole, Care::CLOSE)?;
-        let slack = 1e-9 * climb + 16.0 * f64::EPSILON * saddle.loss.abs();
-        if measured.height + measured.error <= saddle.loss + slack {
-            return Ok(Ok(Path {
-                state: PathState::Converged,
-                knots: whole.into_knots(),
-                pass: Pass {
-                    kind: PassKind::VerifiedSaddle,
-                    height: measured.height.max(saddle.loss),
-                    error: measured.error,
-                    arc: measured.arc,
-                    theta: saddle.theta.clone(),
-                    evidence: Some(saddle.evidence.clone()),
-                    reason: None,
-                    ..path.pass.clone()
-                },
-                profile: measured.profile,
-                ..path.clone()
-            }));
+        if let Some(led) = below(oracle, path, saddle, whole)? {
+            return Ok(Ok(led));
         }
     }
     Ok(Err(Rejected::Above))
+}
+
+impl Saddle {
+    /// The points on either side of it, so far along its mode.
+    pub fn sides(&self, aside: f64) -> [Vec<f64>; 2] {
+        [aside, -aside].map(|step| self.theta.iter().zip(&self.mode).map(|(s, m)| s + step * m).collect())
+    }
+}
+
+/// A path over the saddle alone, from one foot over its two sides to the other, if all of it stays below. For the rest it
+/// is like `path`.
+///
+/// From either side a string leads down to the foot of the descent that began there: fixed at both ends, it falls.
+pub fn own_path(
+    oracle: &mut Oracle<'_>,
+    path: &Path,
+    saddle: &Saddle,
+    sides: &[Vec<f64>; 2],
+    feet: [&[f64]; 2],
+) -> Result<Option<Path>> {
+    const DOWN: Relax = Relax { knots: 7, steps: 60, step: 0.5, tolerance: 1e-3, free_ends: false };
+    let mut down = |k: usize| relax(oracle, &Polyline::straight(&sides[k], feet[k]), DOWN);
+    let (up, down) = (down(0)?.reversed(), down(1)?);
+    let over = Polyline::new([&sides[0][..], &saddle.theta, &sides[1]].concat(), saddle.theta.len());
+    below(oracle, path, saddle, up.then(&over).then(&down))
+}
+
+/// A curve over a saddle as a path with that for its pass, if the rest of it stays below.
+fn below(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle, curve: Polyline) -> Result<Option<Path>> {
+    let measured = measure(oracle, &curve, Care::CLOSE)?;
+    let loss = &measured.profile.loss;
+    let climb = saddle.loss - loss[0].max(loss[loss.len() - 1]);
+    let slack = 1e-9 * climb + 16.0 * f64::EPSILON * saddle.loss.abs();
+    if measured.height + measured.error > saddle.loss + slack {
+        return Ok(None);
+    }
+    let pass = Pass {
+        kind: PassKind::VerifiedSaddle,
+        height: measured.height.max(saddle.loss),
+        error: measured.error,
+        arc: measured.arc,
+        theta: saddle.theta.clone(),
+        evidence: Some(saddle.evidence.clone()),
+        reason: None,
+        ..path.pass.clone()
+    };
+    let (state, knots, profile) = (PathState::Converged, curve.into_knots(), measured.profile);
+    Ok(Some(Path { state, knots, profile, pass, ..path.clone() }))
 }
 
 /// From one place to another over the saddle, along its mode; `None` when they lie on the same side of it.
@@ -213,10 +285,16 @@ mod tests {
     use crate::loss::{Symmetry, SymmetryKind};
     use crate::run::{Budget, Cancel};
 
+    /// A search that knows nothing of the path.
+    fn search(oracle: &mut Oracle<'_>, symmetry: &Tangents, top: &[f64], reach: f64) -> Verdict {
+        let along = vec![1.0; top.len()];
+        refine(oracle, symmetry, Near { top, along: &along, reach, tolerance: 1e-8 }).unwrap()
+    }
+
     fn near(top: [f64; 2]) -> Verdict {
         let mut loss = ClosedForm::new(2, None, mueller_brown);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        refine(&mut oracle, &Tangents::none(), &top, 0.1, 1e-8).unwrap()
+        search(&mut oracle, &Tangents::none(), &top, 0.1)
     }
 
     #[test]
@@ -251,9 +329,9 @@ mod tests {
         let blocks = vec![vec![0, 1], vec![2, 3], vec![4, 5]];
         let rigid = Tangents::new(&[Symmetry { kind: SymmetryKind::Rigid, blocks }]);
         let top = [-1.05, 0.1, 0.0, 0.02, 0.98, -0.03];
-        let saddle = refine(&mut oracle, &rigid, &top, 0.2, 1e-8).unwrap().unwrap();
+        let saddle = search(&mut oracle, &rigid, &top, 0.2).unwrap();
         assert!((saddle.loss - 0.0625).abs() < 1e-12 && saddle.evidence.projected == 3);
-        let free = refine(&mut oracle, &Tangents::none(), &saddle.theta, 0.2, 1e-8).unwrap();
+        let free = search(&mut oracle, &Tangents::none(), &saddle.theta, 0.2);
         assert_eq!(free.unwrap_err(), Rejected::Degenerate(3));
     }
 
@@ -280,7 +358,7 @@ mod tests {
         };
         let (knots, profile) = (line.into_knots(), m.profile);
         let path = Path { id: 0, ends: (0, 1), state: PathState::Relaxed, knots, profile, pass, visits: 3 };
-        let saddle = refine(&mut oracle, &Tangents::none(), &[0.1, 0.1], 1.0, 1e-8).unwrap().unwrap();
+        let saddle = search(&mut oracle, &Tangents::none(), &[0.1, 0.1], 1.0).unwrap();
         assert!(saddle.loss.abs() < 1e-15);
         assert_eq!(lead_over(&mut oracle, &path, &saddle).unwrap(), Err(Rejected::Above));
     }
@@ -294,7 +372,7 @@ mod tests {
         };
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let found = refine(&mut oracle, &Tangents::none(), &[0.0, 0.0], 0.1, 1e-8).unwrap();
+        let found = search(&mut oracle, &Tangents::none(), &[0.0, 0.0], 0.1);
         assert!(matches!(found, Err(Rejected::Degenerate(_))), "{found:?}");
     }
 
@@ -307,7 +385,7 @@ mod tests {
         };
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let found = refine(&mut oracle, &Tangents::none(), &[0.5, 0.5], 0.1, 1e-8).unwrap();
+        let found = search(&mut oracle, &Tangents::none(), &[0.5, 0.5], 0.1);
         assert!(matches!(found, Err(Rejected::Flat { .. })), "{found:?}");
     }
 

@@ -1,21 +1,35 @@
 //! The lowest eigenvalues of the Hessian at a point: the index check of a critical point.
 //!
 //! Up to [`DENSE`] parameters the Hessian is formed from p products and all eigenvalues are taken, so the index is
-//! exact up to tau, the measured error; above, Lanczos with full reorthogonalisation from a seeded random vector gives
-//! the lowest pair with its residual, labelled iterative (docs/mathematics.md#the-spectrum). Tangents of declared
-//! continuous symmetries are projected out of either: all that is said is said of their complement.
+//! exact up to tau, the measured error; above, a Krylov space from a seeded random vector gives the lowest pairs with
+//! their residuals, labelled iterative (docs/mathematics.md#the-spectrum). It grows until every sign that is told is
+//! three times as large as its residual, or says that it is not. Tangents of declared continuous symmetries are
+//! projected out of either: all that is said is said of their complement.
 
+#[cfg(feature = "dense")]
+use super::krylov::{self, Grown, Ritz, Space};
 use super::landscape::Spectrum;
-use super::tangents::{self, Tangents};
-use super::vector::{axpy, dot, norm};
+use super::tangents::Tangents;
+#[cfg(feature = "dense")]
+use super::vector::dot;
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 use rand::{Rng, SeedableRng};
 use std::fmt;
 
-/// The largest p for which the whole Hessian is formed.
-pub const DENSE: usize = 2000;
-const LANCZOS_STEPS: usize = 60;
+/// The largest p for which the whole Hessian is formed: a Krylov space needs 70 to 130 products on networks of 600 to
+/// 1,200 parameters.
+pub const DENSE: usize = 300;
+/// The most products of an iterative check.
+const PRODUCTS: usize = 400;
+/// Directions held at once, products between two looks at the pairs, and pairs kept at a restart.
+const DIRECTIONS: usize = 120;
+const LOOK: usize = 6;
+const KEPT: usize = 24;
+/// Directions of the space of a Newton step.
+const STEP: usize = 80;
+/// A value whose residual is at most this part of it has its sign.
+const DECIDED: f64 = 1.0 / 3.0;
 
 /// The lower end of a spectrum.
 #[derive(Clone, Debug)]
@@ -39,6 +53,8 @@ pub enum NoSpectrum {
     NotFinite,
     /// The eigensolver spent its iterations.
     NotConverged,
+    /// This program was built without the eigensolver.
+    NotBuilt,
 }
 
 impl fmt::Display for NoSpectrum {
@@ -46,6 +62,7 @@ impl fmt::Display for NoSpectrum {
         f.write_str(match self {
             NoSpectrum::NotFinite => "the Hessian is not finite",
             NoSpectrum::NotConverged => "the Hessian has no eigenvalues: NoConvergence",
+            NoSpectrum::NotBuilt => "built without eigenvalues",
         })
     }
 }
@@ -60,13 +77,25 @@ impl Lowest {
     }
 }
 
-/// The lowest eigenvalues at theta. Costs p Hessian products (dense) or up to 60 (iterative).
-pub fn lowest(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents, seed: u64) -> Result<Found<Lowest>> {
-    #[cfg(feature = "dense")]
-    if theta.len() <= DENSE {
-        return Ok(Hessian::at(oracle, theta, symmetry)?.map(|hessian| hessian.lowest()));
+/// The lowest eigenvalues at theta. Costs p Hessian products (dense) or up to 400, usually about 100 (iterative). A
+/// direction that is known to be a low mode saves some.
+#[cfg(feature = "dense")]
+pub fn lowest(
+    oracle: &mut Oracle<'_>,
+    theta: &[f64],
+    symmetry: &Tangents,
+    known: Option<&[f64]>,
+) -> Result<Found<Lowest>> {
+    match theta.len() <= DENSE {
+        true => Ok(Hessian::at(oracle, theta, symmetry)?.map(|hessian| hessian.lowest())),
+        false => iterative(oracle, theta, symmetry, known),
     }
-    lanczos(oracle, theta, symmetry, seed)
+}
+
+/// There are none without the eigensolver.
+#[cfg(not(feature = "dense"))]
+pub fn lowest(_: &mut Oracle<'_>, _: &[f64], _: &Tangents, _: Option<&[f64]>) -> Result<Found<Lowest>> {
+    Ok(Err(NoSpectrum::NotBuilt))
 }
 
 /// All eigenpairs of a Hessian in the complement of the tangents of continuous symmetries.
@@ -116,6 +145,33 @@ impl Hessian {
         Ok(Ok(Hessian { values, vectors, tau, projected: tangents.len() }))
     }
 
+    /// All eigenpairs where p is small; of more parameters those of the space that a gradient and a low mode begin:
+    /// what a Newton step needs. Costs as many products as there are pairs.
+    pub fn seen_from(
+        oracle: &mut Oracle<'_>,
+        theta: &[f64],
+        symmetry: &Tangents,
+        seeds: [Vec<f64>; 2],
+    ) -> Result<Found<Hessian>> {
+        if theta.len() <= DENSE {
+            return Hessian::at(oracle, theta, symmetry);
+        }
+        let held = symmetry.at(theta);
+        let mut space = Space::new(theta, &held);
+        let room = krylov::room(theta.len(), STEP);
+        let mut grown = space.join(oracle, seeds.into())?;
+        while matches!(grown, Grown::By(1..)) && space.len() + 1 < room {
+            grown = space.grow(oracle)?;
+        }
+        if grown == Grown::NotFinite {
+            return Ok(Err(NoSpectrum::NotFinite));
+        }
+        let Some(ritz) = space.ritz() else { return Ok(Err(NoSpectrum::NotConverged)) };
+        let tau = rounding(&ritz, theta.len());
+        let vectors = (0..ritz.values.len()).flat_map(|k| space.vector(&ritz, k)).collect();
+        Ok(Ok(Hessian { values: ritz.values, vectors, tau, projected: held.len() }))
+    }
+
     /// The lower end of the spectrum: all eigenvalues up to the first clearly positive one.
     pub fn lowest(&self) -> Lowest {
         let n = self.values.len();
@@ -154,92 +210,72 @@ fn lift(matrix: &mut faer::Mat<f64>, tangents: &[Vec<f64>]) -> f64 {
     lifted
 }
 
-/// The lowest eigenpair by Lanczos; `tau` is the residual of the pair.
-pub fn lanczos(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents, seed: u64) -> Result<Found<Lowest>> {
-    let p = theta.len();
+/// The lowest pairs by a Krylov space.
+#[cfg(feature = "dense")]
+pub fn iterative(
+    oracle: &mut Oracle<'_>,
+    theta: &[f64],
+    symmetry: &Tangents,
+    known: Option<&[f64]>,
+) -> Result<Found<Lowest>> {
     let held = symmetry.at(theta);
-    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-    let mut v: Vec<f64> = (0..p).map(|_| f64::from(random.next_u32()) / f64::from(u32::MAX) - 0.5).collect();
-    tangents::remove(&held, &mut v);
-    let steps = LANCZOS_STEPS.min(p - held.len()).max(1);
-    let (mut basis, mut alphas, mut betas): (Vec<Vec<f64>>, Vec<f64>, Vec<f64>) = Default::default();
+    let mut space = Space::new(theta, &held);
+    let room = krylov::room(theta.len(), DIRECTIONS);
+    let mut grown = space.join(oracle, known.map(<[f64]>::to_vec).into_iter().collect())?;
+    if grown != Grown::NotFinite {
+        grown = space.join(oracle, vec![random(theta.len())])?;
+    }
+    let mut products = space.len();
     loop {
-        let size = norm(&v);
-        v.iter_mut().for_each(|x| *x /= size);
-        let mut w = oracle.hessian_products(theta, &v)?;
-        if w.iter().any(|x| !x.is_finite()) {
+        for _ in 0..LOOK.min(room - space.len()) {
+            grown = if matches!(grown, Grown::By(1..)) { space.grow(oracle)? } else { break };
+            products += 1;
+        }
+        if grown == Grown::NotFinite {
             return Ok(Err(NoSpectrum::NotFinite));
         }
-        alphas.push(dot(&w, &v));
-        basis.push(std::mem::take(&mut v));
-        for _ in 0..2 {
-            // Twice is enough (Parlett): rounding would otherwise bring back directions already found.
-            tangents::remove(&held, &mut w);
-            for b in &basis {
-                let along = dot(&w, b);
-                axpy(&mut w, -along, b);
-            }
+        let Some(ritz) = space.ritz() else { return Ok(Err(NoSpectrum::NotConverged)) };
+        let (values, tau) = signs(&space, &ritz, oracle.product_error());
+        let least = values.iter().fold(f64::INFINITY, |least, value| value.abs().min(least));
+        let is_rounding = tau <= rounding(&ritz, theta.len());
+        if tau <= DECIDED * least || is_rounding || grown == Grown::By(0) || products >= PRODUCTS {
+            let vector = space.vector(&ritz, 0);
+            return Ok(Ok(Lowest { values, vector, tau, method: Spectrum::Iterative, projected: held.len() }));
         }
-        let beta = norm(&w);
-        let (value, weights) = lowest_of_tridiagonal(&alphas, &betas);
-        let residual = beta * weights.last().map_or(0.0, |x| x.abs());
-        let scale = alphas.iter().fold(0.0, |m: f64, a| m.max(a.abs()));
-        if basis.len() == steps || !beta.is_finite() || beta <= 1e-12 * scale || residual <= 1e-6 * value.abs() {
-            let mut vector = vec![0.0; p];
-            basis.iter().zip(&weights).for_each(|(b, &weight)| axpy(&mut vector, weight, b));
-            let (values, method) = (vec![value], Spectrum::Iterative);
-            return Ok(Ok(Lowest { values, vector, tau: residual, method, projected: held.len() }));
+        if space.len() >= room {
+            space.restart(&ritz, KEPT.min(room / 2));
         }
-        betas.push(beta);
-        v = w;
     }
 }
 
-/// The lowest eigenpair of a symmetric tridiagonal matrix, `off` not negative: bisection on Sturm counts, then inverse
-/// iteration.
-fn lowest_of_tridiagonal(diagonal: &[f64], off: &[f64]) -> (f64, Vec<f64>) {
-    let n = diagonal.len();
-    let radius = |i: usize| (if i > 0 { off[i - 1].abs() } else { 0.0 }) + (if i + 1 < n { off[i].abs() } else { 0.0 });
-    let mut low = (0..n).map(|i| diagonal[i] - radius(i)).fold(f64::INFINITY, f64::min);
-    let mut high = diagonal.iter().copied().fold(f64::INFINITY, f64::min);
-    let below = |x: f64| {
-        let mut q = diagonal[0] - x;
-        (1..n).any(|i| {
-            let negative = q < 0.0;
-            q = diagonal[i] - x - off[i - 1] * off[i - 1] / if q == 0.0 { f64::MIN_POSITIVE } else { q };
-            negative
-        }) || q < 0.0
-    };
-    for _ in 0..200 {
-        let middle = 0.5 * (low + high);
-        if middle <= low || middle >= high {
+/// The lowest values up to the first that is positive beyond its residual, and the largest of their residuals.
+#[cfg(feature = "dense")]
+fn signs(space: &Space<'_>, ritz: &Ritz, product_error: f64) -> (Vec<f64>, f64) {
+    let largest = ritz.values.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+    let (mut values, mut tau) = (Vec::new(), (product_error * largest).max(rounding(ritz, 1)));
+    for (k, &value) in ritz.values.iter().enumerate() {
+        tau = space.residual(ritz, k).max(tau);
+        values.push(value);
+        // Behind one that is not known nothing is.
+        if value > 0.0 || tau > DECIDED * value.abs() {
             break;
         }
-        if below(middle) { high = middle } else { low = middle }
     }
-    // A shift just below the eigenvalue keeps T - shift positive definite, so elimination needs no pivots.
-    let shift = low - f64::EPSILON * (low.abs() + off.iter().fold(0.0, |m: f64, b| m.max(b.abs())));
-    // With off >= 0 the lowest eigenvector alternates in sign (Perron-Frobenius), so a start that alternates is never
-    // orthogonal to it. A constant one is, where the diagonal is: only rounding led away from the wrong eigenvector then.
-    let mut x: Vec<f64> = (0..n).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 } / (n as f64).sqrt()).collect();
-    for _ in 0..3 {
-        let mut pivots = vec![0.0; n];
-        for i in 0..n {
-            let back = if i > 0 { off[i - 1] / pivots[i - 1] } else { 0.0 };
-            let pivot = diagonal[i] - shift - if i > 0 { back * off[i - 1] } else { 0.0 };
-            pivots[i] = if pivot.abs() < f64::MIN_POSITIVE { f64::EPSILON } else { pivot };
-            if i > 0 {
-                x[i] -= back * x[i - 1];
-            }
-        }
-        for i in (0..n).rev() {
-            let next = if i + 1 < n { off[i] * x[i + 1] } else { 0.0 };
-            x[i] = (x[i] - next) / pivots[i];
-        }
-        let size = norm(&x);
-        x.iter_mut().for_each(|v| *v /= size);
-    }
-    (high, x)
+    (values, tau)
+}
+
+/// What a residual is not smaller than, whatever is computed.
+#[cfg(feature = "dense")]
+fn rounding(ritz: &Ritz, p: usize) -> f64 {
+    let largest = ritz.values.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+    4.0 * f64::EPSILON * largest * (p as f64).sqrt()
+}
+
+/// Always the same vector: what a check finds depends on nothing beside the point.
+#[cfg(feature = "dense")]
+fn random(p: usize) -> Vec<f64> {
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    (0..p).map(|_| f64::from(random.next_u32()) / f64::from(u32::MAX) - 0.5).collect()
 }
 
 #[cfg(all(test, feature = "dense"))]
@@ -248,48 +284,6 @@ mod tests {
     use crate::loss::closed_form::ClosedForm;
     use crate::loss::{Symmetry, SymmetryKind};
     use crate::run::{Budget, Cancel};
-    use proptest::prelude::*;
-
-    /// The lowest eigenvalue by faer, and the pair's residual, both as fractions of the matrix's size.
-    fn compare(diagonal: &[f64], off: &[f64]) -> (f64, f64) {
-        let n = diagonal.len();
-        let entry = |i: usize, j: usize| match i.abs_diff(j) {
-            0 => diagonal[i],
-            1 => off[i.min(j)],
-            _ => 0.0,
-        };
-        let eigen = faer::Mat::from_fn(n, n, entry).self_adjoint_eigen(faer::Side::Lower).unwrap();
-        let (value, x) = lowest_of_tridiagonal(diagonal, off);
-        let residual = (0..n).map(|i| (0..n).map(|j| entry(i, j) * x[j]).sum::<f64>() - value * x[i]);
-        let size = diagonal.iter().chain(off).fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs()));
-        assert!((norm(&x) - 1.0).abs() < 1e-12);
-        ((value - eigen.S().column_vector()[0]).abs() / size, residual.map(|r| r * r).sum::<f64>().sqrt() / size)
-    }
-
-    proptest! {
-        #[test]
-        fn the_lowest_pair_of_a_tridiagonal_matrix_is_that_of_faer(
-            n in 1usize..20,
-            diagonal in prop::collection::vec(prop_oneof![-1.0f64..1.0, Just(0.0), Just(0.5)], 20),
-            off in prop::collection::vec(prop_oneof![0.0f64..1.0, 0.0f64..1e-9, Just(0.25)], 20),
-            scale in -12i32..13,
-        ) {
-            let scaled = |x: &[f64]| x.iter().map(|x| x * 10f64.powi(scale)).collect::<Vec<f64>>();
-            let (value, residual) = compare(&scaled(&diagonal[..n]), &scaled(&off[..n - 1]));
-            prop_assert!(value < 1e-13, "value {value:e}");
-            prop_assert!(residual < 1e-12, "residual {residual:e}");
-        }
-    }
-
-    #[test]
-    fn equal_diagonals_give_the_lowest_pair_too() {
-        // Eigenvalues 1e-10 apart.
-        let close = (vec![0.5; 2], vec![4.6544534075950465e-11]);
-        for (diagonal, off) in [(vec![0.0; 2], vec![1.0]), (vec![0.5; 4], vec![0.25; 3]), (vec![-3.0], vec![]), close] {
-            let (value, residual) = compare(&diagonal, &off);
-            assert!(value < 1e-13 && residual < 1e-12, "{diagonal:?} {off:?} {value:e} {residual:e}");
-        }
-    }
 
     #[test]
     fn rigid_motions_are_projected_out() {
@@ -306,10 +300,10 @@ mod tests {
         let theta = [0.3, -0.2, 0.9, 0.6];
         let blocks = vec![vec![0, 1], vec![2, 3]];
         let rigid = Tangents::new(&[Symmetry { kind: SymmetryKind::Rigid, blocks }]);
-        let whole = lowest(&mut oracle, &theta, &Tangents::none(), 0).unwrap().unwrap();
+        let whole = lowest(&mut oracle, &theta, &Tangents::none(), None).unwrap().unwrap();
         assert_eq!((whole.values.len(), whole.projected), (4, 0));
         assert!(whole.values[2].abs() <= whole.tau, "{whole:?}");
-        for found in [lowest(&mut oracle, &theta, &rigid, 0), lanczos(&mut oracle, &theta, &rigid, 0)] {
+        for found in [lowest(&mut oracle, &theta, &rigid, None), iterative(&mut oracle, &theta, &rigid, None)] {
             let found = found.unwrap().unwrap();
             assert_eq!((found.values.len(), found.projected), (1, 3));
             assert!((found.values[0] - 16.0).abs() < 1e-6); // Differences of gradients are good to about 1e-9.
@@ -319,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn lanczos_and_the_whole_hessian_agree_on_the_lowest_eigenvalue() {
+    fn a_krylov_space_and_the_whole_hessian_agree_on_the_lowest_eigenvalue() {
         // f = sum_i a_i x_i^2 / 2 + x_0 x_1 x_2 at x = (1, ..., 1): one clearly negative eigenvalue.
         let f = |x: &[f64], g: &mut [f64]| {
             let a = |i: usize| if i == 0 { -3.0 } else { i as f64 };
@@ -333,7 +327,7 @@ mod tests {
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let theta = vec![1.0; 30];
         let dense = Hessian::at(&mut oracle, &theta, &Tangents::none()).unwrap().unwrap().lowest();
-        let krylov = lanczos(&mut oracle, &theta, &Tangents::none(), 7).unwrap().unwrap();
+        let krylov = iterative(&mut oracle, &theta, &Tangents::none(), None).unwrap().unwrap();
         // Products are differences of gradients here, good to about 1e-9.
         assert!((dense.values[0] - krylov.values[0]).abs() < 1e-6, "{} {}", dense.values[0], krylov.values[0]);
         assert!(dot(&dense.vector, &krylov.vector).abs() > 1.0 - 1e-6);
