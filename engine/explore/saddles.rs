@@ -1,10 +1,12 @@
 //! The saddle at the top of a path: when it is looked for, the path led over it, and the two descents that confirm it.
 
+use super::deciding::Deciding;
 use super::explorer::Explorer;
 use crate::error::Result;
-use crate::search::connect;
+use crate::search::connect::{self, Cut};
 use crate::search::minima::{Quenched, Recipe, quench};
 use crate::search::saddle::{self, Near, Verdict};
+use crate::search::vector::dot;
 use crate::search::{CellId, Descent, Minimum, Origin, Pass, PassKind, Path, PathId, PathState, Rejected};
 
 impl Explorer<'_, '_> {
@@ -17,7 +19,13 @@ impl Explorer<'_, '_> {
 
     /// The path led over the true saddle at its top, if one is found there that both descents confirm; else the path,
     /// with the reason. A saddle beside the path gets a path of its own, and lines to the ends of this one.
-    pub(super) fn over_saddle(&mut self, path: Path, minima: &mut Vec<Minimum>, new: &mut Vec<Path>) -> Result<Path> {
+    pub(super) fn over_saddle(
+        &mut self,
+        path: Path,
+        minima: &mut Vec<Minimum>,
+        new: &mut Vec<Path>,
+        deciding: &Deciding,
+    ) -> Result<Path> {
         let saddle = match self.sought(&path)? {
             Ok(saddle) => saddle,
             Err(rejected) => return Ok(refused(path, rejected)),
@@ -42,8 +50,8 @@ impl Explorer<'_, '_> {
                 if connect::are_ends(&own, self.own(path.ends.0), self.own(path.ends.1)) {
                     return Ok(own);
                 }
-                self.beside(&path, own, minima, new)?;
-                Ok(refused(path, above))
+                let ahead = dot(&saddle.mode, &connect::direction(&path)) > 0.0;
+                self.beside(path, (own, ahead), feet, (minima, new), deciding)
             }
         }
     }
@@ -86,33 +94,46 @@ impl Explorer<'_, '_> {
         })
     }
 
-    /// Adds the path of a saddle found beside another path, and lines from its ends to those of the other.
-    fn beside(&mut self, path: &Path, own: Path, minima: &[Minimum], new: &mut Vec<Path>) -> Result<()> {
-        let (p, q) = own.ends;
-        let near = self.nearness(own.pass.height);
-        let is_known = |other: &Path| {
-            let is_verified = other.pass.kind == PassKind::VerifiedSaddle;
-            is_verified && connect::are_ends(other, p, q) && (other.pass.height - own.pass.height).abs() <= near
+    /// A path and the one of a saddle found beside it: cut at its top, the path leads over that saddle, unless its pieces
+    /// rise too high.
+    fn beside(
+        &mut self,
+        mut path: Path,
+        (own, ahead): (Path, bool),
+        feet: [Foot; 2],
+        (minima, new): (&[Minimum], &mut Vec<Path>),
+        deciding: &Deciding,
+    ) -> Result<Path> {
+        if self.is_known(&own) {
+            return Ok(refused(path, Rejected::Above));
+        }
+        let ends = [self.own(path.ends.0), self.own(path.ends.1)];
+        let [behind, before] = if ahead {
+            let [a, b] = feet;
+            [b, a]
+        } else {
+            feet
         };
-        if self.landscape.paths.iter().any(is_known) {
-            return Ok(());
+        let cut = |foot: Foot| Cut { arc: path.pass.arc, cell: foot.cell, theta: foot.theta };
+        let cuts: Vec<Cut> = [behind, before].into_iter().filter(|foot| !ends.contains(&foot.cell)).map(cut).collect();
+        if let Some(pieces) = self.split(&path, (&cuts, Some(&own)), minima, deciding)? {
+            path.state = PathState::Split;
+            new.extend(pieces);
+            return Ok(path);
         }
         let ids = self.next_ids(minima, new);
         new.push(Path { id: ids.path, pass: Pass { cell: ids.cell, ..own.pass }, ..own });
-        for foot in [p, q] {
-            for end in [path.ends.0, path.ends.1] {
-                let joined = |path: &Path| connect::are_ends(path, foot, end);
-                if foot == self.own(end) || self.landscape.paths.iter().chain(&*new).any(joined) {
-                    continue;
-                }
-                let all = || self.landscape.minima.iter().chain(minima);
-                let (a, b) = (all().find(|m| m.cell == end), all().find(|m| m.cell == foot));
-                let (Some(a), Some(b)) = (a, b) else { continue };
-                let ids = self.next_ids(minima, new);
-                new.push(connect::straight(self.oracle, a, b, &self.alignment, ids)?);
-            }
-        }
-        Ok(())
+        Ok(refused(path, Rejected::Above))
+    }
+
+    /// Whether there is a verified path between the same minima over a saddle as high.
+    fn is_known(&self, own: &Path) -> bool {
+        let near = self.nearness(own.pass.height);
+        self.landscape.paths.iter().any(|other| {
+            let is_verified = other.pass.kind == PassKind::VerifiedSaddle;
+            let is_as_high = (other.pass.height - own.pass.height).abs() <= near;
+            is_verified && is_as_high && connect::are_ends(other, own.ends.0, own.ends.1)
+        })
     }
 
     /// A minimum at the foot of a saddle that was not known: checked, and numbered after the new ones so far.
