@@ -369,7 +369,7 @@ mod tests {
             (0..x.len()).for_each(|i| g[i] = (1.0 + i as f64) * x[i]);
             0.5 * dot(x, g)
         };
-        let starts = vec![vec![0.0; spectrum::DENSE + 1]; 2];
+        let starts = vec![vec![0.0; 301]; 2];
         let together = descend(f, starts.clone(), None);
         let alone = descend(f, vec![starts[1].clone()], None);
         assert_eq!(alone[0].evidence, together[1].evidence);

@@ -1,7 +1,7 @@
 //! Why the top of a path is not a verified saddle.
 
 use super::landscape::CellId;
-use super::spectrum::NoSpectrum;
+use super::signs::NoSpectrum;
 use std::fmt;
 
 /// Why the top of a path stays a path maximum. `Display` is what a database and a report say of it.

@@ -1,191 +1,30 @@
 //! From the top of a path to a true saddle of index 1, and back into the path.
-//!
-//! Eigenvector following (Cerjan and Miller 1981): steps that climb along the lowest mode of the Hessian and descend
-//! along all others, from a top that the string has brought close: from a rough one every refiner walks off
-//! (docs/decisions.md#search). Up to [`DENSE`](spectrum::DENSE) parameters the Hessian is formed whole; above, the steps are taken in a
-//! Krylov space of the gradient and the last mode. All of it in the complement of the tangents of declared continuous
-//! symmetries. What is no saddle in the end has its reason ([`Rejected`]).
 
+pub use super::critical::{Near, Saddle, Verdict};
+#[cfg(feature = "dense")]
+use super::following;
 use super::height::{Care, measure};
-use super::landscape::{Evidence, Pass, PassKind, Path, PathState};
+use super::landscape::{Pass, PassKind, Path, PathState};
 use super::path::{Relax, relax};
 use super::polyline::Polyline;
 use super::rejected::Rejected;
-use super::spectrum::{self, Hessian};
+#[cfg(not(feature = "dense"))]
+use super::signs::NoSpectrum;
 use super::tangents::Tangents;
-use super::vector::{axpy, distance, dot, norm};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 
-/// A critical point of index 1.
-#[derive(Clone, Debug)]
-pub struct Saddle {
-    /// The point.
-    pub theta: Vec<f64>,
-    /// The loss there.
-    pub loss: f64,
-    /// The unit eigenvector along which the loss falls, both ways.
-    pub mode: Vec<f64>,
-    /// What speaks for its being a saddle.
-    pub evidence: Evidence,
-}
-
-/// What a search near a top comes to.
-pub type Verdict = std::result::Result<Saddle, Rejected>;
-
-/// Newton steps of a search, and Hessian products.
-const STEPS: usize = 60;
-const PRODUCTS: usize = 3000;
-
-/// Where a saddle is looked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Near<'a> {
-    /// The top of a path.
-    pub top: &'a [f64],
-    /// The path's direction there: the lowest mode is not far from it.
-    pub along: &'a [f64],
-    /// No step is longer, and the search gives up beyond five times that.
-    pub reach: f64,
-    /// The gradient norm of a critical point.
-    pub tolerance: f64,
-}
-
 /// A saddle near the top of a path, or the reason why there is none. Costs at most 3,000 Hessian products, usually 500
 /// to 2,000; where a Hessian is cheaper, p products for each.
+#[cfg_attr(not(feature = "dense"), allow(unused_variables))]
 pub fn refine(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
     if !oracle.info().caps.smooth {
         return Ok(Err(Rejected::Kink));
     }
     #[cfg(feature = "dense")]
-    return follow(oracle, symmetry, near);
+    return following::follow(oracle, symmetry, near);
     #[cfg(not(feature = "dense"))]
-    Ok(Err(NoSpectrum::NotBuilt.into()))
-}
-
-#[cfg(feature = "dense")]
-fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
-    let mut here = Point::at(oracle, near.top.to_vec())?;
-    let mut hessian: Option<Hessian> = None;
-    let (mut made, mut last, mut trust) = (0, f64::INFINITY, near.reach);
-    let mut mode = near.along.to_vec();
-    for _step in 0..STEPS {
-        if !here.size.is_finite() {
-            return Ok(Err(Rejected::NotFinite));
-        }
-        if here.size <= near.tolerance {
-            return index_checked(oracle, symmetry, here, &mode, near.reach);
-        }
-        // An old Hessian serves while the gradient still falls by half a step (a chord of Newton's method).
-        if hessian.is_none() || here.size > 0.5 * last {
-            if made >= PRODUCTS {
-                return Ok(Err(Rejected::Products { gradient_norm: here.size, made }));
-            }
-            let seeds = [here.gradient.clone(), mode];
-            let found = match Hessian::seen_from(oracle, &here.theta, symmetry, seeds)? {
-                Ok(found) => found,
-                Err(none) => return Ok(Err(none.into())),
-            };
-            made += found.values.len();
-            mode = found.vectors[..here.theta.len()].to_vec();
-            hessian = Some(found);
-        }
-        last = here.size;
-        let Some(hessian) = &hessian else { continue };
-        let mut step = newton_step(hessian, &here.gradient);
-        shorten(&mut step, trust);
-        let mut there = here.moved(oracle, &step)?;
-        while there.size > 2.0 * here.size && norm(&step) > 1e-3 * near.reach {
-            step.iter_mut().for_each(|x| *x *= 0.25);
-            there = here.moved(oracle, &step)?;
-        }
-        trust = (2.0 * norm(&step)).clamp(1e-2 * near.reach, near.reach);
-        here = there;
-        if distance(&here.theta, near.top) > 5.0 * near.reach {
-            return Ok(Err(Rejected::WalkedAway));
-        }
-    }
-    Ok(Err(Rejected::Steps { gradient_norm: here.size, made: STEPS }))
-}
-
-/// A point and what the loss is there.
-#[cfg(feature = "dense")]
-struct Point {
-    theta: Vec<f64>,
-    loss: f64,
-    gradient: Vec<f64>,
-    /// The gradient's norm.
-    size: f64,
-}
-
-#[cfg(feature = "dense")]
-impl Point {
-    fn at(oracle: &mut Oracle<'_>, theta: Vec<f64>) -> Result<Point> {
-        let (losses, gradient) = oracle.gradients(&theta)?;
-        let size = norm(&gradient);
-        Ok(Point { theta, loss: losses[0], gradient, size })
-    }
-
-    fn moved(&self, oracle: &mut Oracle<'_>, step: &[f64]) -> Result<Point> {
-        let mut theta = self.theta.clone();
-        axpy(&mut theta, 1.0, step);
-        Point::at(oracle, theta)
-    }
-}
-
-#[cfg(feature = "dense")]
-fn shorten(step: &mut [f64], longest: f64) {
-    let length = norm(step);
-    if length > longest {
-        step.iter_mut().for_each(|x| *x *= longest / length);
-    }
-}
-
-/// Up along the lowest mode, down along the others.
-#[cfg(feature = "dense")]
-fn newton_step(hessian: &Hessian, gradient: &[f64]) -> Vec<f64> {
-    let p = gradient.len();
-    let mut step = vec![0.0; p];
-    for (k, (value, mode)) in hessian.values.iter().zip(hessian.vectors.chunks_exact(p)).enumerate() {
-        let along = dot(gradient, mode);
-        let curvature = value.abs().max(hessian.tau).max(f64::MIN_POSITIVE);
-        axpy(&mut step, if k == 0 { along / curvature } else { -along / curvature }, mode);
-    }
-    step
-}
-
-#[cfg(feature = "dense")]
-fn index_checked(
-    oracle: &mut Oracle<'_>,
-    symmetry: &Tangents,
-    Point { theta, loss, size: gradient_norm, .. }: Point,
-    mode: &[f64],
-    reach: f64,
-) -> Result<Verdict> {
-    let lowest = match spectrum::lowest(oracle, &theta, symmetry, Some(mode))? {
-        Ok(lowest) => lowest,
-        Err(none) => return Ok(Err(none.into())),
-    };
-    let undecided = lowest.values.iter().filter(|v| v.abs() <= lowest.tau).count();
-    if undecided > 0 {
-        return Ok(Err(Rejected::Degenerate(undecided)));
-    }
-    if lowest.index() != 1 {
-        return Ok(Err(Rejected::Index(lowest.index())));
-    }
-    // A small gradient alone says nothing where the whole loss is small: the critical point must be near, too.
-    let curvature = lowest.values.iter().fold(f64::INFINITY, |least, v| v.abs().min(least));
-    if gradient_norm > 0.1 * reach * curvature {
-        return Ok(Err(Rejected::Flat { gradient_norm, curvature }));
-    }
-    let evidence = Evidence {
-        gradient_norm,
-        eigenvalues: lowest.values,
-        tau: Some(lowest.tau),
-        spectrum: Some(lowest.method),
-        projected: lowest.projected,
-        ends: None,
-    };
-    Ok(Ok(Saddle { theta, loss, mode: lowest.vector, evidence }))
+    Ok(Err(Rejected::NoSpectrum(NoSpectrum::NotBuilt)))
 }
 
 /// The path led over the saddle, if that makes its height the saddle's: everything else on it stays below
@@ -211,13 +50,6 @@ pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Resul
         }
     }
     Ok(Err(Rejected::Above))
-}
-
-impl Saddle {
-    /// The points on either side of it, so far along its mode.
-    pub fn sides(&self, aside: f64) -> [Vec<f64>; 2] {
-        [aside, -aside].map(|step| self.theta.iter().zip(&self.mode).map(|(s, m)| s + step * m).collect())
-    }
 }
 
 /// A path over the saddle alone, from one foot over its two sides to the other, if all of it stays below. For the rest it
