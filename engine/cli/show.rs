@@ -1,5 +1,6 @@
 //! `mpass show`: what a landscape database holds, as the table that a run ends with or as `barcode.json`.
 
+use super::open::database;
 use super::output::{print, write};
 use mountainpass::explore::MergeTree;
 use mountainpass::persistence::Barcode;
@@ -86,7 +87,7 @@ impl Results {
 
 /// Prints a database, or saves what is whole of a damaged one.
 pub fn show(landscape: &Path, json: bool, salvage: Option<&Path>) -> Result<ExitCode> {
-    let file = if landscape.is_dir() { landscape.join(DATABASE) } else { landscape.to_owned() };
+    let file = database(landscape);
     if let Some(folder) = salvage {
         return save(&file, folder);
     }
