@@ -88,10 +88,10 @@ pub fn page(findings: &Findings<'_>, tree: Option<&Drawing>, paths: Option<&Draw
     places(&mut page, findings);
     scores(&mut page, findings);
     costs(&mut page, findings);
-    let claims = words::claims(findings);
-    if !claims.is_empty() || !findings.notes.is_empty() {
+    let (claims, remarks) = (words::claims(findings), words::remarks(findings));
+    if !claims.is_empty() || !remarks.is_empty() {
         page += "<section>\n<h2>What may be claimed</h2>\n";
-        let notes = findings.notes.iter().map(String::as_str);
+        let notes = remarks.iter().map(String::as_str);
         claims.into_iter().chain(notes).for_each(|text| page += &format!("<p>{}</p>\n", escape(text)));
         page += "</section>\n";
     }
@@ -190,7 +190,8 @@ fn scores(page: &mut String, findings: &Findings<'_>) {
         *page += "<p>No finite bar of degree 0: every score is 0.</p>\n</section>\n";
         return;
     }
-    let bars = counted(score.bars, "finite bar", "finite bars");
+    let none = if score.zero > 0 { format!(" ({} of no length)", score.zero) } else { String::new() };
+    let bars = counted(score.bars, "finite bar", "finite bars") + &none;
     let _ = writeln!(
         page,
         "<p>Of {bars} of degree {}; the mean is the headline number. The definitions are those of mountainpass, the \
@@ -238,6 +239,7 @@ fn provenance(page: &mut String, findings: &Findings<'_>) {
         ("Model hash", from.model_hash.clone()),
         ("Data hash", from.data_hash.clone()),
         ("Configuration hash", from.config_hash.clone()),
+        ("Merged with", from.merged.iter().map(|run| run.config_hash.as_str()).collect::<Vec<_>>().join(" ")),
     ];
     *page += "<section>\n<h2>Provenance</h2>\n<dl>\n";
     let versions = findings.versions().iter().map(|(name, version)| (name.as_str(), version.clone()));

@@ -1,7 +1,7 @@
 //! `barcode.json`, which programs read and `mpass distance` reads back, and `summary.json`.
 
 use super::findings::Findings;
-use super::words::OWN_STATISTICS;
+use super::words::{self, OWN_STATISTICS};
 use crate::error::{Error, Result};
 use crate::explore::evidence;
 use crate::persistence::{Bar, Barcode, NamedCell, Score};
@@ -73,6 +73,9 @@ pub struct BarcodeProvenance {
     /// What the deaths are: `upper bounds`, `exact`, or `as sampled`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub heights: String,
+    /// The configuration hashes of the other runs that were merged into this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<String>,
 }
 
 impl BarcodeFile<'static> {
@@ -101,7 +104,7 @@ impl BarcodeFile<'static> {
 impl<'a> BarcodeFile<'a> {
     /// The file of a barcode. Fails where a bar or a cell has a value that is not finite, for which JSON has no word.
     pub fn of(barcode: &'a Barcode, superlevel: bool, provenance: &Provenance) -> Result<BarcodeFile<'a>> {
-        let Barcode { bars, cells } = barcode;
+        let Barcode { bars, cells, .. } = barcode;
         for bar in bars {
             let values = [bar.birth].into_iter().chain(bar.death()).chain(bar.top().map(|top| top.error));
             bar_is_finite(bar, values)?;
@@ -131,6 +134,7 @@ impl<'a> BarcodeFile<'a> {
                 seed: from.seed,
                 method: from.method,
                 heights: from.heights,
+                merged: from.merged.into_iter().map(|source| source.config_hash).collect(),
             },
         })
     }
@@ -221,7 +225,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         /// Those with running statistics that the loss does not take.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         checkpoints: Vec<Checkpoint<'a>>,
-        notes: &'a [String],
+        notes: Vec<String>,
     }
     #[derive(Serialize)]
     struct Checkpoint<'a> {
@@ -264,7 +268,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         parameters: findings.provenance.parameters,
         samples: findings.provenance.samples,
         checkpoints: findings.minima().iter().filter_map(checkpoint).collect(),
-        notes: findings.notes,
+        notes: words::remarks(findings),
     };
     let text = serde_json::to_string_pretty(&summary).map_err(unwritten)?;
     Ok(text + "\n")
