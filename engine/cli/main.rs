@@ -20,6 +20,7 @@ mod grid;
 mod merge;
 mod model;
 mod open;
+mod plan;
 mod progress;
 mod run;
 mod serve;

@@ -102,7 +102,7 @@ impl MergeCommand {
         let mut store = folder.begin(&first.provenance, super::folder::Intent::Begin)?;
         store.put_landscape(&first.landscape)?;
         // Between the minima of one and those of another there is no path yet.
-        store.put_record(&RunRecord { ended: None, notes: Vec::new(), barcode: None, ..first.record })?;
+        store.put_record(&RunRecord { ended: None, notes: Vec::new(), passes: Vec::new(), ..first.record })?;
         let results = Results::read(&store)?;
         store.close()?;
         report::write(&results.findings(), &folder.path)?;

@@ -2,7 +2,7 @@
 
 use super::open::database;
 use super::output::{print, write};
-use mountainpass::explore::MergeTree;
+use mountainpass::explore::{AtPass, MergeTree};
 use mountainpass::persistence::Barcode;
 use mountainpass::report::{self, BarcodeFile, Findings, RunFindings};
 use mountainpass::run::Ended;
@@ -24,6 +24,7 @@ pub struct Results {
     seconds: Vec<(String, f64)>,
     versions: Vec<(String, String)>,
     notes: Vec<String>,
+    passes: Vec<AtPass>,
 }
 
 impl Results {
@@ -57,6 +58,7 @@ impl Results {
             landscape,
             provenance,
             notes,
+            passes: record.passes,
         })
     }
 
@@ -80,6 +82,7 @@ impl Results {
                 landscape: &self.landscape,
                 complete: self.ended == Some(Ended::Complete),
                 versions: &self.versions,
+                passes: &self.passes,
             }),
         }
     }

@@ -30,8 +30,10 @@ pub fn explore(
         (_, Some(sampled)) => Found::Sampled(sampled),
         (_, None) => Found::Unfinished,
     };
+    // Who is asked to stop asks the loss nothing more.
+    let passes = if explorer.ended == Ended::Cancelled { Vec::new() } else { explorer.at_passes()? };
     let Explorer { oracle, landscape, ended, .. } = explorer;
-    Ok(Explored { landscape, ended, noise: oracle.noise(), aligned, found })
+    Ok(Explored { landscape, ended, noise: oracle.noise(), aligned, found, passes })
 }
 
 impl Explorer<'_, '_> {
@@ -54,9 +56,10 @@ impl Explorer<'_, '_> {
     }
 
     fn minima(&mut self) -> Result<()> {
-        match self.plan.training.is_some() || !self.plan.given.is_empty() {
-            true => self.trained(),
-            false => self.descents(),
+        match self.plan.hop {
+            _ if self.plan.training.is_some() || !self.plan.given.is_empty() => self.trained(),
+            Some(hop) => self.hops(&hop),
+            None => self.descents(),
         }
     }
 

@@ -1,13 +1,13 @@
 //! `report.html`: one page, with drawings and style inside, for a screen in light or dark and for paper.
 
 use super::barcode::tally;
-use super::columns::{Column, Minima};
+use super::columns::{Column, Minima, capitalised};
 use super::findings::Findings;
-use super::number::{count, counted, short};
+use super::number::{count, counted, short, significant};
 use super::svg::{Drawing, STYLE, escape};
 use super::{barcode, words};
 use crate::persistence::Bar;
-use crate::search::Tally;
+use crate::search::{PassKind, Path, Tally};
 use std::fmt::Write;
 
 const PAGE: &str = "
@@ -85,6 +85,7 @@ pub fn page(findings: &Findings<'_>, tree: Option<&Drawing>, paths: Option<&Draw
         figure(&mut page, "Paths", what, paths);
     }
     minima(&mut page, findings);
+    passes(&mut page, findings);
     places(&mut page, findings);
     scores(&mut page, findings);
     costs(&mut page, findings);
@@ -149,6 +150,32 @@ fn minima(page: &mut String, findings: &Findings<'_>) {
     if let Some(omitted) = words::omitted(findings) {
         *page += &format!("<p class=\"muted\">{omitted}</p>\n");
     }
+    *page += "</section>\n";
+}
+
+/// The metrics at the passes, lowest first, of a loss that has some.
+fn passes(page: &mut String, findings: &Findings<'_>) {
+    let passes = findings.passes();
+    let Some((_, first)) = passes.first() else { return };
+    let names: Vec<String> = first.iter().map(|(name, _)| capitalised(name)).collect();
+    let known = [("No.", "n"), ("Kind", ""), ("Between", ""), ("Loss", "n")];
+    let heads: Vec<(&str, &str)> = known.into_iter().chain(names.iter().map(|name| (name.as_str(), "n"))).collect();
+    let row = |(path, metrics): &(&Path, &[(String, f64)])| {
+        let kind = match path.pass.kind {
+            PassKind::VerifiedSaddle => "verified saddle",
+            PassKind::PathMaximum => "maximum of a path",
+        };
+        let between = format!("{} and {}", path.ends.0, path.ends.1);
+        let mut cells = vec![path.pass.cell.to_string(), kind.to_owned(), between, significant(path.pass.height, 6)];
+        cells.extend(first.iter().map(|(name, _)| {
+            let value = metrics.iter().find(|(other, _)| other == name);
+            value.map(|(_, value)| short(*value)).unwrap_or_default()
+        }));
+        ("", cells)
+    };
+    *page += "<section>\n<h2>Passes</h2>\n<p>What the loss's metrics are at verified saddles, and at the tops of the \
+              paths that decide bars.</p>\n";
+    table(page, &heads, passes.iter().map(row));
     *page += "</section>\n";
 }
 
@@ -235,6 +262,7 @@ fn provenance(page: &mut String, findings: &Findings<'_>) {
         ("Samples", number(from.samples)),
         ("Method", from.method.clone()),
         ("Heights", from.heights.clone()),
+        ("Minima by", from.minima.clone()),
         ("Seed", from.seed.map(|seed| seed.to_string()).unwrap_or_default()),
         ("Model hash", from.model_hash.clone()),
         ("Data hash", from.data_hash.clone()),

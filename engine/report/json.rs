@@ -222,10 +222,21 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         space: Space,
         parameters: u64,
         samples: u64,
+        /// The metrics at verified saddles and at the tops of the paths that decide bars.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        at_passes: Vec<Pass<'a>>,
         /// Those with running statistics that the loss does not take.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         checkpoints: Vec<Checkpoint<'a>>,
         notes: Vec<String>,
+    }
+    #[derive(Serialize)]
+    struct Pass<'a> {
+        cell: u64,
+        path: u64,
+        kind: PassKind,
+        loss: f64,
+        metrics: Ordered<'a, f64>,
     }
     #[derive(Serialize)]
     struct Checkpoint<'a> {
@@ -241,6 +252,13 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         let (_, own) = m.metrics.iter().find(|(name, _)| name == OWN_STATISTICS)?;
         Some(Checkpoint { name, loss: m.loss, loss_with_own_statistics: *own })
     }
+    let passes_with_metrics = findings.passes().into_iter().map(|(path, metrics)| Pass {
+        cell: path.pass.cell,
+        path: path.id,
+        kind: path.pass.kind,
+        loss: path.pass.height,
+        metrics: Ordered(metrics),
+    });
     let saddles = [("1".to_owned(), verified)];
     let kinds = [("verified saddle".to_owned(), verified), ("path maximum".to_owned(), passes(PassKind::PathMaximum))];
     let summary = Summary {
@@ -267,6 +285,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         space: findings.provenance.space,
         parameters: findings.provenance.parameters,
         samples: findings.provenance.samples,
+        at_passes: passes_with_metrics.collect(),
         checkpoints: findings.minima().iter().filter_map(checkpoint).collect(),
         notes: words::remarks(findings),
     };

@@ -181,7 +181,9 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
 
 /// What a reader should know besides, a sentence or two each.
 pub fn remarks(findings: &Findings<'_>) -> Vec<String> {
-    let more = [slopes(findings), merged(findings.provenance)];
+    let minima = &findings.provenance.minima;
+    let got = (!minima.is_empty()).then(|| format!("Minima were got by {minima}."));
+    let more = [got, slopes(findings), merged(findings.provenance)];
     findings.notes.iter().cloned().chain(more.into_iter().flatten()).collect()
 }
 

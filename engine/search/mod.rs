@@ -7,6 +7,7 @@ mod assignment;
 pub mod connect;
 mod flaw;
 pub mod height;
+pub mod hop;
 pub mod landscape;
 pub mod lbfgs;
 pub mod minima;

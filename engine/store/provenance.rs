@@ -55,6 +55,9 @@ pub struct Provenance {
     pub method: String,
     /// What the deaths are: `upper bounds`, `exact`, or `as sampled`, which bounds nothing.
     pub heights: String,
+    /// How minima were come by, where it was not by descents from starts alone.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub minima: String,
     /// The other runs whose findings were merged into those of this one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub merged: Vec<Source>,
