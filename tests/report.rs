@@ -30,7 +30,12 @@ impl Case {
             superlevel: self.superlevel,
             seconds: &self.seconds,
             notes: &self.notes,
-            run: Some(RunFindings { landscape: &self.landscape, complete: true, versions: &self.versions }),
+            run: Some(RunFindings {
+                landscape: &self.landscape,
+                complete: true,
+                versions: &self.versions,
+                passes: &[],
+            }),
         })
     }
 
@@ -139,6 +144,7 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
         samples: 1_437,
         method: "paths".to_owned(),
         heights: "upper bounds".to_owned(),
+        ..Provenance::default()
     };
     case
 }

@@ -1,15 +1,13 @@
-//! `mpass distance`: how far two barcodes are apart, degree by degree; `mpass export`: a barcode as other programs read
-//! it.
+//! `mpass distance`: how far two barcodes are apart, degree by degree.
 
-use super::apart::apart;
 use super::output::{self, print, print_json};
 use clap::ValueEnum;
 use mountainpass::persistence::Diagram;
 use mountainpass::persistence::distance::{Distance, Metric, check, distance};
-use mountainpass::report::diagram::{self, ExportFormat};
+use mountainpass::report::diagram;
 use mountainpass::{Error, Result};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The options of `mpass distance`.
@@ -69,16 +67,6 @@ impl DistanceCommand {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Writes a barcode as a GUDHI .pers or a DIPHA diagram.
-pub fn export(barcode: &Path, to: &Path) -> Result<ExitCode> {
-    let format = ExportFormat::of(to).ok_or_else(|| {
-        Error::Argument(format!("--to {}: a barcode is written as .pers (GUDHI) or .dipha", to.display()))
-    })?;
-    apart([barcode], [to])?;
-    format.write(to, &diagram::read(barcode)?)?;
-    Ok(ExitCode::SUCCESS)
 }
 
 fn union(a: &Diagram, b: &Diagram) -> Vec<u32> {

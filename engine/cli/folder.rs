@@ -88,6 +88,15 @@ impl Folder {
         Ok(Some(store))
     }
 
+    /// Refuses a folder that holds results.
+    pub fn is_free(&self) -> Result<()> {
+        let holds = if self.database().exists() { Some(DATABASE.to_owned()) } else { self.strange() };
+        match holds {
+            None => Ok(()),
+            Some(name) => Err(Error::Argument(format!("{} holds a {name}: choose another --out", self.path.display()))),
+        }
+    }
+
     /// A file that a run would replace without knowing whose it is.
     fn strange(&self) -> Option<String> {
         let ours = report::FILES.iter().map(|name| (*name).to_owned());
@@ -127,13 +136,7 @@ impl Folder {
 /// Goes on with an earlier run, if the loss is still the same.
 pub fn same_loss(store: Store, now: &Provenance) -> Result<Store> {
     let then = store.provenance()?;
-    let changed = [
-        ("backend", &then.backend, &now.backend),
-        ("backend version", &then.backend_version, &now.backend_version),
-        ("model", &then.model_hash, &now.model_hash),
-        ("data", &then.data_hash, &now.data_hash),
-    ];
-    match changed.into_iter().find(|(_, then, now)| then != now) {
+    match then.differs(now) {
         None => Ok(store),
         Some((what, then, now)) => Err(Error::Argument(format!(
             "{}: the {what} has changed since (was {then}, is {now}): begin again with --force",

@@ -13,11 +13,14 @@ mod check;
 mod cloud;
 mod distance;
 mod eval;
+mod export;
 mod folder;
 mod graph;
 mod grid;
+mod merge;
 mod model;
 mod open;
+mod plan;
 mod progress;
 mod run;
 mod serve;
@@ -76,16 +79,12 @@ enum Command {
         #[arg(long, value_name = "FOLDER", conflicts_with = "json")]
         salvage: Option<PathBuf>,
     },
+    /// Joins the landscapes of runs of one loss into one, to be shown and gone on with
+    Merge(merge::MergeCommand),
     /// Tells how far two barcodes are apart, degree by degree
     Distance(distance::DistanceCommand),
-    /// Writes a barcode for other programs
-    Export {
-        /// A barcode.json (or a folder with one), a GUDHI .pers or a DIPHA diagram
-        barcode: PathBuf,
-        /// The file to write: FILE.pers for GUDHI, FILE.dipha for DIPHA
-        #[arg(long, value_name = "FILE")]
-        to: PathBuf,
-    },
+    /// Writes a barcode for other programs, or the parameters of a minimum or a saddle
+    Export(export::ExportCommand),
 }
 
 fn main() -> ExitCode {
@@ -102,8 +101,9 @@ fn main() -> ExitCode {
         Command::Check(check) => check.go(),
         Command::ServeLoss(serve) => serve.go(),
         Command::Show { landscape, json, salvage } => show::show(&landscape, json, salvage.as_deref()),
+        Command::Merge(merge) => merge.go(),
         Command::Distance(distance) => distance.go(),
-        Command::Export { barcode, to } => distance::export(&barcode, &to),
+        Command::Export(export) => export.go(),
     };
     match result {
         Ok(code) => code,

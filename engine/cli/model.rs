@@ -5,6 +5,7 @@ use mountainpass::machine::durable;
 use mountainpass::report::number::counted;
 use mountainpass::{Error, Result};
 use mountainpass_network::build::Built;
+use mountainpass_network::checkpoint::ModelFile;
 use mountainpass_network::graph::op::Element;
 use mountainpass_network::model::Model;
 use mountainpass_network::onnx::{self, OnnxModel, Options};
@@ -31,18 +32,51 @@ pub struct ModelCommand {
     json: bool,
 }
 
+/// How a file holds reals.
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Precision {
+pub enum Precision {
     F32,
     F64,
+}
+
+impl From<Precision> for onnx::Precision {
+    fn from(precision: Precision) -> onnx::Precision {
+        match precision {
+            Precision::F32 => onnx::Precision::Single,
+            Precision::F64 => onnx::Precision::Double,
+        }
+    }
+}
+
+/// What the network itself refuses is a fault of the command line.
+fn failed(error: mountainpass_sdk::Error) -> Error {
+    Error::Argument(error.text)
+}
+
+fn is_file(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "onnx")
+}
+
+/// The ONNX file of a network, by its name or of its own file, with `theta` for its parameters. A file keeps its types.
+pub fn with_parameters(name: &str, theta: &[f64], precision: Precision) -> Result<Vec<u8>> {
+    if !is_file(name) {
+        return onnx::write(&Built::parse(name).map_err(failed)?, theta, precision.into()).map_err(failed);
+    }
+    let path = Path::new(name);
+    let of_file = |error: mountainpass_sdk::Error| Error::Config { path: path.to_owned(), text: error.text };
+    let model = OnnxModel::open(path, &Options::default()).map_err(of_file)?;
+    match count(&model) {
+        found if found == theta.len() as u64 => ModelFile::read(path)
+            .and_then(|file| file.with_parameters(path, model.parameters(), theta))
+            .map_err(of_file),
+        found => Err(Error::Argument(format!("{name}: {found} parameters, where theta has {}", theta.len()))),
+    }
 }
 
 impl ModelCommand {
     /// Prints, and writes the file asked for.
     pub fn go(self) -> Result<ExitCode> {
-        // What the network itself refuses is a fault of the command line.
-        let failed = |error: mountainpass_sdk::Error| Error::Argument(error.text);
-        let is_file = Path::new(&self.name).extension().is_some_and(|extension| extension == "onnx");
+        let is_file = is_file(&self.name);
         let (model, notes): (Box<dyn Model>, Vec<String>) = if is_file {
             if self.out.is_some() {
                 return Err(Error::Argument(format!("--out: {:?} is an ONNX file already", self.name)));
@@ -54,12 +88,8 @@ impl ModelCommand {
             (Box::new(Built::parse(&self.name).map_err(failed)?), Vec::new())
         };
         if let Some(file) = &self.out {
-            let precision = match self.dtype {
-                Precision::F32 => onnx::Precision::Single,
-                Precision::F64 => onnx::Precision::Double,
-            };
             let theta = model.start(self.seed).map_err(failed)?;
-            let bytes = onnx::write(&*model, &theta, precision).map_err(failed)?;
+            let bytes = onnx::write(&*model, &theta, self.dtype.into()).map_err(failed)?;
             durable::write(file, &bytes).map_err(Error::into_usage)?;
         }
         notes.iter().for_each(|note| tell!("{note}"));

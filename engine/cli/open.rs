@@ -4,7 +4,9 @@ use super::builtin;
 use mountainpass::config::{Config, LossConfig};
 use mountainpass::loss::{Isolation, Loss, OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
+use mountainpass::store::{DATABASE, Provenance};
 use mountainpass::{Error, Result};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How many threads work: the same words for every command.
@@ -23,6 +25,28 @@ impl Threads {
             asked => Ok(Pool::new(asked.unwrap_or(0))), // 0 is one a core.
         }
     }
+}
+
+/// Where the configuration of a kept run is read again.
+#[derive(clap::Args)]
+pub struct Whence {
+    /// Where relative paths in the run's configuration start [default: the folder that its folder is in]
+    #[arg(long, value_name = "DIR")]
+    relative_to: Option<PathBuf>,
+}
+
+impl Whence {
+    /// The configuration that a database keeps.
+    pub fn config(&self, database: &Path, provenance: &Provenance) -> Result<Config> {
+        let beside = || std::path::absolute(database).ok()?.parent()?.parent().map(Path::to_owned);
+        let folder = self.relative_to.clone().or_else(beside).unwrap_or_default();
+        Config::parse(&provenance.config, &folder).map_err(|error| error.of_file(database))
+    }
+}
+
+/// The database of a run, given itself or by its folder.
+pub fn database(run: &Path) -> PathBuf {
+    if run.is_dir() { run.join(DATABASE) } else { run.to_owned() }
 }
 
 /// Opens the loss that a configuration names.

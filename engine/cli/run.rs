@@ -5,6 +5,7 @@
 
 use super::folder::{self, Folder, Intent};
 use super::open::{Threads, opened};
+use super::plan::print_plan;
 use super::progress::Teller;
 use super::serve;
 use super::show::{Results, print_table};
@@ -38,6 +39,9 @@ pub struct Run {
     /// Throws away what is in the folder and begins again
     #[arg(long, conflicts_with = "resume")]
     force: bool,
+    /// Says what the run is going to take, from three timed evaluations, and writes nothing
+    #[arg(long, conflicts_with_all = ["out", "resume", "force"])]
+    plan: bool,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -53,6 +57,10 @@ impl Run {
         let ground = Ground { pool: Arc::new(self.threads.pool()?), isolation };
         // Given minima are part of what makes a folder's results, and only the loss tells where their tensors go.
         let early = if config.theta.is_empty() { None } else { Some(ground.given(&mut config)?) };
+        if self.plan {
+            let mut loss = early.map_or_else(|| ground.open(&config), |(loss, _)| Ok(loss))?;
+            return print_plan(&config, &mut *loss);
+        }
         let mut folder = Folder::enter(path)?;
         let known = match folder.known(&config, self.intent())? {
             Some(store) if store.record()?.ended == Some(Ended::Complete) => return again(store, &folder.path),
@@ -220,6 +228,7 @@ fn keep(store: &mut Store, explored: Explored, before: f64, begun: Instant, pool
         record.barcode = Some(sampled.barcode(pool)?);
     }
     record.noise = Some(explored.noise);
+    record.passes = explored.passes;
     record.ended = Some(explored.ended);
     record.seconds = before + begun.elapsed().as_secs_f64();
     store.put_record(&record)

@@ -1,7 +1,8 @@
 //! `mpass show`: what a landscape database holds, as the table that a run ends with or as `barcode.json`.
 
+use super::open::database;
 use super::output::{print, write};
-use mountainpass::explore::MergeTree;
+use mountainpass::explore::{AtPass, MergeTree};
 use mountainpass::persistence::Barcode;
 use mountainpass::report::{self, BarcodeFile, Findings, RunFindings};
 use mountainpass::run::Ended;
@@ -23,6 +24,7 @@ pub struct Results {
     seconds: Vec<(String, f64)>,
     versions: Vec<(String, String)>,
     notes: Vec<String>,
+    passes: Vec<AtPass>,
 }
 
 impl Results {
@@ -56,6 +58,7 @@ impl Results {
             landscape,
             provenance,
             notes,
+            passes: record.passes,
         })
     }
 
@@ -79,6 +82,7 @@ impl Results {
                 landscape: &self.landscape,
                 complete: self.ended == Some(Ended::Complete),
                 versions: &self.versions,
+                passes: &self.passes,
             }),
         }
     }
@@ -86,7 +90,7 @@ impl Results {
 
 /// Prints a database, or saves what is whole of a damaged one.
 pub fn show(landscape: &Path, json: bool, salvage: Option<&Path>) -> Result<ExitCode> {
-    let file = if landscape.is_dir() { landscape.join(DATABASE) } else { landscape.to_owned() };
+    let file = database(landscape);
     if let Some(folder) = salvage {
         return save(&file, folder);
     }

@@ -4,6 +4,7 @@
 use super::section::{Section, set};
 use crate::error::{Error, Result};
 use crate::explore::Plan;
+use crate::search::hop::Hop;
 use crate::search::training::Training;
 use toml::Value;
 
@@ -25,6 +26,7 @@ pub(super) fn minima(minima: &mut Section, plan: &mut Plan) -> Result<Vec<String
         n => return Err(Error::Argument(format!("[minima] starts = {n}: at most {STARTS_MAX}"))),
     }
     set(&mut plan.seed, minima.count("seed")?);
+    plan.hop = hop(minima)?;
     plan.training = training(minima)?;
     if let Some(polish) = minima.boolean("polish")? {
         if !polish && files.is_none() && plan.training.is_none() {
@@ -44,11 +46,13 @@ pub(super) fn minima(minima: &mut Section, plan: &mut Plan) -> Result<Vec<String
 /// `recipe`: a name, or a table of its own.
 fn training(minima: &mut Section) -> Result<Option<Training>> {
     let Some(Value::Table(table)) = minima.table.get("recipe") else {
-        return Ok(match minima.choice("recipe", &[("polish", 0), ("small-rate", 1), ("annealed", 2)])? {
-            Some(1) => Some(Training::small_rate()),
-            Some(2) => Some(Training::annealed()),
-            _ => None,
-        });
+        return Ok(
+            match minima.choice("recipe", &[("polish", 0), ("small-rate", 1), ("annealed", 2), ("hop", 3)])? {
+                Some(1) => Some(Training::small_rate()),
+                Some(2) => Some(Training::annealed()),
+                _ => None,
+            },
+        );
     };
     let mut recipe = Section::new("minima.recipe", table.clone());
     minima.take("recipe");
@@ -68,6 +72,23 @@ fn training(minima: &mut Section) -> Result<Option<Training>> {
         return wrong(format!("momentum = {momentum}: wants a number from 0 up to, but not, 1"));
     }
     Ok(Some(Training { epochs, batch, momentum, rate }))
+}
+
+/// The keys of `recipe = "hop"`, which stand in this table.
+fn hop(minima: &mut Section) -> Result<Option<Hop>> {
+    let is_hop = minima.table.get("recipe").and_then(Value::as_str) == Some("hop");
+    if !is_hop {
+        minima.refuse(|key| ["step", "temperature"].contains(&key).then(|| "a key of recipe = \"hop\"".to_owned()))?;
+        return Ok(None);
+    }
+    match (minima.positive("step")?, minima.positive("temperature")?) {
+        (Some(step), Some(temperature)) => Ok(Some(Hop { step, temperature })),
+        _ => {
+            let text = "[minima] recipe = \"hop\" needs step (how far every coordinate is moved) and temperature (in \
+                        units of the loss)";
+            Err(Error::Argument(text.to_owned()))
+        }
+    }
 }
 
 /// A rate, or pairs of an epoch and the rate there.
@@ -93,6 +114,7 @@ fn rate(recipe: &mut Section) -> Result<Option<Vec<(f64, f64)>>> {
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
+    use crate::search::hop::Hop;
     use crate::search::training::Training;
     use std::path::Path;
 
@@ -115,6 +137,13 @@ mod tests {
     }
 
     #[test]
+    fn a_walk_has_a_step_and_a_temperature() {
+        let plan = parsed("recipe = \"hop\"\nstep = 0.4\ntemperature = 2").unwrap().plan;
+        assert_eq!((plan.hop, plan.training.clone()), (Some(Hop { step: 0.4, temperature: 2.0 }), None));
+        assert_eq!(plan.way(), "basin hopping with steps of 0.4 at the temperature 2");
+    }
+
+    #[test]
     fn keys_that_say_nothing_beside_others_are_refused() {
         let theta = parsed("theta = [\"a/*.npy\", \"b.npz\"]").unwrap();
         assert_eq!((theta.theta, theta.plan.polish), (vec!["a/*.npy".to_owned(), "b.npz".to_owned()], false));
@@ -123,6 +152,12 @@ mod tests {
         for (minima, line) in [
             ("theta = \"a.npy\"\nstarts = 3", &*format!("[minima] starts: {both}")),
             ("theta = \"a.npy\"\nrecipe = \"annealed\"", &*format!("[minima] recipe: {both}")),
+            ("step = 1", "[minima] step: a key of recipe = \"hop\""),
+            (
+                "recipe = \"hop\"\nstep = 1",
+                "[minima] recipe = \"hop\" needs step (how far every coordinate is moved) and temperature (in units of the \
+                 loss)",
+            ),
             ("theta = 3", "[minima] theta = 3: wants a text or a list of texts"),
             ("theta = []", "[minima] theta = []: wants a text or a list of texts"),
             (

@@ -123,6 +123,8 @@ impl Config {
             samples: info.samples,
             method: self.plan.method.name().into(),
             heights: heights.into(),
+            minima: self.plan.way(),
+            merged: Vec::new(),
         })
     }
 

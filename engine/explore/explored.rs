@@ -1,5 +1,6 @@
 //! What an exploration comes to.
 
+use super::passes::AtPass;
 use crate::run::Ended;
 use crate::sample::Sampled;
 use crate::search::Landscape;
@@ -16,6 +17,8 @@ pub struct Explored {
     pub aligned: bool,
     /// What a barcode can be made of.
     pub found: Found,
+    /// The metrics at verified saddles and at the tops of the paths that decide bars.
+    pub passes: Vec<AtPass>,
 }
 
 /// What a barcode can be made of.

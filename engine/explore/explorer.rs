@@ -3,6 +3,7 @@
 use super::births::Births;
 use super::plan::Plan;
 use crate::error::{Error, Result};
+use crate::loss::Symmetry;
 use crate::loss::oracle::{Oracle, Tally};
 use crate::run::{Budget, Ended, Progress};
 use crate::search::align::Alignment;
@@ -20,6 +21,27 @@ pub struct Explorer<'a, 'b> {
     pub ended: Ended,
     pub journal: &'a mut dyn Journal,
     pub progress: &'a mut dyn Progress,
+}
+
+impl<'a, 'b> Explorer<'a, 'b> {
+    /// Begins from what is known so far.
+    pub fn new(
+        oracle: &'a mut Oracle<'b>,
+        plan: &'a Plan,
+        known: Landscape,
+        journal: &'a mut dyn Journal,
+        progress: &'a mut dyn Progress,
+    ) -> Result<Explorer<'a, 'b>> {
+        let symmetries: Vec<Symmetry> = oracle.loss().symmetries()?;
+        let bounds = oracle.loss().bounds()?;
+        let alignment = if plan.align { Alignment::new(&symmetries) } else { Alignment::none() };
+        for kind in alignment.ignored() {
+            progress.note(&format!("declared symmetry not used to identify points: {kind}"));
+        }
+        let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius);
+        let (births, ended) = (Births::default(), Ended::Complete);
+        Ok(Explorer { oracle, plan, alignment, domain, landscape: known, births, ended, journal, progress })
+    }
 }
 
 impl Explorer<'_, '_> {

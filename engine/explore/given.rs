@@ -28,3 +28,15 @@ impl Given {
         }
     }
 }
+
+/// Refuses points that are all the same one: between them there is no path.
+pub fn check_ends(given: &[Given]) -> Result<()> {
+    match given {
+        [first, rest @ ..] if !rest.is_empty() && rest.iter().all(|other| other.theta == first.theta) => {
+            let (a, b) = (&first.name, &rest[0].name);
+            let all = if rest.len() > 1 { ", and so are all others" } else { "" };
+            Err(Error::Argument(format!("{a} and {b} are the same point{all}: a path needs two different ends")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -66,14 +66,15 @@ impl Explorer<'_, '_> {
 
     /// What a descent came to, with its metrics, and whether it was known already.
     pub(super) fn minimum(&mut self, quenched: Quenched, origin: Origin, cell: CellId) -> Result<Minimum> {
-        let Quenched { theta, loss, descent, evidence, evaluations } = quenched;
+        let Quenched { mut theta, loss, descent, evidence, evaluations } = quenched;
+        self.oracle.round(&mut theta);
         let stands = matches!(descent, Descent::Converged | Descent::Unconverged);
         let same_as = if stands { self.same(loss, &theta)? } else { None };
         let metrics = if stands { self.metrics(&theta)? } else { Vec::new() };
         Ok(Minimum { cell, origin, descent, theta, loss, evidence, same_as, metrics, evaluations })
     }
 
-    fn metrics(&mut self, theta: &[f64]) -> Result<Vec<(String, f64)>> {
+    pub(super) fn metrics(&mut self, theta: &[f64]) -> Result<Vec<(String, f64)>> {
         let mut all = Vec::new();
         for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
             let names = self.oracle.loss().metric_names(split)?;

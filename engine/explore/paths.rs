@@ -39,12 +39,19 @@ impl Explorer<'_, '_> {
             self.progress.at("lines", k as u64, total, "");
             let (Some(a), Some(b)) = (self.landscape.minimum(a), self.landscape.minimum(b)) else { continue };
             let ids = Ids { path: self.landscape.next_path(), cell: self.landscape.next_cell() };
-            let path = connect::straight(self.oracle, a, b, &self.alignment, ids)?;
+            let mut path = connect::straight(self.oracle, a, b, &self.alignment, ids)?;
+            self.round(&mut path);
             let tally = self.count("paths");
             self.journal.commit(&[Finding::Path(&path), Finding::Evaluations("paths", tally)])?;
             self.landscape.paths.push(path);
         }
         Ok(())
+    }
+
+    /// A path as it is kept, in the loss's own precision.
+    fn round(&self, path: &mut Path) {
+        self.oracle.round(&mut path.knots);
+        self.oracle.round(&mut path.pass.theta);
     }
 
     /// One visit and all that follows from it, in one commit.
@@ -58,6 +65,7 @@ impl Explorer<'_, '_> {
             None => {}
         }
         self.shortcuts(&minima, &mut new)?;
+        std::iter::once(&mut path).chain(&mut new).for_each(|path| self.round(path));
         let tally = self.count("paths");
         let mut findings: Vec<Finding> = minima.iter().map(Finding::Minimum).collect();
         findings.push(Finding::Path(&path));

@@ -1,12 +1,14 @@
 //! What an exploration is asked to do.
 
-use super::given::Given;
+use super::given::{self, Given};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::loss::oracle::Oracle;
+use crate::machine::memory;
 use crate::run::{Budget, Cancel};
 use crate::sample::{Axes, CloudPlan, GridPlan};
 use crate::search::connect::Schedule;
+use crate::search::hop::Hop;
 use crate::search::minima::Recipe;
 use crate::search::training::Training;
 
@@ -23,6 +25,8 @@ pub struct Plan {
     pub given: Vec<Given>,
     /// How starts are trained, where it is not by `recipe` alone.
     pub training: Option<Training>,
+    /// How a walk hops from minimum to minimum, where starts are none of each other's business otherwise.
+    pub hop: Option<Hop>,
     /// Whether what was given or trained is then descended from by `recipe`; else it is taken as it is.
     pub polish: bool,
     /// How a descent is made.
@@ -53,6 +57,7 @@ impl Default for Plan {
             seed: 26,
             given: Vec::new(),
             training: None,
+            hop: None,
             polish: false,
             recipe: Recipe::POLISH,
             identify: Identify { loss: 1e-6 },
@@ -82,10 +87,35 @@ impl Plan {
         }
     }
 
+    /// How minima are come by, where it is not by descents from starts alone.
+    pub fn way(&self) -> String {
+        let polished = if self.polish { ", then descents" } else { ", taken as they are" };
+        match (&self.training, self.hop) {
+            (Some(training), _) => {
+                let Training { epochs, batch, .. } = training;
+                format!("training for {epochs} epochs in minibatches of {batch}{polished}")
+            }
+            (_, Some(Hop { step, temperature })) => {
+                format!("basin hopping with steps of {step} at the temperature {temperature}")
+            }
+            _ if !self.given.is_empty() => format!("points that were given{polished}"),
+            _ => String::new(),
+        }
+    }
+
     /// Refuses what does not fit a loss, before anything is computed of it.
     pub fn check(&self, loss: &dyn Loss) -> Result<()> {
         self.given.iter().try_for_each(|given| given.check(loss))?;
+        given::check_ends(&self.given)?;
         let info = loss.info();
+        if let Some(needed) = self.forecast(info).map(|forecast| forecast.memory).filter(|n| *n > memory::total()) {
+            let (needed, there) = (memory::gib(needed), memory::gib(memory::total()));
+            let text = format!(
+                "minima and their paths may need {needed} of memory, and this machine has {there}: fewer [minima] starts, \
+                 or fewer [paths] visits"
+            );
+            return Err(Error::Argument(text));
+        }
         if self.training.is_some() && (info.samples == 0 || !info.caps.minibatch) {
             let why = if info.samples == 0 { "has no samples" } else { "takes no lists of samples" };
             let text = format!("{why}, and a recipe of minibatches needs them: leave [minima] recipe out");

@@ -1,16 +1,12 @@
 //! The loop over all stages.
 
-use super::births::Births;
 use super::explored::{Explored, Found};
 use super::explorer::Explorer;
 use super::plan::{Method, Plan};
 use crate::error::{Error, Result};
-use crate::loss::Symmetry;
 use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Ended, Progress};
 use crate::sample::Sampled;
-use crate::search::align::Alignment;
-use crate::search::minima::Domain;
 use crate::search::{Descent, Journal, Landscape, Minimum};
 
 /// Explores a loss from what is known so far (empty at first). A stop is no error; see [`Ended`].
@@ -21,16 +17,8 @@ pub fn explore(
     journal: &mut dyn Journal,
     progress: &mut dyn Progress,
 ) -> Result<Explored> {
-    let symmetries: Vec<Symmetry> = oracle.loss().symmetries()?;
-    let bounds = oracle.loss().bounds()?;
-    let alignment = if plan.align { Alignment::new(&symmetries) } else { Alignment::none() };
-    for kind in alignment.ignored() {
-        progress.note(&format!("declared symmetry not used to identify points: {kind}"));
-    }
-    let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius);
-    let aligned = !alignment.is_trivial();
-    let (births, ended) = (Births::default(), Ended::Complete);
-    let mut explorer = Explorer { oracle, plan, alignment, domain, landscape: known, births, ended, journal, progress };
+    let mut explorer = Explorer::new(oracle, plan, known, journal, progress)?;
+    let aligned = !explorer.alignment.is_trivial();
     let sampled = match explorer.all() {
         Ok(sampled) => sampled,
         Err(Error::Cancelled) => explorer.stopped(Ended::Cancelled),
@@ -42,8 +30,10 @@ pub fn explore(
         (_, Some(sampled)) => Found::Sampled(sampled),
         (_, None) => Found::Unfinished,
     };
+    // Who is asked to stop asks the loss nothing more.
+    let passes = if explorer.ended == Ended::Cancelled { Vec::new() } else { explorer.at_passes()? };
     let Explorer { oracle, landscape, ended, .. } = explorer;
-    Ok(Explored { landscape, ended, noise: oracle.noise(), aligned, found })
+    Ok(Explored { landscape, ended, noise: oracle.noise(), aligned, found, passes })
 }
 
 impl Explorer<'_, '_> {
@@ -66,9 +56,10 @@ impl Explorer<'_, '_> {
     }
 
     fn minima(&mut self) -> Result<()> {
-        match self.plan.training.is_some() || !self.plan.given.is_empty() {
-            true => self.trained(),
-            false => self.descents(),
+        match self.plan.hop {
+            _ if self.plan.training.is_some() || !self.plan.given.is_empty() => self.trained(),
+            Some(hop) => self.hops(&hop),
+            None => self.descents(),
         }
     }
 

@@ -28,15 +28,16 @@ impl<'a> MergeTree<'a> {
         MergeTree { minima, paths, merges }
     }
 
-    /// The barcode: one bar a minimum, zero-length bars left out. `noise` is what two evaluations of one loss may
+    /// The barcode: one bar a minimum, zero-length bars left out and counted. `noise` is what two evaluations of one loss may
     /// differ by; shorter bars are flagged.
     pub fn barcode(&self, noise: f64) -> Barcode {
         let mut ends: Vec<Option<&Merge>> = vec![None; self.minima.len()];
         self.merges.iter().for_each(|merge| ends[merge.dead] = Some(merge));
-        let (mut bars, mut cells): (Vec<Bar>, Vec<NamedCell>) = Default::default();
+        let (mut bars, mut cells, mut zero): (Vec<Bar>, Vec<NamedCell>, u64) = Default::default();
         for (minimum, merge) in self.minima.iter().zip(ends) {
             let end = merge.map(|merge| self.death(minimum, merge, noise));
             if end.is_some_and(|end| end.value == minimum.loss) {
+                zero += u64::from(minimum.is_sampled());
                 continue;
             }
             let (transit, unconverged) = (!minimum.is_sampled(), minimum.descent != Descent::Converged);
@@ -60,7 +61,7 @@ impl<'a> MergeTree<'a> {
         }
         bars.sort_by(|a, b| by_value((a.birth, a.birth_cell), (b.birth, b.birth_cell)));
         cells.sort_by_key(|cell| cell.id);
-        Barcode { bars, cells }
+        Barcode { bars, cells, zero }
     }
 
     fn death(&self, minimum: &Minimum, merge: &Merge, noise: f64) -> Death {

@@ -189,6 +189,13 @@ impl<'a> Oracle<'a> {
         }
     }
 
+    /// Rounds a point to the loss's own precision: to the loss it is the same point, and it can be kept in half the room.
+    pub fn round(&self, theta: &mut [f64]) {
+        if self.info().dtype == Dtype::F32 {
+            theta.iter_mut().for_each(|x| *x = f64::from(*x as f32));
+        }
+    }
+
     fn differenced_products(&mut self, theta: &[f64], directions: &[f64]) -> Result<Vec<f64>> {
         let p = self.params();
         let size = theta.iter().map(|x| x * x).sum::<f64>().sqrt();

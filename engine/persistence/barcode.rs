@@ -162,6 +162,14 @@ pub struct Barcode {
     pub bars: Vec<Bar>,
     /// The cells that bars refer to, by number.
     pub cells: Vec<NamedCell>,
+    /// Sampled minima, where they were searched for, whose bars have no length: they are left out of `bars`, and scores
+    /// count them.
+    #[serde(skip_serializing_if = "is_none", default)]
+    pub zero: u64,
+}
+
+fn is_none(zero: &u64) -> bool {
+    *zero == 0
 }
 
 impl Barcode {

@@ -46,7 +46,7 @@ pub fn barcode(pairs: &[Pair], cycles: &[Vec<Vec<u32>>], value: impl Fn(u64) -> 
     let mut cells: Vec<NamedCell> = pairs.iter().flat_map(ends).flatten().collect();
     cells.sort_by_key(|cell| (cell.id, cell.degree));
     cells.dedup_by_key(|cell| (cell.id, cell.degree));
-    Barcode { bars, cells }
+    Barcode { bars, cells, zero: 0 }
 }
 
 #[cfg(test)]

@@ -11,8 +11,12 @@ use serde::{Deserialize, Serialize};
 pub struct Score {
     /// The degree whose bars are scored.
     pub degree: u32,
-    /// The number of finite bars that count: all but those of way-stations, whose deaths nobody refined.
+    /// m, the number of finite bars that count: all but those of way-stations, whose deaths nobody refined. Of a search
+    /// that joined everything this is the number of sampled minima less one.
     pub bars: u64,
+    /// How many of them have no length; those of a sampled function are not counted.
+    #[serde(default)]
+    pub zero: u64,
     /// (1/m) sum of lengths; 0 without finite bars.
     pub mean: f64,
     /// The sum of lengths.
@@ -38,9 +42,11 @@ impl Score {
         let finite = || barcode.counted(degree).filter_map(|bar| Some((bar, bar.length()?.abs())));
         let all: Vec<f64> = finite().map(|(_, length)| length).collect();
         let sure: Vec<f64> = finite().filter(|(bar, _)| !bar.is_doubtful()).map(|(_, length)| length).collect();
-        let mut score = Score::of_lengths(&all, degree);
-        score.doubtful = (all.len() - sure.len()) as u64;
-        score.without_doubtful = (score.doubtful > 0).then(|| Box::new(Score::of_lengths(&sure, degree)));
+        // What has no length is below any noise.
+        let zero = if degree == 0 { barcode.zero } else { 0 };
+        let mut score = Score::of_lengths(&all, degree, zero);
+        score.doubtful = score.bars - sure.len() as u64;
+        score.without_doubtful = (score.doubtful > 0).then(|| Box::new(Score::of_lengths(&sure, degree, 0)));
         score
     }
 
@@ -56,13 +62,16 @@ impl Score {
         }
     }
 
-    fn of_lengths(lengths: &[f64], degree: u32) -> Score {
+    /// That of some lengths and `zero` more that are 0.
+    fn of_lengths(lengths: &[f64], degree: u32, zero: u64) -> Score {
+        let bars = lengths.len() as u64 + zero;
         let total: f64 = lengths.iter().sum();
         let max = lengths.iter().copied().fold(0.0, f64::max);
         Score {
             degree,
-            bars: lengths.len() as u64,
-            mean: if lengths.is_empty() { 0.0 } else { total / lengths.len() as f64 },
+            bars,
+            zero,
+            mean: if bars == 0 { 0.0 } else { total / bars as f64 },
             total,
             max,
             bottleneck: max / 2.0,
@@ -94,11 +103,30 @@ mod tests {
             searched: None,
             cycle: Vec::new(),
         };
-        let barcode = Barcode { bars: [None, Some(3.0), Some(4.0)].map(bar).to_vec(), cells: Vec::new() };
+        let barcode = Barcode { bars: [None, Some(3.0), Some(4.0)].map(bar).to_vec(), cells: Vec::new(), zero: 0 };
         let (score, of) = (Score::of(&barcode, 0), |q| Score::wasserstein(&barcode, 0, q));
         assert_eq!((of(1.0), of(2.0), of(f64::INFINITY)), (Some(3.5), Some(2.5), Some(2.0)));
         assert_eq!((score.wasserstein_1, score.wasserstein_2, score.bottleneck), (3.5, 2.5, 2.0));
         assert_eq!((of(0.5), of(f64::NAN)), (None, None));
         assert_eq!(Score::wasserstein(&barcode, 1, 2.0), Some(0.0));
+    }
+
+    #[test]
+    fn bars_of_no_length_count_for_the_mean_alone() {
+        let bar = Bar {
+            degree: 0,
+            birth: 1.0,
+            birth_cell: 0,
+            end: Some(Death { value: 4.0, cell: 1, elder: None, top: None }),
+            searched: None,
+            cycle: Vec::new(),
+        };
+        let of = |zero| Score::of(&Barcode { bars: vec![bar.clone()], cells: Vec::new(), zero }, 0);
+        let (without, with) = (of(0), of(2));
+        assert_eq!((without.bars, without.mean, without.zero, without.doubtful), (1, 3.0, 0, 0));
+        assert_eq!((with.bars, with.mean, with.zero, with.doubtful), (3, 1.0, 2, 2));
+        assert_eq!((with.total, with.max, with.wasserstein_2), (without.total, without.max, without.wasserstein_2));
+        let sure = with.without_doubtful.unwrap();
+        assert_eq!((sure.bars, sure.mean), (1, 3.0));
     }
 }

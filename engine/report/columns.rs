@@ -135,7 +135,7 @@ fn remarks(m: &Minimum, bar: Option<&Bar>) -> String {
     those.join(", ")
 }
 
-fn capitalised(text: &str) -> String {
+pub fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

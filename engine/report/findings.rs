@@ -1,5 +1,7 @@
 //! What a report tells of.
 
+use crate::explore::AtPass;
+use crate::order::by_value;
 use crate::persistence::{Barcode, Score};
 use crate::search::{Landscape, Minimum, Path, Tally};
 use crate::store::Provenance;
@@ -32,6 +34,8 @@ pub struct RunFindings<'a> {
     pub complete: bool,
     /// Versions of what took part, by name.
     pub versions: &'a [(String, String)],
+    /// The metrics at verified saddles and at the tops of the paths that decide bars.
+    pub passes: &'a [AtPass],
 }
 
 impl<'a> Findings<'a> {
@@ -76,6 +80,17 @@ impl<'a> Findings<'a> {
 
     pub(super) fn versions(&self) -> &'a [(String, String)] {
         self.run.map_or(&[], |run| run.versions)
+    }
+
+    /// Passes with their metrics, the lowest first.
+    pub(super) fn passes(&self) -> Vec<(&'a Path, &'a [(String, f64)])> {
+        let of = |at: &'a AtPass| {
+            let path = self.paths().iter().find(|path| path.pass.cell == at.cell)?;
+            Some((path, at.metrics.as_slice()))
+        };
+        let mut passes: Vec<_> = self.run.map_or(&[][..], |run| run.passes).iter().filter_map(of).collect();
+        passes.sort_by(|(a, _), (b, _)| by_value((a.pass.height, a.pass.cell), (b.pass.height, b.pass.cell)));
+        passes
     }
 
     pub(super) fn is_complete(&self) -> bool {

@@ -1,13 +1,13 @@
 //! `report.html`: one page, with drawings and style inside, for a screen in light or dark and for paper.
 
 use super::barcode::tally;
-use super::columns::{Column, Minima};
+use super::columns::{Column, Minima, capitalised};
 use super::findings::Findings;
-use super::number::{count, counted, short};
+use super::number::{count, counted, short, significant};
 use super::svg::{Drawing, STYLE, escape};
 use super::{barcode, words};
 use crate::persistence::Bar;
-use crate::search::Tally;
+use crate::search::{PassKind, Path, Tally};
 use std::fmt::Write;
 
 const PAGE: &str = "
@@ -85,13 +85,14 @@ pub fn page(findings: &Findings<'_>, tree: Option<&Drawing>, paths: Option<&Draw
         figure(&mut page, "Paths", what, paths);
     }
     minima(&mut page, findings);
+    passes(&mut page, findings);
     places(&mut page, findings);
     scores(&mut page, findings);
     costs(&mut page, findings);
-    let claims = words::claims(findings);
-    if !claims.is_empty() || !findings.notes.is_empty() {
+    let (claims, remarks) = (words::claims(findings), words::remarks(findings));
+    if !claims.is_empty() || !remarks.is_empty() {
         page += "<section>\n<h2>What may be claimed</h2>\n";
-        let notes = findings.notes.iter().map(String::as_str);
+        let notes = remarks.iter().map(String::as_str);
         claims.into_iter().chain(notes).for_each(|text| page += &format!("<p>{}</p>\n", escape(text)));
         page += "</section>\n";
     }
@@ -152,6 +153,32 @@ fn minima(page: &mut String, findings: &Findings<'_>) {
     *page += "</section>\n";
 }
 
+/// The metrics at the passes, lowest first, of a loss that has some.
+fn passes(page: &mut String, findings: &Findings<'_>) {
+    let passes = findings.passes();
+    let Some((_, first)) = passes.first() else { return };
+    let names: Vec<String> = first.iter().map(|(name, _)| capitalised(name)).collect();
+    let known = [("No.", "n"), ("Kind", ""), ("Between", ""), ("Loss", "n")];
+    let heads: Vec<(&str, &str)> = known.into_iter().chain(names.iter().map(|name| (name.as_str(), "n"))).collect();
+    let row = |(path, metrics): &(&Path, &[(String, f64)])| {
+        let kind = match path.pass.kind {
+            PassKind::VerifiedSaddle => "verified saddle",
+            PassKind::PathMaximum => "maximum of a path",
+        };
+        let between = format!("{} and {}", path.ends.0, path.ends.1);
+        let mut cells = vec![path.pass.cell.to_string(), kind.to_owned(), between, significant(path.pass.height, 6)];
+        cells.extend(first.iter().map(|(name, _)| {
+            let value = metrics.iter().find(|(other, _)| other == name);
+            value.map(|(_, value)| short(*value)).unwrap_or_default()
+        }));
+        ("", cells)
+    };
+    *page += "<section>\n<h2>Passes</h2>\n<p>What the loss's metrics are at verified saddles, and at the tops of the \
+              paths that decide bars.</p>\n";
+    table(page, &heads, passes.iter().map(row));
+    *page += "</section>\n";
+}
+
 /// Where the longest bars of a sampled loss are born and die.
 fn places(page: &mut String, findings: &Findings<'_>) {
     const MOST: usize = 20;
@@ -190,7 +217,8 @@ fn scores(page: &mut String, findings: &Findings<'_>) {
         *page += "<p>No finite bar of degree 0: every score is 0.</p>\n</section>\n";
         return;
     }
-    let bars = counted(score.bars, "finite bar", "finite bars");
+    let none = if score.zero > 0 { format!(" ({} of no length)", score.zero) } else { String::new() };
+    let bars = counted(score.bars, "finite bar", "finite bars") + &none;
     let _ = writeln!(
         page,
         "<p>Of {bars} of degree {}; the mean is the headline number. The definitions are those of mountainpass, the \
@@ -234,10 +262,12 @@ fn provenance(page: &mut String, findings: &Findings<'_>) {
         ("Samples", number(from.samples)),
         ("Method", from.method.clone()),
         ("Heights", from.heights.clone()),
+        ("Minima by", from.minima.clone()),
         ("Seed", from.seed.map(|seed| seed.to_string()).unwrap_or_default()),
         ("Model hash", from.model_hash.clone()),
         ("Data hash", from.data_hash.clone()),
         ("Configuration hash", from.config_hash.clone()),
+        ("Merged with", from.merged.iter().map(|run| run.config_hash.as_str()).collect::<Vec<_>>().join(" ")),
     ];
     *page += "<section>\n<h2>Provenance</h2>\n<dl>\n";
     let versions = findings.versions().iter().map(|(name, version)| (name.as_str(), version.clone()));

@@ -1,7 +1,7 @@
 //! `barcode.json`, which programs read and `mpass distance` reads back, and `summary.json`.
 
 use super::findings::Findings;
-use super::words::OWN_STATISTICS;
+use super::words::{self, OWN_STATISTICS};
 use crate::error::{Error, Result};
 use crate::explore::evidence;
 use crate::persistence::{Bar, Barcode, NamedCell, Score};
@@ -73,6 +73,9 @@ pub struct BarcodeProvenance {
     /// What the deaths are: `upper bounds`, `exact`, or `as sampled`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub heights: String,
+    /// The configuration hashes of the other runs that were merged into this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<String>,
 }
 
 impl BarcodeFile<'static> {
@@ -101,7 +104,7 @@ impl BarcodeFile<'static> {
 impl<'a> BarcodeFile<'a> {
     /// The file of a barcode. Fails where a bar or a cell has a value that is not finite, for which JSON has no word.
     pub fn of(barcode: &'a Barcode, superlevel: bool, provenance: &Provenance) -> Result<BarcodeFile<'a>> {
-        let Barcode { bars, cells } = barcode;
+        let Barcode { bars, cells, .. } = barcode;
         for bar in bars {
             let values = [bar.birth].into_iter().chain(bar.death()).chain(bar.top().map(|top| top.error));
             bar_is_finite(bar, values)?;
@@ -131,6 +134,7 @@ impl<'a> BarcodeFile<'a> {
                 seed: from.seed,
                 method: from.method,
                 heights: from.heights,
+                merged: from.merged.into_iter().map(|source| source.config_hash).collect(),
             },
         })
     }
@@ -218,10 +222,21 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         space: Space,
         parameters: u64,
         samples: u64,
+        /// The metrics at verified saddles and at the tops of the paths that decide bars.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        at_passes: Vec<Pass<'a>>,
         /// Those with running statistics that the loss does not take.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         checkpoints: Vec<Checkpoint<'a>>,
-        notes: &'a [String],
+        notes: Vec<String>,
+    }
+    #[derive(Serialize)]
+    struct Pass<'a> {
+        cell: u64,
+        path: u64,
+        kind: PassKind,
+        loss: f64,
+        metrics: Ordered<'a, f64>,
     }
     #[derive(Serialize)]
     struct Checkpoint<'a> {
@@ -237,6 +252,13 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         let (_, own) = m.metrics.iter().find(|(name, _)| name == OWN_STATISTICS)?;
         Some(Checkpoint { name, loss: m.loss, loss_with_own_statistics: *own })
     }
+    let passes_with_metrics = findings.passes().into_iter().map(|(path, metrics)| Pass {
+        cell: path.pass.cell,
+        path: path.id,
+        kind: path.pass.kind,
+        loss: path.pass.height,
+        metrics: Ordered(metrics),
+    });
     let saddles = [("1".to_owned(), verified)];
     let kinds = [("verified saddle".to_owned(), verified), ("path maximum".to_owned(), passes(PassKind::PathMaximum))];
     let summary = Summary {
@@ -263,8 +285,9 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         space: findings.provenance.space,
         parameters: findings.provenance.parameters,
         samples: findings.provenance.samples,
+        at_passes: passes_with_metrics.collect(),
         checkpoints: findings.minima().iter().filter_map(checkpoint).collect(),
-        notes: findings.notes,
+        notes: words::remarks(findings),
     };
     let text = serde_json::to_string_pretty(&summary).map_err(unwritten)?;
     Ok(text + "\n")

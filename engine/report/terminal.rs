@@ -27,7 +27,9 @@ pub fn table(findings: &Findings<'_>, width: usize, colour: bool) -> String {
     let score = findings.score();
     if score.bars > 0 {
         lines.push(String::new());
-        lines.push(ink.paint(BOLD, &format!("TO-score of {}", counted(score.bars, "finite bar", "finite bars"))));
+        let none = if score.zero > 0 { format!(", {} of them of no length", score.zero) } else { String::new() };
+        let bars = counted(score.bars, "finite bar", "finite bars");
+        lines.push(ink.paint(BOLD, &format!("TO-score of {bars}{none}")));
         for (name, definition, value) in words::scores(&score) {
             let value = short(value);
             lines.push(clip(&format!("  {name:<13}  {value:>10}  {definition}"), width));
@@ -38,7 +40,7 @@ pub fn table(findings: &Findings<'_>, width: usize, colour: bool) -> String {
         }
     }
     costs(&mut lines, findings, width);
-    lines.extend(findings.notes.iter().flat_map(|note| wrap(note, width)).map(|line| ink.paint(DIM, &line)));
+    lines.extend(words::remarks(findings).iter().flat_map(|note| wrap(note, width)).map(|line| ink.paint(DIM, &line)));
     if findings.provenance.heights == "upper bounds" && score.bars > 0 {
         let honest = "Heights are upper bounds; finitely many minima see part of the barcode.";
         lines.extend(wrap(honest, width).iter().map(|line| ink.paint(DIM, line)));

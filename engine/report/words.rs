@@ -4,6 +4,7 @@ use super::findings::Findings;
 use super::number::{counted, short};
 use crate::persistence::{Bar, DeathKind, Score};
 use crate::search::{Descent, Minimum};
+use crate::store::Provenance;
 
 /// The metric of a checkpoint's minimum that is its loss with the running statistics of its own file, where the loss of
 /// the run recomputes them.
@@ -11,9 +12,10 @@ pub const OWN_STATISTICS: &str = "loss with own statistics";
 
 /// The result in one sentence.
 pub fn headline(findings: &Findings<'_>) -> String {
-    let births = findings.barcode.counted(0).count() as u64;
+    let bars = findings.barcode.counted(0).count() as u64;
+    let births = bars + findings.barcode.zero;
     let found = match findings.searched() {
-        true if births == findings.barcode.degree(0).count() as u64 => counted(births, "minimum", "minima"),
+        true if bars == findings.barcode.degree(0).count() as u64 => counted(births, "minimum", "minima"),
         true => counted(births, "sampled minimum", "sampled minima"),
         false => counted(births, "component", "components"),
     };
@@ -31,6 +33,9 @@ pub fn headline(findings: &Findings<'_>) -> String {
             let which = if births > 2 { ", the most trapped of them," } else { "" };
             let (id, height) = (bar.birth_cell, short(height));
             format!("{found}; to leave minimum {id}{which} descent must climb {most}{height}.")
+        }
+        None if findings.barcode.zero > 0 => {
+            format!("{found}; from all but the lowest a way leads down without a climb.")
         }
         None if births == 0 => "Nothing was found.".to_owned(),
         None if births == 1 => format!("{found}; no second one was found, so there is no pass to climb."),
@@ -77,13 +82,16 @@ pub fn way_stations(count: u64) -> String {
 /// Short facts beside the headline.
 pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     let bars: Vec<&Bar> = findings.barcode.counted(0).collect();
-    let finite = bars.iter().filter(|bar| bar.death().is_some()).count();
     let score = findings.score();
+    let finite = score.bars;
     let mut facts = Vec::new();
     if finite > 0 {
         let what = if findings.searched() { "mean escape height" } else { "mean length" };
         facts.push(format!("TO-score ({what}) {}", short(score.mean)));
         let verified = bars.iter().filter(|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle)).count();
+        if score.zero > 0 {
+            facts.push(counted(score.zero, "bar of no length", "bars of no length"));
+        }
         if bars.iter().all(|bar| bar.death_kind() != Some(DeathKind::Cell)) {
             facts.push(format!("{verified} of {finite} deaths at verified saddles"));
         }
@@ -171,10 +179,46 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
     claims
 }
 
+/// What a reader should know besides, a sentence or two each.
+pub fn remarks(findings: &Findings<'_>) -> Vec<String> {
+    let minima = &findings.provenance.minima;
+    let got = (!minima.is_empty()).then(|| format!("Minima were got by {minima}."));
+    let more = [got, slopes(findings), merged(findings.provenance)];
+    findings.notes.iter().cloned().chain(more.into_iter().flatten()).collect()
+}
+
+/// That bars have no length because their points are not at minima, and what to do about it.
+fn slopes(findings: &Findings<'_>) -> Option<String> {
+    let is_slope = |m: &&Minimum| m.counts() && m.is_sampled() && m.descent == Descent::Unconverged;
+    let norms: Vec<f64> = findings.minima().iter().filter(is_slope).map(|m| m.evidence.gradient_norm).collect();
+    let below = findings.barcode.counted(0).filter(|bar| bar.is_below_noise() && bar.is_unconverged()).count() as u64;
+    let (none, points) = (findings.barcode.zero + below, norms.len() as u64);
+    if !findings.searched() || none == 0 || points == 0 {
+        return None;
+    }
+    let (least, most) = norms.iter().fold((f64::INFINITY, 0.0), |(a, b): (f64, f64), x| (a.min(*x), b.max(*x)));
+    let range = if least == most { short(most) } else { format!("{} to {}", short(least), short(most)) };
+    let (bars, points) = (counted(none, "bar has", "bars have"), counted(points, "point lies", "points lie"));
+    Some(format!(
+        "{bars} no length, because {points} on slopes and not at minima (gradient norms {range}): from there a path \
+         leads down at once, and there is nothing to climb. Set [minima] polish = true: it descends from each point to \
+         the minimum below and keeps both losses. Or train until gradient norms are far smaller."
+    ))
+}
+
+/// Which runs a landscape was merged from, where it was.
+fn merged(provenance: &Provenance) -> Option<String> {
+    let seed = |seed: Option<u64>| seed.map_or("none".to_owned(), |seed| seed.to_string());
+    let seeds = std::iter::once(provenance.seed).chain(provenance.merged.iter().map(|source| source.seed));
+    let seeds: Vec<String> = seeds.map(seed).collect();
+    let (count, seeds) = (seeds.len(), seeds.join(", "));
+    (count > 1).then(|| format!("Merged from {count} runs (first seeds {seeds}), with the configuration of the first."))
+}
+
 /// The rows of the table of scores: name, definition, value.
 pub fn scores(score: &Score) -> [(&'static str, &'static str, f64); 6] {
     [
-        ("mean", "mean length ℓ of the finite bars", score.mean),
+        ("mean", "mean length ℓ of the finite bars, those of no length included", score.mean),
         ("total", "Σ ℓ", score.total),
         ("max", "max ℓ", score.max),
         ("bottleneck", "max ℓ / 2: distance to the ideal barcode", score.bottleneck),

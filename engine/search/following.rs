@@ -166,7 +166,7 @@ mod tests {
         };
         let mut loss = ClosedForm::new(500, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let top: Vec<f64> = (0..500).map(|i| 0.02 * f64::from((i * 7 % 11) as i32 - 5)).collect();
+        let top: Vec<f64> = (0..500).map(|i| 0.02 * f64::from(i * 7 % 11 - 5)).collect();
         let along: Vec<f64> = (0..500).map(|i| if i == 0 { 1.0 } else { 0.01 }).collect();
         let near = Near { top: &top, along: &along, reach: 0.5, tolerance: 1e-8, null: 0 };
         let saddle = follow(&mut oracle, &Tangents::none(), near).unwrap().unwrap();

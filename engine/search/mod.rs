@@ -12,6 +12,7 @@ mod following;
 pub mod height;
 #[cfg(feature = "dense")]
 mod hessian;
+pub mod hop;
 #[cfg(feature = "dense")]
 mod krylov;
 pub mod landscape;

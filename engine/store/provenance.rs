@@ -55,11 +55,54 @@ pub struct Provenance {
     pub method: String,
     /// What the deaths are: `upper bounds`, `exact`, or `as sampled`, which bounds nothing.
     pub heights: String,
+    /// How minima were come by, where it was not by descents from starts alone.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub minima: String,
+    /// The other runs whose findings were merged into those of this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<Source>,
+}
+
+/// A run whose findings were merged into another's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// SHA-256 of what in its configuration decided the results.
+    pub config_hash: String,
+    /// The text of its configuration.
+    pub config: String,
+    /// The seed of its first start.
+    pub seed: Option<u64>,
 }
 
 impl Provenance {
     /// True where the loss was sampled, so that there is no path and no height is a bound.
     pub fn is_sampled(&self) -> bool {
         matches!(self.method.as_str(), "grid" | "cloud")
+    }
+
+    /// Why the findings of another run are not of the same loss, seen in the same way: what differs, here and there.
+    pub fn differs(&self, other: &Provenance) -> Option<(&'static str, String, String)> {
+        let of = |from: &Provenance| {
+            [
+                ("backend", from.backend.clone()),
+                ("backend version", from.backend_version.clone()),
+                ("model", from.model_hash.clone()),
+                ("data", from.data_hash.clone()),
+                ("number of parameters", from.parameters.to_string()),
+                ("space", from.space.to_string()),
+                ("method", from.method.clone()),
+            ]
+        };
+        let pairs = of(self).into_iter().zip(of(other));
+        let mut differing = pairs.filter(|(here, there)| here.1 != there.1);
+        differing.next().map(|((what, here), (_, there))| (what, here, there))
+    }
+
+    /// This run, with the findings of another one merged into its own.
+    pub fn merged_with(mut self, other: Provenance) -> Provenance {
+        let Provenance { config_hash, config, seed, merged, .. } = other;
+        self.merged.push(Source { config_hash, config, seed });
+        self.merged.extend(merged);
+        self
     }
 }

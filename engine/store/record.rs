@@ -1,5 +1,6 @@
 //! What a database says of the run itself, beside what the run has found.
 
+use crate::explore::AtPass;
 use crate::persistence::Barcode;
 use crate::run::Ended;
 
@@ -18,6 +19,8 @@ pub struct RunRecord {
     pub barcode: Option<Barcode>,
     /// What a reader should know besides, a sentence each.
     pub notes: Vec<String>,
+    /// The metrics at verified saddles and at the tops of the paths that decide bars.
+    pub passes: Vec<AtPass>,
 }
 
 #[cfg(feature = "store")]
@@ -32,7 +35,7 @@ mod stored {
         /// The record as words by name, as they are kept.
         pub(in crate::store) fn words(&self) -> serde_json::Result<Vec<(&'static str, String)>> {
             // Taken apart by name: a new field must not be forgotten here.
-            let RunRecord { title, seconds, noise, ended, barcode, notes } = self;
+            let RunRecord { title, seconds, noise, ended, barcode, notes, passes } = self;
             let mut words = vec![("title", title.clone()), ("seconds", seconds.to_string())];
             words.extend(noise.map(|noise| (NOISE, noise.to_string())));
             words.extend(ended.map(|ended| ("ended", ended.to_string())));
@@ -41,6 +44,9 @@ mod stored {
             }
             if !notes.is_empty() {
                 words.push(("notes", serde_json::to_string(notes)?));
+            }
+            if !passes.is_empty() {
+                words.push(("passes", serde_json::to_string(passes)?));
             }
             Ok(words)
         }
@@ -58,6 +64,7 @@ mod stored {
                     "ended" => record.ended = Some(Ended::of(word).ok_or_else(unreadable)?),
                     "barcode" => record.barcode = Some(serde_json::from_str(word).map_err(|e| format!("{key}: {e}"))?),
                     "notes" => record.notes = serde_json::from_str(word).map_err(|e| format!("{key}: {e}"))?,
+                    "passes" => record.passes = serde_json::from_str(word).map_err(|e| format!("{key}: {e}"))?,
                     _ => return Err(unreadable()),
                 }
             }

@@ -40,7 +40,7 @@ pub fn salvage(from: &File, to: &File) -> Result<Salvaged> {
     let landscape = wreck.landscape(&provenance, record.noise.unwrap_or(0.0), &mut report);
     if !report.whole {
         // It has to be gone on with, and what was made of the whole is made again.
-        record = RunRecord { ended: None, barcode: None, notes: Vec::new(), ..record };
+        record = RunRecord { ended: None, barcode: None, notes: Vec::new(), passes: Vec::new(), ..record };
     }
     durable::make_folder(durable::folder(to))?;
     let mut store = Store::create(to, &provenance)?;

@@ -4,6 +4,7 @@
 mod damage;
 
 use mountainpass::error::Error;
+use mountainpass::explore::AtPass;
 use mountainpass::persistence::Barcode;
 use mountainpass::run::Ended;
 use mountainpass::search::Finding;
@@ -211,6 +212,7 @@ fn provenance_and_record_come_back() {
         ended: Some(Ended::Complete),
         barcode: Some(Barcode::default()),
         notes: vec!["\u{0} \"".into()],
+        passes: vec![AtPass { cell: 3, metrics: vec![("train accuracy".into(), 0.1 + 0.2)] }],
     };
     store.put_record(&record).unwrap();
     drop(store);

@@ -12,6 +12,7 @@ mod substitute;
 mod tensor;
 
 pub use model_file::ModelFile;
+pub use safetensors::write as write_safetensors;
 pub use statistics::differing;
 pub use tensor::Tensor;
 

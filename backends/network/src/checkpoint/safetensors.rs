@@ -1,11 +1,13 @@
 //! The format of Hugging Face's safetensors: a JSON header, then the tensors' bytes.
 //!
 //! Read by its own crate, which checks that offsets, shapes and types agree and cover the file; only what torch trains
-//! in, reals of 16 to 64 bits, and whole numbers of buffers are taken from it.
+//! in, reals of 16 to 64 bits, and whole numbers of buffers are taken from it. Written is double precision.
 
 use super::tensor::Tensor;
 use half::{bf16, f16};
+use mountainpass_sdk::Parameter;
 use mountainpass_sdk::memory::{self, Shortage};
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 /// A name of one letter and an empty tensor take some sixty bytes of a header, and a few hundred of memory.
@@ -46,6 +48,28 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     }
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(tensors)
+}
+
+/// The bytes of a file that holds parameters by their names, in double precision.
+pub fn write(parameters: &[Parameter], theta: &[f64]) -> Result<Vec<u8>, String> {
+    let shape = |block: &Parameter| block.shape.iter().map(|size| *size as usize).collect::<Vec<usize>>();
+    let end = parameters.iter().map(|block| block.offset as usize + shape(block).iter().product::<usize>()).max();
+    match end {
+        None => return Err("the loss names no parameters: write them as .npy".to_owned()),
+        Some(end) if end > theta.len() => return Err(format!("{} numbers for {end} parameters", theta.len())),
+        Some(_) => {}
+    }
+    let bytes = |block: &Parameter| -> Vec<u8> {
+        let (from, count) = (block.offset as usize, shape(block).iter().product::<usize>());
+        theta[from..from + count].iter().flat_map(|x| x.to_le_bytes()).collect()
+    };
+    let data: Vec<Vec<u8>> = parameters.iter().map(bytes).collect();
+    let views = parameters.iter().zip(&data).map(|(block, data)| {
+        let view = TensorView::new(Dtype::F64, shape(block), data).map_err(|fault| fault.to_string())?;
+        Ok((block.name.as_str(), view))
+    });
+    let views: Vec<(&str, TensorView<'_>)> = views.collect::<Result<_, String>>()?;
+    safetensors::serialize(views, None).map_err(|fault| fault.to_string())
 }
 
 /// Numbers of `N` bytes each as f64.

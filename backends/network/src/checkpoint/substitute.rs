@@ -1,4 +1,5 @@
-//! A model's file with the running statistics of a checkpoint: the network as it was evaluated where it was trained.
+//! A model's file with other numbers in it: the running statistics of a checkpoint, so that it is the network as it was
+//! evaluated where it was trained, or the parameters of a minimum.
 //!
 //! Numbers that lie in another file beside the model's come along, so that the bytes are the whole of it.
 
@@ -6,7 +7,8 @@ use super::model_file::ModelFile;
 use super::statistics::is_statistic;
 use super::tensor::Tensor;
 use crate::onnx::messages::{TensorProto, data_type, decode};
-use mountainpass_sdk::{Error, memory};
+use crate::onnx::{self, Precision};
+use mountainpass_sdk::{Error, Parameter, memory};
 use prost::Message;
 use std::path::Path;
 
@@ -28,17 +30,51 @@ impl ModelFile {
             statistics.map(|own| Some((own.name.as_str(), given(own)?))).collect();
         let Some(pairs) = pairs.filter(|pairs| !pairs.is_empty()) else { return Ok(None) };
 
+        let new = |message: &TensorProto| {
+            let pair = pairs.iter().find(|(name, _)| *name == message.name());
+            Ok(pair.map(|(_, tensor)| written(tensor, message)))
+        };
+        self.with(path, new).map(Some)
+    }
+
+    /// The bytes of the file at `path`, which this is, with `theta` for its parameters, each as it holds reals.
+    pub fn with_parameters(&self, path: &Path, parameters: &[Parameter], theta: &[f64]) -> Result<Vec<u8>, Error> {
+        let is_there = |block: &Parameter| self.tensors.iter().any(|tensor| tensor.name == block.name);
+        if let Some(block) = parameters.iter().find(|block| !is_there(block)) {
+            return Err(Error::unsupported(format!("{}: no initializer of this name is there to be set", block.name)));
+        }
+        let new = |message: &TensorProto| {
+            let Some(block) = parameters.iter().find(|block| block.name == message.name()) else { return Ok(None) };
+            let precision = match message.data_type() {
+                data_type::FLOAT => Precision::Single,
+                data_type::DOUBLE => Precision::Double,
+                _ => {
+                    let text = format!("{}: neither float nor double, and theta would lose too much", block.name);
+                    return Err(Error::unsupported(text));
+                }
+            };
+            Ok(Some(onnx::tensor(block, theta, precision)))
+        };
+        self.with(path, new)
+    }
+
+    /// The bytes of the file at `path` with new messages for some of its tensors.
+    fn with(
+        &self,
+        path: &Path,
+        new: impl Fn(&TensorProto) -> Result<Option<TensorProto>, Error>,
+    ) -> Result<Vec<u8>, Error> {
         let bytes = memory::contents(path).map_err(|error| Error::not_found(error.to_string()))?;
         let mut model = decode(bytes.into())?;
         for message in model.graph.iter_mut().flat_map(|graph| &mut graph.initializer) {
-            let new = pairs.iter().find(|(name, _)| *name == message.name()).map(|(_, tensor)| *tensor);
             let elsewhere = || self.tensors.iter().find(|tensor| tensor.name == message.name());
             let is_elsewhere = message.data_location() != 0;
-            if let Some(tensor) = new.or_else(|| elsewhere().filter(|_| is_elsewhere)) {
-                *message = written(tensor, message);
+            let moved = || elsewhere().filter(|_| is_elsewhere).map(|tensor| written(tensor, message));
+            if let Some(new) = new(message)?.or_else(moved) {
+                *message = new;
             }
         }
-        Ok(Some(model.encode_to_vec()))
+        Ok(model.encode_to_vec())
     }
 }
 

@@ -23,4 +23,5 @@ pub use aliases::Alias;
 pub use model::OnnxModel;
 pub use operators::names;
 pub use options::{OPTIONS, Options};
+pub(crate) use writer::tensor;
 pub use writer::{Precision, write};

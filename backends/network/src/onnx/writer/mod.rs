@@ -77,7 +77,8 @@ pub fn write(model: &dyn Model, theta: &[f64], precision: Precision) -> Result<V
     Ok(prost::Message::encode_to_vec(&file))
 }
 
-fn tensor(parameter: &Parameter, theta: &[f64], precision: Precision) -> TensorProto {
+/// A parameter with its numbers in theta.
+pub fn tensor(parameter: &Parameter, theta: &[f64], precision: Precision) -> TensorProto {
     let (start, count) = (parameter.offset as usize, parameter.shape.iter().product::<u64>() as usize);
     TensorProto {
         dims: parameter.shape.iter().map(|d| *d as i64).collect(),

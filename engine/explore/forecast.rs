@@ -1,0 +1,121 @@
+//! What a run is going to take, before it begins: evaluations by stage, and memory. Bounds where there are any; else what
+//! was measured on perceptrons, which another loss may be far from.
+
+use super::plan::{Method, Plan};
+use crate::loss::{Dtype, Info};
+
+/// Evaluations of a descent to the tolerance: 440 to 2,000 on perceptrons.
+const DESCENT: u64 = 1500;
+/// The first visits to a path are a fourth of what settles and verifies a bar: 12,000 evaluations with three bands.
+const SETTLE: u64 = 4;
+/// Straight lines are measured at so many points.
+const LINE: u64 = 17;
+/// Inner knots that a further visit adds to a path round its top, at the most.
+const ZOOM: u64 = 8;
+/// Points that descend together.
+const ROUND: u64 = 8;
+
+/// A stage to come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stage {
+    /// Its name, and what it does.
+    pub name: String,
+    /// Evaluations that are to be expected.
+    pub expected: u64,
+    /// Evaluations that it cannot exceed, where there is such a number.
+    pub most: Option<u64>,
+}
+
+/// A run to come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forecast {
+    /// In order.
+    pub stages: Vec<Stage>,
+    /// Bytes of memory that minima and first visits take, beside the loss itself.
+    pub memory: u64,
+    /// Bytes that minima and their paths take at most, where every bar has a path of its own that meets no way-station.
+    pub database: u64,
+}
+
+impl Plan {
+    /// What a search is going to take; `None` for the other methods, whose samples are counted in the configuration.
+    pub fn forecast(&self, info: &Info) -> Option<Forecast> {
+        if self.method != Method::Paths {
+            return None;
+        }
+        let points = if self.given.is_empty() { self.starts } else { self.given.len() as u64 };
+        let (bars, stages) = (points.saturating_sub(1), self.schedule.knots.len() as u64);
+        let others = bars.min(self.schedule.neighbours as u64 + 1);
+        let pairs = if bars <= others { points * bars / 2 } else { points * others };
+        let first: u64 = self.schedule.knots.iter().zip(&self.schedule.steps).map(|(k, s)| (k * s) as u64).sum();
+        let settle = if self.is_left_on_slopes() { first / SETTLE } else { first * SETTLE };
+        let stages_to_come = vec![
+            self.minima_to_come(points),
+            Stage { name: format!("{pairs} straight lines"), expected: pairs * LINE, most: None },
+            Stage { name: format!("paths of {bars} bars"), expected: bars * settle, most: None },
+        ];
+        let p = info.params as u64;
+        let widest = self.schedule.knots.iter().max().copied().unwrap_or(0) as u64 + 2;
+        let longest = widest + ZOOM * u64::from(self.schedule.visits).saturating_sub(stages);
+        // A descent remembers two vectors a step, and has a few beside; a string remembers eight steps.
+        let descents = points.min(ROUND) * (2 * self.recipe.memory as u64 + 8);
+        let strings = widest * (2 * 8 + 8);
+        let kept = points + 3 * pairs;
+        let vectors = |n: u64, bytes: u64| n.saturating_mul(p).saturating_mul(bytes);
+        let number = if info.dtype == Dtype::F32 { 4 } else { 8 };
+        Some(Forecast {
+            stages: stages_to_come,
+            memory: vectors(kept + bars * (longest + 1) + descents.max(strings), 8),
+            database: vectors(kept + bars * (longest + 1), number),
+        })
+    }
+
+    /// Whether points are taken as a training or a file left them.
+    fn is_left_on_slopes(&self) -> bool {
+        !self.polish && (self.training.is_some() || !self.given.is_empty())
+    }
+
+    fn minima_to_come(&self, points: u64) -> Stage {
+        let trained = self.training.as_ref().map_or(0, |training| training.epochs);
+        let (descent, most) = match self.is_left_on_slopes() {
+            true => (1, 1),
+            false => (DESCENT.min(self.recipe.evaluations), self.recipe.evaluations),
+        };
+        let name = format!("{points} points");
+        Stage { name, expected: points * (trained + descent), most: Some(points * (trained + most)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::Loss;
+    use crate::loss::closed_form::{closed_form, double_well};
+    use crate::search::training::Training;
+
+    fn forecast(plan: &Plan, params: usize, dtype: Dtype) -> Forecast {
+        let loss = closed_form(2, None, double_well);
+        plan.forecast(&Info { params, dtype, ..loss.info().clone() }).unwrap()
+    }
+
+    #[test]
+    fn a_forecast_grows_with_what_is_asked_for() {
+        let plan = Plan { starts: 3, ..Plan::default() };
+        let small = forecast(&plan, 1000, Dtype::F64);
+        assert_eq!(small.stages[0].most, Some(60_000));
+        assert_eq!(small.stages[2].expected, 2 * 4 * (3 * 40 + 7 * 60 + 15 * 160));
+        let large = forecast(&plan, 2000, Dtype::F64);
+        assert_eq!((large.memory, large.database), (2 * small.memory, 2 * small.database));
+        assert_eq!(forecast(&plan, 1000, Dtype::F32).database, small.database / 2);
+        let more = forecast(&Plan { starts: 9, ..plan.clone() }, 1000, Dtype::F64);
+        assert!(more.memory > small.memory && more.stages[1].expected > small.stages[1].expected);
+        let trained = Plan { training: Some(Training::annealed()), ..plan };
+        assert_eq!(forecast(&trained, 1000, Dtype::F64).stages[0].most, Some(3 * 102));
+    }
+
+    #[test]
+    fn no_size_overflows() {
+        let plan = Plan { starts: 1_000_000, ..Plan::default() };
+        assert_eq!(forecast(&plan, usize::MAX, Dtype::F64).memory, u64::MAX);
+    }
+}
