@@ -32,7 +32,7 @@ impl Explorer<'_, '_> {
     }
 
     /// Losses further apart are not even compared.
-    fn nearness(&self, loss: f64) -> f64 {
+    pub(super) fn nearness(&self, loss: f64) -> f64 {
         (2.0 * self.oracle.noise()).max(self.plan.identify.loss * loss.abs().max(1.0))
     }
 

@@ -6,11 +6,15 @@
 
 #![forbid(unsafe_code)]
 
+mod all;
 mod births;
+mod boundary;
+mod catches;
 mod deciding;
 mod evidence;
 mod explored;
 mod explorer;
+mod flows;
 mod given;
 mod identity;
 mod minima;
@@ -27,9 +31,11 @@ mod tree;
 mod vertices;
 
 pub use crate::run::Ended;
+pub use boundary::{Boundary, MorseComplex};
+pub use catches::Catches;
 pub use evidence::evidence;
 pub use explored::{Explored, Found};
 pub use given::Given;
-pub use plan::{Identify, Method, Plan};
+pub use plan::{Goal, Identify, Method, Plan};
 pub use stages::explore;
 pub use tree::MergeTree;

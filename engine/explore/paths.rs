@@ -25,7 +25,7 @@ impl Explorer<'_, '_> {
     }
 
     /// Straight lines between minima that have none yet, one commit each.
-    fn straight_lines(&mut self, among: fn(&Minimum) -> bool) -> Result<()> {
+    pub(super) fn straight_lines(&mut self, among: fn(&Minimum) -> bool) -> Result<()> {
         let minima: Vec<&Minimum> = self.landscape.minima.iter().filter(|m| m.counts() && among(m)).collect();
         let pairs = connect::pairs(&minima, &self.alignment, self.plan.schedule.neighbours);
         let wanted: Vec<(CellId, CellId)> = pairs.into_iter().map(|(i, j)| (minima[i].cell, minima[j].cell)).collect();
@@ -48,7 +48,7 @@ impl Explorer<'_, '_> {
     }
 
     /// One visit and all that follows from it, in one commit.
-    fn work_on(&mut self, at: usize, deciding: &Deciding) -> Result<()> {
+    pub(super) fn work_on(&mut self, at: usize, deciding: &Deciding) -> Result<()> {
         let mut path = connect::visit(self.oracle, &self.landscape.paths[at], &self.plan.schedule)?;
         let (mut minima, cuts) = self.cuts(&path)?;
         let cell = self.landscape.next_cell() + minima.len() as u64;

@@ -15,6 +15,8 @@ use crate::search::training::Training;
 pub struct Plan {
     /// How the landscape is explored.
     pub method: Method,
+    /// What of it is looked for.
+    pub goal: Goal,
     /// The number of descents, from seeds `seed`, `seed + 1`, ...
     pub starts: u64,
     /// The seed of the first start.
@@ -39,16 +41,21 @@ pub struct Plan {
     pub alternatives: usize,
     /// Once so many way-stations are known, paths are no longer broken at new ones: a rough loss has no end of them.
     pub way_stations: usize,
+    /// Along so many modes of a minimum at the most the search for all saddles climbs.
+    pub modes: usize,
     /// The budget of the stage of minima.
     pub minima_budget: Budget,
     /// The budget of the stage of paths.
     pub paths_budget: Budget,
+    /// The budget of the search for all saddles.
+    pub saddles_budget: Budget,
 }
 
 impl Default for Plan {
     fn default() -> Plan {
         Plan {
             method: Method::Paths,
+            goal: Goal::Barcode,
             starts: 8,
             seed: 26,
             given: Vec::new(),
@@ -61,8 +68,10 @@ impl Default for Plan {
             schedule: Schedule::default(),
             alternatives: 1,
             way_stations: 1000,
+            modes: usize::MAX,
             minima_budget: Budget::default(),
             paths_budget: Budget::default(),
+            saddles_budget: Budget::default(),
         }
     }
 }
@@ -120,6 +129,16 @@ impl Method {
             Method::Cloud(_) => "cloud",
         }
     }
+}
+
+/// What of a landscape is looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// What decides the bars of the sampled minima.
+    #[default]
+    Barcode,
+    /// Every saddle between neighbouring basins.
+    All,
 }
 
 /// When two minima are one.

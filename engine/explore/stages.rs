@@ -3,7 +3,7 @@
 use super::births::Births;
 use super::explored::{Explored, Found};
 use super::explorer::Explorer;
-use super::plan::{Method, Plan};
+use super::plan::{Goal, Method, Plan};
 use crate::error::{Error, Result};
 use crate::loss::Symmetry;
 use crate::loss::oracle::Oracle;
@@ -61,7 +61,13 @@ impl Explorer<'_, '_> {
             // The box is that of all minima: without them there is none yet.
             Method::Cloud(_) if self.ended == Ended::Budget => Ok(None),
             Method::Cloud(cloud) => self.stage("cloud", Budget::default(), |explorer| explorer.cloud(cloud)),
-            _ => self.stage("paths", plan.paths_budget, Self::paths).map(|_| None),
+            _ => {
+                self.stage("paths", plan.paths_budget, Self::paths)?;
+                if plan.goal == Goal::All {
+                    self.stage("saddles", plan.saddles_budget, Self::all_saddles)?;
+                }
+                Ok(None)
+            }
         }
     }
 

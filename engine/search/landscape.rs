@@ -79,6 +79,47 @@ pub struct Evidence {
     /// The minima in which the two descents from a saddle end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ends: Option<(CellId, CellId)>,
+    /// What the search for all saddles knows of it.
+    #[serde(skip_serializing_if = "Survey::is_none", default)]
+    pub survey: Survey,
+}
+
+/// What the search for all saddles knows of a minimum, or of a saddle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Survey {
+    /// How many climbs began at the minimum: two along each mode, the lowest modes first.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub climbs: u32,
+    /// How many climbs led to the saddle.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub found: u32,
+    /// Along which mode the first of them went, the lowest is 1; 0 where a path found the saddle.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub mode: u32,
+    /// Whether it was asked if an earlier path leads over the same saddle.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub looked: bool,
+    /// An earlier path does: that one lists the saddle.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub copy: bool,
+    /// Whether the gradient flow from the saddle was followed after a path had found it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub flowed: bool,
+    /// The minima in which the gradient flow from the saddle ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boundary: Option<(CellId, CellId)>,
+}
+
+impl Survey {
+    /// Where nobody asked for all saddles.
+    pub fn is_none(&self) -> bool {
+        *self == Survey::default()
+    }
+}
+
+fn is_nought(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Most losses have no continuous symmetry: nothing is written then.
@@ -187,6 +228,14 @@ pub struct Pass {
     pub reason: Option<String>,
 }
 
+impl Pass {
+    /// What the search for all saddles knows of it, if it is a verified saddle.
+    pub fn survey(&self) -> Option<&Survey> {
+        let verified = self.kind == PassKind::VerifiedSaddle;
+        self.evidence.as_ref().filter(|_| verified).map(|evidence| &evidence.survey)
+    }
+}
+
 /// A measured curve between two minima.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Path {
@@ -204,6 +253,13 @@ pub struct Path {
     pub pass: Pass,
     /// How often the search has worked on it.
     pub visits: u32,
+}
+
+impl Path {
+    /// True where its pass is a verified saddle, and no earlier path's is known to be the same one.
+    pub fn is_listed(&self) -> bool {
+        self.pass.kind == PassKind::VerifiedSaddle && !self.pass.survey().is_some_and(|survey| survey.copy)
+    }
 }
 
 /// Everything found so far.
@@ -249,6 +305,11 @@ impl Landscape {
     /// The minimum with this cell number.
     pub fn minimum(&self, cell: CellId) -> Option<&Minimum> {
         self.minima.iter().find(|m| m.cell == cell)
+    }
+
+    /// The paths over verified saddles, one for each saddle.
+    pub fn listed(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().filter(|path| path.is_listed())
     }
 
     /// The path with this number.

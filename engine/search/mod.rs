@@ -6,6 +6,7 @@ pub mod align;
 mod assignment;
 pub mod connect;
 mod flaw;
+pub mod flow;
 pub mod height;
 pub mod landscape;
 pub mod lbfgs;
@@ -20,8 +21,10 @@ mod rotation;
 pub mod saddle;
 pub mod spectrum;
 pub mod start;
+mod subspace;
 pub mod tangents;
 pub mod training;
+pub mod uphill;
 pub(crate) mod vector;
 
 pub use crate::loss::oracle::Tally;
