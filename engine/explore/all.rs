@@ -37,6 +37,7 @@ impl Explorer<'_, '_> {
     /// Climbs and joins until the rule says stop.
     pub(super) fn all_saddles(&mut self) -> Result<()> {
         let mut deciding = Deciding::new(&self.landscape, &self.plan.schedule);
+        let (mut lined, mut settled) = (0, false);
         loop {
             self.list_passes()?;
             self.boundaries()?;
@@ -44,11 +45,27 @@ impl Explorer<'_, '_> {
                 self.climbs(at)?;
                 continue;
             }
-            self.straight_lines(|_| true)?;
+            if lined < self.landscape.minima.len() {
+                // In a lattice of p dimensions each basin has 2 p neighbours.
+                let neighbours = self.plan.schedule.neighbours.min(2 * self.oracle.params());
+                self.straight_lines(|_| true, neighbours)?;
+                lined = self.landscape.minima.len();
+            }
             deciding.catch_up(&self.landscape, &self.plan.schedule, None);
-            let Some(at) = self.next_pair() else { return self.paths() };
-            self.work_on(at, &deciding)?;
-            deciding.catch_up(&self.landscape, &self.plan.schedule, Some(at));
+            match self.next_pair() {
+                Some(at) => {
+                    self.work_on(at, &deciding)?;
+                    deciding.catch_up(&self.landscape, &self.plan.schedule, Some(at));
+                    settled = false;
+                }
+                None if settled => return Ok(()),
+                // What was found since may have changed which paths decide a bar.
+                None => {
+                    self.paths()?;
+                    deciding = Deciding::new(&self.landscape, &self.plan.schedule);
+                    settled = true;
+                }
+            }
         }
     }
 

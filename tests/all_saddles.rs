@@ -1,0 +1,86 @@
+//! The goal `all` on surfaces whose critical points are known: every minimum and every saddle of index 1, each once.
+#![cfg(all(feature = "surfaces", feature = "dense"))]
+
+use mountainpass::explore::{Catches, Ended, Explored, Goal, MergeTree, MorseComplex, Plan, explore};
+use mountainpass::loss::oracle::Oracle;
+use mountainpass::loss::{OpenRequest, Registry};
+use mountainpass::machine::pool::Pool;
+use mountainpass::run::{Budget, Cancel, Silent};
+use mountainpass::search::{Landscape, Unrecorded};
+use mountainpass_surfaces::Surfaces;
+use std::sync::Arc;
+
+type Options<'a> = &'a [(&'a str, &'a str)];
+
+fn explored(model: &str, options: Options<'_>, plan: &Plan) -> Explored {
+    let registry = Registry::new();
+    registry.register::<Surfaces>().unwrap();
+    let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let request = OpenRequest { model: model.to_owned(), options, ..OpenRequest::default() };
+    let mut loss = registry.open("surfaces", &request, Arc::new(Pool::new(1))).unwrap();
+    let mut oracle = Oracle::new(&mut *loss, None, &Cancel::default(), Budget::default()).unwrap();
+    explore(&mut oracle, plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap()
+}
+
+/// Minima and different verified saddles.
+fn counts(found: &Explored) -> (usize, usize) {
+    (found.landscape.minima.iter().filter(|m| m.counts()).count(), found.landscape.listed().count())
+}
+
+#[test]
+fn every_saddle_of_the_known_surfaces_is_found_once() {
+    for (model, options, known) in [
+        ("mueller-brown", &[][..], (3, 2)),
+        ("six-hump-camel", &[], (6, 7)),
+        ("himmelblau", &[], (4, 4)),
+        ("torus", &[], (1, 2)),
+        ("torus", &[("n", "3")], (1, 3)),
+    ] {
+        for seed in 0..5 {
+            let plan = Plan { seed, goal: Goal::All, ..Plan::default() };
+            let found = explored(model, options, &plan);
+            assert_eq!(found.ended, Ended::Complete);
+            assert_eq!(counts(&found), known, "{model} {options:?}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn schwefels_49_minima_and_84_saddles_are_found_from_8_starts() {
+    let found = explored("schwefel", &[], &Plan { goal: Goal::All, ..Plan::default() });
+    assert_eq!(counts(&found), (49, 84));
+    // Their lines of flow make a lattice of 7 by 7: each of its 36 meshes is a cycle.
+    let complex = MorseComplex::of(&found.landscape);
+    assert_eq!((complex.pairs.len(), complex.births.len(), complex.undecided.len()), (48, 36, 0));
+    assert!(Catches::of(&found.landscape).unwrap().missed < 0.5);
+}
+
+#[test]
+fn the_barcode_only_gains() {
+    for (model, seed) in [("six-hump-camel", 3), ("mueller-brown", 3), ("himmelblau", 3)] {
+        let plan = Plan { seed, ..Plan::default() };
+        let [few, all] = [Goal::Barcode, Goal::All].map(|goal| explored(model, &[], &Plan { goal, ..plan.clone() }));
+        let all = MergeTree::of(&all.landscape).barcode(all.noise);
+        for bar in MergeTree::of(&few.landscape).barcode(few.noise).bars {
+            let same = all.bars.iter().find(|b| b.birth_cell == bar.birth_cell).unwrap();
+            let error = bar.top().map_or(0.0, |top| top.error) + 1e-9;
+            assert!(same.death().unwrap_or(f64::INFINITY) <= bar.death().unwrap_or(f64::INFINITY) + error, "{model}");
+        }
+    }
+}
+
+#[test]
+fn the_boundary_of_verified_saddles_has_the_same_bars() {
+    for model in ["six-hump-camel", "mueller-brown", "himmelblau"] {
+        let found = explored(model, &[], &Plan { goal: Goal::All, ..Plan::default() });
+        let complex = MorseComplex::of(&found.landscape);
+        assert!(complex.undecided.is_empty(), "{model}");
+        let tree = MergeTree::of(&found.landscape);
+        let mut pairs: Vec<(u64, u64)> =
+            tree.merges.iter().map(|m| (tree.minima[m.dead].cell, tree.paths[m.edge].pass.cell)).collect();
+        let mut known = complex.pairs.clone();
+        pairs.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(known, pairs, "{model}");
+    }
+}
