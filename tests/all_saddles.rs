@@ -6,20 +6,54 @@ use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
 use mountainpass::run::{Budget, Cancel, Silent};
-use mountainpass::search::{Landscape, Unrecorded};
+use mountainpass::search::{Finding, Journal, Landscape, Unrecorded};
 use mountainpass_surfaces::Surfaces;
 use std::sync::Arc;
 
 type Options<'a> = &'a [(&'a str, &'a str)];
 
 fn explored(model: &str, options: Options<'_>, plan: &Plan) -> Explored {
+    resumed(model, options, plan, Budget::default(), Landscape::default(), &mut Unrecorded)
+}
+
+fn resumed(
+    model: &str,
+    options: Options<'_>,
+    plan: &Plan,
+    budget: Budget,
+    known: Landscape,
+    journal: &mut dyn Journal,
+) -> Explored {
     let registry = Registry::new();
     registry.register::<Surfaces>().unwrap();
     let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let request = OpenRequest { model: model.to_owned(), options, ..OpenRequest::default() };
     let mut loss = registry.open("surfaces", &request, Arc::new(Pool::new(1))).unwrap();
-    let mut oracle = Oracle::new(&mut *loss, None, &Cancel::default(), Budget::default()).unwrap();
-    explore(&mut oracle, plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap()
+    let mut oracle = Oracle::new(&mut *loss, None, &Cancel::default(), budget).unwrap();
+    explore(&mut oracle, plan, known, journal, &mut Silent).unwrap()
+}
+
+/// Keeps what a database would.
+#[derive(Default)]
+struct Kept(Landscape);
+
+impl Journal for Kept {
+    fn commit(&mut self, findings: &[Finding<'_>]) -> mountainpass::Result<()> {
+        for finding in findings {
+            match finding {
+                Finding::Minimum(m) => match self.0.minima.iter_mut().find(|known| known.cell == m.cell) {
+                    Some(known) => *known = (*m).clone(),
+                    None => self.0.minima.push((*m).clone()),
+                },
+                Finding::Path(p) => match self.0.paths.iter_mut().find(|known| known.id == p.id) {
+                    Some(known) => *known = (*p).clone(),
+                    None => self.0.paths.push((*p).clone()),
+                },
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Minima and different verified saddles.
@@ -53,6 +87,40 @@ fn schwefels_49_minima_and_84_saddles_are_found_from_8_starts() {
     let complex = MorseComplex::of(&found.landscape);
     assert_eq!((complex.pairs.len(), complex.births.len(), complex.undecided.len()), (48, 36, 0));
     assert!(Catches::of(&found.landscape).unwrap().missed < 0.5);
+}
+
+#[test]
+fn so_are_its_343_and_882_in_three_dimensions() {
+    let found = explored("schwefel", &[("n", "3")], &Plan { goal: Goal::All, ..Plan::default() });
+    assert_eq!(counts(&found), (343, 882));
+}
+
+#[test]
+fn a_resumed_search_for_all_ends_as_the_uninterrupted_one() {
+    let plan = Plan { goal: Goal::All, ..Plan::default() };
+    let whole = explored("six-hump-camel", &[], &plan).landscape;
+    let spent: u64 = whole.evaluations.iter().map(|(_, tally)| tally.total()).sum();
+    for tenths in 1..10 {
+        let (budget, mut kept) =
+            (Budget { evaluations: Some(spent * tenths / 10), ..Budget::default() }, Kept::default());
+        resumed("six-hump-camel", &[], &plan, budget, Landscape::default(), &mut kept);
+        let known = kept.0.clone();
+        let found = resumed("six-hump-camel", &[], &plan, Budget::default(), known, &mut kept).landscape;
+        assert!(found.minima == whole.minima && found.paths == whole.paths, "{tenths} tenths");
+    }
+}
+
+#[test]
+fn clusters_have_the_minima_and_saddles_that_others_found() {
+    // Seven atoms: four minima, and eleven saddles at least.
+    let found = explored("lennard-jones", &[], &Plan { goal: Goal::All, ..Plan::default() });
+    let (minima, saddles) = counts(&found);
+    assert!(minima == 4 && saddles >= 11, "{minima} and {saddles}");
+    // Thirteen, within a budget: pele's example lists 27 and 34.
+    let saddles_budget = Budget { evaluations: Some(100_000), ..Budget::default() };
+    let plan = Plan { goal: Goal::All, saddles_budget, ..Plan::default() };
+    let (minima, saddles) = counts(&explored("lennard-jones", &[("atoms", "13")], &plan));
+    assert!(minima >= 27 && saddles >= 34, "{minima} and {saddles}");
 }
 
 #[test]

@@ -6,9 +6,11 @@
 //! bar. A saddle that is found again is counted, not listed again: how often each was found tells about how many were
 //! missed (`catches.rs`).
 //!
-//! It ends when every minimum's modes have been climbed along, all of them up to [`SMALL`] parameters; above, two modes
-//! in a row that led from no minimum to a new saddle are the last.
+//! It ends when every minimum's modes have been climbed along, all of them up to [`SMALL`] parameters; above, the search
+//! goes from the lowest mode of all minima to the next, and two in a row that led from no minimum to a new saddle are
+//! the last, if by then less than half a saddle is estimated to be missing.
 
+use super::catches::Catches;
 use super::deciding::Deciding;
 use super::explorer::Explorer;
 use crate::error::Result;
@@ -74,12 +76,16 @@ impl Explorer<'_, '_> {
         let (minima, most) = (&self.landscape.minima, self.plan.modes);
         let open = |m: &&Minimum| m.counts() && m.descent == Descent::Converged;
         let round = |m: &Minimum| m.evidence.survey.climbs / 2 + 1;
-        let next = minima.iter().filter(open).min_by(|a, b| {
-            round(a).cmp(&round(b)).then(a.loss.total_cmp(&b.loss)).then(a.cell.cmp(&b.cell))
-        })?;
+        let next = minima
+            .iter()
+            .filter(open)
+            .min_by(|a, b| round(a).cmp(&round(b)).then(a.loss.total_cmp(&b.loss)).then(a.cell.cmp(&b.cell)))?;
         let (cell, next) = (next.cell, round(next));
         let modes = self.oracle.params().min(most) as u32;
-        let is_last = self.oracle.params() > SMALL && next > 2 && self.is_barren(next - 1) && self.is_barren(next - 2);
+        let is_barren = next > 2 && self.is_barren(next - 1) && self.is_barren(next - 2);
+        let is_last = self.oracle.params() > SMALL
+            && is_barren
+            && Catches::of(&self.landscape).is_some_and(|catches| catches.missed < 0.5);
         let done = minima.iter().filter(|m| m.counts() && round(m) > next).count();
         let all = minima.iter().filter(|m| m.counts()).count();
         let saddles = self.landscape.listed().count();
@@ -150,11 +156,12 @@ impl Explorer<'_, '_> {
         Ok(Found { minima, path })
     }
 
-    /// The listed saddle that a point is, if it is known.
+    /// The saddle that a point is, of those that have been looked at and listed.
     fn known_saddle(&self, loss: f64, theta: &[f64], near: f64) -> Option<usize> {
         let slack = self.nearness(loss);
         let is = |path: &Path| {
             path.is_listed()
+                && path.pass.survey().is_some_and(|survey| survey.looked)
                 && (path.pass.height - loss).abs() <= slack
                 && self.alignment.distance(&path.pass.theta, theta) <= near
         };
@@ -165,7 +172,7 @@ impl Explorer<'_, '_> {
     fn list_passes(&mut self) -> Result<()> {
         for at in 0..self.landscape.paths.len() {
             let path = &self.landscape.paths[at];
-            if !path.is_listed() || path.pass.survey().is_some_and(|survey| survey.found > 0 || survey.looked) {
+            if !path.is_listed() || path.pass.survey().is_some_and(|survey| survey.looked) {
                 continue;
             }
             let near = SAME * path.profile.arc.last().copied().unwrap_or(0.0);
@@ -173,7 +180,7 @@ impl Explorer<'_, '_> {
             let mut path = path.clone();
             if let Some(evidence) = &mut path.pass.evidence {
                 evidence.survey.looked = true;
-                evidence.survey.copy = known.is_some_and(|known| known < at);
+                evidence.survey.copy = known.is_some();
             }
             self.keep(Found { minima: Vec::new(), path: Some(path) }, None)?;
         }
@@ -214,7 +221,8 @@ impl Explorer<'_, '_> {
         let open = |path: &Path| {
             let (a, b) = own(path);
             let over = matches!(path.state, PathState::Split | PathState::Converged);
-            let through = || path.state == PathState::Straight && connect::valleys(path, self.oracle.noise()).is_empty();
+            let through =
+                || path.state == PathState::Straight && connect::valleys(path, self.oracle.noise()).is_empty();
             !over
                 && path.visits < self.plan.schedule.visits
                 && path.pass.height.is_finite()

@@ -41,6 +41,10 @@ impl Catches {
 fn caught(path: &Path, copies: &[&Path]) -> u32 {
     let Some(survey) = path.pass.survey() else { return 0 };
     let pair = |path: &Path| -> (CellId, CellId) { (path.ends.0.min(path.ends.1), path.ends.0.max(path.ends.1)) };
-    let again = |copy: &&Path| pair(copy) == pair(path) && (copy.pass.height - path.pass.height).abs() <= copy.pass.error + path.pass.error + 1e-9 * path.pass.height.abs();
+    let again = |copy: &&Path| {
+        pair(copy) == pair(path)
+            && (copy.pass.height - path.pass.height).abs()
+                <= copy.pass.error + path.pass.error + 1e-9 * path.pass.height.abs()
+    };
     survey.found + u32::from(survey.mode == 0 || copies.iter().any(again))
 }

@@ -103,7 +103,8 @@ impl Explorer<'_, '_> {
 
     /// Where a path found a saddle, its lines of flow tell the boundary: descents that leap do not.
     pub(super) fn boundaries(&mut self) -> Result<()> {
-        let open = |path: &Path| path.is_listed() && path.pass.survey().is_some_and(|s| !s.flowed && s.boundary.is_none());
+        let open =
+            |path: &Path| path.is_listed() && path.pass.survey().is_some_and(|s| !s.flowed && s.boundary.is_none());
         while let Some(at) = self.landscape.paths.iter().position(open) {
             let mut path = self.landscape.paths[at].clone();
             let mut minima = Vec::new();

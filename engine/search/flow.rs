@@ -131,13 +131,7 @@ fn step(
 
 /// How far a step of time `h` from `theta` is from the flow: what the gradient is beside the model's, a third of it on the average
 /// over the step, carried along by the flow.
-fn error(
-    oracle: &mut Oracle<'_>,
-    space: &Subspace,
-    theta: &[f64],
-    gradient: &[f64],
-    h: f64,
-) -> Result<f64> {
+fn error(oracle: &mut Oracle<'_>, space: &Subspace, theta: &[f64], gradient: &[f64], h: f64) -> Result<f64> {
     let mut rest = gradient.to_vec();
     axpy(&mut rest, -1.0, &space.apply(|value| (-h * value).exp()));
     if !norm(&rest).is_finite() {

@@ -296,16 +296,14 @@ impl Walk {
     fn end(&self, descent: Descent, lowest: Option<Lowest>) -> Quenched {
         let gradient_norm = self.gradient_norm;
         let evidence = match lowest {
-            Some(Lowest { values: eigenvalues, tau, method, projected, .. }) => {
-                Evidence {
+            Some(Lowest { values: eigenvalues, tau, method, projected, .. }) => Evidence {
                 gradient_norm,
                 eigenvalues,
                 tau: Some(tau),
                 spectrum: Some(method),
                 projected,
                 ..Evidence::default()
-            }
-            }
+            },
             None => Evidence { gradient_norm, ..Evidence::default() },
         };
         Quenched { theta: self.theta.clone(), loss: self.loss, descent, evidence, evaluations: self.evaluations }

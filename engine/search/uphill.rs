@@ -67,7 +67,14 @@ pub fn climb(oracle: &mut Oracle<'_>, from: Climb<'_>, domain: &Domain) -> Resul
         // How well the last forecast was kept says how far to go.
         if let Some(forecast) = forecast {
             let miss = (slope - forecast).abs() / size.max(f64::MIN_POSITIVE);
-            radius = if miss < 0.2 { 1.5 * radius } else if miss > 0.6 { 0.5 * radius } else { radius }.min(most);
+            radius = if miss < 0.2 {
+                1.5 * radius
+            } else if miss > 0.6 {
+                0.5 * radius
+            } else {
+                radius
+            }
+            .min(most);
         }
         let along = match curvature < 0.0 {
             true => (slope / curvature.abs()).clamp(-radius, radius),
