@@ -49,6 +49,10 @@ impl Journal for Kept {
                     Some(known) => *known = (*p).clone(),
                     None => self.0.paths.push((*p).clone()),
                 },
+                Finding::Critical(c) => match self.0.critical.iter_mut().find(|known| known.cell == c.cell) {
+                    Some(known) => *known = (*c).clone(),
+                    None => self.0.critical.push((*c).clone()),
+                },
                 _ => {}
             }
         }
@@ -81,12 +85,14 @@ fn every_saddle_of_the_known_surfaces_is_found_once() {
 
 #[test]
 fn schwefels_49_minima_and_84_saddles_are_found_from_8_starts() {
-    let found = explored("schwefel", &[], &Plan { goal: Goal::All, ..Plan::default() });
-    assert_eq!(counts(&found), (49, 84));
-    // Their lines of flow make a lattice of 7 by 7: each of its 36 meshes is a cycle.
-    let complex = MorseComplex::of(&found.landscape);
-    assert_eq!((complex.pairs.len(), complex.births.len(), complex.undecided.len()), (48, 36, 0));
-    assert!(Catches::of(&found.landscape).unwrap().missed < 0.5);
+    for seed in 1..=10 {
+        let found = explored("schwefel", &[], &Plan { seed, goal: Goal::All, ..Plan::default() });
+        assert_eq!(counts(&found), (49, 84), "seed {seed}");
+        // Their lines of flow make a lattice of 7 by 7: each of its 36 meshes is a cycle.
+        let complex = MorseComplex::of(&found.landscape);
+        assert_eq!((complex.pairs.len(), complex.births.len(), complex.undecided.len()), (48, 36, 0), "seed {seed}");
+        assert!(Catches::of(&found.landscape).unwrap().missed < 0.5);
+    }
 }
 
 #[test]
@@ -107,6 +113,30 @@ fn a_resumed_search_for_all_ends_as_the_uninterrupted_one() {
         let known = kept.0.clone();
         let found = resumed("six-hump-camel", &[], &plan, Budget::default(), known, &mut kept).landscape;
         assert!(found.minima == whole.minima && found.paths == whole.paths, "{tenths} tenths");
+    }
+}
+
+#[test]
+fn a_torus_has_binomial_numbers_of_cells_and_no_boundaries() {
+    for (n, known) in [("2", vec![1, 2, 1]), ("3", vec![1, 3, 3, 1])] {
+        let plan = Plan { goal: Goal::All, index: 3, ..Plan::default() };
+        let complex = MorseComplex::of(&explored("torus", &[("n", n)], &plan).landscape);
+        assert_eq!(complex.counts(), known);
+        assert!(complex.saddles.iter().all(|saddle| saddle.ends.0 == saddle.ends.1));
+        assert!(complex.higher.iter().all(|(_, _, faces)| *faces == Some(Vec::new())), "{:?}", complex.higher);
+    }
+}
+
+#[test]
+fn the_boundary_of_a_boundary_is_nothing() {
+    let plan = Plan { goal: Goal::All, index: 2, ..Plan::default() };
+    for (model, tops) in [("himmelblau", 1), ("six-hump-camel", 2), ("schwefel", 36)] {
+        let complex = MorseComplex::of(&explored(model, &[], &plan).landscape);
+        assert!(complex.counts()[2] >= tops, "{model}: {:?}", complex.counts());
+        // A mesh of four saddles round each maximum inside.
+        let known = complex.higher.iter().filter(|(_, _, faces)| faces.as_ref().is_some_and(|faces| !faces.is_empty()));
+        assert!(known.count() >= tops, "{model}: {:?}", complex.higher);
+        assert!(complex.is_closed(), "{model}: {:?}", complex.higher);
     }
 }
 

@@ -151,6 +151,7 @@ impl Config {
         if plan.goal == Goal::Barcode {
             saddles.refuse(|_| Some("goal = \"barcode\" looks for no others: leave this table out".to_owned()))?;
         }
+        set(&mut plan.index, saddles.count("index")?.map(|n| n as usize));
         set(&mut plan.modes, saddles.count("modes")?.map(|n| n as usize));
         plan.saddles_budget = saddles.budget()?;
         let config = Config {

@@ -25,7 +25,7 @@ use std::collections::HashSet;
 const SMALL: usize = 8;
 /// What a flow starts beside a saddle by, and what two saddles that are one may differ by, in lengths of the climb.
 const ASIDE: f64 = 0.02;
-const SAME: f64 = 1e-4;
+pub(super) const SAME: f64 = 1e-4;
 
 /// What is to be kept together.
 #[derive(Default)]
@@ -60,7 +60,7 @@ impl Explorer<'_, '_> {
                     deciding.catch_up(&self.landscape, &self.plan.schedule, Some(at));
                     settled = false;
                 }
-                None if settled => return Ok(()),
+                None if settled => break,
                 // What was found since may have changed which paths decide a bar.
                 None => {
                     self.paths()?;
@@ -69,6 +69,9 @@ impl Explorer<'_, '_> {
                 }
             }
         }
+        #[cfg(feature = "dense")]
+        self.higher()?;
+        Ok(())
     }
 
     /// The minimum to climb from: of those whose modes are not spent the one with the fewest climbs, the lowest first.
@@ -80,8 +83,10 @@ impl Explorer<'_, '_> {
             .iter()
             .filter(open)
             .min_by(|a, b| round(a).cmp(&round(b)).then(a.loss.total_cmp(&b.loss)).then(a.cell.cmp(&b.cell)))?;
+        // Others leave the loss as it is.
+        let free = self.oracle.params() - self.domain.tangents().at(&next.theta).len();
         let (cell, next) = (next.cell, round(next));
-        let modes = self.oracle.params().min(most) as u32;
+        let modes = free.min(most) as u32;
         let is_barren = next > 2 && self.is_barren(next - 1) && self.is_barren(next - 2);
         let is_last = self.oracle.params() > SMALL
             && is_barren

@@ -7,8 +7,9 @@
 use super::vertices::Vertices;
 use crate::order::by_value;
 use crate::persistence::merge_tree::{Ages, Edge, merges};
-use crate::search::{CellId, Landscape, Minimum};
+use crate::search::{CellId, Critical, Landscape, Minimum};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// A saddle and its boundary, modulo 2: nothing where both lines end in one minimum.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -34,6 +35,8 @@ pub struct MorseComplex {
     pub pairs: Vec<(CellId, CellId)>,
     /// Saddles at which a bar of degree 1 is born.
     pub births: Vec<CellId>,
+    /// Points of index 2 and above: cell, index, and the boundary modulo 2 where it is known.
+    pub higher: Vec<(CellId, usize, Option<Vec<CellId>>)>,
 }
 
 impl MorseComplex {
@@ -61,6 +64,37 @@ impl MorseComplex {
         merged.iter().for_each(|merge| kills[merge.edge] = true);
         complex.births = saddles.iter().zip(kills).filter(|(_, kills)| !kills).map(|(s, _)| s.cell).collect();
         complex.saddles = saddles;
+        let faces = |c: &Critical| (c.cell, c.index, c.evidence.survey.faces.clone());
+        complex.higher = landscape.critical.iter().map(faces).collect();
         complex
+    }
+
+    /// How many cells there are of each index, of none where the last are not looked for.
+    pub fn counts(&self) -> Vec<usize> {
+        let highest = self.higher.iter().map(|(_, index, _)| *index).max().unwrap_or(1);
+        let saddles = self.saddles.len() + self.undecided.len();
+        let of = |index: usize| self.higher.iter().filter(|(_, other, _)| *other == index).count();
+        [self.minima, saddles].into_iter().chain((2..=highest).map(of)).collect()
+    }
+
+    /// Whether the boundary of every boundary that is known is nothing, modulo 2.
+    pub fn is_closed(&self) -> bool {
+        let odd = |cells: &mut BTreeSet<CellId>, cell: CellId| {
+            if !cells.remove(&cell) {
+                cells.insert(cell);
+            }
+        };
+        self.higher.iter().filter_map(|(_, _, faces)| faces.as_ref()).all(|faces| {
+            let mut rest = BTreeSet::new();
+            for face in faces {
+                if let Some(saddle) = self.saddles.iter().find(|saddle| saddle.cell == *face) {
+                    odd(&mut rest, saddle.ends.0);
+                    odd(&mut rest, saddle.ends.1);
+                }
+                let point = self.higher.iter().find(|(cell, _, _)| cell == face);
+                point.and_then(|p| p.2.as_ref()).into_iter().flatten().for_each(|&cell| odd(&mut rest, cell));
+            }
+            rest.is_empty()
+        })
     }
 }

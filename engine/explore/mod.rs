@@ -16,6 +16,8 @@ mod explored;
 mod explorer;
 mod flows;
 mod given;
+#[cfg(feature = "dense")]
+mod higher;
 mod identity;
 mod minima;
 mod noise;

@@ -41,6 +41,8 @@ pub struct Plan {
     pub alternatives: usize,
     /// Once so many way-stations are known, paths are no longer broken at new ones: a rough loss has no end of them.
     pub way_stations: usize,
+    /// The highest index of the critical points that the search for all saddles looks for.
+    pub index: usize,
     /// Along so many modes of a minimum at the most the search for all saddles climbs.
     pub modes: usize,
     /// The budget of the stage of minima.
@@ -68,6 +70,7 @@ impl Default for Plan {
             schedule: Schedule::default(),
             alternatives: 1,
             way_stations: 1000,
+            index: 1,
             modes: usize::MAX,
             minima_budget: Budget::default(),
             paths_budget: Budget::default(),

@@ -231,7 +231,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
     /// Counts of the Morse complex of degrees 0 and 1.
     #[derive(Serialize)]
     struct Morse {
-        cells: [usize; 2],
+        cells: Vec<usize>,
         pairs: usize,
         births_of_degree_1: usize,
         undecided: usize,
@@ -248,7 +248,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
     let verified = landscape.map_or(0, |landscape| landscape.listed().count());
     let search = landscape.and_then(Catches::of);
     let morse = landscape.filter(|_| search.is_some()).map(MorseComplex::of).map(|complex| Morse {
-        cells: [complex.minima, complex.saddles.len()],
+        cells: complex.counts(),
         pairs: complex.pairs.len(),
         births_of_degree_1: complex.births.len(),
         undecided: complex.undecided.len(),

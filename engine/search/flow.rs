@@ -20,11 +20,18 @@ pub struct Flow {
     pub steps: usize,
     /// The most dimensions in which the Hessian is seen, a product each.
     pub dimensions: usize,
+    /// 1 follows it down, -1 the flow of -f: up.
+    pub sign: f64,
 }
 
 impl Flow {
     /// Well enough to tell basins apart.
-    pub const CAREFUL: Flow = Flow { tolerance: 0.01, steps: 400, dimensions: 12 };
+    pub const CAREFUL: Flow = Flow { tolerance: 0.01, steps: 400, dimensions: 12, sign: 1.0 };
+
+    /// The same the other way.
+    pub fn upward(self) -> Flow {
+        Flow { sign: -self.sign, ..self }
+    }
 }
 
 /// A line of the flow.
@@ -39,10 +46,10 @@ pub struct Descended {
 /// Follows the flow from a point until it has come close to a minimum, left the domain, or spent its steps. Costs a
 /// gradient and up to `dimensions` Hessian products a step.
 pub fn descend(oracle: &mut Oracle<'_>, start: &[f64], domain: &Domain, flow: Flow) -> Result<Descended> {
+    let mut falling = Falling { oracle, sign: flow.sign };
     let mut knots = start.to_vec();
     let mut theta = start.to_vec();
-    let (losses, mut gradient) = oracle.gradients(&theta)?;
-    let mut loss = losses[0];
+    let (mut loss, mut gradient) = falling.gradient(&theta)?;
     let (mut time, mut largest) = (0.0, 0.0_f64);
     for count in 0..flow.steps {
         let size = norm(&gradient);
@@ -51,7 +58,7 @@ pub fn descend(oracle: &mut Oracle<'_>, start: &[f64], domain: &Domain, flow: Fl
             break;
         }
         if count % 40 == 39 && size < 1e-2 * largest {
-            if let Some(beyond) = leap(oracle, &theta, &gradient, distance(&theta, start))? {
+            if let Some(beyond) = leap(&mut falling, &theta, &gradient, distance(&theta, start))? {
                 (theta, loss, gradient) = (beyond.theta, beyond.loss, beyond.gradient);
                 knots.extend_from_slice(&theta);
                 time = 0.0;
@@ -60,14 +67,14 @@ pub fn descend(oracle: &mut Oracle<'_>, start: &[f64], domain: &Domain, flow: Fl
         }
         let held = domain.tangents().at(&theta);
         let space = match size > 0.0 {
-            true => Subspace::of(oracle, &theta, &gradient, &held, flow.dimensions)?,
+            true => falling.seen(&theta, &gradient, &held, flow.dimensions)?,
             false => None,
         };
         let Some(space) = space else { break };
         let sharpest = space.values.iter().fold(0.0, |m: f64, v| m.max(v.abs())).max(f64::MIN_POSITIVE);
         // First by a tenth of the fastest motion.
         time = if time == 0.0 { 0.1 / sharpest } else { time };
-        let Some(step) = step(oracle, &space, (&theta, loss), &mut time, flow.tolerance)? else { break };
+        let Some(step) = step(&mut falling, &space, (&theta, loss), &mut time, flow.tolerance)? else { break };
         (theta, loss, gradient) = (step.theta, step.loss, step.gradient);
         knots.extend_from_slice(&theta);
         // The model's whole way down to its minimum was good: from here everything near goes there.
@@ -78,17 +85,37 @@ pub fn descend(oracle: &mut Oracle<'_>, start: &[f64], domain: &Domain, flow: Fl
     Ok(Descended { knots, arrived: false })
 }
 
+/// The loss, or its negative, whose flow then goes up.
+struct Falling<'o, 'b> {
+    oracle: &'o mut Oracle<'b>,
+    sign: f64,
+}
+
+impl Falling<'_, '_> {
+    fn gradient(&mut self, theta: &[f64]) -> Result<(f64, Vec<f64>)> {
+        let (losses, mut gradient) = self.oracle.gradients(theta)?;
+        gradient.iter_mut().for_each(|g| *g *= self.sign);
+        Ok((self.sign * losses[0], gradient))
+    }
+
+    fn seen(&mut self, theta: &[f64], from: &[f64], held: &[Vec<f64>], most: usize) -> Result<Option<Subspace>> {
+        let mut space = Subspace::of(self.oracle, theta, from, held, most)?;
+        space.iter_mut().flat_map(|space| &mut space.values).for_each(|value| *value *= self.sign);
+        Ok(space)
+    }
+}
+
 /// Past a place where a line of the flow comes to a stop though the loss falls on beyond it: a degenerate point, from which
 /// every loss but this very one would lead on. `None` where there is no such place ahead.
-fn leap(oracle: &mut Oracle<'_>, theta: &[f64], gradient: &[f64], way: f64) -> Result<Option<Step>> {
+fn leap(falling: &mut Falling<'_, '_>, theta: &[f64], gradient: &[f64], way: f64) -> Result<Option<Step>> {
     let size = norm(gradient);
     for halvings in (4..40).rev().step_by(2) {
         let mut next = theta.to_vec();
         axpy(&mut next, -way * 0.5_f64.powi(halvings) / size, gradient);
-        let (losses, ahead) = oracle.gradients(&next)?;
+        let (loss, ahead) = falling.gradient(&next)?;
         // Where the loss is convex ahead, its slope only lessens.
         if dot(&ahead, gradient) > 4.0 * size * size {
-            return Ok(Some(Step { theta: next, loss: losses[0], gradient: ahead, time: 0.0 }));
+            return Ok(Some(Step { theta: next, loss, gradient: ahead, time: 0.0 }));
         }
     }
     Ok(None)
@@ -104,7 +131,7 @@ struct Step {
 /// The longest step whose error is small enough; `time` is tried first, and becomes what to try next. `None` when no step
 /// goes down.
 fn step(
-    oracle: &mut Oracle<'_>,
+    falling: &mut Falling<'_, '_>,
     space: &Subspace,
     (theta, loss): (&[f64], f64),
     time: &mut f64,
@@ -115,15 +142,15 @@ fn step(
         let shift = space.apply(|value| -h * decay(h * value));
         let mut next = theta.to_vec();
         axpy(&mut next, 1.0, &shift);
-        let (losses, gradient) = oracle.gradients(&next)?;
-        let error = error(oracle, space, theta, &gradient, h)? / norm(&shift);
-        let falls = losses[0] < loss + 4.0 * f64::EPSILON * loss.abs();
+        let (ahead, gradient) = falling.gradient(&next)?;
+        let error = error(falling, space, theta, &gradient, h)? / norm(&shift);
+        let falls = ahead < loss + 4.0 * f64::EPSILON * loss.abs();
         let fits = error <= tolerance && falls && norm(&gradient).is_finite();
         // The error of a step grows with the third power of its time, and its length with the first.
         let factor = if error.is_finite() { (tolerance / error.max(1e-12)).sqrt() } else { 0.0 };
         *time *= if fits { (0.9 * factor).clamp(1.0, 6.0) } else { (0.8 * factor).clamp(0.1, 0.5) };
         if fits {
-            return Ok(Some(Step { theta: next, loss: losses[0], gradient, time: h }));
+            return Ok(Some(Step { theta: next, loss: ahead, gradient, time: h }));
         }
     }
     Ok(None)
@@ -131,7 +158,7 @@ fn step(
 
 /// How far a step of time `h` from `theta` is from the flow: what the gradient is beside the model's, a third of it on the average
 /// over the step, carried along by the flow.
-fn error(oracle: &mut Oracle<'_>, space: &Subspace, theta: &[f64], gradient: &[f64], h: f64) -> Result<f64> {
+fn error(falling: &mut Falling<'_, '_>, space: &Subspace, theta: &[f64], gradient: &[f64], h: f64) -> Result<f64> {
     let mut rest = gradient.to_vec();
     axpy(&mut rest, -1.0, &space.apply(|value| (-h * value).exp()));
     if !norm(&rest).is_finite() {
@@ -141,8 +168,8 @@ fn error(oracle: &mut Oracle<'_>, space: &Subspace, theta: &[f64], gradient: &[f
     let size = norm(&outside);
     let mut beside = 0.0;
     if size > 1e-3 * norm(&rest) {
-        let product = oracle.hessian_products(theta, &outside)?;
-        let curvature = (dot(&product, &outside) / (size * size)).max(0.0);
+        let product = falling.oracle.hessian_products(theta, &outside)?;
+        let curvature = (falling.sign * dot(&product, &outside) / (size * size)).max(0.0);
         beside = size * h * decay(h * curvature);
     }
     Ok((norm(&inside).hypot(beside)) / 3.0)

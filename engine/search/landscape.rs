@@ -85,10 +85,10 @@ pub struct Evidence {
 }
 
 /// What the search for all saddles knows of a minimum, or of a saddle.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Survey {
-    /// How many climbs began at the minimum: two along each mode, the lowest modes first.
+    /// How many climbs began at the point: two along each mode, the lowest modes first.
     #[serde(skip_serializing_if = "is_nought")]
     pub climbs: u32,
     /// How many climbs led to the saddle.
@@ -109,6 +109,10 @@ pub struct Survey {
     /// The minima in which the gradient flow from the saddle ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boundary: Option<(CellId, CellId)>,
+    /// Of a point of index 2 and above its boundary modulo 2: the points one index lower to which an odd number of lines of
+    /// flow run. `None` where that was not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub faces: Option<Vec<CellId>>,
 }
 
 impl Survey {
@@ -255,6 +259,21 @@ pub struct Path {
     pub visits: u32,
 }
 
+/// A critical point of index 2 or above.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Critical {
+    /// The number of its cell.
+    pub cell: CellId,
+    /// How many eigenvalues are negative.
+    pub index: usize,
+    /// The point.
+    pub theta: Vec<f64>,
+    /// The loss there.
+    pub loss: f64,
+    /// What speaks for its being one.
+    pub evidence: Evidence,
+}
+
 impl Path {
     /// True where its pass is a verified saddle, and no earlier path's is known to be the same one.
     pub fn is_listed(&self) -> bool {
@@ -274,6 +293,8 @@ pub struct Landscape {
     /// Where the loss is sampled (a grid, a cloud): its values so far, in the order of the samples; NaN where it is not
     /// finite.
     pub values: Vec<f64>,
+    /// Critical points of index 2 and above, where they were asked for.
+    pub critical: Vec<Critical>,
 }
 
 impl Landscape {
@@ -293,7 +314,11 @@ impl Landscape {
 
     /// The number of the next cell: behind the newest ones, whether or not all before them are still there.
     pub fn next_cell(&self) -> CellId {
-        let newest = [self.minima.last().map(|m| m.cell), self.paths.last().map(|p| p.pass.cell)];
+        let newest = [
+            self.minima.last().map(|m| m.cell),
+            self.paths.last().map(|p| p.pass.cell),
+            self.critical.last().map(|c| c.cell),
+        ];
         newest.into_iter().flatten().max().map_or(0, |cell| cell + 1)
     }
 
@@ -325,6 +350,8 @@ pub enum Finding<'a> {
     Minimum(&'a Minimum),
     /// A path, new or changed.
     Path(&'a Path),
+    /// A critical point of index 2 or above, new or changed.
+    Critical(&'a Critical),
     /// What one stage has spent so far.
     Evaluations(&'a str, Tally),
     /// Values of a sampled loss, from this sample on; they follow those that are kept already.

@@ -8,6 +8,8 @@ pub mod connect;
 mod flaw;
 pub mod flow;
 pub mod height;
+#[cfg(feature = "dense")]
+pub mod higher;
 pub mod landscape;
 pub mod lbfgs;
 pub mod minima;

@@ -31,7 +31,7 @@ const STEPS: usize = 150;
 /// Dimensions in which the mode is looked for again.
 const DIMENSIONS: usize = 4;
 /// The first step, in reaches. (From exactly along a mode a symmetric loss would lead to a point of higher index.)
-const FIRST: f64 = 0.01;
+pub(super) const FIRST: f64 = 0.01;
 const SKEW: f64 = 0.02;
 const MEMORY: usize = 10;
 
@@ -93,7 +93,7 @@ pub fn climb(oracle: &mut Oracle<'_>, from: Climb<'_>, domain: &Domain) -> Resul
 }
 
 /// A direction that is nearly the mode, off every plane of symmetry.
-fn skewed(mode: &[f64]) -> Vec<f64> {
+pub(super) fn skewed(mode: &[f64]) -> Vec<f64> {
     let mut unit = uniform(0, 1);
     let noise: Vec<f64> = mode.iter().map(|_| 2.0 * unit() - 1.0).collect();
     let mut out = mode.to_vec();

@@ -87,7 +87,7 @@ impl From<&Evidence> for ExactEvidence {
             spectrum: *spectrum,
             projected: *projected,
             ends: *ends,
-            survey: *survey,
+            survey: survey.clone(),
         }
     }
 }
