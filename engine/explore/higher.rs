@@ -120,7 +120,7 @@ impl Explorer<'_, '_> {
             let (cell, theta, index) = (point.cell, point.theta.clone(), point.index);
             let faces = match index {
                 2 => self.circle(&theta)?,
-                _ if index == p => self.from_below(at)?,
+                _ if index == p => self.lines_up_to(at)?,
                 _ => None,
             };
             let survey = &mut self.landscape.critical[at].evidence.survey;
@@ -187,16 +187,14 @@ impl Explorer<'_, '_> {
         }
         let middle = self.line(theta, plane, aside, 0.5 * (first.angle + last.angle))?;
         let Some(m) = &middle.end else {
-            return Ok(self.passed(&middle.knots, near).map(|cell| vec![cell]));
+            return Ok(self.passed(&middle.knots, 0.05 * near).map(|cell| vec![cell]));
         };
         let halvings = (std::f64::consts::TAU / DIRECTIONS as f64 / (last.angle - first.angle)).log2();
-        if halvings >= HALVINGS as f64 {
-            return Ok(self.passed(&middle.knots, near).map(|cell| vec![cell]));
-        }
-        if let (true, Some(cell)) = (halvings > 12.0, self.passed(&middle.knots, 0.01 * near)) {
-            if is_one(a, m) || is_one(m, b) {
-                return Ok(Some(vec![cell]));
-            }
+        let is_last = halvings >= HALVINGS as f64;
+        let passed = self.passed(&middle.knots, if is_last { 0.05 * near } else { 5e-4 * near });
+        // One of the two boundaries alone is left, and its saddle in sight.
+        if is_last || (halvings > 12.0 && passed.is_some() && (is_one(a, m) || is_one(m, b))) {
+            return Ok(passed.map(|cell| vec![cell]));
         }
         let Some(mut all) = self.between(theta, plane, aside, (first, &middle), near)? else { return Ok(None) };
         let Some(more) = self.between(theta, plane, aside, (&middle, last), near)? else { return Ok(None) };
@@ -204,18 +202,18 @@ impl Explorer<'_, '_> {
         Ok(Some(all))
     }
 
-    /// The listed saddle that a line comes nearest to, if it comes within a hundredth of a length.
+    /// The listed saddle that a line comes nearest to, if it comes this near.
     fn passed(&self, knots: &[f64], near: f64) -> Option<CellId> {
         let p = self.oracle.params();
         let from =
             |s: &[f64]| knots.chunks_exact(p).map(|k| self.alignment.distance(s, k)).fold(f64::INFINITY, f64::min);
         let all = self.landscape.listed().map(|path| (from(&path.pass.theta), path.pass.cell));
         let nearest = all.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))?;
-        (nearest.0 <= 0.05 * near).then_some(nearest.1)
+        (nearest.0 <= near).then_some(nearest.1)
     }
 
     /// The points one index lower from which an odd number of lines lead up to this one, of the highest index.
-    fn from_below(&mut self, at: usize) -> Result<Option<Vec<CellId>>> {
+    fn lines_up_to(&mut self, at: usize) -> Result<Option<Vec<CellId>>> {
         let p = self.oracle.params();
         let top = self.landscape.critical[at].theta.clone();
         let below: Vec<(CellId, Vec<f64>)> = match p {

@@ -57,13 +57,13 @@ pub fn descend(oracle: &mut Oracle<'_>, start: &[f64], domain: &Domain, flow: Fl
         if !size.is_finite() || !domain.contains(&theta, 0.0) {
             break;
         }
-        if count % 40 == 39 && size < 1e-2 * largest {
-            if let Some(beyond) = leap(&mut falling, &theta, &gradient, distance(&theta, start))? {
-                (theta, loss, gradient) = (beyond.theta, beyond.loss, beyond.gradient);
-                knots.extend_from_slice(&theta);
-                time = 0.0;
-                continue;
-            }
+        let is_slow = count % 40 == 39 && size < 1e-2 * largest;
+        let beyond = if is_slow { leap(&mut falling, &theta, &gradient, distance(&theta, start))? } else { None };
+        if let Some(beyond) = beyond {
+            (theta, loss, gradient) = (beyond.theta, beyond.loss, beyond.gradient);
+            knots.extend_from_slice(&theta);
+            time = 0.0;
+            continue;
         }
         let held = domain.tangents().at(&theta);
         let space = match size > 0.0 {
