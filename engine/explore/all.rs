@@ -15,7 +15,8 @@ use super::deciding::Deciding;
 use super::explorer::Explorer;
 use crate::error::Result;
 use crate::order::by_value;
-use crate::search::saddle::{self, Saddle};
+use crate::search::hessian::{DENSE, Hessian};
+use crate::search::saddle::{self, Near, Saddle};
 use crate::search::uphill::{self, Climb};
 use crate::search::vector::distance;
 use crate::search::{CellId, Descent, Finding, Minimum, Path, PathState, Survey, connect, spectrum};
@@ -69,9 +70,7 @@ impl Explorer<'_, '_> {
                 }
             }
         }
-        #[cfg(feature = "dense")]
-        self.higher()?;
-        Ok(())
+        self.higher()
     }
 
     /// The minimum to climb from: of those whose modes are not spent the one with the fewest climbs, the lowest first.
@@ -84,7 +83,8 @@ impl Explorer<'_, '_> {
             .filter(open)
             .min_by(|a, b| round(a).cmp(&round(b)).then(a.loss.total_cmp(&b.loss)).then(a.cell.cmp(&b.cell)))?;
         // Others leave the loss as it is.
-        let free = self.oracle.params() - self.domain.tangents().at(&next.theta).len();
+        let p = self.oracle.params();
+        let free = if p > DENSE { 1 } else { p - self.domain.tangents().at(&next.theta).len() };
         let (cell, next) = (next.cell, round(next));
         let modes = free.min(most) as u32;
         let is_barren = next > 2 && self.is_barren(next - 1) && self.is_barren(next - 2);
@@ -127,10 +127,10 @@ impl Explorer<'_, '_> {
     fn climb(&mut self, at: usize, mode: &[f64], reach: f64) -> Result<Found> {
         let Minimum { theta: minimum, loss, evidence, .. } = self.landscape.minima[at].clone();
         let from = Climb { minimum: &minimum, mode, reach };
-        let Some(top) = uphill::climb(self.oracle, from, &self.domain)? else { return Ok(Found::default()) };
+        let Some((top, along)) = uphill::climb(self.oracle, from, &self.domain)? else { return Ok(Found::default()) };
         let apart = distance(&top, &minimum);
-        let (tangents, tolerance) = (self.domain.tangents(), self.plan.recipe.tolerance);
-        let saddle = match saddle::refine(self.oracle, tangents, &top, 0.1 * apart, tolerance)? {
+        let near = Near { top: &top, along: &along, reach: 0.1 * apart, tolerance: self.plan.recipe.tolerance };
+        let saddle = match saddle::refine(self.oracle, self.domain.tangents(), near)? {
             Ok(saddle) if saddle.loss > loss => saddle,
             _ => return Ok(Found::default()),
         };
@@ -195,14 +195,12 @@ impl Explorer<'_, '_> {
     /// The mode of a minimum, the lowest is 0; `None` where it is not known.
     fn mode(&mut self, at: usize, mode: usize) -> Result<Option<Vec<f64>>> {
         let theta = self.landscape.minima[at].theta.clone();
-        #[cfg(feature = "dense")]
-        if theta.len() <= spectrum::DENSE {
-            let hessian = spectrum::Hessian::at(self.oracle, &theta, self.domain.tangents())?;
-            let row = |h: spectrum::Hessian| h.vectors.chunks_exact(theta.len()).nth(mode).map(<[f64]>::to_vec);
-            return Ok(hessian.ok().and_then(row));
+        if theta.len() <= DENSE {
+            let row = |h: Hessian| h.vectors.chunks_exact(theta.len()).nth(mode).map(<[f64]>::to_vec);
+            return Ok(Hessian::at(self.oracle, &theta, self.domain.tangents())?.ok().and_then(row));
         }
-        let lowest = spectrum::lanczos(self.oracle, &theta, self.domain.tangents(), 0)?;
-        Ok(lowest.ok().filter(|_| mode == 0).map(|lowest| lowest.vector))
+        let lowest = spectrum::lowest(self.oracle, &theta, self.domain.tangents(), None)?;
+        Ok(lowest.ok().map(|lowest| lowest.vector))
     }
 
     /// How far the landscape is known to be from changing round a minimum: half its shortest path.

@@ -109,7 +109,7 @@ impl Explorer<'_, '_> {
             let mut path = self.landscape.paths[at].clone();
             let mut minima = Vec::new();
             let aside = 0.01 * path.profile.arc.last().copied().unwrap_or(0.0);
-            let lowest = spectrum::lowest(self.oracle, &path.pass.theta, self.domain.tangents(), 0)?;
+            let lowest = spectrum::lowest(self.oracle, &path.pass.theta, self.domain.tangents(), None)?;
             let mut ends = None;
             if let Ok(lowest) = lowest {
                 let lines = self.flows(&path.pass.theta, &lowest.vector, aside)?;

@@ -10,8 +10,8 @@ use super::all::SAME;
 use super::explorer::Explorer;
 use crate::error::Result;
 use crate::search::flow::{self, Flow};
+use crate::search::hessian::Hessian;
 use crate::search::higher::{self, MOST, Start};
-use crate::search::spectrum::Hessian;
 use crate::search::vector::{axpy, distance};
 use crate::search::{CellId, Critical, Finding};
 

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "dense")]
 mod all;
 mod births;
 mod boundary;
@@ -14,6 +15,7 @@ mod deciding;
 mod evidence;
 mod explored;
 mod explorer;
+#[cfg(feature = "dense")]
 mod flows;
 mod given;
 #[cfg(feature = "dense")]

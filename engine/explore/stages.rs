@@ -63,8 +63,14 @@ impl Explorer<'_, '_> {
             Method::Cloud(cloud) => self.stage("cloud", Budget::default(), |explorer| explorer.cloud(cloud)),
             _ => {
                 self.stage("paths", plan.paths_budget, Self::paths)?;
+                #[cfg(feature = "dense")]
                 if plan.goal == Goal::All {
                     self.stage("saddles", plan.saddles_budget, Self::all_saddles)?;
+                }
+                #[cfg(not(feature = "dense"))]
+                if plan.goal == Goal::All {
+                    self.progress
+                        .note("all saddles were not looked for: this program was built without the eigensolver");
                 }
                 Ok(None)
             }

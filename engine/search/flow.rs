@@ -139,7 +139,7 @@ fn step(
 ) -> Result<Option<Step>> {
     for _try in 0..60 {
         let h = *time;
-        let shift = space.apply(|value| -h * decay(h * value));
+        let shift = space.apply(theta.len(), |value| -h * decay(h * value));
         let mut next = theta.to_vec();
         axpy(&mut next, 1.0, &shift);
         let (ahead, gradient) = falling.gradient(&next)?;
@@ -160,7 +160,7 @@ fn step(
 /// over the step, carried along by the flow.
 fn error(falling: &mut Falling<'_, '_>, space: &Subspace, theta: &[f64], gradient: &[f64], h: f64) -> Result<f64> {
     let mut rest = gradient.to_vec();
-    axpy(&mut rest, -1.0, &space.apply(|value| (-h * value).exp()));
+    axpy(&mut rest, -1.0, &space.apply(theta.len(), |value| (-h * value).exp()));
     if !norm(&rest).is_finite() {
         return Ok(f64::INFINITY);
     }

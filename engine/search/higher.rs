@@ -5,9 +5,9 @@
 //! from where it began, and one more. In all others it goes down. Newton's steps, no longer than a radius that grows while
 //! the gradient changes as the Hessian says.
 
+use super::hessian::Hessian;
 use super::landscape::{Critical, Evidence, Spectrum};
 use super::minima::Domain;
-use super::spectrum::Hessian;
 use super::uphill::{FIRST, skewed};
 use super::vector::{axpy, distance, dot, norm};
 use crate::error::Result;

@@ -5,11 +5,19 @@
 pub mod align;
 mod assignment;
 pub mod connect;
+mod critical;
 mod flaw;
+#[cfg(feature = "dense")]
 pub mod flow;
+#[cfg(feature = "dense")]
+mod following;
 pub mod height;
 #[cfg(feature = "dense")]
+pub mod hessian;
+#[cfg(feature = "dense")]
 pub mod higher;
+#[cfg(feature = "dense")]
+mod krylov;
 pub mod landscape;
 pub mod lbfgs;
 pub mod minima;
@@ -18,14 +26,15 @@ pub mod polyline;
 mod rejected;
 mod rigid;
 mod rotation;
-// Without `dense` the search for saddles only says that it was not tried.
-#[cfg_attr(not(feature = "dense"), allow(unused))]
 pub mod saddle;
+mod signs;
 pub mod spectrum;
 pub mod start;
+#[cfg(feature = "dense")]
 mod subspace;
 pub mod tangents;
 pub mod training;
+#[cfg(feature = "dense")]
 pub mod uphill;
 pub(crate) mod vector;
 

@@ -35,15 +35,14 @@ pub(super) const FIRST: f64 = 0.01;
 const SKEW: f64 = 0.02;
 const MEMORY: usize = 10;
 
-/// The point near a saddle that a climb comes to, or `None` where it leaves the domain, finds no end, or returns. Costs a
+/// The point near a saddle that a climb comes to and the mode there, or `None` where it leaves the domain, finds no end, or returns. Costs a
 /// gradient and up to four Hessian products a step.
-pub fn climb(oracle: &mut Oracle<'_>, from: Climb<'_>, domain: &Domain) -> Result<Option<Vec<f64>>> {
-    let p = from.minimum.len();
+pub fn climb(oracle: &mut Oracle<'_>, from: Climb<'_>, domain: &Domain) -> Result<Option<(Vec<f64>, Vec<f64>)>> {
     let mut mode = from.mode.to_vec();
     let mut theta = from.minimum.to_vec();
     axpy(&mut theta, FIRST * from.reach, &skewed(&mode));
     let (mut radius, most) = (FIRST * from.reach, 0.2 * from.reach);
-    let mut across = Across::new(p);
+    let mut across = Across::new();
     let mut highest = 0.0_f64;
     let mut forecast: Option<f64> = None;
     for _step in 0..STEPS {
@@ -54,7 +53,7 @@ pub fn climb(oracle: &mut Oracle<'_>, from: Climb<'_>, domain: &Domain) -> Resul
         let held = domain.tangents().at(&theta);
         tangents::remove(&held, &mut mode);
         let Some(space) = Subspace::of(oracle, &theta, &mode, &held, DIMENSIONS)? else { return Ok(None) };
-        let (curvature, turned) = space.likest();
+        let Some((curvature, turned)) = space.likest() else { return Ok(None) };
         mode = turned;
         let slope = dot(&gradient, &mode);
         let mut down = gradient.clone();
@@ -62,7 +61,7 @@ pub fn climb(oracle: &mut Oracle<'_>, from: Climb<'_>, domain: &Domain) -> Resul
         let (size, aside) = (norm(&gradient), norm(&down));
         highest = highest.max(size);
         if curvature < 0.0 && size <= 0.02 * highest {
-            return Ok(Some(theta));
+            return Ok(Some((theta, mode)));
         }
         // How well the last forecast was kept says how far to go.
         if let Some(forecast) = forecast {
@@ -108,7 +107,7 @@ struct Across {
 }
 
 impl Across {
-    fn new(_: usize) -> Across {
+    fn new() -> Across {
         Across { memory: Lbfgs::new(MEMORY), before: None }
     }
 
