@@ -127,6 +127,22 @@ fn a_torus_has_binomial_numbers_of_cells_and_no_boundaries() {
     }
 }
 
+#[cfg(feature = "store")]
+#[test]
+fn all_that_was_found_comes_back_from_its_database() {
+    use mountainpass::store::{Provenance, Store};
+    let plan = Plan { goal: Goal::All, index: 2, ..Plan::default() };
+    let found = explored("himmelblau", &[], &plan).landscape;
+    assert!(!found.critical.is_empty());
+    let folder = std::env::temp_dir().join(format!("mpass-all-saddles-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut store = Store::create(folder.join("landscape.sqlite"), &Provenance::default()).unwrap();
+    store.put_landscape(&found).unwrap();
+    assert!(store.landscape().unwrap() == found);
+    drop(store);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn the_boundary_of_a_boundary_is_nothing() {
     let plan = Plan { goal: Goal::All, index: 2, ..Plan::default() };
