@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_mode_is_followed_by_its_likeness() {
         let (value, mode) = seen(&[0.05, 0.1, 1.0, 0.1], 4).likest().unwrap();
-        assert!((2.5..3.2).contains(&value) && mode[2] > 0.8, "{value} {mode:?}");
+        assert!((2.5..3.2).contains(&value) && mode[2] > 0.7, "{value} {mode:?}");
         assert!((norm(&mode) - 1.0).abs() < 1e-12);
     }
 }
