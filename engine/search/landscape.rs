@@ -126,6 +126,14 @@ fn is_nought(count: &u32) -> bool {
     *count == 0
 }
 
+impl Evidence {
+    /// How many of the eigenvalues may have either sign.
+    pub fn undecided(&self) -> usize {
+        let tau = self.tau.unwrap_or(0.0);
+        self.eigenvalues.iter().filter(|value| value.abs() <= tau).count()
+    }
+}
+
 /// Most losses have no continuous symmetry: nothing is written then.
 pub(crate) fn is_zero(projected: &usize) -> bool {
     *projected == 0
