@@ -178,6 +178,7 @@ fn some_path(id: u64, cell: u64, ends: (u64, u64), (start, top, end): (f64, f64,
             spectrum: Some(Spectrum::Dense),
             projected: 0,
             ends: Some(ends),
+            ..Evidence::default()
         }),
         reason: (!verified).then(|| "budget".to_owned()),
     };

@@ -138,6 +138,7 @@ mod tests {
                 paths: vec![path],
                 evaluations,
                 values: Vec::new(),
+                critical: Vec::new(),
             },
             2,
         )

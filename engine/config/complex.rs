@@ -3,7 +3,7 @@
 
 use super::section::{Section, set};
 use crate::error::{Error, Result};
-use crate::explore::Method;
+use crate::explore::{Goal, Method};
 use crate::npy;
 use crate::sample::{CloudPlan, GridPlan};
 use std::path::Path;
@@ -36,7 +36,6 @@ pub(super) fn method(complex: &mut Section, beside: &Beside<'_>, folder: &Path) 
         (!own).then(|| format!("a key of method = \"{}\"; the method here is {name:?}", owners.join("\" and \"")))
     })?;
     if name == "paths" {
-        complex.choice("goal", &[("barcode", ())])?;
         return Ok(Method::Paths);
     }
     beside.paths.refuse(|_| Some(format!("method = {name:?} measures no paths: leave this table out")))?;
@@ -51,6 +50,12 @@ pub(super) fn method(complex: &mut Section, beside: &Beside<'_>, folder: &Path) 
         return grid(complex, folder).map(Method::Grid);
     }
     cloud(complex).map(Method::Cloud)
+}
+
+/// What is looked for: a key of the method `paths`.
+pub(super) fn goal(complex: &mut Section) -> Result<Goal> {
+    let goals = [("barcode", Goal::Barcode), ("all", Goal::All)];
+    Ok(complex.choice("goal", &goals)?.unwrap_or_default())
 }
 
 fn grid(complex: &mut Section, folder: &Path) -> Result<GridPlan> {

@@ -10,7 +10,7 @@ mod minima;
 mod section;
 
 use crate::error::{Error, Result};
-use crate::explore::{Given, Method, Plan};
+use crate::explore::{Given, Goal, Method, Plan};
 use crate::loss::Loss;
 use crate::machine::memory;
 use crate::run::Budget;
@@ -140,6 +140,7 @@ impl Config {
         let mut complex = root.section("complex")?;
         let mut symmetry = root.section("symmetry")?;
         let mut paths = root.section("paths")?;
+        let mut saddles = root.section("saddles")?;
         let mut report = root.section("report")?;
         root.finish()?;
         let beside = Beside { minima: &minima, symmetry: &symmetry, paths: &paths };
@@ -147,7 +148,14 @@ impl Config {
         // What a file said when it was read decides the results, not its name.
         let at = if let Method::Grid(GridPlan { at: Some(at), .. }) = &method { at.as_slice() } else { &[] };
         let hash = hash(&root_table, at);
-        let (plan, theta) = plan(method, &mut minima, &mut symmetry, &mut paths)?;
+        let (mut plan, theta) = plan(method, &mut minima, &mut symmetry, &mut paths)?;
+        plan.goal = complex::goal(&mut complex)?;
+        if plan.goal == Goal::Barcode {
+            saddles.refuse(|_| Some("goal = \"barcode\" looks for no others: leave this table out".to_owned()))?;
+        }
+        set(&mut plan.index, saddles.count("index")?.map(|n| n as usize));
+        set(&mut plan.modes, saddles.count("modes")?.map(|n| n as usize));
+        plan.saddles_budget = saddles.budget()?;
         let config = Config {
             loss: LossConfig::default(),
             budget: budget.budget()?,
@@ -158,7 +166,7 @@ impl Config {
             hash,
             text: text.to_owned(),
         };
-        [budget, minima, complex, symmetry, paths, report].iter().try_for_each(Section::finish)?;
+        [budget, minima, complex, symmetry, paths, saddles, report].iter().try_for_each(Section::finish)?;
         Ok((config, has_loss.then_some(loss)))
     }
 }

@@ -6,13 +6,21 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "dense")]
+mod all;
 mod births;
+mod boundary;
+mod catches;
 mod deciding;
 mod evidence;
 mod explored;
 mod explorer;
+#[cfg(feature = "dense")]
+mod flows;
 mod forecast;
 mod given;
+#[cfg(feature = "dense")]
+mod higher;
 mod hop;
 mod identity;
 mod merge;
@@ -31,12 +39,14 @@ mod tree;
 mod vertices;
 
 pub use crate::run::Ended;
+pub use boundary::{Boundary, MorseComplex};
+pub use catches::Catches;
 pub use evidence::evidence;
 pub use explored::{Explored, Found};
 pub use forecast::{Forecast, Stage};
 pub use given::Given;
 pub use merge::{Merged, merge};
 pub use passes::AtPass;
-pub use plan::{Identify, Method, Plan};
+pub use plan::{Goal, Identify, Method, Plan};
 pub use stages::explore;
 pub use tree::MergeTree;

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 impl Explorer<'_, '_> {
     pub(super) fn paths(&mut self) -> Result<()> {
         self.measure_noise()?;
-        self.straight_lines(|minimum| minimum.is_sampled())?;
+        self.straight_lines(|minimum| minimum.is_sampled(), self.plan.schedule.neighbours)?;
         let mut deciding = Deciding::new(&self.landscape, &self.plan.schedule);
         loop {
             let Next { path, settled, targets } = deciding.next(self.plan.alternatives);
@@ -25,9 +25,9 @@ impl Explorer<'_, '_> {
     }
 
     /// Straight lines between minima that have none yet, one commit each.
-    fn straight_lines(&mut self, among: fn(&Minimum) -> bool) -> Result<()> {
+    pub(super) fn straight_lines(&mut self, among: fn(&Minimum) -> bool, neighbours: usize) -> Result<()> {
         let minima: Vec<&Minimum> = self.landscape.minima.iter().filter(|m| m.counts() && among(m)).collect();
-        let pairs = connect::pairs(&minima, &self.alignment, self.plan.schedule.neighbours);
+        let pairs = connect::pairs(&minima, &self.alignment, neighbours);
         let wanted: Vec<(CellId, CellId)> = pairs.into_iter().map(|(i, j)| (minima[i].cell, minima[j].cell)).collect();
         let total = wanted.len() as u64;
         let joined: HashSet<(CellId, CellId)> =
@@ -55,7 +55,7 @@ impl Explorer<'_, '_> {
     }
 
     /// One visit and all that follows from it, in one commit.
-    fn work_on(&mut self, at: usize, deciding: &Deciding) -> Result<()> {
+    pub(super) fn work_on(&mut self, at: usize, deciding: &Deciding) -> Result<()> {
         let mut path = connect::visit(self.oracle, &self.landscape.paths[at], &self.plan.schedule)?;
         let (mut minima, cuts) = self.cuts(&path)?;
         let mut new = Vec::new();

@@ -17,6 +17,8 @@ use crate::search::training::Training;
 pub struct Plan {
     /// How the landscape is explored.
     pub method: Method,
+    /// What of it is looked for.
+    pub goal: Goal,
     /// The number of descents, from seeds `seed`, `seed + 1`, ...
     pub starts: u64,
     /// The seed of the first start.
@@ -43,16 +45,23 @@ pub struct Plan {
     pub alternatives: usize,
     /// Once so many way-stations are known, paths are no longer broken at new ones: a rough loss has no end of them.
     pub way_stations: usize,
+    /// The highest index of the critical points that the search for all saddles looks for.
+    pub index: usize,
+    /// Along so many modes of a minimum at the most the search for all saddles climbs.
+    pub modes: usize,
     /// The budget of the stage of minima.
     pub minima_budget: Budget,
     /// The budget of the stage of paths.
     pub paths_budget: Budget,
+    /// The budget of the search for all saddles.
+    pub saddles_budget: Budget,
 }
 
 impl Default for Plan {
     fn default() -> Plan {
         Plan {
             method: Method::Paths,
+            goal: Goal::Barcode,
             starts: 8,
             seed: 26,
             given: Vec::new(),
@@ -66,8 +75,11 @@ impl Default for Plan {
             schedule: Schedule::default(),
             alternatives: 1,
             way_stations: 1000,
+            index: 1,
+            modes: usize::MAX,
             minima_budget: Budget::default(),
             paths_budget: Budget::default(),
+            saddles_budget: Budget::default(),
         }
     }
 }
@@ -150,6 +162,16 @@ impl Method {
             Method::Cloud(_) => "cloud",
         }
     }
+}
+
+/// What of a landscape is looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// What decides the bars of the sampled minima.
+    #[default]
+    Barcode,
+    /// Every saddle between neighbouring basins.
+    All,
 }
 
 /// When two minima are one.

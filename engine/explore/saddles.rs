@@ -139,7 +139,7 @@ impl Explorer<'_, '_> {
     }
 
     /// A minimum at the foot of a saddle that was not known: checked, and numbered after the new ones so far.
-    fn new_end(&mut self, end: Quenched, path: PathId, minima: &mut Vec<Minimum>) -> Result<Option<CellId>> {
+    pub(super) fn new_end(&mut self, end: Quenched, path: PathId, minima: &mut Vec<Minimum>) -> Result<Option<CellId>> {
         let known = match self.twin(minima, end.loss, &end.theta)? {
             None => self.bottom_of(end.loss, &end.theta)?,
             twin => twin,

@@ -2,7 +2,7 @@
 
 use super::explored::{Explored, Found};
 use super::explorer::Explorer;
-use super::plan::{Method, Plan};
+use super::plan::{Goal, Method, Plan};
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Ended, Progress};
@@ -51,7 +51,19 @@ impl Explorer<'_, '_> {
             // The box is that of all minima: without them there is none yet.
             Method::Cloud(_) if self.ended == Ended::Budget => Ok(None),
             Method::Cloud(cloud) => self.stage("cloud", Budget::default(), |explorer| explorer.cloud(cloud)),
-            _ => self.stage("paths", plan.paths_budget, Self::paths).map(|_| None),
+            _ => {
+                self.stage("paths", plan.paths_budget, Self::paths)?;
+                #[cfg(feature = "dense")]
+                if plan.goal == Goal::All {
+                    self.stage("saddles", plan.saddles_budget, Self::all_saddles)?;
+                }
+                #[cfg(not(feature = "dense"))]
+                if plan.goal == Goal::All {
+                    self.progress
+                        .note("all saddles were not looked for: this program was built without the eigensolver");
+                }
+                Ok(None)
+            }
         }
     }
 

@@ -32,7 +32,12 @@ impl Vertices {
 
     /// The vertices at the ends of a path; `None` where one of them is no minimum that counts.
     pub fn ends(&self, path: &Path) -> Option<(usize, usize)> {
-        Some((*self.places.get(&path.ends.0)?, *self.places.get(&path.ends.1)?))
+        self.of_cells(path.ends)
+    }
+
+    /// The vertices of two cells.
+    pub fn of_cells(&self, (a, b): (CellId, CellId)) -> Option<(usize, usize)> {
+        Some((*self.places.get(&a)?, *self.places.get(&b)?))
     }
 
     /// The edge that a path is, unless it was split.

@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use super::words::{self, OWN_STATISTICS};
 use crate::error::{Error, Result};
-use crate::explore::evidence;
+use crate::explore::{Catches, MorseComplex, evidence};
 use crate::persistence::{Bar, Barcode, NamedCell, Score};
 use crate::plain;
 use crate::search::{Descent, Evidence, Minimum, Origin, PassKind, Tally};
@@ -209,6 +209,11 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         /// Verified saddles by index.
         saddles: Ordered<'a, usize>,
         passes: Ordered<'a, usize>,
+        /// How often each saddle was found, and about how many were not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        search: Option<Catches>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        morse: Option<Morse>,
         paths: usize,
         bars: usize,
         to_score: Score,
@@ -238,6 +243,14 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         loss: f64,
         metrics: Ordered<'a, f64>,
     }
+    /// Counts of the Morse complex of degrees 0 and 1.
+    #[derive(Serialize)]
+    struct Morse {
+        cells: Vec<usize>,
+        pairs: usize,
+        births_of_degree_1: usize,
+        undecided: usize,
+    }
     #[derive(Serialize)]
     struct Checkpoint<'a> {
         name: &'a str,
@@ -246,7 +259,15 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
     }
     let minima = |keep: &dyn Fn(&Minimum) -> bool| findings.minima().iter().filter(|m| keep(m)).count();
     let passes = |kind| findings.paths().iter().filter(|path| path.pass.kind == kind).count();
-    let verified = passes(PassKind::VerifiedSaddle);
+    let landscape = findings.run.map(|run| run.landscape);
+    let verified = landscape.map_or(0, |landscape| landscape.listed().count());
+    let search = landscape.and_then(Catches::of);
+    let morse = landscape.filter(|_| search.is_some()).map(MorseComplex::of).map(|complex| Morse {
+        cells: complex.counts(),
+        pairs: complex.pairs.len(),
+        births_of_degree_1: complex.births.len(),
+        undecided: complex.undecided.len(),
+    });
     fn checkpoint(m: &Minimum) -> Option<Checkpoint<'_>> {
         let Origin::Given { name, .. } = &m.origin else { return None };
         let (_, own) = m.metrics.iter().find(|(name, _)| name == OWN_STATISTICS)?;
@@ -273,6 +294,8 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         failed: minima(&|m| m.descent == Descent::NotFinite),
         saddles: Ordered(&saddles),
         passes: Ordered(&kinds),
+        search,
+        morse,
         paths: findings.paths().len(),
         bars: findings.barcode.bars.len(),
         to_score: findings.score(),

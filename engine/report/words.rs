@@ -2,6 +2,7 @@
 
 use super::findings::Findings;
 use super::number::{counted, short};
+use crate::explore::Catches;
 use crate::persistence::{Bar, DeathKind, Score};
 use crate::search::{Descent, Minimum};
 use crate::store::Provenance;
@@ -103,6 +104,10 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     if met > 0 {
         facts.push(format!("{} met on the way", counted(met, "more minimum", "more minima")));
     }
+    if let Some(Catches { saddles, missed, .. }) = catches(findings) {
+        let missed = if missed < 0.5 { "none missed".to_owned() } else { format!("about {missed:.0} missed") };
+        facts.push(format!("{}, {missed}", counted(saddles as u64, "saddle", "saddles")));
+    }
     if findings.searched() {
         facts.push(format!("{} barcode", findings.provenance.space));
     }
@@ -117,6 +122,11 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
         facts.push("the search was stopped early".to_owned());
     }
     facts
+}
+
+/// How often saddles were found, where all of them were asked for.
+fn catches(findings: &Findings<'_>) -> Option<Catches> {
+    findings.run.and_then(|run| Catches::of(run.landscape))
 }
 
 /// What was left out of the table of minima; nothing when nothing was.
@@ -169,6 +179,13 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
                  of a better one, to which a lower pass leads."
             }
         });
+    }
+    if catches(findings).is_some() {
+        claims.push(
+            "All saddles were asked for. How many were missed is estimated from how many were found once and how many \
+             twice; that is a lower bound where some are harder to find than others. Only a minimum that was reached \
+             is climbed from, along the modes that the rule allows.",
+        );
     }
     if findings.score().doubtful > 0 {
         claims.push(

@@ -55,8 +55,13 @@ impl Landscape {
     /// may differ by.
     pub fn flaw(&self, p: usize, noise: f64) -> Option<Flaw> {
         let births = self.births();
-        let mut cells: Vec<CellId> =
-            self.minima.iter().map(|m| m.cell).chain(self.paths.iter().map(|p| p.pass.cell)).collect();
+        let mut cells: Vec<CellId> = self
+            .minima
+            .iter()
+            .map(|m| m.cell)
+            .chain(self.paths.iter().map(|p| p.pass.cell))
+            .chain(self.critical.iter().map(|c| c.cell))
+            .collect();
         cells.sort_unstable();
         let twice = cells.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| Flaw::Twice(pair[0]));
         let minima = || self.minima.iter().find_map(|m| of_minimum(m, p, &births));

@@ -134,7 +134,7 @@ fn index_checked(
         tau: Some(lowest.tau),
         spectrum: Some(lowest.method),
         projected: lowest.projected,
-        ends: None,
+        ..Evidence::default()
     };
     Ok(Ok(Saddle { theta, loss, mode: lowest.vector, evidence }))
 }

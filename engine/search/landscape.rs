@@ -79,6 +79,51 @@ pub struct Evidence {
     /// The minima in which the two descents from a saddle end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ends: Option<(CellId, CellId)>,
+    /// What the search for all saddles knows of it.
+    #[serde(skip_serializing_if = "Survey::is_none", default)]
+    pub survey: Survey,
+}
+
+/// What the search for all saddles knows of a minimum, or of a saddle.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Survey {
+    /// How many climbs began at the point: two along each mode, the lowest modes first.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub climbs: u32,
+    /// How many climbs led to the saddle.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub found: u32,
+    /// Along which mode the first of them went, the lowest is 1; 0 where a path found the saddle.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub mode: u32,
+    /// Whether it was asked if an earlier path leads over the same saddle.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub looked: bool,
+    /// An earlier path does: that one lists the saddle.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub copy: bool,
+    /// Whether the gradient flow from the saddle was followed after a path had found it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub flowed: bool,
+    /// The minima in which the gradient flow from the saddle ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boundary: Option<(CellId, CellId)>,
+    /// Of a point of index 2 and above its boundary modulo 2: the points one index lower to which an odd number of lines of
+    /// flow run. `None` where that was not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub faces: Option<Vec<CellId>>,
+}
+
+impl Survey {
+    /// Where nobody asked for all saddles.
+    pub fn is_none(&self) -> bool {
+        *self == Survey::default()
+    }
+}
+
+fn is_nought(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Evidence {
@@ -195,6 +240,14 @@ pub struct Pass {
     pub reason: Option<String>,
 }
 
+impl Pass {
+    /// What the search for all saddles knows of it, if it is a verified saddle.
+    pub fn survey(&self) -> Option<&Survey> {
+        let verified = self.kind == PassKind::VerifiedSaddle;
+        self.evidence.as_ref().filter(|_| verified).map(|evidence| &evidence.survey)
+    }
+}
+
 /// A measured curve between two minima.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Path {
@@ -214,6 +267,28 @@ pub struct Path {
     pub visits: u32,
 }
 
+/// A critical point of index 2 or above.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Critical {
+    /// The number of its cell.
+    pub cell: CellId,
+    /// How many eigenvalues are negative.
+    pub index: usize,
+    /// The point.
+    pub theta: Vec<f64>,
+    /// The loss there.
+    pub loss: f64,
+    /// What speaks for its being one.
+    pub evidence: Evidence,
+}
+
+impl Path {
+    /// True where its pass is a verified saddle, and no earlier path's is known to be the same one.
+    pub fn is_listed(&self) -> bool {
+        self.pass.kind == PassKind::VerifiedSaddle && !self.pass.survey().is_some_and(|survey| survey.copy)
+    }
+}
+
 /// Everything found so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Landscape {
@@ -226,6 +301,8 @@ pub struct Landscape {
     /// Where the loss is sampled (a grid, a cloud): its values so far, in the order of the samples; NaN where it is not
     /// finite.
     pub values: Vec<f64>,
+    /// Critical points of index 2 and above, where they were asked for.
+    pub critical: Vec<Critical>,
 }
 
 impl Landscape {
@@ -245,7 +322,11 @@ impl Landscape {
 
     /// The number of the next cell: behind the newest ones, whether or not all before them are still there.
     pub fn next_cell(&self) -> CellId {
-        let newest = [self.minima.last().map(|m| m.cell), self.paths.last().map(|p| p.pass.cell)];
+        let newest = [
+            self.minima.last().map(|m| m.cell),
+            self.paths.last().map(|p| p.pass.cell),
+            self.critical.last().map(|c| c.cell),
+        ];
         newest.into_iter().flatten().max().map_or(0, |cell| cell + 1)
     }
 
@@ -257,6 +338,11 @@ impl Landscape {
     /// The minimum with this cell number.
     pub fn minimum(&self, cell: CellId) -> Option<&Minimum> {
         self.minima.iter().find(|m| m.cell == cell)
+    }
+
+    /// The paths over verified saddles, one for each saddle.
+    pub fn listed(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().filter(|path| path.is_listed())
     }
 
     /// The path with this number.
@@ -272,6 +358,8 @@ pub enum Finding<'a> {
     Minimum(&'a Minimum),
     /// A path, new or changed.
     Path(&'a Path),
+    /// A critical point of index 2 or above, new or changed.
+    Critical(&'a Critical),
     /// What one stage has spent so far.
     Evaluations(&'a str, Tally),
     /// Values of a sampled loss, from this sample on; they follow those that are kept already.

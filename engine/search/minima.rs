@@ -64,7 +64,7 @@ impl Domain {
     }
 
     /// True inside the box widened by `slack` box widths, and inside the ball.
-    fn contains(&self, theta: &[f64], slack: f64) -> bool {
+    pub(super) fn contains(&self, theta: &[f64], slack: f64) -> bool {
         let inside = self.bounds.as_ref().is_none_or(|b| {
             theta.iter().zip(b.lower.iter().zip(&b.upper)).zip(&self.periodic).all(|((x, (low, high)), periodic)| {
                 let margin = slack * (high - low);
@@ -74,13 +74,20 @@ impl Domain {
         inside && norm(theta) <= self.radius
     }
 
+    /// How far it is from a point to where the landscape may change, as long as nothing else tells: a tenth of the box, or
+    /// the point's own length.
+    pub fn length(&self, theta: &[f64]) -> f64 {
+        self.diagonal().map_or(norm(theta).max(1.0), |diagonal| 0.1 * diagonal)
+    }
+
     /// The step cap, shortened to a tenth of the box's diagonal.
     fn step(&self, cap: f64) -> f64 {
-        let diagonal = self
-            .bounds
-            .as_ref()
-            .map(|b| b.lower.iter().zip(&b.upper).map(|(low, high)| (high - low).powi(2)).sum::<f64>().sqrt());
-        diagonal.map_or(cap, |d| cap.min(0.1 * d))
+        self.diagonal().map_or(cap, |d| cap.min(0.1 * d))
+    }
+
+    fn diagonal(&self) -> Option<f64> {
+        let squares = |b: &Bounds| b.lower.iter().zip(&b.upper).map(|(low, high)| (high - low).powi(2)).sum::<f64>();
+        self.bounds.as_ref().map(|b| squares(b).sqrt())
     }
 }
 
@@ -293,9 +300,14 @@ impl Walk {
     fn end(&self, descent: Descent, lowest: Option<Lowest>) -> Quenched {
         let gradient_norm = self.gradient_norm;
         let evidence = match lowest {
-            Some(Lowest { values: eigenvalues, tau, method, projected, .. }) => {
-                Evidence { gradient_norm, eigenvalues, tau: Some(tau), spectrum: Some(method), projected, ends: None }
-            }
+            Some(Lowest { values: eigenvalues, tau, method, projected, .. }) => Evidence {
+                gradient_norm,
+                eigenvalues,
+                tau: Some(tau),
+                spectrum: Some(method),
+                projected,
+                ..Evidence::default()
+            },
             None => Evidence { gradient_norm, ..Evidence::default() },
         };
         Quenched { theta: self.theta.clone(), loss: self.loss, descent, evidence, evaluations: self.evaluations }

@@ -8,10 +8,14 @@ pub mod connect;
 mod critical;
 mod flaw;
 #[cfg(feature = "dense")]
+pub mod flow;
+#[cfg(feature = "dense")]
 mod following;
 pub mod height;
 #[cfg(feature = "dense")]
-mod hessian;
+pub mod hessian;
+#[cfg(feature = "dense")]
+pub mod higher;
 pub mod hop;
 #[cfg(feature = "dense")]
 mod krylov;
@@ -27,8 +31,12 @@ pub mod saddle;
 mod signs;
 pub mod spectrum;
 pub mod start;
+#[cfg(feature = "dense")]
+mod subspace;
 pub mod tangents;
 pub mod training;
+#[cfg(feature = "dense")]
+pub mod uphill;
 pub(crate) mod vector;
 
 pub use crate::loss::oracle::Tally;

@@ -92,6 +92,31 @@ impl Polyline {
         Polyline { p: self.p, knots }
     }
 
+    /// Nearly this curve, without the knots that lie within a fraction of its length of the line between those kept.
+    pub fn thinned(&self, fraction: f64) -> Polyline {
+        let near = fraction * self.length();
+        let mut knots = self.knot(0).to_vec();
+        let mut last = 0;
+        for next in 2..self.n() {
+            if (last + 1..next).any(|i| self.beside(last, next, i) > near) {
+                last = next - 1;
+                knots.extend_from_slice(self.knot(last));
+            }
+        }
+        knots.extend_from_slice(self.knot(self.n() - 1));
+        Polyline { p: self.p, knots }
+    }
+
+    /// How far knot `i` lies from the line between two others.
+    fn beside(&self, from: usize, to: usize, i: usize) -> f64 {
+        let (a, b, x) = (self.knot(from), self.knot(to), self.knot(i));
+        let along: f64 = x.iter().zip(a).zip(b).map(|((x, a), b)| (x - a) * (b - a)).sum();
+        let length = distance(a, b).powi(2);
+        let u = if length > 0.0 { (along / length).clamp(0.0, 1.0) } else { 0.0 };
+        let foot: Vec<f64> = a.iter().zip(b).map(|(a, b)| a + u * (b - a)).collect();
+        distance(&foot, x)
+    }
+
     /// The part between two arc lengths, with all knots inside it.
     pub fn part(&self, from: f64, to: f64) -> Polyline {
         let arcs = self.arcs();
@@ -125,6 +150,12 @@ mod tests {
         let line = Polyline::new(vec![0.0, 0.0, 3.0, 0.0, 3.0, 1.0], 2).respaced(5);
         assert_eq!(line.arcs(), vec![0.0, 1.0, 2.0, 3.0, 4.0]);
         assert_eq!((line.knot(0), line.knot(4)), (&[0.0, 0.0][..], &[3.0, 1.0][..]));
+    }
+
+    #[test]
+    fn a_thinned_curve_keeps_its_bends() {
+        let line = Polyline::new(vec![0.0, 0.0, 1.0, 0.0, 2.0, 1e-6, 3.0, 0.0, 3.0, 1.0, 3.0, 2.0], 2).thinned(1e-3);
+        assert_eq!(line.knots(), [0.0, 0.0, 3.0, 0.0, 3.0, 2.0]);
     }
 
     #[test]

@@ -146,6 +146,7 @@ impl Store {
     pub fn put_landscape(&mut self, landscape: &Landscape) -> Result<()> {
         let mut findings: Vec<Finding> = landscape.minima.iter().map(Finding::Minimum).collect();
         findings.extend(landscape.paths.iter().map(Finding::Path));
+        findings.extend(landscape.critical.iter().map(Finding::Critical));
         findings.extend(landscape.evaluations.iter().map(|(stage, tally)| Finding::Evaluations(stage, *tally)));
         if !landscape.values.is_empty() {
             findings.push(Finding::Values(0, &landscape.values));
@@ -241,6 +242,7 @@ impl Store {
             paths: self.rows(&format!("{} ORDER BY position", rows::A_PATH), rows::curve)?,
             evaluations: self.rows(&format!("{} ORDER BY position", rows::A_TALLY), rows::tally)?,
             values: self.values()?,
+            critical: self.rows(&format!("{} WHERE degree > 1 ORDER BY id", rows::A_CRITICAL), rows::critical)?,
         })
     }
 

@@ -4,7 +4,7 @@
 //! ordinary numbers, so that a person can query them; the others as their eight bytes.
 
 use crate::search::landscape::is_zero;
-use crate::search::{CellId, Evidence, Spectrum};
+use crate::search::{CellId, Evidence, Spectrum, Survey};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
@@ -72,12 +72,14 @@ pub struct ExactEvidence {
     projected: usize,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     ends: Option<(CellId, CellId)>,
+    #[serde(skip_serializing_if = "Survey::is_none", default)]
+    survey: Survey,
 }
 
 impl From<&Evidence> for ExactEvidence {
     fn from(evidence: &Evidence) -> ExactEvidence {
         // Taken apart by name: a new field must not be forgotten here.
-        let Evidence { gradient_norm, eigenvalues, tau, spectrum, projected, ends } = evidence;
+        let Evidence { gradient_norm, eigenvalues, tau, spectrum, projected, ends, survey } = evidence;
         ExactEvidence {
             gradient_norm: Exact(*gradient_norm),
             eigenvalues: eigenvalues.iter().copied().map(Exact).collect(),
@@ -85,6 +87,7 @@ impl From<&Evidence> for ExactEvidence {
             spectrum: *spectrum,
             projected: *projected,
             ends: *ends,
+            survey: survey.clone(),
         }
     }
 }
@@ -98,6 +101,7 @@ impl From<ExactEvidence> for Evidence {
             spectrum: evidence.spectrum,
             projected: evidence.projected,
             ends: evidence.ends,
+            survey: evidence.survey,
         }
     }
 }

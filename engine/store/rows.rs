@@ -4,7 +4,7 @@ use super::census::Pen;
 use super::exact::{Exact, ExactEvidence, Floats, bytes};
 use super::record::NOISE;
 use super::tables::{CELLS, EVALUATIONS, META, MINIMA, PATHS, VALUES};
-use crate::search::{Evidence, Finding, Minimum, Pass, Path as Curve, Profile, Tally};
+use crate::search::{Critical, Evidence, Finding, Minimum, Pass, Path as Curve, Profile, Tally};
 use rusqlite::Row;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -49,6 +49,9 @@ pub fn put(pen: &mut Pen<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
                 ],
             )
         }
+        Finding::Critical(c) => {
+            put_cell(pen, c.cell, c.index as u32, "critical point", c.loss, &c.theta, Some(&c.evidence))
+        }
         Finding::Evaluations(stage, tally) => pen.put(
             &EVALUATIONS,
             &[stage, &tally.loss.cast_signed(), &tally.gradient.cast_signed(), &tally.hessian_product.cast_signed()],
@@ -74,6 +77,8 @@ fn put_cell(
 /// What [`minimum`] reads.
 pub const A_MINIMUM: &str = "SELECT cell, origin, descent, same_as, metrics, evaluations, value, theta, evidence \
                              FROM minima LEFT JOIN cells ON cell = id";
+/// What [`critical`] reads.
+pub const A_CRITICAL: &str = "SELECT id, degree, value, theta, evidence FROM cells";
 /// What [`curve`] reads.
 pub const A_PATH: &str = "SELECT paths.id, end_a, end_b, state, visits, knots, arc, loss, slope, pass, kind, value, \
                           pass_error, pass_arc, theta, evidence, pass_reason \
@@ -106,6 +111,17 @@ pub fn minimum(row: &Row<'_>) -> rusqlite::Result<Minimum> {
         loss: float(row, 6)?,
         theta: floats(row, 7)?,
         evidence: parse::<ExactEvidence>(row, 8)?.into(),
+    })
+}
+
+/// A critical point of index 2 or above.
+pub fn critical(row: &Row<'_>) -> rusqlite::Result<Critical> {
+    Ok(Critical {
+        cell: number(row, 0)?,
+        index: row.get::<_, u32>(1)? as usize,
+        loss: float(row, 2)?,
+        theta: floats(row, 3)?,
+        evidence: parse::<ExactEvidence>(row, 4)?.into(),
     })
 }
 

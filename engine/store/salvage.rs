@@ -80,7 +80,8 @@ impl Wreck<'_> {
         let (paths, lost_paths) = self.each(&PATHS, rows::A_PATH, Some(&of_cell("paths.pass")), curve);
         let (evaluations, lost) = self.each(&EVALUATIONS, rows::A_TALLY, None, tally);
         let (blocks, mut lost_blocks) = self.each(&VALUES, rows::A_BLOCK, None, block);
-        let mut landscape = Landscape { minima, paths, evaluations, values: Vec::new() };
+        let (critical, _) = self.each(&CELLS, rows::A_CRITICAL, Some("degree > 1"), rows::critical);
+        let mut landscape = Landscape { minima, paths, evaluations, values: Vec::new(), critical };
         let (minima, paths) = (landscape.minima.len(), landscape.paths.len());
         landscape.keep_whole(usize::try_from(provenance.parameters).unwrap_or(0), noise);
         let dropped = (minima - landscape.minima.len(), paths - landscape.paths.len());

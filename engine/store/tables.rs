@@ -37,7 +37,7 @@ pub const CELLS: Table = Table {
     columns: &[
         ("id", "INTEGER PRIMARY KEY"),
         ("degree", "INTEGER NOT NULL"),
-        ("kind", "TEXT NOT NULL"),  // minimum, path maximum, verified saddle
+        ("kind", "TEXT NOT NULL"),  // minimum, path maximum, verified saddle, critical point
         ("value", "NOT NULL"),      // the loss; of a pass, its height
         ("theta", "BLOB NOT NULL"), // p values
         ("evidence", "TEXT"),       // JSON; of a saddle, with the ends of both descents

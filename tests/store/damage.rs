@@ -26,7 +26,7 @@ fn found() -> Landscape {
     };
     let paths = vec![path(0, (0, 2), PathState::Split), path(1, (0, 1), PathState::Converged)];
     let evaluations = vec![("minima".to_owned(), Tally { loss: 3, gradient: 2, hessian_product: 1 })];
-    Landscape { minima, paths, evaluations, values: vec![0.25, f64::NAN] }
+    Landscape { minima, paths, evaluations, values: vec![0.25, f64::NAN], critical: Vec::new() }
 }
 
 /// Keeps it in a file, with a record of a run that is complete.

@@ -56,6 +56,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
             spectrum,
             projected,
             ends,
+            survey: Survey { found: projected as u32, boundary: ends, faces: Some(vec![7]), ..Survey::default() },
         },
     )
 }
