@@ -129,7 +129,8 @@ impl Explorer<'_, '_> {
         let from = Climb { minimum: &minimum, mode, reach };
         let Some((top, along)) = uphill::climb(self.oracle, from, &self.domain)? else { return Ok(Found::default()) };
         let apart = distance(&top, &minimum);
-        let near = Near { top: &top, along: &along, reach: 0.1 * apart, tolerance: self.plan.recipe.tolerance };
+        let (tolerance, null) = (self.plan.recipe.tolerance, evidence.undecided());
+        let near = Near { top: &top, along: &along, reach: 0.1 * apart, tolerance, null };
         let saddle = match saddle::refine(self.oracle, self.domain.tangents(), near)? {
             Ok(saddle) if saddle.loss > loss => saddle,
             _ => return Ok(Found::default()),
