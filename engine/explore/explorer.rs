@@ -17,6 +17,8 @@ pub struct Explorer<'a, 'b> {
     pub domain: Domain,
     pub landscape: Landscape,
     pub births: Births,
+    /// About the largest curvature at the first minimum, once there is one.
+    pub curvature: Option<f64>,
     pub ended: Ended,
     pub journal: &'a mut dyn Journal,
     pub progress: &'a mut dyn Progress,

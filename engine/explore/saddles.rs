@@ -19,13 +19,8 @@ impl Explorer<'_, '_> {
     /// with the reason.
     pub(super) fn over_saddle(&mut self, mut path: Path, minima: &mut Vec<Minimum>) -> Result<Path> {
         let reach = connect::reach(&path);
-        let found = match saddle::refine(
-            self.oracle,
-            self.domain.tangents(),
-            &path.pass.theta,
-            reach,
-            self.plan.recipe.tolerance,
-        )? {
+        let tolerance = self.critical();
+        let found = match saddle::refine(self.oracle, self.domain.tangents(), &path.pass.theta, reach, tolerance)? {
             Ok(found) if found.loss > path.pass.height + path.pass.error => Err(Rejected::Higher),
             other => other,
         };

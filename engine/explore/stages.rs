@@ -10,7 +10,7 @@ use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Ended, Progress};
 use crate::sample::Sampled;
 use crate::search::align::Alignment;
-use crate::search::minima::Domain;
+use crate::search::minima::{Domain, unit_of_length};
 use crate::search::{Descent, Journal, Landscape, Minimum};
 
 /// Explores a loss from what is known so far (empty at first). A stop is no error; see [`Ended`].
@@ -27,10 +27,13 @@ pub fn explore(
     for kind in alignment.ignored() {
         progress.note(&format!("declared symmetry not used to identify points: {kind}"));
     }
-    let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius);
+    let length = unit_of_length(oracle.loss());
+    oracle.set_length(length);
+    let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius, length);
     let aligned = !alignment.is_trivial();
-    let (births, ended) = (Births::default(), Ended::Complete);
-    let mut explorer = Explorer { oracle, plan, alignment, domain, landscape: known, births, ended, journal, progress };
+    let (births, curvature, ended) = (Births::default(), None, Ended::Complete);
+    let mut explorer =
+        Explorer { oracle, plan, alignment, domain, landscape: known, births, curvature, ended, journal, progress };
     let sampled = match explorer.all() {
         Ok(sampled) => sampled,
         Err(Error::Cancelled) => explorer.stopped(Ended::Cancelled),

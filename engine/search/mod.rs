@@ -5,11 +5,13 @@
 pub mod align;
 mod assignment;
 pub mod connect;
+mod domain;
 mod flaw;
 pub mod height;
 pub mod landscape;
 pub mod lbfgs;
 pub mod minima;
+pub mod noise;
 pub mod path;
 pub mod polyline;
 mod rejected;
@@ -23,6 +25,7 @@ pub mod start;
 pub mod tangents;
 pub mod training;
 pub(crate) mod vector;
+mod walk;
 
 pub use crate::loss::oracle::Tally;
 pub use flaw::Flaw;
