@@ -38,7 +38,7 @@ impl Explorer<'_, '_> {
     }
 
     /// Losses further apart are not even compared.
-    fn nearness(&self, loss: f64) -> f64 {
+    pub(super) fn nearness(&self, loss: f64) -> f64 {
         let of_user = self.plan.identify.loss.map(|same| same * loss.abs().max(1.0));
         (2.0 * self.oracle.noise()).max(of_user.unwrap_or(NEAR * self.unit_of_loss()))
     }

@@ -3,10 +3,10 @@
 
 use super::explorer::Explorer;
 use crate::error::Result;
-use crate::search::Finding;
 use crate::search::minima::SMALL;
 use crate::search::noise::{direction, noise};
 use crate::search::vector::norm;
+use crate::search::{Descent, Finding};
 
 /// Powers of the Hessian that a random direction is multiplied with: its length then tells the largest curvature.
 const POWERS: usize = 5;
@@ -42,9 +42,13 @@ impl Explorer<'_, '_> {
         Ok(size)
     }
 
-    /// The gradient norm below which a point is critical.
+    /// The gradient norm below which a point is critical; no smaller than the first minimum's, which may be all that the
+    /// loss's precision allows.
     pub(super) fn critical(&self) -> f64 {
-        self.plan.recipe.tolerance.unwrap_or(SMALL * self.curvature.unwrap_or(0.0) * self.domain.length())
+        let small = SMALL * self.curvature.unwrap_or(0.0) * self.domain.length();
+        let mut converged = self.landscape.minima.iter().filter(|m| m.counts() && m.descent == Descent::Converged);
+        let reached = converged.next().map_or(0.0, |m| m.evidence.gradient_norm);
+        self.plan.recipe.tolerance.unwrap_or(small.max(reached))
     }
 
     /// What the largest curvature makes of a unit of length.

@@ -5,7 +5,7 @@ use super::explorer::Explorer;
 use crate::error::Result;
 use crate::search::connect::{self, Cut, Ids};
 use crate::search::minima::quench;
-use crate::search::{CellId, Descent, Finding, Minimum, Origin, Path, PathId, PathState};
+use crate::search::{CellId, Descent, Finding, Minimum, Origin, Pass, Path, PathId, PathState};
 use std::collections::HashSet;
 
 impl Explorer<'_, '_> {
@@ -51,30 +51,11 @@ impl Explorer<'_, '_> {
     fn work_on(&mut self, at: usize, deciding: &Deciding) -> Result<()> {
         let mut path = connect::visit(self.oracle, &self.landscape.paths[at], &self.plan.schedule)?;
         let (mut minima, cuts) = self.cuts(&path)?;
-        let cell = self.landscape.next_cell() + minima.len() as u64;
-        let first = Ids { path: self.landscape.next_path(), cell };
-        let mut new = connect::pieces(self.oracle, &path, &cuts, &self.plan.schedule, first)?;
-        // Pieces may bring back a pair that was split before: it goes on from there, so that splitting ends.
-        for piece in &mut new {
-            piece.visits = piece.visits.max(deciding.visits_before_split(piece.ends));
-        }
-        // The way down from a valley is a straight line at first; one that climbs higher is relaxed, and if it stays
-        // so the path is kept: a split must not raise a death.
-        let bound = path.pass.height + path.pass.error;
-        for piece in &mut new {
-            while piece.pass.height > bound + piece.pass.error
-                && (piece.visits as usize) < self.plan.schedule.knots.len()
-            {
-                *piece = connect::visit(self.oracle, piece, &self.plan.schedule)?;
-            }
-        }
-        if !new.is_empty() && new.iter().all(|piece| piece.pass.height <= bound + piece.pass.error) {
-            path.state = PathState::Split;
-        } else {
-            new.clear();
-            if self.is_ripe(&path) {
-                path = self.over_saddle(path, &mut minima)?;
-            }
+        let mut new = Vec::new();
+        match self.split(&path, (&cuts, None), &minima, deciding)? {
+            Some(pieces) => (path.state, new) = (PathState::Split, pieces),
+            None if self.is_ripe(&path) => path = self.over_saddle(path, &mut minima, &mut new, deciding)?,
+            None => {}
         }
         self.shortcuts(&minima, &mut new)?;
         let tally = self.count("paths");
@@ -87,6 +68,35 @@ impl Explorer<'_, '_> {
         self.landscape.minima.extend(minima);
         self.landscape.paths.extend(new);
         Ok(())
+    }
+
+    /// The pieces of a path between its cuts, if there are any and none rises above it: a split must not raise a death.
+    /// One of them may be known already.
+    pub(super) fn split(
+        &mut self,
+        path: &Path,
+        (cuts, own): (&[Cut], Option<&Path>),
+        minima: &[Minimum],
+        deciding: &Deciding,
+    ) -> Result<Option<Vec<Path>>> {
+        let first = self.next_ids(minima, &[]);
+        let mut pieces = connect::pieces(self.oracle, path, cuts, &self.plan.schedule, first)?;
+        let bound = path.pass.height + path.pass.error;
+        let is_high = |piece: &Path| piece.pass.height > bound + piece.pass.error;
+        for piece in &mut pieces {
+            if let Some(own) = own.filter(|own| connect::are_ends(own, piece.ends.0, piece.ends.1)) {
+                let (id, cell) = (piece.id, piece.pass.cell);
+                *piece = Path { id, pass: Pass { cell, ..own.pass.clone() }, ..own.clone() };
+                continue;
+            }
+            // A pair that was split before goes on from there, so that splitting ends.
+            piece.visits = piece.visits.max(deciding.visits_before_split(piece.ends));
+            // The way down from a valley is a straight line at first; one that climbs higher is relaxed.
+            while is_high(piece) && (piece.visits as usize) < self.plan.schedule.knots.len() {
+                *piece = connect::visit(self.oracle, piece, &self.plan.schedule)?;
+            }
+        }
+        Ok((!pieces.is_empty() && !pieces.iter().any(is_high)).then_some(pieces))
     }
 
     /// Quenches the valleys of a path: new minima, and where the path is to be cut.
@@ -124,6 +134,12 @@ impl Explorer<'_, '_> {
         Ok((minima, cuts))
     }
 
+    /// The numbers of a path behind all that is new.
+    pub(super) fn next_ids(&self, minima: &[Minimum], new: &[Path]) -> Ids {
+        let cell = self.landscape.next_cell() + (minima.len() + new.len()) as u64;
+        Ids { path: self.landscape.next_path() + new.len() as PathId, cell }
+    }
+
     /// Straight lines from new minima to their nearest known ones: a way-station may lie on more than one road.
     fn shortcuts(&mut self, minima: &[Minimum], new: &mut Vec<Path>) -> Result<()> {
         for minimum in minima {
@@ -134,14 +150,10 @@ impl Explorer<'_, '_> {
             known.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             for &(_, i) in known.iter().take(self.plan.schedule.neighbours) {
                 let other = &self.landscape.minima[i];
-                let met = |p: &Path| p.ends == (other.cell, minimum.cell) || p.ends == (minimum.cell, other.cell);
-                if new.iter().any(met) {
+                if new.iter().any(|path| connect::are_ends(path, other.cell, minimum.cell)) {
                     continue;
                 }
-                let ids = Ids {
-                    path: self.landscape.next_path() + new.len() as PathId,
-                    cell: self.landscape.next_cell() + (minima.len() + new.len()) as u64,
-                };
+                let ids = self.next_ids(minima, new);
                 new.push(connect::straight(self.oracle, other, minimum, &self.alignment, ids)?);
             }
         }

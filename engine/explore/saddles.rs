@@ -1,11 +1,13 @@
 //! The saddle at the top of a path: when it is looked for, the path led over it, and the two descents that confirm it.
 
+use super::deciding::Deciding;
 use super::explorer::Explorer;
 use crate::error::Result;
-use crate::search::connect;
+use crate::search::connect::{self, Cut};
 use crate::search::minima::{Quenched, Recipe, quench};
-use crate::search::saddle;
-use crate::search::{CellId, Descent, Minimum, Origin, PassKind, Path, PathId, PathState, Rejected};
+use crate::search::saddle::{self, Near, Verdict};
+use crate::search::vector::dot;
+use crate::search::{CellId, Descent, Minimum, Origin, Pass, PassKind, Path, PathId, PathState, Rejected};
 
 impl Explorer<'_, '_> {
     /// True when the top of a path may be close enough to a saddle: at once after the whole path was relaxed, and then
@@ -16,51 +18,121 @@ impl Explorer<'_, '_> {
     }
 
     /// The path led over the true saddle at its top, if one is found there that both descents confirm; else the path,
-    /// with the reason.
-    pub(super) fn over_saddle(&mut self, mut path: Path, minima: &mut Vec<Minimum>) -> Result<Path> {
-        let reach = connect::reach(&path);
-        let tolerance = self.critical();
-        let found = match saddle::refine(self.oracle, self.domain.tangents(), &path.pass.theta, reach, tolerance)? {
-            Ok(found) if found.loss > path.pass.height + path.pass.error => Err(Rejected::Higher),
-            other => other,
+    /// with the reason. A saddle beside the path gets a path of its own, and lines to the ends of this one.
+    pub(super) fn over_saddle(
+        &mut self,
+        path: Path,
+        minima: &mut Vec<Minimum>,
+        new: &mut Vec<Path>,
+        deciding: &Deciding,
+    ) -> Result<Path> {
+        let saddle = match self.sought(&path)? {
+            Ok(saddle) => saddle,
+            Err(rejected) => return Ok(refused(path, rejected)),
         };
-        let led = match found {
-            Ok(saddle) => saddle::lead_over(self.oracle, &path, &saddle)?.map(|led| (saddle, led)),
-            Err(rejected) => Err(rejected),
-        };
-        let (saddle, mut led) = match led {
-            Ok(both) => both,
-            Err(rejected) => {
-                path.pass.reason = Some(rejected.to_string());
-                return Ok(path);
-            }
-        };
-        let sides = [0.2 * reach, -0.2 * reach]
-            .map(|step| saddle.theta.iter().zip(&saddle.mode).map(|(s, m)| s + step * m).collect::<Vec<f64>>());
-        let quick = Recipe { check: false, ..self.plan.recipe };
-        let (ends, stop) = quench(self.oracle, sides.into(), &quick, &self.domain, |_, _| {});
-        stop?;
-        let mut cells = Vec::new();
-        for quenched in ends.into_iter().flatten().filter(|end| end.descent == Descent::Converged) {
-            let known = self.same(quenched.loss, &quenched.theta)?;
-            cells.extend(known.map_or_else(|| self.new_end(quenched, path.id, minima), |cell| Ok(Some(cell)))?);
-        }
-        match cells[..] {
-            [p, q] if p != q => {
-                if let Some(evidence) = &mut led.pass.evidence {
-                    evidence.ends = Some((p, q));
-                }
-            }
-            _ => {
+        let led = saddle::lead_over(self.oracle, &path, &saddle)?;
+        let sides = saddle.sides(0.2 * connect::reach(&path));
+        let feet = self.feet(&sides, &path, minima)?;
+        match (led, feet) {
+            (Ok(led), Ok(feet)) => Ok(confirmed(led, &feet)),
+            (Ok(mut led), Err(rejected)) => {
                 led.pass.kind = PassKind::PathMaximum;
-                let rejected = match cells[..] {
-                    [p, _] => Rejected::OneEnd(p),
-                    _ => Rejected::NoEnd,
+                Ok(refused(led, rejected))
+            }
+            (Err(above), Err(_)) => Ok(refused(path, above)),
+            (Err(above), Ok(feet)) => {
+                let Some(own) =
+                    saddle::own_path(self.oracle, &path, &saddle, &sides, [&feet[0].theta, &feet[1].theta])?
+                else {
+                    return Ok(refused(path, above));
                 };
-                led.pass.reason = Some(rejected.to_string());
+                let own = confirmed(Path { ends: (feet[0].cell, feet[1].cell), ..own }, &feet);
+                if connect::are_ends(&own, self.own(path.ends.0), self.own(path.ends.1)) {
+                    return Ok(own);
+                }
+                let ahead = dot(&saddle.mode, &connect::direction(&path)) > 0.0;
+                self.beside(path, (own, ahead), feet, (minima, new), deciding)
             }
         }
-        Ok(led)
+    }
+
+    /// A saddle that may be the path's: between its top and its higher end.
+    fn sought(&mut self, path: &Path) -> Result<Verdict> {
+        let (top, along) = (&path.pass.theta, &connect::direction(path));
+        let (reach, tolerance) = (connect::reach(path), self.critical());
+        let near = Near { top, along, reach, tolerance };
+        let (loss, highest) = (&path.profile.loss, path.pass.height + path.pass.error);
+        Ok(match saddle::refine(self.oracle, self.domain.tangents(), near)? {
+            Ok(found) if found.loss > highest => Err(Rejected::Higher),
+            Ok(found) if found.loss < loss[0].max(loss[loss.len() - 1]) => Err(Rejected::BelowEnd),
+            verdict => verdict,
+        })
+    }
+
+    /// Where the descents from either side of a saddle end: in two minima, or there is no pass. Their steps are short: one
+    /// over a ridge would tell nothing of the saddle.
+    fn feet(
+        &mut self,
+        sides: &[Vec<f64>; 2],
+        path: &Path,
+        minima: &mut Vec<Minimum>,
+    ) -> Result<std::result::Result<[Foot; 2], Rejected>> {
+        let quick = Recipe { check: false, step: Some(connect::reach(path)), ..self.plan.recipe };
+        let (ends, stop) = quench(self.oracle, sides.to_vec(), &quick, &self.domain, |_, _| {});
+        stop?;
+        let mut feet = Vec::new();
+        for quenched in ends.into_iter().flatten().filter(|end| end.descent == Descent::Converged) {
+            let (known, theta) = (self.same(quenched.loss, &quenched.theta)?, quenched.theta.clone());
+            let cell = known.map_or_else(|| self.new_end(quenched, path.id, minima), |cell| Ok(Some(cell)))?;
+            feet.extend(cell.map(|cell| Foot { cell, theta }));
+        }
+        Ok(match <[Foot; 2]>::try_from(feet) {
+            Ok(feet) if feet[0].cell == feet[1].cell => Err(Rejected::OneEnd(feet[0].cell)),
+            Ok(feet) => Ok(feet),
+            Err(_) => Err(Rejected::NoEnd),
+        })
+    }
+
+    /// A path and the one of a saddle found beside it: cut at its top, the path leads over that saddle, unless its pieces
+    /// rise too high.
+    fn beside(
+        &mut self,
+        mut path: Path,
+        (own, ahead): (Path, bool),
+        feet: [Foot; 2],
+        (minima, new): (&[Minimum], &mut Vec<Path>),
+        deciding: &Deciding,
+    ) -> Result<Path> {
+        if self.is_known(&own) {
+            return Ok(refused(path, Rejected::Above));
+        }
+        let ends = [self.own(path.ends.0), self.own(path.ends.1)];
+        let [behind, before] = if ahead {
+            let [a, b] = feet;
+            [b, a]
+        } else {
+            feet
+        };
+        let cut = |foot: Foot| Cut { arc: path.pass.arc, cell: foot.cell, theta: foot.theta };
+        let cuts: Vec<Cut> = [behind, before].into_iter().filter(|foot| !ends.contains(&foot.cell)).map(cut).collect();
+        if let Some(pieces) = self.split(&path, (&cuts, Some(&own)), minima, deciding)? {
+            path.state = PathState::Split;
+            new.extend(pieces);
+            return Ok(path);
+        }
+        let ids = self.next_ids(minima, new);
+        new.push(Path { id: ids.path, pass: Pass { cell: ids.cell, ..own.pass }, ..own });
+        Ok(refused(path, Rejected::Above))
+    }
+
+    /// Whether there is a verified path between the same minima over a saddle as high.
+    fn is_known(&self, own: &Path) -> bool {
+        let near = self.nearness(own.pass.height);
+        self.landscape.paths.iter().any(|other| {
+            let is_verified = other.pass.kind == PassKind::VerifiedSaddle;
+            let is_as_high = (other.pass.height - own.pass.height).abs() <= near;
+            is_verified && is_as_high && connect::are_ends(other, own.ends.0, own.ends.1)
+        })
     }
 
     /// A minimum at the foot of a saddle that was not known: checked, and numbered after the new ones so far.
@@ -85,4 +157,22 @@ impl Explorer<'_, '_> {
         }
         Ok(Some(cell))
     }
+}
+
+/// The end of a descent from a saddle, in the saddle's own frame.
+struct Foot {
+    cell: CellId,
+    theta: Vec<f64>,
+}
+
+fn confirmed(mut path: Path, [p, q]: &[Foot; 2]) -> Path {
+    if let Some(evidence) = &mut path.pass.evidence {
+        evidence.ends = Some((p.cell, q.cell));
+    }
+    path
+}
+
+fn refused(mut path: Path, rejected: Rejected) -> Path {
+    path.pass.reason = Some(rejected.to_string());
+    path
 }

@@ -201,6 +201,20 @@ pub fn reach(path: &Path) -> f64 {
     0.05 * path.profile.arc.last().copied().unwrap_or(0.0)
 }
 
+/// Whether a path leads from the one to the other, or back.
+pub fn are_ends(path: &Path, a: CellId, b: CellId) -> bool {
+    path.ends == (a, b) || path.ends == (b, a)
+}
+
+/// The direction of a path at its top.
+pub fn direction(path: &Path) -> Vec<f64> {
+    let line = Polyline::new(path.knots.clone(), path.pass.theta.len());
+    let arcs = line.arcs();
+    let aside = 1e-3 * arcs[arcs.len() - 1];
+    let (back, ahead) = (line.at(&arcs, path.pass.arc - aside), line.at(&arcs, path.pass.arc + aside));
+    ahead.iter().zip(&back).map(|(a, b)| a - b).collect()
+}
+
 /// The point of a path at an arc length.
 pub fn point(path: &Path, arc: f64) -> Vec<f64> {
     let p = path.pass.theta.len();

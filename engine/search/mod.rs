@@ -5,9 +5,16 @@
 pub mod align;
 mod assignment;
 pub mod connect;
+mod critical;
 mod domain;
 mod flaw;
+#[cfg(feature = "dense")]
+mod following;
 pub mod height;
+#[cfg(feature = "dense")]
+mod hessian;
+#[cfg(feature = "dense")]
+mod krylov;
 pub mod landscape;
 pub mod lbfgs;
 pub mod minima;
@@ -17,9 +24,8 @@ pub mod polyline;
 mod rejected;
 mod rigid;
 mod rotation;
-// Without `dense` the search for saddles only says that it was not tried.
-#[cfg_attr(not(feature = "dense"), allow(unused))]
 pub mod saddle;
+mod signs;
 pub mod spectrum;
 pub mod start;
 pub mod tangents;

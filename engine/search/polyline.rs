@@ -103,6 +103,11 @@ impl Polyline {
         Polyline { p: self.p, knots }
     }
 
+    /// This curve, backwards.
+    pub fn reversed(&self) -> Polyline {
+        Polyline { p: self.p, knots: self.knots.chunks_exact(self.p).rev().flatten().copied().collect() }
+    }
+
     /// This curve and then that one; the joint is kept once when the ends are equal.
     pub fn then(mut self, next: &Polyline) -> Polyline {
         let joined = self.knot(self.n() - 1) == next.knot(0);

@@ -1,7 +1,7 @@
 //! Why the top of a path is not a verified saddle.
 
 use super::landscape::CellId;
-use super::spectrum::{DENSE, NoSpectrum};
+use super::signs::NoSpectrum;
 use std::fmt;
 
 /// Why the top of a path stays a path maximum. `Display` is what a database and a report say of it.
@@ -9,18 +9,16 @@ use std::fmt;
 pub enum Rejected {
     /// The loss is not twice differentiable.
     Kink,
-    /// There are more parameters than a whole Hessian is formed for, or this program was built without it.
-    NotTried,
     /// The loss or its gradient is not finite near the top.
     NotFinite,
     /// The Hessian could not be decomposed.
     NoSpectrum(NoSpectrum),
-    /// The Hessians were spent at this gradient norm.
-    Hessians {
-        /// The norm where the last one was wanted.
+    /// The Hessian products were spent at this gradient norm.
+    Products {
+        /// The norm where more were wanted.
         gradient_norm: f64,
-        /// How many had been formed.
-        formed: usize,
+        /// How many had been made.
+        made: usize,
     },
     /// The steps were spent at this gradient norm.
     Steps {
@@ -44,6 +42,8 @@ pub enum Rejected {
     },
     /// The saddle lies above the path.
     Higher,
+    /// The saddle lies below an end of the path.
+    BelowEnd,
     /// The path led over the saddle rises above it elsewhere.
     Above,
     /// Both descents from the saddle end in this minimum.
@@ -62,11 +62,10 @@ impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Rejected::Kink => f.write_str("kink: the loss is not twice differentiable"),
-            Rejected::NotTried => write!(f, "not tried: the whole Hessian is formed up to {DENSE} parameters only"),
             Rejected::NotFinite => f.write_str("the loss is not finite near the top"),
             Rejected::NoSpectrum(none) => none.fmt(f),
-            Rejected::Hessians { gradient_norm, formed } => {
-                write!(f, "budget: gradient norm {gradient_norm:.1e} after {formed} Hessians")
+            Rejected::Products { gradient_norm, made } => {
+                write!(f, "budget: gradient norm {gradient_norm:.1e} after {made} Hessian products")
             }
             Rejected::Steps { gradient_norm, made } => {
                 write!(f, "budget: gradient norm {gradient_norm:.1e} after {made} steps")
@@ -78,6 +77,7 @@ impl fmt::Display for Rejected {
                 write!(f, "flat: a gradient of {gradient_norm:.1e} at a curvature of {curvature:.1e}")
             }
             Rejected::Higher => f.write_str("the saddle found lies higher"),
+            Rejected::BelowEnd => f.write_str("the saddle found lies below an end of the path"),
             Rejected::Above => f.write_str("the path does not stay below the saddle found"),
             Rejected::OneEnd(minimum) => write!(f, "a saddle, but both descents from it end in minimum {minimum}"),
             Rejected::NoEnd => f.write_str("a saddle, but a descent from it did not converge"),
@@ -92,9 +92,11 @@ mod tests {
     #[test]
     fn a_reason_is_told_in_the_words_that_databases_hold() {
         for (rejected, words) in [
-            (Rejected::NotTried, "not tried: the whole Hessian is formed up to 2000 parameters only"),
             (NoSpectrum::NotFinite.into(), "the Hessian is not finite"),
-            (Rejected::Hessians { gradient_norm: 0.00123, formed: 5 }, "budget: gradient norm 1.2e-3 after 5 Hessians"),
+            (
+                Rejected::Products { gradient_norm: 0.00123, made: 3000 },
+                "budget: gradient norm 1.2e-3 after 3000 Hessian products",
+            ),
             (Rejected::Steps { gradient_norm: 2.0, made: 30 }, "budget: gradient norm 2.0e0 after 30 steps"),
             (Rejected::Degenerate(3), "degenerate, 3 undecided"),
             (Rejected::Index(2), "a critical point of index 2"),

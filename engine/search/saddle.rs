@@ -1,150 +1,30 @@
 //! From the top of a path to a true saddle of index 1, and back into the path.
-//!
-//! Newton steps that climb along the lowest mode of the Hessian and descend along all others (eigenvector following,
-//! Cerjan and Miller 1981), from a top that the string has brought close: from a rough one every refiner walks off
-//! (docs/decisions.md#search). Up to [`DENSE`] parameters the Hessian is formed whole, so the index is exact up to tau.
-//! Steps are taken in the complement of the tangents of declared continuous symmetries. Larger losses keep their path
-//! maxima here and say why ([`Rejected`]).
 
+pub use super::critical::{Near, Saddle, Verdict};
+#[cfg(feature = "dense")]
+use super::following;
 use super::height::{Care, measure};
-use super::landscape::{Evidence, Pass, PassKind, Path, PathState};
+use super::landscape::{Pass, PassKind, Path, PathState};
+use super::path::{Relax, relax};
 use super::polyline::Polyline;
 use super::rejected::Rejected;
-use super::spectrum::{self, DENSE};
+#[cfg(not(feature = "dense"))]
+use super::signs::NoSpectrum;
 use super::tangents::Tangents;
-use super::vector::{axpy, distance, dot, norm};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 
-/// A critical point of index 1.
-#[derive(Clone, Debug)]
-pub struct Saddle {
-    /// The point.
-    pub theta: Vec<f64>,
-    /// The loss there.
-    pub loss: f64,
-    /// The unit eigenvector along which the loss falls, both ways.
-    pub mode: Vec<f64>,
-    /// What speaks for its being a saddle.
-    pub evidence: Evidence,
-}
-
-/// What a search near a top comes to.
-pub type Verdict = std::result::Result<Saddle, Rejected>;
-
-const STEPS: usize = 30;
-/// Hessians a search may form, and Hessian products: where a Hessian is cheap there may be more of them.
-const HESSIANS: usize = 5;
-const PRODUCTS: usize = 600;
-
-/// A saddle near `top`, of a gradient norm up to `tolerance`, or the reason why there is none. No step is longer than
-/// `reach`, and the search gives up beyond five times that. Costs `p` Hessian products for each of at most five
-/// Hessians, of more where p is small.
-pub fn refine(
-    oracle: &mut Oracle<'_>,
-    symmetry: &Tangents,
-    top: &[f64],
-    reach: f64,
-    tolerance: f64,
-) -> Result<Verdict> {
+/// A saddle near the top of a path, or the reason why there is none. Costs at most 3,000 Hessian products, usually 500
+/// to 2,000; where a Hessian is cheaper, p products for each.
+#[cfg_attr(not(feature = "dense"), allow(unused_variables))]
+pub fn refine(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
     if !oracle.info().caps.smooth {
         return Ok(Err(Rejected::Kink));
     }
     #[cfg(feature = "dense")]
-    if top.len() <= DENSE {
-        return follow(oracle, symmetry, top, reach, tolerance);
-    }
-    Ok(Err(Rejected::NotTried))
-}
-
-#[cfg(feature = "dense")]
-fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, top: &[f64], reach: f64, tolerance: f64) -> Result<Verdict> {
-    let mut theta = top.to_vec();
-    let mut hessian: Option<spectrum::Hessian> = None;
-    let (mut formed, mut last) = (0, f64::INFINITY);
-    let most = HESSIANS.max(PRODUCTS / top.len());
-    for _step in 0..STEPS {
-        let (losses, gradient) = oracle.gradients(&theta)?;
-        let size = norm(&gradient);
-        if !size.is_finite() {
-            return Ok(Err(Rejected::NotFinite));
-        }
-        if size <= tolerance {
-            return index_checked(oracle, symmetry, theta, losses[0], size, reach);
-        }
-        // An old Hessian serves while the gradient still falls by half a step (a chord of Newton's method).
-        if hessian.is_none() || size > 0.5 * last {
-            if formed == most {
-                return Ok(Err(Rejected::Hessians { gradient_norm: size, formed }));
-            }
-            match spectrum::Hessian::at(oracle, &theta, symmetry)? {
-                Ok(here) => hessian = Some(here),
-                Err(none) => return Ok(Err(none.into())),
-            }
-            formed += 1;
-        }
-        last = size;
-        let Some(hessian) = &hessian else { continue };
-        let mut step = newton_step(hessian, &gradient);
-        let length = norm(&step);
-        if length > reach {
-            step.iter_mut().for_each(|x| *x *= reach / length);
-        }
-        axpy(&mut theta, 1.0, &step);
-        if distance(&theta, top) > 5.0 * reach {
-            return Ok(Err(Rejected::WalkedAway));
-        }
-    }
-    Ok(Err(Rejected::Steps { gradient_norm: last, made: STEPS }))
-}
-
-/// Up along the lowest mode, down along the others.
-#[cfg(feature = "dense")]
-fn newton_step(hessian: &spectrum::Hessian, gradient: &[f64]) -> Vec<f64> {
-    let p = gradient.len();
-    let mut step = vec![0.0; p];
-    for (k, (value, mode)) in hessian.values.iter().zip(hessian.vectors.chunks_exact(p)).enumerate() {
-        let along = dot(gradient, mode);
-        let curvature = value.abs().max(hessian.tau).max(f64::MIN_POSITIVE);
-        axpy(&mut step, if k == 0 { along / curvature } else { -along / curvature }, mode);
-    }
-    step
-}
-
-#[cfg(feature = "dense")]
-fn index_checked(
-    oracle: &mut Oracle<'_>,
-    symmetry: &Tangents,
-    theta: Vec<f64>,
-    loss: f64,
-    gradient_norm: f64,
-    reach: f64,
-) -> Result<Verdict> {
-    let lowest = match spectrum::lowest(oracle, &theta, symmetry, 0)? {
-        Ok(lowest) => lowest,
-        Err(none) => return Ok(Err(none.into())),
-    };
-    let undecided = lowest.values.iter().filter(|v| v.abs() <= lowest.tau).count();
-    if undecided > 0 {
-        return Ok(Err(Rejected::Degenerate(undecided)));
-    }
-    if lowest.index() != 1 {
-        return Ok(Err(Rejected::Index(lowest.index())));
-    }
-    // A small gradient alone says nothing where the whole loss is small: the critical point must be near, too.
-    let curvature = lowest.values.iter().fold(f64::INFINITY, |least, v| v.abs().min(least));
-    if gradient_norm > 0.1 * reach * curvature {
-        return Ok(Err(Rejected::Flat { gradient_norm, curvature }));
-    }
-    let evidence = Evidence {
-        gradient_norm,
-        eigenvalues: lowest.values,
-        tau: Some(lowest.tau),
-        spectrum: Some(lowest.method),
-        projected: lowest.projected,
-        ends: None,
-    };
-    Ok(Ok(Saddle { theta, loss, mode: lowest.vector, evidence }))
+    return following::follow(oracle, symmetry, near);
+    #[cfg(not(feature = "dense"))]
+    Ok(Err(Rejected::NoSpectrum(NoSpectrum::NotBuilt)))
 }
 
 /// The path led over the saddle, if that makes its height the saddle's: everything else on it stays below
@@ -165,28 +45,52 @@ pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Resul
         let right = (peak..arc.len()).find(|&i| loss[i] < level).map_or(arcs[arcs.len() - 1], |i| arc[i]);
         let Some(over) = crossing(saddle, &line.at(&arcs, left), &line.at(&arcs, right)) else { continue };
         let whole = line.part(0.0, left).then(&over).then(&line.part(right, arcs[arcs.len() - 1]));
-        let measured = measure(oracle, &whole, Care::CLOSE)?;
-        let slack = 1e-9 * climb + 16.0 * f64::EPSILON * saddle.loss.abs();
-        if measured.height + measured.error <= saddle.loss + slack {
-            return Ok(Ok(Path {
-                state: PathState::Converged,
-                knots: whole.into_knots(),
-                pass: Pass {
-                    kind: PassKind::VerifiedSaddle,
-                    height: measured.height.max(saddle.loss),
-                    error: measured.error,
-                    arc: measured.arc,
-                    theta: saddle.theta.clone(),
-                    evidence: Some(saddle.evidence.clone()),
-                    reason: None,
-                    ..path.pass.clone()
-                },
-                profile: measured.profile,
-                ..path.clone()
-            }));
+        if let Some(led) = below(oracle, path, saddle, whole)? {
+            return Ok(Ok(led));
         }
     }
     Ok(Err(Rejected::Above))
+}
+
+/// A path over the saddle alone, from one foot over its two sides to the other, if all of it stays below. For the rest it
+/// is like `path`.
+///
+/// From either side a string leads down to the foot of the descent that began there: fixed at both ends, it falls.
+pub fn own_path(
+    oracle: &mut Oracle<'_>,
+    path: &Path,
+    saddle: &Saddle,
+    sides: &[Vec<f64>; 2],
+    feet: [&[f64]; 2],
+) -> Result<Option<Path>> {
+    const DOWN: Relax = Relax { knots: 7, steps: 60, step: 0.5, tolerance: 1e-3, free_ends: false };
+    let mut down = |k: usize| relax(oracle, &Polyline::straight(&sides[k], feet[k]), DOWN);
+    let (up, down) = (down(0)?.reversed(), down(1)?);
+    let over = Polyline::new([&sides[0][..], &saddle.theta, &sides[1]].concat(), saddle.theta.len());
+    below(oracle, path, saddle, up.then(&over).then(&down))
+}
+
+/// A curve over a saddle as a path with that for its pass, if the rest of it stays below.
+fn below(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle, curve: Polyline) -> Result<Option<Path>> {
+    let measured = measure(oracle, &curve, Care::CLOSE)?;
+    let loss = &measured.profile.loss;
+    let climb = saddle.loss - loss[0].max(loss[loss.len() - 1]);
+    let slack = 1e-9 * climb + 16.0 * f64::EPSILON * saddle.loss.abs();
+    if measured.height + measured.error > saddle.loss + slack {
+        return Ok(None);
+    }
+    let pass = Pass {
+        kind: PassKind::VerifiedSaddle,
+        height: measured.height.max(saddle.loss),
+        error: measured.error,
+        arc: measured.arc,
+        theta: saddle.theta.clone(),
+        evidence: Some(saddle.evidence.clone()),
+        reason: None,
+        ..path.pass.clone()
+    };
+    let (state, knots, profile) = (PathState::Converged, curve.into_knots(), measured.profile);
+    Ok(Some(Path { state, knots, profile, pass, ..path.clone() }))
 }
 
 /// From one place to another over the saddle, along its mode; `None` when they lie on the same side of it.
@@ -213,10 +117,16 @@ mod tests {
     use crate::loss::{Symmetry, SymmetryKind};
     use crate::run::{Budget, Cancel};
 
+    /// A search that knows nothing of the path.
+    fn search(oracle: &mut Oracle<'_>, symmetry: &Tangents, top: &[f64], reach: f64) -> Verdict {
+        let along = vec![1.0; top.len()];
+        refine(oracle, symmetry, Near { top, along: &along, reach, tolerance: 1e-8 }).unwrap()
+    }
+
     fn near(top: [f64; 2]) -> Verdict {
         let mut loss = ClosedForm::new(2, None, mueller_brown);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        refine(&mut oracle, &Tangents::none(), &top, 0.1, 1e-8).unwrap()
+        search(&mut oracle, &Tangents::none(), &top, 0.1)
     }
 
     #[test]
@@ -251,9 +161,9 @@ mod tests {
         let blocks = vec![vec![0, 1], vec![2, 3], vec![4, 5]];
         let rigid = Tangents::new(&[Symmetry { kind: SymmetryKind::Rigid, blocks }]);
         let top = [-1.05, 0.1, 0.0, 0.02, 0.98, -0.03];
-        let saddle = refine(&mut oracle, &rigid, &top, 0.2, 1e-8).unwrap().unwrap();
+        let saddle = search(&mut oracle, &rigid, &top, 0.2).unwrap();
         assert!((saddle.loss - 0.0625).abs() < 1e-12 && saddle.evidence.projected == 3);
-        let free = refine(&mut oracle, &Tangents::none(), &saddle.theta, 0.2, 1e-8).unwrap();
+        let free = search(&mut oracle, &Tangents::none(), &saddle.theta, 0.2);
         assert_eq!(free.unwrap_err(), Rejected::Degenerate(3));
     }
 
@@ -280,7 +190,7 @@ mod tests {
         };
         let (knots, profile) = (line.into_knots(), m.profile);
         let path = Path { id: 0, ends: (0, 1), state: PathState::Relaxed, knots, profile, pass, visits: 3 };
-        let saddle = refine(&mut oracle, &Tangents::none(), &[0.1, 0.1], 1.0, 1e-8).unwrap().unwrap();
+        let saddle = search(&mut oracle, &Tangents::none(), &[0.1, 0.1], 1.0).unwrap();
         assert!(saddle.loss.abs() < 1e-15);
         assert_eq!(lead_over(&mut oracle, &path, &saddle).unwrap(), Err(Rejected::Above));
     }
@@ -294,7 +204,7 @@ mod tests {
         };
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let found = refine(&mut oracle, &Tangents::none(), &[0.0, 0.0], 0.1, 1e-8).unwrap();
+        let found = search(&mut oracle, &Tangents::none(), &[0.0, 0.0], 0.1);
         assert!(matches!(found, Err(Rejected::Degenerate(_))), "{found:?}");
     }
 
@@ -307,7 +217,7 @@ mod tests {
         };
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let found = refine(&mut oracle, &Tangents::none(), &[0.5, 0.5], 0.1, 1e-8).unwrap();
+        let found = search(&mut oracle, &Tangents::none(), &[0.5, 0.5], 0.1);
         assert!(matches!(found, Err(Rejected::Flat { .. })), "{found:?}");
     }
 

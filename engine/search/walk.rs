@@ -33,6 +33,8 @@ pub struct Recipe {
     pub tolerance: Option<f64>,
     /// The number of steps L-BFGS remembers.
     pub memory: usize,
+    /// The longest step, where it is not to be a fraction of the unit of length.
+    pub step: Option<f64>,
     /// The most evaluations of one descent.
     pub evaluations: u64,
     /// Whether the end is checked to be a minimum by its lowest eigenvalues.
@@ -41,7 +43,7 @@ pub struct Recipe {
 
 impl Recipe {
     /// The recipe `polish`.
-    pub const POLISH: Recipe = Recipe { tolerance: None, memory: 50, evaluations: 20_000, check: true };
+    pub const POLISH: Recipe = Recipe { tolerance: None, memory: 50, step: None, evaluations: 20_000, check: true };
 
     /// This recipe without a step: a point is looked at where it is.
     pub fn standing(self) -> Recipe {
@@ -251,7 +253,7 @@ impl Walk {
             false => whole,
         };
         self.excess = if self.memory.is_empty() { f64::INFINITY } else { -0.5 * self.slope };
-        let cap = CAP * length.max(distance(&self.theta, &self.begin));
+        let cap = self.recipe.step.unwrap_or_else(|| CAP * length.max(distance(&self.theta, &self.begin)));
         let scale = if whole > 0.0 { wanted.min(cap) / whole } else { 1.0 };
         self.direction.iter_mut().for_each(|d| *d *= scale);
         self.slope *= scale;

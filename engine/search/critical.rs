@@ -1,0 +1,40 @@
+//! A critical point of index 1, and where one is looked for.
+
+use super::landscape::Evidence;
+use super::rejected::Rejected;
+
+/// A critical point of index 1.
+#[derive(Clone, Debug)]
+pub struct Saddle {
+    /// The point.
+    pub theta: Vec<f64>,
+    /// The loss there.
+    pub loss: f64,
+    /// The unit eigenvector along which the loss falls, both ways.
+    pub mode: Vec<f64>,
+    /// What speaks for its being a saddle.
+    pub evidence: Evidence,
+}
+
+/// What a search near a top comes to.
+pub type Verdict = std::result::Result<Saddle, Rejected>;
+
+/// Where a saddle is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Near<'a> {
+    /// The top of a path.
+    pub top: &'a [f64],
+    /// The path's direction there: the lowest mode is not far from it.
+    pub along: &'a [f64],
+    /// No step is longer, and the search gives up beyond five times that.
+    pub reach: f64,
+    /// The gradient norm of a critical point.
+    pub tolerance: f64,
+}
+
+impl Saddle {
+    /// The points on either side of it, so far along its mode.
+    pub fn sides(&self, aside: f64) -> [Vec<f64>; 2] {
+        [aside, -aside].map(|step| self.theta.iter().zip(&self.mode).map(|(s, m)| s + step * m).collect())
+    }
+}

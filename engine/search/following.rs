@@ -1,0 +1,140 @@
+//! Eigenvector following (Cerjan and Miller 1981): steps that climb along the lowest mode of the Hessian and descend along
+//! all others, from a top that the string has brought close: from a rough one every refiner walks off
+//! (docs/decisions.md#search).
+//!
+//! The pairs are those of the whole Hessian where it is cheap, else of a Krylov space of the gradient and the last mode;
+//! all in the complement of the tangents of continuous symmetries.
+
+use super::critical::{Near, Saddle, Verdict};
+use super::hessian::{self, Hessian};
+use super::landscape::Evidence;
+use super::rejected::Rejected;
+use super::tangents::Tangents;
+use super::vector::{axpy, distance, dot, norm};
+use crate::error::Result;
+use crate::loss::oracle::Oracle;
+
+/// Newton steps of a search, and Hessian products.
+const STEPS: usize = 60;
+const PRODUCTS: usize = 3000;
+
+/// A saddle near the top of a path, or the reason why there is none.
+pub fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
+    let mut here = Point::at(oracle, near.top.to_vec())?;
+    let mut hessian: Option<Hessian> = None;
+    let (mut made, mut last, mut trust) = (0, f64::INFINITY, near.reach);
+    let mut mode = near.along.to_vec();
+    for _step in 0..STEPS {
+        if !here.size.is_finite() {
+            return Ok(Err(Rejected::NotFinite));
+        }
+        if here.size <= near.tolerance {
+            return index_checked(oracle, symmetry, here, &mode, near.reach);
+        }
+        // An old Hessian serves while the gradient still falls by half a step (a chord of Newton's method).
+        if hessian.is_none() || here.size > 0.5 * last {
+            if made >= PRODUCTS {
+                return Ok(Err(Rejected::Products { gradient_norm: here.size, made }));
+            }
+            let seeds = [here.gradient.clone(), mode];
+            let found = match Hessian::seen_from(oracle, &here.theta, symmetry, seeds)? {
+                Ok(found) => found,
+                Err(none) => return Ok(Err(none.into())),
+            };
+            made += found.values.len();
+            mode = found.vectors[..here.theta.len()].to_vec();
+            hessian = Some(found);
+        }
+        last = here.size;
+        let Some(hessian) = &hessian else { continue };
+        let mut step = newton_step(hessian, &here.gradient);
+        shorten(&mut step, trust);
+        let mut there = here.moved(oracle, &step)?;
+        while there.size > 2.0 * here.size && norm(&step) > 1e-3 * near.reach {
+            step.iter_mut().for_each(|x| *x *= 0.25);
+            there = here.moved(oracle, &step)?;
+        }
+        trust = (2.0 * norm(&step)).clamp(1e-2 * near.reach, near.reach);
+        here = there;
+        if distance(&here.theta, near.top) > 5.0 * near.reach {
+            return Ok(Err(Rejected::WalkedAway));
+        }
+    }
+    Ok(Err(Rejected::Steps { gradient_norm: here.size, made: STEPS }))
+}
+
+/// A point and what the loss is there.
+struct Point {
+    theta: Vec<f64>,
+    loss: f64,
+    gradient: Vec<f64>,
+    /// The gradient's norm.
+    size: f64,
+}
+
+impl Point {
+    fn at(oracle: &mut Oracle<'_>, theta: Vec<f64>) -> Result<Point> {
+        let (losses, gradient) = oracle.gradients(&theta)?;
+        let size = norm(&gradient);
+        Ok(Point { theta, loss: losses[0], gradient, size })
+    }
+
+    fn moved(&self, oracle: &mut Oracle<'_>, step: &[f64]) -> Result<Point> {
+        let mut theta = self.theta.clone();
+        axpy(&mut theta, 1.0, step);
+        Point::at(oracle, theta)
+    }
+}
+
+fn shorten(step: &mut [f64], longest: f64) {
+    let length = norm(step);
+    if length > longest {
+        step.iter_mut().for_each(|x| *x *= longest / length);
+    }
+}
+
+/// Up along the lowest mode, down along the others.
+fn newton_step(hessian: &Hessian, gradient: &[f64]) -> Vec<f64> {
+    let p = gradient.len();
+    let mut step = vec![0.0; p];
+    for (k, (value, mode)) in hessian.values.iter().zip(hessian.vectors.chunks_exact(p)).enumerate() {
+        let along = dot(gradient, mode);
+        let curvature = value.abs().max(hessian.tau).max(f64::MIN_POSITIVE);
+        axpy(&mut step, if k == 0 { along / curvature } else { -along / curvature }, mode);
+    }
+    step
+}
+
+fn index_checked(
+    oracle: &mut Oracle<'_>,
+    symmetry: &Tangents,
+    Point { theta, loss, size: gradient_norm, .. }: Point,
+    mode: &[f64],
+    reach: f64,
+) -> Result<Verdict> {
+    let lowest = match hessian::lowest(oracle, &theta, symmetry, Some(mode))? {
+        Ok(lowest) => lowest,
+        Err(none) => return Ok(Err(none.into())),
+    };
+    let undecided = lowest.values.iter().filter(|v| v.abs() <= lowest.tau).count();
+    if undecided > 0 {
+        return Ok(Err(Rejected::Degenerate(undecided)));
+    }
+    if lowest.index() != 1 {
+        return Ok(Err(Rejected::Index(lowest.index())));
+    }
+    // A small gradient alone says nothing where the whole loss is small: the critical point must be near, too.
+    let curvature = lowest.values.iter().fold(f64::INFINITY, |least, v| v.abs().min(least));
+    if gradient_norm > 0.1 * reach * curvature {
+        return Ok(Err(Rejected::Flat { gradient_norm, curvature }));
+    }
+    let evidence = Evidence {
+        gradient_norm,
+        eigenvalues: lowest.values,
+        tau: Some(lowest.tau),
+        spectrum: Some(lowest.method),
+        projected: lowest.projected,
+        ends: None,
+    };
+    Ok(Ok(Saddle { theta, loss, mode: lowest.vector, evidence }))
+}
