@@ -1,7 +1,6 @@
 //! The units of the user change nothing: a loss times a number, shifted, stretched or turned has the same minima, bars and
 //! verdicts, for at most twice the evaluations.
 
-#[allow(dead_code)] // Not all of the losses.
 mod closed_form;
 
 use closed_form::{Function, mueller_brown};
