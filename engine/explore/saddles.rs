@@ -60,7 +60,9 @@ impl Explorer<'_, '_> {
     fn sought(&mut self, path: &Path) -> Result<Verdict> {
         let (top, along) = (&path.pass.theta, &connect::direction(path));
         let (reach, tolerance) = (connect::reach(path), self.critical());
-        let near = Near { top, along, reach, tolerance };
+        let ends = [path.ends.0, path.ends.1].map(|end| self.landscape.minimum(end));
+        let null = ends.iter().flatten().map(|end| end.evidence.undecided()).min().unwrap_or(0);
+        let near = Near { top, along, reach, tolerance, null };
         let (loss, highest) = (&path.profile.loss, path.pass.height + path.pass.error);
         Ok(match saddle::refine(self.oracle, self.domain.tangents(), near)? {
             Ok(found) if found.loss > highest => Err(Rejected::Higher),

@@ -126,6 +126,7 @@ fn remarks(m: &Minimum, bar: Option<&Bar>) -> String {
     let all = [
         ("on the way", !m.is_sampled()),
         ("not converged", m.descent == Descent::Unconverged || bar.is_some_and(|bar| bar.is_unconverged())),
+        ("curvature undecided", m.evidence.undecided() > 0),
         ("below noise", bar.is_some_and(|bar| bar.is_below_noise())),
         ("lowest found", bar.is_some_and(|bar| bar.death().is_none())),
         ("no bar of its own", bar.is_none()),

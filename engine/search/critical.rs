@@ -30,6 +30,9 @@ pub struct Near<'a> {
     pub reach: f64,
     /// The gradient norm of a critical point.
     pub tolerance: f64,
+    /// Directions along which the minima on either side have no curvature: as many at the saddle are a symmetry that
+    /// nobody declared, not a doubt.
+    pub null: usize,
 }
 
 impl Saddle {

@@ -29,7 +29,7 @@ pub fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> R
             return Ok(Err(Rejected::NotFinite));
         }
         if here.size <= near.tolerance {
-            return index_checked(oracle, symmetry, here, &mode, near.reach);
+            return index_checked(oracle, symmetry, here, &mode, near);
         }
         // An old Hessian serves while the gradient still falls by half a step (a chord of Newton's method).
         if hessian.is_none() || here.size > 0.5 * last {
@@ -110,22 +110,22 @@ fn index_checked(
     symmetry: &Tangents,
     Point { theta, loss, size: gradient_norm, .. }: Point,
     mode: &[f64],
-    reach: f64,
+    near: Near<'_>,
 ) -> Result<Verdict> {
     let lowest = match hessian::lowest(oracle, &theta, symmetry, Some(mode))? {
         Ok(lowest) => lowest,
         Err(none) => return Ok(Err(none.into())),
     };
-    let undecided = lowest.values.iter().filter(|v| v.abs() <= lowest.tau).count();
-    if undecided > 0 {
-        return Ok(Err(Rejected::Degenerate(undecided)));
+    let (decided, undecided): (Vec<f64>, Vec<f64>) = lowest.values.iter().partition(|v| v.abs() > lowest.tau);
+    if undecided.len() > near.null {
+        return Ok(Err(Rejected::Degenerate(undecided.len())));
     }
     if lowest.index() != 1 {
         return Ok(Err(Rejected::Index(lowest.index())));
     }
     // A small gradient alone says nothing where the whole loss is small: the critical point must be near, too.
-    let curvature = lowest.values.iter().fold(f64::INFINITY, |least, v| v.abs().min(least));
-    if gradient_norm > 0.1 * reach * curvature {
+    let curvature = decided.iter().fold(f64::INFINITY, |least, v| v.abs().min(least));
+    if gradient_norm > 0.1 * near.reach * curvature {
         return Ok(Err(Rejected::Flat { gradient_norm, curvature }));
     }
     let evidence = Evidence {
@@ -137,4 +137,40 @@ fn index_checked(
         ends: None,
     };
     Ok(Ok(Saddle { theta, loss, mode: lowest.vector, evidence }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::closed_form::ClosedForm;
+    use crate::run::{Budget, Cancel};
+
+    #[test]
+    fn a_saddle_of_many_parameters_is_found_in_a_krylov_space() {
+        // f = (x_0^2 - 1)^2 / 4 + sum of c_i (x_i - x_0 x_i-1 / 4)^2 / 2: the saddle is the origin, its index 1.
+        let curvature = |i: usize| 1e-3 + (i as f64 / 500.0).powi(4);
+        let f = |x: &[f64], g: &mut [f64]| {
+            let u = x[0] * x[0] - 1.0;
+            g.fill(0.0);
+            g[0] = u * x[0];
+            let mut sum = 0.25 * u * u;
+            for i in 1..x.len() {
+                let off = x[i] - 0.25 * x[0] * x[i - 1];
+                let force = curvature(i) * off;
+                sum += 0.5 * force * off;
+                g[i] += force;
+                g[0] -= 0.25 * force * x[i - 1];
+                g[i - 1] -= 0.25 * force * x[0];
+            }
+            sum
+        };
+        let mut loss = ClosedForm::new(500, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let top: Vec<f64> = (0..500).map(|i| 0.02 * f64::from(i * 7 % 11 - 5)).collect();
+        let along: Vec<f64> = (0..500).map(|i| if i == 0 { 1.0 } else { 0.01 }).collect();
+        let near = Near { top: &top, along: &along, reach: 0.5, tolerance: 1e-8, null: 0 };
+        let saddle = follow(&mut oracle, &Tangents::none(), near).unwrap().unwrap();
+        assert!((saddle.loss - 0.25).abs() < 1e-12 && norm(&saddle.theta) < 1e-4, "{}", saddle.loss);
+        assert!(saddle.mode[0].abs() > 0.99);
+    }
 }

@@ -269,4 +269,52 @@ mod tests {
         assert!(dot(&dense.vector, &krylov.vector).abs() > 1.0 - 1e-6);
         assert_eq!((dense.index(), krylov.index()), (1, 1));
     }
+
+    /// f = sum of c_i x_i^2 / 2, with the Hessian's products exact.
+    fn quadratic(curvatures: Vec<f64>) -> ClosedForm<impl FnMut(&[f64], &mut [f64]) -> f64 + Send> {
+        let p = curvatures.len();
+        ClosedForm::new(p, None, move |x: &[f64], g: &mut [f64]| {
+            for i in 0..x.len() {
+                g[i] = curvatures[i] * x[i];
+            }
+            0.5 * dot(x, g)
+        })
+    }
+
+    fn signs_of(curvatures: Vec<f64>) -> Lowest {
+        let theta = vec![0.0; curvatures.len()];
+        let mut loss = quadratic(curvatures);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let lowest = iterative(&mut oracle, &theta, &Tangents::none(), None).unwrap().unwrap();
+        // Each product is two gradients here.
+        assert!(oracle.take_tally().total() <= 2 * (PRODUCTS + LOOK) as u64);
+        lowest
+    }
+
+    #[test]
+    fn signs_are_decided_where_the_condition_is_bad() {
+        // As those of networks are: a few large, all others low. They need more directions than there is room for.
+        let low = |least: f64, i: u32| least + 1e-2 * (f64::from(i) / 2000.0).powi(4);
+        let spread = |least: f64| {
+            (0..2000).map(|i| if i < 30 { 0.1 + 0.03 * f64::from(i) } else { low(least, i) }).collect::<Vec<f64>>()
+        };
+        let minimum = signs_of(spread(1e-4));
+        assert!(
+            minimum.index() == 0 && minimum.values.len() == 1 && minimum.values[0] > 3.0 * minimum.tau,
+            "{minimum:?}"
+        );
+        let mut saddle = spread(1e-4);
+        saddle[77] = -1e-4;
+        let saddle = signs_of(saddle);
+        assert_eq!((saddle.index(), saddle.values.len()), (1, 2));
+        assert!(saddle.values.iter().all(|value| value.abs() >= 3.0 * saddle.tau));
+    }
+
+    #[test]
+    fn a_curvature_of_zero_stays_undecided() {
+        let mut flat: Vec<f64> = (0..600).map(|i| 0.01 + f64::from(i)).collect();
+        flat[5] = 0.0;
+        let lowest = signs_of(flat);
+        assert!(lowest.index() == 0 && lowest.values[0].abs() <= lowest.tau, "{lowest:?}");
+    }
 }

@@ -81,6 +81,14 @@ pub struct Evidence {
     pub ends: Option<(CellId, CellId)>,
 }
 
+impl Evidence {
+    /// How many of the eigenvalues may have either sign.
+    pub fn undecided(&self) -> usize {
+        let tau = self.tau.unwrap_or(0.0);
+        self.eigenvalues.iter().filter(|value| value.abs() <= tau).count()
+    }
+}
+
 /// Most losses have no continuous symmetry: nothing is written then.
 pub(crate) fn is_zero(projected: &usize) -> bool {
     *projected == 0

@@ -120,7 +120,7 @@ mod tests {
     /// A search that knows nothing of the path.
     fn search(oracle: &mut Oracle<'_>, symmetry: &Tangents, top: &[f64], reach: f64) -> Verdict {
         let along = vec![1.0; top.len()];
-        refine(oracle, symmetry, Near { top, along: &along, reach, tolerance: 1e-8 }).unwrap()
+        refine(oracle, symmetry, Near { top, along: &along, reach, tolerance: 1e-8, null: 0 }).unwrap()
     }
 
     fn near(top: [f64; 2]) -> Verdict {
