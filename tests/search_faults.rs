@@ -13,6 +13,7 @@ use mountainpass::run::{Budget, Cancel, Silent};
 use mountainpass::search::align::Alignment;
 use mountainpass::search::connect::{self, Ids, Schedule};
 use mountainpass::search::height::{Care, measure};
+use mountainpass::search::minima::Recipe;
 use mountainpass::search::path::{Relax, relax};
 use mountainpass::search::polyline::Polyline;
 use mountainpass::search::{
@@ -290,7 +291,8 @@ fn a_start_on_a_saddle_does_not_end_there() {
 #[test]
 fn every_minimum_has_its_hessian_checked() {
     for (range, f) in [([-2.0, 2.0], double_well as Function), ([-3.0, 3.0], horseshoe), ([-1.4, 1.9], mueller_brown)] {
-        let found = explored(&mut closed_form(2, Some(range), f), &Plan { starts: 24, ..Plan::default() });
+        let recipe = Recipe { tolerance: Some(1e-8), ..Recipe::POLISH };
+        let found = explored(&mut closed_form(2, Some(range), f), &Plan { starts: 24, recipe, ..Plan::default() });
         let mut seen = 0;
         for minimum in found.landscape.minima.iter().filter(|m| m.counts()) {
             let Evidence { gradient_norm, eigenvalues, tau, spectrum, .. } = &minimum.evidence;

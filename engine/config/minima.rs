@@ -35,10 +35,10 @@ pub(super) fn minima(minima: &mut Section, plan: &mut Plan) -> Result<Vec<String
         }
         plan.polish = polish;
     }
-    set(&mut plan.recipe.tolerance, minima.positive("tolerance")?);
+    plan.recipe.tolerance = minima.positive("tolerance")?;
     set(&mut plan.recipe.evaluations, minima.count("evaluations_each")?);
-    set(&mut plan.radius, minima.positive("radius")?);
-    set(&mut plan.identify.loss, minima.positive("same_loss")?);
+    plan.radius = minima.positive("radius")?;
+    plan.identify.loss = minima.positive("same_loss")?;
     plan.minima_budget = minima.budget()?;
     Ok(files.unwrap_or_default())
 }

@@ -129,7 +129,7 @@ impl Explorer<'_, '_> {
         let from = Climb { minimum: &minimum, mode, reach };
         let Some((top, along)) = uphill::climb(self.oracle, from, &self.domain)? else { return Ok(Found::default()) };
         let apart = distance(&top, &minimum);
-        let (tolerance, null) = (self.plan.recipe.tolerance, evidence.undecided());
+        let (tolerance, null) = (self.critical(), evidence.undecided());
         let near = Near { top: &top, along: &along, reach: 0.1 * apart, tolerance, null };
         let saddle = match saddle::refine(self.oracle, self.domain.tangents(), near)? {
             Ok(saddle) if saddle.loss > loss => saddle,
@@ -206,11 +206,11 @@ impl Explorer<'_, '_> {
 
     /// How far the landscape is known to be from changing round a minimum: half its shortest path.
     fn reach(&self, at: usize) -> f64 {
-        let Minimum { cell, theta, .. } = &self.landscape.minima[at];
+        let cell = &self.landscape.minima[at].cell;
         let at_it = |path: &&Path| [path.ends.0, path.ends.1].contains(cell);
         let lengths = self.landscape.paths.iter().filter(at_it).filter_map(|path| path.profile.arc.last().copied());
         let shortest = lengths.filter(|length| *length > 0.0).fold(f64::INFINITY, f64::min);
-        if shortest.is_finite() { 0.5 * shortest } else { self.domain.length(theta) }
+        if shortest.is_finite() { 0.5 * shortest } else { 0.2 * self.domain.length() }
     }
 
     /// The next pair to be joined: neighbours, whose line runs through no third basin, without a verified saddle between

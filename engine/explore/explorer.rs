@@ -7,7 +7,7 @@ use crate::loss::Symmetry;
 use crate::loss::oracle::{Oracle, Tally};
 use crate::run::{Budget, Ended, Progress};
 use crate::search::align::Alignment;
-use crate::search::minima::Domain;
+use crate::search::minima::{Domain, unit_of_length};
 use crate::search::{Finding, Journal, Landscape};
 
 /// An exploration under way.
@@ -18,6 +18,8 @@ pub struct Explorer<'a, 'b> {
     pub domain: Domain,
     pub landscape: Landscape,
     pub births: Births,
+    /// About the largest curvature at the first minimum, once there is one.
+    pub curvature: Option<f64>,
     pub ended: Ended,
     pub journal: &'a mut dyn Journal,
     pub progress: &'a mut dyn Progress,
@@ -38,9 +40,11 @@ impl<'a, 'b> Explorer<'a, 'b> {
         for kind in alignment.ignored() {
             progress.note(&format!("declared symmetry not used to identify points: {kind}"));
         }
-        let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius);
-        let (births, ended) = (Births::default(), Ended::Complete);
-        Ok(Explorer { oracle, plan, alignment, domain, landscape: known, births, ended, journal, progress })
+        let length = unit_of_length(oracle.loss());
+        oracle.set_length(length);
+        let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius, length);
+        let (births, curvature, ended) = (Births::default(), None, Ended::Complete);
+        Ok(Explorer { oracle, plan, alignment, domain, landscape: known, births, curvature, ended, journal, progress })
     }
 }
 

@@ -59,7 +59,7 @@ impl Explorer<'_, '_> {
         let near = self.landscape.critical.iter().filter(|c| c.index + 1 == index || c.index == index);
         let apart = |c: &Critical| distance(&c.theta, &self.alignment.nearest(&c.theta, &theta));
         let nearest = near.map(apart).filter(|d| *d > 1e-9).fold(f64::INFINITY, f64::min);
-        let reach = if nearest.is_finite() { nearest } else { self.domain.length(&theta) };
+        let reach = if nearest.is_finite() { nearest } else { 0.2 * self.domain.length() };
         Some((point.cell, theta, point.evidence.survey.climbs, reach))
     }
 
@@ -67,7 +67,8 @@ impl Explorer<'_, '_> {
     fn walks(&mut self, cell: CellId, theta: &[f64], index: usize, climbs: u32, reach: f64) -> Result<()> {
         let (mode, side) = (index - 1 + climbs as usize / 2, if climbs.is_multiple_of(2) { 1.0 } else { -1.0 });
         let from = Start { theta, index: index - 1, mode, side, reach };
-        let found = higher::next_index(self.oracle, from, &self.domain, self.plan.recipe.tolerance)?;
+        let tolerance = self.critical();
+        let found = higher::next_index(self.oracle, from, &self.domain, tolerance)?;
         let mut changed = vec![cell];
         if let Some(mut point) = found {
             let near = SAME * distance(&point.theta, theta).max(reach);
@@ -138,7 +139,7 @@ impl Explorer<'_, '_> {
         let plane = [hessian.vectors[..p].to_vec(), hessian.vectors[p..2 * p].to_vec()];
         let saddles = self.landscape.listed().map(|path| &path.pass.theta);
         let near = saddles.map(|s| self.alignment.distance(theta, s)).fold(f64::INFINITY, f64::min);
-        let aside = 0.02 * if near.is_finite() { near } else { self.domain.length(theta) };
+        let aside = 0.02 * if near.is_finite() { near } else { 0.2 * self.domain.length() };
         // Not along the modes themselves: lines of symmetry run there.
         let angle = |k: usize| (k as f64 + 0.37) / DIRECTIONS as f64 * std::f64::consts::TAU;
         let mut lines = Vec::new();

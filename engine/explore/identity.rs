@@ -6,9 +6,15 @@ use crate::search::height::{Care, measure};
 use crate::search::polyline::Polyline;
 use crate::search::{CellId, Descent, Minimum};
 
+/// Ends of descents further apart than this, in the landscape's unit of loss, are not even compared.
+const NEAR: f64 = 1e-8;
+/// Those nearer than this, in units of length, are one: descents end nearer to a minimum that is not soft.
+const CLOSE: f64 = 1e-7;
+
 impl Explorer<'_, '_> {
     /// The known minimum that a point is a copy of.
     pub(super) fn same(&mut self, loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
+        self.measure_units()?;
         self.births.catch_up(&self.landscape.minima);
         for at in self.births.near(loss, self.nearness(loss)) {
             let other = &self.landscape.minima[at];
@@ -33,17 +39,15 @@ impl Explorer<'_, '_> {
 
     /// Losses further apart are not even compared.
     pub(super) fn nearness(&self, loss: f64) -> f64 {
-        (2.0 * self.oracle.noise()).max(self.plan.identify.loss * loss.abs().max(1.0))
+        let of_user = self.plan.identify.loss.map(|same| same * loss.abs().max(1.0));
+        (2.0 * self.oracle.noise()).max(of_user.unwrap_or(NEAR * self.unit_of_loss()))
     }
 
     /// The straight way from a minimum to the nearest copy of a point, and the height that it must not rise above for
     /// them to be one; `None` where they are so near that it need not be looked at.
     fn way(&self, other: &Minimum, loss: f64, theta: &[f64]) -> Option<(Polyline, f64)> {
         let line = Polyline::straight(&other.theta, &self.alignment.nearest(&other.theta, theta));
-        // A converged point lies within |g| / (lowest eigenvalue) of its minimum; two of them, ten times as far
-        // apart at the most, are one.
-        let lowest = other.evidence.eigenvalues.first().copied().filter(|value| *value > 0.0);
-        let near = lowest.is_some_and(|lowest| line.length() <= 20.0 * self.plan.recipe.tolerance / lowest);
+        let near = line.length() <= CLOSE * self.domain.length();
         (!near).then(|| (line, other.loss.max(loss)))
     }
 
@@ -67,14 +71,14 @@ impl Explorer<'_, '_> {
         Ok(None)
     }
 
-    /// Whether a line rises above a loss by no more than noise, rounding and what a small gradient makes of its length.
+    /// Whether a line rises above a loss by no more than noise and rounding.
     fn stays_below(&mut self, line: &Polyline, loss: f64) -> Result<bool> {
         // Values are as good as the largest that was added up to make them; that of the landscape stands for it.
         self.births.catch_up(&self.landscape.minima);
         let largest = self.births.largest.max(loss.abs());
         let rounding = (2.0 * self.oracle.noise()).max(64.0 * f64::EPSILON * largest);
         let measured = measure(self.oracle, line, Care { samples: 15, precision: 1e-2 })?;
-        Ok(measured.height <= loss + rounding.max(self.plan.recipe.tolerance * line.length()))
+        Ok(measured.height <= loss + rounding)
     }
 
     /// The minimum that a cell stands for.

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 impl Explorer<'_, '_> {
     pub(super) fn paths(&mut self) -> Result<()> {
-        self.measure_noise()?;
+        self.measure_units()?;
         self.straight_lines(|minimum| minimum.is_sampled(), self.plan.schedule.neighbours)?;
         let mut deciding = Deciding::new(&self.landscape, &self.plan.schedule);
         loop {

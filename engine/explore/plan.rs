@@ -35,8 +35,8 @@ pub struct Plan {
     pub recipe: Recipe,
     /// When two points count as one.
     pub identify: Identify,
-    /// Descents that pass this distance from zero have escaped.
-    pub radius: f64,
+    /// Descents that pass this distance from zero have escaped; unless given, a million units of length from their start.
+    pub radius: Option<f64>,
     /// Whether points are compared modulo the declared symmetries.
     pub align: bool,
     /// How paths are refined.
@@ -69,8 +69,8 @@ impl Default for Plan {
             hop: None,
             polish: false,
             recipe: Recipe::POLISH,
-            identify: Identify { loss: 1e-6 },
-            radius: 1e6,
+            identify: Identify { loss: None },
+            radius: None,
             align: true,
             schedule: Schedule::default(),
             alternatives: 1,
@@ -177,7 +177,8 @@ pub enum Goal {
 /// When two minima are one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Identify {
-    /// Losses further apart than this (times max(1, |loss|)) are not even compared. The rest is decided without any
-    /// scale: two points are one minimum where the straight line between them, the nearest copies, does not rise.
-    pub loss: f64,
+    /// Losses further apart than this (times max(1, |loss|)) are not even compared; unless given, a small fraction of
+    /// the landscape's unit. The rest is decided without any scale: two points are one minimum where the straight line
+    /// between them, the nearest copies, does not rise.
+    pub loss: Option<f64>,
 }

@@ -59,7 +59,7 @@ impl Explorer<'_, '_> {
     /// A saddle that may be the path's: between its top and its higher end.
     fn sought(&mut self, path: &Path) -> Result<Verdict> {
         let (top, along) = (&path.pass.theta, &connect::direction(path));
-        let (reach, tolerance) = (connect::reach(path), self.plan.recipe.tolerance);
+        let (reach, tolerance) = (connect::reach(path), self.critical());
         let ends = [path.ends.0, path.ends.1].map(|end| self.landscape.minimum(end));
         let null = ends.iter().flatten().map(|end| end.evidence.undecided()).min().unwrap_or(0);
         let near = Near { top, along, reach, tolerance, null };
@@ -79,8 +79,7 @@ impl Explorer<'_, '_> {
         path: &Path,
         minima: &mut Vec<Minimum>,
     ) -> Result<std::result::Result<[Foot; 2], Rejected>> {
-        let step = self.plan.recipe.step.min(connect::reach(path));
-        let quick = Recipe { check: false, step, ..self.plan.recipe };
+        let quick = Recipe { check: false, step: Some(connect::reach(path)), ..self.plan.recipe };
         let (ends, stop) = quench(self.oracle, sides.to_vec(), &quick, &self.domain, |_, _| {});
         stop?;
         let mut feet = Vec::new();

@@ -36,6 +36,7 @@ pub struct Oracle<'a> {
     purses: Vec<Purse>,
     tally: Tally,
     noise: f64,
+    length: f64,
 }
 
 impl<'a> Oracle<'a> {
@@ -53,7 +54,7 @@ impl<'a> Oracle<'a> {
     pub fn of_values(loss: &'a mut dyn Loss, ids: Option<&'a [u64]>, cancel: &Cancel, budget: Budget) -> Oracle<'a> {
         loss.heed(cancel);
         let (purses, noise) = (vec![Purse::new(budget)], loss.info().noise);
-        Oracle { loss, ids, cancel: cancel.clone(), purses, tally: Tally::default(), noise }
+        Oracle { loss, ids, cancel: cancel.clone(), purses, tally: Tally::default(), noise, length: 1.0 }
     }
 
     /// What the loss is.
@@ -75,6 +76,11 @@ impl<'a> Oracle<'a> {
     /// Replaces the noise by a measured one.
     pub fn set_noise(&mut self, noise: f64) {
         self.noise = noise;
+    }
+
+    /// Sets the unit of length, 1 before, that differences of gradients are taken over a fraction of.
+    pub fn set_length(&mut self, length: f64) {
+        self.length = length;
     }
 
     /// The token that stops everything that asks this oracle.
@@ -182,7 +188,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// The rounding unit of the backend's parameters.
-    fn rounding(&self) -> f64 {
+    pub fn rounding(&self) -> f64 {
         match self.info().dtype {
             Dtype::F64 => f64::EPSILON,
             Dtype::F32 => f64::from(f32::EPSILON),
@@ -200,7 +206,7 @@ impl<'a> Oracle<'a> {
         let p = self.params();
         let size = theta.iter().map(|x| x * x).sum::<f64>().sqrt();
         // The cube root of the rounding unit balances truncation against cancellation in a central difference.
-        let h = self.rounding().cbrt() * (1.0 + size / (p as f64).sqrt());
+        let h = self.rounding().cbrt() * (self.length + size / (p as f64).sqrt());
         let mut points = Vec::with_capacity(2 * directions.len());
         for v in directions.chunks_exact(p) {
             let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);

@@ -28,15 +28,19 @@ impl Lbfgs {
     }
 
     /// Remembers a step `s` and the change `y` of the gradient over it; skipped unless the curvature along it is
-    /// clearly positive, which keeps the approximation positive definite without a Wolfe search.
-    pub fn remember(&mut self, s: Vec<f64>, y: Vec<f64>) {
+    /// clearly positive, which keeps the approximation positive definite without a Wolfe search. What it tells of the
+    /// largest curvature, |y|^2 / s.y, unless it was skipped.
+    pub fn remember(&mut self, s: Vec<f64>, y: Vec<f64>) -> Option<f64> {
         let curvature = dot(&s, &y);
-        if curvature.is_finite() && curvature > 1e-10 * norm(&s) * norm(&y) {
-            if self.pairs.len() == self.memory {
-                self.pairs.pop_front();
-            }
-            self.pairs.push_back((s, y, 1.0 / curvature));
+        if !curvature.is_finite() || curvature <= 1e-10 * norm(&s) * norm(&y) {
+            return None;
         }
+        if self.pairs.len() == self.memory {
+            self.pairs.pop_front();
+        }
+        let largest = dot(&y, &y) / curvature;
+        self.pairs.push_back((s, y, 1.0 / curvature));
+        Some(largest)
     }
 
     /// The direction `-H g`. Without memory it is `-g`. Cost: 4 `memory` passes over the vector.

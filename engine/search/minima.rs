@@ -1,110 +1,20 @@
 //! Minima: descents from many starts in lockstep, one batched call a round, each ending with its evidence.
 //!
-//! L-BFGS with a step cap, Armijo's test and quadratic back-off (no Wolfe search, no Adam first: docs/decisions.md#search)
-//! down to a gradient norm of 1e-8, because bars can be shorter than what 1e-6 leaves in the loss. Then the lowest
-//! eigenvalues: a negative one is stepped along and the descent goes on. Rows of a batch do not see each other, so
-//! a descent ends in the same bits whatever runs beside it.
+//! L-BFGS ([`Walk`](super::walk); no Wolfe search, no Adam first: docs/decisions.md#search) until the gradient is small in
+//! the loss's own units, because bars can be far shorter than the loss is high. Then the lowest eigenvalues: a negative
+//! one is stepped along and the descent goes on. Rows of a batch do not see each other, so a descent ends in the same
+//! bits whatever runs beside it.
 
-use super::landscape::{Descent, Evidence};
-use super::lbfgs::Lbfgs;
-use super::spectrum::{self, Lowest, NoSpectrum};
-use super::tangents::Tangents;
-use super::vector::{axpy, dot, norm};
+use super::landscape::Descent;
+use super::noise::noise;
+use super::spectrum::{self, NoSpectrum};
+use super::vector::norm;
+use super::walk::{Grain, Walk};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
-use crate::loss::{Bounds, Symmetry, SymmetryKind};
 
-/// How a descent is done.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Recipe {
-    /// The gradient norm at which a descent has converged.
-    pub tolerance: f64,
-    /// The number of steps L-BFGS remembers.
-    pub memory: usize,
-    /// The longest step.
-    pub step: f64,
-    /// The most evaluations of one descent.
-    pub evaluations: u64,
-    /// Whether the end is checked to be a minimum by its lowest eigenvalues.
-    pub check: bool,
-}
-
-impl Recipe {
-    /// The recipe `polish`.
-    pub const POLISH: Recipe = Recipe { tolerance: 1e-8, memory: 50, step: 1.0, evaluations: 20_000, check: true };
-
-    /// This recipe without a step: a point is looked at where it is.
-    pub fn standing(self) -> Recipe {
-        Recipe { evaluations: 1, ..self }
-    }
-}
-
-/// Where minima are looked for.
-#[derive(Clone, Debug)]
-pub struct Domain {
-    bounds: Option<Bounds>,
-    periodic: Vec<bool>,
-    tangents: Tangents,
-    radius: f64,
-}
-
-impl Domain {
-    /// A box, if the loss has one, with its periodic coordinates left free, and a ball of `radius` round zero.
-    pub fn new(bounds: Option<Bounds>, symmetries: &[Symmetry], params: usize, radius: f64) -> Domain {
-        let mut periodic = vec![false; params];
-        for symmetry in symmetries.iter().filter(|s| matches!(s.kind, SymmetryKind::Period(_))) {
-            symmetry.blocks.iter().flatten().for_each(|&i| periodic[i as usize] = true);
-        }
-        Domain { bounds, periodic, tangents: Tangents::new(symmetries), radius }
-    }
-
-    /// The continuous symmetries, which no index sees.
-    pub fn tangents(&self) -> &Tangents {
-        &self.tangents
-    }
-
-    /// True inside the box widened by `slack` box widths, and inside the ball.
-    pub(super) fn contains(&self, theta: &[f64], slack: f64) -> bool {
-        let inside = self.bounds.as_ref().is_none_or(|b| {
-            theta.iter().zip(b.lower.iter().zip(&b.upper)).zip(&self.periodic).all(|((x, (low, high)), periodic)| {
-                let margin = slack * (high - low);
-                *periodic || (low - margin..=high + margin).contains(x)
-            })
-        });
-        inside && norm(theta) <= self.radius
-    }
-
-    /// How far it is from a point to where the landscape may change, as long as nothing else tells: a tenth of the box, or
-    /// the point's own length.
-    pub fn length(&self, theta: &[f64]) -> f64 {
-        self.diagonal().map_or(norm(theta).max(1.0), |diagonal| 0.1 * diagonal)
-    }
-
-    /// The step cap, shortened to a tenth of the box's diagonal.
-    fn step(&self, cap: f64) -> f64 {
-        self.diagonal().map_or(cap, |d| cap.min(0.1 * d))
-    }
-
-    fn diagonal(&self) -> Option<f64> {
-        let squares = |b: &Bounds| b.lower.iter().zip(&b.upper).map(|(low, high)| (high - low).powi(2)).sum::<f64>();
-        self.bounds.as_ref().map(|b| squares(b).sqrt())
-    }
-}
-
-/// What a descent came to.
-#[derive(Clone, Debug)]
-pub struct Quenched {
-    /// Where it ended.
-    pub theta: Vec<f64>,
-    /// The loss there.
-    pub loss: f64,
-    /// How it ended.
-    pub descent: Descent,
-    /// What speaks for its being a minimum.
-    pub evidence: Evidence,
-    /// What it cost.
-    pub evaluations: u64,
-}
+pub use super::domain::{Domain, unit_of_length};
+pub use super::walk::{Quenched, Recipe, SMALL};
 
 /// Descends from every start. When the run is stopped, what had converged by then is returned beside the error;
 /// the others are `None`. Memory: `2 memory` vectors a start.
@@ -115,8 +25,10 @@ pub fn quench(
     domain: &Domain,
     mut on_round: impl FnMut(usize, f64),
 ) -> (Vec<Option<Quenched>>, Result<()>) {
-    let recipe = Recipe { step: domain.step(recipe.step), ..*recipe };
-    let mut descents: Vec<Walk> = starts.into_iter().map(|theta| Walk::new(theta, recipe)).collect();
+    // Not what was measured meanwhile: the first descents and those of a resumed run have to end alike.
+    let grain = Grain { noise: oracle.info().noise, rounding: oracle.rounding() };
+    let mut descents: Vec<Walk> =
+        starts.into_iter().map(|theta| Walk::new(theta, *recipe, grain, domain.length())).collect();
     let mut done: Vec<Option<Quenched>> = vec![None; descents.len()];
     let stop = loop {
         let active: Vec<usize> = (0..descents.len()).filter(|&i| done[i].is_none()).collect();
@@ -149,11 +61,12 @@ fn round(
             done[i] = Some(walk.end(end, None));
             continue;
         }
+        let Some(end) = judged(oracle, walk, end, domain)? else { continue };
         if !walk.recipe.check {
             done[i] = Some(walk.end(if domain.contains(&walk.theta, 1e-9) { end } else { Descent::Escaped }, None));
             continue;
         }
-        let lowest = match spectrum::lowest(oracle, &walk.theta, &domain.tangents, None)? {
+        let lowest = match spectrum::lowest(oracle, &walk.theta, domain.tangents(), None)? {
             Ok(lowest) => lowest,
             Err(none) => {
                 let end = if none == NoSpectrum::NotBuilt { end } else { Descent::Unconverged };
@@ -163,7 +76,7 @@ fn round(
         };
         let may_go_on = walk.pushes < 5 && walk.evaluations < walk.recipe.evaluations;
         if end == Descent::Converged && lowest.index() > 0 && may_go_on {
-            walk.push_off(&lowest.vector);
+            walk.push_off(&lowest.vector, domain.length());
             continue;
         }
         let end = if lowest.index() > 0 { Descent::Unconverged } else { end };
@@ -173,145 +86,28 @@ fn round(
     Ok(())
 }
 
-/// One descent as a conversation: it names the point it wants evaluated (`trial`) and is told the answer.
-struct Walk {
-    recipe: Recipe,
-    theta: Vec<f64>,
-    loss: f64,
-    gradient: Vec<f64>,
-    gradient_norm: f64,
-    memory: Lbfgs,
-    direction: Vec<f64>,
-    /// gradient . direction at theta.
-    slope: f64,
-    /// The fraction of `direction` being tried.
-    fraction: f64,
-    trial: Vec<f64>,
-    evaluations: u64,
-    pushes: u32,
+/// How a descent ended that may have been held up by noise; `None` where it goes on.
+fn judged(oracle: &mut Oracle<'_>, walk: &mut Walk, end: Descent, domain: &Domain) -> Result<Option<Descent>> {
+    let may_be_noise = end == Descent::Unconverged && walk.evaluations < walk.recipe.evaluations;
+    // At a kink what is left to fall seems nothing, too.
+    if may_be_noise && oracle.info().caps.smooth {
+        let noise = noise(oracle, &walk.theta, domain.length())?;
+        if walk.heed(noise, domain.length()) {
+            return Ok(None);
+        }
+        return Ok(Some(if walk.is_level() { Descent::Converged } else { end }));
+    }
+    let stands = walk.evaluations == 1 && walk.stands(curvature_along(oracle, walk)?, domain.length());
+    Ok(Some(if stands { Descent::Converged } else { end }))
 }
 
-impl Walk {
-    fn new(theta: Vec<f64>, recipe: Recipe) -> Walk {
-        Walk {
-            recipe,
-            trial: theta.clone(),
-            theta,
-            loss: f64::NAN,
-            gradient: Vec::new(),
-            gradient_norm: f64::INFINITY,
-            memory: Lbfgs::new(recipe.memory),
-            direction: Vec::new(),
-            slope: 0.0,
-            fraction: 0.0,
-            evaluations: 0,
-            pushes: 0,
-        }
+/// The curvature along the gradient.
+fn curvature_along(oracle: &mut Oracle<'_>, walk: &Walk) -> Result<f64> {
+    if walk.gradient_norm == 0.0 {
+        return Ok(0.0);
     }
-
-    fn tell(&mut self, loss: f64, gradient: &[f64], domain: &Domain) -> Option<Descent> {
-        self.evaluations += 1;
-        let first = self.gradient.is_empty();
-        if first && !loss.is_finite() {
-            return Some(Descent::NotFinite);
-        }
-        if first || self.accepts(loss, gradient) {
-            if !first {
-                let s = self.trial.iter().zip(&self.theta).map(|(a, b)| a - b).collect();
-                let y = gradient.iter().zip(&self.gradient).map(|(a, b)| a - b).collect();
-                self.memory.remember(s, y);
-            }
-            self.theta.copy_from_slice(&self.trial);
-            self.loss = loss;
-            self.gradient = gradient.to_vec();
-            self.gradient_norm = norm(gradient);
-            if self.gradient_norm <= self.recipe.tolerance {
-                return Some(Descent::Converged);
-            }
-            if !domain.contains(&self.theta, 1.0) {
-                return Some(Descent::Escaped);
-            }
-            self.aim();
-        } else if !self.shorten(loss) {
-            // Not even a tiny step down the gradient helps: rounding, or a kink.
-            return Some(Descent::Unconverged);
-        }
-        (self.evaluations >= self.recipe.evaluations).then_some(Descent::Unconverged)
-    }
-
-    fn accepts(&self, loss: f64, gradient: &[f64]) -> bool {
-        let armijo = loss <= self.loss + 1e-4 * self.fraction * self.slope;
-        // Near the minimum differences of the loss drown in rounding; there the gradient decides.
-        let rounding = 16.0 * f64::EPSILON * self.loss.abs();
-        loss.is_finite() && (armijo || (loss <= self.loss + rounding && norm(gradient) < self.gradient_norm))
-    }
-
-    /// Sets a new direction, capped, and tries all of it.
-    fn aim(&mut self) {
-        self.direction = self.memory.direction(&self.gradient);
-        self.slope = dot(&self.direction, &self.gradient);
-        if self.slope.is_nan() || self.slope >= 0.0 {
-            self.memory.reset();
-            self.direction = self.memory.direction(&self.gradient);
-            self.slope = -self.gradient_norm.powi(2);
-        }
-        let length = norm(&self.direction);
-        if length > self.recipe.step {
-            let scale = self.recipe.step / length;
-            self.direction.iter_mut().for_each(|d| *d *= scale);
-            self.slope *= scale;
-        }
-        self.try_fraction(1.0);
-    }
-
-    fn try_fraction(&mut self, fraction: f64) {
-        self.fraction = fraction;
-        self.trial.copy_from_slice(&self.theta);
-        axpy(&mut self.trial, fraction, &self.direction);
-    }
-
-    /// Backs off after a rejected trial; false when nothing is left to try.
-    fn shorten(&mut self, loss: f64) -> bool {
-        let t = self.fraction;
-        let parabola = -0.5 * self.slope * t * t / (loss - self.loss - self.slope * t);
-        let next = if parabola.is_finite() { parabola.clamp(0.1 * t, 0.5 * t) } else { 0.25 * t };
-        let vanishing = next * norm(&self.direction) <= 1e-16 * (1.0 + norm(&self.theta));
-        if !vanishing && next > 1e-12 {
-            self.try_fraction(next);
-        } else if !self.memory.is_empty() {
-            self.memory.reset();
-            self.aim();
-        } else {
-            return false;
-        }
-        true
-    }
-
-    /// Leaves a saddle along its lowest mode.
-    fn push_off(&mut self, mode: &[f64]) {
-        self.pushes += 1;
-        self.memory.reset();
-        let side = if dot(mode, &self.gradient) > 0.0 { -1.0 } else { 1.0 };
-        axpy(&mut self.theta, side * 0.1 * self.recipe.step, mode);
-        self.trial.copy_from_slice(&self.theta);
-        self.gradient.clear();
-    }
-
-    fn end(&self, descent: Descent, lowest: Option<Lowest>) -> Quenched {
-        let gradient_norm = self.gradient_norm;
-        let evidence = match lowest {
-            Some(Lowest { values: eigenvalues, tau, method, projected, .. }) => Evidence {
-                gradient_norm,
-                eigenvalues,
-                tau: Some(tau),
-                spectrum: Some(method),
-                projected,
-                ..Evidence::default()
-            },
-            None => Evidence { gradient_norm, ..Evidence::default() },
-        };
-        Quenched { theta: self.theta.clone(), loss: self.loss, descent, evidence, evaluations: self.evaluations }
-    }
+    let unit: Vec<f64> = walk.gradient.iter().map(|g| g / walk.gradient_norm).collect();
+    Ok(norm(&oracle.hessian_products(&walk.theta, &unit)?))
 }
 
 #[cfg(test)]
@@ -319,12 +115,13 @@ mod tests {
     use super::*;
     use crate::loss::closed_form::{ClosedForm, three_hump_camel};
     use crate::run::{Budget, Cancel};
+    use crate::search::vector::dot;
 
     fn descend(f: fn(&[f64], &mut [f64]) -> f64, starts: Vec<Vec<f64>>, range: Option<[f64; 2]>) -> Vec<Quenched> {
         let mut loss = ClosedForm::new(starts[0].len(), range, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let bounds = oracle.loss().bounds().unwrap();
-        let domain = Domain::new(bounds, &[], starts[0].len(), 1e6);
+        let domain = Domain::new(bounds, &[], starts[0].len(), None, 2.0);
         let (found, stop) = quench(&mut oracle, starts, &Recipe::POLISH, &domain, |_, _| {});
         stop.unwrap();
         found.into_iter().flatten().collect()
@@ -385,5 +182,41 @@ mod tests {
         let together = descend(f, starts.clone(), None);
         let alone = descend(f, vec![starts[1].clone()], None);
         assert_eq!(alone[0].evidence, together[1].evidence);
+    }
+
+    #[test]
+    fn what_has_no_minimum_is_left_soon() {
+        // f = x + y^2 falls for ever, ever in the same way: only strides that grow come far.
+        let f = |x: &[f64], g: &mut [f64]| {
+            (g[0], g[1]) = (1.0, 2.0 * x[1]);
+            x[0] + x[1] * x[1]
+        };
+        let found = descend(f, vec![vec![0.3, -0.7], vec![-1.0, 1e-3], vec![2.0, 0.0]], None);
+        assert!(found.iter().all(|end| end.descent == Descent::Escaped && end.evaluations <= 200), "{found:?}");
+    }
+
+    #[test]
+    fn single_precision_ends_at_what_it_allows() {
+        // Curvatures from 1e-3 to 1, and a quartic; value and gradient are known to seven digits.
+        let f = |x: &[f64], g: &mut [f64]| {
+            let mut sum = 0.5;
+            for (i, (x, g)) in x.iter().zip(g.iter_mut()).enumerate() {
+                let c = 10f64.powf(-0.15 * i as f64);
+                sum += 0.5 * c * (x - 0.3).powi(2) + 0.1 * c * (x - 0.3).powi(4);
+                *g = f64::from((c * (x - 0.3) + 0.4 * c * (x - 0.3).powi(3) + 1.0) as f32) - 1.0;
+            }
+            f64::from(sum as f32)
+        };
+        let mut loss = ClosedForm::new(20, None, f);
+        loss.info.dtype = crate::loss::Dtype::F32;
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let domain = Domain::new(None, &[], 20, None, 2.0);
+        let quick = Recipe { check: false, ..Recipe::POLISH };
+        let (found, stop) = quench(&mut oracle, vec![vec![1.3; 20], vec![-0.4; 20]], &quick, &domain, |_, _| {});
+        stop.unwrap();
+        for end in found.into_iter().flatten() {
+            assert_eq!(end.descent, Descent::Converged, "gradient norm {:e}", end.evidence.gradient_norm);
+            assert!(end.loss - 0.5 < 1e-6 && end.evaluations < 2000, "{} after {}", end.loss, end.evaluations);
+        }
     }
 }

@@ -6,6 +6,7 @@ pub mod align;
 mod assignment;
 pub mod connect;
 mod critical;
+mod domain;
 mod flaw;
 #[cfg(feature = "dense")]
 pub mod flow;
@@ -22,6 +23,7 @@ mod krylov;
 pub mod landscape;
 pub mod lbfgs;
 pub mod minima;
+pub mod noise;
 pub mod path;
 pub mod polyline;
 mod rejected;
@@ -38,6 +40,7 @@ pub mod training;
 #[cfg(feature = "dense")]
 pub mod uphill;
 pub(crate) mod vector;
+mod walk;
 
 pub use crate::loss::oracle::Tally;
 pub use flaw::Flaw;

@@ -145,6 +145,26 @@ fn a_spent_budget_for_minima_leaves_that_for_paths() {
     assert!(found.landscape.minima.len() < 64 && !found.landscape.paths.is_empty());
 }
 
+#[test]
+fn noise_makes_no_minima() {
+    // Himmelblau's four minima, blurred; nobody says so, so it has to be found out before two ends are told apart.
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+    let f = move |x: &[f64], g: &mut [f64]| {
+        let (a, b) = (x[0] * x[0] + x[1] - 11.0, x[0] + x[1] * x[1] - 7.0);
+        (g[0], g[1]) = (4.0 * x[0] * a + 2.0 * b, 2.0 * a + 4.0 * x[1] * b);
+        a * a + b * b + 1e-6 * (f64::from(random.next_u32()) / f64::from(u32::MAX) - 0.5)
+    };
+    let mut loss = ClosedForm::new(2, Some([-6.0, 6.0]), f);
+    loss.info.caps.repeatable = false;
+    let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+    let plan = Plan { starts: 24, ..Plan::default() };
+    let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
+    assert!((3e-7..1e-5).contains(&found.noise), "{:e}", found.noise);
+    let barcode = MergeTree::of(&found.landscape).barcode(found.noise);
+    assert_eq!(barcode.bars.len(), 4);
+    assert!(found.landscape.minima.iter().all(|m| m.descent == Descent::Converged));
+}
+
 fn bars(params: usize, range: [f64; 2], f: Function, plan: &Plan) -> Vec<(f64, Option<f64>)> {
     let mut loss = ClosedForm::new(params, Some(range), f);
     let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
