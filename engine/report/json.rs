@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use super::words::OWN_STATISTICS;
 use crate::error::{Error, Result};
-use crate::explore::evidence;
+use crate::explore::{Rivals, evidence};
 use crate::persistence::{Bar, Barcode, NamedCell, Score};
 use crate::plain;
 use crate::search::{Descent, Evidence, Minimum, Origin, PassKind, Tally};
@@ -206,6 +206,8 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         saddles: Ordered<'a, usize>,
         passes: Ordered<'a, usize>,
         paths: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rivals: Option<RivalsTried>,
         bars: usize,
         to_score: Score,
         evaluations: Ordered<'a, Tally>,
@@ -222,6 +224,11 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         checkpoints: Vec<Checkpoint<'a>>,
         notes: &'a [String],
+    }
+    #[derive(Serialize)]
+    struct RivalsTried {
+        tried: u64,
+        last_lowered_by: f64,
     }
     #[derive(Serialize)]
     struct Checkpoint<'a> {
@@ -252,6 +259,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         saddles: Ordered(&saddles),
         passes: Ordered(&kinds),
         paths: findings.paths().len(),
+        rivals: findings.rivals().map(|Rivals { tried, last_lowered_by }| RivalsTried { tried, last_lowered_by }),
         bars: findings.barcode.bars.len(),
         to_score: findings.score(),
         evaluations: Ordered(findings.evaluations()),
