@@ -9,6 +9,7 @@ use mountainpass::machine::pool::Pool;
 use mountainpass::persistence::DeathKind;
 use mountainpass::run::{Budget, Cancel, Silent};
 use mountainpass::search::align::Alignment;
+use mountainpass::search::connect::Schedule;
 use mountainpass::search::{Landscape, Unrecorded};
 use mountainpass_sdk::Open;
 use mountainpass_surfaces::{MODELS, Surfaces, surface};
@@ -172,6 +173,25 @@ fn small_clusters_have_their_known_barcodes_by_verified_saddles() {
             assert_eq!((bar.death_kind(), evidence.projected), (Some(DeathKind::VerifiedSaddle), 6));
             assert!(evidence.eigenvalues[0] < -1.0 && evidence.eigenvalues[1] > 1.0, "{evidence:?}");
         }
+    }
+}
+
+#[test]
+fn eight_atoms_have_their_lowest_passes_whatever_the_knots() {
+    // In the order of births; 400 starts from ten seeds agree on them.
+    const DEATHS: [f64; 7] = [-19.28124, -18.71055, -18.69471, -18.70753, -18.64583, -18.59664, -18.59735];
+    let mut loss = open("lennard-jones", &[("atoms", "8")], Dtype::F64, 1);
+    for knots in [&[3, 7, 15][..], &[3], &[5], &[9], &[15], &[31], &[100]] {
+        let steps = knots.iter().map(|k| (10 * k).clamp(40, 400)).collect();
+        let schedule = Schedule { knots: knots.to_vec(), steps, ..Schedule::default() };
+        let plan = Plan { starts: 80, seed: 1, schedule, ..Plan::default() };
+        let mut oracle = Oracle::new(&mut *loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
+        let barcode = MergeTree::of(&found.landscape).barcode(found.noise);
+        let deaths: Vec<f64> =
+            barcode.bars.iter().filter(|bar| !bar.is_transit()).filter_map(|bar| bar.death()).collect();
+        let same = deaths.len() == DEATHS.len() && deaths.iter().zip(DEATHS).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(same, "{knots:?}: {deaths:?}");
     }
 }
 

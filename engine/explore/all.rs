@@ -57,7 +57,7 @@ impl Explorer<'_, '_> {
             deciding.catch_up(&self.landscape, &self.plan.schedule, None);
             match self.next_pair() {
                 Some(at) => {
-                    self.work_on(at, &deciding)?;
+                    self.work_on(at, None, &deciding)?;
                     deciding.catch_up(&self.landscape, &self.plan.schedule, Some(at));
                     settled = false;
                 }

@@ -29,26 +29,55 @@ pub struct Deciding {
     merges: Vec<Merge>,
     /// The most visits that a split path between two cells, the lower first, had.
     split: HashMap<(CellId, CellId), u32>,
-    /// Dead vertices whose components have no alternative left to try: how many vertices a component had, and when.
+    /// The paths between two vertices, the lower first.
+    between: HashMap<(usize, usize), Vec<usize>>,
+    /// Dead vertices whose components have no rival left to try: how many vertices a component had, and when.
     exhausted: HashMap<usize, (usize, u64)>,
 }
+
+/// A rival is worth a closer look if it climbs no more than a deciding path and this fraction of its climb.
+const CLOSER: f64 = 1.0;
 
 /// A path, as far as it decides.
 struct Candidate {
     /// `None` once it was split, or where an end of it does not count.
     edge: Option<Edge>,
+    /// Of its top, whether or not it is an edge.
+    height: f64,
     /// It may be worked on further.
     is_open: bool,
     /// It has had its coarse visits.
     is_tried: bool,
 }
 
-/// A path to work on, and how far the search has come.
+/// What to do, and how far the search has come.
 pub struct Next {
-    /// Its place in the landscape; `None` when all is settled.
-    pub path: Option<usize>,
+    /// `None` when all is settled.
+    pub task: Option<Task>,
     pub settled: usize,
     pub targets: usize,
+}
+
+/// Work on a path, by its place in the landscape.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Task {
+    /// It decides a bar.
+    Visit(usize),
+    /// A rival of one that does, worth a closer look if it comes below this height.
+    Rival(usize, f64),
+    /// Its ends want another path, begun aside; how many there were besides it.
+    Bend(usize, u64),
+}
+
+/// When a death has had rivals enough.
+#[derive(Clone, Copy, Debug)]
+pub struct Enough {
+    /// Other paths out of the component that dies, tried and not lower.
+    pub others: usize,
+    /// Paths in a row between the ends of the deciding one that lowered its climb by less than the tolerance.
+    pub bent: usize,
+    /// A fraction of the climb.
+    pub tolerance: f64,
 }
 
 impl Deciding {
@@ -83,8 +112,10 @@ impl Deciding {
         }
         let known = self.paths.len();
         for (at, path) in landscape.paths.iter().enumerate().skip(known) {
-            for end in self.vertices.ends(path).into_iter().flat_map(|(a, b)| [a, b]) {
-                self.around[end].push(at);
+            if let Some((a, b)) = self.vertices.ends(path) {
+                self.around[a].push(at);
+                self.around[b].push(at);
+                self.between.entry((a.min(b), a.max(b))).or_default().push(at);
             }
             self.paths.push(self.candidate(path, schedule));
             self.put_in(at);
@@ -131,8 +162,9 @@ impl Deciding {
         let settled = path.state == PathState::Converged;
         Candidate {
             edge: self.vertices.edge(path),
+            height: path.pass.height,
             is_open: !settled && path.visits < schedule.visits,
-            is_tried: settled || path.visits as usize >= schedule.knots.len() - 1,
+            is_tried: settled || path.visits >= schedule.coarse(),
         }
     }
 
@@ -152,19 +184,19 @@ impl Deciding {
         self.split.get(&pair(ends)).copied().unwrap_or(0)
     }
 
-    /// The path to work on: the highest one that decides a sampled minimum's bar and is not settled; when all are,
-    /// the lowest alternative to a deciding path that nobody has tried, unless enough were.
-    pub fn next(&mut self, alternatives: usize) -> Next {
+    /// What to do: work on the highest path that decides a sampled minimum's bar and is not settled; when all are, on a
+    /// rival of one that decides, unless it has had enough.
+    pub fn next(&mut self, enough: Enough) -> Next {
         let is_target = |merge: &&Merge| self.sampled[merge.dead];
         let targets = self.merges.iter().filter(is_target).count();
         let settled = self.merges.iter().filter(is_target).filter(|merge| !self.paths[merge.edge].is_open).count();
         let open = |merge: &&Merge| self.sampled[merge.dead] && self.paths[merge.edge].is_open;
-        let deciding = self.merges.iter().rev().find(open).map(|merge| merge.edge);
-        let path = deciding.or_else(|| self.alternative(alternatives));
-        Next { path, settled, targets }
+        let deciding = self.merges.iter().rev().find(open).map(|merge| Task::Visit(merge.edge));
+        let task = deciding.or_else(|| self.rival(enough));
+        Next { task, settled, targets }
     }
 
-    fn alternative(&mut self, enough: usize) -> Option<usize> {
+    fn rival(&mut self, enough: Enough) -> Option<Task> {
         let components = Swallowed::of(&self.merges, &self.touched);
         let mut inside = vec![usize::MAX; self.sampled.len()];
         for k in (0..self.merges.len()).rev().filter(|&k| self.sampled[self.merges[k].dead]) {
@@ -176,12 +208,47 @@ impl Deciding {
             }
             let members = components.members(&self.merges, k);
             members.iter().for_each(|&vertex| inside[vertex] = k);
-            match self.untried(&members, |vertex| inside[vertex] == k, self.merges[k].edge, enough) {
+            let edge = self.merges[k].edge;
+            let below = self.within(edge);
+            let other = self.untried(&members, |vertex| inside[vertex] == k, edge, enough.others);
+            match other.map(|at| Task::Rival(at, below)).or_else(|| self.bend(edge, below, enough)) {
                 None => self.exhausted.insert(dead, (size, self.now)),
-                path => return path,
+                task => return task,
             };
         }
         None
+    }
+
+    /// The height below which a rival of a deciding path is worth a closer look: such a one may fall further, or break
+    /// at a way-station.
+    fn within(&self, deciding: usize) -> f64 {
+        let Some((height, _)) = self.rank(deciding) else { return f64::INFINITY };
+        height + CLOSER * (height - self.higher_end(deciding))
+    }
+
+    /// The loss of the higher end of a path.
+    fn higher_end(&self, at: usize) -> f64 {
+        let ends = self.paths[at].edge.map(|edge| [edge.ends.0, edge.ends.1].map(|end| self.vertices.all[end].value));
+        ends.map_or(f64::NEG_INFINITY, |[a, b]| a.max(b))
+    }
+
+    /// Another path between the ends of a deciding one, unless enough in a row were of no use.
+    fn bend(&self, deciding: usize, below: f64, enough: Enough) -> Option<Task> {
+        let Edge { ends: (a, b), .. } = self.paths[deciding].edge?;
+        let all = self.between.get(&(a.min(b), a.max(b)))?;
+        let is_new = |&at: &usize| self.paths[at].edge.is_some() && self.paths[at].height.is_finite();
+        if let Some(at) = all.iter().copied().filter(is_new).find(|&at| !self.paths[at].is_tried) {
+            return Some(Task::Rival(at, below));
+        }
+        let birth = self.higher_end(deciding);
+        let (mut lowest, mut in_a_row) = (f64::INFINITY, 0);
+        for at in all {
+            let height = self.paths[*at].height;
+            let lowers = lowest - height > enough.tolerance * (height - birth);
+            in_a_row = if lowers { 0 } else { in_a_row + 1 };
+            lowest = lowest.min(height);
+        }
+        (in_a_row < enough.bent).then_some(Task::Bend(deciding, all.len() as u64 - 1))
     }
 
     /// The lowest path that leaves a component and has not had its coarse visits, unless enough others have.
@@ -274,10 +341,11 @@ mod tests {
     }
 
     /// The same from scratch, by the words of the definition.
-    fn by_hand(landscape: &Landscape, schedule: &Schedule, enough: usize) -> Option<PathId> {
+    fn by_hand(landscape: &Landscape, schedule: &Schedule, enough: Enough) -> Option<Task> {
         let tree = MergeTree::of(landscape);
         let open = |p: &Path| p.state != PathState::Converged && p.visits < schedule.visits;
-        let tried = |p: &Path| p.state == PathState::Converged || p.visits as usize >= schedule.knots.len() - 1;
+        let tried = |p: &Path| p.state == PathState::Converged || p.visits >= schedule.coarse();
+        let place = |id: PathId| landscape.paths.iter().position(|p| p.id == id).unwrap();
         let targets = || (0..tree.merges.len()).rev().filter(|&k| tree.minima[tree.merges[k].dead].is_sampled());
         let path_of = |k: usize| tree.paths[tree.merges[k].edge];
         let own = |cell| landscape.minimum(cell).and_then(|m| m.same_as).unwrap_or(cell);
@@ -291,9 +359,27 @@ mod tests {
             let leaving: Vec<&Path> = tree.paths.iter().filter(leaves).copied().collect();
             let all = leaving.iter().filter(|p| !tried(p) && p.pass.height.is_finite());
             let lowest = all.min_by(|a, b| by_value((a.pass.height, a.id), (b.pass.height, b.id)));
-            lowest.filter(|_| leaving.iter().filter(|p| tried(p)).count() < enough).map(|p| p.id)
+            let lowest = lowest.filter(|_| leaving.iter().filter(|p| tried(p)).count() < enough.others);
+            let ends = |p: &Path| pair((own(p.ends.0), own(p.ends.1)));
+            let known =
+                |p: &Path| [p.ends.0, p.ends.1].iter().all(|&end| tree.minima.iter().any(|m| m.cell == own(end)));
+            let same: Vec<&Path> = landscape.paths.iter().filter(|p| known(p) && ends(p) == ends(path_of(k))).collect();
+            let birth = [path_of(k).ends.0, path_of(k).ends.1].map(|end| landscape.minimum(own(end)).unwrap().loss);
+            let height = path_of(k).pass.height.max(birth[0]).max(birth[1]);
+            let below = height + CLOSER * (height - birth[0].max(birth[1]));
+            let new = |p: &&&Path| p.state != PathState::Split && p.pass.height.is_finite() && !tried(p);
+            let rival = lowest.copied().or_else(|| same.iter().find(new).copied());
+            let useful = |&i: &usize| {
+                let lowest = same[..i].iter().map(|p| p.pass.height).fold(f64::INFINITY, f64::min);
+                let height = same[i].pass.height;
+                lowest - height > enough.tolerance * (height - birth[0].max(birth[1]))
+            };
+            let last = (0..same.len()).rev().find(useful).map_or(0, |i| i + 1);
+            let bend =
+                (same.len() - last < enough.bent).then(|| Task::Bend(place(path_of(k).id), same.len() as u64 - 1));
+            rival.map(|p| Task::Rival(place(p.id), below)).or(bend)
         };
-        let deciding = targets().map(path_of).find(|p| open(p)).map(|p| p.id);
+        let deciding = targets().map(path_of).find(|p| open(p)).map(|p| Task::Visit(place(p.id)));
         deciding.or_else(|| targets().find_map(alternative))
     }
 
@@ -321,14 +407,19 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn what_is_kept_decides_as_what_is_made_anew(visits in visits(), enough in 0usize..3, coarse in 1usize..4) {
+        fn what_is_kept_decides_as_what_is_made_anew(
+            visits in visits(), others in 0usize..3, bent in 0usize..3, coarse in 1usize..4,
+        ) {
+            let enough = Enough { others, bent, tolerance: 0.1 };
             let schedule = Schedule { knots: vec![3; coarse], visits: 4, ..Schedule::default() };
             let mut landscape = Landscape { minima: vec![minimum(0, 1.0, true, None)], ..Landscape::default() };
             let mut deciding = Deciding::new(&landscape, &schedule);
             for Visit { which, height, state, minima, paths } in visits {
                 let changed = (!landscape.paths.is_empty()).then(|| {
                     // Mostly what a search would do, sometimes anything.
-                    let next = deciding.next(enough).path.filter(|_| state < 6);
+                    let next = deciding.next(enough).task.filter(|_| state < 6).map(|task| match task {
+                        Task::Visit(at) | Task::Rival(at, _) | Task::Bend(at, _) => at,
+                    });
                     let at = next.unwrap_or_else(|| which.index(landscape.paths.len()));
                     let path = &mut landscape.paths[at];
                     if path.state == PathState::Split {
@@ -350,7 +441,7 @@ mod tests {
                     landscape.paths.push(path(id, cell, (a, b), height));
                 }
                 deciding.catch_up(&landscape, &schedule, changed);
-                let next = deciding.next(enough).path.map(|at| landscape.paths[at].id);
+                let next = deciding.next(enough).task;
                 prop_assert_eq!(next, by_hand(&landscape, &schedule, enough));
                 let merges: Vec<_> = MergeTree::of(&landscape).merges.iter().map(|m| (m.dead, m.elder)).collect();
                 prop_assert_eq!(deciding.merges.iter().map(|m| (m.dead, m.elder)).collect::<Vec<_>>(), merges);

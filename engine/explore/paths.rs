@@ -1,27 +1,64 @@
 //! The stage of paths: which one next, one visit to it, and all that follows: pieces and way-stations.
 
-use super::deciding::{Deciding, Next};
+use super::deciding::{Deciding, Enough, Next, Task};
 use super::explorer::Explorer;
+use super::plan::Plan;
 use crate::error::Result;
 use crate::search::connect::{self, Cut, Ids};
 use crate::search::minima::quench;
 use crate::search::{CellId, Descent, Finding, Minimum, Origin, Pass, Path, PathId, PathState};
 use std::collections::HashSet;
 
+/// Bent starts in a row that lower a death by less than the tolerance before no more are tried.
+const BENT: usize = 2;
+
 impl Explorer<'_, '_> {
     pub(super) fn paths(&mut self) -> Result<()> {
         self.measure_units()?;
         self.straight_lines(|minimum| minimum.is_sampled(), self.plan.schedule.neighbours)?;
         let mut deciding = Deciding::new(&self.landscape, &self.plan.schedule);
+        let enough = self.enough();
         loop {
-            let Next { path, settled, targets } = deciding.next(self.plan.alternatives);
-            let detail = path.map(|at| &self.landscape.paths[at]);
-            let detail = detail.map(|p| format!("path {} of height {:.6e}", p.id, p.pass.height));
-            self.progress.at("paths", settled as u64, targets as u64, &detail.unwrap_or_default());
-            let Some(at) = path else { return Ok(()) };
-            self.work_on(at, &deciding)?;
+            let Next { task, settled, targets } = deciding.next(enough);
+            let Some(task) = task else {
+                self.progress.at("paths", settled as u64, targets as u64, "");
+                return Ok(());
+            };
+            let (Task::Visit(at) | Task::Rival(at, _) | Task::Bend(at, _)) = task;
+            let path = &self.landscape.paths[at];
+            let detail = format!("path {} of height {:.6e}", path.id, path.pass.height);
+            self.progress.at("paths", settled as u64, targets as u64, &detail);
+            match task {
+                Task::Visit(_) => self.work_on(at, None, &deciding)?,
+                Task::Rival(_, below) => self.work_on(at, Some(below), &deciding)?,
+                Task::Bend(_, attempt) => self.bend(at, attempt)?,
+            }
             deciding.catch_up(&self.landscape, &self.plan.schedule, Some(at));
         }
+    }
+
+    /// How many rivals a death wants. On a line there is no way round.
+    fn enough(&self) -> Enough {
+        let Plan { alternatives: others, schedule, .. } = self.plan;
+        let bent = if self.oracle.params() > 1 { BENT.min(*others) } else { 0 };
+        Enough { others: *others, bent, tolerance: schedule.tolerance }
+    }
+
+    /// Another path between the ends of one, begun aside.
+    fn bend(&mut self, at: usize, attempt: u64) -> Result<()> {
+        let [a, b] = [self.landscape.paths[at].ends.0, self.landscape.paths[at].ends.1].map(|end| self.own(end));
+        let (Some(a), Some(b)) = (self.landscape.minimum(a), self.landscape.minimum(b)) else { return Ok(()) };
+        let ids = Ids { path: self.landscape.next_path(), cell: self.landscape.next_cell() };
+        let path = connect::bent(self.oracle, a, b, &self.alignment, attempt, ids)?;
+        self.keep_path(path)
+    }
+
+    fn keep_path(&mut self, mut path: Path) -> Result<()> {
+        self.round(&mut path);
+        let tally = self.count("paths");
+        self.journal.commit(&[Finding::Path(&path), Finding::Evaluations("paths", tally)])?;
+        self.landscape.paths.push(path);
+        Ok(())
     }
 
     /// Straight lines between minima that have none yet, one commit each.
@@ -39,11 +76,8 @@ impl Explorer<'_, '_> {
             self.progress.at("lines", k as u64, total, "");
             let (Some(a), Some(b)) = (self.landscape.minimum(a), self.landscape.minimum(b)) else { continue };
             let ids = Ids { path: self.landscape.next_path(), cell: self.landscape.next_cell() };
-            let mut path = connect::straight(self.oracle, a, b, &self.alignment, ids)?;
-            self.round(&mut path);
-            let tally = self.count("paths");
-            self.journal.commit(&[Finding::Path(&path), Finding::Evaluations("paths", tally)])?;
-            self.landscape.paths.push(path);
+            let path = connect::straight(self.oracle, a, b, &self.alignment, ids)?;
+            self.keep_path(path)?;
         }
         Ok(())
     }
@@ -54,9 +88,20 @@ impl Explorer<'_, '_> {
         self.oracle.round(&mut path.pass.theta);
     }
 
-    /// One visit and all that follows from it, in one commit.
-    pub(super) fn work_on(&mut self, at: usize, deciding: &Deciding) -> Result<()> {
-        let mut path = connect::visit(self.oracle, &self.landscape.paths[at], &self.plan.schedule)?;
+    /// One visit and all that follows from it, in one commit. Nothing follows from one to a rival that stays too high.
+    pub(super) fn work_on(&mut self, at: usize, below: Option<f64>, deciding: &Deciding) -> Result<()> {
+        let (known, schedule) = (&self.landscape.paths[at], &self.plan.schedule);
+        let mut path = match below {
+            None => connect::visit(self.oracle, known, schedule)?,
+            Some(below) => connect::rival(self.oracle, known, schedule, below)?,
+        };
+        if below.is_some_and(|below| path.pass.height >= below) {
+            self.round(&mut path);
+            let tally = self.count("paths");
+            self.journal.commit(&[Finding::Path(&path), Finding::Evaluations("paths", tally)])?;
+            self.landscape.paths[at] = path;
+            return Ok(());
+        }
         let (mut minima, cuts) = self.cuts(&path)?;
         let mut new = Vec::new();
         match self.split(&path, (&cuts, None), &minima, deciding)? {
@@ -79,7 +124,7 @@ impl Explorer<'_, '_> {
     }
 
     /// The pieces of a path between its cuts, if there are any and none rises above it: a split must not raise a death.
-    /// One of them may be known already.
+    /// One of them may be known already. At its last visit a path stays whole, so that splitting ends.
     pub(super) fn split(
         &mut self,
         path: &Path,
@@ -87,6 +132,10 @@ impl Explorer<'_, '_> {
         minima: &[Minimum],
         deciding: &Deciding,
     ) -> Result<Option<Vec<Path>>> {
+        let last = self.plan.schedule.visits.saturating_sub(1);
+        if path.visits > last {
+            return Ok(None);
+        }
         let first = self.next_ids(minima, &[]);
         let mut pieces = connect::pieces(self.oracle, path, cuts, &self.plan.schedule, first)?;
         let bound = path.pass.height + path.pass.error;
@@ -97,8 +146,9 @@ impl Explorer<'_, '_> {
                 *piece = Path { id, pass: Pass { cell, ..own.pass.clone() }, ..own.clone() };
                 continue;
             }
-            // A pair that was split before goes on from there, so that splitting ends.
-            piece.visits = piece.visits.max(deciding.visits_before_split(piece.ends));
+            // A pair that was split before goes on from there, so that splitting ends. Its last visit is left, which looks
+            // for the saddle.
+            piece.visits = piece.visits.max(deciding.visits_before_split(piece.ends)).min(last);
             // The way down from a valley is a straight line at first; one that climbs higher is relaxed.
             while is_high(piece) && (piece.visits as usize) < self.plan.schedule.knots.len() {
                 *piece = connect::visit(self.oracle, piece, &self.plan.schedule)?;
@@ -110,7 +160,8 @@ impl Explorer<'_, '_> {
     /// Quenches the valleys of a path: new minima, and where the path is to be cut.
     fn cuts(&mut self, path: &Path) -> Result<(Vec<Minimum>, Vec<Cut>)> {
         let stations = self.landscape.minima.iter().filter(|m| !m.is_sampled()).count();
-        let arcs = match stations < self.plan.way_stations && !self.some_are_above_their_minima() {
+        let may_split = path.visits < self.plan.schedule.visits && stations < self.plan.way_stations;
+        let arcs = match may_split && !self.some_are_above_their_minima() {
             true => connect::valleys(path, self.oracle.noise()),
             false => Vec::new(),
         };

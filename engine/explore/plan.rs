@@ -41,7 +41,8 @@ pub struct Plan {
     pub align: bool,
     /// How paths are refined.
     pub schedule: Schedule,
-    /// For every bar, so many paths beside the deciding one are relaxed too, in case one of them is lower.
+    /// For every bar, so many paths beside the deciding one are relaxed too, in case one of them is lower, and then bent
+    /// starts between its ends.
     pub alternatives: usize,
     /// Once so many way-stations are known, paths are no longer broken at new ones: a rough loss has no end of them.
     pub way_stations: usize,
@@ -73,7 +74,7 @@ impl Default for Plan {
             radius: None,
             align: true,
             schedule: Schedule::default(),
-            alternatives: 1,
+            alternatives: 4,
             way_stations: 1000,
             index: 1,
             modes: usize::MAX,

@@ -11,10 +11,11 @@ use crate::search::{CellId, Descent, Minimum, Origin, Pass, PassKind, Path, Path
 
 impl Explorer<'_, '_> {
     /// True when the top of a path may be close enough to a saddle: at once after the whole path was relaxed, and then
-    /// ever more rarely, for every search that fails costs some Hessians.
+    /// ever more rarely, for every search that fails costs some Hessians; and at its last visit.
     pub(super) fn is_ripe(&self, path: &Path) -> bool {
         let zooms = (path.visits as usize).checked_sub(self.plan.schedule.knots.len());
-        path.state == PathState::Converged || matches!(zooms, Some(0 | 2 | 5))
+        let is_last = path.visits >= self.plan.schedule.visits;
+        is_last || path.state == PathState::Converged || matches!(zooms, Some(0 | 2 | 5))
     }
 
     /// The path led over the true saddle at its top, if one is found there that both descents confirm; else the path,

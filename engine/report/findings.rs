@@ -1,6 +1,6 @@
 //! What a report tells of.
 
-use crate::explore::AtPass;
+use crate::explore::{AtPass, Rivals};
 use crate::order::by_value;
 use crate::persistence::{Barcode, Score};
 use crate::search::{Landscape, Minimum, Path, Tally};
@@ -63,6 +63,11 @@ impl<'a> Findings<'a> {
 
     pub(super) fn paths(&self) -> &'a [Path] {
         self.run.map_or(&[], |run| &run.landscape.paths)
+    }
+
+    /// What was tried besides the paths that decide bars, where there are any.
+    pub(super) fn rivals(&self) -> Option<Rivals> {
+        self.run.filter(|run| !run.landscape.paths.is_empty()).map(|run| Rivals::of(run.landscape))
     }
 
     /// What each stage evaluated.

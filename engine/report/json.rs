@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use super::words::{self, OWN_STATISTICS};
 use crate::error::{Error, Result};
-use crate::explore::{Catches, MorseComplex, evidence};
+use crate::explore::{Catches, MorseComplex, Rivals, evidence};
 use crate::persistence::{Bar, Barcode, NamedCell, Score};
 use crate::plain;
 use crate::search::{Descent, Evidence, Minimum, Origin, PassKind, Tally};
@@ -215,6 +215,8 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         #[serde(skip_serializing_if = "Option::is_none")]
         morse: Option<Morse>,
         paths: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rivals: Option<RivalsTried>,
         bars: usize,
         to_score: Score,
         evaluations: Ordered<'a, Tally>,
@@ -250,6 +252,11 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         pairs: usize,
         births_of_degree_1: usize,
         undecided: usize,
+    }
+    #[derive(Serialize)]
+    struct RivalsTried {
+        tried: u64,
+        last_lowered_by: f64,
     }
     #[derive(Serialize)]
     struct Checkpoint<'a> {
@@ -297,6 +304,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         search,
         morse,
         paths: findings.paths().len(),
+        rivals: findings.rivals().map(|Rivals { tried, last_lowered_by }| RivalsTried { tried, last_lowered_by }),
         bars: findings.barcode.bars.len(),
         to_score: findings.score(),
         evaluations: Ordered(findings.evaluations()),

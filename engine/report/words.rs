@@ -2,7 +2,7 @@
 
 use super::findings::Findings;
 use super::number::{counted, short};
-use crate::explore::Catches;
+use crate::explore::{Catches, Rivals};
 use crate::persistence::{Bar, DeathKind, Score};
 use crate::search::{Descent, Minimum};
 use crate::store::Provenance;
@@ -97,6 +97,13 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
             facts.push(format!("{verified} of {finite} deaths at verified saddles"));
         }
     }
+    if let Some(Rivals { tried, last_lowered_by }) = findings.rivals() {
+        let rivals = counted(tried, "rival path tried", "rival paths tried");
+        facts.push(match last_lowered_by > 0.0 {
+            true => format!("{rivals}, the last to lower a death by {}", short(last_lowered_by)),
+            false => rivals,
+        });
+    }
     if score.doubtful > 0 {
         facts.push(counted(score.doubtful, "doubtful bar", "doubtful bars"));
     }
@@ -150,9 +157,11 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
     let mut claims = Vec::new();
     if findings.provenance.heights == "upper bounds" {
         claims.push(
-            "Every height is an upper bound. A death is the highest loss along a path that was found and measured \
-             between its samples; a lower path may exist. That holds for deaths at verified saddles too: verified \
-             means that the point is a saddle with one descending direction, not that no other pass is lower.",
+            "Every height is an upper bound. A death is the highest loss along a path that was found, and the other \
+             paths that were tried were not lower; that none is lower is not proved. Nor is it for a verified saddle: \
+             verified means that a saddle with one descending direction was found on the path. What a path hides \
+             between its samples is estimated from them, and the error of a death is that estimate: a wall much \
+             narrower than they lie apart is missed.",
         );
     }
     if findings.provenance.heights == "as sampled" {

@@ -5,12 +5,15 @@
 //! quenched, and the path is replaced by its pieces (docs/mathematics.md#way-stations).
 
 use super::align::Alignment;
+use super::begin::path;
 use super::height::{Care, Measured, measure};
-use super::landscape::{CellId, Minimum, Pass, PassKind, Path, PathId, PathState};
-use super::path::{Relax, relax};
+use super::landscape::{CellId, Minimum, Path, PathState};
+use super::path::{Relax, relax, relax_below};
 use super::polyline::Polyline;
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
+
+pub use super::begin::{Ids, bent, straight};
 
 /// How paths are worked on.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +36,18 @@ impl Default for Schedule {
     }
 }
 
+impl Schedule {
+    /// The visits that a rival's coarse relaxation stands for.
+    pub fn coarse(&self) -> u32 {
+        let [_, (finest, _)] = RIVAL;
+        self.knots.iter().take_while(|&&knots| knots <= finest).count().max(1) as u32
+    }
+}
+
+/// Inner knots and steps of a rival, coarse to fine.
+const RIVAL: [(usize, usize); 2] = [(3, 40), (7, 60)];
+/// How often a curve is drawn back half-way from where the loss is not finite.
+const DRAWN_BACK: usize = 4;
 /// Visits to a path's top before it may settle. (Settling after the first left Mueller-Brown 4e-4 too high.)
 const LOOKS: usize = 3;
 /// A profile that climbs by this fraction of the top's climb has left a valley.
@@ -61,81 +76,77 @@ pub fn pairs(minima: &[&Minimum], alignment: &Alignment, neighbours: usize) -> V
     wanted.into_iter().collect()
 }
 
-/// The straight line from `a` to the nearest copy of `b`, measured.
-pub fn straight(oracle: &mut Oracle<'_>, a: &Minimum, b: &Minimum, alignment: &Alignment, id: Ids) -> Result<Path> {
-    let line = Polyline::straight(&a.theta, &alignment.nearest(&a.theta, &b.theta));
-    let measured = measure(oracle, &line, Care::GLANCE)?;
-    Ok(path(id, (a.cell, b.cell), PathState::Straight, line, measured))
-}
-
-/// The numbers of a new path.
-#[derive(Clone, Copy, Debug)]
-pub struct Ids {
-    /// The number of the new path.
-    pub path: PathId,
-    /// The number of the cell of its pass.
-    pub cell: CellId,
-}
-
-fn path(id: Ids, ends: (CellId, CellId), state: PathState, line: Polyline, measured: Measured) -> Path {
-    Path {
-        id: id.path,
-        ends,
-        state,
-        knots: line.into_knots(),
-        pass: Pass {
-            cell: id.cell,
-            kind: PassKind::PathMaximum,
-            height: measured.height,
-            error: measured.error,
-            arc: measured.arc,
-            theta: measured.theta,
-            evidence: None,
-            reason: None,
-        },
-        profile: measured.profile,
-        visits: 0,
-    }
-}
-
 /// Works on a path once. It never gets worse: a higher result is thrown away.
 pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Result<Path> {
-    let mut next = path.clone();
-    next.visits += 1;
     let line = Polyline::new(path.knots.clone(), oracle.params());
     let stage = path.visits as usize;
     let relaxed = match schedule.knots.get(stage) {
-        Some(&knots) => {
-            let how = Relax { knots, steps: schedule.steps[stage], step: 0.5, tolerance: 1e-3, free_ends: false };
-            Some(relax(oracle, &line, how)?)
-        }
+        Some(&knots) => Some(relax(oracle, &line, Relax::whole(knots, schedule.steps[stage]))?),
         None => top(oracle, line, path, stage - schedule.knots.len())?,
     };
-    let Some(line) = relaxed else {
-        next.state = PathState::Converged;
-        return Ok(next);
+    let Some(relaxed) = relaxed else {
+        return Ok(Path { visits: path.visits + 1, state: PathState::Converged, ..path.clone() });
     };
-    let measured = measure(oracle, &line, Care::CLOSE)?;
-    // Bounds are compared: a rough measurement must not win by its own error.
     let before = path.pass.height + path.pass.error;
-    let lowered = before - (measured.height + measured.error);
-    if lowered > 0.0 {
-        let id = Ids { path: path.id, cell: path.pass.cell };
-        next = Path { visits: next.visits, ..self::path(id, path.ends, PathState::Relaxed, line, measured) };
-    }
-    if lowered <= 0.0 && path.state == PathState::Straight {
-        // A glance may have missed what a close look would see.
-        let line = Polyline::new(path.knots.clone(), oracle.params());
-        let measured = measure(oracle, &line, Care::CLOSE)?;
-        let id = Ids { path: path.id, cell: path.pass.cell };
-        next = Path { visits: next.visits, ..self::path(id, path.ends, PathState::Relaxed, line, measured) };
-    }
+    let mut next = lower_of(oracle, path, relaxed)?;
+    next.visits += 1;
+    let lowered = before - (next.pass.height + next.pass.error);
     // A relaxation of the whole path is never the last word: its knots are too far apart at the top; nor are the first
     // windows round the top, which are hardly finer.
     let little = schedule.tolerance * climb(&next) + 2.0 * next.pass.error + oracle.noise();
     let settled = stage >= schedule.knots.len() + LOOKS && lowered <= little;
     next.state = if settled { PathState::Converged } else { PathState::Relaxed };
     Ok(next)
+}
+
+/// Relaxes a path coarsely, in case it comes to lie below a height; the finest band is given up once it falls too slowly
+/// for that. Whatever `knots` a schedule has, all rivals have the same.
+pub fn rival(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule, below: f64) -> Result<Path> {
+    let tried = Path { visits: path.visits.max(schedule.coarse()), ..path.clone() };
+    let mut line = Polyline::new(path.knots.clone(), oracle.params());
+    let inner = line.n() - 2;
+    for ((knots, steps), below) in RIVAL.into_iter().zip([f64::INFINITY, below]) {
+        if inner < knots {
+            match relax_below(oracle, &line, Relax::whole(knots, steps), below)? {
+                Some(relaxed) => line = relaxed,
+                None => return Ok(tried),
+            }
+        }
+    }
+    lower_of(oracle, &tried, line)
+}
+
+/// A path, or the curve that it was relaxed to: the one whose height is bounded lower.
+fn lower_of(oracle: &mut Oracle<'_>, path: &Path, relaxed: Polyline) -> Result<Path> {
+    let id = Ids { path: path.id, cell: path.pass.cell };
+    let old = Polyline::new(path.knots.clone(), oracle.params());
+    let (line, measured) = finite(oracle, &old, relaxed)?;
+    let new =
+        |line, measured| Path { visits: path.visits, ..self::path(id, path.ends, PathState::Relaxed, line, measured) };
+    // Bounds are compared: a rough measurement must not win by its own error.
+    if measured.height + measured.error < path.pass.height + path.pass.error {
+        return Ok(new(line, measured));
+    }
+    if path.state == PathState::Straight {
+        // A glance may have missed what a close look would see.
+        let measured = measure(oracle, &old, Care::CLOSE)?;
+        return Ok(new(old, measured));
+    }
+    Ok(path.clone())
+}
+
+/// A relaxed curve, measured; where the loss is not finite on it, drawn back towards the curve it was.
+fn finite(oracle: &mut Oracle<'_>, old: &Polyline, relaxed: Polyline) -> Result<(Polyline, Measured)> {
+    let mut measured = measure(oracle, &relaxed, Care::CLOSE)?;
+    let mut line = relaxed;
+    for _halving in 0..DRAWN_BACK {
+        if measured.height.is_finite() {
+            break;
+        }
+        line = line.half_way_to(&old.respaced(line.n()));
+        measured = measure(oracle, &line, Care::CLOSE)?;
+    }
+    Ok((line, measured))
 }
 
 /// How far the top of a path lies above its higher end.
@@ -159,7 +170,7 @@ fn top(oracle: &mut Oracle<'_>, line: Polyline, path: &Path, closeness: usize) -
     }
     // A window that reaches an end of the path keeps it: ends are minima.
     let free_ends = left > 0.0 && right < length;
-    let how = Relax { knots: 7, steps: 60, step: 0.5, tolerance: 1e-4, free_ends };
+    let how = Relax { tolerance: 1e-4, free_ends, ..Relax::whole(7, 60) };
     let mut whole = relax(oracle, &line.part(left, right), how)?;
     if left > 0.0 {
         whole = line.part(0.0, left).then(&whole);

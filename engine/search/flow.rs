@@ -210,7 +210,7 @@ mod tests {
     fn ends_agree(f: Function, range: [f64; 2], step: f64, starts: u64) -> (u64, u64) {
         let mut loss = ClosedForm::new(2, Some(range), f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let domain = Domain::new(None, &[], 2, 1e6);
+        let domain = Domain::new(None, &[], 2, Some(1e6), 1.0);
         let mut wrong = 0;
         let mut cost = 0;
         for seed in 0..starts {

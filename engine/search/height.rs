@@ -66,16 +66,14 @@ pub fn measure(oracle: &mut Oracle<'_>, line: &Polyline, care: Care) -> Result<M
         let climb = height - start.loss.max(end.loss);
         let tolerance = (care.precision * climb).max(4.0 * f64::EPSILON * height.abs()).max(oracle.noise());
         let blur = blur(oracle, height);
-        let mut peaks: Vec<(f64, usize, f64)> = brackets(&samples, oracle.info().caps.smooth, blur)
-            .into_iter()
-            .filter(|(bound, piece, arc)| *bound > height + tolerance && resolvable(&samples, *piece, *arc))
-            .collect();
-        if peaks.is_empty() {
+        let mut brackets = brackets(&samples, oracle.info().caps.smooth, blur);
+        brackets.retain(|bracket| bracket.bound > height + tolerance);
+        brackets.sort_by(|a, b| b.bound.total_cmp(&a.bound));
+        let places = brackets.iter().filter_map(|bracket| bracket.place(&samples));
+        let places: Vec<(usize, f64)> = places.take(32).collect();
+        if places.is_empty() {
             break;
         }
-        peaks.sort_by(|a, b| b.0.total_cmp(&a.0));
-        peaks.truncate(32);
-        let places: Vec<(usize, f64)> = peaks.iter().map(|&(_, piece, arc)| (piece, arc)).collect();
         samples.extend(sample(oracle, line, &arcs, &places)?);
     }
     samples.sort_by(|a, b| a.piece.cmp(&b.piece).then(a.arc.total_cmp(&b.arc)));
@@ -137,12 +135,29 @@ fn sample(oracle: &mut Oracle<'_>, line: &Polyline, arcs: &[f64], places: &[(usi
     Ok(samples)
 }
 
-/// For every interval that may hide a maximum: a bound on it, its piece, and where to look.
+/// An interval that may hide a maximum.
+struct Bracket {
+    /// A bound on the maximum.
+    bound: f64,
+    piece: usize,
+    /// Where the maximum is to be looked for, and the middle of the interval.
+    places: [f64; 2],
+}
+
+impl Bracket {
+    /// Where to look: at the peak, or in the middle where a sample already lies at the peak, to the last bits.
+    fn place(&self, samples: &[Sample]) -> Option<(usize, f64)> {
+        let arc = self.places.into_iter().find(|&arc| resolvable(samples, self.piece, arc))?;
+        Some((self.piece, arc))
+    }
+}
+
+/// The intervals that may hide a maximum.
 ///
 /// The cubic through an interval's ends is wrong by up to q h^4 / 16, q = |f''''| / 24; the misfit of each sample to the
 /// cubic through its neighbours tells q, as far as it exceeds `blur`. A loss with kinks has none: there a quarter of the
 /// cubic's own overshoot, and the place where the tangents meet, stand for it.
-fn brackets(samples: &[Sample], smooth: bool, blur: f64) -> Vec<(f64, usize, f64)> {
+fn brackets(samples: &[Sample], smooth: bool, blur: f64) -> Vec<Bracket> {
     let quartic: Vec<f64> = (0..samples.len()).map(|i| if smooth { quartic(samples, i, blur) } else { 0.0 }).collect();
     let bound = |(i, w): (usize, &[Sample])| {
         let h = w[1].arc - w[0].arc;
@@ -152,12 +167,13 @@ fn brackets(samples: &[Sample], smooth: bool, blur: f64) -> Vec<(f64, usize, f64
         let higher = w[0].loss.max(w[1].loss);
         let peak = hermite_peak(&w[0], &w[1]).filter(|(_, peak)| *peak > higher);
         let wrong = quartic[i].max(quartic[i + 1]) * h.powi(4) / 16.0;
+        let (piece, middle) = (w[0].piece, w[0].arc + 0.5 * h);
         match peak {
             Some((arc, peak)) => {
                 let bound = (peak + wrong.max(0.25 * (peak - higher))).max(tangents_meet(&w[0], &w[1]));
-                Some((bound, w[0].piece, arc))
+                Some(Bracket { bound, piece, places: [arc, middle] })
             }
-            None => (wrong > 0.0).then_some((higher + wrong, w[0].piece, w[0].arc + 0.5 * h)),
+            None => (wrong > 0.0).then_some(Bracket { bound: higher + wrong, piece, places: [middle; 2] }),
         }
     };
     samples.windows(2).enumerate().filter_map(bound).collect()
@@ -219,7 +235,7 @@ fn summary(oracle: &Oracle<'_>, samples: &[Sample], line: &Polyline, arcs: &[f64
     let top = samples.iter().copied().reduce(|best, s| if s.loss > best.loss { s } else { best });
     let top = top.unwrap_or(Sample { arc: 0.0, piece: 0, loss: f64::INFINITY, slope: 0.0 });
     let brackets = brackets(samples, oracle.info().caps.smooth, blur(oracle, top.loss));
-    let bound = brackets.into_iter().map(|(bound, ..)| bound).fold(top.loss, f64::max);
+    let bound = brackets.into_iter().map(|bracket| bracket.bound).fold(top.loss, f64::max);
     Measured {
         profile: Profile {
             arc: samples.iter().map(|s| s.arc).collect(),
@@ -311,6 +327,33 @@ mod tests {
             let known = highest(|x| value(x).0);
             prop_assert!(known <= m.height + m.error + 1e-12, "{known:e} {:e} {:e}", m.height, m.error);
         }
+    }
+
+    #[test]
+    fn a_knot_at_the_pass_leaves_no_error_whatever_is_added_to_the_loss() {
+        // f = x^4 / 4 - 2 x^2 + y^2 over its saddle at zero. There a peak in the last bits above the knot's own loss lies
+        // at a sample already, and the interval beside it holds a quartic term.
+        let known = |arm: f64, shift: f64, beside: f64| {
+            let knots = vec![-2.0, 0.1, -arm, -arm / 3.0, beside, beside, 1.9, 0.2];
+            let m = measured(&Polyline::new(knots, 2), Care::CLOSE, |x, g| {
+                (g[0], g[1]) = (x[0].powi(3) - 4.0 * x[0], 2.0 * x[1]);
+                x[0].powi(4) / 4.0 - 2.0 * x[0].powi(2) + x[1].powi(2) + shift
+            });
+            let climb = m.height - m.profile.loss[0];
+            m.error <= 2e-9 * climb + 32.0 * f64::EPSILON * shift.abs()
+        };
+        let mut failed = Vec::new();
+        for shift in [0.0, 1e-9, 1.0, -0.25, -1000.0] {
+            for k in 1..20 {
+                for beside in [0.0, 1e-9, -1e-9, 1e-17] {
+                    let arm = 0.03 * f64::from(k);
+                    if !known(arm, shift, beside) {
+                        failed.push((shift, arm, beside));
+                    }
+                }
+            }
+        }
+        assert!(failed.is_empty(), "{failed:?}");
     }
 
     #[test]

@@ -141,7 +141,7 @@ mod tests {
         };
         let mut loss = ClosedForm::new(3, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let domain = Domain::new(None, &[], 3, 1e6);
+        let domain = Domain::new(None, &[], 3, Some(1e6), 1.0);
         let pi = std::f64::consts::PI;
         for mode in [1, 2] {
             let from = Start { theta: &[0.0, pi, pi], index: 1, mode, side: 1.0, reach: 1.0 };

@@ -197,7 +197,7 @@ pub struct Profile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PathState {
-    /// A straight line, measured.
+    /// A straight line, or one with its middle moved aside, measured.
     Straight,
     /// Optimised, not converged.
     Relaxed,

@@ -4,6 +4,7 @@
 
 pub mod align;
 mod assignment;
+mod begin;
 pub mod connect;
 mod critical;
 mod domain;

@@ -28,9 +28,38 @@ pub struct Relax {
 const MEMORY: usize = 8;
 const PATIENCE: usize = 10;
 
-/// Relaxes a curve until it has converged, its steps are spent, or the loss is not finite on it. Cost: one batch of
-/// `knots` gradients a step, two more rows with free ends (and for fixed ends two rows once).
+impl Relax {
+    /// A whole path between its ends.
+    pub fn whole(knots: usize, steps: usize) -> Relax {
+        Relax { knots, steps, step: 0.5, tolerance: 1e-3, free_ends: false }
+    }
+
+    /// True when, past the half of its steps, the lowest top so far falls so slowly that those left do not bring it below
+    /// what is wanted. (Before that the steps are still finding their length; single tops go up and down.)
+    fn is_hopeless(&self, tops: &[f64], below: f64) -> bool {
+        let Some(n) = tops.len().checked_sub(PATIENCE) else { return false };
+        let lowest = |tops: &[f64]| tops.iter().copied().fold(f64::INFINITY, f64::min);
+        let (before, top) = (lowest(&tops[..n]), lowest(tops));
+        let falls = (before - top) * (self.steps - tops.len()) as f64 / PATIENCE as f64;
+        2 * tops.len() >= self.steps && top - below > falls
+    }
+}
+
+/// Relaxes a curve until it has converged or its steps are spent. A knot that comes to where the loss is not finite is
+/// drawn back half-way, and again. Cost: one batch of `knots` gradients a step, two more rows with free ends (and for
+/// fixed ends two rows once).
 pub fn relax(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax) -> Result<Polyline> {
+    Ok(band(oracle, line, how, f64::INFINITY)?.0)
+}
+
+/// The same for a curve that is wanted only if its top comes below a height; `None` once it falls too slowly for that.
+pub fn relax_below(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax, below: f64) -> Result<Option<Polyline>> {
+    let (line, is_given_up) = band(oracle, line, how, below)?;
+    Ok((!is_given_up).then_some(line))
+}
+
+/// The band, relaxed, and whether it was given up.
+fn band(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax, below: f64) -> Result<(Polyline, bool)> {
     let p = line.params();
     let mut line = line.respaced(how.knots + 2);
     let (first, last) = if how.free_ends { (0, how.knots + 2) } else { (1, how.knots + 1) };
@@ -42,11 +71,15 @@ pub fn relax(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax) -> Result<Pol
     let mut memory = Lbfgs::new(MEMORY);
     let mut before: Option<(Vec<f64>, Vec<f64>)> = None;
     let mut tops: Vec<f64> = Vec::new();
+    let mut sound: Option<Polyline> = None;
     for _step in 0..how.steps {
         let (inner, gradients) = oracle.gradients(&line.knots()[first * p..last * p])?;
         losses[first..last].copy_from_slice(&inner);
         if losses.iter().any(|f| !f.is_finite()) {
-            break;
+            let Some(sound) = &sound else { break };
+            draw_back(&mut line, &losses, sound);
+            before = None;
+            continue;
         }
         let mut across = gradients;
         for (row, i) in (first..last).enumerate() {
@@ -61,17 +94,29 @@ pub fn relax(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax) -> Result<Pol
         if tops.len() > PATIENCE && (tops[tops.len() - 1 - PATIENCE] - top).abs() <= how.tolerance * climb {
             break;
         }
+        if how.is_hopeless(&tops, below) {
+            return Ok((line, true));
+        }
         if let Some((knots, force)) = before.take() {
             let s = line.knots()[first * p..last * p].iter().zip(&knots).map(|(a, b)| a - b).collect();
             let y = across.iter().zip(&force).map(|(a, b)| a - b).collect();
             memory.remember(s, y);
         }
         let here = line.knots()[first * p..last * p].to_vec();
+        sound = Some(line.clone());
         advance(&mut line, first, &memory, &across, how.step);
         line = line.respaced(how.knots + 2);
         before = Some((here, across));
     }
-    Ok(line)
+    Ok((line, false))
+}
+
+/// Moves the knots where the loss is not finite half-way to where they last were all finite.
+fn draw_back(line: &mut Polyline, losses: &[f64], sound: &Polyline) {
+    let p = line.params();
+    for (i, knot) in line.knots_mut().chunks_exact_mut(p).enumerate().filter(|&(i, _)| !losses[i].is_finite()) {
+        knot.iter_mut().zip(sound.knot(i)).for_each(|(x, was)| *x = 0.5 * (*x + was));
+    }
 }
 
 /// One quasi-Newton step of the band, each knot's part no longer than `cap` spacings.
@@ -120,4 +165,44 @@ fn tangent(line: &Polyline, losses: &[f64], i: usize) -> Vec<f64> {
         tangent.iter_mut().for_each(|t| *t /= length);
     }
     tangent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::closed_form::ClosedForm;
+    use crate::run::{Budget, Cancel};
+
+    #[test]
+    fn a_band_that_cannot_come_low_enough_is_given_up() {
+        // Two wells; the pass between them has height 1.
+        let f = |x: &[f64], g: &mut [f64]| {
+            (g[0], g[1]) = (4.0 * x[0] * (x[0] * x[0] - 1.0), 2.0 * x[1]);
+            (x[0] * x[0] - 1.0).powi(2) + x[1] * x[1]
+        };
+        let mut loss = ClosedForm::new(2, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let line = Polyline::new(vec![-1.0, 0.0, 0.0, 3.0, 1.0, 0.0], 2);
+        let how = Relax { tolerance: 0.0, ..Relax::whole(7, 60) };
+        assert_eq!(relax_below(&mut oracle, &line, how, 0.9).unwrap(), None);
+        let spent = oracle.take_tally().gradient;
+        assert!(relax_below(&mut oracle, &line, how, 1.1).unwrap().is_some());
+        let all = oracle.take_tally().gradient;
+        assert!(10 * spent <= 6 * all, "{spent} gradients of {all} for nothing");
+    }
+
+    #[test]
+    fn knots_stop_before_what_is_not_finite() {
+        // The floor of the valley lies at y = 0, inside a disc where there is no loss.
+        let f = |x: &[f64], g: &mut [f64]| {
+            (g[0], g[1]) = (0.0, 2.0 * x[1]);
+            if x[0].hypot(x[1]) < 1.0 { f64::NAN } else { x[1] * x[1] }
+        };
+        let mut loss = ClosedForm::new(2, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let line = Polyline::new(vec![-2.0, 0.0, 0.0, 3.0, 2.0, 0.0], 2);
+        let relaxed = relax(&mut oracle, &line, Relax::whole(7, 60)).unwrap();
+        let highest = relaxed.knots().chunks(2).map(|x| x[1]).fold(0.0, f64::max);
+        assert!(highest < 1.5, "still at {highest}");
+    }
 }

@@ -117,6 +117,12 @@ impl Polyline {
         distance(&foot, x)
     }
 
+    /// The curve half-way to another one of as many knots.
+    pub fn half_way_to(&self, other: &Polyline) -> Polyline {
+        let knots = self.knots.iter().zip(&other.knots).map(|(a, b)| 0.5 * a + 0.5 * b).collect();
+        Polyline { p: self.p, knots }
+    }
+
     /// The part between two arc lengths, with all knots inside it.
     pub fn part(&self, from: f64, to: f64) -> Polyline {
         let arcs = self.arcs();

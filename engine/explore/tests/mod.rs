@@ -2,7 +2,7 @@
 
 mod trained;
 
-use crate::explore::{Ended, Explored, MergeTree, Plan, explore};
+use crate::explore::{Ended, Explored, MergeTree, Plan, Rivals, explore};
 use crate::loss::closed_form::{ClosedForm, mueller_brown, three_hump_camel};
 use crate::loss::oracle::Oracle;
 use crate::loss::{Batch, Bounds, Info, Loss};
@@ -218,4 +218,87 @@ fn barcodes_scale_with_the_parameters_and_shift_with_the_loss() {
         let pass = Some(0.8773615578);
         close(&found, &[(0.0, None), (0.2986384422, pass), (0.2986384422, pass)], 1e-6);
     }
+}
+
+/// Two minima on a ring, at angle 0 and a third of the way round: a barrier of 1 between them, of half that the other way.
+fn ring(x: &[f64], g: &mut [f64]) -> f64 {
+    use std::f64::consts::TAU;
+    let r = x[0].hypot(x[1]);
+    let t = x[1].atan2(x[0]).rem_euclid(TAU);
+    let (way, height, share) = if t < TAU / 3.0 { (3.0 * t / TAU, 1.0, 3.0) } else { (1.5 * t / TAU - 0.5, 0.5, 1.5) };
+    let f = height * 0.5 * (1.0 - (TAU * way).cos()) + 0.025 * (1.0 - t.cos());
+    let df = height * 0.5 * share * (TAU * way).sin() + 0.025 * t.sin();
+    g[0] = 20.0 * (r - 1.0) * x[0] / r - df * x[1] / (r * r);
+    g[1] = 20.0 * (r - 1.0) * x[1] / r + df * x[0] / (r * r);
+    10.0 * (r - 1.0).powi(2) + f
+}
+
+#[test]
+fn the_lower_way_round_a_ring_is_found() {
+    for seed in [1, 2, 3] {
+        let found = bars(2, [-2.0, 2.0], ring, &Plan { starts: 24, seed, ..Plan::default() });
+        // Along the ring, where its long arc is highest.
+        let angle = |k: i32| std::f64::consts::TAU * (1.0 / 3.0 + f64::from(k) / 1.5e6);
+        let height = |k| ring(&[angle(k).cos(), angle(k).sin()], &mut [0.0; 2]);
+        let pass = (0..1_000_000).map(height).fold(0.0, f64::max);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!((found[1].1.unwrap() - pass).abs() < 1e-5, "{found:?}, {pass}");
+    }
+}
+
+/// Two wells whose straight line crosses a disc where there is no loss; the way round it on one side is lower.
+fn hole(x: &[f64], g: &mut [f64]) -> f64 {
+    let a = x[0] * x[0] - 4.0;
+    (g[0], g[1]) = (4.0 * x[0] * a, 0.2 * (x[1] - 0.3));
+    if x[0].hypot(x[1]) < 1.0 {
+        g.fill(f64::NAN);
+        return f64::NAN;
+    }
+    a * a + 0.1 * (x[1] - 0.3).powi(2)
+}
+
+#[test]
+fn a_path_leads_round_what_is_not_finite() {
+    let mut loss = ClosedForm::new(2, Some([-3.0, 3.0]), hole as Function);
+    let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+    let plan = Plan { starts: 24, seed: 1, ..Plan::default() };
+    let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
+    let barcode = MergeTree::of(&found.landscape).barcode(0.0);
+    // Over x = 0 the lowest place outside the disc is its edge, at (0, 1): 16.049.
+    let deaths: Vec<f64> = barcode.bars.iter().filter_map(|bar| bar.death()).collect();
+    let known = 16.0 + 0.1 * 0.7 * 0.7;
+    assert!(deaths.iter().any(|&death| death >= known && death < known + 0.01), "{:?}", barcode.bars);
+}
+
+#[test]
+fn a_death_is_a_saddle_or_says_why_not() {
+    // Paths meet the cap of visits long before they settle.
+    for (seed, visits) in [(1, 4), (12, 4), (26, 5), (55, 5), (26, 7)] {
+        let mut loss = ClosedForm::new(2, Some([-4.0, 4.0]), bent(seed, 6, 0.5));
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let schedule = connect::Schedule { visits, tolerance: 1e-12, ..connect::Schedule::default() };
+        let plan = Plan { starts: 10, schedule, ..Plan::default() };
+        let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
+        let tree = MergeTree::of(&found.landscape);
+        for merge in tree.merges.iter().filter(|merge| tree.minima[merge.dead].is_sampled()) {
+            let pass = &tree.paths[merge.edge].pass;
+            assert!(pass.kind == PassKind::VerifiedSaddle || pass.reason.is_some(), "seed {seed}: {pass:?}");
+        }
+    }
+}
+
+#[test]
+fn rivals_are_counted_and_the_last_of_use_is_told() {
+    let mut loss = ClosedForm::new(2, Some([-2.0, 2.0]), ring as Function);
+    let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+    let told = |oracle: &mut Oracle<'_>, alternatives: usize| {
+        let plan = Plan { starts: 24, seed: 1, alternatives, ..Plan::default() };
+        let found = explore(oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
+        Rivals::of(&found.landscape)
+    };
+    assert_eq!(told(&mut oracle, 0), Rivals::default());
+    // The short way, and two more that are no lower than the long one.
+    let Rivals { tried, last_lowered_by } = told(&mut oracle, 4);
+    assert_eq!(tried, 3);
+    assert!((last_lowered_by - 0.4746).abs() < 1e-3, "{last_lowered_by}"); // 1.0126 - 0.5379.
 }
