@@ -63,11 +63,17 @@ pub fn own_path(
     sides: &[Vec<f64>; 2],
     feet: [&[f64]; 2],
 ) -> Result<Option<Path>> {
-    const DOWN: Relax = Relax { knots: 7, steps: 60, step: 0.5, tolerance: 1e-3, free_ends: false };
-    let mut down = |k: usize| relax(oracle, &Polyline::straight(&sides[k], feet[k]), DOWN);
-    let (up, down) = (down(0)?.reversed(), down(1)?);
     let over = Polyline::new([&sides[0][..], &saddle.theta, &sides[1]].concat(), saddle.theta.len());
-    below(oracle, path, saddle, up.then(&over).then(&down))
+    // A bent way down wants more knots.
+    for (knots, steps) in [(7, 60), (15, 160)] {
+        let mut down = |k: usize| relax(oracle, &Polyline::straight(&sides[k], feet[k]), Relax::whole(knots, steps));
+        let curve = down(0)?.reversed().then(&over).then(&down(1)?);
+        let led = below(oracle, path, saddle, curve)?;
+        if led.is_some() {
+            return Ok(led);
+        }
+    }
+    Ok(None)
 }
 
 /// A curve over a saddle as a path with that for its pass, if the rest of it stays below.
