@@ -95,13 +95,18 @@ fn a_run_shows_each_checkpoints_loss_with_its_own_statistics_beside_the_loss_use
 }
 
 #[test]
-fn frozen_statistics_that_differ_are_refused() {
+fn frozen_statistics_that_differ_are_refused_whichever_case_the_models_name_is_in() {
     let here = exported("torch_export_frozen");
     let text = std::fs::read_to_string(here.join("run.toml")).unwrap();
-    assert!(text.contains("batchnorm = \"recomputed\""), "{text}");
-    mpass::file(&here, "run.toml", text.replace("recomputed", "frozen"));
-    let ended = run(&here, &["run", "run.toml"]);
-    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-    let line = ended.stderr.lines().last().unwrap();
-    assert!(line.contains("1.running_mean, 1.running_var") && line.contains("batchnorm = \"recomputed\""), "{line}");
+    assert!(text.contains("batchnorm = \"recomputed\"") && text.contains("\"model.onnx\""), "{text}");
+    std::fs::copy(here.join("model.onnx"), here.join("NET.ONNX")).unwrap();
+    for name in ["model.onnx", "NET.ONNX"] {
+        let frozen = text.replace("batchnorm = \"recomputed\"", "").replace("model.onnx", name);
+        mpass::file(&here, "run.toml", frozen);
+        let ended = run(&here, &["run", "run.toml"]);
+        assert_eq!(ended.code, Some(2), "{name}: {}", ended.stderr);
+        let line = ended.stderr.lines().last().unwrap();
+        let is_said = line.contains("1.running_mean, 1.running_var") && line.contains("batchnorm = \"recomputed\"");
+        assert!(is_said, "{name}: {line}");
+    }
 }
