@@ -89,12 +89,7 @@ fn is_pickle(model: &str) -> bool {
 
 fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
     let batchnorm = request.option("batchnorm");
-    let recomputed = match batchnorm {
-        None => None,
-        Some("recomputed") => Some(true),
-        Some("frozen") => Some(false),
-        Some(other) => return Err(Error::unknown("value of batchnorm", other, &["frozen", "recomputed"])),
-    };
+    let recomputed = onnx::recomputed(batchnorm)?;
     let chosen = [
         ("output", request.option("output")),
         ("output_kind", request.option("output_kind")),

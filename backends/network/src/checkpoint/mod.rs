@@ -13,7 +13,7 @@ mod tensor;
 
 pub use model_file::ModelFile;
 pub use safetensors::write as write_safetensors;
-pub use statistics::differing;
+pub use statistics::{differing, is_frozen};
 pub use tensor::Tensor;
 
 use crate::data::npz;

@@ -20,9 +20,11 @@ pub(crate) mod tensors;
 mod writer;
 
 pub use aliases::Alias;
+pub(crate) use file::opset;
 pub use model::OnnxModel;
+pub(crate) use operators::in_training;
 pub use operators::names;
-pub use options::{OPTIONS, Options};
+pub use options::{OPTIONS, Options, recomputed};
 pub(crate) use writer::tensor;
 pub use writer::{Precision, write};
 
