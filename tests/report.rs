@@ -340,6 +340,29 @@ fn a_bar_in_the_file_has_the_evidence_of_its_pass_or_else_of_its_birth() {
 }
 
 #[test]
+fn a_row_says_which_bars_are_way_stations_and_what_speaks_for_each() {
+    let mut case = digits();
+    case.barcode.bars[2].searched = Some(Searched { transit: true, unconverged: false });
+    case.landscape.minima[0].evidence =
+        Evidence { gradient_norm: 1e-9, eigenvalues: vec![-1.0, 1e-9, 2.0], tau: Some(1e-6), ..Evidence::default() };
+    let table = std::fs::read_to_string(case.write("report-rows").join("barcode.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split(',').collect()).collect();
+    let column = |name: &str| rows[0].iter().position(|head| *head == name).unwrap();
+    for (bar, row) in case.barcode.bars.iter().zip(&rows[1..]) {
+        assert_eq!(row.len(), rows[0].len());
+        assert_eq!(row[column("transit")], bar.is_transit().to_string());
+        let pass = bar.top().and_then(|top| case.landscape.path(top.path)?.pass.evidence.as_ref());
+        let evidence = pass.unwrap_or(&case.landscape.minimum(bar.birth_cell).unwrap().evidence);
+        assert_eq!(row[column("gradient_norm")], format!("{:?}", evidence.gradient_norm));
+        if bar.birth_cell == 0 {
+            assert_eq!((row[column("negative")], row[column("undecided")]), ("1", "1"));
+        }
+    }
+    let sampled = std::fs::read_to_string(grid().write("report-rows").join("barcode.csv")).unwrap();
+    assert!(sampled.lines().skip(1).all(|row| row.ends_with(",,,,")), "{sampled}");
+}
+
+#[test]
 fn the_same_findings_are_the_same_bytes_whatever_the_time() {
     for case in cases() {
         let later = Case { seconds: vec![("minima".to_owned(), 99.0)], ..case.clone() };
