@@ -60,7 +60,7 @@ mod stored {
     use crate::capi::abi::ended;
     use crate::error::{Error, Result};
     use crate::run::Ended;
-    use crate::store::{RunRecord, Space, Store};
+    use crate::store::{RunRecord, Store};
     use std::path::Path;
 
     const ENDED: [(Ended, u32); 3] =
@@ -94,8 +94,7 @@ mod stored {
         // A run that never ended was stopped.
         let code = |ended: &Ended| ENDED.iter().find(|(known, _)| known == ended).map(|(_, code)| *code);
         let ended = record.ended.as_ref().and_then(code).unwrap_or(ended::CANCELLED);
-        let aligned = provenance.space == Space::Aligned;
-        Ok(Landscape::new(found, noise, aligned, ended, p, provenance))
+        Ok(Landscape::new(found, noise, ended, p, provenance))
     }
 }
 

@@ -107,7 +107,7 @@ impl Config {
             Method::Paths => "upper bounds",
             Method::Grid(_) | Method::Cloud(_) => "as sampled",
         };
-        let aligned = self.plan.align && !loss.symmetries()?.is_empty();
+        let aligned = !self.plan.alignment(&loss.symmetries()?).is_trivial();
         Ok(Provenance {
             version: env!("CARGO_PKG_VERSION").into(),
             backend: info.backend.clone(),
