@@ -37,7 +37,7 @@ pub struct Config {
     pub theta: Vec<String>,
     /// The folder of the file.
     pub folder: PathBuf,
-    /// `[report] title`; the file's name otherwise.
+    /// `[report] title`; the command takes the name of the model otherwise.
     pub title: Option<String>,
     /// SHA-256 of what decides the results: everything but `[report]` and the budgets.
     pub hash: String,
