@@ -4,7 +4,7 @@ use mountainpass::error::Error;
 use mountainpass::persistence::{Bar, Barcode, CellKind, Death, NamedCell, Searched, Top};
 use mountainpass::report::{self, BarcodeFile, Findings, RunFindings, terminal};
 use mountainpass::search::*;
-use mountainpass::store::{Provenance, Space};
+use mountainpass::store::{By, Heights, Provenance, Space};
 use std::path::PathBuf;
 
 /// Findings with their owners.
@@ -142,8 +142,8 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
         space: Space::Aligned,
         parameters: 610,
         samples: 1_437,
-        method: "paths".to_owned(),
-        heights: "upper bounds".to_owned(),
+        method: By::Paths,
+        heights: Heights::UpperBounds,
         ..Provenance::default()
     };
     case
@@ -242,7 +242,7 @@ fn tall_negative() -> Case {
 fn grid() -> Case {
     let mut case =
         Case { name: "grid", title: "Superlevel sets of a grid".to_owned(), superlevel: true, ..Case::default() };
-    case.provenance = Provenance { method: "grid".to_owned(), heights: "exact".to_owned(), ..Provenance::default() };
+    case.provenance = Provenance { method: By::Grid, heights: Heights::Exact, ..Provenance::default() };
     for (i, (degree, birth, death)) in
         [(0, 9.0, None), (0, 7.0, Some(3.0)), (0, 6.5, Some(6.0)), (1, 3.5, Some(1.0)), (1, 2.0, Some(1.5))]
             .into_iter()

@@ -84,7 +84,7 @@ mod stored {
         let (found, provenance, record) = (store.landscape()?, store.provenance()?, store.record()?);
         let refuse = |text: String| Err(Error::Store { path: path.to_owned(), text });
         if provenance.is_sampled() {
-            let method = &provenance.method;
+            let method = provenance.method.to_string();
             return refuse(format!("made with method = {method:?}: this library reads paths; mpass show prints it"));
         }
         let (p, noise) = (usize::try_from(provenance.parameters).unwrap_or(0), record.noise.unwrap_or(0.0));
