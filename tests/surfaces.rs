@@ -185,7 +185,7 @@ fn eight_atoms_have_their_lowest_passes_whatever_the_knots() {
     for knots in [&[3, 7, 15][..], &[3], &[5], &[9], &[15], &[31], &[100]] {
         let steps = knots.iter().map(|k| (10 * k).clamp(40, 400)).collect();
         let schedule = Schedule { knots: knots.to_vec(), steps, ..Schedule::default() };
-        let plan = Plan { starts: 80, seed: 1, schedule, ..Plan::default() };
+        let plan = Plan { starts: 200, seed: 1, schedule, ..Plan::default() };
         let mut oracle = Oracle::new(&mut *loss, None, &Cancel::default(), Budget::default()).unwrap();
         let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
         let barcode = MergeTree::of(&found.landscape).barcode(found.noise);

@@ -51,7 +51,12 @@ impl Explorer<'_, '_> {
             Method::Cloud(_) if self.ended == Ended::Budget => Ok(None),
             Method::Cloud(cloud) => self.stage("cloud", Budget::default(), |explorer| explorer.cloud(cloud)),
             _ => {
-                self.stage("paths", plan.paths_budget, Self::paths)?;
+                // The search for all of them comes back to the paths by itself, at a place that a resumed run must not
+                // come to earlier.
+                let is_climbing = self.landscape.minima.iter().any(|minimum| minimum.evidence.survey.climbs > 0);
+                if !is_climbing {
+                    self.stage("paths", plan.paths_budget, Self::paths)?;
+                }
                 #[cfg(feature = "dense")]
                 if plan.goal == Goal::All {
                     self.stage("saddles", plan.saddles_budget, Self::all_saddles)?;

@@ -4,6 +4,7 @@
 use super::start::start;
 use super::tangents::Tangents;
 use super::vector::{distance, norm};
+use crate::error::Error;
 use crate::loss::{Bounds, Loss, Symmetry, SymmetryKind};
 
 /// Where minima are looked for, and how long a way is there.
@@ -69,8 +70,9 @@ const SEEDS: std::ops::RangeInclusive<u64> = 0..=8;
 /// The unit of length of a loss: how far other starts lie from the first (the median; where they are one point, how far
 /// that is from zero). It moves with the user's units, and costs no evaluation.
 pub fn unit_of_length(loss: &dyn Loss) -> f64 {
-    // Whoever gives points of his own needs no starts: one that fails is no fault.
-    let mut starts = SEEDS.filter_map(|seed| start(loss, seed).ok());
+    // Whoever gives points of his own needs no starts: one that fails is no fault. Who is stopped asks for no more.
+    let answers = SEEDS.map(|seed| start(loss, seed)).take_while(|answer| !matches!(answer, Err(Error::Cancelled)));
+    let mut starts = answers.filter_map(crate::Result::ok);
     let Some(first) = starts.next() else { return 1.0 };
     let mut apart: Vec<f64> = starts.map(|other| distance(&first, &other)).collect();
     apart.sort_by(f64::total_cmp);

@@ -86,19 +86,24 @@ fn round(
     Ok(())
 }
 
-/// How a descent ended that may have been held up by noise; `None` where it goes on.
+/// How a descent ended that may have been held up by noise, or begun at its end; `None` where it goes on.
 fn judged(oracle: &mut Oracle<'_>, walk: &mut Walk, end: Descent, domain: &Domain) -> Result<Option<Descent>> {
-    let may_be_noise = end == Descent::Unconverged && walk.evaluations < walk.recipe.evaluations;
+    if end != Descent::Unconverged {
+        return Ok(Some(end));
+    }
+    // Where no step was of use none told the curvature.
+    if walk.is_new() && walk.stands(curvature_along(oracle, walk)?, domain.length()) {
+        return Ok(Some(Descent::Converged));
+    }
     // At a kink what is left to fall seems nothing, too.
-    if may_be_noise && oracle.info().caps.smooth {
+    if walk.evaluations < walk.recipe.evaluations && oracle.info().caps.smooth {
         let noise = noise(oracle, &walk.theta, domain.length())?;
         if walk.heed(noise, domain.length()) {
             return Ok(None);
         }
         return Ok(Some(if walk.is_level() { Descent::Converged } else { end }));
     }
-    let stands = walk.evaluations == 1 && walk.stands(curvature_along(oracle, walk)?, domain.length());
-    Ok(Some(if stands { Descent::Converged } else { end }))
+    Ok(Some(end))
 }
 
 /// The curvature along the gradient.
@@ -135,6 +140,15 @@ mod tests {
             assert_eq!(end.descent, Descent::Converged);
             assert!((end.loss - known).abs() < 1e-10); // The digits known.
             assert!(end.evidence.gradient_norm <= 1e-8 && end.evidence.eigenvalues[0] > 0.0);
+        }
+    }
+
+    #[test]
+    fn a_start_at_a_minimum_is_one() {
+        let ends = descend(three_hump_camel, vec![vec![0.3, 0.4], vec![2.0, -1.0]], Some([-2.5, 2.5]));
+        let starts: Vec<Vec<f64>> = ends.iter().map(|end| end.theta.clone()).chain([vec![0.0, 0.0]]).collect();
+        for again in descend(three_hump_camel, starts, Some([-2.5, 2.5])) {
+            assert_eq!(again.descent, Descent::Converged, "{again:?}");
         }
     }
 

