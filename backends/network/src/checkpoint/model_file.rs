@@ -59,3 +59,10 @@ impl ModelFile {
         self.tensors.iter().map(called).filter(|tensor| is_statistic(&tensor.name)).collect()
     }
 }
+
+/// Whether a loss takes its statistics from its model, and not from samples: by its option `batchnorm`, by its model's file,
+/// where it has one, and as such a file is read where neither says so. A word of another backend's says nothing here.
+pub fn is_frozen(batchnorm: Option<&str>, model: Option<&ModelFile>) -> bool {
+    let is_in_training = model.is_some_and(|file| file.is_in_training);
+    onnx::recomputed(batchnorm).is_ok_and(|asked| asked.map_or(model.is_some(), |asked| !asked) && !is_in_training)
+}

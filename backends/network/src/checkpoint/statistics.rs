@@ -3,9 +3,7 @@
 //! They are no part of theta. A loss that takes its statistics from the model's file is only a checkpoint's own where
 //! the checkpoint's agree with them.
 
-use super::model_file::ModelFile;
 use super::tensor::Tensor;
-use crate::onnx;
 
 /// What torch calls them.
 const NAMES: [&str; 3] = ["running_mean", "running_var", "num_batches_tracked"];
@@ -13,13 +11,6 @@ const NAMES: [&str; 3] = ["running_mean", "running_var", "num_batches_tracked"];
 /// Whether a name is that of a running statistic, `bn1.running_mean` or so.
 pub(super) fn is_statistic(name: &str) -> bool {
     NAMES.contains(&name.rsplit('.').next().unwrap_or(name))
-}
-
-/// Whether a loss takes its statistics from its model, and not from samples: by its option `batchnorm`, by its model's file,
-/// where it has one, and as such a file is read where neither says so. A word of another backend's says nothing here.
-pub fn is_frozen(batchnorm: Option<&str>, model: Option<&ModelFile>) -> bool {
-    let is_in_training = model.is_some_and(|file| file.is_in_training);
-    onnx::recomputed(batchnorm).is_ok_and(|asked| asked.map_or(model.is_some(), |asked| !asked) && !is_in_training)
 }
 
 /// The names of means and variances that one file has otherwise than another that has them too, in the order in which
