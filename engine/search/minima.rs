@@ -62,7 +62,9 @@ fn round(
             continue;
         }
         let Some(end) = judged(oracle, walk, end, domain)? else { continue };
-        if !walk.recipe.check {
+        // A slope has no index.
+        let is_slope = end == Descent::Unconverged && walk.is_new();
+        if !walk.recipe.check || is_slope {
             done[i] = Some(walk.end(if domain.contains(&walk.theta, 1e-9) { end } else { Descent::Escaped }, None));
             continue;
         }
