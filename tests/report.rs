@@ -4,7 +4,7 @@ use mountainpass::error::Error;
 use mountainpass::persistence::{Bar, Barcode, CellKind, Death, NamedCell, Searched, Top};
 use mountainpass::report::{self, BarcodeFile, Findings, RunFindings, terminal};
 use mountainpass::search::*;
-use mountainpass::store::{Provenance, Space};
+use mountainpass::store::{By, Heights, Provenance, Space};
 use std::path::PathBuf;
 
 /// Findings with their owners.
@@ -142,8 +142,8 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
         space: Space::Aligned,
         parameters: 610,
         samples: 1_437,
-        method: "paths".to_owned(),
-        heights: "upper bounds".to_owned(),
+        method: By::Paths,
+        heights: Heights::UpperBounds,
         ..Provenance::default()
     };
     case
@@ -242,7 +242,7 @@ fn tall_negative() -> Case {
 fn grid() -> Case {
     let mut case =
         Case { name: "grid", title: "Superlevel sets of a grid".to_owned(), superlevel: true, ..Case::default() };
-    case.provenance = Provenance { method: "grid".to_owned(), heights: "exact".to_owned(), ..Provenance::default() };
+    case.provenance = Provenance { method: By::Grid, heights: Heights::Exact, ..Provenance::default() };
     for (i, (degree, birth, death)) in
         [(0, 9.0, None), (0, 7.0, Some(3.0)), (0, 6.5, Some(6.0)), (1, 3.5, Some(1.0)), (1, 2.0, Some(1.5))]
             .into_iter()
@@ -337,6 +337,29 @@ fn a_bar_in_the_file_has_the_evidence_of_its_pass_or_else_of_its_birth() {
     }
     let sampled = std::fs::read_to_string(grid().write("report-evidence").join("barcode.json")).unwrap();
     assert!(!sampled.contains("evidence"));
+}
+
+#[test]
+fn a_row_says_which_bars_are_way_stations_and_what_speaks_for_each() {
+    let mut case = digits();
+    case.barcode.bars[2].searched = Some(Searched { transit: true, unconverged: false });
+    case.landscape.minima[0].evidence =
+        Evidence { gradient_norm: 1e-9, eigenvalues: vec![-1.0, 1e-9, 2.0], tau: Some(1e-6), ..Evidence::default() };
+    let table = std::fs::read_to_string(case.write("report-rows").join("barcode.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split(',').collect()).collect();
+    let column = |name: &str| rows[0].iter().position(|head| *head == name).unwrap();
+    for (bar, row) in case.barcode.bars.iter().zip(&rows[1..]) {
+        assert_eq!(row.len(), rows[0].len());
+        assert_eq!(row[column("transit")], bar.is_transit().to_string());
+        let pass = bar.top().and_then(|top| case.landscape.path(top.path)?.pass.evidence.as_ref());
+        let evidence = pass.unwrap_or(&case.landscape.minimum(bar.birth_cell).unwrap().evidence);
+        assert_eq!(row[column("gradient_norm")], format!("{:?}", evidence.gradient_norm));
+        if bar.birth_cell == 0 {
+            assert_eq!((row[column("negative")], row[column("undecided")]), ("1", "1"));
+        }
+    }
+    let sampled = std::fs::read_to_string(grid().write("report-rows").join("barcode.csv")).unwrap();
+    assert!(sampled.lines().skip(1).all(|row| row.ends_with(",,,,")), "{sampled}");
 }
 
 #[test]

@@ -6,8 +6,10 @@
 mod closed_form;
 
 use closed_form::{ClosedForm, DEEP, Function, HIGH, MIDDLE, closed_form, double_well, horseshoe, mueller_brown};
+use mountainpass::config::Config;
 use mountainpass::explore::{Ended, Explored, MergeTree, Plan, evidence, explore};
 use mountainpass::loss::oracle::Oracle;
+use mountainpass::loss::{Batch, Info, Loss, Symmetry, SymmetryKind};
 use mountainpass::persistence::DeathKind;
 use mountainpass::run::{Budget, Cancel, Silent};
 use mountainpass::search::align::Alignment;
@@ -19,6 +21,7 @@ use mountainpass::search::polyline::Polyline;
 use mountainpass::search::{
     CellId, Descent, Evidence, Landscape, Minimum, Origin, Path, PathState, Spectrum, Unrecorded,
 };
+use mountainpass::store::Space;
 use mountainpass::union_find::UnionFind;
 
 fn oracle(loss: &mut ClosedForm) -> Oracle<'_> {
@@ -334,4 +337,37 @@ fn a_death_is_a_verified_saddle_only_with_its_evidence() {
             kind => assert_eq!(kind, Some(DeathKind::PathMaximum)),
         }
     }
+}
+
+/// A well with one symmetry.
+struct Declaring(ClosedForm, Symmetry);
+
+impl Loss for Declaring {
+    fn info(&self) -> &Info {
+        self.0.info()
+    }
+    fn eval(&mut self, batch: Batch<'_>) -> mountainpass::Result<()> {
+        self.0.eval(batch)
+    }
+    fn symmetries(&self) -> mountainpass::Result<Vec<Symmetry>> {
+        Ok(vec![self.1.clone()])
+    }
+}
+
+#[test]
+fn a_run_is_aligned_only_where_some_declared_symmetry_is_matched() {
+    let space = |kind, align| {
+        let well = closed_form(8, None, |x, g| {
+            g.copy_from_slice(x);
+            x.iter().map(|x| x * x / 2.0).sum()
+        });
+        let loss = Declaring(well, Symmetry { kind, blocks: vec![vec![0, 1, 2, 3], vec![4, 5, 6, 7]] });
+        Config::parse_opened(&format!("[symmetry]\nalign = {align}")).unwrap().provenance(&loss).unwrap().space
+    };
+    assert_eq!(space(SymmetryKind::Permutation, true), Space::Aligned);
+    assert_eq!(space(SymmetryKind::Permutation, false), Space::Raw);
+    // Tangents of rescalings are projected out, but no copy is looked for.
+    assert_eq!(space(SymmetryKind::Scale { split: 1 }, true), Space::Raw);
+    // Points of four coordinates are not turned.
+    assert_eq!(space(SymmetryKind::Rigid, true), Space::Raw);
 }

@@ -95,13 +95,47 @@ fn a_run_shows_each_checkpoints_loss_with_its_own_statistics_beside_the_loss_use
 }
 
 #[test]
-fn frozen_statistics_that_differ_are_refused() {
+fn frozen_statistics_that_differ_are_refused_whichever_case_the_models_name_is_in() {
     let here = exported("torch_export_frozen");
     let text = std::fs::read_to_string(here.join("run.toml")).unwrap();
-    assert!(text.contains("batchnorm = \"recomputed\""), "{text}");
-    mpass::file(&here, "run.toml", text.replace("recomputed", "frozen"));
-    let ended = run(&here, &["run", "run.toml"]);
-    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-    let line = ended.stderr.lines().last().unwrap();
-    assert!(line.contains("1.running_mean, 1.running_var") && line.contains("batchnorm = \"recomputed\""), "{line}");
+    assert!(text.contains("batchnorm = \"recomputed\"") && text.contains("\"model.onnx\""), "{text}");
+    std::fs::copy(here.join("model.onnx"), here.join("NET.ONNX")).unwrap();
+    for name in ["model.onnx", "NET.ONNX"] {
+        let frozen = text.replace("batchnorm = \"recomputed\"", "").replace("model.onnx", name);
+        mpass::file(&here, "run.toml", frozen);
+        let ended = run(&here, &["run", "run.toml"]);
+        assert_eq!(ended.code, Some(2), "{name}: {}", ended.stderr);
+        let line = ended.stderr.lines().last().unwrap();
+        let is_said = line.contains("1.running_mean, 1.running_var") && line.contains("batchnorm = \"recomputed\"");
+        assert!(is_said, "{name}: {line}");
+    }
+}
+
+/// The model's file with its normalisation in training: an attribute of as many bytes stands where the momentum stood, so no
+/// length in the file changes.
+fn put_in_training(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let (was, is) = (b"\n\x08momentum\x15fff?\xa0\x01\x01", b"\n\x0dtraining_mode\x18\x81\x00");
+    let at = bytes.windows(was.len()).position(|window| window == was).unwrap();
+    bytes[at..at + is.len()].copy_from_slice(is);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_file_in_training_takes_the_statistics_of_the_samples_unasked_and_a_checkpoints_own_beside() {
+    let here = exported("torch_export_training");
+    let torch = npz::read(&here.join("torch.npz")).unwrap();
+    let of = |name: &str| torch.iter().find(|(key, _)| key == name).unwrap().1.values.to_f64()[0];
+    put_in_training(&here.join("model.onnx"));
+    let text = std::fs::read_to_string(here.join("run.toml")).unwrap();
+    for batchnorm in ["", "batchnorm = \"frozen\"", "batchnorm = \"recomputed\""] {
+        mpass::file(&here, "run.toml", text.replace("batchnorm = \"recomputed\"", batchnorm));
+        let ended = succeeds(&here, &["eval", "run.toml", "--theta", "seed-1.safetensors", "--json"]);
+        let all: Value = serde_json::from_str(&ended.stdout).unwrap();
+        for (key, wanted) in [("loss", of("loss/seed-1")), ("loss_with_own_statistics", of("own/seed-1"))] {
+            let value = all[key].as_f64().unwrap();
+            // As in the file out of training.
+            assert!((value - wanted).abs() < 1e-10 * wanted, "{batchnorm}: {key} {value}, torch {wanted}");
+        }
+    }
 }

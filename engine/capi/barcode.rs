@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::persistence::{self, Bar, DeathKind, Diagram, Metric, Score, distance};
 use crate::report::BarcodeFile;
 use crate::search::Evidence;
-use crate::store::Provenance;
+use crate::store::{By, Heights, Provenance};
 use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
 
@@ -113,13 +113,9 @@ export! {
 
 impl Barcode {
     /// The barcode of a sampled function; `method` is how, `heights` what its values stand for.
-    pub(super) fn sampled(bars: persistence::Barcode, superlevel: bool, method: &str, heights: &str) -> Barcode {
-        let provenance = Provenance {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            method: method.to_owned(),
-            heights: heights.to_owned(),
-            ..Provenance::default()
-        };
+    pub(super) fn sampled(bars: persistence::Barcode, superlevel: bool, method: By, heights: Heights) -> Barcode {
+        let provenance =
+            Provenance { version: env!("CARGO_PKG_VERSION").to_owned(), method, heights, ..Provenance::default() };
         Barcode::new(bars, Vec::new(), superlevel, provenance)
     }
 

@@ -60,7 +60,7 @@ mod stored {
     use crate::capi::abi::ended;
     use crate::error::{Error, Result};
     use crate::run::Ended;
-    use crate::store::{RunRecord, Space, Store};
+    use crate::store::{RunRecord, Store};
     use std::path::Path;
 
     const ENDED: [(Ended, u32); 3] =
@@ -84,7 +84,7 @@ mod stored {
         let (found, provenance, record) = (store.landscape()?, store.provenance()?, store.record()?);
         let refuse = |text: String| Err(Error::Store { path: path.to_owned(), text });
         if provenance.is_sampled() {
-            let method = &provenance.method;
+            let method = provenance.method.to_string();
             return refuse(format!("made with method = {method:?}: this library reads paths; mpass show prints it"));
         }
         let (p, noise) = (usize::try_from(provenance.parameters).unwrap_or(0), record.noise.unwrap_or(0.0));
@@ -94,8 +94,7 @@ mod stored {
         // A run that never ended was stopped.
         let code = |ended: &Ended| ENDED.iter().find(|(known, _)| known == ended).map(|(_, code)| *code);
         let ended = record.ended.as_ref().and_then(code).unwrap_or(ended::CANCELLED);
-        let aligned = provenance.space == Space::Aligned;
-        Ok(Landscape::new(found, noise, aligned, ended, p, provenance))
+        Ok(Landscape::new(found, noise, ended, p, provenance))
     }
 }
 

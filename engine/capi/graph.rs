@@ -11,14 +11,14 @@ use crate::morse::cloud::Cloud;
 use crate::morse::graph::{self, Forest};
 use crate::npy;
 use crate::persistence::of_graph::{Wanted, canonical};
+use crate::store::{By, Heights};
 use mountainpass_sdk::abi::Array;
 
 /// `mpass_graph`: its minima and passes are found when it is made.
 pub struct Graph {
     forest: Forest<'static>,
-    /// `graph` or `cloud`.
-    method: &'static str,
-    heights: &'static str,
+    method: By,
+    heights: Heights,
 }
 
 export! {
@@ -54,7 +54,7 @@ export! {
             return Err(Error::Unsupported { backend: "mpass_graph_new".into(), text });
         }
         let graph = graph::Graph::of_arrays(values, edges, own, given.flags & sampled::SUPERLEVEL != 0)?;
-        let graph = Graph { forest: graph.into_forest(&pool), method: "graph", heights: "exact" };
+        let graph = Graph { forest: graph.into_forest(&pool), method: By::Graph, heights: Heights::Exact };
         // SAFETY: checked above.
         unsafe { give(out, graph) };
         Ok(())
@@ -83,7 +83,7 @@ export! {
         let (k, superlevel) = (usize::try_from(k).unwrap_or(usize::MAX), given.flags & sampled::SUPERLEVEL != 0);
         let radius = (given.radius != 0.0).then_some(given.radius);
         let graph = graph::Graph::on_cloud(&Cloud::of_array(&points)?, values, k, radius, superlevel, &pool)?;
-        let graph = Graph { forest: graph.into_forest(&pool), method: "cloud", heights: "as sampled" };
+        let graph = Graph { forest: graph.into_forest(&pool), method: By::Cloud, heights: Heights::AsSampled };
         // SAFETY: checked above.
         unsafe { give(out, graph) };
         Ok(())
@@ -132,7 +132,7 @@ export! {
         };
         let bars = canonical(forest, wanted).barcode(forest.graph());
         // SAFETY: checked above.
-        unsafe { give(out, Barcode::sampled(bars, forest.graph().superlevel(), method, heights)) };
+        unsafe { give(out, Barcode::sampled(bars, forest.graph().superlevel(), *method, *heights)) };
         Ok(())
     }
 }

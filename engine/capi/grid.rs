@@ -11,6 +11,7 @@ use crate::machine::pool::Pool;
 use crate::morse::basin::Components;
 use crate::morse::grid::{self, Construction, Sampling, Shape};
 use crate::persistence::of_grid::{Wanted, canonical};
+use crate::store::{By, Heights};
 use mountainpass_sdk::abi::Array;
 use std::sync::Arc;
 
@@ -75,7 +76,7 @@ export! {
         };
         let bars = canonical(grid, wanted, pool).barcode(grid);
         // SAFETY: checked above.
-        unsafe { give(out, Barcode::sampled(bars, grid.superlevel(), "grid", "exact")) };
+        unsafe { give(out, Barcode::sampled(bars, grid.superlevel(), By::Grid, Heights::Exact)) };
         Ok(())
     }
 }

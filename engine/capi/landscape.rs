@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::explore::{Ended, Given, MergeTree, Method, evidence, explore};
 use crate::loss::oracle::Oracle;
 use crate::search::{self, Descent, Origin, PathState, Tally, Unrecorded};
-use crate::store::Provenance;
+use crate::store::{Provenance, Space};
 
 /// `mpass_landscape`: what was found, and a record of each thing that points into it.
 pub struct Landscape {
@@ -80,7 +80,7 @@ export! {
             Ended::Budget => ended::BUDGET,
             Ended::Cancelled => ended::CANCELLED,
         };
-        let landscape = Landscape::new(explored.landscape, explored.noise, explored.aligned, ended, params, provenance);
+        let landscape = Landscape::new(explored.landscape, explored.noise, ended, params, provenance);
         // SAFETY: checked above.
         unsafe { give(out, landscape) };
         Ok(())
@@ -150,7 +150,6 @@ impl Landscape {
     pub(super) fn new(
         found: search::Landscape,
         noise: f64,
-        aligned: bool,
         ended: u32,
         params: usize,
         provenance: Provenance,
@@ -166,7 +165,7 @@ impl Landscape {
             n_gradient: spent(|tally| tally.gradient),
             n_hessian_product: spent(|tally| tally.hessian_product),
             noise,
-            aligned: aligned.into(),
+            aligned: (provenance.space == Space::Aligned).into(),
             reserved: 0,
         };
         // The vectors that records point into keep their memory when `found` moves, and are never changed again.
@@ -233,7 +232,7 @@ fn path_record(of: &search::Path, params: usize) -> abi::Path {
 #[cfg(test)]
 pub(super) fn found(found: search::Landscape, params: usize) -> Landscape {
     let provenance = Provenance { parameters: params as u64, ..Provenance::default() };
-    Landscape::new(found, 0.0, false, ended::COMPLETE, params, provenance)
+    Landscape::new(found, 0.0, ended::COMPLETE, params, provenance)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use mountainpass::machine::durable;
 use mountainpass::persistence::{Barcode, Diagram};
 use mountainpass::report::diagram::ExportFormat;
 use mountainpass::report::{BarcodeFile, Findings};
-use mountainpass::store::Provenance;
+use mountainpass::store::{By, Heights, Provenance};
 use mountainpass::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -44,10 +44,9 @@ pub struct Answer {
     pub title: String,
     pub barcode: Barcode,
     pub superlevel: bool,
-    /// `grid`, `graph` or `cloud`.
-    pub method: &'static str,
-    /// What the values stand for: `exact` where they are the function itself, else what a reader must know.
-    pub heights: &'static str,
+    pub method: By,
+    /// What the values stand for.
+    pub heights: Heights,
     /// The files that it was read from.
     pub files: Vec<PathBuf>,
     pub seconds: f64,
@@ -60,8 +59,8 @@ impl Answer {
         let provenance = Provenance {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             data_hash: hash(&self.files)?,
-            method: self.method.to_owned(),
-            heights: self.heights.to_owned(),
+            method: self.method,
+            heights: self.heights,
             ..Provenance::default()
         };
         let findings = Findings {
@@ -69,7 +68,7 @@ impl Answer {
             barcode: &self.barcode,
             provenance: &provenance,
             superlevel: self.superlevel,
-            seconds: &[(self.method.to_owned(), self.seconds)],
+            seconds: &[(self.method.to_string(), self.seconds)],
             notes: &self.notes,
             run: None,
         };

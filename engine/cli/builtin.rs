@@ -5,8 +5,8 @@ use mountainpass::{Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Readers of checkpoints.
-pub use mountainpass_network::checkpoint;
+/// Readers of checkpoints, and of the files of models that they go with.
+pub use mountainpass_network::{checkpoint, onnx};
 
 /// Warnings of backends, on stderr.
 pub fn warnings() -> Arc<Log> {

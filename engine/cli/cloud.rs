@@ -6,6 +6,7 @@ use mountainpass::morse::cloud::Cloud;
 use mountainpass::morse::graph::Graph;
 use mountainpass::npy;
 use mountainpass::report::number::counted;
+use mountainpass::store::{By, Heights};
 use mountainpass::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,8 +60,8 @@ impl CloudCommand {
         let asked = AskedGraph {
             title: format!("{} at {points} in {d} dimensions, {k} nearest{within}", self.values.display()),
             graph,
-            method: "cloud",
-            heights: "as sampled",
+            method: By::Cloud,
+            heights: Heights::AsSampled,
             files: vec![self.points, self.values],
             begun,
             notes,

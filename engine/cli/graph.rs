@@ -12,6 +12,7 @@ use mountainpass::npy::{self, Array};
 use mountainpass::persistence::Barcode;
 use mountainpass::persistence::of_graph::{Wanted, canonical};
 use mountainpass::report::number::{counted, short};
+use mountainpass::store::{By, Heights};
 use mountainpass::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -70,8 +71,8 @@ pub struct Questions {
 pub struct AskedGraph {
     pub title: String,
     pub graph: Graph,
-    pub method: &'static str,
-    pub heights: &'static str,
+    pub method: By,
+    pub heights: Heights,
     pub files: Vec<PathBuf>,
     pub begun: Instant,
     pub notes: Vec<String>,
@@ -98,8 +99,8 @@ impl GraphCommand {
             title: format!("{} on {}, {size}", self.values.display(), self.edges.display()),
             notes: surprises(&graph),
             graph,
-            method: "graph",
-            heights: "exact",
+            method: By::Graph,
+            heights: Heights::Exact,
             files: [self.values, self.edges].into_iter().chain(self.edge_values).collect(),
             begun,
         };

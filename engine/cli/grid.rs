@@ -9,6 +9,7 @@ use mountainpass::morse::complex::MorseComplex;
 use mountainpass::morse::grid::{Construction, Grid, Sampling};
 use mountainpass::npy::{self, Array};
 use mountainpass::persistence::of_grid::{Wanted, canonical};
+use mountainpass::store::{By, Heights};
 use mountainpass::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -94,8 +95,8 @@ impl GridCommand {
             title: format!("{}, {} samples", self.file.display(), shape.join(" x ")),
             barcode: found.barcode(&grid),
             superlevel: self.superlevel,
-            method: "grid",
-            heights: "exact",
+            method: By::Grid,
+            heights: Heights::Exact,
             files: vec![self.file],
             seconds,
             notes: Vec::new(),

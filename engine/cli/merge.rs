@@ -49,7 +49,10 @@ impl Kept {
         let Results { landscape, provenance, .. } = Results::read(&store).map_err(Error::into_usage)?;
         let (name, record) = (path.display().to_string(), store.record()?);
         if provenance.is_sampled() {
-            let text = format!("{name}: a sampled loss (method {:?}): only searches are merged", provenance.method);
+            let text = format!(
+                "{name}: a sampled loss (method {:?}): only searches are merged",
+                provenance.method.to_string()
+            );
             return Err(Error::Argument(text));
         }
         Ok(Kept { name, file, landscape, provenance, record })

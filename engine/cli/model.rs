@@ -10,7 +10,7 @@ use mountainpass_network::graph::op::Element;
 use mountainpass_network::model::Model;
 use mountainpass_network::onnx::{self, OnnxModel, Options};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The options of `mpass model`.
@@ -53,16 +53,11 @@ fn failed(error: mountainpass_sdk::Error) -> Error {
     Error::Argument(error.text)
 }
 
-fn is_file(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "onnx")
-}
-
 /// The ONNX file of a network, by its name or of its own file, with `theta` for its parameters. A file keeps its types.
 pub fn with_parameters(name: &str, theta: &[f64], precision: Precision) -> Result<Vec<u8>> {
-    if !is_file(name) {
+    let Some(path) = onnx::file(name) else {
         return onnx::write(&Built::parse(name).map_err(failed)?, theta, precision.into()).map_err(failed);
-    }
-    let path = Path::new(name);
+    };
     let of_file = |error: mountainpass_sdk::Error| Error::Config { path: path.to_owned(), text: error.text };
     let model = OnnxModel::open(path, &Options::default()).map_err(of_file)?;
     match count(&model) {
@@ -76,12 +71,11 @@ pub fn with_parameters(name: &str, theta: &[f64], precision: Precision) -> Resul
 impl ModelCommand {
     /// Prints, and writes the file asked for.
     pub fn go(self) -> Result<ExitCode> {
-        let is_file = is_file(&self.name);
-        let (model, notes): (Box<dyn Model>, Vec<String>) = if is_file {
+        let (model, notes): (Box<dyn Model>, Vec<String>) = if let Some(file) = onnx::file(&self.name) {
             if self.out.is_some() {
                 return Err(Error::Argument(format!("--out: {:?} is an ONNX file already", self.name)));
             }
-            let model = OnnxModel::open(Path::new(&self.name), &Options::default()).map_err(failed)?;
+            let model = OnnxModel::open(file, &Options::default()).map_err(failed)?;
             let notes = model.notes().to_vec();
             (Box::new(model), notes)
         } else {

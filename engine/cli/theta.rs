@@ -1,6 +1,7 @@
 //! Parameters that were trained elsewhere: the files of `[minima] theta` and of `mpass eval --theta`, on a loss.
 
-use super::builtin::checkpoint::{Checkpoint, ModelFile, Tensor, differing};
+use super::builtin::checkpoint::{Checkpoint, ModelFile, Tensor, differing, is_frozen};
+use super::builtin::onnx;
 use super::open::open;
 use mountainpass::config::{Config, LossConfig};
 use mountainpass::explore::Given;
@@ -144,12 +145,11 @@ fn read(files: &[(String, PathBuf)], config: &Config, loss: &dyn Loss) -> Result
     let (parameters, params) = (loss.parameters()?, loss.info().params);
     let checkpoints = files.iter().map(|(name, path)| Checkpoint::read(path).map_err(|error| wrong(name, error.text)));
     let checkpoints: Vec<Checkpoint> = checkpoints.collect::<Result<_>>()?;
-    let model = config.loss.model.as_deref().filter(|model| model.ends_with(".onnx"));
-    let model = match model {
-        Some(file) => Some(ModelFile::read(Path::new(file)).map_err(|error| wrong(file, error.text))?),
-        None => None,
-    };
-    let is_frozen = is_frozen(config, model.is_some());
+    let file = config.loss.model.as_deref().and_then(onnx::file);
+    let of_file = |path: &Path| ModelFile::read(path).map_err(|error| wrong(&path.display().to_string(), error.text));
+    let model = file.map(of_file).transpose()?;
+    let batchnorm = config.loss.options.iter().find(|(key, _)| key == "batchnorm").map(|(_, value)| value.as_str());
+    let is_frozen = is_frozen(batchnorm, model.as_ref());
     if is_frozen {
         agree(&checkpoints, model.as_ref())?;
     }
@@ -161,14 +161,8 @@ fn read(files: &[(String, PathBuf)], config: &Config, loss: &dyn Loss) -> Result
         own.resize(own.len() + rows.len() / params, statistics);
         read.push(Read { name: name.clone(), rows, has_axis });
     }
-    let file = config.loss.model.as_ref().map(PathBuf::from).filter(|_| !is_frozen);
-    Ok((read, Statistics { model: file.zip(model), own }))
-}
-
-/// Whether the loss takes its statistics from the model's file.
-fn is_frozen(config: &Config, is_file: bool) -> bool {
-    let option = config.loss.options.iter().find(|(key, _)| key == "batchnorm").map(|(_, value)| value.as_str());
-    option.map_or(is_file, |option| option == "frozen")
+    let model = file.map(Path::to_owned).zip(model).filter(|_| !is_frozen);
+    Ok((read, Statistics { model, own }))
 }
 
 /// Refuses checkpoints with running statistics of their own for a loss that takes those of the model's file.

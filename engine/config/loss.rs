@@ -6,11 +6,15 @@
 use super::section::Section;
 use crate::error::{Error, Result};
 use crate::loss::{Declared, Dtype};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use toml::Value;
 
 /// The keys of the table that are the engine's.
 const KEYS: [&str; 7] = ["backend", "plugin", "model", "dtype", "device", "repeatable", "options"];
+
+/// What a bare name ends in that can only be a file's, in whichever case; what is in such a file backends know.
+const FILES: [&str; 4] = ["onnx", "npz", "npy", "so"];
 
 /// The table `[loss]`: which loss to open.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -106,7 +110,8 @@ fn option(loss: &Section, key: &str, value: &Value) -> Result<(String, String)> 
 
 /// A value that names a file is made relative to the configuration's folder; names of models are not.
 fn resolve(text: &str, folder: &Path) -> Result<String> {
-    let is_path = text.contains('/') || [".onnx", ".npz", ".npy", ".so"].iter().any(|end| text.ends_with(end));
+    let is_kind = |ending: &OsStr| FILES.iter().any(|kind| ending.eq_ignore_ascii_case(kind));
+    let is_path = text.contains('/') || Path::new(text).extension().is_some_and(is_kind);
     if is_path { within(text, folder) } else { Ok(text.to_owned()) }
 }
 
@@ -175,6 +180,13 @@ mod tests {
         assert_eq!(data("nothing"), "nothing", "for the backend to name the nearest");
         // Tests run in the repository's folder, which has one of this name.
         assert_eq!(data("engine"), beside("engine"), "never the working folder's");
+    }
+
+    #[test]
+    fn a_bare_name_with_the_ending_of_a_file_is_one_beside_the_configuration() {
+        let model = |name: &str| loss(&format!("model = \"{name}\""), Path::new("here")).model.unwrap();
+        assert_eq!((model("net.onnx"), model("NET.ONNX")), ("here/net.onnx".to_owned(), "here/NET.ONNX".to_owned()));
+        assert_eq!(model("mlp:64-8-10:tanh"), "mlp:64-8-10:tanh");
     }
 
     #[cfg(unix)]

@@ -15,7 +15,7 @@ use crate::loss::Loss;
 use crate::machine::memory;
 use crate::run::Budget;
 use crate::sample::GridPlan;
-use crate::store::{Provenance, Space};
+use crate::store::{By, Heights, Provenance, Space};
 use complex::Beside;
 pub use loss::LossConfig;
 use section::{Section, set};
@@ -37,7 +37,7 @@ pub struct Config {
     pub theta: Vec<String>,
     /// The folder of the file.
     pub folder: PathBuf,
-    /// `[report] title`; the file's name otherwise.
+    /// `[report] title`; the command takes the name of the model otherwise.
     pub title: Option<String>,
     /// SHA-256 of what decides the results: everything but `[report]` and the budgets.
     pub hash: String,
@@ -103,11 +103,12 @@ impl Config {
     /// Where the results of a run come from.
     pub fn provenance(&self, loss: &dyn Loss) -> Result<Provenance> {
         let (info, identity) = (loss.info(), loss.identity()?);
-        let heights = match self.plan.method {
-            Method::Paths => "upper bounds",
-            Method::Grid(_) | Method::Cloud(_) => "as sampled",
+        let (method, heights) = match self.plan.method {
+            Method::Paths => (By::Paths, Heights::UpperBounds),
+            Method::Grid(_) => (By::Grid, Heights::AsSampled),
+            Method::Cloud(_) => (By::Cloud, Heights::AsSampled),
         };
-        let aligned = self.plan.align && !loss.symmetries()?.is_empty();
+        let aligned = !self.plan.alignment(&loss.symmetries()?).is_trivial();
         Ok(Provenance {
             version: env!("CARGO_PKG_VERSION").into(),
             backend: info.backend.clone(),
@@ -121,8 +122,8 @@ impl Config {
             space: if aligned { Space::Aligned } else { Space::Raw },
             parameters: info.params as u64,
             samples: info.samples,
-            method: self.plan.method.name().into(),
-            heights: heights.into(),
+            method,
+            heights,
             minima: self.plan.way(),
             merged: Vec::new(),
         })

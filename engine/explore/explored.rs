@@ -13,8 +13,6 @@ pub struct Explored {
     pub ended: Ended,
     /// What two evaluations of one loss may differ by.
     pub noise: f64,
-    /// Whether declared symmetries were used.
-    pub aligned: bool,
     /// What a barcode can be made of.
     pub found: Found,
     /// The metrics at verified saddles and at the tops of the paths that decide bars.

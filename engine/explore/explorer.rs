@@ -36,7 +36,7 @@ impl<'a, 'b> Explorer<'a, 'b> {
     ) -> Result<Explorer<'a, 'b>> {
         let symmetries: Vec<Symmetry> = oracle.loss().symmetries()?;
         let bounds = oracle.loss().bounds()?;
-        let alignment = if plan.align { Alignment::new(&symmetries) } else { Alignment::none() };
+        let alignment = plan.alignment(&symmetries);
         for kind in alignment.ignored() {
             progress.note(&format!("declared symmetry not used to identify points: {kind}"));
         }

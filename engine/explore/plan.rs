@@ -2,11 +2,12 @@
 
 use super::given::{self, Given};
 use crate::error::{Error, Result};
-use crate::loss::Loss;
 use crate::loss::oracle::Oracle;
+use crate::loss::{Loss, Symmetry};
 use crate::machine::memory;
 use crate::run::{Budget, Cancel};
 use crate::sample::{Axes, CloudPlan, GridPlan};
+use crate::search::align::Alignment;
 use crate::search::connect::Schedule;
 use crate::search::hop::Hop;
 use crate::search::minima::Recipe;
@@ -86,6 +87,11 @@ impl Default for Plan {
 }
 
 impl Plan {
+    /// What points are matched by; a run is aligned where that is anything.
+    pub fn alignment(&self, symmetries: &[Symmetry]) -> Alignment {
+        if self.align { Alignment::new(symmetries) } else { Alignment::none() }
+    }
+
     /// The oracle that the method needs, over `ids`: for a grid values are enough.
     pub fn oracle<'a>(
         &self,

@@ -18,7 +18,6 @@ pub fn explore(
     progress: &mut dyn Progress,
 ) -> Result<Explored> {
     let mut explorer = Explorer::new(oracle, plan, known, journal, progress)?;
-    let aligned = !explorer.alignment.is_trivial();
     let sampled = match explorer.all() {
         Ok(sampled) => sampled,
         Err(Error::Cancelled) => explorer.stopped(Ended::Cancelled),
@@ -33,7 +32,7 @@ pub fn explore(
     // Who is asked to stop asks the loss nothing more.
     let passes = if explorer.ended == Ended::Cancelled { Vec::new() } else { explorer.at_passes()? };
     let Explorer { oracle, landscape, ended, .. } = explorer;
-    Ok(Explored { landscape, ended, noise: oracle.noise(), aligned, found, passes })
+    Ok(Explored { landscape, ended, noise: oracle.noise(), found, passes })
 }
 
 impl Explorer<'_, '_> {

@@ -1,15 +1,21 @@
 //! `barcode.csv`: one row a bar, floats in their shortest form that reads back to the same bits, empty where a field
 //! makes no sense.
 
-use crate::persistence::{Barcode, DeathKind};
+use super::findings::Findings;
+use crate::explore::evidence;
+use crate::persistence::DeathKind;
+use crate::search::Evidence;
 use std::fmt::Write;
 
 /// The whole table, with its head.
-pub fn barcode(barcode: &Barcode) -> String {
+pub fn barcode(findings: &Findings<'_>) -> String {
     let mut table = String::from(
-        "degree,birth,death,length,death_error,birth_cell,death_cell,elder,path,death_kind,below_noise,unconverged\n",
+        "degree,birth,death,length,death_error,birth_cell,death_cell,elder,path,death_kind,below_noise,unconverged,\
+         transit,gradient_norm,negative,undecided\n",
     );
-    for bar in &barcode.bars {
+    let bars = &findings.barcode.bars;
+    let evidence = findings.run.map_or_else(|| vec![None; bars.len()], |run| evidence(run.landscape, bars));
+    for (bar, evidence) in bars.iter().zip(evidence) {
         let kind = match bar.death_kind() {
             Some(DeathKind::VerifiedSaddle) => "verified saddle",
             Some(DeathKind::PathMaximum) => "path maximum",
@@ -19,7 +25,7 @@ pub fn barcode(barcode: &Barcode) -> String {
         // Writing into a String cannot fail.
         let _ = writeln!(
             table,
-            "{},{:?},{},{},{},{},{},{},{},{kind},{},{}",
+            "{},{:?},{},{},{},{},{},{},{},{kind},{},{},{},{},{},{}",
             bar.degree,
             bar.birth,
             float(bar.death()),
@@ -30,10 +36,19 @@ pub fn barcode(barcode: &Barcode) -> String {
             field(bar.elder()),
             field(bar.top().map(|top| top.path)),
             field(bar.top().map(|top| top.below_noise)),
-            field(bar.searched.map(|birth| birth.unconverged))
+            field(bar.searched.map(|birth| birth.unconverged)),
+            field(bar.searched.map(|birth| birth.transit)),
+            float(evidence.map(|evidence| evidence.gradient_norm)),
+            field(curved(evidence).map(Evidence::negative)),
+            field(curved(evidence).map(Evidence::undecided))
         );
     }
     table
+}
+
+/// Where eigenvalues were computed.
+fn curved(evidence: Option<&Evidence>) -> Option<&Evidence> {
+    evidence.filter(|evidence| !evidence.eigenvalues.is_empty())
 }
 
 fn float(x: Option<f64>) -> String {

@@ -23,7 +23,7 @@ pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
     };
     let texts = [
         BarcodeFile::of_findings(findings)?.to_json()?,
-        csv::barcode(findings.barcode),
+        csv::barcode(findings),
         json::summary(findings)?,
         barcode::draw(findings).file(),
         or_nothing(tree.as_ref(), "merge tree"),

@@ -132,8 +132,8 @@ impl<'a> BarcodeFile<'a> {
                 data_hash: from.data_hash,
                 config_hash: from.config_hash,
                 seed: from.seed,
-                method: from.method,
-                heights: from.heights,
+                method: from.method.to_string(),
+                heights: from.heights.to_string(),
                 merged: from.merged.into_iter().map(|source| source.config_hash).collect(),
             },
         })

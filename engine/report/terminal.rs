@@ -7,6 +7,7 @@ use super::scale::Scale;
 use super::words;
 use crate::persistence::{Bar, DeathKind};
 use crate::plain;
+use crate::store::Heights;
 
 /// At most so many rows of a table; the rest is in the files.
 const MOST: usize = 40;
@@ -41,7 +42,7 @@ pub fn table(findings: &Findings<'_>, width: usize, colour: bool) -> String {
     }
     costs(&mut lines, findings, width);
     lines.extend(words::remarks(findings).iter().flat_map(|note| wrap(note, width)).map(|line| ink.paint(DIM, &line)));
-    if findings.provenance.heights == "upper bounds" && score.bars > 0 {
+    if findings.provenance.heights == Heights::UpperBounds && score.bars > 0 {
         let honest = "Heights are upper bounds; finitely many minima see part of the barcode.";
         lines.extend(wrap(honest, width).iter().map(|line| ink.paint(DIM, line)));
     }

@@ -5,7 +5,7 @@ use super::number::{counted, short};
 use crate::explore::{Catches, Rivals};
 use crate::persistence::{Bar, DeathKind, Score};
 use crate::search::{Descent, Minimum};
-use crate::store::Provenance;
+use crate::store::{Heights, Provenance, Space};
 
 /// The metric of a checkpoint's minimum that is its loss with the running statistics of its own file, where the loss of
 /// the run recomputes them.
@@ -20,7 +20,7 @@ pub fn headline(findings: &Findings<'_>) -> String {
         true => counted(births, "sampled minimum", "sampled minima"),
         false => counted(births, "component", "components"),
     };
-    let most = if findings.provenance.heights == "exact" { "" } else { "at most " };
+    let most = if findings.provenance.heights == Heights::Exact { "" } else { "at most " };
     let highest = findings.barcode.counted(0).filter_map(|bar| Some((bar, bar.length()?.abs())));
     let highest = highest.fold(None, |best: Option<(&Bar, f64)>, next| match best {
         Some(best) if best.1 >= next.1 => Some(best),
@@ -155,7 +155,7 @@ pub fn omitted(findings: &Findings<'_>) -> Option<String> {
 /// What may be claimed (docs/mathematics.md#what-may-be-claimed), a paragraph each.
 pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
     let mut claims = Vec::new();
-    if findings.provenance.heights == "upper bounds" {
+    if findings.provenance.heights == Heights::UpperBounds {
         claims.push(
             "Every height is an upper bound. A death is the highest loss along a path that was found, and the other \
              paths that were tried were not lower; that none is lower is not proved. Nor is it for a verified saddle: \
@@ -164,7 +164,7 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
              narrower than they lie apart is missed.",
         );
     }
-    if findings.provenance.heights == "as sampled" {
+    if findings.provenance.heights == Heights::AsSampled {
         claims.push(
             "The loss was looked at in the samples only. Between two of them a barrier, a pass or a whole minimum may \
              hide, so a death is neither an upper nor a lower bound of the loss's own, and short bars may be the \
@@ -178,12 +178,12 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
              at equal numbers of minima, found with the same recipe and budget.",
         );
         claims.push(match findings.provenance.space {
-            crate::store::Space::Aligned => {
+            Space::Aligned => {
                 "The barcode is aligned: minima are compared modulo the declared symmetries of the loss, so heights lie \
                  between functions. In the raw barcode each is an upper bound as well, but the symmetric copies of the \
                  best minimum, which die against each other there, do not appear."
             }
-            crate::store::Space::Raw => {
+            Space::Raw => {
                 "The barcode is raw: heights lie between these very parameters. A minimum may lie near a symmetric copy \
                  of a better one, to which a lower pass leads."
             }

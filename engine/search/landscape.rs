@@ -127,6 +127,12 @@ fn is_nought(count: &u32) -> bool {
 }
 
 impl Evidence {
+    /// How many of the eigenvalues are surely below zero.
+    pub fn negative(&self) -> usize {
+        let tau = self.tau.unwrap_or(0.0);
+        self.eigenvalues.iter().filter(|value| **value < -tau).count()
+    }
+
     /// How many of the eigenvalues may have either sign.
     pub fn undecided(&self) -> usize {
         let tau = self.tau.unwrap_or(0.0);

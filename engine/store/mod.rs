@@ -6,7 +6,7 @@
 
 mod provenance;
 mod record;
-pub use provenance::{Provenance, Source, Space};
+pub use provenance::{By, Heights, Provenance, Source, Space};
 pub use record::RunRecord;
 
 #[cfg(feature = "store")]

@@ -22,6 +22,65 @@ impl std::fmt::Display for Space {
     }
 }
 
+/// By what a barcode was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// Nobody says.
+    #[default]
+    #[serde(rename = "")]
+    Unsaid,
+    /// Minima and paths between them.
+    Paths,
+    /// A grid.
+    Grid,
+    /// Points and their nearest neighbours.
+    Cloud,
+    /// A graph.
+    Graph,
+}
+
+impl std::fmt::Display for By {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            By::Unsaid => "",
+            By::Paths => "paths",
+            By::Grid => "grid",
+            By::Cloud => "cloud",
+            By::Graph => "graph",
+        })
+    }
+}
+
+/// What the deaths of a barcode are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Heights {
+    /// Nobody says.
+    #[default]
+    #[serde(rename = "")]
+    Unsaid,
+    /// Upper bounds.
+    #[serde(rename = "upper bounds")]
+    UpperBounds,
+    /// Those of the function itself.
+    Exact,
+    /// Those of samples, which bound nothing.
+    #[serde(rename = "as sampled")]
+    AsSampled,
+}
+
+impl std::fmt::Display for Heights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Heights::Unsaid => "",
+            Heights::UpperBounds => "upper bounds",
+            Heights::Exact => "exact",
+            Heights::AsSampled => "as sampled",
+        })
+    }
+}
+
 /// Everything that decides a result, the code apart. Hashes are hexadecimal text; an empty text means "none", and
 /// such fields are left out of what is printed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -51,10 +110,10 @@ pub struct Provenance {
     pub parameters: u64,
     /// The size of the data set; 0 means there is none.
     pub samples: u64,
-    /// `paths`, `grid`, `cloud` or `graph`.
-    pub method: String,
-    /// What the deaths are: `upper bounds`, `exact`, or `as sampled`, which bounds nothing.
-    pub heights: String,
+    /// By what it was made.
+    pub method: By,
+    /// What the deaths are.
+    pub heights: Heights,
     /// How minima were come by, where it was not by descents from starts alone.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub minima: String,
@@ -77,7 +136,7 @@ pub struct Source {
 impl Provenance {
     /// True where the loss was sampled, so that there is no path and no height is a bound.
     pub fn is_sampled(&self) -> bool {
-        matches!(self.method.as_str(), "grid" | "cloud")
+        matches!(self.method, By::Grid | By::Cloud)
     }
 
     /// Why the findings of another run are not of the same loss, seen in the same way: what differs, here and there.
@@ -90,7 +149,7 @@ impl Provenance {
                 ("data", from.data_hash.clone()),
                 ("number of parameters", from.parameters.to_string()),
                 ("space", from.space.to_string()),
-                ("method", from.method.clone()),
+                ("method", from.method.to_string()),
             ]
         };
         let pairs = of(self).into_iter().zip(of(other));
@@ -104,5 +163,24 @@ impl Provenance {
         self.merged.push(Source { config_hash, config, seed });
         self.merged.extend(merged);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_of_a_provenance_is_what_its_file_says() {
+        let word = |value: serde_json::Value| value.as_str().unwrap().to_owned();
+        for by in [By::Unsaid, By::Paths, By::Grid, By::Cloud, By::Graph] {
+            assert_eq!(word(serde_json::to_value(by).unwrap()), by.to_string());
+        }
+        for heights in [Heights::Unsaid, Heights::UpperBounds, Heights::Exact, Heights::AsSampled] {
+            assert_eq!(word(serde_json::to_value(heights).unwrap()), heights.to_string());
+        }
+        for space in [Space::Raw, Space::Aligned] {
+            assert_eq!(word(serde_json::to_value(space).unwrap()), space.to_string());
+        }
     }
 }

@@ -30,7 +30,7 @@ fn provenance() -> Provenance {
         seed: Some(u64::MAX),
         space: Space::Aligned,
         parameters: 2,
-        method: "paths".into(),
+        method: mountainpass::store::By::Paths,
         ..Provenance::default()
     }
 }

@@ -82,14 +82,14 @@ fn perceptron(
 /// Files of torch's own: pickles, which only torch can read.
 const PICKLES: [&str; 4] = ["pt", "pth", "ckpt", "pkl"];
 
+fn is_pickle(model: &str) -> bool {
+    let ending = Path::new(model).extension();
+    !model.contains(':') && ending.is_some_and(|ending| PICKLES.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
 fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
     let batchnorm = request.option("batchnorm");
-    let recomputed = match batchnorm {
-        None => None,
-        Some("recomputed") => Some(true),
-        Some("frozen") => Some(false),
-        Some(other) => return Err(Error::unknown("value of batchnorm", other, &["frozen", "recomputed"])),
-    };
+    let recomputed = onnx::recomputed(batchnorm)?;
     let chosen = [
         ("output", request.option("output")),
         ("output_kind", request.option("output_kind")),
@@ -127,20 +127,14 @@ fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
             ));
         }
     };
-    let path = Path::new(spec);
-    let is_path = !spec.contains(':') || path.exists();
-    let extension = path.extension().and_then(|extension| extension.to_str()).filter(|_| is_path);
-    match extension.map(str::to_ascii_lowercase).as_deref() {
-        Some("onnx") => {
-            let who = path.file_name().map_or(spec.into(), |name| name.to_string_lossy().into_owned());
-            return Ok(of_file(OnnxModel::open(path, &settings()?)?, who));
-        }
-        Some(pickle) if PICKLES.contains(&pickle) => {
-            return Err(Error::argument(format!(
-                "model {spec:?} is a pickle of torch's: examples/torch/export.py makes an .onnx file of it"
-            )));
-        }
-        _ => {}
+    if let Some(path) = onnx::file(spec) {
+        let who = path.file_name().map_or(spec.into(), |name| name.to_string_lossy().into_owned());
+        return Ok(of_file(OnnxModel::open(path, &settings()?)?, who));
+    }
+    if is_pickle(spec) {
+        return Err(Error::argument(format!(
+            "model {spec:?} is a pickle of torch's: examples/torch/export.py makes an .onnx file of it"
+        )));
     }
     if let Some((key, _)) = chosen.iter().find(|(_, value)| value.is_some()) {
         return Err(Error::argument(format!("option {key} is for .onnx files; model is {spec}")));

@@ -153,7 +153,8 @@ mod tests {
             transpose,
         };
         let aliases = vec![alias("w", "fc.weight", Some(vec![1, 0])), alias("b", "fc.bias", None)];
-        let model = ModelFile { aliases, tensors: vec![tensor("table", &[5], 0.0)] };
+        let tensors = vec![tensor("table", &[5], 0.0)];
+        let model = ModelFile { aliases, tensors, ..ModelFile::default() };
         let named = [tensor("fc.weight", &[3, 2], 0.0), tensor("fc.bias", &[2], 10.0)];
         let found = theta(&named, false, &blocks(), 8, Some(&model)).unwrap();
         assert_eq!(found, [0.0, 2.0, 4.0, 1.0, 3.0, 5.0, 10.0, 11.0]);

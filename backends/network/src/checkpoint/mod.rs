@@ -11,7 +11,7 @@ mod statistics;
 mod substitute;
 mod tensor;
 
-pub use model_file::ModelFile;
+pub use model_file::{ModelFile, is_frozen};
 pub use safetensors::write as write_safetensors;
 pub use statistics::differing;
 pub use tensor::Tensor;

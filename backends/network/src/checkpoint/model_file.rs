@@ -2,6 +2,7 @@
 
 use super::statistics::is_statistic;
 use super::tensor::Tensor;
+use crate::onnx;
 use crate::onnx::aliases::{self, Alias};
 use crate::onnx::messages::decode;
 use crate::onnx::tensors::{self, ValueKind};
@@ -16,6 +17,8 @@ pub struct ModelFile {
     pub tensors: Vec<Tensor>,
     /// Other names of some of them.
     pub aliases: Vec<Alias>,
+    /// Whether all its batch normalisations are in training: they take the statistics of the samples, whatever is asked.
+    pub is_in_training: bool,
 }
 
 impl ModelFile {
@@ -33,6 +36,10 @@ impl ModelFile {
     pub(super) fn of(bytes: Bytes, folder: Option<&Path>) -> Result<ModelFile, Error> {
         let file = decode(bytes)?;
         let graph = file.graph.unwrap_or_default();
+        let opset = onnx::opset(&file.opset_import).unwrap_or(0);
+        let mut normalisations = graph.node.iter().filter(|node| node.op_type() == "BatchNormalization").peekable();
+        let is_in_training =
+            normalisations.peek().is_some() && normalisations.all(|node| onnx::in_training(node, opset));
         let aliases = aliases::read(&file.metadata_props, &graph)?;
         let numeric = graph.initializer.iter().filter(|tensor| tensors::kind(tensor.data_type()).is_some());
         let tensors = numeric.map(|tensor| {
@@ -40,7 +47,7 @@ impl ModelFile {
             let (name, is_real) = (tensor.name().to_owned(), read.kind == ValueKind::Real);
             Ok(Tensor { name, shape: read.shape.clone(), values: read.into_reals()?, is_real })
         });
-        Ok(ModelFile { tensors: tensors.collect::<Result<_, Error>>()?, aliases })
+        Ok(ModelFile { tensors: tensors.collect::<Result<_, Error>>()?, aliases, is_in_training })
     }
 
     /// Its running statistics, under the names that checkpoints have for them.
@@ -51,4 +58,11 @@ impl ModelFile {
         };
         self.tensors.iter().map(called).filter(|tensor| is_statistic(&tensor.name)).collect()
     }
+}
+
+/// Whether a loss takes its statistics from its model, and not from samples: by its option `batchnorm`, by its model's file,
+/// where it has one, and as such a file is read where neither says so. A word of another backend's says nothing here.
+pub fn is_frozen(batchnorm: Option<&str>, model: Option<&ModelFile>) -> bool {
+    let is_in_training = model.is_some_and(|file| file.is_in_training);
+    onnx::recomputed(batchnorm).is_ok_and(|asked| asked.map_or(model.is_some(), |asked| !asked) && !is_in_training)
 }

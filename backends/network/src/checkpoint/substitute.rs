@@ -6,15 +6,16 @@
 use super::model_file::ModelFile;
 use super::statistics::is_statistic;
 use super::tensor::Tensor;
-use crate::onnx::messages::{TensorProto, data_type, decode};
+use crate::onnx::messages::{GraphProto, ModelProto, TensorProto, data_type, decode};
 use crate::onnx::{self, Precision};
 use mountainpass_sdk::{Error, Parameter, memory};
 use prost::Message;
 use std::path::Path;
 
 impl ModelFile {
-    /// The bytes of the file at `path`, which this is, with the running statistics among `tensors` for its own; `None`
-    /// where it has none, or they have not each of them. A fault is the end of a sentence that began with the file.
+    /// The bytes of the file at `path`, which this is, with the running statistics among `tensors` for its own, out of
+    /// training; `None` where it has none, or they have not each of them. A fault is the end of a sentence that began with
+    /// the file.
     pub fn with_statistics(&self, path: &Path, tensors: &[Tensor]) -> Result<Option<Vec<u8>>, Error> {
         let called = |name: &str| {
             let alias = self.aliases.iter().find(|alias| alias.initializer == name);
@@ -34,7 +35,9 @@ impl ModelFile {
             let pair = pairs.iter().find(|(name, _)| *name == message.name());
             Ok(pair.map(|(_, tensor)| written(tensor, message)))
         };
-        self.with(path, new).map(Some)
+        let mut model = self.with(path, new)?;
+        model.graph.iter_mut().for_each(out_of_training);
+        Ok(Some(model.encode_to_vec()))
     }
 
     /// The bytes of the file at `path`, which this is, with `theta` for its parameters, each as it holds reals.
@@ -55,15 +58,15 @@ impl ModelFile {
             };
             Ok(Some(onnx::tensor(block, theta, precision)))
         };
-        self.with(path, new)
+        Ok(self.with(path, new)?.encode_to_vec())
     }
 
-    /// The bytes of the file at `path` with new messages for some of its tensors.
+    /// The file at `path` with new messages for some of its tensors.
     fn with(
         &self,
         path: &Path,
         new: impl Fn(&TensorProto) -> Result<Option<TensorProto>, Error>,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<ModelProto, Error> {
         let bytes = memory::contents(path).map_err(|error| Error::not_found(error.to_string()))?;
         let mut model = decode(bytes.into())?;
         for message in model.graph.iter_mut().flat_map(|graph| &mut graph.initializer) {
@@ -74,8 +77,18 @@ impl ModelFile {
                 *message = new;
             }
         }
-        Ok(model.encode_to_vec())
+        Ok(model)
     }
+}
+
+/// Batch normalisations by the statistics they hold; what training gave beside is no result any more.
+fn out_of_training(graph: &mut GraphProto) {
+    let mut dropped = Vec::new();
+    for node in graph.node.iter_mut().filter(|node| node.op_type() == "BatchNormalization") {
+        node.attribute.retain(|attribute| attribute.name() != "training_mode");
+        dropped.extend(node.output.drain(1.min(node.output.len())..));
+    }
+    graph.output.retain(|output| !dropped.iter().any(|name| name == output.name()));
 }
 
 /// A tensor's numbers in the place of a message's, in the widest type of their kind: none is rounded.
@@ -99,7 +112,7 @@ fn written(tensor: &Tensor, message: &TensorProto) -> TensorProto {
 mod tests {
     use super::*;
     use crate::model::Model;
-    use crate::onnx::messages::{ModelProto, StringStringEntryProto};
+    use crate::onnx::messages::StringStringEntryProto;
     use crate::onnx::{OnnxModel, Options};
 
     fn fixture(name: &str) -> std::path::PathBuf {

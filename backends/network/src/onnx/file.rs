@@ -1,7 +1,9 @@
 //! One ONNX file: its output, and the nodes, inputs and initializers that enter it.
 
 use super::aliases;
-use super::messages::{DimensionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto, decode, entry};
+use super::messages::{
+    DimensionProto, GraphProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto, decode, entry,
+};
 use super::options::Options;
 use super::tensors::{self, ValueKind};
 use crate::graph::op::{Element, Shape};
@@ -50,6 +52,11 @@ pub(super) struct File {
     pub blocks: Vec<Candidate>,
 }
 
+/// The version of ONNX's own operators.
+pub fn opset(imports: &[OperatorSetIdProto]) -> Option<i64> {
+    imports.iter().find(|set| matches!(set.domain(), "" | "ai.onnx")).map(|set| set.version())
+}
+
 impl File {
     /// Reads the messages and finds what enters; notes say what was decided.
     pub fn read(
@@ -63,8 +70,7 @@ impl File {
             return Err(Error::unsupported(format!("{size} bytes: models of more than 2 GB are not read")));
         }
         let model = decode(bytes)?;
-        let version =
-            model.opset_import.iter().find(|set| matches!(set.domain(), "" | "ai.onnx")).map(|set| set.version());
+        let version = opset(&model.opset_import);
         let graph = model.graph.filter(|graph| !graph.node.is_empty() || !graph.output.is_empty());
         let (Some(graph), Some(opset)) = (graph, version) else {
             return Err(Error::argument("no ONNX file, or a broken one: it has no graph or no version of operators"));

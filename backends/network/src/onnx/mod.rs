@@ -20,8 +20,20 @@ pub(crate) mod tensors;
 mod writer;
 
 pub use aliases::Alias;
+pub(crate) use file::opset;
 pub use model::OnnxModel;
+pub(crate) use operators::in_training;
 pub use operators::names;
-pub use options::{OPTIONS, Options};
+pub use options::{OPTIONS, Options, recomputed};
 pub(crate) use writer::tensor;
 pub use writer::{Precision, write};
+
+use std::path::Path;
+
+/// The file that `[loss] model` names, if it is one of ONNX: its ending says so, in whichever case. A colon is for the names
+/// of networks, and in the name of a file that is there.
+pub fn file(model: &str) -> Option<&Path> {
+    let path = Path::new(model);
+    let is_onnx = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
+    (is_onnx && (!model.contains(':') || path.exists())).then_some(path)
+}

@@ -1,7 +1,7 @@
 //! What a user says of an ONNX file beside its name.
 
 use crate::model::OutputKind;
-use mountainpass_sdk::{Declared, Kind};
+use mountainpass_sdk::{Declared, Error, Kind};
 
 /// The options of a model: those of [`Options`], of which `batchnorm` goes for networks by name as well.
 pub const OPTIONS: [Declared; 5] = [
@@ -17,6 +17,16 @@ pub const OPTIONS: [Declared; 5] = [
     Declared::new(c"frozen", Kind::List, c"Initializers of a file that are constants."),
     Declared::new(c"sizes", Kind::List, c"Sizes of a file's named axes other than the batch, as NAME=SIZE."),
 ];
+
+/// What the option `batchnorm` says: whether statistics are those of the samples, if it says anything.
+pub fn recomputed(batchnorm: Option<&str>) -> Result<Option<bool>, Error> {
+    match batchnorm {
+        None => Ok(None),
+        Some("recomputed") => Ok(Some(true)),
+        Some("frozen") => Ok(Some(false)),
+        Some(other) => Err(Error::unknown("value of batchnorm", other, &["frozen", "recomputed"])),
+    }
+}
 
 /// How a file is read.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -15,6 +15,7 @@ mod shape;
 use super::lowering::Lower;
 use super::messages::NodeProto;
 use mountainpass_sdk::Error;
+pub use normalisation::in_training;
 
 /// By name; the message about unsupported operators lists them.
 const TABLE: &[(&[&str], Lower)] = &[

@@ -1,6 +1,7 @@
 //! Normalisations: by stored statistics, by those of the batch, or by those of every sample.
 
 use super::super::lowering::{Call, Lowering, Results, Value, real};
+use super::super::messages::NodeProto;
 use crate::graph::Id;
 use crate::graph::op::{Number, Unary, Values};
 use mountainpass_sdk::Error;
@@ -15,9 +16,7 @@ pub(super) fn batch(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let epsilon = c.float("epsilon", f64::from(1e-5f32));
     let x = l.real(c.input(0)?)?;
     let (scale, bias) = (l.real(c.input(1)?)?, l.real(c.input(2)?)?);
-    // Before opset 14, more results than one are those of training.
-    let in_training = c.is_on("training_mode") || (c.opset < 14 && c.node.output.iter().skip(1).any(|o| !o.is_empty()));
-    if l.recomputed || in_training {
+    if l.recomputed || in_training(c.node, c.opset) {
         let axes: Vec<usize> = (0..shape.len()).filter(|axis| *axis != 1).collect();
         let y = normalised(l, x, &axes, epsilon, true)?;
         return real(scaled(l, y, (scale, Some(bias)), channels)?);
@@ -47,6 +46,13 @@ pub(super) fn batch(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let moved = l.graph.mul(mean, factor)?;
     let offset = l.graph.sub(bias, moved)?;
     real(scaled(l, x, (factor, Some(offset)), channels)?)
+}
+
+/// Whether the file itself asks for the statistics of the samples. Before opset 14, more results than one are those of
+/// training.
+pub fn in_training(node: &NodeProto, opset: i64) -> bool {
+    let is_on = node.attribute.iter().any(|a| a.name() == "training_mode" && a.i() != 0);
+    is_on || (opset < 14 && node.output.iter().skip(1).any(|o| !o.is_empty()))
 }
 
 /// x scale + bias with one number of each for every channel, axis 1.
