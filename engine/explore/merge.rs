@@ -6,7 +6,7 @@ use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
 use crate::run::Silent;
-use crate::search::{CellId, Landscape, Minimum, Origin, Pass, Path, Unrecorded};
+use crate::search::{CellId, Landscape, Minimum, Origin, Pass, Path, Survey, Unrecorded};
 use std::collections::HashMap;
 
 /// What became of two landscapes.
@@ -85,6 +85,8 @@ impl Explorer<'_, '_> {
             path.id += paths;
             path.ends = (moved(path.ends.0), moved(path.ends.1));
             path.pass.cell += cells;
+            // Boundaries name cells of the other run: a search for all saddles tells them anew.
+            path.pass.evidence.iter_mut().for_each(|evidence| evidence.survey = Survey::default());
             if let Some(ends) = path.pass.evidence.as_mut().and_then(|evidence| evidence.ends.as_mut()) {
                 *ends = (moved(ends.0), moved(ends.1));
             }

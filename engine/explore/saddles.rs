@@ -11,7 +11,7 @@ use crate::search::{CellId, Descent, Minimum, Origin, Pass, PassKind, Path, Path
 
 impl Explorer<'_, '_> {
     /// True when the top of a path may be close enough to a saddle: at once after the whole path was relaxed, and then
-    /// ever more rarely, for every search that fails costs some Hessians; and at its last visit.
+    /// ever more rarely, for every search that fails costs hundreds of products; and at its last visit.
     pub(super) fn is_ripe(&self, path: &Path) -> bool {
         let zooms = (path.visits as usize).checked_sub(self.plan.schedule.knots.len());
         let is_last = path.visits >= self.plan.schedule.visits;
@@ -19,7 +19,7 @@ impl Explorer<'_, '_> {
     }
 
     /// The path led over the true saddle at its top, if one is found there that both descents confirm; else the path,
-    /// with the reason. A saddle beside the path gets a path of its own, and lines to the ends of this one.
+    /// with the reason. A saddle beside the path gets a path of its own, which takes the place of this one's top.
     pub(super) fn over_saddle(
         &mut self,
         path: Path,
