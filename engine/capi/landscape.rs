@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::explore::{Ended, Given, MergeTree, Method, evidence, explore};
 use crate::loss::oracle::Oracle;
 use crate::search::{self, Descent, Origin, PathState, Tally, Unrecorded};
-use crate::store::{Provenance, Space};
+use crate::store::{By, Provenance, Space};
 
 /// `mpass_landscape`: what was found, and a record of each thing that points into it.
 pub struct Landscape {
@@ -55,7 +55,8 @@ export! {
         let LossState { loss, model, hooks, .. } = &mut *opened;
         let mut config = Config::parse_opened(&text)?;
         if config.plan.method != Method::Paths {
-            let text = format!("[complex] method = {:?}: this library explores by paths; mpass run samples", config.plan.method.name());
+            let method = By::from(&config.plan.method).to_string();
+            let text = format!("[complex] method = {method:?}: this library explores by paths; mpass run samples");
             return Err(Error::Unsupported { backend: "libmountainpass".into(), text });
         }
         if let Some((theta, p)) = theta {

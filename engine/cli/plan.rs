@@ -8,6 +8,7 @@ use mountainpass::machine::memory;
 use mountainpass::report::number::{count, counted, short};
 use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::start::start;
+use mountainpass::store::By;
 use mountainpass::{Error, Result};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -18,7 +19,7 @@ pub fn print_plan(config: &Config, loss: &mut dyn Loss) -> Result<ExitCode> {
     let Some(forecast) = config.plan.forecast(&info) else {
         return Err(Error::Argument(format!(
             "--plan is for searches; method = {:?} says itself how many samples it takes",
-            config.plan.method.name()
+            By::from(&config.plan.method).to_string()
         )));
     };
     config.plan.check(loss)?;

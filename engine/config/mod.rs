@@ -103,11 +103,7 @@ impl Config {
     /// Where the results of a run come from.
     pub fn provenance(&self, loss: &dyn Loss) -> Result<Provenance> {
         let (info, identity) = (loss.info(), loss.identity()?);
-        let (method, heights) = match self.plan.method {
-            Method::Paths => (By::Paths, Heights::UpperBounds),
-            Method::Grid(_) => (By::Grid, Heights::AsSampled),
-            Method::Cloud(_) => (By::Cloud, Heights::AsSampled),
-        };
+        let is_searched = self.plan.method == Method::Paths;
         let aligned = !self.plan.alignment(&loss.symmetries()?).is_trivial();
         Ok(Provenance {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -122,8 +118,8 @@ impl Config {
             space: if aligned { Space::Aligned } else { Space::Raw },
             parameters: info.params as u64,
             samples: info.samples,
-            method,
-            heights,
+            method: By::from(&self.plan.method),
+            heights: if is_searched { Heights::UpperBounds } else { Heights::AsSampled },
             minima: self.plan.way(),
             merged: Vec::new(),
         })

@@ -160,17 +160,6 @@ pub enum Method {
     Cloud(CloudPlan),
 }
 
-impl Method {
-    /// The name in a configuration.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Method::Paths => "paths",
-            Method::Grid(_) => "grid",
-            Method::Cloud(_) => "cloud",
-        }
-    }
-}
-
 /// What of a landscape is looked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Goal {

@@ -1,5 +1,6 @@
 //! Where a landscape or a barcode comes from. No time, no machine: the same run has the same provenance.
 
+use crate::explore::Method;
 use serde::{Deserialize, Serialize};
 
 /// What two minima are compared as, and so what the bars are between.
@@ -49,6 +50,16 @@ impl std::fmt::Display for By {
             By::Cloud => "cloud",
             By::Graph => "graph",
         })
+    }
+}
+
+impl From<&Method> for By {
+    fn from(method: &Method) -> By {
+        match method {
+            Method::Paths => By::Paths,
+            Method::Grid(_) => By::Grid,
+            Method::Cloud(_) => By::Cloud,
+        }
     }
 }
 
