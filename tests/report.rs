@@ -3,6 +3,7 @@
 use mountainpass::error::Error;
 use mountainpass::persistence::{Bar, Barcode, CellKind, Death, NamedCell, Searched, Top};
 use mountainpass::report::{self, BarcodeFile, Findings, RunFindings, terminal};
+use mountainpass::run::Ended;
 use mountainpass::search::*;
 use mountainpass::store::{By, Heights, Provenance, Space};
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ impl Case {
             notes: &self.notes,
             run: Some(RunFindings {
                 landscape: &self.landscape,
-                complete: true,
+                ended: Some(Ended::Complete),
                 versions: &self.versions,
                 passes: &[],
             }),

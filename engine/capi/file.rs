@@ -60,7 +60,7 @@ mod stored {
     use crate::capi::abi::ended;
     use crate::error::{Error, Result};
     use crate::run::Ended;
-    use crate::store::{RunRecord, Store};
+    use crate::store::{Kept, RunRecord, Store};
     use std::path::Path;
 
     const ENDED: [(Ended, u32); 3] =
@@ -80,21 +80,19 @@ mod stored {
     }
 
     pub fn open(path: &Path) -> Result<Landscape> {
-        let store = Store::open(path)?;
-        let (found, provenance, record) = (store.landscape()?, store.provenance()?, store.record()?);
-        let refuse = |text: String| Err(Error::Store { path: path.to_owned(), text });
-        if provenance.is_sampled() {
-            let method = provenance.method.to_string();
-            return refuse(format!("made with method = {method:?}: this library reads paths; mpass show prints it"));
-        }
-        let (p, noise) = (usize::try_from(provenance.parameters).unwrap_or(0), record.noise.unwrap_or(0.0));
-        if let Some(flaw) = found.flaw(p, noise) {
-            return refuse(format!("damaged: {flaw}"));
+        let kept = Store::open(path)?.kept()?;
+        if kept.provenance.is_sampled() {
+            let method = kept.provenance.method.to_string();
+            let text = format!("made with method = {method:?}: this library reads paths; mpass show prints it");
+            return Err(Error::Store { path: path.to_owned(), text });
         }
         // A run that never ended was stopped.
-        let code = |ended: &Ended| ENDED.iter().find(|(known, _)| known == ended).map(|(_, code)| *code);
-        let ended = record.ended.as_ref().and_then(code).unwrap_or(ended::CANCELLED);
-        Ok(Landscape::new(found, noise, ended, p, provenance))
+        let code = |ended: Ended| ENDED.iter().find(|(known, _)| *known == ended).map(|(_, code)| *code);
+        let ended = kept.record.ended.and_then(code).unwrap_or(ended::CANCELLED);
+        let noise = kept.noise();
+        let Kept { landscape, provenance, .. } = kept;
+        let params = usize::try_from(provenance.parameters).unwrap_or(0);
+        Ok(Landscape::new(landscape, noise, ended, params, provenance))
     }
 }
 
@@ -136,7 +134,6 @@ mod tests {
                 minima: vec![minimum(0, 0.0), minimum(1, 1.0)],
                 paths: vec![path],
                 evaluations,
-                values: Vec::new(),
                 critical: Vec::new(),
             },
             2,

@@ -1,6 +1,7 @@
 //! What every stage works on and with, and what a stage is.
 
 use super::births::Births;
+use super::explored::Known;
 use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::loss::Symmetry;
@@ -17,6 +18,8 @@ pub struct Explorer<'a, 'b> {
     pub alignment: Alignment,
     pub domain: Domain,
     pub landscape: Landscape,
+    /// Those of a sampled loss, as long as some are missing.
+    pub values: Vec<f64>,
     pub births: Births,
     /// About the largest curvature at the first minimum, once there is one.
     pub curvature: Option<f64>,
@@ -30,7 +33,7 @@ impl<'a, 'b> Explorer<'a, 'b> {
     pub fn new(
         oracle: &'a mut Oracle<'b>,
         plan: &'a Plan,
-        known: Landscape,
+        known: Known,
         journal: &'a mut dyn Journal,
         progress: &'a mut dyn Progress,
     ) -> Result<Explorer<'a, 'b>> {
@@ -44,7 +47,8 @@ impl<'a, 'b> Explorer<'a, 'b> {
         oracle.set_length(length);
         let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius, length);
         let (births, curvature, ended) = (Births::default(), None, Ended::Complete);
-        Ok(Explorer { oracle, plan, alignment, domain, landscape: known, births, curvature, ended, journal, progress })
+        let Known { landscape, values } = known;
+        Ok(Explorer { oracle, plan, alignment, domain, landscape, values, births, curvature, ended, journal, progress })
     }
 }
 

@@ -31,7 +31,7 @@ pub fn merge(
     check(oracle, &other, names.1)?;
     let shift = known.next_cell();
     let (mut journal, mut progress) = (Unrecorded, Silent);
-    let mut explorer = Explorer::new(oracle, plan, known, &mut journal, &mut progress)?;
+    let mut explorer = Explorer::new(oracle, plan, known.into(), &mut journal, &mut progress)?;
     let known = explorer.take(other)?;
     explorer.count("merge");
     Ok(Merged { landscape: explorer.landscape, known, shift })

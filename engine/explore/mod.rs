@@ -43,7 +43,7 @@ pub use crate::run::Ended;
 pub use boundary::{Boundary, MorseComplex};
 pub use catches::Catches;
 pub use evidence::evidence;
-pub use explored::{Explored, Found};
+pub use explored::{Explored, Found, Known};
 pub use forecast::{Forecast, Stage};
 pub use given::Given;
 pub use merge::{Merged, merge};

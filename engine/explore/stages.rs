@@ -1,23 +1,23 @@
 //! The loop over all stages.
 
-use super::explored::{Explored, Found};
+use super::explored::{Explored, Found, Known};
 use super::explorer::Explorer;
 use super::plan::{Goal, Method, Plan};
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Ended, Progress};
 use crate::sample::Sampled;
-use crate::search::{Descent, Journal, Landscape, Minimum};
+use crate::search::{Descent, Journal, Minimum};
 
 /// Explores a loss from what is known so far (empty at first). A stop is no error; see [`Ended`].
 pub fn explore(
     oracle: &mut Oracle<'_>,
     plan: &Plan,
-    known: Landscape,
+    known: impl Into<Known>,
     journal: &mut dyn Journal,
     progress: &mut dyn Progress,
 ) -> Result<Explored> {
-    let mut explorer = Explorer::new(oracle, plan, known, journal, progress)?;
+    let mut explorer = Explorer::new(oracle, plan, known.into(), journal, progress)?;
     let sampled = match explorer.all() {
         Ok(sampled) => sampled,
         Err(Error::Cancelled) => explorer.stopped(Ended::Cancelled),

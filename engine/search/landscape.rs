@@ -304,9 +304,6 @@ pub struct Landscape {
     pub paths: Vec<Path>,
     /// Evaluations by stage name (`minima`, `paths`, ...), in the order the stages first ran.
     pub evaluations: Vec<(String, Tally)>,
-    /// Where the loss is sampled (a grid, a cloud): its values so far, in the order of the samples; NaN where it is not
-    /// finite.
-    pub values: Vec<f64>,
     /// Critical points of index 2 and above, where they were asked for.
     pub critical: Vec<Critical>,
 }

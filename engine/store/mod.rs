@@ -4,8 +4,10 @@
 
 #![forbid(unsafe_code)]
 
+mod kept;
 mod provenance;
 mod record;
+pub use kept::Kept;
 pub use provenance::{By, Heights, Provenance, Source, Space};
 pub use record::RunRecord;
 

@@ -9,7 +9,7 @@ use super::tables::{CELLS, EVALUATIONS, META, MINIMA, PATHS, PROVENANCE, Table, 
 use super::{Provenance, RunRecord};
 use crate::error::{Error, Result};
 use crate::machine::durable;
-use crate::search::{Landscape, Path, PathState};
+use crate::search::{Finding, Landscape, Path, PathState};
 use crate::union_find::UnionFind;
 use rusqlite::Row;
 use rusqlite::types::Value;
@@ -37,7 +37,7 @@ pub fn salvage(from: &File, to: &File) -> Result<Salvaged> {
     let (words, lost) = wreck.words(&META);
     report.count("words about the run", words.len(), lost);
     let mut record = RunRecord::of(&words).unwrap_or_default();
-    let landscape = wreck.landscape(&provenance, record.noise.unwrap_or(0.0), &mut report);
+    let (landscape, values) = wreck.found(&provenance, record.noise.unwrap_or(0.0), &mut report);
     if !report.whole {
         // It has to be gone on with, and what was made of the whole is made again.
         record = RunRecord { ended: None, barcode: None, notes: Vec::new(), passes: Vec::new(), ..record };
@@ -45,6 +45,9 @@ pub fn salvage(from: &File, to: &File) -> Result<Salvaged> {
     durable::make_folder(durable::folder(to))?;
     let mut store = Store::create(to, &provenance)?;
     store.put_landscape(&landscape)?;
+    if !values.is_empty() {
+        store.commit(&[Finding::Values(0, &values)])?;
+    }
     store.put_record(&record)?;
     store.close()?;
     Ok(Salvaged { lines: report.lines, whole: report.whole })
@@ -73,15 +76,15 @@ struct Wreck<'a> {
 }
 
 impl Wreck<'_> {
-    /// What is whole of the landscape.
-    fn landscape(&self, provenance: &Provenance, noise: f64, report: &mut Report) -> Landscape {
+    /// What is whole of the landscape, and the values of samples.
+    fn found(&self, provenance: &Provenance, noise: f64, report: &mut Report) -> (Landscape, Vec<f64>) {
         let of_cell = |cell: &str| format!("(SELECT {} FROM cells c WHERE c.id = {cell})", self.sound(&CELLS, "c."));
         let (minima, lost_minima) = self.each(&MINIMA, rows::A_MINIMUM, Some(&of_cell("minima.cell")), minimum);
         let (paths, lost_paths) = self.each(&PATHS, rows::A_PATH, Some(&of_cell("paths.pass")), curve);
         let (evaluations, lost) = self.each(&EVALUATIONS, rows::A_TALLY, None, tally);
         let (blocks, mut lost_blocks) = self.each(&VALUES, rows::A_BLOCK, None, block);
         let (critical, _) = self.each(&CELLS, rows::A_CRITICAL, Some("degree > 1"), rows::critical);
-        let mut landscape = Landscape { minima, paths, evaluations, values: Vec::new(), critical };
+        let mut landscape = Landscape { minima, paths, evaluations, critical };
         let (minima, paths) = (landscape.minima.len(), landscape.paths.len());
         landscape.keep_whole(usize::try_from(provenance.parameters).unwrap_or(0), noise);
         let dropped = (minima - landscape.minima.len(), paths - landscape.paths.len());
@@ -89,17 +92,18 @@ impl Wreck<'_> {
         report.count("paths", landscape.paths.len(), lost_paths + dropped.1);
         report.count("evaluations of stages", landscape.evaluations.len(), lost);
         // Values go on from where they end: what lies behind a gap is computed again.
-        for (first, values) in blocks {
-            match first == landscape.values.len() as u64 {
-                true => landscape.values.extend(values),
+        let mut values = Vec::new();
+        for (first, block) in blocks {
+            match first == values.len() as u64 {
+                true => values.extend(block),
                 false => lost_blocks += 1,
             }
         }
-        report.count("values", landscape.values.len(), lost_blocks);
+        report.count("values", values.len(), lost_blocks);
         if !report.whole {
             unsplit(&mut landscape);
         }
-        landscape
+        (landscape, values)
     }
 
     /// The words of a table that are whole, and how many are not.

@@ -26,7 +26,7 @@ fn found() -> Landscape {
     };
     let paths = vec![path(0, (0, 2), PathState::Split), path(1, (0, 1), PathState::Converged)];
     let evaluations = vec![("minima".to_owned(), Tally { loss: 3, gradient: 2, hessian_product: 1 })];
-    Landscape { minima, paths, evaluations, values: vec![0.25, f64::NAN], critical: Vec::new() }
+    Landscape { minima, paths, evaluations, critical: Vec::new() }
 }
 
 /// Keeps it in a file, with a record of a run that is complete.
@@ -34,7 +34,7 @@ fn kept(file: &std::path::Path) -> RunRecord {
     let mut store = Store::create(file, &provenance()).unwrap();
     let landscape = found();
     keep(&mut store, &landscape);
-    store.commit(&[Finding::Values(0, &landscape.values)]).unwrap();
+    store.commit(&[Finding::Values(0, &[0.25, f64::NAN])]).unwrap();
     let record = RunRecord { noise: Some(0.0), ended: Some(Ended::Complete), ..RunRecord::default() };
     store.put_record(&record).unwrap();
     store.close().unwrap();
@@ -46,9 +46,9 @@ fn kept_anew(file: &std::path::Path) {
     kept(file);
 }
 
-fn read(file: &std::path::Path) -> mountainpass::Result<(Landscape, Provenance, RunRecord)> {
+fn read(file: &std::path::Path) -> mountainpass::Result<(Landscape, Provenance, RunRecord, Vec<f64>)> {
     let store = Store::open(file)?;
-    Ok((store.landscape()?, store.provenance()?, store.record()?))
+    Ok((store.landscape()?, store.provenance()?, store.record()?, store.values()?))
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_file_of_before_checksums_is_read_and_gets_them_when_it_is_written() {
     meddle(&file, &tables.map(|table| format!("ALTER TABLE {table} DROP COLUMN sum;")).concat());
     meddle(&file, "PRAGMA user_version = 1");
     let before = std::fs::read(&file).unwrap();
-    let (landscape, _, old) = read(&file).unwrap();
+    let (landscape, _, old, _) = read(&file).unwrap();
     assert_same_bits(&landscape, &found());
     assert_eq!(old, record);
     assert_eq!(std::fs::read(&file).unwrap(), before);
@@ -181,9 +181,10 @@ fn what_is_whole_is_saved_and_what_refers_to_the_rest_is_not() {
     // Nothing is lost of what is whole.
     let salvaged = salvage(&file, &saved).unwrap();
     assert!(salvaged.whole, "{salvaged:?}");
-    let (landscape, from, now) = read(&saved).unwrap();
+    let (landscape, from, now, values) = read(&saved).unwrap();
     assert_same_bits(&landscape, &found());
     assert_eq!((from, now), (provenance(), record));
+    assert_eq!(format!("{values:?}"), "[0.25, NaN]");
     assert!(salvage(&file, &saved).unwrap_err().to_string().contains("exists already"));
     std::fs::remove_file(&saved).unwrap();
 
@@ -198,7 +199,7 @@ fn what_is_whole_is_saved_and_what_refers_to_the_rest_is_not() {
         "values: 2 saved",
     ];
     assert_eq!(salvaged.lines, expected);
-    let (landscape, _, now) = read(&saved).unwrap();
+    let (landscape, _, now, _) = read(&saved).unwrap();
     let mut known = found();
     known.minima.remove(1);
     known.paths.remove(1);
