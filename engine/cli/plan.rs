@@ -2,7 +2,7 @@
 
 use super::output::print;
 use mountainpass::config::Config;
-use mountainpass::explore::Stage;
+use mountainpass::explore::{Stage, Work};
 use mountainpass::loss::{Dtype, Loss};
 use mountainpass::machine::memory;
 use mountainpass::report::number::{count, counted, short};
@@ -34,8 +34,9 @@ pub fn print_plan(config: &Config, loss: &mut dyn Loss) -> Result<ExitCode> {
         counted(info.params as u64, "parameter", "parameters"),
         time(seconds)
     );
-    let width = forecast.stages.iter().map(|stage| stage.name.len()).max().unwrap_or(0);
-    for Stage { name, expected, most } in &forecast.stages {
+    let names: Vec<String> = forecast.stages.iter().map(|stage| name(stage.work)).collect();
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    for (name, Stage { expected, most, .. }) in names.iter().zip(&forecast.stages) {
         let most =
             most.map_or(String::new(), |most| format!(", at most {} ({})", count(most), time(seconds * most as f64)));
         let expects = time(seconds * *expected as f64);
@@ -60,6 +61,14 @@ pub fn print_plan(config: &Config, loss: &mut dyn Loss) -> Result<ExitCode> {
     );
     print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn name(work: Work) -> String {
+    match work {
+        Work::Points(n) => format!("{n} points"),
+        Work::Lines(n) => format!("{n} straight lines"),
+        Work::Bars(n) => format!("paths of {n} bars"),
+    }
 }
 
 /// The seconds of one evaluation of loss and gradient: the middle of three.

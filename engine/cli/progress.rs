@@ -1,8 +1,9 @@
 //! Progress on stderr: one bar on a terminal, a line a stage otherwise.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use mountainpass::explore::{Doing, Notice, Progress};
 use mountainpass::plain;
-use mountainpass::run::Progress;
+use mountainpass::report::progress;
 use std::io::IsTerminal;
 
 /// Where the run is.
@@ -32,7 +33,7 @@ impl Teller {
 }
 
 impl Progress for Teller {
-    fn at(&mut self, now: &'static str, done: u64, total: u64, detail: &str) {
+    fn at(&mut self, now: &'static str, done: u64, total: u64, doing: Doing) {
         match self {
             Teller::Bar { bar, stage } => {
                 if *stage != now {
@@ -41,7 +42,7 @@ impl Progress for Teller {
                 }
                 bar.set_length(total);
                 bar.set_position(done);
-                bar.set_message(detail.to_owned());
+                bar.set_message(progress::doing(doing));
             }
             Teller::Lines { stage } if *stage != now => {
                 tell!("{now}: {total}");
@@ -51,9 +52,10 @@ impl Progress for Teller {
         }
     }
 
-    fn note(&mut self, text: &str) {
+    fn note(&mut self, notice: Notice<'_>) {
+        let Some(text) = progress::notice(notice) else { return };
         match self {
-            Teller::Bar { bar, .. } => bar.println(plain::line(text)),
+            Teller::Bar { bar, .. } => bar.println(plain::line(&text)),
             Teller::Lines { .. } => tell!("{text}"),
         }
     }

@@ -140,7 +140,7 @@ mod tests {
     fn a_walk_has_a_step_and_a_temperature() {
         let plan = parsed("recipe = \"hop\"\nstep = 0.4\ntemperature = 2").unwrap().plan;
         assert_eq!((plan.hop, plan.training.clone()), (Some(Hop { step: 0.4, temperature: 2.0 }), None));
-        assert_eq!(plan.way(), "basin hopping with steps of 0.4 at the temperature 2");
+        assert_eq!(crate::report::way(&plan), "basin hopping with steps of 0.4 at the temperature 2");
     }
 
     #[test]

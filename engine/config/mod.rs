@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::explore::{Given, Goal, Method, Plan};
 use crate::loss::Loss;
 use crate::machine::memory;
+use crate::report;
 use crate::run::Budget;
 use crate::sample::GridPlan;
 use crate::store::{By, Heights, Provenance, Space};
@@ -120,7 +121,7 @@ impl Config {
             samples: info.samples,
             method: By::from(&self.plan.method),
             heights: if is_searched { Heights::UpperBounds } else { Heights::AsSampled },
-            minima: self.plan.way(),
+            minima: report::way(&self.plan),
             merged: Vec::new(),
         })
     }

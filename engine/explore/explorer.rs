@@ -3,10 +3,11 @@
 use super::births::Births;
 use super::explored::Known;
 use super::plan::Plan;
+use super::progress::{Notice, Progress};
 use crate::error::{Error, Result};
 use crate::loss::Symmetry;
 use crate::loss::oracle::{Oracle, Tally};
-use crate::run::{Budget, Ended, Progress};
+use crate::run::{Budget, Ended};
 use crate::search::align::Alignment;
 use crate::search::minima::{Domain, unit_of_length};
 use crate::search::{Finding, Journal, Landscape};
@@ -41,7 +42,7 @@ impl<'a, 'b> Explorer<'a, 'b> {
         let bounds = oracle.loss().bounds()?;
         let alignment = plan.alignment(&symmetries);
         for kind in alignment.ignored() {
-            progress.note(&format!("declared symmetry not used to identify points: {kind}"));
+            progress.note(Notice::Ignored(kind));
         }
         let length = unit_of_length(oracle.loss());
         oracle.set_length(length);

@@ -3,9 +3,9 @@
 
 use super::explorer::Explorer;
 use super::plan::Plan;
+use super::progress::Silent;
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
-use crate::run::Silent;
 use crate::search::{CellId, Landscape, Minimum, Origin, Pass, Path, Survey, Unrecorded};
 use std::collections::HashMap;
 

@@ -106,22 +106,6 @@ impl Plan {
         }
     }
 
-    /// How minima are come by, where it is not by descents from starts alone.
-    pub fn way(&self) -> String {
-        let polished = if self.polish { ", then descents" } else { ", taken as they are" };
-        match (&self.training, self.hop) {
-            (Some(training), _) => {
-                let Training { epochs, batch, .. } = training;
-                format!("training for {epochs} epochs in minibatches of {batch}{polished}")
-            }
-            (_, Some(Hop { step, temperature })) => {
-                format!("basin hopping with steps of {step} at the temperature {temperature}")
-            }
-            _ if !self.given.is_empty() => format!("points that were given{polished}"),
-            _ => String::new(),
-        }
-    }
-
     /// Refuses what does not fit a loss, before anything is computed of it.
     pub fn check(&self, loss: &dyn Loss) -> Result<()> {
         self.given.iter().try_for_each(|given| given.check(loss))?;

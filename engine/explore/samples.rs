@@ -1,6 +1,7 @@
 //! The stages of a grid and of a cloud: the samples are laid out, and get their values.
 
 use super::explorer::Explorer;
+use super::progress::Doing;
 use crate::error::Result;
 use crate::loss::oracle::Tally;
 use crate::sample::{Axes, CloudPlan, GridPlan, Sampled, Sampler, Samples, Scatter};
@@ -26,7 +27,7 @@ impl Explorer<'_, '_> {
             let tally = landscape.spend(stage, spent);
             journal.commit(&[Finding::Values(first as u64, new), Finding::Evaluations(stage, tally)])
         };
-        let mut tell = |done: usize| progress.at(stage, done as u64, total as u64, "");
+        let mut tell = |done: usize| progress.at(stage, done as u64, total as u64, Doing::Next);
         Sampler { oracle, values, keep: &mut keep, tell: &mut tell }.take(total, point)
     }
 

@@ -3,9 +3,12 @@
 use super::explored::{Explored, Found, Known};
 use super::explorer::Explorer;
 use super::plan::{Goal, Method, Plan};
+#[cfg(not(feature = "dense"))]
+use super::progress::Notice;
+use super::progress::Progress;
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
-use crate::run::{Budget, Ended, Progress};
+use crate::run::{Budget, Ended};
 use crate::sample::Sampled;
 use crate::search::{Descent, Journal, Minimum};
 
@@ -63,8 +66,7 @@ impl Explorer<'_, '_> {
                 }
                 #[cfg(not(feature = "dense"))]
                 if plan.goal == Goal::All {
-                    self.progress
-                        .note("all saddles were not looked for: this program was built without the eigensolver");
+                    self.progress.note(Notice::NoEigensolver);
                 }
                 Ok(None)
             }

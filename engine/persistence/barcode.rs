@@ -1,20 +1,10 @@
 //! Barcodes: what every road to one (paths, grids, graphs) ends in, and what everything after it reads.
 
+use crate::pass::PassKind;
 use serde::{Deserialize, Serialize};
 
-/// What ended a bar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DeathKind {
-    #[serde(rename = "verified saddle")]
-    /// A saddle that leads to both sides.
-    VerifiedSaddle,
-    #[serde(rename = "path maximum")]
-    /// The highest point of a path: an upper bound.
-    PathMaximum,
-    #[serde(rename = "cell")]
-    /// A cell of a sampled function.
-    Cell,
-}
+/// What files call the end of a bar that is no top of a path.
+pub(super) const CELL: &str = "cell";
 
 /// One bar `[birth, death)`. In files its fields lie flat: `record.rs`.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,8 +44,8 @@ pub struct Top {
     pub path: u64,
     /// How far the death may lie above its value; 0 when exact.
     pub error: f64,
-    /// It is a saddle that leads to both sides; else the highest point of the path, an upper bound.
-    pub is_saddle: bool,
+    /// What it is known to be.
+    pub kind: PassKind,
     /// The bar is shorter than what the loss values can resolve.
     pub below_noise: bool,
 }
@@ -67,6 +57,13 @@ pub struct Searched {
     pub transit: bool,
     /// Not a converged minimum.
     pub unconverged: bool,
+}
+
+impl Death {
+    /// The word that files have for what it is: a pass of some kind, or a cell of a sampled function.
+    pub fn kind(&self) -> &'static str {
+        self.top.map_or(CELL, |top| top.kind.name())
+    }
 }
 
 impl Bar {
@@ -85,10 +82,14 @@ impl Bar {
         self.end.map(|end| end.cell)
     }
 
-    /// What ended the bar; `None` for a half-line.
-    pub fn death_kind(&self) -> Option<DeathKind> {
-        let kind = |top: Top| if top.is_saddle { DeathKind::VerifiedSaddle } else { DeathKind::PathMaximum };
-        self.end.map(|end| end.top.map_or(DeathKind::Cell, kind))
+    /// What the top of the path is known to be that it dies at; `None` for a half-line, and where a function was sampled.
+    pub fn pass_kind(&self) -> Option<PassKind> {
+        self.top().map(|top| top.kind)
+    }
+
+    /// It dies in a cell of a sampled function.
+    pub fn dies_in_cell(&self) -> bool {
+        self.end.is_some_and(|end| end.top.is_none())
     }
 
     /// The birth cell of the component that swallows it.

@@ -4,6 +4,7 @@
 //! same numbers stand in the database, in `barcode.json` and in the report.
 
 use crate::loss::oracle::Tally;
+pub use crate::pass::PassKind;
 use serde::{Deserialize, Serialize};
 
 /// The number of a cell: a minimum or a pass.
@@ -211,17 +212,6 @@ pub enum PathState {
     Converged,
     /// Runs through an intermediate minimum and was replaced by its pieces.
     Split,
-}
-
-/// What the top of a path is known to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PassKind {
-    #[serde(rename = "verified saddle")]
-    /// A point where the gradient vanishes, with one falling direction that leads to both ends.
-    VerifiedSaddle,
-    #[serde(rename = "path maximum")]
-    /// The highest point of a path: an upper bound.
-    PathMaximum,
 }
 
 /// The highest point of a path.
