@@ -81,7 +81,7 @@ mod stored {
 
     pub fn open(path: &Path) -> Result<Landscape> {
         let kept = Store::open(path)?.kept()?;
-        if kept.provenance.is_sampled() {
+        if kept.provenance.is_of_samples() {
             let method = kept.provenance.method.to_string();
             let text = format!("made with method = {method:?}: this library reads paths; mpass show prints it");
             return Err(Error::Store { path: path.to_owned(), text });

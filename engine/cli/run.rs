@@ -224,10 +224,10 @@ fn search(
 /// Keeps what an exploration came to beside its findings, and how long it took after the seconds `before`.
 fn keep(store: &mut Store, explored: Explored, before: f64, begun: Instant, pool: &Pool) -> Result<()> {
     let mut record = store.record()?;
-    if let Found::Sampled(sampled) = explored.found {
+    if let Found::Samples(samples) = explored.found {
         // To make it again would take all values.
-        record.notes = report::notes(&sampled);
-        record.barcode = Some(sampled.barcode(pool)?);
+        record.notes = report::notes(&samples);
+        record.barcode = Some(samples.barcode(pool)?);
     }
     record.noise = Some(explored.noise);
     record.passes = explored.passes;

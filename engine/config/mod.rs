@@ -175,7 +175,7 @@ fn plan(
     symmetry: &mut Section,
     paths: &mut Section,
 ) -> Result<(Plan, Vec<String>)> {
-    // Samples are taken of the loss as it is: copies of a minimum are places of their own.
+    // Samples are taken of the loss as it is: copies of a minimum are points of their own.
     let align = method == Method::Paths;
     let mut plan = Plan { method, align, paths_budget: paths.budget()?, ..Plan::default() };
     let theta = minima::minima(minima, &mut plan)?;

@@ -2,7 +2,7 @@
 
 use super::passes::AtPass;
 use crate::run::Ended;
-use crate::sample::Sampled;
+use crate::sample::Samples;
 use crate::search::Landscape;
 
 /// What is known before: nothing, or what an earlier run has left.
@@ -40,7 +40,7 @@ pub enum Found {
     /// The paths of the landscape, however far the search has come.
     Paths,
     /// A grid or a cloud with a value at every sample.
-    Sampled(Sampled),
+    Samples(Samples),
     /// Nothing: it was stopped before every sample had its value.
     Unfinished,
 }

@@ -62,11 +62,11 @@ impl Explorer<'_, '_> {
         });
         let given = given.max().unwrap_or(0);
         let (counting, before) = (other.minima.iter().filter(|m| m.counts()).count(), self.counting());
-        let mut place: HashMap<CellId, CellId> = HashMap::new();
+        let mut now: HashMap<CellId, CellId> = HashMap::new();
         for mut minimum in other.minima {
             let was = minimum.cell;
             minimum.cell += cells;
-            minimum.same_as = minimum.same_as.map(|original| place.get(&original).copied().unwrap_or(original + cells));
+            minimum.same_as = minimum.same_as.map(|original| now.get(&original).copied().unwrap_or(original + cells));
             let cell = match self.descended(&minimum) {
                 Some(known) => known,
                 None => {
@@ -78,9 +78,9 @@ impl Explorer<'_, '_> {
                     self.take_minimum(minimum)?
                 }
             };
-            place.insert(was, self.own(cell));
+            now.insert(was, self.own(cell));
         }
-        let moved = |cell: CellId| place.get(&cell).copied().unwrap_or(cell + cells);
+        let moved = |cell: CellId| now.get(&cell).copied().unwrap_or(cell + cells);
         for mut path in other.paths {
             path.id += paths;
             path.ends = (moved(path.ends.0), moved(path.ends.1));

@@ -4,20 +4,20 @@ use super::explorer::Explorer;
 use super::progress::Doing;
 use crate::error::Result;
 use crate::loss::oracle::Tally;
-use crate::sample::{Axes, CloudPlan, GridPlan, Sampled, Sampler, Samples, Scatter};
+use crate::sample::{Axes, CloudPlan, GridPlan, Layout, Sampler, Samples, Scatter};
 use crate::search::Finding;
 
 impl Explorer<'_, '_> {
-    pub(super) fn grid(&mut self, plan: &GridPlan) -> Result<Sampled> {
+    pub(super) fn grid(&mut self, plan: &GridPlan) -> Result<Samples> {
         let axes = Axes::new(plan, self.plan.seed, self.oracle.loss())?;
         self.sample("grid", axes.total(), |sample, batch| axes.point(sample, batch))?;
-        self.sampled(Samples::Grid(axes))
+        self.finish(Layout::Grid(axes))
     }
 
-    pub(super) fn cloud(&mut self, plan: &CloudPlan) -> Result<Sampled> {
+    pub(super) fn cloud(&mut self, plan: &CloudPlan) -> Result<Samples> {
         let scatter = Scatter::new(plan, self.plan.seed, &self.landscape, self.oracle.loss())?;
         self.sample("cloud", plan.points, |point, batch| scatter.point(point, batch))?;
-        self.sampled(Samples::Cloud(scatter))
+        self.finish(Layout::Cloud(scatter))
     }
 
     /// Takes the values of all samples, of which `point` appends the parameters.
@@ -32,7 +32,7 @@ impl Explorer<'_, '_> {
     }
 
     /// Hands the finished values over to what they span.
-    fn sampled(&mut self, samples: Samples) -> Result<Sampled> {
-        Sampled::new(samples, std::mem::take(&mut self.values))
+    fn finish(&mut self, layout: Layout) -> Result<Samples> {
+        Samples::new(layout, std::mem::take(&mut self.values))
     }
 }

@@ -9,7 +9,7 @@ use super::progress::Progress;
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Ended};
-use crate::sample::Sampled;
+use crate::sample::Samples;
 use crate::search::{Descent, Journal, Minimum};
 
 /// Explores a loss from what is known so far (empty at first). A stop is no error; see [`Ended`].
@@ -21,15 +21,15 @@ pub fn explore(
     progress: &mut dyn Progress,
 ) -> Result<Explored> {
     let mut explorer = Explorer::new(oracle, plan, known.into(), journal, progress)?;
-    let sampled = match explorer.all() {
-        Ok(sampled) => sampled,
+    let samples = match explorer.all() {
+        Ok(samples) => samples,
         Err(Error::Cancelled) => explorer.stopped(Ended::Cancelled),
         Err(Error::Budget(_)) => explorer.stopped(Ended::Budget),
         Err(error) => return Err(error),
     };
-    let found = match (&plan.method, sampled) {
+    let found = match (&plan.method, samples) {
         (Method::Paths, _) => Found::Paths,
-        (_, Some(sampled)) => Found::Sampled(sampled),
+        (_, Some(samples)) => Found::Samples(samples),
         (_, None) => Found::Unfinished,
     };
     // Who is asked to stop asks the loss nothing more.
@@ -40,7 +40,7 @@ pub fn explore(
 
 impl Explorer<'_, '_> {
     /// All stages of the method; what was sampled, if that was asked for and came to an end.
-    fn all(&mut self) -> Result<Option<Sampled>> {
+    fn all(&mut self) -> Result<Option<Samples>> {
         let plan = self.plan;
         if let Method::Grid(grid) = &plan.method {
             return self.stage("grid", Budget::default(), |explorer| explorer.grid(grid));
@@ -90,7 +90,7 @@ impl Explorer<'_, '_> {
         ))
     }
 
-    fn stopped(&mut self, by: Ended) -> Option<Sampled> {
+    fn stopped(&mut self, by: Ended) -> Option<Samples> {
         self.ended = by;
         None
     }

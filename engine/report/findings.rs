@@ -42,7 +42,7 @@ pub struct RunFindings<'a> {
 impl<'a> Findings<'a> {
     /// True when the barcode comes of a search for minima, not of a grid or a graph.
     pub(super) fn searched(&self) -> bool {
-        !self.minima().is_empty() && !self.provenance.is_sampled()
+        !self.minima().is_empty() && !self.provenance.is_of_samples()
     }
 
     /// The score of degree 0.

@@ -20,7 +20,7 @@ impl Results {
     pub fn of(mut kept: Kept) -> Results {
         let barcode = match kept.record.barcode.take() {
             Some(barcode) => barcode,
-            None if kept.provenance.is_sampled() => Barcode::default(),
+            None if kept.provenance.is_of_samples() => Barcode::default(),
             None => MergeTree::of(&kept.landscape).barcode(kept.noise()),
         };
         let of = &kept.provenance;
@@ -38,7 +38,7 @@ impl Results {
     /// there is; that of samples is there once all of them are.
     pub fn found(&self) -> bool {
         let Kept { landscape, provenance, .. } = &self.kept;
-        !self.barcode.bars.is_empty() || !provenance.is_sampled() && landscape.minima.iter().any(Minimum::counts)
+        !self.barcode.bars.is_empty() || !provenance.is_of_samples() && landscape.minima.iter().any(Minimum::counts)
     }
 
     /// The results as the report borrows them.

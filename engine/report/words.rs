@@ -220,8 +220,8 @@ pub fn remarks(findings: &Findings<'_>) -> Vec<String> {
 
 /// That a run has not come to its end, where it has not.
 fn unfinished(findings: &Findings<'_>) -> Option<String> {
-    let is_sampled = findings.provenance.is_sampled();
-    let before = if is_sampled { "every sample had its value" } else { "every deciding path was settled" };
+    let of_samples = findings.provenance.is_of_samples();
+    let before = if of_samples { "every sample had its value" } else { "every deciding path was settled" };
     match findings.run?.ended {
         Some(Ended::Complete) => None,
         Some(Ended::Budget) => Some(format!("A budget was spent before {before}.")),

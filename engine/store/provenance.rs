@@ -146,7 +146,7 @@ pub struct Source {
 
 impl Provenance {
     /// True where the loss was sampled, so that there is no path and no height is a bound.
-    pub fn is_sampled(&self) -> bool {
+    pub fn is_of_samples(&self) -> bool {
         matches!(self.method, By::Grid | By::Cloud)
     }
 

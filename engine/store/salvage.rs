@@ -161,12 +161,12 @@ impl Wreck<'_> {
 /// A path that was split stands for its pieces. Where some of them are lost it stands for itself again, as the upper
 /// bound that it is.
 fn unsplit(landscape: &mut Landscape) {
-    let place: BTreeMap<u64, u32> = landscape.minima.iter().map(|m| m.cell).zip(0..).collect();
-    let ends = |path: &Path| Some((*place.get(&path.ends.0)?, *place.get(&path.ends.1)?));
+    let vertex: BTreeMap<u64, u32> = landscape.minima.iter().map(|m| m.cell).zip(0..).collect();
+    let ends = |path: &Path| Some((*vertex.get(&path.ends.0)?, *vertex.get(&path.ends.1)?));
     let mut standing: Vec<&Path> = landscape.paths.iter().filter(|path| path.state != PathState::Split).collect();
     standing.sort_by(|a, b| a.pass.height.total_cmp(&b.pass.height));
     let are_joined = |split: &Path| {
-        let mut joined = UnionFind::new(place.len());
+        let mut joined = UnionFind::new(vertex.len());
         let bound = split.pass.height + split.pass.error;
         let low = standing.iter().take_while(|path| path.pass.height <= bound + path.pass.error);
         low.filter_map(|path| ends(path)).for_each(|(a, b)| _ = joined.merge(a, b));
