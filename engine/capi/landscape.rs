@@ -17,6 +17,7 @@ use crate::store::{By, Provenance, Space};
 pub struct Landscape {
     pub(super) found: search::Landscape,
     pub(super) noise: f64,
+    pub(super) ended: Ended,
     pub(super) provenance: Provenance,
     info: abi::LandscapeInfo,
     minima: Vec<abi::Minimum>,
@@ -55,7 +56,7 @@ export! {
         let LossState { loss, model, hooks, .. } = &mut *opened;
         let mut config = Config::parse_opened(&text)?;
         if config.plan.method != Method::Paths {
-            let method = By::from(&config.plan.method).to_string();
+            let method = By::from(&config.plan.method).name();
             let text = format!("[complex] method = {method:?}: this library explores by paths; mpass run samples");
             return Err(Error::Unsupported { backend: "libmountainpass".into(), text });
         }
@@ -76,12 +77,7 @@ export! {
                 _ => Error::Budget("the run, before a minimum was found,"),
             });
         }
-        let ended = match explored.ended {
-            Ended::Complete => ended::COMPLETE,
-            Ended::Budget => ended::BUDGET,
-            Ended::Cancelled => ended::CANCELLED,
-        };
-        let landscape = Landscape::new(explored.landscape, explored.noise, ended, params, provenance);
+        let landscape = Landscape::new(explored.landscape, explored.noise, explored.ended, params, provenance);
         // SAFETY: checked above.
         unsafe { give(out, landscape) };
         Ok(())
@@ -136,12 +132,6 @@ export! {
 }
 
 impl Landscape {
-    /// Counts and costs.
-    #[cfg(feature = "store")]
-    pub(super) fn info(&self) -> &abi::LandscapeInfo {
-        &self.info
-    }
-
     fn barcode(&self) -> Barcode {
         let bars = MergeTree::of(&self.found).barcode(self.noise);
         let evidence = evidence(&self.found, &bars.bars).into_iter().map(|evidence| evidence.cloned()).collect();
@@ -151,14 +141,18 @@ impl Landscape {
     pub(super) fn new(
         found: search::Landscape,
         noise: f64,
-        ended: u32,
+        ended: Ended,
         params: usize,
         provenance: Provenance,
     ) -> Landscape {
         let spent = |of: fn(&Tally) -> u64| found.evaluations.iter().map(|(_, tally)| of(tally)).sum();
         let info = abi::LandscapeInfo {
             struct_size: abi::LandscapeInfo::SIZE,
-            ended,
+            ended: match ended {
+                Ended::Complete => ended::COMPLETE,
+                Ended::Budget => ended::BUDGET,
+                Ended::Cancelled => ended::CANCELLED,
+            },
             params: params as u64,
             n_minima: found.minima.len() as u64,
             n_paths: found.paths.len() as u64,
@@ -172,7 +166,7 @@ impl Landscape {
         // The vectors that records point into keep their memory when `found` moves, and are never changed again.
         let minima = found.minima.iter().map(minimum_record).collect();
         let paths = found.paths.iter().map(|path| path_record(path, params)).collect();
-        Landscape { found, noise, provenance, info, minima, paths }
+        Landscape { found, noise, ended, provenance, info, minima, paths }
     }
 }
 
@@ -233,7 +227,7 @@ fn path_record(of: &search::Path, params: usize) -> abi::Path {
 #[cfg(test)]
 pub(super) fn found(found: search::Landscape, params: usize) -> Landscape {
     let provenance = Provenance { parameters: params as u64, ..Provenance::default() };
-    Landscape::new(found, 0.0, ended::COMPLETE, params, provenance)
+    Landscape::new(found, 0.0, Ended::Complete, params, provenance)
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Part {
         let (name, file) = (path.display().to_string(), database(path));
         let kept = Store::open(&file).and_then(|store| store.kept()).map_err(Error::into_usage)?;
         if kept.provenance.is_of_samples() {
-            let method = kept.provenance.method.to_string();
+            let method = kept.provenance.method.name();
             let text = format!("{name}: a sampled loss (method {method:?}): only searches are merged");
             return Err(Error::Argument(text));
         }

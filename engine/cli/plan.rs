@@ -19,7 +19,7 @@ pub fn print_plan(config: &Config, loss: &mut dyn Loss) -> Result<ExitCode> {
     let Some(forecast) = config.plan.forecast(&info) else {
         return Err(Error::Argument(format!(
             "--plan is for searches; method = {:?} says itself how many samples it takes",
-            By::from(&config.plan.method).to_string()
+            By::from(&config.plan.method).name()
         )));
     };
     config.plan.check(loss)?;

@@ -3,7 +3,7 @@
 use super::open::database;
 use super::output::{print, write};
 use mountainpass::report::{self, BarcodeFile, Findings, Results};
-use mountainpass::store::{self, DATABASE, Store};
+use mountainpass::store::{self, DATABASE, Saved, Store};
 use mountainpass::{Error, Result};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -27,7 +27,10 @@ pub fn show(landscape: &Path, json: bool, salvage: Option<&Path>) -> Result<Exit
 /// Writes what is whole of a database into a folder of its own.
 fn save(file: &Path, folder: &Path) -> Result<ExitCode> {
     let salvaged = store::salvage(file, &folder.join(DATABASE)).map_err(Error::into_usage)?;
-    salvaged.lines.iter().try_for_each(|line| print(&format!("{line}\n")))?;
+    for Saved { what, saved, lost } in salvaged.counts {
+        let lost = if lost > 0 { format!(", {lost} lost") } else { String::new() };
+        print(&format!("{what}: {saved} saved{lost}\n"))?;
+    }
     let next = match salvaged.whole {
         true => "nothing was lost".to_owned(),
         false => format!("find the rest anew with: mpass run CONFIG.toml --out {} --resume", folder.display()),

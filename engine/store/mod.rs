@@ -30,4 +30,4 @@ pub use database::Store;
 #[cfg(feature = "store")]
 pub use reading::{BESIDE, DATABASE};
 #[cfg(feature = "store")]
-pub use salvage::{Salvaged, salvage};
+pub use salvage::{Salvaged, Saved, salvage};

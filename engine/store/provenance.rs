@@ -41,15 +41,22 @@ pub enum By {
     Graph,
 }
 
-impl std::fmt::Display for By {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl By {
+    /// The word that configurations and files have for it.
+    pub const fn name(self) -> &'static str {
+        match self {
             By::Unsaid => "",
             By::Paths => "paths",
             By::Grid => "grid",
             By::Cloud => "cloud",
             By::Graph => "graph",
-        })
+        }
+    }
+}
+
+impl std::fmt::Display for By {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -52,11 +52,14 @@ impl ModelFile {
 
     /// Its running statistics, under the names that checkpoints have for them.
     pub fn statistics(&self) -> Vec<Tensor> {
-        let called = |tensor: &Tensor| {
-            let alias = self.aliases.iter().find(|alias| alias.initializer == tensor.name);
-            Tensor { name: alias.map_or(&tensor.name, |alias| &alias.name).clone(), ..tensor.clone() }
-        };
-        self.tensors.iter().map(called).filter(|tensor| is_statistic(&tensor.name)).collect()
+        let tensors = self.tensors.iter().filter(|tensor| is_statistic(self.called(&tensor.name)));
+        tensors.map(|tensor| Tensor { name: self.called(&tensor.name).to_owned(), ..tensor.clone() }).collect()
+    }
+
+    /// What checkpoints call an initializer.
+    pub(super) fn called<'a>(&'a self, initializer: &'a str) -> &'a str {
+        let alias = self.aliases.iter().find(|alias| alias.initializer == initializer);
+        alias.map_or(initializer, |alias| &alias.name)
     }
 }
 
