@@ -1,7 +1,7 @@
 //! What every stage works on and with, and what a stage is.
 
 use super::births::Births;
-use super::explored::Known;
+use super::known::Known;
 use super::plan::Plan;
 use super::progress::{Notice, Progress};
 use crate::error::{Error, Result};

@@ -1,7 +1,8 @@
 //! The loop over all stages.
 
-use super::explored::{Explored, Found, Known};
+use super::explored::{Explored, Found};
 use super::explorer::Explorer;
+use super::known::Known;
 use super::plan::{Goal, Method, Plan};
 #[cfg(not(feature = "dense"))]
 use super::progress::Notice;
