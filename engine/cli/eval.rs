@@ -83,10 +83,11 @@ impl Eval {
         let isolation = self.isolate.asked()?;
         let mut loss = opened(&config, pool.clone(), isolation.clone())?;
         let p = loss.info().params;
-        let (theta, is_single, statistics) = match &self.theta {
+        let (theta, has_axis, statistics) = match &self.theta {
             Some(file) => theta::rows(file, &config, &*loss)?,
-            None => (own(&*loss, config.plan.seed)?, true, Statistics::default()),
+            None => (own(&*loss, config.plan.seed)?, false, Statistics::default()),
         };
+        let is_single = !has_axis;
         let n = theta.len() / p;
         let direction = match self.hvp.as_deref() {
             Some([file, _]) => Some(repeated(rows(file, p)?, n * p, file)?),

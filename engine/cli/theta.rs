@@ -99,13 +99,12 @@ pub fn give(config: &mut Config, loss: &dyn Loss) -> Result<Statistics> {
     Ok(statistics)
 }
 
-/// The vectors of one file, one after the other, whether there is one alone, without an axis for it, and the statistics
-/// that go with each.
+/// The vectors of one file, one after the other, whether it has an axis for them, and the statistics that go with each.
 pub fn rows(file: &Path, config: &Config, loss: &dyn Loss) -> Result<(Vec<f64>, bool, Statistics)> {
     let (read, statistics) = read(&[(file.display().to_string(), file.to_owned())], config, loss)?;
     // One file was asked for.
     let (rows, has_axis) = read.into_iter().next().map_or((Vec::new(), false), |read| (read.rows, read.has_axis));
-    Ok((rows, !has_axis, statistics))
+    Ok((rows, has_axis, statistics))
 }
 
 /// The files that a pattern names, sorted, with their names relative to the configuration's folder.
