@@ -40,3 +40,17 @@ pub fn notice(notice: Notice<'_>) -> Option<String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_descents_that_did_not_converge_are_news() {
+        let origin = Origin::Given { index: 1, name: "b.npy".into() };
+        let said = |descent| notice(Notice::Ended { origin: &origin, descent, gradient_norm: 2.5e-3 });
+        assert_eq!(said(Descent::Converged), None);
+        assert_eq!(said(Descent::Escaped).unwrap(), "b.npy: descent left the domain; it decides no bar");
+        assert_eq!(said(Descent::Unconverged).unwrap(), "b.npy: not converged, gradient norm 2.5e-3; kept and flagged");
+    }
+}
