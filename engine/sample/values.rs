@@ -12,14 +12,17 @@ const NUMBERS: usize = 1 << 20;
 const KEPT: usize = 1 << 16;
 const LONGEST: Duration = Duration::from_secs(1);
 
+/// Keeps new values, from a sample on, and what was spent on them.
+pub type Keep<'a> = dyn FnMut(usize, &[f64], Tally) -> Result<()> + 'a;
+
 /// Who computes values, and where they go.
 pub struct Sampler<'a, 'b> {
     /// The loss.
     pub oracle: &'a mut Oracle<'b>,
     /// Those so far, in the order of the samples; NaN where the loss is not finite.
     pub values: &'a mut Vec<f64>,
-    /// Keeps new values, from this sample on, and what was spent on them.
-    pub keep: &'a mut dyn FnMut(usize, &[f64], Tally) -> Result<()>,
+    /// Who keeps them.
+    pub keep: &'a mut Keep<'a>,
     /// Is told how many there are.
     pub tell: &'a mut dyn FnMut(usize),
 }
