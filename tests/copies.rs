@@ -8,9 +8,10 @@ use mountainpass::Result;
 use mountainpass::explore::{Ended, MergeTree, Plan, Silent, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{Batch, Info, Loss};
+use mountainpass::persistence::DeathKind;
 use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::start::uniform;
-use mountainpass::search::{Descent, Landscape, PassKind, Unrecorded};
+use mountainpass::search::{Descent, Landscape, Unrecorded};
 
 /// f'(t) = a f(R^T t / s) + c, whose starts move along.
 struct Copy {
@@ -107,7 +108,7 @@ fn seen(f: Function, corners: [[f64; 2]; 2], by: By) -> Seen {
     Seen {
         births: sorted(barcode.bars.iter().map(|bar| (bar.birth - by.shift) / by.factor).collect()),
         lengths: sorted(deaths.collect()),
-        verified: barcode.bars.iter().filter(|bar| bar.pass_kind() == Some(PassKind::VerifiedSaddle)).count(),
+        verified: barcode.bars.iter().filter(|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle)).count(),
         unconverged: found.landscape.minima.iter().filter(|m| m.descent != Descent::Converged).count(),
         evaluations: found.landscape.evaluations.iter().map(|(_, tally)| tally.total()).sum(),
     }

@@ -10,6 +10,7 @@ use mountainpass::config::Config;
 use mountainpass::explore::{Ended, Explored, MergeTree, Plan, Silent, evidence, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{Batch, Info, Loss, Symmetry, SymmetryKind};
+use mountainpass::persistence::DeathKind;
 use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::align::Alignment;
 use mountainpass::search::connect::{self, Ids, Schedule};
@@ -18,7 +19,7 @@ use mountainpass::search::minima::Recipe;
 use mountainpass::search::path::{Relax, relax};
 use mountainpass::search::polyline::Polyline;
 use mountainpass::search::{
-    CellId, Descent, Evidence, Landscape, Minimum, Origin, PassKind, Path, PathState, Spectrum, Unrecorded,
+    CellId, Descent, Evidence, Landscape, Minimum, Origin, Path, PathState, Spectrum, Unrecorded,
 };
 use mountainpass::store::Space;
 use mountainpass::union_find::UnionFind;
@@ -325,15 +326,15 @@ fn a_death_is_a_verified_saddle_only_with_its_evidence() {
         assert_eq!(bars.len(), 1);
         let (death, error) = (bars[0].death().unwrap(), bars[0].top().unwrap().error);
         assert!(death + error >= 1.0 && death <= 1.0 + 1e-3, "{death} within {error}"); // The paths' tolerance.
-        match bars[0].pass_kind() {
-            Some(PassKind::VerifiedSaddle) => {
+        match bars[0].death_kind() {
+            Some(DeathKind::VerifiedSaddle) => {
                 let evidence = evidence(&found.landscape, &[bars[0].clone()])[0].unwrap();
                 let tau = evidence.tau.unwrap();
                 let negative = evidence.eigenvalues.iter().filter(|&&v| v < -tau).count();
                 assert!(smooth, "a kink is no saddle");
                 assert!(negative == 1 && evidence.eigenvalues.iter().all(|v| v.abs() > tau) && evidence.ends.is_some());
             }
-            kind => assert_eq!(kind, Some(PassKind::PathMaximum)),
+            kind => assert_eq!(kind, Some(DeathKind::PathMaximum)),
         }
     }
 }

@@ -6,10 +6,11 @@ use mountainpass::explore::{Ended, Explored, MergeTree, Plan, Silent, evidence, 
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{Batch, Declared, Dtype, Loss, OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
+use mountainpass::persistence::DeathKind;
 use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::align::Alignment;
 use mountainpass::search::connect::Schedule;
-use mountainpass::search::{Landscape, PassKind, Unrecorded};
+use mountainpass::search::{Landscape, Unrecorded};
 use mountainpass_sdk::Open;
 use mountainpass_surfaces::{MODELS, Surfaces, surface};
 use std::sync::Arc;
@@ -170,7 +171,7 @@ fn small_clusters_have_their_known_barcodes_by_verified_saddles() {
         let evidence = evidence(&found.landscape, &barcode.bars);
         for (bar, evidence) in barcode.bars.iter().zip(evidence).filter(|(bar, _)| bar.end.is_some()) {
             let evidence = evidence.unwrap();
-            assert_eq!((bar.pass_kind(), evidence.projected), (Some(PassKind::VerifiedSaddle), 6));
+            assert_eq!((bar.death_kind(), evidence.projected), (Some(DeathKind::VerifiedSaddle), 6));
             assert!(evidence.eigenvalues[0] < -1.0 && evidence.eigenvalues[1] > 1.0, "{evidence:?}");
         }
     }

@@ -6,9 +6,9 @@ use super::barrier::take;
 use super::chain::Chains;
 use super::hooks::c_text;
 use crate::error::{Error, Result};
-use crate::persistence::{self, Bar, Diagram, Metric, Score, distance};
+use crate::persistence::{self, Bar, DeathKind, Diagram, Metric, Score, distance};
 use crate::report::BarcodeFile;
-use crate::search::{Evidence, PassKind};
+use crate::search::Evidence;
 use crate::store::{By, Heights, Provenance};
 use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
@@ -205,7 +205,7 @@ fn bar_record(of: &Bar, never: f64) -> abi::Bar {
         elder_cell: of.elder().unwrap_or(abi::NONE),
         path: of.top().map_or(abi::NONE, |top| top.path),
         degree: of.degree,
-        death_kind: of.end.map_or(death::NEVER, |end| death_code(end.top.map(|top| top.kind))),
+        death_kind: of.death_kind().map_or(death::NEVER, death_code),
         flags: flag(of.is_below_noise(), bar::BELOW_NOISE)
             | flag(of.is_unconverged(), bar::UNCONVERGED)
             | flag(of.is_transit(), bar::TRANSIT),
@@ -213,11 +213,11 @@ fn bar_record(of: &Bar, never: f64) -> abi::Bar {
     }
 }
 
-/// `MPASS_DEATH_*` of a pass; of a cell of a sampled function where there is none.
-pub(super) fn death_code(kind: Option<PassKind>) -> u32 {
+/// `MPASS_DEATH_*`.
+pub(super) fn death_code(kind: DeathKind) -> u32 {
     match kind {
-        None => death::CELL,
-        Some(PassKind::PathMaximum) => death::PATH_MAXIMUM,
-        Some(PassKind::VerifiedSaddle) => death::VERIFIED_SADDLE,
+        DeathKind::Cell => death::CELL,
+        DeathKind::PathMaximum => death::PATH_MAXIMUM,
+        DeathKind::VerifiedSaddle => death::VERIFIED_SADDLE,
     }
 }

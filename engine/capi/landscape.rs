@@ -208,7 +208,7 @@ fn path_record(of: &search::Path, params: usize) -> abi::Path {
         from_cell: of.ends.0,
         to_cell: of.ends.1,
         pass_cell: of.pass.cell,
-        pass_kind: death_code(Some(of.pass.kind)),
+        pass_kind: death_code(of.pass.kind.into()),
         reserved: 0,
         height: of.pass.height,
         height_error: of.pass.error,

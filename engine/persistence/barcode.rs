@@ -3,8 +3,28 @@
 use crate::pass::PassKind;
 use serde::{Deserialize, Serialize};
 
-/// What files call the end of a bar that is no top of a path.
-pub(super) const CELL: &str = "cell";
+/// What ended a bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeathKind {
+    #[serde(rename = "verified saddle")]
+    /// A saddle that leads to both sides.
+    VerifiedSaddle,
+    #[serde(rename = "path maximum")]
+    /// The highest point of a path: an upper bound.
+    PathMaximum,
+    #[serde(rename = "cell")]
+    /// A cell of a sampled function.
+    Cell,
+}
+
+impl From<PassKind> for DeathKind {
+    fn from(kind: PassKind) -> DeathKind {
+        match kind {
+            PassKind::VerifiedSaddle => DeathKind::VerifiedSaddle,
+            PassKind::PathMaximum => DeathKind::PathMaximum,
+        }
+    }
+}
 
 /// One bar `[birth, death)`. In files its fields lie flat: `record.rs`.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,13 +79,6 @@ pub struct Searched {
     pub unconverged: bool,
 }
 
-impl Death {
-    /// The word that files have for what it is: a pass of some kind, or a cell of a sampled function.
-    pub fn kind(&self) -> &'static str {
-        self.top.map_or(CELL, |top| top.kind.name())
-    }
-}
-
 impl Bar {
     /// The value at which it ends; `None` for a half-line.
     pub fn death(&self) -> Option<f64> {
@@ -82,14 +95,9 @@ impl Bar {
         self.end.map(|end| end.cell)
     }
 
-    /// What the top of the path is known to be that it dies at; `None` for a half-line, and where a function was sampled.
-    pub fn pass_kind(&self) -> Option<PassKind> {
-        self.top().map(|top| top.kind)
-    }
-
-    /// It dies in a cell of a sampled function.
-    pub fn dies_in_cell(&self) -> bool {
-        self.end.is_some_and(|end| end.top.is_none())
+    /// What ended the bar; `None` for a half-line.
+    pub fn death_kind(&self) -> Option<DeathKind> {
+        self.end.map(|end| end.top.map_or(DeathKind::Cell, |top| top.kind.into()))
     }
 
     /// The birth cell of the component that swallows it.

@@ -1,8 +1,8 @@
 //! A bar as `barcode.json` and a database hold it: flat, and what it lacks left out. Files of others may lack more.
 
-use super::barcode::{Bar, CELL, Death, Searched, Top};
+use super::barcode::{Bar, Death, DeathKind, Searched, Top};
 use crate::pass::PassKind;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 
 /// The cell of a death that a file does not name.
@@ -22,7 +22,7 @@ struct Record<'a> {
     elder: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     path: Option<u64>,
-    death_kind: Option<Cow<'a, str>>,
+    death_kind: Option<DeathKind>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     transit: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -45,7 +45,7 @@ impl Serialize for Bar {
             death_cell: self.death_cell(),
             elder: self.elder(),
             path: top.map(|top| top.path),
-            death_kind: self.end.map(|end| end.kind().into()),
+            death_kind: self.death_kind(),
             transit: self.is_transit().then_some(true),
             below_noise: top.map(|top| top.below_noise),
             unconverged: self.searched.map(|birth| birth.unconverged),
@@ -58,11 +58,7 @@ impl Serialize for Bar {
 impl<'de> Deserialize<'de> for Bar {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Bar, D::Error> {
         let record = Record::deserialize(from)?;
-        let kind = match record.death_kind.as_deref() {
-            Some(CELL) | None => None,
-            Some(word) => Some(PassKind::of(word).ok_or_else(|| unknown(word))?),
-        };
-        let top = |(kind, path)| Top {
+        let top = |kind, path| Top {
             path,
             error: record.death_error.unwrap_or(0.0),
             kind,
@@ -72,7 +68,11 @@ impl<'de> Deserialize<'de> for Bar {
             value,
             cell: record.death_cell.unwrap_or(NO_CELL),
             elder: record.elder,
-            top: kind.zip(record.path).map(top),
+            top: match record.death_kind {
+                Some(DeathKind::VerifiedSaddle) => record.path.map(|path| top(PassKind::VerifiedSaddle, path)),
+                Some(DeathKind::PathMaximum) => record.path.map(|path| top(PassKind::PathMaximum, path)),
+                Some(DeathKind::Cell) | None => None,
+            },
         };
         let searched = |unconverged| Searched { transit: record.transit == Some(true), unconverged };
         Ok(Bar {
@@ -84,9 +84,4 @@ impl<'de> Deserialize<'de> for Bar {
             cycle: record.cycle.into_owned(),
         })
     }
-}
-
-fn unknown<E: de::Error>(word: &str) -> E {
-    const WORDS: [&str; 3] = [PassKind::VerifiedSaddle.name(), PassKind::PathMaximum.name(), CELL];
-    E::unknown_variant(word, &WORDS)
 }

@@ -6,8 +6,7 @@ use super::number::{counted, short, significant};
 use super::scale::Scale;
 use super::svg::{Drawing, Mark};
 use super::words;
-use crate::persistence::Bar;
-use crate::search::PassKind;
+use crate::persistence::{Bar, DeathKind};
 
 /// At most so many bars of a degree are drawn, the longest; all of them are in `barcode.csv`.
 const MOST: usize = 120;
@@ -105,7 +104,7 @@ fn left_bar(drawing: &mut Drawing, scale: &Scale, bar: &Bar, superlevel: bool, y
             drawing.line((from, y), (to, y), bar_class(bar));
             // Shorter than the marks are wide: the right panel has the pass.
             if (to - from).abs() > 9.0 {
-                drawing.diamond((to, y), pass_class(bar.pass_kind()));
+                drawing.diamond((to, y), pass_class(bar.death_kind()));
             }
         }
         None => {
@@ -126,7 +125,7 @@ fn right_bar(drawing: &mut Drawing, findings: &Findings<'_>, scale: &Scale, bar:
     };
     let to = scale.at(length);
     drawing.line((RIGHT.0, y), (to, y), bar_class(bar));
-    drawing.diamond((to, y), pass_class(bar.pass_kind()));
+    drawing.diamond((to, y), pass_class(bar.death_kind()));
     drawing.text((to + 10.0, y + 4.0), "", &short(length));
 }
 
@@ -164,20 +163,20 @@ pub fn birth_class(bar: &Bar) -> &'static str {
 }
 
 /// How a death is drawn: open where it is the maximum of a path.
-pub fn pass_class(kind: Option<PassKind>) -> &'static str {
-    if kind == Some(PassKind::PathMaximum) { "pass open" } else { "pass" }
+pub fn pass_class(kind: Option<DeathKind>) -> &'static str {
+    if kind == Some(DeathKind::PathMaximum) { "pass open" } else { "pass" }
 }
 
 /// The marks these bars use, and what they mean.
 pub fn legend(bars: &[&Bar]) -> Vec<(Mark, &'static str)> {
     let any = |what: &dyn Fn(&Bar) -> bool| bars.iter().any(|bar| what(bar));
-    let died_at = |kind| any(&|bar: &Bar| bar.pass_kind() == Some(kind));
+    let died_at = |kind| any(&|bar: &Bar| bar.death_kind() == Some(kind));
     let all = [
         (Mark::Birth, "birth", any(&|bar| !bar.is_unconverged())),
         (Mark::OpenBirth, "birth, not converged", any(&|bar| bar.is_unconverged())),
-        (Mark::Saddle, "death: a verified saddle", died_at(PassKind::VerifiedSaddle)),
-        (Mark::Saddle, "death: a critical cell", any(&Bar::dies_in_cell)),
-        (Mark::Top, "death: the maximum of a path", died_at(PassKind::PathMaximum)),
+        (Mark::Saddle, "death: a verified saddle", died_at(DeathKind::VerifiedSaddle)),
+        (Mark::Saddle, "death: a critical cell", died_at(DeathKind::Cell)),
+        (Mark::Top, "death: the maximum of a path", died_at(DeathKind::PathMaximum)),
         (Mark::Doubt, "below the noise of the loss", any(&|bar| bar.is_below_noise())),
         (Mark::HalfLine, "half-line: never dies", any(&|bar| bar.death().is_none())),
     ];

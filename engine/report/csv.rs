@@ -3,6 +3,7 @@
 
 use super::findings::Findings;
 use crate::explore::evidence;
+use crate::persistence::DeathKind;
 use crate::search::Evidence;
 use std::fmt::Write;
 
@@ -15,7 +16,12 @@ pub fn barcode(findings: &Findings<'_>) -> String {
     let bars = &findings.barcode.bars;
     let evidence = findings.run.map_or_else(|| vec![None; bars.len()], |run| evidence(run.landscape, bars));
     for (bar, evidence) in bars.iter().zip(evidence) {
-        let kind = bar.end.map_or("", |end| end.kind());
+        let kind = match bar.death_kind() {
+            Some(DeathKind::VerifiedSaddle) => "verified saddle",
+            Some(DeathKind::PathMaximum) => "path maximum",
+            Some(DeathKind::Cell) => "cell",
+            None => "",
+        };
         // Writing into a String cannot fail.
         let _ = writeln!(
             table,

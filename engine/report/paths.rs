@@ -8,6 +8,7 @@ use super::findings::Findings;
 use super::number::short;
 use super::scale::{Scale, range};
 use super::svg::{Drawing, Mark};
+use crate::persistence::DeathKind;
 use crate::search::{PassKind, Path, PathState};
 
 const WIDTH: f64 = 960.0;
@@ -113,7 +114,7 @@ fn panel(drawing: &mut Drawing, findings: &Findings<'_>, path: &Path, (left, top
     }
     if path.pass.height.is_finite() && path.pass.arc.is_finite() {
         let at = (along.at(path.pass.arc), up.at(path.pass.height - base));
-        drawing.diamond(at, pass_class(Some(path.pass.kind)));
+        drawing.diamond(at, pass_class(Some(DeathKind::from(path.pass.kind))));
     }
     drawing.close();
 }

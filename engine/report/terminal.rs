@@ -5,9 +5,8 @@ use super::findings::Findings;
 use super::number::{column, count, counted, short};
 use super::scale::Scale;
 use super::words;
-use crate::persistence::Bar;
+use crate::persistence::{Bar, DeathKind};
 use crate::plain;
-use crate::search::PassKind;
 use crate::store::Heights;
 
 /// At most so many rows of a table; the rest is in the files.
@@ -139,7 +138,7 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
         let mut line = format!("{id:>label$}  {pad}{birth}  {before}{}{after}  ", ink.paint(BLUE, &drawn));
         match bar.length().map(f64::abs) {
             Some(length) => {
-                let mark = if bar.pass_kind() == Some(PassKind::PathMaximum) { "◇" } else { "◆" };
+                let mark = if bar.death_kind() == Some(DeathKind::PathMaximum) { "◇" } else { "◆" };
                 let doubt = if doubt { "?" } else { "" };
                 line += &ink.paint(BLUE, &blocks(along.at(length)));
                 line += &format!("{} {}{doubt}", ink.paint(YELLOW, mark), short(length));
@@ -154,8 +153,8 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     }
     let any = |what: &dyn Fn(&Bar) -> bool| bars.iter().any(|bar| what(bar));
     let marks = [
-        ("◆ verified saddle", any(&|bar| bar.pass_kind() == Some(PassKind::VerifiedSaddle))),
-        ("◇ path maximum", any(&|bar| bar.pass_kind() == Some(PassKind::PathMaximum))),
+        ("◆ verified saddle", any(&|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle))),
+        ("◇ path maximum", any(&|bar| bar.death_kind() == Some(DeathKind::PathMaximum))),
         ("? below noise or not converged", any(&|bar| bar.is_doubtful())),
     ];
     let marks: Vec<&str> = marks.iter().filter(|(_, used)| *used).map(|(mark, _)| *mark).collect();

@@ -76,7 +76,7 @@ pub fn draw(findings: &Findings<'_>) -> Option<Drawing> {
         let faint = |class: &str| if bar.is_transit() { format!("{class} way") } else { class.to_owned() };
         drawing.dot((here, birth), &faint(birth_class(bar)));
         if let Some(death) = bar.death() {
-            drawing.diamond((here, scale.at(death)), &faint(pass_class(bar.pass_kind())));
+            drawing.diamond((here, scale.at(death)), &faint(pass_class(bar.death_kind())));
         }
         label(&mut drawing, bar, here, birth, step, if findings.superlevel { -1.0 } else { 1.0 });
     }

@@ -3,9 +3,9 @@
 use super::findings::Findings;
 use super::number::{counted, short};
 use crate::explore::{Catches, Rivals};
-use crate::persistence::{Bar, Score};
+use crate::persistence::{Bar, DeathKind, Score};
 use crate::run::Ended;
-use crate::search::{Descent, Minimum, PassKind};
+use crate::search::{Descent, Minimum};
 use crate::store::{Heights, Provenance, Space};
 
 /// The metric of a checkpoint's minimum that is its loss with the running statistics of its own file, where the loss of
@@ -90,11 +90,11 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     if finite > 0 {
         let what = if findings.searched() { "mean escape height" } else { "mean length" };
         facts.push(format!("TO-score ({what}) {}", short(score.mean)));
-        let verified = bars.iter().filter(|bar| bar.pass_kind() == Some(PassKind::VerifiedSaddle)).count();
+        let verified = bars.iter().filter(|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle)).count();
         if score.zero > 0 {
             facts.push(counted(score.zero, "bar of no length", "bars of no length"));
         }
-        if !bars.iter().any(|bar| bar.dies_in_cell()) {
+        if bars.iter().all(|bar| bar.death_kind() != Some(DeathKind::Cell)) {
             facts.push(format!("{verified} of {finite} deaths at verified saddles"));
         }
     }
