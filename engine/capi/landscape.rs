@@ -17,6 +17,7 @@ use crate::store::{By, Provenance, Space};
 pub struct Landscape {
     pub(super) found: search::Landscape,
     pub(super) noise: f64,
+    #[cfg_attr(not(feature = "store"), allow(dead_code, reason = "files alone keep it as it is"))]
     pub(super) ended: Ended,
     pub(super) provenance: Provenance,
     info: abi::LandscapeInfo,
