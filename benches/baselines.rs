@@ -11,11 +11,11 @@
 //! - Halves (Barannikov et al., arXiv 2012.15834, their public code): 10 to 20 knots, from the gradient half of what lies
 //!   along either neighbour taken off.
 
-use mountainpass::explore::{Given, Plan, explore};
+use mountainpass::explore::{Given, Plan, Silent, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{Loss, OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
-use mountainpass::run::{Budget, Cancel, Silent};
+use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::align::Alignment;
 use mountainpass::search::height::{Care, measure};
 use mountainpass::search::polyline::Polyline;

@@ -3,11 +3,11 @@
 //! `cargo bench --bench search`: rastrigin of three parameters, whose evaluations cost next to nothing, with the
 //! landscape database. The time should not depend on the number of starts.
 
-use mountainpass::explore::{Plan, explore};
+use mountainpass::explore::{Plan, Silent, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
-use mountainpass::run::{Budget, Cancel, Silent};
+use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::Landscape;
 use mountainpass::store::{Provenance, Store};
 use std::sync::Arc;

@@ -18,6 +18,7 @@ pub mod plain;
 pub mod run;
 
 pub mod order;
+pub mod pass;
 pub mod union_find;
 
 pub mod loss;

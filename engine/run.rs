@@ -1,4 +1,4 @@
-//! What every stage is given: the token that cancels, the budget, and who is told of progress; and how a run ended.
+//! What every stage is given: the token that cancels and the budget; and how a run ended.
 
 #![forbid(unsafe_code)]
 
@@ -27,21 +27,6 @@ impl Cancel {
     pub fn flag(&self) -> &AtomicBool {
         &self.0
     }
-}
-
-/// Who is told how far a run has come: one call at a time, from the thread that runs the exploration.
-pub trait Progress {
-    /// `done` of about `total` units of `stage` are finished; `detail` is a short line for a person.
-    fn at(&mut self, stage: &'static str, done: u64, total: u64, detail: &str);
-    /// Something a person should know now.
-    fn note(&mut self, _text: &str) {}
-}
-
-/// Progress that nobody watches.
-pub struct Silent;
-
-impl Progress for Silent {
-    fn at(&mut self, _: &'static str, _: u64, _: u64, _: &str) {}
 }
 
 /// How much a run or a stage may spend.

@@ -1,11 +1,11 @@
 //! The goal `all` on surfaces whose critical points are known: every minimum and every saddle of index 1, each once.
 #![cfg(all(feature = "surfaces", feature = "dense"))]
 
-use mountainpass::explore::{Catches, Ended, Explored, Goal, MergeTree, MorseComplex, Plan, explore};
+use mountainpass::explore::{Catches, Ended, Explored, Goal, MergeTree, MorseComplex, Plan, Silent, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
-use mountainpass::run::{Budget, Cancel, Silent};
+use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::{Finding, Journal, Landscape, Unrecorded};
 use mountainpass_surfaces::Surfaces;
 use std::collections::BTreeMap;

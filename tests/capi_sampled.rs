@@ -84,17 +84,17 @@ impl Told {
         barcode
     }
 
-    fn same_graph(&mut self, name: &str, graph: &Graph, threshold: f64) {
+    fn same_graph(&mut self, name: &str, graph: &Graph, shortest: f64) {
         let forest = graph.forest(&Pool::new(1));
         let labels = self.value(&format!("{name} labels"));
-        assert_eq!(labels, to_value(forest.labels(threshold)).unwrap(), "{name}");
+        assert_eq!(labels, to_value(forest.labels(shortest)).unwrap(), "{name}");
         let path = |to| match forest.path(0, to) {
             Some(path) => json!({ "vertices": path.vertices, "top": path.top }),
             None => json!({ "vertices": [], "top": u64::MAX }),
         };
         let paths: Vec<Value> = (0..graph.vertices() as u32).map(path).collect();
         assert_eq!(self.value(&format!("{name} paths")), Value::from(paths), "{name}");
-        let wanted = of_graph::Wanted { degree_1: true, zero_length: true, threshold, cycles: true };
+        let wanted = of_graph::Wanted { degree_1: true, zero_length: true, shortest, cycles: true };
         self.same_barcode(name, &of_graph::canonical(&forest, wanted).barcode(graph), graph.superlevel());
     }
 }

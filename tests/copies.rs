@@ -5,11 +5,11 @@ mod closed_form;
 
 use closed_form::{Function, mueller_brown};
 use mountainpass::Result;
-use mountainpass::explore::{Ended, MergeTree, Plan, explore};
+use mountainpass::explore::{Ended, MergeTree, Plan, Silent, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{Batch, Info, Loss};
 use mountainpass::persistence::DeathKind;
-use mountainpass::run::{Budget, Cancel, Silent};
+use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::start::uniform;
 use mountainpass::search::{Descent, Landscape, Unrecorded};
 

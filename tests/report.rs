@@ -3,6 +3,7 @@
 use mountainpass::error::Error;
 use mountainpass::persistence::{Bar, Barcode, CellKind, Death, NamedCell, Searched, Top};
 use mountainpass::report::{self, BarcodeFile, Findings, RunFindings, terminal};
+use mountainpass::run::Ended;
 use mountainpass::search::*;
 use mountainpass::store::{By, Heights, Provenance, Space};
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ impl Case {
             notes: &self.notes,
             run: Some(RunFindings {
                 landscape: &self.landscape,
-                complete: true,
+                ended: Some(Ended::Complete),
                 versions: &self.versions,
                 passes: &[],
             }),
@@ -105,7 +106,7 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
                 value,
                 cell: n + cell - 1,
                 elder: Some(*elder as u64),
-                top: Some(Top { path, error: 1e-11, is_saddle: verified, below_noise: false }),
+                top: Some(Top { path, error: 1e-11, kind: kind_of(verified), below_noise: false }),
             }),
             searched: Some(Searched::default()),
             cycle: Vec::new(),
@@ -149,6 +150,10 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
     case
 }
 
+fn kind_of(verified: bool) -> PassKind {
+    if verified { PassKind::VerifiedSaddle } else { PassKind::PathMaximum }
+}
+
 /// Up from one minimum to the pass and down to the other.
 fn some_path(id: u64, cell: u64, ends: (u64, u64), (start, top, end): (f64, f64, f64), verified: bool) -> Path {
     let (n, at) = (121, 0.3 + 0.05 * (id % 7) as f64);
@@ -166,7 +171,7 @@ fn some_path(id: u64, cell: u64, ends: (u64, u64), (start, top, end): (f64, f64,
     };
     let pass = Pass {
         cell,
-        kind: if verified { PassKind::VerifiedSaddle } else { PassKind::PathMaximum },
+        kind: kind_of(verified),
         height: top,
         error: 1e-11,
         arc: 4.2 * at,

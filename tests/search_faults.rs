@@ -7,11 +7,11 @@ mod closed_form;
 
 use closed_form::{ClosedForm, DEEP, Function, HIGH, MIDDLE, closed_form, double_well, horseshoe, mueller_brown};
 use mountainpass::config::Config;
-use mountainpass::explore::{Ended, Explored, MergeTree, Plan, evidence, explore};
+use mountainpass::explore::{Ended, Explored, MergeTree, Plan, Silent, evidence, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{Batch, Info, Loss, Symmetry, SymmetryKind};
 use mountainpass::persistence::DeathKind;
-use mountainpass::run::{Budget, Cancel, Silent};
+use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::align::Alignment;
 use mountainpass::search::connect::{self, Ids, Schedule};
 use mountainpass::search::height::{Care, measure};

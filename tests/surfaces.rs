@@ -2,12 +2,12 @@
 //! and explorations that end in their known bars.
 #![cfg(all(feature = "surfaces", feature = "dense"))]
 
-use mountainpass::explore::{Ended, Explored, MergeTree, Plan, evidence, explore};
+use mountainpass::explore::{Ended, Explored, MergeTree, Plan, Silent, evidence, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{Batch, Declared, Dtype, Loss, OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
 use mountainpass::persistence::DeathKind;
-use mountainpass::run::{Budget, Cancel, Silent};
+use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::align::Alignment;
 use mountainpass::search::connect::Schedule;
 use mountainpass::search::{Landscape, Unrecorded};

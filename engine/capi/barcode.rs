@@ -113,7 +113,7 @@ export! {
 
 impl Barcode {
     /// The barcode of a sampled function; `method` is how, `heights` what its values stand for.
-    pub(super) fn sampled(bars: persistence::Barcode, superlevel: bool, method: By, heights: Heights) -> Barcode {
+    pub(super) fn of_samples(bars: persistence::Barcode, superlevel: bool, method: By, heights: Heights) -> Barcode {
         let provenance =
             Provenance { version: env!("CARGO_PKG_VERSION").to_owned(), method, heights, ..Provenance::default() };
         Barcode::new(bars, Vec::new(), superlevel, provenance)

@@ -57,44 +57,36 @@ mod missing {
 #[cfg(feature = "store")]
 mod stored {
     use super::Landscape;
-    use crate::capi::abi::ended;
     use crate::error::{Error, Result};
     use crate::run::Ended;
-    use crate::store::{RunRecord, Store};
+    use crate::store::{Kept, RunRecord, Store};
     use std::path::Path;
 
-    const ENDED: [(Ended, u32); 3] =
-        [(Ended::Complete, ended::COMPLETE), (Ended::Budget, ended::BUDGET), (Ended::Cancelled, ended::CANCELLED)];
-
     pub fn save(landscape: &Landscape, path: &Path) -> Result<()> {
-        let (found, info) = (&landscape.found, landscape.info());
         let mut store = Store::create(path, &landscape.provenance)?;
-        store.put_landscape(found)?;
+        store.put_landscape(&landscape.found)?;
         store.put_record(&RunRecord {
             title: landscape.provenance.model.clone(),
             noise: Some(landscape.noise),
-            ended: ENDED.iter().find(|(_, code)| *code == info.ended).map(|(ended, _)| *ended),
+            ended: Some(landscape.ended),
             ..RunRecord::default()
         })?;
         store.close()
     }
 
     pub fn open(path: &Path) -> Result<Landscape> {
-        let store = Store::open(path)?;
-        let (found, provenance, record) = (store.landscape()?, store.provenance()?, store.record()?);
-        let refuse = |text: String| Err(Error::Store { path: path.to_owned(), text });
-        if provenance.is_sampled() {
-            let method = provenance.method.to_string();
-            return refuse(format!("made with method = {method:?}: this library reads paths; mpass show prints it"));
-        }
-        let (p, noise) = (usize::try_from(provenance.parameters).unwrap_or(0), record.noise.unwrap_or(0.0));
-        if let Some(flaw) = found.flaw(p, noise) {
-            return refuse(format!("damaged: {flaw}"));
+        let kept = Store::open(path)?.kept()?;
+        if kept.provenance.is_of_samples() {
+            let method = kept.provenance.method.name();
+            let text = format!("made with method = {method:?}: this library reads paths; mpass show prints it");
+            return Err(Error::Store { path: path.to_owned(), text });
         }
         // A run that never ended was stopped.
-        let code = |ended: &Ended| ENDED.iter().find(|(known, _)| known == ended).map(|(_, code)| *code);
-        let ended = record.ended.as_ref().and_then(code).unwrap_or(ended::CANCELLED);
-        Ok(Landscape::new(found, noise, ended, p, provenance))
+        let ended = kept.record.ended.unwrap_or(Ended::Cancelled);
+        let noise = kept.noise();
+        let Kept { landscape, provenance, .. } = kept;
+        let params = usize::try_from(provenance.parameters).unwrap_or(0);
+        Ok(Landscape::new(landscape, noise, ended, params, provenance))
     }
 }
 
@@ -136,7 +128,6 @@ mod tests {
                 minima: vec![minimum(0, 0.0), minimum(1, 1.0)],
                 paths: vec![path],
                 evaluations,
-                values: Vec::new(),
                 critical: Vec::new(),
             },
             2,
@@ -169,7 +160,7 @@ mod tests {
             assert_eq!(mpass_landscape_save(&raw const ours, file.as_ptr()), status::ARGUMENT);
             assert!((*mpass_last_error()).message().contains("exists already"));
             assert_eq!(mpass_landscape_open(file.as_ptr(), &raw mut back), status::OK);
-            let (info, known) = (*mpass_landscape_get_info(back), *ours.info());
+            let (info, known) = (*mpass_landscape_get_info(back), *mpass_landscape_get_info(&raw const ours));
             assert_eq!((info.params, info.n_minima, info.n_paths, info.ended), (2, 2, 1, known.ended));
             assert_eq!((info.n_loss, info.n_gradient, info.n_hessian_product), (1, 2, 3));
             let path = *mpass_landscape_path(back, 0);

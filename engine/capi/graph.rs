@@ -109,7 +109,7 @@ unsafe fn read(given: *const GraphOptions) -> Result<GraphOptions> {
 }
 
 /// A persistence below which bars are cancelled.
-fn threshold(simplify: f64, name: &str) -> Result<f64> {
+fn length(simplify: f64, name: &str) -> Result<f64> {
     match simplify {
         length if length >= 0.0 && length.is_finite() => Ok(length),
         other => Err(Error::Argument(format!("{name} is {other}: a length of zero or more is needed"))),
@@ -127,12 +127,12 @@ export! {
         let wanted = Wanted {
             degree_1: given.degrees > 1,
             zero_length: given.flags & keep::ZERO_LENGTH != 0,
-            threshold: threshold(given.simplify, "mpass_barcode_options.simplify")?,
+            shortest: length(given.simplify, "mpass_barcode_options.simplify")?,
             cycles: given.flags & keep::CYCLES != 0,
         };
         let bars = canonical(forest, wanted).barcode(forest.graph());
         // SAFETY: checked above.
-        unsafe { give(out, Barcode::sampled(bars, forest.graph().superlevel(), *method, *heights)) };
+        unsafe { give(out, Barcode::of_samples(bars, forest.graph().superlevel(), *method, *heights)) };
         Ok(())
     }
 }
@@ -143,7 +143,7 @@ export! {
         // SAFETY: the caller's handle.
         let forest = &unsafe { handle(graph, "graph") }?.forest;
         let labels = check_length(labels, count, forest.graph().vertices(), "labels")?;
-        for (i, label) in forest.labels(threshold(simplify, "simplify")?).into_iter().enumerate() {
+        for (i, label) in forest.labels(length(simplify, "simplify")?).into_iter().enumerate() {
             // SAFETY: the caller's memory for `count` labels.
             unsafe { labels.wrapping_add(i).write_unaligned(label) };
         }

@@ -76,7 +76,7 @@ export! {
         };
         let bars = canonical(grid, wanted, pool).barcode(grid);
         // SAFETY: checked above.
-        unsafe { give(out, Barcode::sampled(bars, grid.superlevel(), By::Grid, Heights::Exact)) };
+        unsafe { give(out, Barcode::of_samples(bars, grid.superlevel(), By::Grid, Heights::Exact)) };
         Ok(())
     }
 }

@@ -1,8 +1,9 @@
 //! Who hears of a run: the caller's log and progress.
 
 use super::abi;
+use crate::explore::{Doing, Notice, Progress};
 use crate::loss::Log;
-use crate::run::Progress;
+use crate::report::progress;
 use mountainpass_sdk::abi::log;
 use std::ffi::CString;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,15 +47,17 @@ pub(super) fn c_text(text: &str) -> CString {
 pub(super) struct Teller<'a>(pub &'a Hooks);
 
 impl Progress for Teller<'_> {
-    fn at(&mut self, stage: &'static str, done: u64, total: u64, detail: &str) {
-        let Some(progress) = self.0.raw.progress else { return };
-        let (stage, detail) = (c_text(stage), c_text(detail));
+    fn at(&mut self, stage: &'static str, done: u64, total: u64, doing: Doing) {
+        let Some(hook) = self.0.raw.progress else { return };
+        let (stage, detail) = (c_text(stage), c_text(&progress::doing(doing)));
         let _one_at_a_time = self.0.telling.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: as for the log; the lock keeps the calls of several threads apart.
-        unsafe { progress(self.0.raw.user, stage.as_ptr(), done, total, detail.as_ptr()) };
+        unsafe { hook(self.0.raw.user, stage.as_ptr(), done, total, detail.as_ptr()) };
     }
 
-    fn note(&mut self, text: &str) {
-        self.0.log(log::INFO, text);
+    fn note(&mut self, notice: Notice<'_>) {
+        if let Some(text) = progress::notice(notice) {
+            self.0.log(log::INFO, &text);
+        }
     }
 }

@@ -11,12 +11,14 @@ use crate::error::Error;
 use crate::explore::{Ended, Given, MergeTree, Method, evidence, explore};
 use crate::loss::oracle::Oracle;
 use crate::search::{self, Descent, Origin, PathState, Tally, Unrecorded};
-use crate::store::{Provenance, Space};
+use crate::store::{By, Provenance, Space};
 
 /// `mpass_landscape`: what was found, and a record of each thing that points into it.
 pub struct Landscape {
     pub(super) found: search::Landscape,
     pub(super) noise: f64,
+    #[cfg_attr(not(feature = "store"), allow(dead_code, reason = "files alone keep it as it is"))]
+    pub(super) ended: Ended,
     pub(super) provenance: Provenance,
     info: abi::LandscapeInfo,
     minima: Vec<abi::Minimum>,
@@ -55,7 +57,8 @@ export! {
         let LossState { loss, model, hooks, .. } = &mut *opened;
         let mut config = Config::parse_opened(&text)?;
         if config.plan.method != Method::Paths {
-            let text = format!("[complex] method = {:?}: this library explores by paths; mpass run samples", config.plan.method.name());
+            let method = By::from(&config.plan.method).name();
+            let text = format!("[complex] method = {method:?}: this library explores by paths; mpass run samples");
             return Err(Error::Unsupported { backend: "libmountainpass".into(), text });
         }
         if let Some((theta, p)) = theta {
@@ -75,12 +78,7 @@ export! {
                 _ => Error::Budget("the run, before a minimum was found,"),
             });
         }
-        let ended = match explored.ended {
-            Ended::Complete => ended::COMPLETE,
-            Ended::Budget => ended::BUDGET,
-            Ended::Cancelled => ended::CANCELLED,
-        };
-        let landscape = Landscape::new(explored.landscape, explored.noise, ended, params, provenance);
+        let landscape = Landscape::new(explored.landscape, explored.noise, explored.ended, params, provenance);
         // SAFETY: checked above.
         unsafe { give(out, landscape) };
         Ok(())
@@ -135,12 +133,6 @@ export! {
 }
 
 impl Landscape {
-    /// Counts and costs.
-    #[cfg(feature = "store")]
-    pub(super) fn info(&self) -> &abi::LandscapeInfo {
-        &self.info
-    }
-
     fn barcode(&self) -> Barcode {
         let bars = MergeTree::of(&self.found).barcode(self.noise);
         let evidence = evidence(&self.found, &bars.bars).into_iter().map(|evidence| evidence.cloned()).collect();
@@ -150,14 +142,18 @@ impl Landscape {
     pub(super) fn new(
         found: search::Landscape,
         noise: f64,
-        ended: u32,
+        ended: Ended,
         params: usize,
         provenance: Provenance,
     ) -> Landscape {
         let spent = |of: fn(&Tally) -> u64| found.evaluations.iter().map(|(_, tally)| of(tally)).sum();
         let info = abi::LandscapeInfo {
             struct_size: abi::LandscapeInfo::SIZE,
-            ended,
+            ended: match ended {
+                Ended::Complete => ended::COMPLETE,
+                Ended::Budget => ended::BUDGET,
+                Ended::Cancelled => ended::CANCELLED,
+            },
             params: params as u64,
             n_minima: found.minima.len() as u64,
             n_paths: found.paths.len() as u64,
@@ -171,7 +167,7 @@ impl Landscape {
         // The vectors that records point into keep their memory when `found` moves, and are never changed again.
         let minima = found.minima.iter().map(minimum_record).collect();
         let paths = found.paths.iter().map(|path| path_record(path, params)).collect();
-        Landscape { found, noise, provenance, info, minima, paths }
+        Landscape { found, noise, ended, provenance, info, minima, paths }
     }
 }
 
@@ -232,7 +228,7 @@ fn path_record(of: &search::Path, params: usize) -> abi::Path {
 #[cfg(test)]
 pub(super) fn found(found: search::Landscape, params: usize) -> Landscape {
     let provenance = Provenance { parameters: params as u64, ..Provenance::default() };
-    Landscape::new(found, 0.0, ended::COMPLETE, params, provenance)
+    Landscape::new(found, 0.0, Ended::Complete, params, provenance)
 }
 
 #[cfg(test)]

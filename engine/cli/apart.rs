@@ -11,8 +11,8 @@ pub fn apart<'a>(
     let inputs: Vec<PathBuf> = inputs.into_iter().filter_map(|input| std::fs::canonicalize(input).ok()).collect();
     let mut taken: Vec<PathBuf> = Vec::new();
     for output in outputs {
-        let Some(place) = place(output) else { continue };
-        let whose = match (inputs.contains(&place), taken.contains(&place)) {
+        let Some(location) = location(output) else { continue };
+        let whose = match (inputs.contains(&location), taken.contains(&location)) {
             (true, _) => "is read by this very command",
             (_, true) => "is to hold two results",
             _ => "",
@@ -20,13 +20,13 @@ pub fn apart<'a>(
         if !whose.is_empty() {
             return Err(Error::Argument(format!("{}: {whose}: name another file", output.display())));
         }
-        taken.push(place);
+        taken.push(location);
     }
     Ok(())
 }
 
 /// Where a file is, or is going to be.
-fn place(path: &Path) -> Option<PathBuf> {
+fn location(path: &Path) -> Option<PathBuf> {
     match std::fs::metadata(path) {
         Ok(there) if !there.is_file() => None,
         Ok(_) => std::fs::canonicalize(path).ok(),

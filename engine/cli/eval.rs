@@ -1,6 +1,7 @@
 //! `mpass eval`: a run's loss at given parameters, or at the model's own: its value, derivatives and metrics.
 
 use super::apart::apart;
+use super::builtin::checkpoint::vectors;
 use super::open::{Threads, opened};
 use super::output::{self, print, print_json};
 use super::serve;
@@ -82,10 +83,11 @@ impl Eval {
         let isolation = self.isolate.asked()?;
         let mut loss = opened(&config, pool.clone(), isolation.clone())?;
         let p = loss.info().params;
-        let (theta, is_single, statistics) = match &self.theta {
+        let (theta, has_axis, statistics) = match &self.theta {
             Some(file) => theta::rows(file, &config, &*loss)?,
-            None => (own(&*loss, config.plan.seed)?, true, Statistics::default()),
+            None => (own(&*loss, config.plan.seed)?, false, Statistics::default()),
         };
+        let is_single = !has_axis;
         let n = theta.len() / p;
         let direction = match self.hvp.as_deref() {
             Some([file, _]) => Some(repeated(rows(file, p)?, n * p, file)?),
@@ -180,17 +182,11 @@ fn strange(ok: &[bool]) -> Option<String> {
     (rows > 0).then(|| format!("{} not finite: {}", counted(rows, "row is", "rows are"), list.join(", ")))
 }
 
-/// The rows of an array of shape p or n x p.
+/// The rows of a .npy file.
 fn rows(file: &Path, p: usize) -> Result<Vec<f64>> {
     let Wide { shape, values, .. } = npy::widened(file)?;
-    match shape[..] {
-        [length] if length == p => Ok(values),
-        [n, length] if length == p && n > 0 => Ok(values),
-        _ => Err(Error::Config {
-            path: file.to_owned(),
-            text: format!("an array of shape {shape:?}; the loss has {p} parameters: wants ({p},) or (n, {p})"),
-        }),
-    }
+    let (rows, _) = vectors(&shape, values, p).map_err(|text| Error::Config { path: file.to_owned(), text })?;
+    Ok(rows)
 }
 
 /// One vector for all rows, or one for each.

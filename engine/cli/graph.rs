@@ -153,7 +153,7 @@ impl Questions {
         let wanted = Wanted {
             degree_1: self.degree1,
             zero_length: self.zero_length,
-            threshold: self.simplify,
+            shortest: self.simplify,
             cycles: self.cycles,
         };
         let barcode = canonical(&forest, wanted).barcode(graph);

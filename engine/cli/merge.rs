@@ -3,13 +3,13 @@
 use super::folder::Folder;
 use super::open::{Threads, Whence, database, opened};
 use super::serve;
-use super::show::{Results, print_table};
+use super::show::print_findings;
 use mountainpass::explore::{Merged, merge};
 use mountainpass::report::number::counted;
+use mountainpass::report::{self, Results};
 use mountainpass::run::{Budget, Cancel};
-use mountainpass::search::Landscape;
-use mountainpass::store::{Provenance, RunRecord, Store};
-use mountainpass::{Error, Result, report};
+use mountainpass::store::{Kept, RunRecord, Store};
+use mountainpass::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -33,34 +33,28 @@ pub struct MergeCommand {
     isolate: serve::Isolate,
 }
 
-/// A run as it was kept.
-struct Kept {
+/// One of the runs, and what messages call it.
+struct Part {
     name: String,
     file: PathBuf,
-    landscape: Landscape,
-    provenance: Provenance,
-    record: RunRecord,
+    kept: Kept,
 }
 
-impl Kept {
-    fn read(path: &Path) -> Result<Kept> {
-        let file = database(path);
-        let store = Store::open(&file).map_err(Error::into_usage)?;
-        let Results { landscape, provenance, .. } = Results::read(&store).map_err(Error::into_usage)?;
-        let (name, record) = (path.display().to_string(), store.record()?);
-        if provenance.is_sampled() {
-            let text = format!(
-                "{name}: a sampled loss (method {:?}): only searches are merged",
-                provenance.method.to_string()
-            );
+impl Part {
+    fn read(path: &Path) -> Result<Part> {
+        let (name, file) = (path.display().to_string(), database(path));
+        let kept = Store::open(&file).and_then(|store| store.kept()).map_err(Error::into_usage)?;
+        if kept.provenance.is_of_samples() {
+            let method = kept.provenance.method.name();
+            let text = format!("{name}: a sampled loss (method {method:?}): only searches are merged");
             return Err(Error::Argument(text));
         }
-        Ok(Kept { name, file, landscape, provenance, record })
+        Ok(Part { name, file, kept })
     }
 
     /// Refuses another one of another loss.
-    fn fits(&self, other: &Kept) -> Result<()> {
-        match self.provenance.differs(&other.provenance) {
+    fn fits(&self, other: &Part) -> Result<()> {
+        match self.kept.provenance.differs(&other.kept.provenance) {
             None => Ok(()),
             Some((what, here, there)) => {
                 let word = |text: String| if text.is_empty() { "none".to_owned() } else { text };
@@ -74,42 +68,41 @@ impl Kept {
 impl MergeCommand {
     /// Merges, writes the folder and its report, and prints what there is.
     pub fn go(self) -> Result<ExitCode> {
-        let mut first = Kept::read(&self.a)?;
-        let others: Vec<Kept> = self.b.iter().map(|path| Kept::read(path)).collect::<Result<_>>()?;
+        let first = Part::read(&self.a)?;
+        let others: Vec<Part> = self.b.iter().map(|path| Part::read(path)).collect::<Result<_>>()?;
         others.iter().try_for_each(|other| first.fits(other))?;
         let mut folder = Folder::enter(self.out)?;
         folder.is_free()?;
-        let config = self.whence.config(&first.file, &first.provenance)?;
+        let Part { name, file, kept: mut all } = first;
+        let config = self.whence.config(&file, &all.provenance)?;
         let (pool, cancel) = (Arc::new(self.threads.pool()?), Cancel::default());
         let mut loss = opened(&config, pool, self.isolate.asked()?)?;
-        if let Some((what, then, now)) = first.provenance.differs(&config.provenance(&*loss)?) {
-            let text = format!("{}: the {what} has changed since (was {then}, is {now})", first.name);
-            return Err(Error::Argument(text));
+        if let Some((what, then, now)) = all.provenance.differs(&config.provenance(&*loss)?) {
+            return Err(Error::Argument(format!("{name}: the {what} has changed since (was {then}, is {now})")));
         }
         let mut oracle = config.plan.oracle(&mut *loss, None, &cancel, Budget::default())?;
-        for other in others {
-            let noise = [first.record.noise, other.record.noise].into_iter().flatten().reduce(f64::max);
+        for Part { name: theirs, kept: other, .. } in others {
+            let noise = [all.record.noise, other.record.noise].into_iter().flatten().reduce(f64::max);
             oracle.set_noise(noise.unwrap_or(0.0).max(oracle.noise()));
-            let landscapes = (std::mem::take(&mut first.landscape), other.landscape);
+            let landscapes = (std::mem::take(&mut all.landscape), other.landscape);
             let (minima, paths) = (landscapes.1.minima.iter().filter(|m| m.counts()).count(), landscapes.1.paths.len());
-            let Merged { landscape, known, shift } =
-                merge(&mut oracle, &config.plan, landscapes, (&first.name, &other.name))?;
-            first.landscape = landscape;
-            first.provenance = first.provenance.merged_with(other.provenance);
-            first.record.seconds += other.record.seconds;
-            first.record.noise = noise;
+            let Merged { landscape, known, shift } = merge(&mut oracle, &config.plan, landscapes, (&name, &theirs))?;
+            all.landscape = landscape;
+            all.provenance = all.provenance.merged_with(other.provenance);
+            all.record.seconds += other.record.seconds;
+            all.record.noise = noise;
             let (minima, paths) = (counted(minima as u64, "minimum", "minima"), counted(paths as u64, "path", "paths"));
-            tell!("{}: {minima}, {known} of them known; {paths}; its cell k is now cell k + {shift}", other.name);
+            tell!("{theirs}: {minima}, {known} of them known; {paths}; its cell k is now cell k + {shift}");
         }
         folder.make()?;
-        let mut store = folder.begin(&first.provenance, super::folder::Intent::Begin)?;
-        store.put_landscape(&first.landscape)?;
+        let mut store = folder.begin(&all.provenance, super::folder::Intent::Begin)?;
+        store.put_landscape(&all.landscape)?;
         // Between the minima of one and those of another there is no path yet.
-        store.put_record(&RunRecord { ended: None, notes: Vec::new(), passes: Vec::new(), ..first.record })?;
-        let results = Results::read(&store)?;
+        store.put_record(&RunRecord { ended: None, notes: Vec::new(), passes: Vec::new(), ..all.record })?;
+        let results = Results::of(store.kept()?);
         store.close()?;
         report::write(&results.findings(), &folder.path)?;
-        print_table(&results)?;
+        print_findings(&results.findings())?;
         let path = folder.path.display();
         tell!(
             "written to {path}; join them with the first one's configuration: mpass run CONFIG --out {path} --resume"

@@ -2,12 +2,13 @@
 
 use super::output::print;
 use mountainpass::config::Config;
-use mountainpass::explore::Stage;
+use mountainpass::explore::{Stage, Work};
 use mountainpass::loss::{Dtype, Loss};
 use mountainpass::machine::memory;
 use mountainpass::report::number::{count, counted, short};
 use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::start::start;
+use mountainpass::store::By;
 use mountainpass::{Error, Result};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -18,7 +19,7 @@ pub fn print_plan(config: &Config, loss: &mut dyn Loss) -> Result<ExitCode> {
     let Some(forecast) = config.plan.forecast(&info) else {
         return Err(Error::Argument(format!(
             "--plan is for searches; method = {:?} says itself how many samples it takes",
-            config.plan.method.name()
+            By::from(&config.plan.method).name()
         )));
     };
     config.plan.check(loss)?;
@@ -33,8 +34,9 @@ pub fn print_plan(config: &Config, loss: &mut dyn Loss) -> Result<ExitCode> {
         counted(info.params as u64, "parameter", "parameters"),
         time(seconds)
     );
-    let width = forecast.stages.iter().map(|stage| stage.name.len()).max().unwrap_or(0);
-    for Stage { name, expected, most } in &forecast.stages {
+    let names: Vec<String> = forecast.stages.iter().map(|stage| name(stage.work)).collect();
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    for (name, Stage { expected, most, .. }) in names.iter().zip(&forecast.stages) {
         let most =
             most.map_or(String::new(), |most| format!(", at most {} ({})", count(most), time(seconds * most as f64)));
         let expects = time(seconds * *expected as f64);
@@ -59,6 +61,14 @@ pub fn print_plan(config: &Config, loss: &mut dyn Loss) -> Result<ExitCode> {
     );
     print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn name(work: Work) -> String {
+    match work {
+        Work::Points(n) => format!("{n} points"),
+        Work::Lines(n) => format!("{n} straight lines"),
+        Work::Bars(n) => format!("paths of {n} bars"),
+    }
 }
 
 /// The seconds of one evaluation of loss and gradient: the middle of three.

@@ -8,17 +8,18 @@ use super::open::{Threads, opened};
 use super::plan::print_plan;
 use super::progress::Teller;
 use super::serve;
-use super::show::{Results, print_table};
+use super::show::print_findings;
 use super::theta::{self, Statistics};
 use mountainpass::config::Config;
-use mountainpass::explore::{Explored, Found, Method, explore};
+use mountainpass::explore::{Explored, Found, Known, Method, explore};
 use mountainpass::loss::{Dtype, Isolation, Loss};
 use mountainpass::machine::child::is_ignored;
 use mountainpass::machine::pool::Pool;
+use mountainpass::report::{self, Results};
 use mountainpass::run::{Cancel, Ended};
-use mountainpass::search::{Landscape, Minimum, Origin};
+use mountainpass::search::{Minimum, Origin};
 use mountainpass::store::{RunRecord, Store};
-use mountainpass::{Error, Result, report};
+use mountainpass::{Error, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::path::{Path, PathBuf};
@@ -75,7 +76,7 @@ impl Run {
         store.close()?;
         if results.found() {
             report::write(&results.findings(), &folder.path)?;
-            print_table(&results)?;
+            print_findings(&results.findings())?;
             tell!("written to {}", folder.path.display());
         }
         Ok(self.farewell(&config, &results))
@@ -104,7 +105,7 @@ impl Run {
     /// Says how to go on, where there is something left to do.
     fn farewell(&self, config: &Config, results: &Results) -> ExitCode {
         let found = results.found();
-        let what = match results.ended {
+        let what = match results.ended() {
             Some(Ended::Complete) => return ExitCode::SUCCESS,
             Some(Ended::Cancelled) | None => "stopped; what was found is kept. Go on",
             Some(Ended::Budget) if found => "a budget is spent; raise it and go on",
@@ -117,7 +118,7 @@ impl Run {
         };
         let out = self.out.as_ref().map_or(String::new(), |out| format!("--out {} ", out.display()));
         tell!("{what} with: mpass run {} {out}--resume", self.config.display());
-        if found && results.ended == Some(Ended::Budget) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if found && results.ended() == Some(Ended::Budget) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
@@ -149,10 +150,11 @@ impl Ground {
     ) -> Result<Results> {
         // Until here Ctrl-C ends the process at once: nothing is there to be kept, and no call needs to hear of it.
         let cancel = catch_interrupts()?;
-        let known: Landscape = store.landscape().map_err(Error::into_usage)?;
+        let known = || Ok(Known { landscape: store.landscape()?, values: store.values()? });
+        let known: Known = known().map_err(Error::into_usage)?;
         let is_known = |i: usize| {
             let is = |m: &Minimum| matches!(m.origin, Origin::Given { index, .. } if index == i as u64);
-            known.minima.iter().any(is)
+            known.landscape.minima.iter().any(is)
         };
         statistics.compare(config, is_known, (&self.pool, self.isolation.as_ref()), &cancel);
         drop(statistics);
@@ -167,11 +169,11 @@ impl Ground {
 
 /// Says that a run is complete, and mends its report: a run killed behind its last finding did not write all of it.
 fn again(mut store: Store, folder: &Path) -> Result<ExitCode> {
-    let results = Results::read(&store).map_err(Error::into_usage)?;
+    let results = Results::of(store.kept().map_err(Error::into_usage)?);
     tell!("already complete: {}", folder.display());
     store.fold()?;
     report::write(&results.findings(), folder)?;
-    print_table(&results)?;
+    print_findings(&results.findings())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -198,7 +200,7 @@ fn catch_interrupts() -> Result<Cancel> {
 fn search(
     config: &Config,
     loss: &mut dyn Loss,
-    known: Landscape,
+    known: Known,
     store: &mut Store,
     cancel: &Cancel,
     pool: &Pool,
@@ -216,16 +218,16 @@ fn search(
     teller.finish();
     let explored = explored?;
     keep(store, explored, before.seconds, begun, pool)?;
-    Results::read(store)
+    Ok(Results::of(store.kept()?))
 }
 
 /// Keeps what an exploration came to beside its findings, and how long it took after the seconds `before`.
 fn keep(store: &mut Store, explored: Explored, before: f64, begun: Instant, pool: &Pool) -> Result<()> {
     let mut record = store.record()?;
-    if let Found::Sampled(sampled) = explored.found {
+    if let Found::Samples(samples) = explored.found {
         // To make it again would take all values.
-        record.notes = report::notes(&sampled);
-        record.barcode = Some(sampled.barcode(pool)?);
+        record.notes = report::notes(&samples);
+        record.barcode = Some(samples.barcode(pool)?);
     }
     record.noise = Some(explored.noise);
     record.passes = explored.passes;

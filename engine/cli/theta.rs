@@ -1,6 +1,6 @@
 //! Parameters that were trained elsewhere: the files of `[minima] theta` and of `mpass eval --theta`, on a loss.
 
-use super::builtin::checkpoint::{Checkpoint, ModelFile, Tensor, differing, is_frozen};
+use super::builtin::checkpoint::{Checkpoint, ModelFile, Tensor, agree, freeze, is_frozen};
 use super::builtin::onnx;
 use super::open::open;
 use mountainpass::config::{Config, LossConfig};
@@ -47,11 +47,7 @@ impl Statistics {
         let bytes = model.with_statistics(path, own).map_err(|error| wrong(&path.display().to_string(), error.text))?;
         let Some(bytes) = bytes else { return Ok(None) };
         let mut table = table.clone();
-        table
-            .options
-            .iter_mut()
-            .filter(|(key, _)| key == "batchnorm")
-            .for_each(|(_, value)| "frozen".clone_into(value));
+        freeze(&mut table.options);
         let mut loss = open(&table, Some(&bytes), pool.clone(), isolation.cloned())?;
         if loss.info().params != theta.len() {
             let text = format!("{} parameters with frozen statistics, {} without", loss.info().params, theta.len());
@@ -103,13 +99,12 @@ pub fn give(config: &mut Config, loss: &dyn Loss) -> Result<Statistics> {
     Ok(statistics)
 }
 
-/// The vectors of one file, one after the other, whether there is one alone, without an axis for it, and the statistics
-/// that go with each.
+/// The vectors of one file, one after the other, whether it has an axis for them, and the statistics that go with each.
 pub fn rows(file: &Path, config: &Config, loss: &dyn Loss) -> Result<(Vec<f64>, bool, Statistics)> {
     let (read, statistics) = read(&[(file.display().to_string(), file.to_owned())], config, loss)?;
     // One file was asked for.
     let (rows, has_axis) = read.into_iter().next().map_or((Vec::new(), false), |read| (read.rows, read.has_axis));
-    Ok((rows, !has_axis, statistics))
+    Ok((rows, has_axis, statistics))
 }
 
 /// The files that a pattern names, sorted, with their names relative to the configuration's folder.
@@ -148,10 +143,11 @@ fn read(files: &[(String, PathBuf)], config: &Config, loss: &dyn Loss) -> Result
     let file = config.loss.model.as_deref().and_then(onnx::file);
     let of_file = |path: &Path| ModelFile::read(path).map_err(|error| wrong(&path.display().to_string(), error.text));
     let model = file.map(of_file).transpose()?;
-    let batchnorm = config.loss.options.iter().find(|(key, _)| key == "batchnorm").map(|(_, value)| value.as_str());
-    let is_frozen = is_frozen(batchnorm, model.as_ref());
+    let is_frozen = is_frozen(&config.loss.options, model.as_ref());
     if is_frozen {
-        agree(&checkpoints, model.as_ref())?;
+        let own = model.as_ref().map(ModelFile::statistics).unwrap_or_default();
+        let files: Vec<&[Tensor]> = checkpoints.iter().map(Checkpoint::tensors).chain([own.as_slice()]).collect();
+        agree(&files).map_err(Error::Argument)?;
     }
     let (mut read, mut own) = (Vec::new(), Vec::new());
     for (checkpoint, (name, _)) in checkpoints.into_iter().zip(files) {
@@ -163,19 +159,4 @@ fn read(files: &[(String, PathBuf)], config: &Config, loss: &dyn Loss) -> Result
     }
     let model = file.map(Path::to_owned).zip(model).filter(|_| !is_frozen);
     Ok((read, Statistics { model, own }))
-}
-
-/// Refuses checkpoints with running statistics of their own for a loss that takes those of the model's file.
-fn agree(checkpoints: &[Checkpoint], model: Option<&ModelFile>) -> Result<()> {
-    let own = model.map(ModelFile::statistics).unwrap_or_default();
-    let files: Vec<_> = checkpoints.iter().map(Checkpoint::tensors).chain([own.as_slice()]).collect();
-    let names = differing(&files);
-    if names.is_empty() {
-        return Ok(());
-    }
-    let names = names.join(", ");
-    Err(Error::Argument(format!(
-        "the checkpoints' running statistics differ, from each other or from the model's ({names}), but a loss of frozen \
-         statistics has one set of them: set [loss] batchnorm = \"recomputed\""
-    )))
 }

@@ -6,14 +6,15 @@ use crate::error::{Error, Result};
 use crate::explore::{Goal, Method};
 use crate::npy;
 use crate::sample::{CloudPlan, GridPlan};
+use crate::store::By;
 use std::path::Path;
 use toml::Value;
 
 /// The methods and the keys that belong to them.
-const METHODS: [(&str, &[&str]); 3] = [
-    ("paths", &["goal"]),
-    ("grid", &["axes", "at", "box", "samples", "max_degree", "simplify"]),
-    ("cloud", &["points", "scale", "box", "threshold", "k", "degree1", "simplify"]),
+const METHODS: [(By, &[&str]); 3] = [
+    (By::Paths, &["goal"]),
+    (By::Grid, &["axes", "at", "box", "samples", "max_degree", "simplify"]),
+    (By::Cloud, &["points", "scale", "box", "threshold", "k", "degree1", "simplify"]),
 ];
 
 /// The tables beside `[complex]` that the method decides the use of.
@@ -25,17 +26,17 @@ pub(super) struct Beside<'a> {
 
 /// Reads the method; relative paths start from `folder`.
 pub(super) fn method(complex: &mut Section, beside: &Beside<'_>, folder: &Path) -> Result<Method> {
-    let names = METHODS.map(|(name, _)| (name, name));
-    let name = complex.choice("method", &names)?.unwrap_or("paths");
+    let by = complex.choice("method", &METHODS.map(|(by, _)| (by.name(), by)))?.unwrap_or(By::Paths);
+    let name = by.name();
     complex.refuse(|key| {
-        let owner = |(_, keys): &&(&str, &[&str])| keys.contains(&key);
-        let mut owners = METHODS.iter().filter(owner).map(|(name, _)| *name).peekable();
+        let owner = |(_, keys): &&(By, &[&str])| keys.contains(&key);
+        let mut owners = METHODS.iter().filter(owner).map(|(by, _)| by.name()).peekable();
         owners.peek()?;
         let owners: Vec<&str> = owners.collect();
         let own = owners.contains(&name);
         (!own).then(|| format!("a key of method = \"{}\"; the method here is {name:?}", owners.join("\" and \"")))
     })?;
-    if name == "paths" {
+    if by == By::Paths {
         return Ok(Method::Paths);
     }
     beside.paths.refuse(|_| Some(format!("method = {name:?} measures no paths: leave this table out")))?;
@@ -43,7 +44,7 @@ pub(super) fn method(complex: &mut Section, beside: &Beside<'_>, folder: &Path) 
         let text = format!("[symmetry] align = true: method = {name:?} takes points as they are: leave this out");
         return Err(Error::Argument(text));
     }
-    if name == "grid" {
+    if by == By::Grid {
         let text =
             "method = \"grid\" looks for no minima; of this table only seed counts, for where parameters stand still";
         beside.minima.refuse(|key| (key != "seed").then(|| text.to_owned()))?;

@@ -134,10 +134,10 @@ mod tests {
         let plan = parsed("recipe = \"hop\"\nstep = 0.4\ntemperature = 2").unwrap().plan;
         let hop = Hop { step: Some(0.4), temperature: Some(2.0) };
         assert_eq!((plan.hop, plan.training.clone()), (Some(hop), None));
-        assert_eq!(plan.way(), "basin hopping (step 0.4, temperature 2)");
+        assert_eq!(crate::report::way(&plan), "basin hopping (step 0.4, temperature 2)");
         let plan = parsed("recipe = \"hop\"").unwrap().plan;
         assert_eq!(
-            (plan.hop, &*plan.way()),
+            (plan.hop, &*crate::report::way(&plan)),
             (Some(Hop::default()), "basin hopping (step learned on the way, temperature learned on the way)")
         );
     }

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::explore::{Given, Goal, Method, Plan};
 use crate::loss::Loss;
 use crate::machine::memory;
+use crate::report;
 use crate::run::Budget;
 use crate::sample::GridPlan;
 use crate::store::{By, Heights, Provenance, Space};
@@ -103,11 +104,7 @@ impl Config {
     /// Where the results of a run come from.
     pub fn provenance(&self, loss: &dyn Loss) -> Result<Provenance> {
         let (info, identity) = (loss.info(), loss.identity()?);
-        let (method, heights) = match self.plan.method {
-            Method::Paths => (By::Paths, Heights::UpperBounds),
-            Method::Grid(_) => (By::Grid, Heights::AsSampled),
-            Method::Cloud(_) => (By::Cloud, Heights::AsSampled),
-        };
+        let is_searched = self.plan.method == Method::Paths;
         let aligned = !self.plan.alignment(&loss.symmetries()?).is_trivial();
         Ok(Provenance {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -122,9 +119,9 @@ impl Config {
             space: if aligned { Space::Aligned } else { Space::Raw },
             parameters: info.params as u64,
             samples: info.samples,
-            method,
-            heights,
-            minima: self.plan.way(),
+            method: By::from(&self.plan.method),
+            heights: if is_searched { Heights::UpperBounds } else { Heights::AsSampled },
+            minima: report::way(&self.plan),
             merged: Vec::new(),
         })
     }
@@ -178,7 +175,7 @@ fn plan(
     symmetry: &mut Section,
     paths: &mut Section,
 ) -> Result<(Plan, Vec<String>)> {
-    // Samples are taken of the loss as it is: copies of a minimum are places of their own.
+    // Samples are taken of the loss as it is: copies of a minimum are points of their own.
     let align = method == Method::Paths;
     let mut plan = Plan { method, align, paths_budget: paths.budget()?, ..Plan::default() };
     let theta = minima::minima(minima, &mut plan)?;

@@ -34,7 +34,7 @@ impl Section {
     pub fn finish(&self) -> Result<()> {
         let Some(key) = self.table.keys().next() else { return Ok(()) };
         let unknown = Error::unknown("key", key, self.asked.iter().copied());
-        Err(Error::Argument(format!("{}{unknown}", self.place())))
+        Err(Error::Argument(format!("{}{unknown}", self.heading())))
     }
 
     pub fn wrong(&self, key: &str, wanted: &str, found: &Value) -> Error {
@@ -42,18 +42,18 @@ impl Section {
             Value::String(text) => format!("{text:?}"), // TOML's own form of a text with line breaks has line breaks.
             other => other.to_string(),
         };
-        let place = self.place();
-        Error::Argument(format!("{place}{key} = {found}: wants {wanted}"))
+        let heading = self.heading();
+        Error::Argument(format!("{heading}{key} = {found}: wants {wanted}"))
     }
 
     /// Refuses the first key for which `why` has a reason.
     pub fn refuse(&self, why: impl Fn(&str) -> Option<String>) -> Result<()> {
         let refused = self.table.keys().find_map(|key| Some((key, why(key)?)));
-        refused.map_or(Ok(()), |(key, why)| Err(Error::Argument(format!("{}{key}: {why}", self.place()))))
+        refused.map_or(Ok(()), |(key, why)| Err(Error::Argument(format!("{}{key}: {why}", self.heading()))))
     }
 
     /// What stands before a key in messages: nothing for the keys of the root.
-    fn place(&self) -> String {
+    fn heading(&self) -> String {
         if self.asked.contains(&"loss") { String::new() } else { format!("[{}] ", self.name) }
     }
 

@@ -13,6 +13,7 @@
 use super::catches::Catches;
 use super::deciding::Deciding;
 use super::explorer::Explorer;
+use super::progress::Doing;
 use crate::error::Result;
 use crate::order::by_value;
 use crate::search::hessian::{DENSE, Hessian};
@@ -98,7 +99,7 @@ impl Explorer<'_, '_> {
         let done = minima.iter().filter(|m| m.counts() && round(m) > next).count();
         let all = minima.iter().filter(|m| m.counts()).count();
         let saddles = self.landscape.listed().count();
-        self.progress.at("saddles", done as u64, all as u64, &format!("mode {next}, {saddles} saddles"));
+        self.progress.at("saddles", done as u64, all as u64, Doing::Climbs { mode: next, saddles });
         let at = || self.landscape.minima.iter().position(|m| m.cell == cell);
         (next <= modes && !is_last).then(at).flatten()
     }

@@ -2,12 +2,12 @@
 
 use super::passes::AtPass;
 use crate::run::Ended;
-use crate::sample::Sampled;
+use crate::sample::Samples;
 use crate::search::Landscape;
 
 /// What an exploration came to.
 pub struct Explored {
-    /// Minima, paths and what they cost; of samples the values, as long as some are missing.
+    /// Minima, paths and what they cost.
     pub landscape: Landscape,
     /// Why it ended.
     pub ended: Ended,
@@ -24,7 +24,7 @@ pub enum Found {
     /// The paths of the landscape, however far the search has come.
     Paths,
     /// A grid or a cloud with a value at every sample.
-    Sampled(Sampled),
+    Samples(Samples),
     /// Nothing: it was stopped before every sample had its value.
     Unfinished,
 }

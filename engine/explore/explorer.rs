@@ -1,11 +1,13 @@
 //! What every stage works on and with, and what a stage is.
 
 use super::births::Births;
+use super::known::Known;
 use super::plan::Plan;
+use super::progress::{Notice, Progress};
 use crate::error::{Error, Result};
 use crate::loss::Symmetry;
 use crate::loss::oracle::{Oracle, Tally};
-use crate::run::{Budget, Ended, Progress};
+use crate::run::{Budget, Ended};
 use crate::search::align::Alignment;
 use crate::search::minima::{Domain, unit_of_length};
 use crate::search::{Finding, Journal, Landscape};
@@ -17,6 +19,8 @@ pub struct Explorer<'a, 'b> {
     pub alignment: Alignment,
     pub domain: Domain,
     pub landscape: Landscape,
+    /// Those of a sampled loss, as long as some are missing.
+    pub values: Vec<f64>,
     pub births: Births,
     /// About the largest curvature at the first minimum, once there is one.
     pub curvature: Option<f64>,
@@ -30,7 +34,7 @@ impl<'a, 'b> Explorer<'a, 'b> {
     pub fn new(
         oracle: &'a mut Oracle<'b>,
         plan: &'a Plan,
-        known: Landscape,
+        known: Known,
         journal: &'a mut dyn Journal,
         progress: &'a mut dyn Progress,
     ) -> Result<Explorer<'a, 'b>> {
@@ -38,13 +42,14 @@ impl<'a, 'b> Explorer<'a, 'b> {
         let bounds = oracle.loss().bounds()?;
         let alignment = plan.alignment(&symmetries);
         for kind in alignment.ignored() {
-            progress.note(&format!("declared symmetry not used to identify points: {kind}"));
+            progress.note(Notice::Ignored(kind));
         }
         let length = unit_of_length(oracle.loss());
         oracle.set_length(length);
         let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius, length);
         let (births, curvature, ended) = (Births::default(), None, Ended::Complete);
-        Ok(Explorer { oracle, plan, alignment, domain, landscape: known, births, curvature, ended, journal, progress })
+        let Known { landscape, values } = known;
+        Ok(Explorer { oracle, plan, alignment, domain, landscape, values, births, curvature, ended, journal, progress })
     }
 }
 

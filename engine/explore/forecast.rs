@@ -14,11 +14,22 @@ const LINE: u64 = 17;
 /// Points that descend together.
 const ROUND: u64 = 8;
 
+/// What a stage is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// So many points become minima.
+    Points(u64),
+    /// So many straight lines are measured.
+    Lines(u64),
+    /// The paths of so many bars are settled.
+    Bars(u64),
+}
+
 /// A stage to come.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stage {
-    /// Its name, and what it does.
-    pub name: String,
+    /// What it is to do.
+    pub work: Work,
     /// Evaluations that are to be expected.
     pub expected: u64,
     /// Evaluations that it cannot exceed, where there is such a number.
@@ -50,8 +61,8 @@ impl Plan {
         let settle = if self.is_left_on_slopes() { first / SETTLE } else { first * SETTLE };
         let stages_to_come = vec![
             self.minima_to_come(points),
-            Stage { name: format!("{pairs} straight lines"), expected: pairs * LINE, most: None },
-            Stage { name: format!("paths of {bars} bars"), expected: bars * settle, most: None },
+            Stage { work: Work::Lines(pairs), expected: pairs * LINE, most: None },
+            Stage { work: Work::Bars(bars), expected: bars * settle, most: None },
         ];
         let p = info.params as u64;
         let widest = self.schedule.knots.iter().max().copied().unwrap_or(0) as u64 + 2;
@@ -80,8 +91,8 @@ impl Plan {
             true => (1, 1),
             false => (DESCENT.min(self.recipe.evaluations), self.recipe.evaluations),
         };
-        let name = format!("{points} points");
-        Stage { name, expected: points * (trained + descent), most: Some(points * (trained + most)) }
+        let work = Work::Points(points);
+        Stage { work, expected: points * (trained + descent), most: Some(points * (trained + most)) }
     }
 }
 

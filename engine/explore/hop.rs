@@ -4,6 +4,7 @@
 //! before, so a resumed run goes on as the uninterrupted one.
 
 use super::explorer::Explorer;
+use super::progress::Doing;
 use crate::error::Result;
 use crate::search::hop::{Hop, Landing, Pace};
 use crate::search::minima::quench;
@@ -25,7 +26,7 @@ impl Explorer<'_, '_> {
                 };
                 let progress = &mut *self.progress;
                 let (ends, stop) = quench(self.oracle, vec![from], &self.plan.recipe, &self.domain, |_, slowest| {
-                    progress.at("minima", done, total, &format!("hop {done}: gradient norm {slowest:.1e}"));
+                    progress.at("minima", done, total, Doing::Hop { hop: done, gradient_norm: slowest });
                 });
                 stop?;
                 for end in ends.into_iter().flatten() {

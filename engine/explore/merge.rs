@@ -3,9 +3,9 @@
 
 use super::explorer::Explorer;
 use super::plan::Plan;
+use super::progress::Silent;
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
-use crate::run::Silent;
 use crate::search::{CellId, Landscape, Minimum, Origin, Pass, Path, Survey, Unrecorded};
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ pub fn merge(
     check(oracle, &other, names.1)?;
     let shift = known.next_cell();
     let (mut journal, mut progress) = (Unrecorded, Silent);
-    let mut explorer = Explorer::new(oracle, plan, known, &mut journal, &mut progress)?;
+    let mut explorer = Explorer::new(oracle, plan, known.into(), &mut journal, &mut progress)?;
     let known = explorer.take(other)?;
     explorer.count("merge");
     Ok(Merged { landscape: explorer.landscape, known, shift })
@@ -62,11 +62,11 @@ impl Explorer<'_, '_> {
         });
         let given = given.max().unwrap_or(0);
         let (counting, before) = (other.minima.iter().filter(|m| m.counts()).count(), self.counting());
-        let mut place: HashMap<CellId, CellId> = HashMap::new();
+        let mut now: HashMap<CellId, CellId> = HashMap::new();
         for mut minimum in other.minima {
             let was = minimum.cell;
             minimum.cell += cells;
-            minimum.same_as = minimum.same_as.map(|original| place.get(&original).copied().unwrap_or(original + cells));
+            minimum.same_as = minimum.same_as.map(|original| now.get(&original).copied().unwrap_or(original + cells));
             let cell = match self.descended(&minimum) {
                 Some(known) => known,
                 None => {
@@ -78,9 +78,9 @@ impl Explorer<'_, '_> {
                     self.take_minimum(minimum)?
                 }
             };
-            place.insert(was, self.own(cell));
+            now.insert(was, self.own(cell));
         }
-        let moved = |cell: CellId| place.get(&cell).copied().unwrap_or(cell + cells);
+        let moved = |cell: CellId| now.get(&cell).copied().unwrap_or(cell + cells);
         for mut path in other.paths {
             path.id += paths;
             path.ends = (moved(path.ends.0), moved(path.ends.1));

@@ -1,11 +1,12 @@
 //! The stage of minima: every seed's descent, and how what a descent came to is kept.
 
 use super::explorer::Explorer;
+use super::progress::{Doing, Notice};
 use crate::error::Result;
 use crate::loss::Split;
 use crate::search::minima::{Quenched, quench};
 use crate::search::start::start;
-use crate::search::{CellId, Descent, Finding, Minimum, Origin};
+use crate::search::{CellId, Descent, Evidence, Finding, Minimum, Origin};
 
 /// Starts that descend together. Part of no result: rows do not see each other.
 const ROUND: u64 = 8;
@@ -21,7 +22,7 @@ impl Explorer<'_, '_> {
             let done = (self.plan.starts as usize - left.len()) as u64;
             let (progress, total) = (&mut *self.progress, self.plan.starts);
             let (found, stop) = quench(self.oracle, starts?, &self.plan.recipe, &self.domain, |ended, slowest| {
-                progress.at("minima", done + ended as u64, total, &format!("gradient norm {slowest:.1e}"));
+                progress.at("minima", done + ended as u64, total, Doing::Descents { gradient_norm: slowest });
             });
             for (&seed, quenched) in seeds.iter().zip(found) {
                 // What ended out of turn is left for the resumed run, so that cells are numbered as without the stop.
@@ -35,21 +36,8 @@ impl Explorer<'_, '_> {
 
     /// Keeps what a descent came to, with metrics beside the loss's own.
     pub(super) fn keep_end(&mut self, origin: Origin, quenched: Quenched, more: Vec<(String, f64)>) -> Result<()> {
-        let from = match &origin {
-            Origin::Start { seed } => format!("start {seed}"),
-            Origin::Given { name, .. } => name.clone(),
-            Origin::Transit { path } => format!("path {path}"),
-        };
-        let norm = quenched.evidence.gradient_norm;
-        let note = match quenched.descent {
-            Descent::NotFinite => Some("the loss is not finite there; skipped".to_owned()),
-            Descent::Escaped => Some("descent left the domain; it decides no bar".to_owned()),
-            Descent::Unconverged => Some(format!("not converged, gradient norm {norm:.1e}; kept and flagged")),
-            Descent::Converged => None,
-        };
-        if let Some(note) = note {
-            self.progress.note(&format!("{from}: {note}"));
-        }
+        let Quenched { descent, evidence: Evidence { gradient_norm, .. }, .. } = quenched;
+        self.progress.note(Notice::Ended { origin: &origin, descent, gradient_norm });
         let mut minimum = self.minimum(quenched, origin.clone(), self.landscape.next_cell())?;
         minimum.metrics.extend(more);
         let tally = self.count("minima");

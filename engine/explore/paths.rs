@@ -3,6 +3,7 @@
 use super::deciding::{Deciding, Enough, Next, Task};
 use super::explorer::Explorer;
 use super::plan::Plan;
+use super::progress::Doing;
 use crate::error::Result;
 use crate::search::connect::{self, Cut, Ids};
 use crate::search::minima::quench;
@@ -21,13 +22,13 @@ impl Explorer<'_, '_> {
         loop {
             let Next { task, settled, targets } = deciding.next(enough);
             let Some(task) = task else {
-                self.progress.at("paths", settled as u64, targets as u64, "");
+                self.progress.at("paths", settled as u64, targets as u64, Doing::Next);
                 return Ok(());
             };
             let (Task::Visit(at) | Task::Rival(at, _) | Task::Bend(at, _)) = task;
             let path = &self.landscape.paths[at];
-            let detail = format!("path {} of height {:.6e}", path.id, path.pass.height);
-            self.progress.at("paths", settled as u64, targets as u64, &detail);
+            let doing = Doing::Path { id: path.id, height: path.pass.height };
+            self.progress.at("paths", settled as u64, targets as u64, doing);
             match task {
                 Task::Visit(_) => self.work_on(at, None, &deciding)?,
                 Task::Rival(_, below) => self.work_on(at, Some(below), &deciding)?,
@@ -73,7 +74,7 @@ impl Explorer<'_, '_> {
             if joined.contains(&(a, b)) {
                 continue;
             }
-            self.progress.at("lines", k as u64, total, "");
+            self.progress.at("lines", k as u64, total, Doing::Next);
             let (Some(a), Some(b)) = (self.landscape.minimum(a), self.landscape.minimum(b)) else { continue };
             let ids = Ids { path: self.landscape.next_path(), cell: self.landscape.next_cell() };
             let path = connect::straight(self.oracle, a, b, &self.alignment, ids)?;

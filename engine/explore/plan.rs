@@ -106,23 +106,6 @@ impl Plan {
         }
     }
 
-    /// How minima are come by, where it is not by descents from starts alone.
-    pub fn way(&self) -> String {
-        let polished = if self.polish { ", then descents" } else { ", taken as they are" };
-        match (&self.training, self.hop) {
-            (Some(training), _) => {
-                let Training { epochs, batch, .. } = training;
-                format!("training for {epochs} epochs in minibatches of {batch}{polished}")
-            }
-            (_, Some(Hop { step, temperature })) => {
-                let told = |given: Option<f64>| given.map_or("learned on the way".to_owned(), |x| x.to_string());
-                format!("basin hopping (step {}, temperature {})", told(step), told(temperature))
-            }
-            _ if !self.given.is_empty() => format!("points that were given{polished}"),
-            _ => String::new(),
-        }
-    }
-
     /// Refuses what does not fit a loss, before anything is computed of it.
     pub fn check(&self, loss: &dyn Loss) -> Result<()> {
         self.given.iter().try_for_each(|given| given.check(loss))?;
@@ -159,17 +142,6 @@ pub enum Method {
     Grid(GridPlan),
     /// Points in a box round the minima, and the graph of their nearest neighbours.
     Cloud(CloudPlan),
-}
-
-impl Method {
-    /// The name in a configuration.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Method::Paths => "paths",
-            Method::Grid(_) => "grid",
-            Method::Cloud(_) => "cloud",
-        }
-    }
 }
 
 /// What of a landscape is looked for.

@@ -2,31 +2,35 @@
 
 use super::explored::{Explored, Found};
 use super::explorer::Explorer;
+use super::known::Known;
 use super::plan::{Goal, Method, Plan};
+#[cfg(not(feature = "dense"))]
+use super::progress::Notice;
+use super::progress::Progress;
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
-use crate::run::{Budget, Ended, Progress};
-use crate::sample::Sampled;
-use crate::search::{Descent, Journal, Landscape, Minimum};
+use crate::run::{Budget, Ended};
+use crate::sample::Samples;
+use crate::search::{Descent, Journal, Minimum};
 
 /// Explores a loss from what is known so far (empty at first). A stop is no error; see [`Ended`].
 pub fn explore(
     oracle: &mut Oracle<'_>,
     plan: &Plan,
-    known: Landscape,
+    known: impl Into<Known>,
     journal: &mut dyn Journal,
     progress: &mut dyn Progress,
 ) -> Result<Explored> {
-    let mut explorer = Explorer::new(oracle, plan, known, journal, progress)?;
-    let sampled = match explorer.all() {
-        Ok(sampled) => sampled,
+    let mut explorer = Explorer::new(oracle, plan, known.into(), journal, progress)?;
+    let samples = match explorer.all() {
+        Ok(samples) => samples,
         Err(Error::Cancelled) => explorer.stopped(Ended::Cancelled),
         Err(Error::Budget(_)) => explorer.stopped(Ended::Budget),
         Err(error) => return Err(error),
     };
-    let found = match (&plan.method, sampled) {
+    let found = match (&plan.method, samples) {
         (Method::Paths, _) => Found::Paths,
-        (_, Some(sampled)) => Found::Sampled(sampled),
+        (_, Some(samples)) => Found::Samples(samples),
         (_, None) => Found::Unfinished,
     };
     // Who is asked to stop asks the loss nothing more.
@@ -37,7 +41,7 @@ pub fn explore(
 
 impl Explorer<'_, '_> {
     /// All stages of the method; what was sampled, if that was asked for and came to an end.
-    fn all(&mut self) -> Result<Option<Sampled>> {
+    fn all(&mut self) -> Result<Option<Samples>> {
         let plan = self.plan;
         if let Method::Grid(grid) = &plan.method {
             return self.stage("grid", Budget::default(), |explorer| explorer.grid(grid));
@@ -63,8 +67,7 @@ impl Explorer<'_, '_> {
                 }
                 #[cfg(not(feature = "dense"))]
                 if plan.goal == Goal::All {
-                    self.progress
-                        .note("all saddles were not looked for: this program was built without the eigensolver");
+                    self.progress.note(Notice::NoEigensolver);
                 }
                 Ok(None)
             }
@@ -88,7 +91,7 @@ impl Explorer<'_, '_> {
         ))
     }
 
-    fn stopped(&mut self, by: Ended) -> Option<Sampled> {
+    fn stopped(&mut self, by: Ended) -> Option<Samples> {
         self.ended = by;
         None
     }

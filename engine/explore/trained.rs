@@ -5,6 +5,7 @@
 //! each depends on itself alone, and a resumed run goes on behind the last one that ended.
 
 use super::explorer::Explorer;
+use super::progress::Doing;
 use crate::error::{Error, Result};
 use crate::search::minima::{Quenched, quench};
 use crate::search::start::start;
@@ -54,8 +55,8 @@ impl Explorer<'_, '_> {
                 let (theta, epochs, progress) =
                     (start(self.oracle.loss(), *seed)?, training.epochs, &mut *self.progress);
                 train(self.oracle, theta, training, *seed, |epoch, mean| {
-                    let detail = format!("seed {seed}: epoch {epoch} of {epochs}, mean loss {mean:.6}");
-                    progress.at("minima", done, total, &detail);
+                    let doing = Doing::Training { seed: *seed, epoch, epochs, mean_loss: mean };
+                    progress.at("minima", done, total, doing);
                 })?
             }
             _ => return Err(Error::Internal(format!("{origin:?} is neither given nor trained"))),
@@ -77,7 +78,7 @@ impl Explorer<'_, '_> {
         }
         let progress = &mut *self.progress;
         let (mut ends, stop) = quench(self.oracle, vec![trained.theta], &recipe, &self.domain, |ended, slowest| {
-            progress.at("minima", done + ended as u64, total, &format!("gradient norm {slowest:.1e}"));
+            progress.at("minima", done + ended as u64, total, Doing::Descents { gradient_norm: slowest });
         });
         stop?;
         let Some(mut quenched) = ends.pop().flatten() else {

@@ -4,7 +4,7 @@
 use super::vertices::Vertices;
 use crate::order::by_value;
 use crate::persistence::merge_tree::{Ages, Edge, Merge, merges};
-use crate::persistence::{Bar, Barcode, CellKind, Death, DeathKind, NamedCell, Searched, Top};
+use crate::persistence::{Bar, Barcode, CellKind, Death, NamedCell, Searched, Top};
 use crate::search::{CellId, Descent, Landscape, Minimum, Pass, PassKind, Path};
 
 /// A landscape read as a graph, with its merges.
@@ -71,7 +71,7 @@ impl<'a> MergeTree<'a> {
         let top = Top {
             path: path.id,
             error: path.pass.error,
-            is_saddle: path.pass.kind == PassKind::VerifiedSaddle,
+            kind: path.pass.kind,
             below_noise: value - minimum.loss <= noise,
         };
         Death { value, cell: path.pass.cell, elder: Some(self.minima[merge.elder].cell), top: Some(top) }
@@ -80,13 +80,4 @@ impl<'a> MergeTree<'a> {
 
 fn cell(id: CellId, degree: u32, value: f64, kind: CellKind) -> NamedCell {
     NamedCell { id, degree, value, kind, position: Vec::new() }
-}
-
-impl From<PassKind> for DeathKind {
-    fn from(kind: PassKind) -> DeathKind {
-        match kind {
-            PassKind::VerifiedSaddle => DeathKind::VerifiedSaddle,
-            PassKind::PathMaximum => DeathKind::PathMaximum,
-        }
-    }
 }

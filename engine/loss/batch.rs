@@ -177,7 +177,7 @@ impl<T: Scalar> Answered<'_, T> {
     fn take(&self, i: usize, row: usize, batch: &mut Batch<'_>) -> std::result::Result<(), EvalFault> {
         let (p, total) = (self.p, batch.loss.len());
         let (near, far) = (i * p..(i + 1) * p, row * p..(row + 1) * p);
-        let place = |text: String| EvalFault::Broken(format!("row {row} of {total}: {text}"));
+        let fault = |text: String| EvalFault::Broken(format!("row {row} of {total}: {text}"));
         let mut bad = None; // The first output that is not finite, by name and value.
         batch.loss[row] = self.loss[i];
         if !self.loss[i].is_finite() {
@@ -199,8 +199,8 @@ impl<T: Scalar> Answered<'_, T> {
             (status::OK, None) => true,
             (status::NUMERIC, _) => false,
             (status::OK, Some(_)) if senseless(self.theta) || self.dir.is_some_and(senseless) => false,
-            (status::OK, Some(text)) => return Err(place(format!("{text} but row_status is 0"))),
-            (code, _) => return Err(place(format!("row_status is {code}, neither 0 nor MPASS_E_NUMERIC"))),
+            (status::OK, Some(text)) => return Err(fault(format!("{text} but row_status is 0"))),
+            (code, _) => return Err(fault(format!("row_status is {code}, neither 0 nor MPASS_E_NUMERIC"))),
         };
         if !batch.ok[row] {
             batch.loss[row] = f64::NAN;

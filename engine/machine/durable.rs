@@ -29,12 +29,12 @@ pub fn fill(path: &Path, body: impl FnOnce(&mut dyn Write) -> std::io::Result<()
         let mut stream = BufWriter::new(File::options().write(true).open(path).map_err(io)?);
         return body(&mut stream).and_then(|()| stream.flush()).map_err(io);
     }
-    let place = place(path)?;
-    let mut part = part(&place, there.as_ref()).map_err(io)?;
+    let target = target(path)?;
+    let mut part = part(&target, there.as_ref()).map_err(io)?;
     let mut file = BufWriter::new(part.as_file_mut());
     body(&mut file).and_then(|()| file.flush()).map_err(io)?;
     drop(file);
-    settle(part, &place).map_err(io)
+    settle(part, &target).map_err(io)
 }
 
 /// A new, empty file beside `path`, to become it by [`settle`]; it is gone when it is dropped.
@@ -95,7 +95,7 @@ pub fn sweep(folder: &Path) -> Result<()> {
 }
 
 /// Where a file is in truth: links are followed.
-fn place(path: &Path) -> Result<PathBuf> {
+fn target(path: &Path) -> Result<PathBuf> {
     let is_link = std::fs::symlink_metadata(path).is_ok_and(|there| there.is_symlink());
     match path.file_name() {
         None => Err(Error::Argument(format!("{}: not the name of a file", path.display()))),

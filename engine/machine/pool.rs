@@ -5,8 +5,8 @@
 //! a result must not depend on it. Workers spin for a moment before they sleep, because a search calls every few
 //! hundred microseconds and waking a sleeping thread costs about fifty.
 
-use crossbeam::channel::{Receiver, Sender, TryRecvError, unbounded};
-use crossbeam::utils::Backoff;
+use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use crossbeam_utils::Backoff;
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

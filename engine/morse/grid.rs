@@ -14,6 +14,13 @@ use crate::order::Key;
 pub const MOST_AXES: usize = 4;
 /// The most axes of which degree 0 can be had, which needs no stars.
 pub const MOST_AXES_OF_COMPONENTS: usize = 16;
+/// A periodic axis has no fewer samples: both neighbours of each are others.
+pub const LEAST_PERIODIC: usize = 3;
+
+/// The number of samples of a grid, where it is one that they can be counted in: below 2^31.
+pub fn count(sizes: &[usize]) -> Option<usize> {
+    sizes.iter().try_fold(1_usize, |n, &size| n.checked_mul(size)).filter(|&n| n < 1 << 31)
+}
 
 /// Which complex the samples span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -51,7 +58,7 @@ pub struct Sampling<'a> {
 
 impl Sampling<'_> {
     /// How many axes an array may have.
-    fn most_axes(&self) -> usize {
+    pub fn most_axes(&self) -> usize {
         match (self.max_degree, self.construction) {
             (Some(0), Construction::Vertex) => MOST_AXES_OF_COMPONENTS,
             _ => MOST_AXES,
@@ -86,17 +93,19 @@ impl Shape {
         if sizes.is_empty() || sizes.len() > MOST_AXES_OF_COMPONENTS {
             return Err(axes_refused(sizes.len()));
         }
-        let count = sizes.iter().try_fold(1_usize, |n, &size| n.checked_mul(size));
-        match count {
+        match count(sizes) {
             Some(0) => return refuse(format!("the array of shape {sizes:?} is empty")),
-            Some(n) if n < 1 << 31 => {}
-            _ => return refuse(format!("the array of shape {sizes:?} has 2^31 samples or more")),
+            Some(_) => {}
+            None => return refuse(format!("the array of shape {sizes:?} has 2^31 samples or more")),
         }
         let mut closed = vec![false; sizes.len()];
         for &axis in periodic {
             match sizes.get(axis) {
                 None => return refuse(format!("periodic axis {axis}: the axes are 0 to {}", sizes.len() - 1)),
-                Some(..3) => return refuse(format!("periodic axis {axis} has {} samples: 3 are needed", sizes[axis])),
+                Some(..LEAST_PERIODIC) => {
+                    let found = sizes[axis];
+                    return refuse(format!("periodic axis {axis} has {found} samples: {LEAST_PERIODIC} are needed"));
+                }
                 Some(_) => closed[axis] = true,
             }
         }
@@ -176,8 +185,8 @@ impl Grid {
         let Sampling { periodic, construction, superlevel, max_degree } = sampling;
         let (shape, max_degree) = (Shape::new(&array.shape, periodic)?, max_degree.unwrap_or(usize::MAX));
         let levels = Levels::new(array.values, superlevel).map_err(|stray| {
-            let place = shape.strides.iter().zip(&shape.sizes).map(|(stride, size)| stray.at / stride % size);
-            stray.refused(&format!("the sample at {:?}", place.collect::<Vec<usize>>()))
+            let position = shape.strides.iter().zip(&shape.sizes).map(|(stride, size)| stray.at / stride % size);
+            stray.refused(&format!("the sample at {:?}", position.collect::<Vec<usize>>()))
         })?;
         Ok(Grid { shape, construction, max_degree, levels })
     }

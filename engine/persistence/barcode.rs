@@ -1,5 +1,6 @@
 //! Barcodes: what every road to one (paths, grids, graphs) ends in, and what everything after it reads.
 
+use crate::pass::PassKind;
 use serde::{Deserialize, Serialize};
 
 /// What ended a bar.
@@ -14,6 +15,15 @@ pub enum DeathKind {
     #[serde(rename = "cell")]
     /// A cell of a sampled function.
     Cell,
+}
+
+impl From<PassKind> for DeathKind {
+    fn from(kind: PassKind) -> DeathKind {
+        match kind {
+            PassKind::VerifiedSaddle => DeathKind::VerifiedSaddle,
+            PassKind::PathMaximum => DeathKind::PathMaximum,
+        }
+    }
 }
 
 /// One bar `[birth, death)`. In files its fields lie flat: `record.rs`.
@@ -54,8 +64,8 @@ pub struct Top {
     pub path: u64,
     /// How far the death may lie above its value; 0 when exact.
     pub error: f64,
-    /// It is a saddle that leads to both sides; else the highest point of the path, an upper bound.
-    pub is_saddle: bool,
+    /// What it is known to be.
+    pub kind: PassKind,
     /// The bar is shorter than what the loss values can resolve.
     pub below_noise: bool,
 }
@@ -87,8 +97,7 @@ impl Bar {
 
     /// What ended the bar; `None` for a half-line.
     pub fn death_kind(&self) -> Option<DeathKind> {
-        let kind = |top: Top| if top.is_saddle { DeathKind::VerifiedSaddle } else { DeathKind::PathMaximum };
-        self.end.map(|end| end.top.map_or(DeathKind::Cell, kind))
+        self.end.map(|end| end.top.map_or(DeathKind::Cell, |top| top.kind.into()))
     }
 
     /// The birth cell of the component that swallows it.

@@ -1,6 +1,7 @@
 //! A bar as `barcode.json` and a database hold it: flat, and what it lacks left out. Files of others may lack more.
 
 use super::barcode::{Bar, Death, DeathKind, Searched, Top};
+use crate::pass::PassKind;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 
@@ -57,10 +58,10 @@ impl Serialize for Bar {
 impl<'de> Deserialize<'de> for Bar {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Bar, D::Error> {
         let record = Record::deserialize(from)?;
-        let top = |is_saddle, path| Top {
+        let top = |kind, path| Top {
             path,
             error: record.death_error.unwrap_or(0.0),
-            is_saddle,
+            kind,
             below_noise: record.below_noise == Some(true),
         };
         let death = |value| Death {
@@ -68,8 +69,8 @@ impl<'de> Deserialize<'de> for Bar {
             cell: record.death_cell.unwrap_or(NO_CELL),
             elder: record.elder,
             top: match record.death_kind {
-                Some(DeathKind::VerifiedSaddle) => record.path.map(|path| top(true, path)),
-                Some(DeathKind::PathMaximum) => record.path.map(|path| top(false, path)),
+                Some(DeathKind::VerifiedSaddle) => record.path.map(|path| top(PassKind::VerifiedSaddle, path)),
+                Some(DeathKind::PathMaximum) => record.path.map(|path| top(PassKind::PathMaximum, path)),
                 Some(DeathKind::Cell) | None => None,
             },
         };

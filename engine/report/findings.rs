@@ -3,6 +3,7 @@
 use crate::explore::{AtPass, Rivals};
 use crate::order::by_value;
 use crate::persistence::{Barcode, Score};
+use crate::run::Ended;
 use crate::search::{Landscape, Minimum, Path, Tally};
 use crate::store::Provenance;
 
@@ -30,8 +31,8 @@ pub struct Findings<'a> {
 pub struct RunFindings<'a> {
     /// Minima and paths, where it searched for them, and what was evaluated.
     pub landscape: &'a Landscape,
-    /// False when a budget or a signal ended the search.
-    pub complete: bool,
+    /// How it ended; `None` while it has not.
+    pub ended: Option<Ended>,
     /// Versions of what took part, by name.
     pub versions: &'a [(String, String)],
     /// The metrics at verified saddles and at the tops of the paths that decide bars.
@@ -41,7 +42,7 @@ pub struct RunFindings<'a> {
 impl<'a> Findings<'a> {
     /// True when the barcode comes of a search for minima, not of a grid or a graph.
     pub(super) fn searched(&self) -> bool {
-        !self.minima().is_empty() && !self.provenance.is_sampled()
+        !self.minima().is_empty() && !self.provenance.is_of_samples()
     }
 
     /// The score of degree 0.
@@ -99,6 +100,6 @@ impl<'a> Findings<'a> {
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.run.is_none_or(|run| run.complete)
+        self.run.is_none_or(|run| run.ended == Some(Ended::Complete))
     }
 }

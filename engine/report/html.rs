@@ -86,7 +86,7 @@ pub fn page(findings: &Findings<'_>, tree: Option<&Drawing>, paths: Option<&Draw
     }
     minima(&mut page, findings);
     passes(&mut page, findings);
-    places(&mut page, findings);
+    positions(&mut page, findings);
     scores(&mut page, findings);
     costs(&mut page, findings);
     let (claims, remarks) = (words::claims(findings), words::remarks(findings));
@@ -180,10 +180,10 @@ fn passes(page: &mut String, findings: &Findings<'_>) {
 }
 
 /// Where the longest bars of a sampled loss are born and die.
-fn places(page: &mut String, findings: &Findings<'_>) {
+fn positions(page: &mut String, findings: &Findings<'_>) {
     const MOST: usize = 20;
     let cells = &findings.barcode.cells;
-    let place = |id: u64| {
+    let position_of = |id: u64| {
         let at = cells.binary_search_by_key(&id, |cell| cell.id).ok();
         let position = at.map_or(&[][..], |at| cells[at].position.as_slice());
         position.iter().map(|x| short(*x)).collect::<Vec<_>>().join(", ")
@@ -197,9 +197,9 @@ fn places(page: &mut String, findings: &Findings<'_>) {
     bars.sort_by(|a, b| a.degree.cmp(&b.degree).then(length(b).total_cmp(&length(a))));
     let row = |bar: &&Bar| {
         let (death, cell) = (bar.death().map_or("∞".to_owned(), short), bar.death_cell());
-        let (birth, at) = (bar.birth_cell.to_string(), place(bar.birth_cell));
+        let (birth, at) = (bar.birth_cell.to_string(), position_of(bar.birth_cell));
         let (dies, there) =
-            (cell.map(|cell| cell.to_string()).unwrap_or_default(), cell.map(place).unwrap_or_default());
+            (cell.map(|cell| cell.to_string()).unwrap_or_default(), cell.map(position_of).unwrap_or_default());
         ("", vec![bar.degree.to_string(), short(bar.birth), death, birth, at, dies, there])
     };
     let ends = [("Degree", "n"), ("Birth", "n"), ("Death", "n")];

@@ -113,8 +113,8 @@ fn panel(drawing: &mut Drawing, findings: &Findings<'_>, path: &Path, (left, top
         }
     }
     if path.pass.height.is_finite() && path.pass.arc.is_finite() {
-        let kind = Some(DeathKind::from(path.pass.kind));
-        drawing.diamond((along.at(path.pass.arc), up.at(path.pass.height - base)), pass_class(kind));
+        let at = (along.at(path.pass.arc), up.at(path.pass.height - base));
+        drawing.diamond(at, pass_class(Some(DeathKind::from(path.pass.kind))));
     }
     drawing.close();
 }

@@ -1,20 +1,20 @@
 //! What a reader should know of a sampled loss, a sentence each: they stand in its database and in its report.
 
 use super::number::counted;
-use crate::sample::{Axes, Sampled, Samples, Scatter};
+use crate::sample::{Axes, Layout, Samples, Scatter};
 
 /// Boxes of more parameters than this are not written out.
 const SHOWN: usize = 16;
 
 /// To see the same samples, and to judge them.
-pub fn notes(sampled: &Sampled) -> Vec<String> {
-    let mut notes = match &sampled.samples {
-        Samples::Grid(axes) => grid(axes),
-        Samples::Cloud(scatter) => cloud(scatter),
+pub fn notes(samples: &Samples) -> Vec<String> {
+    let mut notes = match &samples.layout {
+        Layout::Grid(axes) => grid(axes),
+        Layout::Cloud(scatter) => cloud(scatter),
     };
-    if sampled.walls > 0 {
-        let samples = counted(sampled.walls, "sample", "samples");
-        notes.push(format!("Where the loss is not finite, at {samples}, it counts as in no sublevel set."));
+    if samples.not_finite > 0 {
+        let which = counted(samples.not_finite, "sample", "samples");
+        notes.push(format!("Where the loss is not finite, at {which}, it counts as in no sublevel set."));
     }
     notes
 }

@@ -114,18 +114,18 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     let births: Vec<f64> = bars.iter().map(|bar| if bar.birth.abs() < least { 0.0 } else { bar.birth }).collect();
     let (label, births) = (label.max(4), column(&births, 4));
     let born = births.iter().map(|text| length(text)).max().unwrap_or(0).max(5);
-    // What is left of the line, shared by the place of the bar and its length; the number needs 14.
+    // What is left of the line, shared by the bar and its length; the number needs 14.
     let room = width.saturating_sub(label + born + 4 + 14);
-    let (places, spans) = (room * 3 / 5, room - room * 3 / 5 - 2);
+    let (columns, spans) = (room * 3 / 5, room - room * 3 / 5 - 2);
     let lengths: Vec<f64> = bars.iter().filter_map(|bar| bar.length()).map(f64::abs).collect();
-    let across = Scale::of(&ends, 0.0, (places - 1) as f64);
+    let across = Scale::of(&ends, 0.0, (columns - 1) as f64);
     let along = Scale::log(&lengths, 0.0, spans as f64);
 
     lines.push(String::new());
     let height = if degree == 0 && findings.searched() { "escape height" } else { "length" };
     let mut across_name = words::value_name(findings).to_lowercase();
     across_name += if across.is_log() { " (log axis)" } else { "" };
-    let head = format!("{:>label$}  {:>born$}  {across_name:<places$}  {height} (log axis)", "cell", "birth");
+    let head = format!("{:>label$}  {:>born$}  {across_name:<columns$}  {height} (log axis)", "cell", "birth");
     if !findings.searched() {
         lines.push(ink.paint(BOLD, &format!("degree {degree}, {}", counted(all as u64, "bar", "bars"))));
     }
@@ -134,7 +134,7 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
         let doubt = bar.is_doubtful();
         let id = bar.birth_cell;
         let pad = " ".repeat(born - length(birth));
-        let (before, drawn, after) = place(bar, &across, places, findings.superlevel);
+        let (before, drawn, after) = strip(bar, &across, columns, findings.superlevel);
         let mut line = format!("{id:>label$}  {pad}{birth}  {before}{}{after}  ", ink.paint(BLUE, &drawn));
         match bar.length().map(f64::abs) {
             Some(length) => {
@@ -164,13 +164,13 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
 }
 
 /// The bar on the axis of the loss: what is blank before it, the bar, what is blank behind it.
-fn place(bar: &Bar, across: &Scale, places: usize, superlevel: bool) -> (String, String, String) {
-    let cell = |x: f64| (across.at(x).round() as usize).min(places - 1);
+fn strip(bar: &Bar, across: &Scale, columns: usize, superlevel: bool) -> (String, String, String) {
+    let cell = |x: f64| (across.at(x).round() as usize).min(columns - 1);
     let birth = cell(bar.birth);
     let (from, to) = match bar.death() {
         Some(death) => (birth.min(cell(death)), birth.max(cell(death))),
         None if superlevel => (0, birth),
-        None => (birth, places - 1),
+        None => (birth, columns - 1),
     };
     let drawn = (from..=to).map(|i| match (i == birth, bar.death().is_none() && (i == from || i == to)) {
         (true, _) => '●',
@@ -183,7 +183,7 @@ fn place(bar: &Bar, across: &Scale, places: usize, superlevel: bool) -> (String,
         }
         (false, false) => '━',
     });
-    (" ".repeat(from), drawn.collect(), " ".repeat(places - 1 - to))
+    (" ".repeat(from), drawn.collect(), " ".repeat(columns - 1 - to))
 }
 
 /// A bar of eighths of a character; never quite nothing.

@@ -173,10 +173,10 @@ mod tests {
             bar(6, 2.7, Some((3.0, 5))),
         ];
         let leaves = order(&bars.iter().collect::<Vec<_>>()).unwrap();
-        let place = |cell: u64| leaves.iter().position(|bar| bar.birth_cell == cell).unwrap();
+        let row = |cell: u64| leaves.iter().position(|bar| bar.birth_cell == cell).unwrap();
         for child in &leaves {
             let (Some(death), Some(elder)) = (child.death(), child.elder()) else { continue };
-            let (a, b) = (place(child.birth_cell).min(place(elder)), place(child.birth_cell).max(place(elder)));
+            let (a, b) = (row(child.birth_cell).min(row(elder)), row(child.birth_cell).max(row(elder)));
             assert!(leaves[a + 1..b].iter().all(|between| between.death().unwrap() <= death), "{child:?}");
         }
     }

@@ -4,6 +4,7 @@ use super::findings::Findings;
 use super::number::{counted, short};
 use crate::explore::{Catches, Rivals};
 use crate::persistence::{Bar, DeathKind, Score};
+use crate::run::Ended;
 use crate::search::{Descent, Minimum};
 use crate::store::{Heights, Provenance, Space};
 
@@ -209,8 +210,23 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
 pub fn remarks(findings: &Findings<'_>) -> Vec<String> {
     let minima = &findings.provenance.minima;
     let got = (!minima.is_empty()).then(|| format!("Minima were got by {minima}."));
-    let more = [got, slopes(findings), merged(findings.provenance)];
-    findings.notes.iter().cloned().chain(more.into_iter().flatten()).collect()
+    let more = [got, slopes(findings), merged(findings.provenance)].into_iter().flatten();
+    match unfinished(findings) {
+        // What is said of the whole is untrue of a part.
+        Some(unfinished) => std::iter::once(unfinished).chain(more).collect(),
+        None => findings.notes.iter().cloned().chain(more).collect(),
+    }
+}
+
+/// That a run has not come to its end, where it has not.
+fn unfinished(findings: &Findings<'_>) -> Option<String> {
+    let of_samples = findings.provenance.is_of_samples();
+    let before = if of_samples { "every sample had its value" } else { "every deciding path was settled" };
+    match findings.run?.ended {
+        Some(Ended::Complete) => None,
+        Some(Ended::Budget) => Some(format!("A budget was spent before {before}.")),
+        Some(Ended::Cancelled) | None => Some(format!("The run was stopped before {before}.")),
+    }
 }
 
 /// That bars have no length because their points are not at minima, and what to do about it.

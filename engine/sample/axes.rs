@@ -1,4 +1,4 @@
-//! The samples of a grid: regular places of a box in few parameters, the others standing still.
+//! The samples of a grid: regular positions in a box in few parameters, the others standing still.
 //!
 //! A grid sees what its spacing can resolve and nothing else: between two samples a barrier or a whole minimum may hide,
 //! so that a death is neither an upper nor a lower bound of the loss's own.
@@ -6,7 +6,7 @@
 use super::plan::{GridPlan, fits, refused};
 use crate::error::Result;
 use crate::loss::{Loss, SymmetryKind};
-use crate::morse::grid::{MOST_AXES, MOST_AXES_OF_COMPONENTS};
+use crate::morse::grid::{self, LEAST_PERIODIC, MOST_AXES, MOST_AXES_OF_COMPONENTS, Sampling};
 use crate::search::start::start;
 
 /// Samples an axis unless said, by the number of axes; odd, so that the middle of the box is one of them.
@@ -25,7 +25,7 @@ pub struct Axes {
     pub ranges: Vec<[f64; 2]>,
     /// The number of samples along each.
     pub sizes: Vec<usize>,
-    /// Axes whose ends are the same place.
+    /// Axes whose ends are the same point.
     pub periodic: Vec<bool>,
     /// All parameters; those of the axes do not matter.
     pub at: Vec<f64>,
@@ -54,9 +54,9 @@ impl Axes {
     }
 
     /// The values of the axes' parameters at a sample; C order, the last axis fastest.
-    pub fn place(&self, mut sample: usize) -> Vec<f64> {
-        let mut place = vec![0.0; self.sizes.len()];
-        for (axis, x) in place.iter_mut().enumerate().rev() {
+    pub fn position(&self, mut sample: usize) -> Vec<f64> {
+        let mut position = vec![0.0; self.sizes.len()];
+        for (axis, x) in position.iter_mut().enumerate().rev() {
             let (size, [low, high]) = (self.sizes[axis], self.ranges[axis]);
             let steps = if self.periodic[axis] { size } else { size - 1 };
             let step = sample % size;
@@ -64,14 +64,14 @@ impl Axes {
             *x = if step == steps { high } else { low + (high - low) * (step as f64 / steps as f64) };
             sample /= size;
         }
-        place
+        position
     }
 
     /// Appends all parameters of a sample.
     pub fn point(&self, sample: usize, to: &mut Vec<f64>) {
         let first = to.len();
         to.extend(&self.at);
-        self.parameters.iter().zip(self.place(sample)).for_each(|(&parameter, x)| to[first + parameter] = x);
+        self.parameters.iter().zip(self.position(sample)).for_each(|(&parameter, x)| to[first + parameter] = x);
     }
 }
 
@@ -86,7 +86,7 @@ fn parameters(plan: &GridPlan, p: usize) -> Result<Vec<usize>> {
         }
     };
     let n = parameters.len();
-    let most = if plan.max_degree == Some(0) { MOST_AXES_OF_COMPONENTS } else { MOST_AXES };
+    let most = Sampling { max_degree: plan.max_degree, ..Sampling::default() }.most_axes();
     if n == 0 || n > most {
         let more = format!("; with max_degree = 0 up to {MOST_AXES_OF_COMPONENTS}");
         let more = if n > most && most == MOST_AXES { more.as_str() } else { "" };
@@ -150,16 +150,17 @@ fn periods(parameters: &[usize], ranges: &[[f64; 2]], loss: &dyn Loss) -> Result
 
 /// Refuses axes too short to be any, and more samples than can be counted or kept.
 fn affordable(sizes: &[usize], periodic: &[bool]) -> Result<()> {
-    let is_short = |&axis: &usize| sizes[axis] < if periodic[axis] { 3 } else { 2 };
-    if let Some(axis) = (0..sizes.len()).find(is_short) {
-        let least = if periodic[axis] { "3 or more on a periodic axis" } else { "2 or more" };
-        return Err(refused(format!("samples: axis {axis} has {}; {least} are needed", sizes[axis])));
+    let least = |axis: usize| if periodic[axis] { LEAST_PERIODIC } else { 2 };
+    if let Some(axis) = (0..sizes.len()).find(|&axis| sizes[axis] < least(axis)) {
+        let (found, least) = (sizes[axis], least(axis));
+        let which = if periodic[axis] { " on a periodic axis" } else { "" };
+        return Err(refused(format!("samples: axis {axis} has {found}; {least} or more{which} are needed")));
     }
     let shape = sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ");
-    let total = sizes.iter().try_fold(1_u64, |n, &size| n.checked_mul(size as u64)).filter(|&n| n < 1 << 31);
-    let total =
-        total.ok_or_else(|| refused(format!("samples: a grid of {shape} has 2^31 samples or more: take fewer")))?;
-    fits(total * BYTES, &format!("samples: a grid of {shape}"))
+    match grid::count(sizes) {
+        Some(total) => fits(total as u64 * BYTES, &format!("samples: a grid of {shape}")),
+        None => Err(refused(format!("samples: a grid of {shape} has 2^31 samples or more: take fewer"))),
+    }
 }
 
 /// Where the parameters stand that do not vary.

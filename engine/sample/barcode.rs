@@ -15,45 +15,45 @@ use crate::persistence::{Barcode, CellKind, Pair, of_graph, of_grid};
 /// Cells of more parameters than this are named without them.
 const SHOWN: usize = 16;
 
-/// What a loss was sampled on.
+/// Where samples lie.
 #[derive(Clone, Debug)]
-pub enum Samples {
-    /// A grid.
+pub enum Layout {
+    /// On a grid.
     Grid(Axes),
-    /// Points round its minima.
+    /// Round the minima of the loss.
     Cloud(Scatter),
 }
 
 /// A loss with a value at every sample.
 #[derive(Clone, Debug)]
-pub struct Sampled {
-    /// Where the samples lie.
-    pub samples: Samples,
+pub struct Samples {
+    /// Where they lie.
+    pub layout: Layout,
     /// Of all but the minima of a cloud; +inf, in no sublevel set, where the loss is not finite.
     values: Vec<f64>,
     /// The number of samples where the loss is not finite, which are in no sublevel set.
-    pub walls: u64,
+    pub not_finite: u64,
 }
 
-impl Sampled {
+impl Samples {
     /// Samples and their values. A loss that is finite nowhere is refused.
-    pub fn new(samples: Samples, mut values: Vec<f64>) -> Result<Sampled> {
-        let (total, mut walls) = (values.len() as u64, 0);
+    pub fn new(layout: Layout, mut values: Vec<f64>) -> Result<Samples> {
+        let (total, mut not_finite) = (values.len() as u64, 0);
         for value in values.iter_mut().filter(|value| !value.is_finite()) {
             *value = f64::INFINITY;
-            walls += 1;
+            not_finite += 1;
         }
-        if walls == total {
+        if not_finite == total {
             return Err(Error::Numeric(format!("the loss is finite at none of the {} samples", count(total))));
         }
-        Ok(Sampled { samples, values, walls })
+        Ok(Samples { layout, values, not_finite })
     }
 
     /// The barcode, its cells with their parameters. The same for any number of threads.
     pub fn barcode(self, pool: &Pool) -> Result<Barcode> {
-        match self.samples {
-            Samples::Grid(axes) => on_grid(&axes, self.values, pool),
-            Samples::Cloud(scatter) => on_cloud(&scatter, self.values, pool),
+        match self.layout {
+            Layout::Grid(axes) => on_grid(&axes, self.values, pool),
+            Layout::Cloud(scatter) => on_cloud(&scatter, self.values, pool),
         }
     }
 }
@@ -68,7 +68,7 @@ fn on_grid(axes: &Axes, values: Vec<f64>, pool: &Pool) -> Result<Barcode> {
     let length = |pair: &Pair| pair.death.map_or(f64::INFINITY, |death| grid.value(death) - grid.value(pair.birth));
     found.pairs.retain(|pair| length(pair) >= axes.simplify);
     let mut barcode = found.barcode(&grid);
-    barcode.cells.iter_mut().for_each(|cell| cell.position = axes.place(cell.id as usize));
+    barcode.cells.iter_mut().for_each(|cell| cell.position = axes.position(cell.id as usize));
     Ok(barcode)
 }
 
@@ -82,7 +82,7 @@ fn on_cloud(scatter: &Scatter, values: Vec<f64>, pool: &Pool) -> Result<Barcode>
     let values = Array { shape: vec![n], values: values.into() };
     let graph = Graph::on_cloud(&cloud, values, scatter.neighbours(), None, false, pool)?;
     drop(cloud);
-    let wanted = of_graph::Wanted { degree_1: plan.degree_1, threshold: plan.simplify, ..Default::default() };
+    let wanted = of_graph::Wanted { degree_1: plan.degree_1, shortest: plan.simplify, ..Default::default() };
     let mut barcode = of_graph::canonical(&graph.forest(pool), wanted).barcode(&graph);
     for bar in &mut barcode.bars {
         bar.birth_cell = scatter.cell(bar.birth_cell);
@@ -97,7 +97,7 @@ fn on_cloud(scatter: &Scatter, values: Vec<f64>, pool: &Pool) -> Result<Barcode>
             cell.kind = CellKind::Minimum;
         }
         if params <= SHOWN {
-            cell.position = scatter.place(sample).to_vec();
+            cell.position = scatter.position(sample).to_vec();
         }
         cell.id = scatter.cell(cell.id);
     }

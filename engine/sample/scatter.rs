@@ -59,13 +59,13 @@ impl Scatter {
     }
 
     /// The parameters of a sample.
-    pub fn place(&self, sample: usize) -> &[f64] {
+    pub fn position(&self, sample: usize) -> &[f64] {
         &self.coordinates[sample * self.params()..][..self.params()]
     }
 
     /// Appends the parameters of a point, the minima not counted.
     pub fn point(&self, point: usize, to: &mut Vec<f64>) {
-        to.extend_from_slice(self.place(self.minima.len() + point));
+        to.extend_from_slice(self.position(self.minima.len() + point));
     }
 
     /// The cell of a sample. Minima keep their numbers, which ascend.

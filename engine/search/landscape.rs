@@ -4,6 +4,7 @@
 //! same numbers stand in the database, in `barcode.json` and in the report.
 
 use crate::loss::oracle::Tally;
+pub use crate::pass::PassKind;
 use serde::{Deserialize, Serialize};
 
 /// The number of a cell: a minimum or a pass.
@@ -213,17 +214,6 @@ pub enum PathState {
     Split,
 }
 
-/// What the top of a path is known to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PassKind {
-    #[serde(rename = "verified saddle")]
-    /// A point where the gradient vanishes, with one falling direction that leads to both ends.
-    VerifiedSaddle,
-    #[serde(rename = "path maximum")]
-    /// The highest point of a path: an upper bound.
-    PathMaximum,
-}
-
 /// The highest point of a path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pass {
@@ -304,9 +294,6 @@ pub struct Landscape {
     pub paths: Vec<Path>,
     /// Evaluations by stage name (`minima`, `paths`, ...), in the order the stages first ran.
     pub evaluations: Vec<(String, Tally)>,
-    /// Where the loss is sampled (a grid, a cloud): its values so far, in the order of the samples; NaN where it is not
-    /// finite.
-    pub values: Vec<f64>,
     /// Critical points of index 2 and above, where they were asked for.
     pub critical: Vec<Critical>,
 }

@@ -14,7 +14,7 @@ use super::census::{Census, Pen};
 use super::reading::{Access, BESIDE, Reading, damaged, fault, is_claimed, located, with_end};
 use super::rows::{self, put};
 use super::tables::{self, META, PROVENANCE};
-use super::{Provenance, RunRecord};
+use super::{Kept, Provenance, RunRecord};
 use crate::error::{Error, Result};
 use crate::machine::durable;
 use crate::search::{Finding, Journal, Landscape};
@@ -137,6 +137,33 @@ impl Store {
         landscape
     }
 
+    /// The values of a sampled loss so far, in the order of the samples, which follow one another without a gap.
+    pub fn values(&self) -> Result<Vec<f64>> {
+        let there = self.db()?.table_exists(None, tables::VALUES.name).map_err(|e| fault(&self.path, e))?;
+        if !there {
+            return Ok(Vec::new()); // A file of version 1 without samples.
+        }
+        let mut all: Vec<f64> = Vec::new();
+        for (first, values) in self.rows(&format!("{} ORDER BY first", rows::A_BLOCK), rows::block)? {
+            if first != all.len() as u64 {
+                return Err(damaged(&self.path, &format!("of its samples {} to {first} are missing", all.len())));
+            }
+            all.extend(values);
+        }
+        Ok(all)
+    }
+
+    /// The whole run. Refuses what no landscape can be.
+    pub fn kept(&self) -> Result<Kept> {
+        let (landscape, provenance, record) = (self.landscape()?, self.provenance()?, self.record()?);
+        let kept = Kept { landscape, provenance, record };
+        let params = usize::try_from(kept.provenance.parameters).unwrap_or(0);
+        match kept.landscape.flaw(params, kept.noise()) {
+            Some(flaw) => Err(Error::Store { path: self.path.clone(), text: format!("damaged: {flaw}") }),
+            None => Ok(kept),
+        }
+    }
+
     /// Keeps what belongs together: all of it or, when the process dies before this returns, nothing.
     pub fn commit(&mut self, findings: &[Finding<'_>]) -> Result<()> {
         self.write(|pen| findings.iter().try_for_each(|finding| put(pen, finding)))
@@ -148,9 +175,6 @@ impl Store {
         findings.extend(landscape.paths.iter().map(Finding::Path));
         findings.extend(landscape.critical.iter().map(Finding::Critical));
         findings.extend(landscape.evaluations.iter().map(|(stage, tally)| Finding::Evaluations(stage, *tally)));
-        if !landscape.values.is_empty() {
-            findings.push(Finding::Values(0, &landscape.values));
-        }
         self.commit(&findings)
     }
 
@@ -241,25 +265,8 @@ impl Store {
             minima: self.rows(&format!("{} ORDER BY position", rows::A_MINIMUM), rows::minimum)?,
             paths: self.rows(&format!("{} ORDER BY position", rows::A_PATH), rows::curve)?,
             evaluations: self.rows(&format!("{} ORDER BY position", rows::A_TALLY), rows::tally)?,
-            values: self.values()?,
             critical: self.rows(&format!("{} WHERE degree > 1 ORDER BY id", rows::A_CRITICAL), rows::critical)?,
         })
-    }
-
-    /// The values of a sampled loss, which follow one another without a gap.
-    fn values(&self) -> Result<Vec<f64>> {
-        let there = self.db()?.table_exists(None, tables::VALUES.name).map_err(|e| fault(&self.path, e))?;
-        if !there {
-            return Ok(Vec::new()); // A file of version 1 without samples.
-        }
-        let mut all: Vec<f64> = Vec::new();
-        for (first, values) in self.rows(&format!("{} ORDER BY first", rows::A_BLOCK), rows::block)? {
-            if first != all.len() as u64 {
-                return Err(damaged(&self.path, &format!("of its samples {} to {first} are missing", all.len())));
-            }
-            all.extend(values);
-        }
-        Ok(all)
     }
 }
 

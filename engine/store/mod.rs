@@ -4,8 +4,10 @@
 
 #![forbid(unsafe_code)]
 
+mod kept;
 mod provenance;
 mod record;
+pub use kept::Kept;
 pub use provenance::{By, Heights, Provenance, Source, Space};
 pub use record::RunRecord;
 
@@ -28,4 +30,4 @@ pub use database::Store;
 #[cfg(feature = "store")]
 pub use reading::{BESIDE, DATABASE};
 #[cfg(feature = "store")]
-pub use salvage::{Salvaged, salvage};
+pub use salvage::{Salvaged, Saved, salvage};

@@ -1,5 +1,6 @@
 //! Where a landscape or a barcode comes from. No time, no machine: the same run has the same provenance.
 
+use crate::explore::Method;
 use serde::{Deserialize, Serialize};
 
 /// What two minima are compared as, and so what the bars are between.
@@ -40,15 +41,32 @@ pub enum By {
     Graph,
 }
 
-impl std::fmt::Display for By {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl By {
+    /// The word that configurations and files have for it.
+    pub const fn name(self) -> &'static str {
+        match self {
             By::Unsaid => "",
             By::Paths => "paths",
             By::Grid => "grid",
             By::Cloud => "cloud",
             By::Graph => "graph",
-        })
+        }
+    }
+}
+
+impl std::fmt::Display for By {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl From<&Method> for By {
+    fn from(method: &Method) -> By {
+        match method {
+            Method::Paths => By::Paths,
+            Method::Grid(_) => By::Grid,
+            Method::Cloud(_) => By::Cloud,
+        }
     }
 }
 
@@ -135,7 +153,7 @@ pub struct Source {
 
 impl Provenance {
     /// True where the loss was sampled, so that there is no path and no height is a bound.
-    pub fn is_sampled(&self) -> bool {
+    pub fn is_of_samples(&self) -> bool {
         matches!(self.method, By::Grid | By::Cloud)
     }
 

@@ -9,7 +9,7 @@ use super::tables::{CELLS, EVALUATIONS, META, MINIMA, PATHS, PROVENANCE, Table, 
 use super::{Provenance, RunRecord};
 use crate::error::{Error, Result};
 use crate::machine::durable;
-use crate::search::{Landscape, Path, PathState};
+use crate::search::{Finding, Landscape, Path, PathState};
 use crate::union_find::UnionFind;
 use rusqlite::Row;
 use rusqlite::types::Value;
@@ -19,10 +19,21 @@ use std::path::Path as File;
 /// What came of a damaged database.
 #[derive(Debug)]
 pub struct Salvaged {
-    /// What was saved and what was not, as a line each.
-    pub lines: Vec<String>,
+    /// Of what there was.
+    pub counts: Vec<Saved>,
     /// Whether all of it was saved.
     pub whole: bool,
+}
+
+/// How much of one kind was saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// Of what.
+    pub what: &'static str,
+    /// How many were.
+    pub saved: usize,
+    /// How many were not.
+    pub lost: usize,
 }
 
 /// Writes what is whole of the database at `from` into a new one at `to`. Without its provenance nothing can be used.
@@ -33,35 +44,31 @@ pub fn salvage(from: &File, to: &File) -> Result<Salvaged> {
     let nothing = |text: String| Error::Store { path: from.to_owned(), text: format!("nothing can be saved: {text}") };
     let provenance = provenance(&words).map_err(nothing)?;
     // Rows may be gone without a trace of their own.
-    let mut report = Report { lines: Vec::new(), whole: lost == 0 && reading.verify().is_ok() };
+    let mut salvaged = Salvaged { counts: Vec::new(), whole: lost == 0 && reading.verify().is_ok() };
     let (words, lost) = wreck.words(&META);
-    report.count("words about the run", words.len(), lost);
+    salvaged.count("words about the run", words.len(), lost);
     let mut record = RunRecord::of(&words).unwrap_or_default();
-    let landscape = wreck.landscape(&provenance, record.noise.unwrap_or(0.0), &mut report);
-    if !report.whole {
+    let (landscape, values) = wreck.found(&provenance, record.noise.unwrap_or(0.0), &mut salvaged);
+    if !salvaged.whole {
         // It has to be gone on with, and what was made of the whole is made again.
         record = RunRecord { ended: None, barcode: None, notes: Vec::new(), passes: Vec::new(), ..record };
     }
     durable::make_folder(durable::folder(to))?;
     let mut store = Store::create(to, &provenance)?;
     store.put_landscape(&landscape)?;
+    if !values.is_empty() {
+        store.commit(&[Finding::Values(0, &values)])?;
+    }
     store.put_record(&record)?;
     store.close()?;
-    Ok(Salvaged { lines: report.lines, whole: report.whole })
+    Ok(salvaged)
 }
 
-struct Report {
-    lines: Vec<String>,
-    whole: bool,
-}
-
-impl Report {
-    fn count(&mut self, what: &str, saved: usize, lost: usize) {
+impl Salvaged {
+    fn count(&mut self, what: &'static str, saved: usize, lost: usize) {
         self.whole &= lost == 0;
-        match (saved, lost) {
-            (0, 0) => {}
-            (_, 0) => self.lines.push(format!("{what}: {saved} saved")),
-            _ => self.lines.push(format!("{what}: {saved} saved, {lost} lost")),
+        if saved + lost > 0 {
+            self.counts.push(Saved { what, saved, lost });
         }
     }
 }
@@ -73,33 +80,34 @@ struct Wreck<'a> {
 }
 
 impl Wreck<'_> {
-    /// What is whole of the landscape.
-    fn landscape(&self, provenance: &Provenance, noise: f64, report: &mut Report) -> Landscape {
+    /// What is whole of the landscape, and the values of samples.
+    fn found(&self, provenance: &Provenance, noise: f64, salvaged: &mut Salvaged) -> (Landscape, Vec<f64>) {
         let of_cell = |cell: &str| format!("(SELECT {} FROM cells c WHERE c.id = {cell})", self.sound(&CELLS, "c."));
         let (minima, lost_minima) = self.each(&MINIMA, rows::A_MINIMUM, Some(&of_cell("minima.cell")), minimum);
         let (paths, lost_paths) = self.each(&PATHS, rows::A_PATH, Some(&of_cell("paths.pass")), curve);
         let (evaluations, lost) = self.each(&EVALUATIONS, rows::A_TALLY, None, tally);
         let (blocks, mut lost_blocks) = self.each(&VALUES, rows::A_BLOCK, None, block);
         let (critical, _) = self.each(&CELLS, rows::A_CRITICAL, Some("degree > 1"), rows::critical);
-        let mut landscape = Landscape { minima, paths, evaluations, values: Vec::new(), critical };
+        let mut landscape = Landscape { minima, paths, evaluations, critical };
         let (minima, paths) = (landscape.minima.len(), landscape.paths.len());
         landscape.keep_whole(usize::try_from(provenance.parameters).unwrap_or(0), noise);
         let dropped = (minima - landscape.minima.len(), paths - landscape.paths.len());
-        report.count("minima", landscape.minima.len(), lost_minima + dropped.0);
-        report.count("paths", landscape.paths.len(), lost_paths + dropped.1);
-        report.count("evaluations of stages", landscape.evaluations.len(), lost);
+        salvaged.count("minima", landscape.minima.len(), lost_minima + dropped.0);
+        salvaged.count("paths", landscape.paths.len(), lost_paths + dropped.1);
+        salvaged.count("evaluations of stages", landscape.evaluations.len(), lost);
         // Values go on from where they end: what lies behind a gap is computed again.
-        for (first, values) in blocks {
-            match first == landscape.values.len() as u64 {
-                true => landscape.values.extend(values),
+        let mut values = Vec::new();
+        for (first, block) in blocks {
+            match first == values.len() as u64 {
+                true => values.extend(block),
                 false => lost_blocks += 1,
             }
         }
-        report.count("values", landscape.values.len(), lost_blocks);
-        if !report.whole {
+        salvaged.count("values", values.len(), lost_blocks);
+        if !salvaged.whole {
             unsplit(&mut landscape);
         }
-        landscape
+        (landscape, values)
     }
 
     /// The words of a table that are whole, and how many are not.
@@ -157,12 +165,12 @@ impl Wreck<'_> {
 /// A path that was split stands for its pieces. Where some of them are lost it stands for itself again, as the upper
 /// bound that it is.
 fn unsplit(landscape: &mut Landscape) {
-    let place: BTreeMap<u64, u32> = landscape.minima.iter().map(|m| m.cell).zip(0..).collect();
-    let ends = |path: &Path| Some((*place.get(&path.ends.0)?, *place.get(&path.ends.1)?));
+    let vertex: BTreeMap<u64, u32> = landscape.minima.iter().map(|m| m.cell).zip(0..).collect();
+    let ends = |path: &Path| Some((*vertex.get(&path.ends.0)?, *vertex.get(&path.ends.1)?));
     let mut standing: Vec<&Path> = landscape.paths.iter().filter(|path| path.state != PathState::Split).collect();
     standing.sort_by(|a, b| a.pass.height.total_cmp(&b.pass.height));
     let are_joined = |split: &Path| {
-        let mut joined = UnionFind::new(place.len());
+        let mut joined = UnionFind::new(vertex.len());
         let bound = split.pass.height + split.pass.error;
         let low = standing.iter().take_while(|path| path.pass.height <= bound + path.pass.error);
         low.filter_map(|path| ends(path)).for_each(|(a, b)| _ = joined.merge(a, b));

@@ -26,7 +26,7 @@ fn found() -> Landscape {
     };
     let paths = vec![path(0, (0, 2), PathState::Split), path(1, (0, 1), PathState::Converged)];
     let evaluations = vec![("minima".to_owned(), Tally { loss: 3, gradient: 2, hessian_product: 1 })];
-    Landscape { minima, paths, evaluations, values: vec![0.25, f64::NAN], critical: Vec::new() }
+    Landscape { minima, paths, evaluations, critical: Vec::new() }
 }
 
 /// Keeps it in a file, with a record of a run that is complete.
@@ -34,7 +34,7 @@ fn kept(file: &std::path::Path) -> RunRecord {
     let mut store = Store::create(file, &provenance()).unwrap();
     let landscape = found();
     keep(&mut store, &landscape);
-    store.commit(&[Finding::Values(0, &landscape.values)]).unwrap();
+    store.commit(&[Finding::Values(0, &[0.25, f64::NAN])]).unwrap();
     let record = RunRecord { noise: Some(0.0), ended: Some(Ended::Complete), ..RunRecord::default() };
     store.put_record(&record).unwrap();
     store.close().unwrap();
@@ -46,9 +46,9 @@ fn kept_anew(file: &std::path::Path) {
     kept(file);
 }
 
-fn read(file: &std::path::Path) -> mountainpass::Result<(Landscape, Provenance, RunRecord)> {
+fn read(file: &std::path::Path) -> mountainpass::Result<(Landscape, Provenance, RunRecord, Vec<f64>)> {
     let store = Store::open(file)?;
-    Ok((store.landscape()?, store.provenance()?, store.record()?))
+    Ok((store.landscape()?, store.provenance()?, store.record()?, store.values()?))
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_file_of_before_checksums_is_read_and_gets_them_when_it_is_written() {
     meddle(&file, &tables.map(|table| format!("ALTER TABLE {table} DROP COLUMN sum;")).concat());
     meddle(&file, "PRAGMA user_version = 1");
     let before = std::fs::read(&file).unwrap();
-    let (landscape, _, old) = read(&file).unwrap();
+    let (landscape, _, old, _) = read(&file).unwrap();
     assert_same_bits(&landscape, &found());
     assert_eq!(old, record);
     assert_eq!(std::fs::read(&file).unwrap(), before);
@@ -173,6 +173,11 @@ fn a_file_of_before_checksums_is_read_and_gets_them_when_it_is_written() {
     assert!(Store::open(&file).unwrap_err().to_string().contains("cells 1: not what was written"));
 }
 
+/// What was counted, how many were saved, how many were not.
+fn counts(salvaged: &Salvaged) -> Vec<(&'static str, usize, usize)> {
+    salvaged.counts.iter().map(|of| (of.what, of.saved, of.lost)).collect()
+}
+
 #[test]
 fn what_is_whole_is_saved_and_what_refers_to_the_rest_is_not() {
     let folder = folder("salvage");
@@ -181,9 +186,10 @@ fn what_is_whole_is_saved_and_what_refers_to_the_rest_is_not() {
     // Nothing is lost of what is whole.
     let salvaged = salvage(&file, &saved).unwrap();
     assert!(salvaged.whole, "{salvaged:?}");
-    let (landscape, from, now) = read(&saved).unwrap();
+    let (landscape, from, now, values) = read(&saved).unwrap();
     assert_same_bits(&landscape, &found());
     assert_eq!((from, now), (provenance(), record));
+    assert_eq!(format!("{values:?}"), "[0.25, NaN]");
     assert!(salvage(&file, &saved).unwrap_err().to_string().contains("exists already"));
     std::fs::remove_file(&saved).unwrap();
 
@@ -191,14 +197,14 @@ fn what_is_whole_is_saved_and_what_refers_to_the_rest_is_not() {
     meddle(&file, "UPDATE cells SET value = 0.25 WHERE id = 1; UPDATE evaluations SET loss = 0");
     let salvaged = salvage(&file, &saved).unwrap();
     let expected = [
-        "words about the run: 4 saved",
-        "minima: 2 saved, 1 lost",
-        "paths: 1 saved, 1 lost",
-        "evaluations of stages: 0 saved, 1 lost",
-        "values: 2 saved",
+        ("words about the run", 4, 0),
+        ("minima", 2, 1),
+        ("paths", 1, 1),
+        ("evaluations of stages", 0, 1),
+        ("values", 2, 0),
     ];
-    assert_eq!(salvaged.lines, expected);
-    let (landscape, _, now) = read(&saved).unwrap();
+    assert_eq!(counts(&salvaged), expected);
+    let (landscape, _, now, _) = read(&saved).unwrap();
     let mut known = found();
     known.minima.remove(1);
     known.paths.remove(1);
@@ -217,14 +223,14 @@ fn what_is_whole_is_saved_and_what_refers_to_the_rest_is_not() {
     kept_anew(&file);
     meddle(&file, "DELETE FROM minima WHERE cell = 1");
     let salvaged = salvage(&file, &saved).unwrap();
-    assert_eq!(salvaged.lines[1..3], ["minima: 2 saved, 1 lost", "paths: 1 saved, 1 lost"]);
+    assert_eq!(counts(&salvaged)[1..3], [("minima", 2, 1), ("paths", 1, 1)]);
     std::fs::remove_file(&saved).unwrap();
 
     // The salt is there twice; of a file cut short all that is left is saved.
     kept_anew(&file);
     meddle(&file, "DELETE FROM identity; UPDATE cells SET value = 0.25 WHERE id = 1");
     assert!(Store::open(&file).is_err());
-    assert_eq!(salvage(&file, &saved).unwrap().lines[1], "minima: 2 saved, 1 lost");
+    assert_eq!(counts(&salvage(&file, &saved).unwrap())[1], ("minima", 2, 1));
     std::fs::remove_file(&saved).unwrap();
     kept_anew(&file);
     let whole = std::fs::read(&file).unwrap();

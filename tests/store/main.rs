@@ -9,7 +9,7 @@ use mountainpass::persistence::Barcode;
 use mountainpass::run::Ended;
 use mountainpass::search::Finding;
 use mountainpass::search::*;
-use mountainpass::store::{Provenance, RunRecord, Space, Store, salvage};
+use mountainpass::store::{Provenance, RunRecord, Salvaged, Space, Store, salvage};
 use proptest::prelude::*;
 use std::path::PathBuf;
 

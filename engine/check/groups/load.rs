@@ -191,7 +191,7 @@ fn entry(subject: &Subject, _: &mut Random) -> Outcome {
 }
 
 fn short_host(subject: &Subject, _: &mut Random) -> Outcome {
-    let host = Host::sized(1, offset_of!(abi::Host, log), Fence::Wall)?;
+    let host = Host::sized(1, offset_of!(abi::Host, log), Fence::Guard)?;
     subject.enter(&host)?;
     // What it refuses for want of a host is its own affair.
     subject.try_open(&subject.open_call_on(&host))?.map(drop).or(Ok(()))

@@ -44,8 +44,8 @@ fn same(subject: &Subject, random: &mut Random, sizes: Sizes) -> Outcome {
     let usual = subject.open()?;
     let theta = usual.points(usual.rows(2)?, random)?;
     let (expected, spread) = (usual.losses(&theta)?, usual.spread(&theta)?);
-    let host = Host::sized(2, sizes.host, Fence::Wall)?;
-    let request = OpenCall { fence: Fence::Wall, size: Some(sizes.open), ..subject.open_call_on(&host) };
+    let host = Host::sized(2, sizes.host, Fence::Guard)?;
+    let request = OpenCall { fence: Fence::Guard, size: Some(sizes.open), ..subject.open_call_on(&host) };
     let loss = subject.opened(&request)?;
     let got = loss.eval(&Call::of(&theta).sized(sizes.eval))?.numbers()?.loss;
     match (0..got.len()).find(|&row| (got[row] - expected[row]).abs() > spread) {

@@ -22,7 +22,7 @@ pub struct Call<'a> {
     pub single: bool,
     /// Elements between the end of a row and the next one, in every matrix.
     pub gap: usize,
-    /// [`Fence::Wall`]: every argument ends where a page ends, and inputs are on read-only pages.
+    /// [`Fence::Guard`]: every argument ends where a page ends, and inputs are on read-only pages.
     pub fence: Fence,
     /// The arguments are gone when the call has returned. Else they stay until the loss is closed.
     pub fleeting: bool,
@@ -32,7 +32,7 @@ pub struct Call<'a> {
     pub gate: Option<&'a Gate>,
     /// The token to poll; NULL without.
     pub cancel: Option<&'a Cancel>,
-    /// The bytes of `mpass_eval` that exist, when they are not those of this checker's minor; a wall stands behind them.
+    /// The bytes of `mpass_eval` that exist, when they are not those of this checker's minor; a guard page stands behind.
     pub size: Option<usize>,
     /// Changes the record at the last moment: a call of a wrong shape.
     pub edit: Option<fn(&mut abi::Eval)>,
@@ -64,9 +64,9 @@ impl<'a> Call<'a> {
         Call { gap, ..self }
     }
 
-    /// With walls behind every argument, and inputs read-only.
+    /// With guard pages behind every argument, and inputs read-only.
     pub fn walled(self) -> Call<'a> {
-        Call { fence: Fence::Wall, ..self }
+        Call { fence: Fence::Guard, ..self }
     }
 
     /// With nothing left of its arguments afterwards.

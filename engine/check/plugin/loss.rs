@@ -147,11 +147,11 @@ impl<'a> OpenLoss<'a> {
             return Err(skip("f32 is not offered"));
         }
         let arguments = EvalMemory::of(call, p, !call.single && self.is_double()?)?;
-        // A record of a length of its own ends at a wall; the others are fenced like their arguments.
-        let fence = if call.size.is_some() { Fence::Wall } else { call.fence };
+        // A record of a length of its own ends at a guard page; the others are fenced like their arguments.
+        let fence = if call.size.is_some() { Fence::Guard } else { call.fence };
         let size = call.size.unwrap_or(abi::Eval::SIZE as usize);
         let record = GuardedRegion::record(&arguments.record(call), size, fence)?;
-        let record = if fence == Fence::Wall { record.read_only() } else { record };
+        let record = if fence == Fence::Guard { record.read_only() } else { record };
         let err = ErrorText::room()?;
         let (status, when) = {
             let _lane = self.journal.enter(&call.title(call.theta.len() / p));

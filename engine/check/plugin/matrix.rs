@@ -59,7 +59,7 @@ impl GuardedMatrix {
             matrix.region.bytes_mut()[cells].copy_from_slice(bytemuck::cast_slice(values));
         }
         // Room is for those who stray, and what they break there is another test's to find.
-        if fence == Fence::Wall {
+        if fence == Fence::Guard {
             matrix.region = matrix.region.read_only();
         }
         Ok(matrix)
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn elements_lie_a_stride_apart_and_gaps_are_canaries() {
         let values: Vec<f64> = (0..6).map(f64::from).collect();
-        for fence in [Fence::Room, Fence::Wall] {
+        for fence in [Fence::Room, Fence::Guard] {
             let matrix = GuardedMatrix::input(&values, 2, 3, F64, fence).unwrap();
             let view = matrix.view();
             assert_eq!((view.rows, view.cols, view.row_stride), (3, 2, 5));
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn nothing_is_as_good_as_anything() {
-        for fence in [Fence::Room, Fence::Wall] {
+        for fence in [Fence::Room, Fence::Guard] {
             let matrix = GuardedMatrix::filled(0.0, (0, 3), 0, F64, fence).unwrap();
             assert!(!matrix.view().data.is_null() && matrix.read::<f64>().is_empty());
             assert_eq!(matrix.strayed("loss"), None);

@@ -18,7 +18,7 @@ pub struct OpenCall {
     pub options: Vec<(String, String)>,
     /// An index as listed by probe.
     pub device: u32,
-    /// [`Fence::Wall`]: on read-only pages, each record right before a page that is not there.
+    /// [`Fence::Guard`]: on read-only pages, each record right before a page that is not there.
     pub fence: Fence,
     /// It is gone when `open` has returned. Else it stays until the loss is closed.
     pub fleeting: bool,
@@ -39,7 +39,7 @@ impl PackedCall {
         let keys = request.options.iter().map(|(key, _)| key);
         let values = request.options.iter().map(|(_, value)| value);
         let words: Vec<&String> = keys.chain(values).chain(&request.model).collect();
-        // The pointers first: they are aligned, and the last text ends at the wall but for the rounding.
+        // The pointers first: they are aligned, and the last text ends at the guard page but for the rounding.
         let pointers = size_of::<*const c_char>() * words.len();
         let len = pointers + words.iter().map(|word| word.len() + 1).sum::<usize>();
         let mut texts = GuardedRegion::new(len.next_multiple_of(align_of::<*const c_char>()), 0, request.fence)?;
@@ -65,7 +65,7 @@ impl PackedCall {
         let record = GuardedRegion::record(&record, request.size.unwrap_or(abi::Open::SIZE as usize), request.fence)?;
         Ok(match request.fence {
             Fence::Room => PackedCall { record, texts },
-            Fence::Wall => PackedCall { record: record.read_only(), texts: texts.read_only() },
+            Fence::Guard => PackedCall { record: record.read_only(), texts: texts.read_only() },
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A [`GuardedRegion`] has the bytes of one argument in its middle. Between [`Fence::Room`]s there is room on both sides, so
 //! that a plugin that strays harms nobody and only the test that looks at [`GuardedRegion::strayed`] says so. Against a
-//! [`Fence::Wall`] the bytes end where a page ends that is not mapped: reading on is a segmentation fault. A region that
+//! [`Fence::Guard`] the bytes end where a page ends that is not mapped: reading on is a segmentation fault. A region that
 //! is buried leaves a hole: a pointer that was kept leads nowhere then.
 
 use crate::check::verdict::{Outcome, skip};
@@ -14,7 +14,7 @@ pub enum Fence {
     #[default]
     Room,
     /// Canaries before; behind the last byte a page that cannot be read.
-    Wall,
+    Guard,
 }
 
 /// What no plugin writes by chance, four times in a row at least.
@@ -28,7 +28,7 @@ pub struct GuardedRegion {
     mapped: usize,
     start: usize,
     len: usize,
-    /// The mapped, readable bytes: all but a wall.
+    /// The mapped, readable bytes: all but a guard page.
     readable: usize,
 }
 
@@ -53,7 +53,7 @@ impl GuardedRegion {
                 let all = up(len)?.checked_add(side.checked_mul(2)?)?;
                 (side, all, all)
             }
-            Fence::Wall => {
+            Fence::Guard => {
                 let readable = up(len)?.checked_add(page)?;
                 (readable - len, readable, readable.checked_add(page)?)
             }
@@ -67,7 +67,7 @@ impl GuardedRegion {
             return None;
         }
         let mut region = GuardedRegion { base: base.cast(), mapped, start, len, readable };
-        if fence == Fence::Wall {
+        if fence == Fence::Guard {
             region.protect(readable, mapped, libc::PROT_NONE);
         }
         region.outside().for_each(|bytes| bytes.fill(CANARY));
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_wall_stands_right_behind_the_last_byte() {
-        let region = GuardedRegion::new(24, 0, Fence::Wall).unwrap();
+        let region = GuardedRegion::new(24, 0, Fence::Guard).unwrap();
         assert!((region.start().addr() + 24).is_multiple_of(page()));
         assert_eq!(region.bytes().len(), 24);
         // Asked of the system, which does not fault: the byte behind the last is not there.
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!((written(23), written(24)), (1, -1));
         let at = region.start().addr();
         region.bury();
-        let after: Vec<GuardedRegion> = (0..8).map(|_| GuardedRegion::new(24, 0, Fence::Wall).unwrap()).collect();
+        let after: Vec<GuardedRegion> = (0..8).map(|_| GuardedRegion::new(24, 0, Fence::Guard).unwrap()).collect();
         assert!(after.iter().all(|region| region.start().addr() != at), "the addresses stay empty");
     }
 

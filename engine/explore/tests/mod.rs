@@ -2,11 +2,11 @@
 
 mod trained;
 
-use crate::explore::{Ended, Explored, MergeTree, Plan, Rivals, explore};
+use crate::explore::{Ended, Explored, MergeTree, Plan, Rivals, Silent, explore};
 use crate::loss::closed_form::{ClosedForm, mueller_brown, three_hump_camel};
 use crate::loss::oracle::Oracle;
 use crate::loss::{Batch, Bounds, Info, Loss};
-use crate::run::{Budget, Cancel, Silent};
+use crate::run::{Budget, Cancel};
 use crate::search::*;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;

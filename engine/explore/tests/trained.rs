@@ -1,9 +1,9 @@
 //! Claims about points that were given, or trained.
 
-use crate::explore::{Ended, Explored, Given, MergeTree, Plan, explore};
+use crate::explore::{Ended, Explored, Given, MergeTree, Plan, Silent, explore};
 use crate::loss::closed_form::{ClosedForm, three_hump_camel};
 use crate::loss::oracle::Oracle;
-use crate::run::{Budget, Cancel, Silent};
+use crate::run::{Budget, Cancel};
 use crate::search::training::Training;
 use crate::search::vector::norm;
 use crate::search::{Descent, Landscape, Minimum, Origin, Unrecorded};

@@ -71,7 +71,7 @@ impl RowCall for EvalCall<'_, '_> {
         let outputs = [batch.grad.as_deref_mut(), batch.hvp.as_mut().map(|(_, out)| &mut **out)];
         outputs.into_iter().flatten().for_each(|out| out[cells.clone()].fill(f64::NAN));
         let which = format!("row {row} of {} is marked as not finite", batch.loss.len());
-        [which, format!(", at {}", place(&batch.theta[cells]))]
+        [which, format!(", at {}", position(&batch.theta[cells]))]
     }
 }
 
@@ -106,7 +106,7 @@ impl RowCall for MetricsCall<'_> {
         let (p, columns) = (self.p, self.columns);
         self.values[row * columns..(row + 1) * columns].fill(f64::NAN);
         let which = format!("row {row} of {} has no metrics", self.count());
-        [which, format!(", at {}", place(&self.theta[row * p..(row + 1) * p]))]
+        [which, format!(", at {}", position(&self.theta[row * p..(row + 1) * p]))]
     }
 }
 
@@ -152,7 +152,7 @@ fn words_mut(values: &mut [f64]) -> &mut [u64] {
 }
 
 /// Where a row lies, as far as a line has room for it.
-fn place(theta: &[f64]) -> String {
+fn position(theta: &[f64]) -> String {
     let mut first: Vec<String> = theta.iter().take(4).map(f64::to_string).collect();
     first.extend((theta.len() > 4).then(|| "...".to_owned()));
     format!("theta = {}", first.join(", "))

@@ -70,9 +70,9 @@ impl Nearest {
     }
 
     fn offer(&mut self, near: Near) {
-        let place = self.near.partition_point(|known| known.order(&near).is_lt());
-        if place < self.k {
-            self.near.insert(place, near);
+        let at = self.near.partition_point(|known| known.order(&near).is_lt());
+        if at < self.k {
+            self.near.insert(at, near);
             self.near.truncate(self.k);
         }
     }

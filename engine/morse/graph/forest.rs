@@ -124,11 +124,11 @@ impl<'a> Forest<'a> {
         (self.graph.value(pass.cell) - birth).abs()
     }
 
-    /// The surviving basin that each basin belongs to when all bars shorter than `threshold` are cancelled: it then drains
+    /// The surviving basin that each basin belongs to when all bars shorter than `shortest` are cancelled: it then drains
     /// over the pass at which it died, as in ToMATo (Chazal, Guibas, Oudot, Skraba 2013).
-    pub fn simplified(&self, threshold: f64) -> Vec<u32> {
+    pub fn simplified(&self, shortest: f64) -> Vec<u32> {
         let mut clusters = UnionFind::new(self.basins.minima.len());
-        for pass in self.passes.iter().filter(|pass| self.length(pass) < threshold) {
+        for pass in self.passes.iter().filter(|pass| self.length(pass) < shortest) {
             // The eldest of a cluster is the one that survives: whoever is elder and dies later is longer.
             let [a, b] = pass.ends.map(|v| self.basins.of[v as usize]);
             clusters.merge(a, b);
@@ -136,10 +136,10 @@ impl<'a> Forest<'a> {
         (0..self.basins.minima.len() as u32).map(|basin| clusters.eldest(basin)).collect()
     }
 
-    /// The minimum that each vertex belongs to when all bars shorter than `threshold` are cancelled; -1 for vertices in no
+    /// The minimum that each vertex belongs to when all bars shorter than `shortest` are cancelled; -1 for vertices in no
     /// sublevel set.
-    pub fn labels(&self, threshold: f64) -> Vec<i64> {
-        let survivors = self.simplified(threshold);
+    pub fn labels(&self, shortest: f64) -> Vec<i64> {
+        let survivors = self.simplified(shortest);
         let label = |&basin: &u32| match basin {
             NOWHERE => -1,
             basin => self.basins.minima[survivors[basin as usize] as usize].into(),

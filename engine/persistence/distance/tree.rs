@@ -29,7 +29,7 @@ struct Node {
 }
 
 impl Node {
-    /// The sup distance of the nearest place in the box. Rounding is monotone, so no point of the box is nearer.
+    /// The sup distance of the nearest point of the box. Rounding is monotone, so no point of the box is nearer.
     fn distance(&self, from: Point) -> f64 {
         let axis = |i: usize| (self.low[i] - from[i]).max(from[i] - self.high[i]);
         axis(0).max(axis(1)).max(0.0)
@@ -41,12 +41,12 @@ pub struct KdTree {
     /// In a heap's order: the root is 1, the children of i are 2 i and 2 i + 1, the leaves come last.
     nodes: Vec<Node>,
     leaves: usize,
-    /// By place, leaf by leaf.
+    /// By slot, leaf by leaf.
     points: Vec<Point>,
     weights: Vec<f64>,
     index: Vec<u32>,
-    /// The place of each index.
-    place: Vec<u32>,
+    /// The slot of each index.
+    slot: Vec<u32>,
 }
 
 /// The two smallest of (cost of the distance) + weight.
@@ -67,11 +67,11 @@ impl KdTree {
         let leaves = n.div_ceil(LEAF).next_power_of_two();
         let mut index: Vec<u32> = (0..n as u32).collect();
         split(points, &mut index, 0, leaves, leaves);
-        let mut place = vec![0; n];
-        index.iter().enumerate().for_each(|(at, &i)| place[i as usize] = at as u32);
+        let mut slot = vec![0; n];
+        index.iter().enumerate().for_each(|(at, &i)| slot[i as usize] = at as u32);
         let nothing = Node { low: [f64::INFINITY; 2], high: [f64::NEG_INFINITY; 2], least: f64::INFINITY };
         let points: Vec<Point> = index.iter().map(|&i| points[i as usize]).collect();
-        let mut tree = KdTree { nodes: vec![nothing; 2 * leaves], leaves, weights: vec![0.0; n], points, index, place };
+        let mut tree = KdTree { nodes: vec![nothing; 2 * leaves], leaves, weights: vec![0.0; n], points, index, slot };
         for node in (1..2 * leaves).rev() {
             let (mut low, mut high) = (nothing.low, nothing.high);
             let mut grow = |a: Point, b: Point| {
@@ -93,9 +93,9 @@ impl KdTree {
 
     /// Gives a point a weight.
     pub fn set(&mut self, index: usize, weight: f64) {
-        let at = self.place[index] as usize;
+        let at = self.slot[index] as usize;
         self.weights[at] = weight;
-        // The leaf l holds the places from l n / leaves on: this inverts that division.
+        // The leaf l holds the slots from l n / leaves on: this inverts that division.
         let mut node = self.leaves + ((at + 1) * self.leaves - 1) / self.points.len();
         let mut least = self.leaf(node).map(|at| self.weights[at]).fold(f64::INFINITY, f64::min);
         while self.nodes[node].least != least {
@@ -220,14 +220,14 @@ impl KdTree {
         }
     }
 
-    /// The places of a leaf.
+    /// The slots of a leaf.
     fn leaf(&self, node: usize) -> std::ops::Range<usize> {
         let (leaf, n) = (node - self.leaves, self.points.len());
         leaf * n / self.leaves..(leaf + 1) * n / self.leaves
     }
 }
 
-/// Orders `index`, the places of the leaves from `first` on, so that each leaf's points lie together.
+/// Orders `index`, the slots of the leaves from `first` on, so that each leaf's points lie together.
 fn split(points: &[Point], index: &mut [u32], first: usize, leaves: usize, all: usize) {
     if leaves <= 1 {
         return;

@@ -16,7 +16,7 @@ pub struct Wanted {
     /// Whether bars of equal birth and death are kept.
     pub zero_length: bool,
     /// Bars of degree 0 that are shorter are left out; what swallows one that stays, stays.
-    pub threshold: f64,
+    pub shortest: f64,
     /// A representative of every bar.
     pub cycles: bool,
 }
@@ -50,7 +50,7 @@ pub fn canonical(forest: &Forest<'_>, wanted: Wanted) -> Canonical {
         minima.map(|&v| Some(Pair { degree: 0, birth: v.into(), death: None, elder: None })).collect();
     for pass in forest.passes() {
         let (birth, death) = (vertex(pass.dead), pass.cell);
-        let short = forest.length(pass) < wanted.threshold || (!wanted.zero_length && graph.same_level(birth, death));
+        let short = forest.length(pass) < wanted.shortest || (!wanted.zero_length && graph.same_level(birth, death));
         let pair = Pair { degree: 0, birth, death: Some(death), elder: Some(vertex(pass.elder)) };
         bars[pass.dead as usize] = (!short).then_some(pair);
     }

@@ -136,8 +136,8 @@ impl Plain {
     }
 
     /// ToMATo's labels: vertices from the lowest up; each joins its lowest neighbour's cluster, then joins to that one the
-    /// clusters of its other lower neighbours where the younger of the two is less prominent than `threshold`.
-    fn tomato(&self, threshold: f64) -> Vec<i64> {
+    /// clusters of its other lower neighbours where the younger of the two is less prominent than `shortest`.
+    fn tomato(&self, shortest: f64) -> Vec<i64> {
         let n = self.values.len() as u32;
         let mut order: Vec<u32> = (0..n).filter(|&v| self.values[v as usize].is_finite()).collect();
         order.sort_by(|&a, &b| self.place(a).partial_cmp(&self.place(b)).unwrap());
@@ -148,7 +148,7 @@ impl Plain {
             for (seen, &u) in order[..i].iter().filter(is_neighbour).enumerate() {
                 let (a, b) = (label[v as usize], label[u as usize]);
                 let (elder, young) = if self.place(a as u32) < self.place(b as u32) { (a, b) } else { (b, a) };
-                if seen == 0 || self.values[v as usize] - self.values[young as usize] < threshold {
+                if seen == 0 || self.values[v as usize] - self.values[young as usize] < shortest {
                     label.iter_mut().filter(|label| **label == young).for_each(|label| *label = elder);
                 }
             }
@@ -170,7 +170,7 @@ fn graphs() -> impl Strategy<Value = Plain> {
     })
 }
 
-const ALL: Wanted = Wanted { degree_1: true, zero_length: true, threshold: 0.0, cycles: true };
+const ALL: Wanted = Wanted { degree_1: true, zero_length: true, shortest: 0.0, cycles: true };
 
 fn pairs(graph: &Graph, wanted: Wanted) -> Vec<Pair> {
     let mut pairs = canonical(&graph.forest(&Pool::new(1)), wanted).pairs;
@@ -269,22 +269,22 @@ proptest! {
     }
 
     #[test]
-    fn labels_are_those_of_tomato(plain in graphs(), threshold in 0_u8..7, superlevel: bool) {
+    fn labels_are_those_of_tomato(plain in graphs(), shortest in 0_u8..7, superlevel: bool) {
         let plain = Plain { own: None, ..plain };
         let forest = plain.graph(superlevel);
-        let labels = forest.forest(&Pool::new(1)).labels(threshold.into());
-        prop_assert_eq!(labels, plain.tomato(threshold.into()));
+        let labels = forest.forest(&Pool::new(1)).labels(shortest.into());
+        prop_assert_eq!(labels, plain.tomato(shortest.into()));
     }
 
     #[test]
-    fn survivors_are_the_births_of_bars_that_are_long_enough(plain in graphs(), threshold in 0_u8..9) {
+    fn survivors_are_the_births_of_bars_that_are_long_enough(plain in graphs(), shortest in 0_u8..9) {
         let graph = plain.graph(false);
         let forest = graph.forest(&Pool::new(1));
-        let wanted = Wanted { zero_length: true, threshold: threshold.into(), ..Wanted::default() };
+        let wanted = Wanted { zero_length: true, shortest: shortest.into(), ..Wanted::default() };
         let long = canonical(&forest, wanted).pairs;
         let mut births: Vec<i64> = long.iter().map(|pair| pair.birth as i64).collect();
         births.sort_unstable();
-        let mut labels = forest.labels(threshold.into());
+        let mut labels = forest.labels(shortest.into());
         labels.retain(|&label| label >= 0);
         labels.sort_unstable();
         labels.dedup();

@@ -37,11 +37,11 @@ pub(super) fn theta(
         };
         taken[at] = true;
         let count = block.shape.iter().product::<u64>() as usize;
-        let place = theta.get_mut(block.offset as usize..).and_then(|rest| rest.get_mut(..count));
+        let room = theta.get_mut(block.offset as usize..).and_then(|rest| rest.get_mut(..count));
         let values = transposed(&tensors[at], order, &block.shape);
-        match (values, place) {
-            (Some(values), Some(place)) if tensors[at].values.len() == count => {
-                place.iter_mut().zip(values).for_each(|(to, from)| *to = from);
+        match (values, room) {
+            (Some(values), Some(room)) if tensors[at].values.len() == count => {
+                room.iter_mut().zip(values).for_each(|(to, from)| *to = from);
             }
             _ => misshapen.push(format!(
                 "{} {:?}, not {:?}",
@@ -108,13 +108,13 @@ fn transposed<'t>(
     if !is(&axes.iter().map(|(size, _)| *size).collect::<Vec<usize>>()) {
         return None;
     }
-    let place = move |i: usize| {
-        let step = |(rest, place): (usize, usize), (size, stride): &(usize, usize)| {
-            (rest / size, place + rest % size * stride)
+    let index = move |i: usize| {
+        let step = |(rest, index): (usize, usize), (size, stride): &(usize, usize)| {
+            (rest / size, index + rest % size * stride)
         };
         axes.iter().rev().fold((i, 0), step).1
     };
-    Some(Box::new((0..tensor.values.len()).map(move |i| tensor.values[place(i)])))
+    Some(Box::new((0..tensor.values.len()).map(move |i| tensor.values[index(i)])))
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ mod statistics;
 mod substitute;
 mod tensor;
 
-pub use model_file::{ModelFile, is_frozen};
+pub use model_file::{ModelFile, freeze, is_frozen};
 pub use safetensors::write as write_safetensors;
-pub use statistics::differing;
+pub use statistics::agree;
 pub use tensor::Tensor;
 
 use crate::data::npz;
@@ -84,10 +84,10 @@ impl Checkpoint {
         model: Option<&ModelFile>,
     ) -> Result<(Vec<f64>, bool), String> {
         match self {
-            Checkpoint::Array { shape, values } => rows(&shape, values, params),
+            Checkpoint::Array { shape, values } => vectors(&shape, values, params),
             Checkpoint::Tensors { mut tensors, .. } if is_theta(&tensors, parameters) => {
                 let Tensor { shape, values, .. } = tensors.remove(0);
-                rows(&shape, values, params)
+                vectors(&shape, values, params)
             }
             Checkpoint::Tensors { tensors, is_onnx } => {
                 let theta = mapping::theta(&tensors, is_onnx, parameters, params, model)?;
@@ -115,7 +115,9 @@ fn is_theta(tensors: &[Tensor], parameters: &[Parameter]) -> bool {
     tensors.len() == 1 && tensors[0].name == "theta" && parameters.iter().all(|block| block.name != "theta")
 }
 
-fn rows(shape: &[usize], values: Vec<f64>, p: usize) -> Result<(Vec<f64>, bool), String> {
+/// The numbers of an array that is a vector of p, or has one a row, and whether it has an axis for them. A fault is the end
+/// of a sentence that began with the file.
+pub fn vectors(shape: &[usize], values: Vec<f64>, p: usize) -> Result<(Vec<f64>, bool), String> {
     match shape {
         [length] if *length == p => Ok((values, false)),
         [n, length] if *length == p && *n > 0 => Ok((values, true)),

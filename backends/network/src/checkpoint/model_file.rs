@@ -52,17 +52,27 @@ impl ModelFile {
 
     /// Its running statistics, under the names that checkpoints have for them.
     pub fn statistics(&self) -> Vec<Tensor> {
-        let called = |tensor: &Tensor| {
-            let alias = self.aliases.iter().find(|alias| alias.initializer == tensor.name);
-            Tensor { name: alias.map_or(&tensor.name, |alias| &alias.name).clone(), ..tensor.clone() }
-        };
-        self.tensors.iter().map(called).filter(|tensor| is_statistic(&tensor.name)).collect()
+        let tensors = self.tensors.iter().filter(|tensor| is_statistic(self.called(&tensor.name)));
+        tensors.map(|tensor| Tensor { name: self.called(&tensor.name).to_owned(), ..tensor.clone() }).collect()
+    }
+
+    /// What checkpoints call an initializer.
+    pub(super) fn called<'a>(&'a self, initializer: &'a str) -> &'a str {
+        let alias = self.aliases.iter().find(|alias| alias.initializer == initializer);
+        alias.map_or(initializer, |alias| &alias.name)
     }
 }
 
 /// Whether a loss takes its statistics from its model, and not from samples: by its option `batchnorm`, by its model's file,
 /// where it has one, and as such a file is read where neither says so. A word of another backend's says nothing here.
-pub fn is_frozen(batchnorm: Option<&str>, model: Option<&ModelFile>) -> bool {
+pub fn is_frozen(options: &[(String, String)], model: Option<&ModelFile>) -> bool {
+    let batchnorm = options.iter().find(|(key, _)| key == onnx::BATCHNORM).map(|(_, value)| value.as_str());
     let is_in_training = model.is_some_and(|file| file.is_in_training);
     onnx::recomputed(batchnorm).is_ok_and(|asked| asked.map_or(model.is_some(), |asked| !asked) && !is_in_training)
+}
+
+/// Asks for the statistics of the model, where the options of a loss say which they want.
+pub fn freeze(options: &mut [(String, String)]) {
+    let asked = options.iter_mut().filter(|(key, _)| key == onnx::BATCHNORM);
+    asked.for_each(|(_, value)| "frozen".clone_into(value));
 }

@@ -4,6 +4,7 @@
 //! the checkpoint's agree with them.
 
 use super::tensor::Tensor;
+use crate::onnx::BATCHNORM;
 
 /// What torch calls them.
 const NAMES: [&str; 3] = ["running_mean", "running_var", "num_batches_tracked"];
@@ -13,9 +14,22 @@ pub(super) fn is_statistic(name: &str) -> bool {
     NAMES.contains(&name.rsplit('.').next().unwrap_or(name))
 }
 
+/// Refuses files whose running statistics differ: a loss that takes those of its model has one set of them. The last file
+/// is the model's.
+pub fn agree(files: &[&[Tensor]]) -> Result<(), String> {
+    let names = differing(files).join(", ");
+    match names.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "the checkpoints' running statistics differ, from each other or from the model's ({names}), but a loss of \
+             frozen statistics has one set of them: set [loss] {BATCHNORM} = \"recomputed\""
+        )),
+    }
+}
+
 /// The names of means and variances that one file has otherwise than another that has them too, in the order in which
 /// they come up.
-pub fn differing<'t>(files: &[&'t [Tensor]]) -> Vec<&'t str> {
+fn differing<'t>(files: &[&'t [Tensor]]) -> Vec<&'t str> {
     let real = |tensor: &&&Tensor| tensor.is_real && is_statistic(&tensor.name);
     let mut seen: Vec<&Tensor> = Vec::new();
     let mut names: Vec<&str> = Vec::new();

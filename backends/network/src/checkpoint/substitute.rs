@@ -17,16 +17,12 @@ impl ModelFile {
     /// training; `None` where it has none, or they have not each of them. A fault is the end of a sentence that began with
     /// the file.
     pub fn with_statistics(&self, path: &Path, tensors: &[Tensor]) -> Result<Option<Vec<u8>>, Error> {
-        let called = |name: &str| {
-            let alias = self.aliases.iter().find(|alias| alias.initializer == name);
-            alias.map_or_else(|| name.to_owned(), |alias| alias.name.clone())
-        };
         // An ONNX file as a checkpoint has the initializer's own name.
         let given = |own: &Tensor| {
-            let other = called(&own.name);
+            let other = self.called(&own.name);
             tensors.iter().find(|tensor| (tensor.name == other || tensor.name == own.name) && tensor.shape == own.shape)
         };
-        let statistics = self.tensors.iter().filter(|tensor| tensor.is_real && is_statistic(&called(&tensor.name)));
+        let statistics = self.tensors.iter().filter(|tensor| tensor.is_real && is_statistic(self.called(&tensor.name)));
         let pairs: Option<Vec<(&str, &Tensor)>> =
             statistics.map(|own| Some((own.name.as_str(), given(own)?))).collect();
         let Some(pairs) = pairs.filter(|pairs| !pairs.is_empty()) else { return Ok(None) };

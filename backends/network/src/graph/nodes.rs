@@ -112,14 +112,14 @@ impl Graph {
     pub fn pruned(&self, outputs: &[Id]) -> (Graph, Vec<Id>) {
         let needed = self.needed(outputs);
         let mut kept = Graph::new();
-        let mut place = vec![Id(u32::MAX); self.nodes.len()];
+        let mut now = vec![Id(u32::MAX); self.nodes.len()];
         for (i, node) in self.nodes.iter().enumerate().filter(|(i, _)| needed[*i]) {
             let id = Id(kept.nodes.len() as u32);
-            let args: Vec<Id> = node.args.iter().map(|arg| place[arg.index()]).collect();
-            place[i] = id;
+            let args: Vec<Id> = node.args.iter().map(|arg| now[arg.index()]).collect();
+            now[i] = id;
             kept.known.insert((node.op.clone(), args.clone()), id);
             kept.nodes.push(Node { op: node.op.clone(), args, of: node.of.clone() });
         }
-        (kept, outputs.iter().map(|id| place[id.index()]).collect())
+        (kept, outputs.iter().map(|id| now[id.index()]).collect())
     }
 }

@@ -27,10 +27,18 @@ pub(super) enum BatchSize {
     None,
 }
 
-/// An initializer that is, or may be, part of theta.
+/// An initializer that may be a part of theta.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
-    /// Its place among the initializers.
+    /// Which of the initializers.
+    pub index: usize,
+    pub shape: Shape,
+}
+
+/// An initializer that is a part of theta.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    /// Which of the initializers.
     pub index: usize,
     pub shape: Shape,
     pub offset: usize,
@@ -49,7 +57,7 @@ pub(super) struct File {
     /// In the order of computation.
     pub nodes: Vec<usize>,
     /// In the order of the file.
-    pub blocks: Vec<Candidate>,
+    pub candidates: Vec<Candidate>,
 }
 
 /// The version of ONNX's own operators.
@@ -85,12 +93,12 @@ impl File {
         let output = chosen(&graph, options, notes)?;
         let folder = folder.map(Path::to_path_buf);
         let batch = BatchSize::None;
-        let (nodes, features, blocks) = (Vec::new(), Vec::new(), Vec::new());
+        let (nodes, features, candidates) = (Vec::new(), Vec::new(), Vec::new());
         let recomputed = options.recomputed;
-        let mut file = File { graph, opset, folder, recomputed, output, batch, features, nodes, blocks };
+        let mut file = File { graph, opset, folder, recomputed, output, batch, features, nodes, candidates };
         let entering = file.enter()?;
         (file.features, file.batch) = file.inputs(&entering, options)?;
-        file.blocks = file.candidates(&entering, options, notes)?;
+        file.candidates = file.candidates(&entering, options, notes)?;
         Ok(file)
     }
 
@@ -188,7 +196,7 @@ impl File {
         let infos = self.graph.value_info.iter().chain(&self.graph.input);
         let buffers: HashSet<&str> = infos.filter(is_buffer).map(|info| info.name()).collect();
         let mut constants = Vec::new();
-        let (mut blocks, mut offset) = (Vec::new(), 0usize);
+        let (mut candidates, mut numbers) = (Vec::new(), 0usize);
         for (index, tensor) in self.graph.initializer.iter().enumerate() {
             let is_real = tensors::kind(tensor.data_type()) == Some(ValueKind::Real);
             if !is_real || tensor.dims.is_empty() || !entering.contains(tensor.name()) {
@@ -201,16 +209,16 @@ impl File {
                 constants.push(name_of(tensor));
                 continue;
             }
-            blocks.push(Candidate { index, shape, offset });
-            offset = offset.saturating_add(count);
-            if offset as u64 > tensors::BYTES_MAX {
+            candidates.push(Candidate { index, shape });
+            numbers = numbers.saturating_add(count);
+            if numbers as u64 > tensors::BYTES_MAX {
                 return Err(Error::unsupported("more than 2^31 parameters"));
             }
         }
         if !constants.is_empty() {
             notes.push(format!("constants, not parameters (frozen, buffers, or not finite): {}", constants.join(", ")));
         }
-        let names: HashSet<&str> = blocks.iter().map(|b| self.graph.initializer[b.index].name()).collect();
+        let names: HashSet<&str> = candidates.iter().map(|b| self.graph.initializer[b.index].name()).collect();
         for node in self.nodes.iter().map(|i| &self.graph.node[*i]).filter(|node| node.op_type() == "Identity") {
             if let ([from], [to]) = (&node.input[..], &node.output[..])
                 && names.contains(from.as_str())
@@ -220,7 +228,7 @@ impl File {
                 ));
             }
         }
-        Ok(blocks)
+        Ok(candidates)
     }
 
     fn producer(&self, name: &str) -> Option<&NodeProto> {
@@ -259,36 +267,44 @@ impl File {
         self.enter().map(|_| ())
     }
 
-    /// Keeps the parameters whose offset the caller confirms, moves them together, and gives old offsets and shapes.
-    pub fn keep(&mut self, enters: impl Fn(usize) -> bool) -> Vec<(usize, Shape)> {
-        self.blocks.retain(|block| enters(block.offset));
-        let old = self.blocks.iter().map(|block| (block.offset, block.shape.clone())).collect();
-        let mut offset = 0;
-        for block in &mut self.blocks {
-            block.offset = offset;
-            offset += block.shape.iter().product::<usize>();
-        }
-        old
+    /// Every candidate as if it were a part of theta, for a reading that finds out which are. Where each begins is not known
+    /// before: a graph calls it by its number.
+    pub fn trial(&self) -> Vec<Block> {
+        let block =
+            |(number, of): (usize, &Candidate)| Block { index: of.index, shape: of.shape.clone(), offset: number };
+        self.candidates.iter().enumerate().map(block).collect()
     }
 
-    /// The named blocks of theta.
-    pub fn parameters(&self) -> Vec<Parameter> {
-        let parameter = |block: &Candidate| Parameter {
+    /// Theta: these candidates, one behind the other.
+    pub fn theta(&self, numbers: &[usize]) -> Vec<Block> {
+        let mut offset = 0;
+        let block = |&number: &usize| {
+            let Candidate { index, shape } = self.candidates[number].clone();
+            let begin = offset;
+            offset += shape.iter().product::<usize>();
+            Block { index, shape, offset: begin }
+        };
+        numbers.iter().map(block).collect()
+    }
+
+    /// What theta's blocks are called.
+    pub fn parameters(&self, theta: &[Block]) -> Vec<Parameter> {
+        let parameter = |block: &Block| Parameter {
             name: self.graph.initializer[block.index].name().to_owned(),
             shape: block.shape.iter().map(|d| *d as u64).collect(),
             offset: block.offset as u64,
         };
-        self.blocks.iter().map(parameter).collect()
+        theta.iter().map(parameter).collect()
     }
 
-    /// The file's own theta.
-    pub fn theta(&self) -> Result<Vec<f64>, Error> {
-        let mut theta =
-            memory::room(self.blocks.last().map_or(0, |last| last.offset + last.shape.iter().product::<usize>()))?;
-        for block in &self.blocks {
-            theta.extend(tensors::read(&self.graph.initializer[block.index], self.folder.as_deref())?.numbers());
+    /// The file's own numbers for theta.
+    pub fn start(&self, theta: &[Block]) -> Result<Vec<f64>, Error> {
+        let mut start =
+            memory::room(theta.last().map_or(0, |last| last.offset + last.shape.iter().product::<usize>()))?;
+        for block in theta {
+            start.extend(tensors::read(&self.graph.initializer[block.index], self.folder.as_deref())?.numbers());
         }
-        Ok(theta)
+        Ok(start)
     }
 
     /// Adds what other files hold.

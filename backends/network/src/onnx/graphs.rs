@@ -1,6 +1,6 @@
 //! The graphs of one ONNX file, one for every batch size: its nodes lowered one after the other.
 
-use super::file::{BatchSize, Candidate, File};
+use super::file::{BatchSize, Block, File};
 use super::lowering::{Lowering, Value, Weight, label};
 use super::tensors::{self, ValueKind};
 use crate::graph::op::Element;
@@ -9,15 +9,12 @@ use mountainpass_sdk::Error;
 use std::collections::HashMap;
 
 impl File {
-    /// The graph for batches of `n`, with whatever does not enter too, and its output.
-    pub fn lower(&self, n: usize) -> Result<(Graph, Id), Error> {
+    /// The graph for batches of `n` as a function of `theta`, with whatever does not enter too, and its output.
+    pub fn lower(&self, n: usize, theta: &[Block]) -> Result<(Graph, Id), Error> {
         let folder = self.folder.as_deref();
-        let weight = |b: &Candidate| Weight {
-            tensor: &self.graph.initializer[b.index],
-            shape: b.shape.clone(),
-            offset: b.offset,
-        };
-        let weights: Vec<Weight<'_>> = self.blocks.iter().map(weight).collect();
+        let weight =
+            |b: &Block| Weight { tensor: &self.graph.initializer[b.index], shape: b.shape.clone(), offset: b.offset };
+        let weights: Vec<Weight<'_>> = theta.iter().map(weight).collect();
         let mut lowering = Lowering::new(self.opset, &weights, folder, n);
         lowering.recomputed = self.recomputed;
         lowering.baked = match self.batch {

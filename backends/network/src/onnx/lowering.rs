@@ -35,7 +35,7 @@ pub(super) fn real(id: Id) -> Results {
     Ok(vec![Value::Node(id, ValueKind::Real)])
 }
 
-/// An initializer that is, or may be, part of theta.
+/// An initializer that is part of theta.
 pub(super) struct Weight<'m> {
     pub tensor: &'m TensorProto,
     pub shape: Shape,

@@ -24,7 +24,7 @@ pub(crate) use file::opset;
 pub use model::OnnxModel;
 pub(crate) use operators::in_training;
 pub use operators::names;
-pub use options::{OPTIONS, Options, recomputed};
+pub use options::{BATCHNORM, OPTIONS, Options, recomputed};
 pub(crate) use writer::tensor;
 pub use writer::{Precision, write};
 

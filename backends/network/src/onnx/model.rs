@@ -1,6 +1,6 @@
 //! A network out of an ONNX file: what its numbers are, which batch sizes it takes, and its graph for each.
 
-use super::file::{BatchSize, File};
+use super::file::{BatchSize, Block, File};
 use super::options::Options;
 use super::tensors;
 use crate::graph::op::Op;
@@ -10,13 +10,14 @@ use crate::model::{Feature, Model, Network, OutputKind};
 use bytes::Bytes;
 use mountainpass_sdk::{Error, Parameter, memory};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A network out of an ONNX file.
 #[derive(Clone, Debug)]
 pub struct OnnxModel {
     file: File,
+    theta: Vec<Block>,
     parameters: Vec<Parameter>,
     is_weight: Vec<bool>,
     kind: OutputKind,
@@ -69,14 +70,15 @@ impl OnnxModel {
             BatchSize::Free | BatchSize::None => TRIALS[0],
         };
         // A first reading, in which everything that may be a parameter is one.
-        let (mut graph, mut output) = file.lower(n)?;
+        let trial = file.trial();
+        let (mut graph, mut output) = file.lower(n, &trial)?;
         let mut kind = options.output_kind.unwrap_or(OutputKind::Logits);
         if options.output_kind.is_none_or(|kind| kind == OutputKind::Logits) {
             match file.final_activation(graph.shape(output)) {
                 Some((op, before, true)) => {
                     notes.push(format!("the final {op} of {:?} is left out: the outputs are logits", file.output));
                     file.stop_at(before)?;
-                    (graph, output) = file.lower(n)?;
+                    (graph, output) = file.lower(n, &trial)?;
                 }
                 Some((op, _, false)) if options.output_kind.is_none() => {
                     notes.push(format!("{:?} is a {op} of several numbers: taken as probabilities", file.output));
@@ -97,20 +99,20 @@ impl OnnxModel {
             )));
         }
         let (graph, outputs) = graph.pruned(&[output]);
-        let multiplied = multiplied(&graph);
-        let place: HashMap<usize, usize> =
-            graph.nodes().iter().enumerate().filter_map(|(i, node)| Some((parameter(&node.op)?, i))).collect();
-        let kept = file.keep(|offset| place.contains_key(&offset));
-        let is_weight = kept.iter().map(|(offset, shape)| {
+        let nodes = graph.nodes().iter().zip(multiplied(&graph));
+        let entering: BTreeMap<usize, bool> =
+            nodes.filter_map(|(node, multiplied)| Some((parameter(&node.op)?, multiplied))).collect();
+        let theta = file.theta(&entering.keys().copied().collect::<Vec<usize>>());
+        let is_weight = theta.iter().zip(entering.values()).map(|(block, is_multiplied)| {
             // A product or a lookup, or at least a matrix: not biases, nor scales and shifts of normalisations.
-            multiplied[place[offset]] || shape.iter().filter(|size| **size > 1).count() > 1
+            *is_multiplied || block.shape.iter().filter(|size| **size > 1).count() > 1
         });
         let is_weight = is_weight.collect();
         let stuck = match file.batch {
             BatchSize::Free | BatchSize::None => None,
             BatchSize::Fixed(n) => {
                 let other = if n == TRIALS[0] { TRIALS[1] } else { TRIALS[0] };
-                match file.lower(other) {
+                match file.lower(other, &theta) {
                     Err(error) => Some(error.text),
                     Ok((graph, output)) => {
                         let is_same = graph.shape(output).get(1..) == shape.get(1..) && graph.is_samplewise(output);
@@ -130,9 +132,9 @@ impl OnnxModel {
             _ => !graph.is_samplewise(outputs[0]),
         };
         file.hash_external(&mut hash)?;
-        let parameters = file.parameters();
+        let parameters = file.parameters(&theta);
         let hash = hex(hash.finalize().as_slice());
-        Ok(OnnxModel { file, parameters, is_weight, kind, is_joint, stuck, hash, notes })
+        Ok(OnnxModel { file, theta, parameters, is_weight, kind, is_joint, stuck, hash, notes })
     }
 
     /// What was decided in reading that the user may want to know: a line each.
@@ -170,14 +172,14 @@ impl Model for OnnxModel {
                 "the model was exported for batches of {fixed}, not {n}; export it with a dynamic first axis ({reason})"
             )));
         }
-        let (graph, output) = self.file.lower(n)?;
+        let (graph, output) = self.file.lower(n, &self.theta)?;
         let (graph, outputs) = graph.pruned(&[output]);
         Ok(Network { graph, output: outputs[0], kind: self.kind, is_joint: self.is_joint })
     }
 
     /// The file's own numbers, whatever the seed.
     fn start(&self, _seed: u64) -> Result<Vec<f64>, Error> {
-        self.file.theta()
+        self.file.start(&self.theta)
     }
 
     fn hash(&self) -> String {

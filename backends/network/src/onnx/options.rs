@@ -18,6 +18,9 @@ pub const OPTIONS: [Declared; 5] = [
     Declared::new(c"sizes", Kind::List, c"Sizes of a file's named axes other than the batch, as NAME=SIZE."),
 ];
 
+/// The name of the option that says where statistics come from.
+pub const BATCHNORM: &str = "batchnorm";
+
 /// What the option `batchnorm` says: whether statistics are those of the samples, if it says anything.
 pub fn recomputed(batchnorm: Option<&str>) -> Result<Option<bool>, Error> {
     match batchnorm {
