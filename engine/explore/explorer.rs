@@ -4,11 +4,37 @@ use super::births::Births;
 use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::loss::Symmetry;
+use crate::loss::lanes;
 use crate::loss::oracle::{Oracle, Tally};
-use crate::run::{Budget, Ended, Progress};
+use crate::run::{Budget, Ended, Progress, Silent};
 use crate::search::align::Alignment;
 use crate::search::minima::{Domain, unit_of_length};
-use crate::search::{Finding, Journal, Landscape};
+use crate::search::{Finding, Journal, Landscape, Unrecorded};
+use std::borrow::Cow;
+use std::ops::{Deref, DerefMut};
+
+/// What is known: the explorer's own, or lent to one that only reads it.
+pub struct Known<'a>(Cow<'a, Landscape>);
+
+impl Known<'_> {
+    pub fn into_own(self) -> Landscape {
+        self.0.into_owned()
+    }
+}
+
+impl Deref for Known<'_> {
+    type Target = Landscape;
+
+    fn deref(&self) -> &Landscape {
+        &self.0
+    }
+}
+
+impl DerefMut for Known<'_> {
+    fn deref_mut(&mut self) -> &mut Landscape {
+        self.0.to_mut()
+    }
+}
 
 /// An exploration under way.
 pub struct Explorer<'a, 'b> {
@@ -16,7 +42,7 @@ pub struct Explorer<'a, 'b> {
     pub plan: &'a Plan,
     pub alignment: Alignment,
     pub domain: Domain,
-    pub landscape: Landscape,
+    pub landscape: Known<'a>,
     pub births: Births,
     /// About the largest curvature at the first minimum, once there is one.
     pub curvature: Option<f64>,
@@ -43,6 +69,7 @@ impl<'a, 'b> Explorer<'a, 'b> {
         let length = unit_of_length(oracle.loss());
         oracle.set_length(length);
         let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius, length);
+        let known = Known(Cow::Owned(known));
         let (births, curvature, ended) = (Births::default(), None, Ended::Complete);
         Ok(Explorer { oracle, plan, alignment, domain, landscape: known, births, curvature, ended, journal, progress })
     }
@@ -68,6 +95,41 @@ impl Explorer<'_, '_> {
         let tally = self.count(name);
         self.journal.commit(&[Finding::Evaluations(name, tally)])?;
         result
+    }
+
+    /// Does several things side by side, each as an explorer would that knows this landscape, keeps nothing and tells
+    /// nobody; what came of each, in their order.
+    pub fn side_by_side<W: Sync, T: Send>(
+        &mut self,
+        things: &[W],
+        each: impl Fn(&mut Explorer<'_, '_>, &W) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        self.births.catch_up(&self.landscape.minima);
+        let Explorer { oracle, plan, alignment, domain, landscape, births, curvature, .. } = self;
+        let (known, curvature, each) = (&**landscape, *curvature, &each);
+        let (plan, alignment, domain, births): (&Plan, &Alignment, &Domain, &Births) =
+            (plan, alignment, domain, births);
+        let lane = |thing| {
+            move |oracle: &mut Oracle<'_>| {
+                let (alignment, domain, births) = (alignment.clone(), domain.clone(), births.clone());
+                let (landscape, ended) = (Known(Cow::Borrowed(known)), Ended::Complete);
+                let (journal, progress) = (&mut Unrecorded, &mut Silent);
+                let mut lane = Explorer {
+                    oracle,
+                    plan,
+                    alignment,
+                    domain,
+                    landscape,
+                    births,
+                    curvature,
+                    ended,
+                    journal,
+                    progress,
+                };
+                each(&mut lane, thing)
+            }
+        };
+        lanes::side_by_side(oracle, things.iter().map(lane).collect())
     }
 
     /// Adds what was spent since the last count to a stage; returns the stage's total.

@@ -18,6 +18,7 @@ mod explorer;
 #[cfg(feature = "dense")]
 mod flows;
 mod forecast;
+mod forest;
 mod given;
 #[cfg(feature = "dense")]
 mod higher;
@@ -30,6 +31,7 @@ mod passes;
 mod paths;
 mod plan;
 mod rivals;
+mod round;
 mod saddles;
 mod samples;
 mod stages;
