@@ -210,3 +210,162 @@ impl Loss for Lane {
         self.ask(|loss| loss.identity())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::closed_form::ClosedForm;
+    use crate::run::Cancel;
+    use std::thread::{ThreadId, current};
+
+    /// f = x^4 / 4 + y^2, not finite left of -9, that notes what it is asked, and where.
+    struct Noted {
+        info: Info,
+        calls: Vec<(&'static str, usize)>,
+        at: Vec<ThreadId>,
+    }
+
+    impl Loss for Noted {
+        fn info(&self) -> &Info {
+            &self.info
+        }
+
+        fn eval(&mut self, batch: Batch<'_>) -> Result<()> {
+            let what = if batch.hvp.is_some() { "products" } else { "rows" };
+            self.calls.push((what, batch.loss.len()));
+            self.at.push(current().id());
+            let (mut grad, mut hvp) = (batch.grad, batch.hvp);
+            for (i, x) in batch.theta.chunks_exact(2).enumerate() {
+                batch.ok[i] = x[0] > -9.0;
+                batch.loss[i] = x[0].powi(4) / 4.0 + x[1] * x[1];
+                let cells = 2 * i..2 * i + 2;
+                if let Some(grad) = &mut grad {
+                    grad[cells.clone()].copy_from_slice(&[x[0].powi(3), 2.0 * x[1]]);
+                }
+                if let Some((v, out)) = &mut hvp {
+                    out[cells].copy_from_slice(&[3.0 * x[0] * x[0] * v[2 * i], 2.0 * v[2 * i + 1]]);
+                }
+            }
+            Ok(())
+        }
+
+        fn metrics(&mut self, _: Split, theta: &[f64]) -> Result<Vec<f64>> {
+            self.calls.push(("metrics", theta.len() / 2));
+            self.at.push(current().id());
+            Ok(vec![theta[0]])
+        }
+    }
+
+    fn noted() -> Noted {
+        let mut info = ClosedForm::new(2, None, |_, _| 0.0).info;
+        info.caps.hvp = true;
+        Noted { info, calls: Vec::new(), at: Vec::new() }
+    }
+
+    fn oracle(loss: &mut Noted, most: Option<u64>) -> Oracle<'_> {
+        Oracle::new(loss, None, &Cancel::default(), Budget { evaluations: most, ..Budget::default() }).unwrap()
+    }
+
+    /// A search of so many steps, each of which depends on the numbers of the one before.
+    fn search(steps: usize) -> impl FnOnce(&mut Oracle<'_>) -> Result<Vec<u64>> + Send {
+        move |oracle| {
+            let (mut x, mut seen) = (vec![steps as f64, 1.0], oracle.loss().metrics(Split::Train, &[0.5, 0.5])?);
+            for step in 0..steps {
+                let (loss, grad) = oracle.gradients(&[&x[..], &[0.5, x[1]]].concat())?;
+                let product = oracle.hessian_products(&x, &grad)?;
+                seen.extend(loss.iter().chain(&product));
+                seen.extend(oracle.values(&[-10.0, step as f64])?);
+                x.iter_mut().zip(&product).for_each(|(x, product)| *x -= 1e-3 * product);
+            }
+            Ok(seen.into_iter().map(f64::to_bits).collect())
+        }
+    }
+
+    #[test]
+    fn searches_side_by_side_see_what_they_would_alone_in_fewer_calls_from_one_thread() {
+        let (mut loss, mut one) = (noted(), noted());
+        let steps = [3, 7, 1, 4];
+        let mut together = oracle(&mut loss, None);
+        let found = side_by_side(&mut together, steps.map(search).into()).unwrap();
+        let spent = together.take_tally();
+        let mut alone = oracle(&mut one, None);
+        assert_eq!(found, steps.map(|steps| search(steps)(&mut alone).unwrap()));
+        assert_eq!(spent, alone.take_tally());
+        let calls = |loss: &Noted| loss.calls.iter().filter(|(what, _)| *what != "metrics").count();
+        assert_eq!((calls(&one), calls(&loss)), (3 * 15, 3 * 7));
+        assert!(loss.at.iter().all(|at| *at == current().id()));
+    }
+
+    #[test]
+    fn who_wants_products_waits_until_all_do() {
+        type Search = fn(&mut Oracle<'_>) -> Result<()>;
+        let products: Search =
+            |oracle| (0..3).try_for_each(|_| oracle.hessian_products(&[0.0; 2], &[1.0; 2]).map(drop));
+        let rows: Search = |oracle| (0..3).try_for_each(|_| oracle.gradients(&[0.0; 2]).map(drop));
+        let both: Search = |oracle| {
+            oracle.values(&[0.0; 4])?;
+            oracle.hessian_products(&[0.0; 2], &[1.0; 2]).map(drop)
+        };
+        let mut loss = noted();
+        side_by_side(&mut oracle(&mut loss, None), vec![products, rows, both]).unwrap();
+        let expected =
+            [("rows", 2), ("rows", 1), ("rows", 1), ("rows", 1), ("products", 2), ("products", 1), ("products", 1)];
+        assert_eq!(loss.calls, expected);
+    }
+
+    #[test]
+    fn a_spent_budget_ends_all_of_them() {
+        let mut loss = noted();
+        let mut oracle = oracle(&mut loss, Some(20));
+        let ended = side_by_side(&mut oracle, [3, 7, 4].map(search).into());
+        assert!(matches!(ended, Err(Error::Budget("evaluations"))), "{ended:?}");
+        // The call that passed the budget was the last.
+        assert!((20..30).contains(&oracle.take_tally().total()));
+    }
+
+    #[test]
+    fn a_fired_token_ends_all_of_them() {
+        let (mut loss, cancel) = (noted(), Cancel::default());
+        let mut oracle = Oracle::new(&mut loss, None, &cancel, Budget::default()).unwrap();
+        let searches = [1, 2].map(|wait| {
+            let cancel = cancel.clone();
+            move |oracle: &mut Oracle<'_>| {
+                for step in 0.. {
+                    oracle.values(&[0.0; 2])?;
+                    if step == wait {
+                        cancel.fire();
+                    }
+                }
+                Ok(())
+            }
+        });
+        assert!(matches!(side_by_side(&mut oracle, searches.into()), Err(Error::Cancelled)));
+    }
+
+    #[test]
+    fn the_first_error_of_a_search_is_that_of_all() {
+        let mut loss = noted();
+        let searches = [0, 1, 2].map(|nth| {
+            move |oracle: &mut Oracle<'_>| {
+                oracle.values(&[0.0; 2])?;
+                if nth == 0 { Ok(()) } else { Err(Error::Numeric(format!("search {nth}"))) }
+            }
+        });
+        let ended = side_by_side(&mut oracle(&mut loss, None), searches.into());
+        assert_eq!(ended.unwrap_err().to_string(), "search 1");
+    }
+
+    #[test]
+    #[should_panic(expected = "a search's own bug")]
+    fn a_panic_in_a_search_is_the_callers() {
+        let mut loss = noted();
+        let searches = [false, true].map(|bad| {
+            move |oracle: &mut Oracle<'_>| {
+                oracle.values(&[0.0; 2])?;
+                assert!(!bad, "a search's own bug");
+                oracle.values(&[0.0; 2])
+            }
+        });
+        drop(side_by_side(&mut oracle(&mut loss, None), searches.into()));
+    }
+}
