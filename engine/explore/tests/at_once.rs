@@ -1,7 +1,7 @@
 //! Claims about rounds of several tasks: nothing but the order in which the loss is asked depends on them.
 
 use super::{Watch, bars, bent, close, ring};
-use crate::explore::{Explored, MergeTree, Plan, explore};
+use crate::explore::{Explored, Given, MergeTree, Plan, explore};
 use crate::loss::closed_form::{ClosedForm, mueller_brown, three_hump_camel};
 use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Cancel, Silent};
@@ -48,6 +48,23 @@ fn known_deaths_are_found_whatever_is_done_at_once() {
     }
 }
 
+#[cfg(feature = "dense")]
+#[test]
+fn every_saddle_is_found_whatever_is_done_at_once() {
+    let himmelblau = |x: &[f64], g: &mut [f64]| {
+        let (a, b) = (x[0] * x[0] + x[1] - 11.0, x[0] + x[1] * x[1] - 7.0);
+        (g[0], g[1]) = (4.0 * x[0] * a + 2.0 * b, 2.0 * a + 4.0 * x[1] * b);
+        a * a + b * b
+    };
+    for at_once in [1, 4] {
+        let mut loss = ClosedForm::new(2, Some([-6.0, 6.0]), himmelblau);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let plan = Plan { goal: crate::explore::Goal::All, at_once, ..Plan::default() };
+        let found = explore(&mut oracle, &plan, Landscape::default(), &mut Watch::default(), &mut Silent).unwrap();
+        assert_eq!((MergeTree::of(&found.landscape).minima.len(), found.landscape.listed().count()), (4, 4));
+    }
+}
+
 /// Three wells round a fourth that no start leads to; every path between two of them is led through it.
 fn star(x: &[f64], g: &mut [f64]) -> f64 {
     let at = |k: f64| [1.6 * (std::f64::consts::TAU * k / 3.0).cos(), 1.6 * (std::f64::consts::TAU * k / 3.0).sin()];
@@ -70,11 +87,7 @@ fn a_minimum_that_two_paths_lead_to_at_once_is_one() {
         let mut loss = ClosedForm::new(2, Some([-3.0, 3.0]), star);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let given = [[1.5, 0.0], [-0.8, 1.3], [-0.8, -1.3]];
-        let given = given.map(|theta| crate::explore::Given {
-            name: "well".into(),
-            theta: theta.to_vec(),
-            metrics: Vec::new(),
-        });
+        let given = given.map(|theta| Given { name: "well".into(), theta: theta.to_vec(), metrics: Vec::new() });
         let plan = Plan { given: given.into(), polish: true, at_once, ..Plan::default() };
         explore(&mut oracle, &plan, Landscape::default(), &mut Watch::default(), &mut Silent).unwrap()
     };
