@@ -54,10 +54,13 @@ struct Waiting {
     wished: Receiver<Wish>,
 }
 
+/// What is asked of the loss itself; whoever asks has left word where the answer goes.
+type Question = Box<dyn FnOnce(&mut dyn Loss) + Send>;
+
 /// What a search wants of the loss.
 enum Wish {
     /// Something that is no batch.
-    Alone(Box<dyn FnOnce(&mut dyn Loss) + Send>),
+    Alone(Question),
     Rows(Rows),
 }
 
@@ -122,7 +125,7 @@ fn serve(oracle: &mut Oracle<'_>, mut lanes: Vec<Waiting>) -> Result<()> {
 /// The numbers for rows of one kind, from one batch.
 fn joined(oracle: &mut Oracle<'_>, rows: &[Rows]) -> Result<Vec<Numbers>> {
     let Some(kind) = rows.first().map(|rows| rows.kind) else { return Ok(Vec::new()) };
-    let all = |of: fn(&Rows) -> &Vec<f64>| rows.iter().flat_map(|rows| of(rows)).copied().collect::<Vec<f64>>();
+    let all = |of: fn(&Rows) -> &Vec<f64>| rows.iter().flat_map(of).copied().collect::<Vec<f64>>();
     let theta = all(|rows| &rows.theta);
     let (loss, derivative) = match kind {
         Kind::Values => (oracle.values(&theta)?, Vec::new()),
