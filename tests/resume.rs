@@ -58,6 +58,32 @@ fn a_spent_budget_once_raised_ends_in_the_same_bytes() {
     }
 }
 
+#[test]
+fn four_paths_at_once_give_the_same_bytes_on_any_number_of_threads_and_after_stops() {
+    let folder = folder("at once");
+    let four = DIGITS.replace("[paths]", "[paths]\nat_once = 4");
+    file(&folder, "run.toml", &four);
+    let told = |out: &str| {
+        let summary = serde_json::from_slice::<serde_json::Value>(&bytes(&folder.join(out), "summary.json")).unwrap();
+        (bytes(&folder.join(out), "barcode.json"), summary["evaluations"].clone())
+    };
+    for threads in ["1", "2"] {
+        succeeds(&folder, &["run", "run.toml", "--out", threads, "--threads", threads]);
+    }
+    assert!(told("1") == told("2"));
+    let spent = told("1").1["paths"]["gradient"].as_u64().unwrap();
+    for part in [3, 2] {
+        file(&folder, "run.toml", four.replace("[paths]", &format!("[paths]\nevaluations = {}", spent / part)));
+        let ended =
+            run(&folder, &["run", "run.toml", "--out", "stopped", if part == 3 { "--force" } else { "--resume" }]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(ended.stderr.contains("go on with: "), "{}", ended.stderr);
+    }
+    file(&folder, "run.toml", &four);
+    succeeds(&folder, &["run", "run.toml", "--out", "stopped", "--resume"]);
+    assert!(told("stopped").0 == told("1").0);
+}
+
 /// Starts a run, waits until a line of its stderr begins with `stage`, and sends it signals.
 fn stopped(folder: &Path, stage: &str, signals: &[&str]) -> Ended {
     let mut child = mpass(folder, ["run", "run.toml", "--out", "out"]).spawn().unwrap();

@@ -185,6 +185,7 @@ fn plan(
     set(&mut plan.schedule.neighbours, paths.count("neighbours")?.map(|n| n as usize));
     set(&mut plan.way_stations, paths.count("way_stations")?.map(|n| n as usize));
     set(&mut plan.alternatives, paths.count("alternatives")?.map(|n| n as usize));
+    set(&mut plan.at_once, paths.count("at_once")?.map(|n| n.max(1) as usize));
     if let Some(knots) = paths.counts("knots")? {
         let fits = !knots.is_empty() && knots.iter().all(|&k| (1..=10_000).contains(&k));
         if !fits {

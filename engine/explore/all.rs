@@ -11,7 +11,7 @@
 //! the last, if by then less than half a saddle is estimated to be missing.
 
 use super::catches::Catches;
-use super::deciding::Deciding;
+use super::deciding::{Deciding, Task};
 use super::explorer::Explorer;
 use super::progress::Doing;
 use crate::error::Result;
@@ -59,16 +59,15 @@ impl Explorer<'_, '_> {
                 self.straight_lines(|_| true, neighbours)?;
                 lined = self.landscape.minima.len();
             }
-            deciding.catch_up(&self.landscape, &self.plan.schedule, None);
-            match self.next_pair() {
-                Some(at) => {
-                    self.work_on(at, None, &deciding)?;
-                    deciding.catch_up(&self.landscape, &self.plan.schedule, Some(at));
+            deciding.catch_up(&self.landscape, &self.plan.schedule, &[]);
+            match self.next_pairs() {
+                pairs if !pairs.is_empty() => {
+                    self.work(&pairs, &mut deciding)?;
                     settled = false;
                 }
-                None if settled => break,
+                _ if settled => break,
                 // What was found since may have changed which paths decide a bar.
-                None => {
+                _ => {
                     self.paths()?;
                     deciding = Deciding::new(&self.landscape, &self.plan.schedule);
                     settled = true;
@@ -218,9 +217,9 @@ impl Explorer<'_, '_> {
         if shortest.is_finite() { 0.5 * shortest } else { 0.2 * self.domain.length() }
     }
 
-    /// The next pair to be joined: neighbours, whose line runs through no third basin, without a verified saddle between
-    /// them; the lowest path first.
-    fn next_pair(&self) -> Option<usize> {
+    /// The next pairs to be joined, a path of each: neighbours, whose line runs through no third basin, without a verified
+    /// saddle between them; the lowest path first.
+    fn next_pairs(&self) -> Vec<Task> {
         let own = |path: &Path| {
             let (a, b) = (self.own(path.ends.0), self.own(path.ends.1));
             (a.min(b), a.max(b))
@@ -242,7 +241,11 @@ impl Explorer<'_, '_> {
                 && (path.state != PathState::Straight || through())
         };
         let paths = self.landscape.paths.iter().enumerate().filter(|(_, path)| open(path));
-        paths.min_by(|a, b| by_value((a.1.pass.height, a.1.id), (b.1.pass.height, b.1.id))).map(|(at, _)| at)
+        let mut paths: Vec<(usize, &Path)> = paths.collect();
+        paths.sort_by(|a, b| by_value((a.1.pass.height, a.1.id), (b.1.pass.height, b.1.id)));
+        let mut pairs = HashSet::new();
+        let first = paths.into_iter().filter(|(_, path)| pairs.insert(own(path)));
+        first.take(self.at_once()).map(|(at, _)| Task::Visit(at)).collect()
     }
 
     /// Keeps what was found, in one commit with the minimum that was climbed from.

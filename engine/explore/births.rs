@@ -4,7 +4,7 @@ use crate::order::by_value;
 use crate::search::Minimum;
 
 /// What is looked up of the minima that count; nothing of them changes once they are found.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Births {
     /// How many minima have been looked at.
     seen: usize,

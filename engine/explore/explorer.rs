@@ -3,14 +3,40 @@
 use super::births::Births;
 use super::known::Known;
 use super::plan::Plan;
-use super::progress::{Notice, Progress};
+use super::progress::{Notice, Progress, Silent};
 use crate::error::{Error, Result};
 use crate::loss::Symmetry;
+use crate::loss::lanes;
 use crate::loss::oracle::{Oracle, Tally};
 use crate::run::{Budget, Ended};
 use crate::search::align::Alignment;
 use crate::search::minima::{Domain, unit_of_length};
-use crate::search::{Finding, Journal, Landscape};
+use crate::search::{Finding, Journal, Landscape, Unrecorded};
+use std::borrow::Cow;
+use std::ops::{Deref, DerefMut};
+
+/// What is known: the explorer's own, or lent to one that only reads it.
+pub struct Held<'a>(Cow<'a, Landscape>);
+
+impl Held<'_> {
+    pub fn into_own(self) -> Landscape {
+        self.0.into_owned()
+    }
+}
+
+impl Deref for Held<'_> {
+    type Target = Landscape;
+
+    fn deref(&self) -> &Landscape {
+        &self.0
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Landscape {
+        self.0.to_mut()
+    }
+}
 
 /// An exploration under way.
 pub struct Explorer<'a, 'b> {
@@ -18,7 +44,7 @@ pub struct Explorer<'a, 'b> {
     pub plan: &'a Plan,
     pub alignment: Alignment,
     pub domain: Domain,
-    pub landscape: Landscape,
+    pub landscape: Held<'a>,
     /// Those of a sampled loss, as long as some are missing.
     pub values: Vec<f64>,
     pub births: Births,
@@ -48,7 +74,7 @@ impl<'a, 'b> Explorer<'a, 'b> {
         oracle.set_length(length);
         let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius, length);
         let (births, curvature, ended) = (Births::default(), None, Ended::Complete);
-        let Known { landscape, values } = known;
+        let (landscape, values) = (Held(Cow::Owned(known.landscape)), known.values);
         Ok(Explorer { oracle, plan, alignment, domain, landscape, values, births, curvature, ended, journal, progress })
     }
 }
@@ -73,6 +99,42 @@ impl Explorer<'_, '_> {
         let tally = self.count(name);
         self.journal.commit(&[Finding::Evaluations(name, tally)])?;
         result
+    }
+
+    /// Does several things side by side, each as an explorer would that knows this landscape, keeps nothing and tells
+    /// nobody; what came of each, in their order.
+    pub fn side_by_side<W: Sync, T: Send>(
+        &mut self,
+        things: &[W],
+        each: impl Fn(&mut Explorer<'_, '_>, &W) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        self.births.catch_up(&self.landscape.minima);
+        let Explorer { oracle, plan, alignment, domain, landscape, births, curvature, .. } = self;
+        let (known, curvature, each) = (&**landscape, *curvature, &each);
+        let (plan, alignment, domain, births): (&Plan, &Alignment, &Domain, &Births) =
+            (plan, alignment, domain, births);
+        let lane = |thing| {
+            move |oracle: &mut Oracle<'_>| {
+                let (alignment, domain, births) = (alignment.clone(), domain.clone(), births.clone());
+                let (landscape, ended) = (Held(Cow::Borrowed(known)), Ended::Complete);
+                let (journal, progress) = (&mut Unrecorded, &mut Silent);
+                let mut lane = Explorer {
+                    oracle,
+                    plan,
+                    alignment,
+                    domain,
+                    landscape,
+                    values: Vec::new(),
+                    births,
+                    curvature,
+                    ended,
+                    journal,
+                    progress,
+                };
+                each(&mut lane, thing)
+            }
+        };
+        lanes::side_by_side(oracle, things.iter().map(lane).collect())
     }
 
     /// Adds what was spent since the last count to a stage; returns the stage's total.

@@ -69,7 +69,9 @@ impl Plan {
         let longest = widest.max(KNOTS as u64);
         // A descent remembers two vectors a step, and has a few beside; a string remembers eight steps.
         let descents = points.min(ROUND) * (2 * self.recipe.memory as u64 + 8);
-        let strings = widest * (2 * 8 + 8);
+        // Beside each other they are evaluated from one batch, points and gradients, and back.
+        let visits = (self.at_once as u64).clamp(1, bars.max(1));
+        let strings = visits * widest * (2 * 8 + 8 + if visits > 1 { 4 } else { 0 });
         let kept = points + 3 * pairs;
         let vectors = |n: u64, bytes: u64| n.saturating_mul(p).saturating_mul(bytes);
         let number = if info.dtype == Dtype::F32 { 4 } else { 8 };
@@ -119,6 +121,9 @@ mod tests {
         assert_eq!(forecast(&plan, 1000, Dtype::F32).database, small.database / 2);
         let more = forecast(&Plan { starts: 9, ..plan.clone() }, 1000, Dtype::F64);
         assert!(more.memory > small.memory && more.stages[1].expected > small.stages[1].expected);
+        let together = forecast(&Plan { at_once: 2, ..plan.clone() }, 1000, Dtype::F64);
+        assert!(together.memory > small.memory && together.database == small.database);
+        assert_eq!(forecast(&Plan { at_once: 8, ..plan.clone() }, 1000, Dtype::F64), together); // There are two bars.
         let trained = Plan { training: Some(Training::annealed()), ..plan };
         assert_eq!(forecast(&trained, 1000, Dtype::F64).stages[0].most, Some(3 * 102));
     }

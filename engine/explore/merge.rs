@@ -34,7 +34,7 @@ pub fn merge(
     let mut explorer = Explorer::new(oracle, plan, known.into(), &mut journal, &mut progress)?;
     let known = explorer.take(other)?;
     explorer.count("merge");
-    Ok(Merged { landscape: explorer.landscape, known, shift })
+    Ok(Merged { landscape: explorer.landscape.into_own(), known, shift })
 }
 
 /// Refuses a landscape whose first minimum has another loss by the oracle.

@@ -18,6 +18,7 @@ mod explorer;
 #[cfg(feature = "dense")]
 mod flows;
 mod forecast;
+mod forest;
 mod given;
 #[cfg(feature = "dense")]
 mod higher;
@@ -32,6 +33,7 @@ mod paths;
 mod plan;
 mod progress;
 mod rivals;
+mod round;
 mod saddles;
 mod samples;
 mod stages;

@@ -4,10 +4,11 @@ use super::deciding::{Deciding, Enough, Next, Task};
 use super::explorer::Explorer;
 use super::plan::Plan;
 use super::progress::Doing;
+use super::round::Outcome;
 use crate::error::Result;
 use crate::search::connect::{self, Cut, Ids};
 use crate::search::minima::quench;
-use crate::search::{CellId, Descent, Finding, Minimum, Origin, Pass, Path, PathId, PathState};
+use crate::search::{CellId, Descent, Minimum, Origin, Pass, Path, PathId, PathState};
 use std::collections::HashSet;
 
 /// Bent starts in a row that lower a death by less than the tolerance before no more are tried.
@@ -20,21 +21,15 @@ impl Explorer<'_, '_> {
         let mut deciding = Deciding::new(&self.landscape, &self.plan.schedule);
         let enough = self.enough();
         loop {
-            let Next { task, settled, targets } = deciding.next(enough);
-            let Some(task) = task else {
+            let Next { tasks, settled, targets } = deciding.next(enough, self.at_once());
+            let Some(first) = tasks.first() else {
                 self.progress.at("paths", settled as u64, targets as u64, Doing::Next);
                 return Ok(());
             };
-            let (Task::Visit(at) | Task::Rival(at, _) | Task::Bend(at, _)) = task;
-            let path = &self.landscape.paths[at];
-            let doing = Doing::Path { id: path.id, height: path.pass.height };
+            let path = &self.landscape.paths[first.at()];
+            let doing = Doing::Path { id: path.id, height: path.pass.height, others: tasks.len() - 1 };
             self.progress.at("paths", settled as u64, targets as u64, doing);
-            match task {
-                Task::Visit(_) => self.work_on(at, None, &deciding)?,
-                Task::Rival(_, below) => self.work_on(at, Some(below), &deciding)?,
-                Task::Bend(_, attempt) => self.bend(at, attempt)?,
-            }
-            deciding.catch_up(&self.landscape, &self.plan.schedule, Some(at));
+            self.work(&tasks, &mut deciding)?;
         }
     }
 
@@ -45,64 +40,39 @@ impl Explorer<'_, '_> {
         Enough { others: *others, bent, tolerance: schedule.tolerance }
     }
 
-    /// Another path between the ends of one, begun aside.
-    fn bend(&mut self, at: usize, attempt: u64) -> Result<()> {
-        let [a, b] = [self.landscape.paths[at].ends.0, self.landscape.paths[at].ends.1].map(|end| self.own(end));
-        let (Some(a), Some(b)) = (self.landscape.minimum(a), self.landscape.minimum(b)) else { return Ok(()) };
-        let ids = Ids { path: self.landscape.next_path(), cell: self.landscape.next_cell() };
-        let path = connect::bent(self.oracle, a, b, &self.alignment, attempt, ids)?;
-        self.keep_path(path)
-    }
-
-    fn keep_path(&mut self, mut path: Path) -> Result<()> {
-        self.round(&mut path);
-        let tally = self.count("paths");
-        self.journal.commit(&[Finding::Path(&path), Finding::Evaluations("paths", tally)])?;
-        self.landscape.paths.push(path);
-        Ok(())
-    }
-
-    /// Straight lines between minima that have none yet, one commit each.
+    /// Straight lines between minima that have none yet, as many in one commit as are measured at once.
     pub(super) fn straight_lines(&mut self, among: fn(&Minimum) -> bool, neighbours: usize) -> Result<()> {
         let minima: Vec<&Minimum> = self.landscape.minima.iter().filter(|m| m.counts() && among(m)).collect();
         let pairs = connect::pairs(&minima, &self.alignment, neighbours);
-        let wanted: Vec<(CellId, CellId)> = pairs.into_iter().map(|(i, j)| (minima[i].cell, minima[j].cell)).collect();
-        let total = wanted.len() as u64;
+        let total = pairs.len();
         let joined: HashSet<(CellId, CellId)> =
             self.landscape.paths.iter().flat_map(|p| [p.ends, (p.ends.1, p.ends.0)]).collect();
-        for (k, (a, b)) in wanted.into_iter().enumerate() {
-            if joined.contains(&(a, b)) {
-                continue;
-            }
-            self.progress.at("lines", k as u64, total, Doing::Next);
-            let (Some(a), Some(b)) = (self.landscape.minimum(a), self.landscape.minimum(b)) else { continue };
-            let ids = Ids { path: self.landscape.next_path(), cell: self.landscape.next_cell() };
-            let path = connect::straight(self.oracle, a, b, &self.alignment, ids)?;
-            self.keep_path(path)?;
+        let wanted = pairs.into_iter().map(|(i, j)| (minima[i].cell, minima[j].cell));
+        let wanted: Vec<(CellId, CellId)> = wanted.filter(|pair| !joined.contains(pair)).collect();
+        let before = total - wanted.len();
+        for (k, some) in wanted.chunks(self.at_once()).enumerate() {
+            self.progress.at("lines", (before + k * self.at_once()) as u64, total as u64, Doing::Next);
+            let new = self.lines(some, &[])?;
+            self.keep_round(vec![Outcome { new, ..Outcome::default() }])?;
         }
         Ok(())
     }
 
-    /// A path as it is kept, in the loss's own precision.
-    fn round(&self, path: &mut Path) {
-        self.oracle.round(&mut path.knots);
-        self.oracle.round(&mut path.pass.theta);
-    }
-
-    /// One visit and all that follows from it, in one commit. Nothing follows from one to a rival that stays too high.
-    pub(super) fn work_on(&mut self, at: usize, below: Option<f64>, deciding: &Deciding) -> Result<()> {
+    /// One visit and what it comes to. Nothing follows from one to a rival that stays too high.
+    pub(super) fn work_on(&mut self, task: Task, deciding: &Deciding) -> Result<Outcome> {
+        let at = task.at();
         let (known, schedule) = (&self.landscape.paths[at], &self.plan.schedule);
-        let mut path = match below {
-            None => connect::visit(self.oracle, known, schedule)?,
-            Some(below) => connect::rival(self.oracle, known, schedule, below)?,
+        let mut path = match task {
+            Task::Visit(_) => connect::visit(self.oracle, known, schedule)?,
+            Task::Rival(_, below) => {
+                let path = connect::rival(self.oracle, known, schedule, below)?;
+                if path.pass.height >= below {
+                    return Ok(Outcome { changed: Some((at, path)), ..Outcome::default() });
+                }
+                path
+            }
+            Task::Bend(_, attempt) => return self.bend(at, attempt),
         };
-        if below.is_some_and(|below| path.pass.height >= below) {
-            self.round(&mut path);
-            let tally = self.count("paths");
-            self.journal.commit(&[Finding::Path(&path), Finding::Evaluations("paths", tally)])?;
-            self.landscape.paths[at] = path;
-            return Ok(());
-        }
         let (mut minima, cuts) = self.cuts(&path)?;
         let mut new = Vec::new();
         match self.split(&path, (&cuts, None), &minima, deciding)? {
@@ -110,18 +80,18 @@ impl Explorer<'_, '_> {
             None if self.is_ripe(&path) => path = self.over_saddle(path, &mut minima, &mut new, deciding)?,
             None => {}
         }
-        self.shortcuts(&minima, &mut new)?;
-        std::iter::once(&mut path).chain(&mut new).for_each(|path| self.round(path));
-        let tally = self.count("paths");
-        let mut findings: Vec<Finding> = minima.iter().map(Finding::Minimum).collect();
-        findings.push(Finding::Path(&path));
-        findings.extend(new.iter().map(Finding::Path));
-        findings.push(Finding::Evaluations("paths", tally));
-        self.journal.commit(&findings)?;
-        self.landscape.paths[at] = path;
-        self.landscape.minima.extend(minima);
-        self.landscape.paths.extend(new);
-        Ok(())
+        Ok(Outcome { changed: Some((at, path)), minima, new })
+    }
+
+    /// Another path between the ends of one, begun aside.
+    fn bend(&mut self, at: usize, attempt: u64) -> Result<Outcome> {
+        let ids = self.next_ids(&[], &[]);
+        let [a, b] = [self.landscape.paths[at].ends.0, self.landscape.paths[at].ends.1].map(|end| self.own(end));
+        let (Some(a), Some(b)) = (self.landscape.minimum(a), self.landscape.minimum(b)) else {
+            return Ok(Outcome::default());
+        };
+        let path = connect::bent(self.oracle, a, b, &self.alignment, attempt, ids)?;
+        Ok(Outcome { new: vec![path], ..Outcome::default() })
     }
 
     /// The pieces of a path between its cuts, if there are any and none rises above it: a split must not raise a death.
@@ -200,23 +170,35 @@ impl Explorer<'_, '_> {
         Ids { path: self.landscape.next_path() + new.len() as PathId, cell }
     }
 
-    /// Straight lines from new minima to their nearest known ones: a way-station may lie on more than one road.
-    fn shortcuts(&mut self, minima: &[Minimum], new: &mut Vec<Path>) -> Result<()> {
+    /// Straight lines from new minima to their nearest known ones, those new before them too: a way-station may lie on
+    /// more than one road. Left out are those that have a path among the `new` ones.
+    pub(super) fn shortcuts(&mut self, minima: &[Minimum], before: &[Minimum], new: &[Path]) -> Result<Vec<Path>> {
+        let known: Vec<&Minimum> = self.landscape.minima.iter().filter(|m| m.counts()).chain(before).collect();
+        let mut wanted = Vec::new();
         for minimum in minima {
-            let mut known: Vec<(f64, usize)> = (0..self.landscape.minima.len())
-                .filter(|&i| self.landscape.minima[i].counts())
-                .map(|i| (self.alignment.distance(&self.landscape.minima[i].theta, &minimum.theta), i))
-                .collect();
-            known.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            for &(_, i) in known.iter().take(self.plan.schedule.neighbours) {
-                let other = &self.landscape.minima[i];
-                if new.iter().any(|path| connect::are_ends(path, other.cell, minimum.cell)) {
-                    continue;
-                }
-                let ids = self.next_ids(minima, new);
-                new.push(connect::straight(self.oracle, other, minimum, &self.alignment, ids)?);
-            }
+            let mut near: Vec<(f64, usize)> =
+                (0..known.len()).map(|i| (self.alignment.distance(&known[i].theta, &minimum.theta), i)).collect();
+            near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            let near = near.into_iter().take(self.plan.schedule.neighbours).map(|(_, i)| (known[i].cell, minimum.cell));
+            wanted.extend(near.filter(|&(a, b)| !new.iter().any(|path| connect::are_ends(path, a, b))));
         }
-        Ok(())
+        let ends: Vec<&Minimum> = before.iter().chain(minima).collect();
+        self.lines(&wanted, &ends)
+    }
+
+    /// Straight lines between minima, those of `beside` besides the known ones; not numbered yet.
+    fn lines(&mut self, pairs: &[(CellId, CellId)], beside: &[&Minimum]) -> Result<Vec<Path>> {
+        let mut lines = Vec::new();
+        let first = self.next_ids(&[], &[]);
+        for some in pairs.chunks(self.at_once()) {
+            let measured = self.side_by_side(some, |lane, &(a, b)| {
+                let new = |cell| beside.iter().copied().find(|m| m.cell == cell);
+                let [a, b] = [a, b].map(|cell| lane.landscape.minimum(cell).or_else(|| new(cell)));
+                let (Some(a), Some(b)) = (a, b) else { return Ok(None) };
+                connect::straight(lane.oracle, a, b, &lane.alignment, first).map(Some)
+            });
+            lines.extend(measured?.into_iter().flatten());
+        }
+        Ok(lines)
     }
 }

@@ -45,6 +45,9 @@ pub struct Plan {
     /// For every bar, so many paths beside the deciding one are relaxed too, in case one of them is lower, and then bent
     /// starts between its ends.
     pub alternatives: usize,
+    /// So many of the paths that are next are worked on at once, each as if it were alone, and what they want of the loss
+    /// is one batch. Part of the result: what the later ones come to may no longer be wanted.
+    pub at_once: usize,
     /// Once so many way-stations are known, paths are no longer broken at new ones: a rough loss has no end of them.
     pub way_stations: usize,
     /// The highest index of the critical points that the search for all saddles looks for.
@@ -76,6 +79,7 @@ impl Default for Plan {
             align: true,
             schedule: Schedule::default(),
             alternatives: 4,
+            at_once: 1,
             way_stations: 1000,
             index: 1,
             modes: usize::MAX,

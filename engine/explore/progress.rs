@@ -52,6 +52,8 @@ pub enum Doing {
         id: PathId,
         /// Of its pass.
         height: f64,
+        /// How many others are worked on beside it.
+        others: usize,
     },
     /// Climbs along one mode of each minimum.
     Climbs {

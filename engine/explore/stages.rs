@@ -36,7 +36,7 @@ pub fn explore(
     // Who is asked to stop asks the loss nothing more.
     let passes = if explorer.ended == Ended::Cancelled { Vec::new() } else { explorer.at_passes()? };
     let Explorer { oracle, landscape, ended, .. } = explorer;
-    Ok(Explored { landscape, ended, noise: oracle.noise(), found, passes })
+    Ok(Explored { landscape: landscape.into_own(), ended, noise: oracle.noise(), found, passes })
 }
 
 impl Explorer<'_, '_> {

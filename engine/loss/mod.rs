@@ -3,6 +3,7 @@
 #[cfg(test)]
 #[path = "../../tests/closed_form/mod.rs"]
 pub(crate) mod closed_form;
+pub(crate) mod lanes;
 #[allow(clippy::module_inception)] // The file is named after its noun, like every other.
 pub mod loss;
 pub mod oracle;

@@ -83,6 +83,11 @@ impl<'a> Oracle<'a> {
         self.length = length;
     }
 
+    /// The unit of length.
+    pub fn length(&self) -> f64 {
+        self.length
+    }
+
     /// The token that stops everything that asks this oracle.
     pub fn cancel(&self) -> &Cancel {
         &self.cancel
@@ -172,13 +177,19 @@ impl<'a> Oracle<'a> {
         if !self.info().caps.hvp {
             return self.differenced_products(theta, directions);
         }
+        let (_, out) = self.products_at(&theta.repeat(n), directions)?;
+        Ok(out)
+    }
+
+    /// `Hessian(theta) v` for every row's own theta and direction, and the losses; for who knows that there are any.
+    pub(super) fn products_at(&mut self, theta: &[f64], directions: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let n = theta.len() / self.params();
         self.charge(n)?;
         self.tally.hessian_product += n as u64;
-        let points = theta.repeat(n);
         let mut loss = vec![f64::NAN; n];
         let mut out = vec![f64::NAN; directions.len()];
-        self.eval(&points, &mut loss, None, Some((directions, &mut out)))?;
-        Ok(out)
+        self.eval(theta, &mut loss, None, Some((directions, &mut out)))?;
+        Ok((loss, out))
     }
 
     /// How far Hessian products may be off, as a fraction of the Hessian's size: 0 where the backend has them.

@@ -12,7 +12,8 @@ pub fn doing(doing: Doing) -> String {
         Doing::Training { seed, epoch, epochs, mean_loss } => {
             format!("seed {seed}: epoch {epoch} of {epochs}, mean loss {mean_loss:.6}")
         }
-        Doing::Path { id, height } => format!("path {id} of height {height:.6e}"),
+        Doing::Path { id, height, others: 0 } => format!("path {id} of height {height:.6e}"),
+        Doing::Path { id, height, others } => format!("path {id} of height {height:.6e}, and {others} more"),
         Doing::Climbs { mode, saddles } => format!("mode {mode}, {saddles} saddles"),
     }
 }

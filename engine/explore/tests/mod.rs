@@ -1,5 +1,6 @@
 //! Claims about whole explorations, watched from commit to commit over random landscapes with bent valleys.
 
+mod at_once;
 mod trained;
 
 use crate::explore::{Ended, Explored, MergeTree, Plan, Rivals, Silent, explore};
