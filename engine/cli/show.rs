@@ -2,7 +2,7 @@
 
 use super::open::database;
 use super::output::{print, write};
-use mountainpass::explore::{AtPass, MergeTree};
+use mountainpass::explore::{self, AtPass};
 use mountainpass::persistence::Barcode;
 use mountainpass::report::{self, BarcodeFile, Findings, RunFindings};
 use mountainpass::run::Ended;
@@ -38,7 +38,7 @@ impl Results {
         let barcode = match record.barcode {
             Some(barcode) => barcode,
             None if sampled => Barcode::default(),
-            None => MergeTree::of(&landscape).barcode(noise),
+            None => explore::barcode(&landscape, noise),
         };
         let before = if sampled { "every sample had its value" } else { "every deciding path was settled" };
         let notes = match record.ended {

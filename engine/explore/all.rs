@@ -19,7 +19,7 @@ use crate::search::hessian::{DENSE, Hessian};
 use crate::search::saddle::{self, Near, Saddle};
 use crate::search::uphill::{self, Climb};
 use crate::search::vector::distance;
-use crate::search::{CellId, Descent, Finding, Minimum, Path, PathState, Survey, connect, spectrum};
+use crate::search::{CellId, Descent, Evidence, Finding, Minimum, Path, PathState, Survey, connect, spectrum};
 use std::collections::HashSet;
 
 /// Modes in a row that led from no minimum to a new saddle before the search may end. (After two LJ7 ended with 10 of its
@@ -88,7 +88,8 @@ impl Explorer<'_, '_> {
             .min_by(|a, b| round(a).cmp(&round(b)).then(a.loss.total_cmp(&b.loss)).then(a.cell.cmp(&b.cell)))?;
         // Others leave the loss as it is.
         let p = self.oracle.params();
-        let free = if p > DENSE { 1 } else { p - self.domain.tangents().at(&next.theta).len() };
+        let held = self.domain.tangents().at(&next.theta).len() + next.evidence.undecided();
+        let free = if p > DENSE { 1 } else { p.saturating_sub(held) };
         let (cell, next) = (next.cell, round(next));
         let modes = free.min(most) as u32;
         let is_barren = next > BARREN && (1..=BARREN).all(|back| self.is_barren(next - back));
@@ -113,7 +114,9 @@ impl Explorer<'_, '_> {
     fn climbs(&mut self, at: usize) -> Result<()> {
         let climbs = self.landscape.minima[at].evidence.survey.climbs;
         let reach = self.reach(at);
-        let mode = self.mode(at, climbs as usize / 2)?;
+        // Directions without curvature lead nowhere: they come first.
+        let flat = self.landscape.minima[at].evidence.undecided();
+        let mode = self.mode(at, flat + climbs as usize / 2)?;
         for side in climbs % 2..2 {
             let mut found = Found::default();
             if let Some(mode) = &mode {
@@ -145,7 +148,7 @@ impl Explorer<'_, '_> {
 
     /// What is to be kept of a saddle: one more catch of a known one, or a path over it.
     fn found(&mut self, mut saddle: Saddle, apart: f64, mode: u32) -> Result<Found> {
-        if let Some(known) = self.known_saddle(saddle.loss, &saddle.theta, SAME * apart) {
+        if let Some(known) = self.known_saddle(saddle.loss, &saddle.theta, SAME * apart)? {
             let mut path = self.landscape.paths[known].clone();
             if let Some(evidence) = &mut path.pass.evidence {
                 evidence.survey.found += 1;
@@ -156,7 +159,7 @@ impl Explorer<'_, '_> {
         let mut minima = Vec::new();
         let lines = self.flows(&saddle.theta, &saddle.mode, ASIDE * apart)?;
         let path = match self.ends(&lines, self.landscape.next_path(), &mut minima)? {
-            Some(ends) => self.over(saddle, lines, ends, &minima)?,
+            Some(feet) => self.over(saddle, lines, feet, &minima)?,
             None => None,
         };
         // A minimum names the path that it was found on.
@@ -167,15 +170,28 @@ impl Explorer<'_, '_> {
     }
 
     /// The saddle that a point is, of those that have been looked at and listed.
-    fn known_saddle(&self, loss: f64, theta: &[f64], near: f64) -> Option<usize> {
+    fn known_saddle(&mut self, loss: f64, theta: &[f64], near: f64) -> Result<Option<usize>> {
         let slack = self.nearness(loss);
-        let is = |path: &Path| {
+        let is_as_high = |path: &Path| {
             path.is_listed()
                 && path.pass.survey().is_some_and(|survey| survey.looked)
                 && (path.pass.height - loss).abs() <= slack
-                && self.alignment.distance(&path.pass.theta, theta) <= near
         };
-        self.landscape.paths.iter().position(is)
+        let alike: Vec<usize> =
+            (0..self.landscape.paths.len()).filter(|&at| is_as_high(&self.landscape.paths[at])).collect();
+        let is_near = |at: &usize| self.alignment.distance(&self.landscape.paths[*at].pass.theta, theta) <= near;
+        if let Some(at) = alike.iter().copied().find(is_near) {
+            return Ok(Some(at));
+        }
+        for at in alike {
+            let pass = &self.landscape.paths[at].pass;
+            let flat = pass.evidence.as_ref().map_or(0, Evidence::undecided);
+            let moved = self.moved(&pass.theta.clone(), flat, theta)?;
+            if moved.is_some_and(|moved| self.alignment.distance(&moved, theta) <= near) {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
     }
 
     /// Marks verified passes over saddles that earlier paths lead over: each saddle is listed once.
@@ -186,8 +202,8 @@ impl Explorer<'_, '_> {
                 continue;
             }
             let near = SAME * path.profile.arc.last().copied().unwrap_or(0.0);
-            let known = self.known_saddle(path.pass.height, &path.pass.theta, near);
             let mut path = path.clone();
+            let known = self.known_saddle(path.pass.height, &path.pass.theta, near)?;
             if let Some(evidence) = &mut path.pass.evidence {
                 evidence.survey.looked = true;
                 evidence.survey.copy = known.is_some();

@@ -14,6 +14,9 @@ pub enum DeathKind {
     #[serde(rename = "cell")]
     /// A cell of a sampled function.
     Cell,
+    #[serde(rename = "critical point")]
+    /// A critical point of index 2 or above, that ends a bar of degree 1 or above.
+    CriticalPoint,
 }
 
 /// One bar `[birth, death)`. In files its fields lie flat: `record.rs`.
@@ -43,7 +46,8 @@ pub struct Death {
     pub cell: u64,
     /// Degree 0: the birth cell of the component that swallows this one, where that was asked.
     pub elder: Option<u64>,
-    /// The top of a path that it lies at; `None` where it is a cell of a sampled function.
+    /// The top of a path that it lies at; `None` where it is a cell of a sampled function, or a critical point of index 2 or
+    /// above.
     pub top: Option<Top>,
 }
 
@@ -88,7 +92,8 @@ impl Bar {
     /// What ended the bar; `None` for a half-line.
     pub fn death_kind(&self) -> Option<DeathKind> {
         let kind = |top: Top| if top.is_saddle { DeathKind::VerifiedSaddle } else { DeathKind::PathMaximum };
-        self.end.map(|end| end.top.map_or(DeathKind::Cell, kind))
+        let cell = if self.searched.is_some() { DeathKind::CriticalPoint } else { DeathKind::Cell };
+        self.end.map(|end| end.top.map_or(cell, kind))
     }
 
     /// The birth cell of the component that swallows it.
@@ -134,6 +139,9 @@ pub enum CellKind {
     #[serde(rename = "path maximum")]
     /// The highest point of a path.
     PathMaximum,
+    #[serde(rename = "critical point")]
+    /// A critical point of index 2 or above.
+    CriticalPoint,
     #[serde(rename = "vertex")]
     /// A sample, or an edge between two.
     Vertex,

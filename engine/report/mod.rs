@@ -25,4 +25,4 @@ pub use files::{FILES, write};
 pub use findings::{Findings, RunFindings};
 pub use json::{BarcodeFile, BarcodeProvenance};
 pub use samples::notes;
-pub use words::OWN_STATISTICS;
+pub use words::{OWN_STATISTICS, cells};

@@ -66,14 +66,7 @@ pub fn climb(oracle: &mut Oracle<'_>, from: Climb<'_>, domain: &Domain) -> Resul
         // How well the last forecast was kept says how far to go.
         if let Some(forecast) = forecast {
             let miss = (slope - forecast).abs() / size.max(f64::MIN_POSITIVE);
-            radius = if miss < 0.2 {
-                1.5 * radius
-            } else if miss > 0.6 {
-                0.5 * radius
-            } else {
-                radius
-            }
-            .min(most);
+            radius = trusted(radius, miss, [0.2, 0.6]).min(most);
         }
         let along = match curvature < 0.0 {
             true => (slope / curvature.abs()).clamp(-radius, radius),
@@ -89,6 +82,16 @@ pub fn climb(oracle: &mut Oracle<'_>, from: Climb<'_>, domain: &Domain) -> Resul
         }
     }
     Ok(None)
+}
+
+/// How far to go after a step whose forecast was missed by a part of the gradient: further where by less than the first
+/// bound, less far where by more than the second.
+pub(super) fn trusted(radius: f64, miss: f64, [little, much]: [f64; 2]) -> f64 {
+    match (miss < little, miss > much) {
+        (true, _) => 1.5 * radius,
+        (_, true) => 0.5 * radius,
+        _ => radius,
+    }
 }
 
 /// A direction that is nearly the mode, off every plane of symmetry.
