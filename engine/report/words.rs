@@ -111,8 +111,15 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     if met > 0 {
         facts.push(format!("{} met on the way", counted(met, "more minimum", "more minima")));
     }
-    if let Some(Catches { saddles, missed, .. }) = catches(findings) {
-        let missed = if missed < 0.5 { "none missed".to_owned() } else { format!("about {missed:.0} missed") };
+    if let Some(Catches { saddles, missed, climbs, by_climbs, .. }) = catches(findings) {
+        let missed = match (by_climbs, missed < 0.5) {
+            // Caught by paths alone, each once: that says nothing of the others.
+            (few, _) if 50 * few < climbs => {
+                format!("{few} of them by {climbs} climbs: how many were missed is not known")
+            }
+            (_, true) => "none missed by estimate".to_owned(),
+            _ => format!("about {missed:.0} missed"),
+        };
         facts.push(format!("{}, {missed}", counted(saddles as u64, "saddle", "saddles")));
     }
     if findings.searched() {

@@ -34,6 +34,9 @@ const DIMENSIONS: usize = 4;
 pub(super) const FIRST: f64 = 0.01;
 const SKEW: f64 = 0.02;
 const MEMORY: usize = 10;
+/// A climb that has come so many reaches far goes up what rises for ever, a penalty of the size of theta for one. (The
+/// saddles of networks and of clusters lay within four and a half.)
+const FAR: f64 = 12.0;
 
 /// The point near a saddle that a climb comes to and the mode there, or `None` where it leaves the domain, finds no end, or returns. Costs a
 /// gradient and up to four Hessian products a step.
@@ -60,7 +63,8 @@ pub fn climb(oracle: &mut Oracle<'_>, from: Climb<'_>, domain: &Domain) -> Resul
         axpy(&mut down, -slope, &mode);
         let (size, aside) = (norm(&gradient), norm(&down));
         highest = highest.max(size);
-        if curvature < 0.0 && size <= 0.02 * highest {
+        // Near a saddle the slope is what the curvature makes of a short way.
+        if curvature < 0.0 && size <= (0.02 * highest).min(-curvature * from.reach) {
             return Ok(Some((theta, mode)));
         }
         // How well the last forecast was kept says how far to go.
@@ -77,7 +81,7 @@ pub fn climb(oracle: &mut Oracle<'_>, from: Climb<'_>, domain: &Domain) -> Resul
         let mut step = across.step(&theta, &down, &mode, radius);
         axpy(&mut step, along, &mode);
         axpy(&mut theta, 1.0, &step);
-        if distance(&theta, from.minimum) > 50.0 * from.reach {
+        if distance(&theta, from.minimum) > FAR * from.reach {
             return Ok(None);
         }
     }
