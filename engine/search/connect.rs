@@ -50,6 +50,13 @@ const RIVAL: [(usize, usize); 2] = [(3, 40), (7, 60)];
 const DRAWN_BACK: usize = 4;
 /// Visits to a path's top before it may settle. (Settling after the first left Mueller-Brown 4e-4 too high.)
 const LOOKS: usize = 3;
+/// Inner knots of a window round a path's top.
+const WINDOW: usize = 7;
+/// Knots that a curve keeps at most on either side of a window: every window adds some, and a path of a large network is
+/// as large as all its knots.
+const SIDE: usize = 12;
+/// Knots of a path at most, once its top was looked at closer.
+pub const KNOTS: usize = 2 * SIDE + WINDOW;
 /// A profile that climbs by this fraction of the top's climb has left a valley.
 const VALLEY: f64 = 0.1;
 
@@ -170,13 +177,13 @@ fn top(oracle: &mut Oracle<'_>, line: Polyline, path: &Path, closeness: usize) -
     }
     // A window that reaches an end of the path keeps it: ends are minima.
     let free_ends = left > 0.0 && right < length;
-    let how = Relax { tolerance: 1e-4, free_ends, ..Relax::whole(7, 60) };
+    let how = Relax { tolerance: 1e-4, free_ends, ..Relax::whole(WINDOW, 60) };
     let mut whole = relax(oracle, &line.part(left, right), how)?;
     if left > 0.0 {
-        whole = line.part(0.0, left).then(&whole);
+        whole = line.part(0.0, left).fewer(SIDE).then(&whole);
     }
     if right < length {
-        whole = whole.then(&line.part(right, length));
+        whole = whole.then(&line.part(right, length).fewer(SIDE));
     }
     Ok(Some(whole))
 }
