@@ -7,7 +7,7 @@
 //! missed (`catches.rs`).
 //!
 //! It goes from the lowest mode of all minima to the next. Up to [`SMALL`] parameters it ends when every mode has been
-//! climbed along and, as long as half a saddle or more is estimated to be missing, [`AGAIN`] times as many directions between
+//! climbed along and, as long as a saddle was found once only, [`AGAIN`] times as many directions between
 //! the modes: of modes with one curvature none is the right one. Above, three modes in a row that led from no minimum to a
 //! new saddle are the last, if less than half a saddle is estimated to be missing by then, or if hardly a climb came to any.
 
@@ -101,7 +101,7 @@ impl Explorer<'_, '_> {
         let (cell, next) = (next.cell, round(next));
         let catches = Catches::of(&self.landscape).unwrap_or_default();
         let is_sated = catches.missed < 0.5;
-        let again = if is_sated || p > SMALL || most < free { 0 } else { AGAIN * free };
+        let again = if catches.once == 0 || p > SMALL || most < free { 0 } else { AGAIN * free };
         let modes = (free.min(most) + again) as u32;
         let is_barren = next > BARREN && (1..=BARREN).all(|back| self.is_barren(next - back));
         let is_vain = FEW * catches.by_climbs < catches.climbs;
