@@ -3,7 +3,7 @@
 mod closed_form;
 
 use closed_form::ClosedForm;
-use mountainpass::explore::{Explored, Goal, Plan, explore};
+use mountainpass::explore::{Explored, Plan, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::run::{Budget, Cancel, Silent};
 use mountainpass::search::{Descent, Landscape, Path, Unrecorded};
@@ -51,15 +51,4 @@ fn four_atoms_that_turn_freely_have_two_minima_and_one_pass() {
     assert_eq!((saddle.negative(), saddle.undecided(), saddle.projected), (1, 6, 0));
     let spent: u64 = found.landscape.evaluations.iter().map(|(_, tally)| tally.total()).sum();
     assert!(spent < 200_000, "{spent}");
-}
-
-#[test]
-fn a_saddle_that_was_only_turned_stands_once() {
-    // Any two of the four lie on the long diagonal of a rhombus: there are six. (Nearly all are found, and the modes of the
-    // tetrahedron, of three curvatures only, are climbed along in directions that rounding chooses.)
-    let found = explored(4, &Plan { starts: 6, seed: 1, goal: Goal::All, ..Plan::default() });
-    assert_eq!(minima(&found).len(), 2);
-    let heights: Vec<f64> = found.landscape.listed().map(|path| path.pass.height).collect();
-    assert!((3..=6).contains(&heights.len()), "{heights:?}");
-    assert!(heights.iter().all(|height| (height + 5.0734).abs() < 1e-3), "{heights:?}");
 }

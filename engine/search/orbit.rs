@@ -81,23 +81,26 @@ fn undecided(hessian: &Hessian) -> usize {
     hessian.values.iter().filter(|value| value.abs() <= hessian.tau).count()
 }
 
+/// A curvature and the direction that has it.
+type Mode<'a> = (f64, &'a [f64]);
+
 /// The modes of the least curvatures by size, so many, and all others with their curvatures.
-fn split(hessian: &Hessian, flat: usize) -> (Vec<&[f64]>, Vec<(f64, &[f64])>) {
+fn split(hessian: &Hessian, flat: usize) -> (Vec<&[f64]>, Vec<Mode<'_>>) {
     let p = hessian.vectors.len() / hessian.values.len().max(1);
-    let mut modes: Vec<(f64, &[f64])> = hessian.values.iter().copied().zip(hessian.vectors.chunks_exact(p)).collect();
+    let mut modes: Vec<Mode<'_>> = hessian.values.iter().copied().zip(hessian.vectors.chunks_exact(p)).collect();
     modes.sort_by(|a, b| a.0.abs().total_cmp(&b.0.abs()));
     let across = modes.split_off(flat);
     (modes.into_iter().map(|(_, mode)| mode).collect(), across)
 }
 
 /// Newton's steps across the valley; the slope that is left.
-fn settle(oracle: &mut Oracle<'_>, theta: &mut [f64], across: &[(f64, &[f64])]) -> Result<f64> {
+fn settle(oracle: &mut Oracle<'_>, theta: &mut [f64], across: &[Mode<'_>]) -> Result<f64> {
     let mut slope = f64::INFINITY;
     for _ in 0..3 {
         let (_, gradient) = oracle.gradients(theta)?;
         let (size, before) = (norm(&gradient), slope);
         slope = size;
-        if !(size < before) {
+        if size.is_nan() || size >= before {
             break;
         }
         across.iter().for_each(|(value, mode)| axpy(theta, -dot(&gradient, mode) / value, mode));
