@@ -32,7 +32,7 @@ fn a_stopped_walk_goes_on_to_the_same_minima() {
     let cells = |name: &str| barcode(&folder.join(name))["bars"].clone();
     assert_eq!(cells("parts"), cells("whole"));
     let notes = summary(&folder, "whole")["notes"].to_string();
-    assert!(notes.contains("Minima were got by basin hopping with steps of 0.4 at the temperature 0.8."), "{notes}");
+    assert!(notes.contains("Minima were got by basin hopping (step 0.4, temperature 0.8)."), "{notes}");
 }
 
 #[test]

@@ -81,14 +81,7 @@ fn hop(minima: &mut Section) -> Result<Option<Hop>> {
         minima.refuse(|key| ["step", "temperature"].contains(&key).then(|| "a key of recipe = \"hop\"".to_owned()))?;
         return Ok(None);
     }
-    match (minima.positive("step")?, minima.positive("temperature")?) {
-        (Some(step), Some(temperature)) => Ok(Some(Hop { step, temperature })),
-        _ => {
-            let text = "[minima] recipe = \"hop\" needs step (how far every coordinate is moved) and temperature (in \
-                        units of the loss)";
-            Err(Error::Argument(text.to_owned()))
-        }
-    }
+    Ok(Some(Hop { step: minima.positive("step")?, temperature: minima.positive("temperature")? }))
 }
 
 /// A rate, or pairs of an epoch and the rate there.
@@ -139,8 +132,14 @@ mod tests {
     #[test]
     fn a_walk_has_a_step_and_a_temperature() {
         let plan = parsed("recipe = \"hop\"\nstep = 0.4\ntemperature = 2").unwrap().plan;
-        assert_eq!((plan.hop, plan.training.clone()), (Some(Hop { step: 0.4, temperature: 2.0 }), None));
-        assert_eq!(plan.way(), "basin hopping with steps of 0.4 at the temperature 2");
+        let hop = Hop { step: Some(0.4), temperature: Some(2.0) };
+        assert_eq!((plan.hop, plan.training.clone()), (Some(hop), None));
+        assert_eq!(plan.way(), "basin hopping (step 0.4, temperature 2)");
+        let plan = parsed("recipe = \"hop\"").unwrap().plan;
+        assert_eq!(
+            (plan.hop, &*plan.way()),
+            (Some(Hop::default()), "basin hopping (step learned on the way, temperature learned on the way)")
+        );
     }
 
     #[test]
@@ -153,11 +152,6 @@ mod tests {
             ("theta = \"a.npy\"\nstarts = 3", &*format!("[minima] starts: {both}")),
             ("theta = \"a.npy\"\nrecipe = \"annealed\"", &*format!("[minima] recipe: {both}")),
             ("step = 1", "[minima] step: a key of recipe = \"hop\""),
-            (
-                "recipe = \"hop\"\nstep = 1",
-                "[minima] recipe = \"hop\" needs step (how far every coordinate is moved) and temperature (in units of the \
-                 loss)",
-            ),
             ("theta = 3", "[minima] theta = 3: wants a text or a list of texts"),
             ("theta = []", "[minima] theta = []: wants a text or a list of texts"),
             (

@@ -5,7 +5,7 @@
 
 use super::explorer::Explorer;
 use crate::error::Result;
-use crate::search::hop::Hop;
+use crate::search::hop::{Hop, Landing, Pace};
 use crate::search::minima::quench;
 use crate::search::start::start;
 use crate::search::{Descent, Minimum, Origin};
@@ -14,9 +14,10 @@ impl Explorer<'_, '_> {
     /// The stage of minima: one walk of as many hops as there are starts.
     pub(super) fn hops(&mut self, hop: &Hop) -> Result<()> {
         let total = self.plan.starts;
+        let mut pace = Pace::new(*hop, self.domain.length(), self.oracle.params());
         let mut stands: Option<(f64, Vec<f64>)> = None;
         for (done, seed) in (0..).zip(self.plan.seed..self.plan.seed + total) {
-            let draw = stands.as_ref().map(|(_, theta)| hop.draw(theta, seed));
+            let draw = stands.as_ref().map(|(_, theta)| pace.draw(theta, seed));
             if self.hopped(seed).is_none() {
                 let from = match &draw {
                     Some(draw) => draw.shaken.clone(),
@@ -31,9 +32,17 @@ impl Explorer<'_, '_> {
                     self.keep_end(Origin::Start { seed }, end, Vec::new())?;
                 }
             }
-            let Some(end) = self.hopped(seed).filter(|end| end.descent == Descent::Converged) else { continue };
+            let end = self.hopped(seed).filter(|end| end.descent == Descent::Converged);
+            if draw.is_some() {
+                pace.landed(match end {
+                    None => Landing::Nowhere,
+                    Some(end) if end.same_as.is_some() => Landing::Known,
+                    Some(_) => Landing::New,
+                });
+            }
+            let Some(end) = end else { continue };
             let goes_on = match (&stands, draw) {
-                (Some((from, _)), Some(draw)) => hop.accepts(*from, end.loss, draw.chance),
+                (Some((from, _)), Some(draw)) => pace.accepts(*from, end.loss, draw.chance),
                 _ => true,
             };
             if goes_on {

@@ -115,7 +115,8 @@ impl Plan {
                 format!("training for {epochs} epochs in minibatches of {batch}{polished}")
             }
             (_, Some(Hop { step, temperature })) => {
-                format!("basin hopping with steps of {step} at the temperature {temperature}")
+                let told = |given: Option<f64>| given.map_or("learned on the way".to_owned(), |x| x.to_string());
+                format!("basin hopping (step {}, temperature {})", told(step), told(temperature))
             }
             _ if !self.given.is_empty() => format!("points that were given{polished}"),
             _ => String::new(),

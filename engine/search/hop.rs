@@ -8,13 +8,41 @@ use super::start::uniform;
 /// The stream of random numbers that hops are drawn from; starts and clouds have lower ones, trainings higher ones.
 const STREAM: u64 = 1 << 31;
 
-/// How a walk hops.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How a walk hops. What is not given is learned on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Hop {
     /// Every coordinate is moved by up to this, either way.
-    pub step: f64,
+    pub step: Option<f64>,
     /// In units of the loss: a hop that climbs by this is accepted with probability 1/e.
-    pub temperature: f64,
+    pub temperature: Option<f64>,
+}
+
+/// Step and temperature of a walk as it goes: those given, or those that feedback finds (as in minima hopping, Goedecker
+/// 2004): steps grow while hops end in minima that are known, and shrink while they find new ones; the temperature falls
+/// with every hop that is accepted and rises with every other, so that half are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    hop: Hop,
+    step: f64,
+    temperature: f64,
+}
+
+/// A step's first size, as a fraction of the unit of length a coordinate.
+const FIRST: f64 = 0.1;
+/// A step grows or shrinks by this factor.
+const STRIDE: f64 = 1.1;
+/// A temperature rises or falls by this factor.
+const WARMTH: f64 = 1.05;
+
+/// Where a hop ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Landing {
+    /// In no minimum.
+    Nowhere,
+    /// In a minimum that an earlier hop had found.
+    Known,
+    /// In a new one.
+    New,
 }
 
 /// What is drawn for one hop.
@@ -25,7 +53,13 @@ pub struct Draw {
     pub chance: f64,
 }
 
-impl Hop {
+impl Pace {
+    /// Before the first hop, where the unit of length is `length` for so many parameters.
+    pub fn new(hop: Hop, length: f64, params: usize) -> Pace {
+        let step = hop.step.unwrap_or(FIRST * length / (params as f64).sqrt());
+        Pace { hop, step, temperature: hop.temperature.unwrap_or(0.0) }
+    }
+
     /// What the seed of a hop decides.
     pub fn draw(&self, theta: &[f64], seed: u64) -> Draw {
         let mut unit = uniform(seed, STREAM);
@@ -34,9 +68,24 @@ impl Hop {
         Draw { shaken, chance }
     }
 
-    /// Whether the walk goes on from where a hop ended.
-    pub fn accepts(&self, from: f64, to: f64, chance: f64) -> bool {
-        to <= from || chance < ((from - to) / self.temperature).exp()
+    /// Whether the walk goes on from where a hop ended; learns from it.
+    pub fn accepts(&mut self, from: f64, to: f64, chance: f64) -> bool {
+        if self.temperature == 0.0 {
+            // The first difference of two minima is the only scale there is.
+            self.temperature = (to - from).abs();
+        }
+        let goes_on = to <= from || chance < ((from - to) / self.temperature).exp();
+        if self.hop.temperature.is_none() {
+            self.temperature *= if goes_on { WARMTH.recip() } else { WARMTH };
+        }
+        goes_on
+    }
+
+    /// Learns how far to hop.
+    pub fn landed(&mut self, landing: Landing) {
+        if self.hop.step.is_none() {
+            self.step *= if landing == Landing::Known { STRIDE } else { STRIDE.recip() };
+        }
     }
 }
 
@@ -44,20 +93,37 @@ impl Hop {
 mod tests {
     use super::*;
 
+    fn pace(step: Option<f64>, temperature: Option<f64>) -> Pace {
+        Pace::new(Hop { step, temperature }, 4.0, 4)
+    }
+
     #[test]
     fn a_hop_moves_every_coordinate_by_its_step_at_most_and_its_seed_decides_it() {
-        let hop = Hop { step: 0.5, temperature: 1.0 };
+        let pace = pace(Some(0.5), Some(1.0));
         let theta = vec![1.0; 40];
-        let of = |seed| hop.draw(&theta, seed).shaken;
+        let of = |seed| pace.draw(&theta, seed).shaken;
         assert!(of(3).iter().all(|x| (x - 1.0).abs() <= 0.5 && *x != 1.0));
         assert!(of(3) == of(3) && of(3) != of(4));
     }
 
     #[test]
     fn a_walk_goes_down_always_and_up_by_chance() {
-        let hop = Hop { step: 0.5, temperature: 2.0 };
-        assert!(hop.accepts(1.0, 1.0, 0.999) && hop.accepts(1.0, -5.0, 0.999));
+        let mut pace = pace(Some(0.5), Some(2.0));
+        assert!(pace.accepts(1.0, 1.0, 0.999) && pace.accepts(1.0, -5.0, 0.999));
         let bound = (-1.0_f64).exp();
-        assert!(hop.accepts(1.0, 3.0, bound - 1e-9) && !hop.accepts(1.0, 3.0, bound + 1e-9));
+        assert!(pace.accepts(1.0, 3.0, bound - 1e-9) && !pace.accepts(1.0, 3.0, bound + 1e-9));
+    }
+
+    #[test]
+    fn what_is_not_given_is_learned() {
+        let (mut given, mut learned) = (pace(Some(0.5), Some(2.0)), pace(None, None));
+        let before = given;
+        for pace in [&mut given, &mut learned] {
+            (0..3).for_each(|_| pace.landed(Landing::Known));
+            pace.landed(Landing::New);
+            assert!(!pace.accepts(1.0, 9.0, 0.9));
+        }
+        assert_eq!(given, before);
+        assert!((learned.step - 0.2 * 1.21).abs() < 1e-12 && (learned.temperature - 8.4).abs() < 1e-12);
     }
 }
