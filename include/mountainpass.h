@@ -171,7 +171,10 @@ typedef struct mpass_minimum {
 } mpass_minimum;
 
 enum { MPASS_PATH_STRAIGHT = 0, MPASS_PATH_RELAXED = 1, MPASS_PATH_CONVERGED = 2, MPASS_PATH_SPLIT = 3 };
-enum { MPASS_DEATH_NEVER = 0, MPASS_DEATH_CELL = 1, MPASS_DEATH_PATH_MAXIMUM = 2, MPASS_DEATH_VERIFIED_SADDLE = 3 };
+enum {
+  MPASS_DEATH_NEVER = 0, MPASS_DEATH_CELL = 1, MPASS_DEATH_PATH_MAXIMUM = 2, MPASS_DEATH_VERIFIED_SADDLE = 3,
+  MPASS_DEATH_CRITICAL_POINT = 4                /* of index 2 or above: the end of a bar of degree 1 or above */
+};
 typedef struct mpass_path {                     /* a measured curve between two minima, and its highest point, the pass */
   uint32_t struct_size;
   uint32_t state;                               /* MPASS_PATH_*; a SPLIT one was replaced by its pieces, decides nothing */

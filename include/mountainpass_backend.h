@@ -159,7 +159,8 @@ typedef struct mpass_ext_metrics {
 enum {
   MPASS_SYMMETRY_PERMUTATION = 1, /* the n_blocks blocks may be permuted */
   MPASS_SYMMETRY_SIGN = 2,        /* every block may be negated by itself */
-  MPASS_SYMMETRY_SCALE = 3,       /* the first `split` entries of a block times a > 0, the others divided by a */
+  MPASS_SYMMETRY_SCALE = 3,       /* the first `split` entries of a block times a > 0, the others divided by a; with split = block */
+                                  /* none is divided: only the block's direction counts (weights before a normalisation) */
   MPASS_SYMMETRY_PERIOD = 4,      /* every indexed coordinate is periodic with `period` */
   MPASS_SYMMETRY_RIGID = 5        /* blocks are points of `block` coordinates, translated and rotated together; a reflection is */
                                   /* a SIGN of one block, all their coordinates */

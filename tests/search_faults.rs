@@ -366,8 +366,7 @@ fn a_run_is_aligned_only_where_some_declared_symmetry_is_matched() {
     };
     assert_eq!(space(SymmetryKind::Permutation, true), Space::Aligned);
     assert_eq!(space(SymmetryKind::Permutation, false), Space::Raw);
-    // Tangents of rescalings are projected out, but no copy is looked for.
-    assert_eq!(space(SymmetryKind::Scale { split: 1 }, true), Space::Raw);
+    assert_eq!(space(SymmetryKind::Scale { split: 1 }, true), Space::Aligned);
     // Points of four coordinates are not turned.
     assert_eq!(space(SymmetryKind::Rigid, true), Space::Raw);
 }

@@ -45,7 +45,7 @@ fn every_option_that_is_declared_is_read_by_a_model_and_unknown_to_none() {
     let registry = Registry::new();
     registry.register::<Surfaces>().unwrap();
     let declared = registry.options("surfaces").unwrap();
-    assert_eq!(declared.len(), 3);
+    assert_eq!(declared.len(), 5);
     for Declared { name, default, .. } in declared {
         let default = default.unwrap();
         let opened = MODELS.map(|model| {

@@ -47,6 +47,7 @@ pub mod death {
     pub const CELL: u32 = 1;
     pub const PATH_MAXIMUM: u32 = 2;
     pub const VERIFIED_SADDLE: u32 = 3;
+    pub const CRITICAL_POINT: u32 = 4;
 }
 
 /// Flags of a bar, `MPASS_BAR_*`.

@@ -8,7 +8,7 @@ use super::hooks::Teller;
 use super::loss::{Loss, LossState};
 use crate::config::Config;
 use crate::error::Error;
-use crate::explore::{Ended, Given, MergeTree, Method, evidence, explore};
+use crate::explore::{Ended, Given, Method, barcode, evidence, explore};
 use crate::loss::oracle::Oracle;
 use crate::search::{self, Descent, Origin, PathState, Tally, Unrecorded};
 use crate::store::{By, Provenance, Space};
@@ -134,7 +134,7 @@ export! {
 
 impl Landscape {
     fn barcode(&self) -> Barcode {
-        let bars = MergeTree::of(&self.found).barcode(self.noise);
+        let bars = barcode(&self.found, self.noise);
         let evidence = evidence(&self.found, &bars.bars).into_iter().map(|evidence| evidence.cloned()).collect();
         Barcode::new(bars, evidence, false, self.provenance.clone())
     }

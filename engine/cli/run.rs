@@ -224,10 +224,16 @@ fn search(
 /// Keeps what an exploration came to beside its findings, and how long it took after the seconds `before`.
 fn keep(store: &mut Store, explored: Explored, before: f64, begun: Instant, pool: &Pool) -> Result<()> {
     let mut record = store.record()?;
-    if let Found::Samples(samples) = explored.found {
-        // To make it again would take all values.
-        record.notes = report::notes(&samples);
-        record.barcode = Some(samples.barcode(pool)?);
+    match explored.found {
+        Found::Samples(samples) => {
+            // To make it again would take all values.
+            record.notes = report::notes(&samples);
+            record.barcode = Some(samples.barcode(pool)?);
+        }
+        Found::Paths => {
+            record.notes = report::cells(&explored.landscape, explored.domain.as_deref()).into_iter().collect()
+        }
+        Found::Unfinished => {}
     }
     record.noise = Some(explored.noise);
     record.passes = explored.passes;

@@ -6,9 +6,10 @@
 //! bar. A saddle that is found again is counted, not listed again: how often each was found tells about how many were
 //! missed (`catches.rs`).
 //!
-//! It ends when every minimum's modes have been climbed along, all of them up to [`SMALL`] parameters; above, the search
-//! goes from the lowest mode of all minima to the next, and three in a row that led from no minimum to a new saddle are
-//! the last, if by then less than half a saddle is estimated to be missing.
+//! It goes from the lowest mode of all minima to the next. Up to [`SMALL`] parameters it ends when every mode has been
+//! climbed along and, as long as a saddle was found once only, [`AGAIN`] times as many directions between
+//! the modes: of modes with one curvature none is the right one. Above, three modes in a row that led from no minimum to a
+//! new saddle are the last, if less than half a saddle is estimated to be missing by then, or if hardly a climb came to any.
 
 use super::catches::Catches;
 use super::deciding::{Deciding, Task};
@@ -17,10 +18,12 @@ use super::progress::Doing;
 use crate::error::Result;
 use crate::order::by_value;
 use crate::search::hessian::{DENSE, Hessian};
+use crate::search::noise::direction;
 use crate::search::saddle::{self, Near, Saddle};
+use crate::search::start::uniform;
 use crate::search::uphill::{self, Climb};
-use crate::search::vector::distance;
-use crate::search::{CellId, Descent, Finding, Minimum, Path, PathState, Survey, connect, spectrum};
+use crate::search::vector::{axpy, distance, norm};
+use crate::search::{CellId, Descent, Evidence, Finding, Minimum, Path, PathState, Survey, connect};
 use std::collections::HashSet;
 
 /// Modes in a row that led from no minimum to a new saddle before the search may end. (After two LJ7 ended with 10 of its
@@ -28,6 +31,11 @@ use std::collections::HashSet;
 const BARREN: u32 = 3;
 /// Up to so many parameters every mode of a minimum is climbed along.
 const SMALL: usize = 24;
+const AGAIN: usize = 2;
+/// Climbs of which fewer than one in so many come to a saddle are in vain.
+const FEW: u64 = 50;
+/// Low modes that a Krylov space shows, where the whole Hessian is too dear.
+const SEEN: usize = 20;
 /// What a flow starts beside a saddle by, and what two saddles that are one may differ by, in lengths of the climb.
 const ASIDE: f64 = 0.02;
 pub(super) const SAME: f64 = 1e-4;
@@ -88,13 +96,16 @@ impl Explorer<'_, '_> {
             .min_by(|a, b| round(a).cmp(&round(b)).then(a.loss.total_cmp(&b.loss)).then(a.cell.cmp(&b.cell)))?;
         // Others leave the loss as it is.
         let p = self.oracle.params();
-        let free = if p > DENSE { 1 } else { p - self.domain.tangents().at(&next.theta).len() };
+        let held = self.domain.tangents().at(&next.theta).len() + next.evidence.undecided();
+        let free = p.saturating_sub(held).min(if p > DENSE { SEEN } else { p });
         let (cell, next) = (next.cell, round(next));
-        let modes = free.min(most) as u32;
+        let catches = Catches::of(&self.landscape).unwrap_or_default();
+        let is_sated = catches.missed < 0.5;
+        let again = if catches.once == 0 || p > SMALL || most < free { 0 } else { AGAIN * free };
+        let modes = (free.min(most) + again) as u32;
         let is_barren = next > BARREN && (1..=BARREN).all(|back| self.is_barren(next - back));
-        let is_last = self.oracle.params() > SMALL
-            && is_barren
-            && Catches::of(&self.landscape).is_some_and(|catches| catches.missed < 0.5);
+        let is_vain = FEW * catches.by_climbs < catches.climbs;
+        let is_last = p > SMALL && is_barren && (is_sated || is_vain);
         let done = minima.iter().filter(|m| m.counts() && round(m) > next).count();
         let all = minima.iter().filter(|m| m.counts()).count();
         let saddles = self.landscape.listed().count();
@@ -113,7 +124,9 @@ impl Explorer<'_, '_> {
     fn climbs(&mut self, at: usize) -> Result<()> {
         let climbs = self.landscape.minima[at].evidence.survey.climbs;
         let reach = self.reach(at);
-        let mode = self.mode(at, climbs as usize / 2)?;
+        // Directions without curvature lead nowhere: they come first.
+        let flat = self.landscape.minima[at].evidence.undecided();
+        let mode = self.mode(at, flat, climbs as usize / 2)?;
         for side in climbs % 2..2 {
             let mut found = Found::default();
             if let Some(mode) = &mode {
@@ -145,7 +158,7 @@ impl Explorer<'_, '_> {
 
     /// What is to be kept of a saddle: one more catch of a known one, or a path over it.
     fn found(&mut self, mut saddle: Saddle, apart: f64, mode: u32) -> Result<Found> {
-        if let Some(known) = self.known_saddle(saddle.loss, &saddle.theta, SAME * apart) {
+        if let Some(known) = self.known_saddle(saddle.loss, &saddle.theta, SAME * apart)? {
             let mut path = self.landscape.paths[known].clone();
             if let Some(evidence) = &mut path.pass.evidence {
                 evidence.survey.found += 1;
@@ -156,7 +169,7 @@ impl Explorer<'_, '_> {
         let mut minima = Vec::new();
         let lines = self.flows(&saddle.theta, &saddle.mode, ASIDE * apart)?;
         let path = match self.ends(&lines, self.landscape.next_path(), &mut minima)? {
-            Some(ends) => self.over(saddle, lines, ends, &minima)?,
+            Some(feet) => self.over(saddle, lines, feet, &minima)?,
             None => None,
         };
         // A minimum names the path that it was found on.
@@ -167,15 +180,28 @@ impl Explorer<'_, '_> {
     }
 
     /// The saddle that a point is, of those that have been looked at and listed.
-    fn known_saddle(&self, loss: f64, theta: &[f64], near: f64) -> Option<usize> {
+    fn known_saddle(&mut self, loss: f64, theta: &[f64], near: f64) -> Result<Option<usize>> {
         let slack = self.nearness(loss);
-        let is = |path: &Path| {
+        let is_as_high = |path: &Path| {
             path.is_listed()
                 && path.pass.survey().is_some_and(|survey| survey.looked)
                 && (path.pass.height - loss).abs() <= slack
-                && self.alignment.distance(&path.pass.theta, theta) <= near
         };
-        self.landscape.paths.iter().position(is)
+        let alike: Vec<usize> =
+            (0..self.landscape.paths.len()).filter(|&at| is_as_high(&self.landscape.paths[at])).collect();
+        let is_near = |at: &usize| self.alignment.distance(&self.landscape.paths[*at].pass.theta, theta) <= near;
+        if let Some(at) = alike.iter().copied().find(is_near) {
+            return Ok(Some(at));
+        }
+        for at in alike {
+            let pass = &self.landscape.paths[at].pass;
+            let flat = pass.evidence.as_ref().map_or(0, Evidence::undecided);
+            let moved = self.moved(&pass.theta.clone(), flat, theta)?;
+            if moved.is_some_and(|moved| self.alignment.distance(&moved, theta) <= near) {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
     }
 
     /// Marks verified passes over saddles that earlier paths lead over: each saddle is listed once.
@@ -186,8 +212,8 @@ impl Explorer<'_, '_> {
                 continue;
             }
             let near = SAME * path.profile.arc.last().copied().unwrap_or(0.0);
-            let known = self.known_saddle(path.pass.height, &path.pass.theta, near);
             let mut path = path.clone();
+            let known = self.known_saddle(path.pass.height, &path.pass.theta, near)?;
             if let Some(evidence) = &mut path.pass.evidence {
                 evidence.survey.looked = true;
                 evidence.survey.copy = known.is_some();
@@ -197,15 +223,22 @@ impl Explorer<'_, '_> {
         Ok(())
     }
 
-    /// The mode of a minimum, the lowest is 0; `None` where it is not known.
-    fn mode(&mut self, at: usize, mode: usize) -> Result<Option<Vec<f64>>> {
+    /// The mode of a minimum, the lowest is 0, or behind the last a direction between them; `None` where it is not known.
+    fn mode(&mut self, at: usize, flat: usize, mode: usize) -> Result<Option<Vec<f64>>> {
         let theta = self.landscape.minima[at].theta.clone();
-        if theta.len() <= DENSE {
-            let row = |h: Hessian| h.vectors.chunks_exact(theta.len()).nth(mode).map(<[f64]>::to_vec);
-            return Ok(Hessian::at(self.oracle, &theta, self.domain.tangents())?.ok().and_then(row));
+        let seeds = [direction(theta.len()), theta.clone()];
+        let Ok(hessian) = Hessian::seen_from(self.oracle, &theta, self.domain.tangents(), seeds)? else {
+            return Ok(None);
+        };
+        let mut modes = hessian.vectors.chunks_exact(theta.len()).skip(flat);
+        if mode + flat < hessian.values.len() {
+            return Ok(modes.nth(mode).map(<[f64]>::to_vec));
         }
-        let lowest = spectrum::lowest(self.oracle, &theta, self.domain.tangents(), None)?;
-        Ok(lowest.ok().map(|lowest| lowest.vector))
+        let (mut between, mut unit) = (vec![0.0; theta.len()], uniform(mode as u64, 2));
+        modes.for_each(|other| axpy(&mut between, 2.0 * unit() - 1.0, other));
+        let size = norm(&between);
+        between.iter_mut().for_each(|x| *x /= size);
+        Ok((size > 0.0).then_some(between))
     }
 
     /// How far the landscape is known to be from changing round a minimum: half its shortest path.

@@ -20,6 +20,8 @@ pub struct Catches {
     pub missed: f64,
     /// Climbs that were made.
     pub climbs: u64,
+    /// How many of them led to a saddle, new or not.
+    pub by_climbs: u64,
 }
 
 impl Catches {
@@ -34,7 +36,9 @@ impl Catches {
         let many = |count: u32| catches.iter().filter(|&&n| n == count).count();
         let (once, twice) = (many(1), many(2));
         let missed = (once * once.saturating_sub(1)) as f64 / (2.0 * (twice + 1) as f64);
-        Some(Catches { saddles: catches.len(), once, twice, missed, climbs })
+        let found =
+            landscape.listed().filter_map(|path| path.pass.survey()).map(|survey| u64::from(survey.found)).sum();
+        Some(Catches { saddles: catches.len(), once, twice, missed, climbs, by_climbs: found })
     }
 }
 

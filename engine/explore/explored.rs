@@ -17,6 +17,8 @@ pub struct Explored {
     pub found: Found,
     /// The metrics at verified saddles and at the tops of the paths that decide bars.
     pub passes: Vec<AtPass>,
+    /// The Betti numbers of the space that points are compared in, where they are known.
+    pub domain: Option<Vec<usize>>,
 }
 
 /// What a barcode can be made of.

@@ -3,14 +3,14 @@
 
 use super::all::Found;
 use super::explorer::Explorer;
+use super::feet::Foot;
 use crate::error::Result;
 use crate::search::flow::{self, Descended, Flow};
 use crate::search::height::{Care, Measured, measure};
-use crate::search::minima::{Recipe, quench};
 use crate::search::polyline::Polyline;
 use crate::search::saddle::Saddle;
 use crate::search::vector::axpy;
-use crate::search::{CellId, Descent, Minimum, Pass, PassKind, Path, PathState, spectrum};
+use crate::search::{Minimum, Path, PathId, PathState, spectrum};
 
 impl Explorer<'_, '_> {
     /// The two lines of gradient flow from beside a saddle.
@@ -23,75 +23,46 @@ impl Explorer<'_, '_> {
         Ok([line(aside)?, line(-aside)?])
     }
 
-    /// The minima in which two lines end, new ones numbered after those so far; `None` where one ends in none.
+    /// The feet of the minima in which two lines end; `None` where one ends in none.
     pub(super) fn ends(
         &mut self,
         lines: &[Descended; 2],
-        path: u64,
+        path: PathId,
         minima: &mut Vec<Minimum>,
-    ) -> Result<Option<(CellId, CellId)>> {
+    ) -> Result<Option<[Foot; 2]>> {
         let p = self.oracle.params();
         let last = |line: &Descended| line.knots[line.knots.len() - p..].to_vec();
-        let quick = Recipe { check: false, ..self.plan.recipe };
-        let (ends, stop) = quench(self.oracle, lines.iter().map(last).collect(), &quick, &self.domain, |_, _| {});
-        stop?;
-        let mut cells = Vec::new();
-        for end in ends.into_iter().flatten().filter(|end| end.descent == Descent::Converged) {
-            let known = self.same(end.loss, &end.theta)?;
-            cells.extend(known.map_or_else(|| self.new_end(end, path, minima), |cell| Ok(Some(cell)))?);
-        }
-        Ok(match cells[..] {
-            [a, b] => Some((a, b)),
-            _ => None,
-        })
+        self.feet([last(&lines[0]), last(&lines[1])], None, path, minima)
     }
 
     /// The path that two lines make over their saddle, if all of it stays below.
     pub(super) fn over(
         &mut self,
-        saddle: Saddle,
+        mut saddle: Saddle,
         lines: [Descended; 2],
-        ends: (CellId, CellId),
+        feet: [Foot; 2],
         minima: &[Minimum],
     ) -> Result<Option<Path>> {
         let p = self.oracle.params();
-        let mut up = self.foot(ends.0, &lines[0].knots, minima);
+        let mut up = feet[0].theta.clone();
         lines[0].knots.chunks_exact(p).rev().for_each(|knot| up.extend_from_slice(knot));
         up.extend_from_slice(&saddle.theta);
-        let mut down = [&saddle.theta[..], &lines[1].knots].concat();
-        down.extend(self.foot(ends.1, &lines[1].knots, minima));
+        let down = [&saddle.theta[..], &lines[1].knots, &feet[1].theta].concat();
         let (up, down) = (Polyline::new(up, p), Polyline::new(down, p));
+        let ends = (feet[0].cell, feet[1].cell);
+        saddle.evidence.ends = Some(ends);
+        saddle.evidence.survey.looked = true;
+        saddle.evidence.survey.boundary = lines.iter().all(|line| line.arrived).then_some(ends);
         for line in [up.thinned(1e-3).then(&down.thinned(1e-3)), up.then(&down)] {
             let measured = measure(self.oracle, &line, Care::CLOSE)?;
             if self.peaks_at(&measured, saddle.loss) {
                 let id = self.landscape.next_path();
-                let cell = self.landscape.next_cell() + minima.len() as u64;
-                let mut evidence = saddle.evidence;
-                evidence.ends = Some(ends);
-                evidence.survey.looked = true;
-                evidence.survey.boundary = lines.iter().all(|line| line.arrived).then_some(ends);
-                let pass = Pass {
-                    cell,
-                    kind: PassKind::VerifiedSaddle,
-                    height: measured.height.max(saddle.loss),
-                    error: measured.error,
-                    arc: measured.arc,
-                    theta: saddle.theta,
-                    evidence: Some(evidence),
-                    reason: None,
-                };
+                let pass = saddle.pass(self.landscape.next_cell() + minima.len() as u64, &measured);
                 let (state, knots) = (PathState::Converged, line.into_knots());
                 return Ok(Some(Path { id, ends, state, knots, profile: measured.profile, pass, visits: 0 }));
             }
         }
         Ok(None)
-    }
-
-    /// The copy of a minimum in which a line ends.
-    fn foot(&self, cell: CellId, line: &[f64], minima: &[Minimum]) -> Vec<f64> {
-        let last = &line[line.len() - self.oracle.params()..];
-        let minimum = self.landscape.minimum(cell).or_else(|| minima.iter().find(|m| m.cell == cell));
-        minimum.map_or_else(Vec::new, |m| self.alignment.nearest(last, &m.theta))
     }
 
     /// Whether a curve rises nowhere above its saddle.
@@ -113,8 +84,9 @@ impl Explorer<'_, '_> {
             let mut ends = None;
             if let Ok(lowest) = lowest {
                 let lines = self.flows(&path.pass.theta, &lowest.vector, aside)?;
-                ends = self.ends(&lines, path.id, &mut minima)?;
-                ends = ends.filter(|_| lines.iter().all(|line| line.arrived));
+                let feet = self.ends(&lines, path.id, &mut minima)?;
+                let feet = feet.filter(|_| lines.iter().all(|line| line.arrived));
+                ends = feet.map(|[a, b]| (a.cell, b.cell));
             }
             if let Some(evidence) = &mut path.pass.evidence {
                 evidence.survey.flowed = true;

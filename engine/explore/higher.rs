@@ -34,7 +34,7 @@ impl Explorer<'_, '_> {
         if p > MOST || !self.oracle.info().caps.smooth {
             return Ok(());
         }
-        for index in 2..=self.plan.index.min(p) {
+        for index in 2..=self.plan.index.min(self.dimensions()) {
             while let Some((cell, theta, climbs, reach)) = self.next_walk(index - 1) {
                 self.walks(cell, &theta, index, climbs, reach)?;
             }
@@ -42,10 +42,15 @@ impl Explorer<'_, '_> {
         self.faces()
     }
 
+    /// The parameters less the directions in which declared symmetries move a point.
+    fn dimensions(&self) -> usize {
+        let held = self.landscape.minima.iter().find(|m| m.counts()).map(|m| self.domain.tangents().at(&m.theta).len());
+        self.oracle.params() - held.unwrap_or(0)
+    }
+
     /// The point of an index with modes left to climb along: its cell, place, climbs so far, and how far others are.
     fn next_walk(&self, index: usize) -> Option<(CellId, Vec<f64>, u32, f64)> {
-        let p = self.oracle.params();
-        let modes = p - index;
+        let modes = self.dimensions().saturating_sub(index);
         let open = |climbs: u32| (climbs as usize) < 2 * modes;
         if index == 1 {
             let survey = |path: &&crate::search::Path| path.pass.survey().is_some_and(|s| open(s.climbs));
@@ -112,7 +117,7 @@ impl Explorer<'_, '_> {
 
     /// Tells the boundaries that are open.
     fn faces(&mut self) -> Result<()> {
-        let p = self.oracle.params();
+        let highest = self.dimensions();
         for at in 0..self.landscape.critical.len() {
             let point = &self.landscape.critical[at];
             if point.evidence.survey.flowed {
@@ -121,7 +126,7 @@ impl Explorer<'_, '_> {
             let (cell, theta, index) = (point.cell, point.theta.clone(), point.index);
             let faces = match index {
                 2 => self.circle(&theta)?,
-                _ if index == p => self.lines_up_to(at)?,
+                _ if index == highest => self.lines_up_to(at)?,
                 _ => None,
             };
             let survey = &mut self.landscape.critical[at].evidence.survey;
@@ -216,18 +221,18 @@ impl Explorer<'_, '_> {
     /// The points one index lower from which an odd number of lines lead up to this one, of the highest index.
     fn lines_up_to(&mut self, at: usize) -> Result<Option<Vec<CellId>>> {
         let p = self.oracle.params();
-        let top = self.landscape.critical[at].theta.clone();
-        let below: Vec<(CellId, Vec<f64>)> = match p {
+        let (top, highest) = (self.landscape.critical[at].theta.clone(), self.landscape.critical[at].index);
+        let below: Vec<(CellId, Vec<f64>)> = match highest {
             2 => self.landscape.listed().map(|path| (path.pass.cell, path.pass.theta.clone())).collect(),
             _ => {
-                let lower = self.landscape.critical.iter().filter(|c| c.index + 1 == p);
+                let lower = self.landscape.critical.iter().filter(|c| c.index + 1 == highest);
                 lower.map(|c| (c.cell, c.theta.clone())).collect()
             }
         };
         let mut faces = Vec::new();
         for (cell, theta) in below {
             let Ok(hessian) = Hessian::at(self.oracle, &theta, self.domain.tangents())? else { return Ok(None) };
-            let mode = hessian.vectors[(p - 1) * p..].to_vec();
+            let mode = hessian.vectors[hessian.vectors.len() - p..].to_vec();
             let away = self.alignment.distance(&top, &theta);
             let mut reached = 0;
             for side in [0.02, -0.02] {

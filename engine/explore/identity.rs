@@ -1,8 +1,11 @@
-//! When two points are one minimum: where the straight line between them, the nearest copies, does not rise.
+//! When two points are one minimum: where the straight line between them, the nearest copies, does not rise, or where a
+//! motion that changes nothing leads from the one to the other, though the loss declares no such symmetry.
 
 use super::explorer::Explorer;
 use crate::error::Result;
 use crate::search::height::{Care, measure};
+#[cfg(feature = "dense")]
+use crate::search::orbit;
 use crate::search::polyline::Polyline;
 use crate::search::{CellId, Descent, Minimum};
 
@@ -16,11 +19,14 @@ impl Explorer<'_, '_> {
     pub(super) fn same(&mut self, loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
         self.measure_units()?;
         self.births.catch_up(&self.landscape.minima);
-        for at in self.births.near(loss, self.nearness(loss)) {
-            let other = &self.landscape.minima[at];
-            let (way, cell) = (self.way(other, loss, theta), other.cell);
-            if self.is_one(way)? {
-                return Ok(Some(cell));
+        let near = self.births.near(loss, self.nearness(loss));
+        for is_one in [Self::is_straight_to, Self::is_moved_to] {
+            for &at in &near {
+                let Minimum { cell, theta: known, loss: other, evidence, .. } = &self.landscape.minima[at];
+                let (cell, flat, known) = (*cell, evidence.undecided(), (known.clone(), *other));
+                if is_one(self, known, flat, loss, theta)? {
+                    return Ok(Some(cell));
+                }
             }
         }
         Ok(None)
@@ -29,9 +35,12 @@ impl Explorer<'_, '_> {
     /// The one of some new minima that a point is a copy of.
     pub(super) fn twin(&mut self, minima: &[Minimum], loss: f64, theta: &[f64]) -> Result<Option<CellId>> {
         let near = self.nearness(loss);
-        for other in minima.iter().filter(|m| (m.loss - loss).abs() <= near) {
-            if self.is_one(self.way(other, loss, theta))? {
-                return Ok(Some(other.cell));
+        for is_one in [Self::is_straight_to, Self::is_moved_to] {
+            for other in minima.iter().filter(|m| (m.loss - loss).abs() <= near) {
+                let known = (other.theta.clone(), other.loss);
+                if is_one(self, known, other.evidence.undecided(), loss, theta)? {
+                    return Ok(Some(other.cell));
+                }
             }
         }
         Ok(None)
@@ -43,16 +52,28 @@ impl Explorer<'_, '_> {
         (2.0 * self.oracle.noise()).max(of_user.unwrap_or(NEAR * self.unit_of_loss()))
     }
 
-    /// The straight way from a minimum to the nearest copy of a point, and the height that it must not rise above for
-    /// them to be one; `None` where they are so near that it need not be looked at.
-    fn way(&self, other: &Minimum, loss: f64, theta: &[f64]) -> Option<(Polyline, f64)> {
-        let line = Polyline::straight(&other.theta, &self.alignment.nearest(&other.theta, theta));
-        let near = line.length() <= CLOSE * self.domain.length();
-        (!near).then(|| (line, other.loss.max(loss)))
+    /// Whether the straight way from a minimum to the nearest copy of a point does not rise, or need not be looked at.
+    fn is_straight_to(&mut self, known: (Vec<f64>, f64), _: usize, loss: f64, theta: &[f64]) -> Result<bool> {
+        let line = Polyline::straight(&known.0, &self.alignment.nearest(&known.0, theta));
+        Ok(line.length() <= CLOSE * self.domain.length() || self.stays_below(&line, known.1.max(loss))?)
     }
 
-    fn is_one(&mut self, way: Option<(Polyline, f64)>) -> Result<bool> {
-        way.map_or(Ok(true), |(line, loss)| self.stays_below(&line, loss))
+    /// Whether a motion that nobody declared leads from a minimum there: one along its directions without curvature.
+    fn is_moved_to(&mut self, known: (Vec<f64>, f64), flat: usize, loss: f64, theta: &[f64]) -> Result<bool> {
+        match self.moved(&known.0, flat, theta)? {
+            Some(moved) => self.is_straight_to((moved, known.1), 0, loss, theta),
+            None => Ok(false),
+        }
+    }
+
+    /// Where directions without curvature, so many as there are, lead a critical point nearest to another.
+    #[cfg_attr(not(feature = "dense"), allow(unused_variables))]
+    pub(super) fn moved(&mut self, known: &[f64], flat: usize, theta: &[f64]) -> Result<Option<Vec<f64>>> {
+        #[cfg(feature = "dense")]
+        if flat > 0 {
+            return orbit::nearest(self.oracle, known, theta, &self.alignment, self.domain.tangents());
+        }
+        Ok(None)
     }
 
     /// The flagged minimum that a lower point is the bottom of: the straight line down from it does not rise. Whoever

@@ -8,6 +8,7 @@
 
 #[cfg(feature = "dense")]
 mod all;
+mod barcode;
 mod births;
 mod boundary;
 mod catches;
@@ -15,6 +16,7 @@ mod deciding;
 mod evidence;
 mod explored;
 mod explorer;
+mod feet;
 #[cfg(feature = "dense")]
 mod flows;
 mod forecast;
@@ -44,7 +46,8 @@ mod tree;
 mod vertices;
 
 pub use crate::run::Ended;
-pub use boundary::{Boundary, MorseComplex};
+pub use barcode::barcode;
+pub use boundary::{MorseCell, MorseComplex};
 pub use catches::Catches;
 pub use evidence::evidence;
 pub use explored::{Explored, Found};

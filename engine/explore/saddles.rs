@@ -2,12 +2,12 @@
 
 use super::deciding::Deciding;
 use super::explorer::Explorer;
+use super::feet::Foot;
 use crate::error::Result;
 use crate::search::connect::{self, Cut};
-use crate::search::minima::{Quenched, Recipe, quench};
 use crate::search::saddle::{self, Near, Verdict};
 use crate::search::vector::dot;
-use crate::search::{CellId, Descent, Minimum, Origin, Pass, PassKind, Path, PathId, PathState, Rejected};
+use crate::search::{Minimum, Pass, PassKind, Path, PathState, Rejected};
 
 impl Explorer<'_, '_> {
     /// True when the top of a path may be close enough to a saddle: at once after the whole path was relaxed, and then
@@ -33,7 +33,7 @@ impl Explorer<'_, '_> {
         };
         let led = saddle::lead_over(self.oracle, &path, &saddle)?;
         let sides = saddle.sides(0.2 * connect::reach(&path));
-        let feet = self.feet(&sides, &path, minima)?;
+        let feet = self.two_feet(&sides, &path, minima)?;
         match (led, feet) {
             (Ok(led), Ok(feet)) => Ok(confirmed(led, &feet)),
             (Ok(mut led), Err(rejected)) => {
@@ -74,25 +74,16 @@ impl Explorer<'_, '_> {
 
     /// Where the descents from either side of a saddle end: in two minima, or there is no pass. Their steps are short: one
     /// over a ridge would tell nothing of the saddle.
-    fn feet(
+    fn two_feet(
         &mut self,
         sides: &[Vec<f64>; 2],
         path: &Path,
         minima: &mut Vec<Minimum>,
     ) -> Result<std::result::Result<[Foot; 2], Rejected>> {
-        let quick = Recipe { check: false, step: Some(connect::reach(path)), ..self.plan.recipe };
-        let (ends, stop) = quench(self.oracle, sides.to_vec(), &quick, &self.domain, |_, _| {});
-        stop?;
-        let mut feet = Vec::new();
-        for quenched in ends.into_iter().flatten().filter(|end| end.descent == Descent::Converged) {
-            let (known, theta) = (self.same(quenched.loss, &quenched.theta)?, quenched.theta.clone());
-            let cell = known.map_or_else(|| self.new_end(quenched, path.id, minima), |cell| Ok(Some(cell)))?;
-            feet.extend(cell.map(|cell| Foot { cell, theta }));
-        }
-        Ok(match <[Foot; 2]>::try_from(feet) {
-            Ok(feet) if feet[0].cell == feet[1].cell => Err(Rejected::OneEnd(feet[0].cell)),
-            Ok(feet) => Ok(feet),
-            Err(_) => Err(Rejected::NoEnd),
+        Ok(match self.feet(sides.clone(), Some(connect::reach(path)), path.id, minima)? {
+            Some(feet) if feet[0].cell == feet[1].cell => Err(Rejected::OneEnd(feet[0].cell)),
+            Some(feet) => Ok(feet),
+            None => Err(Rejected::NoEnd),
         })
     }
 
@@ -137,35 +128,6 @@ impl Explorer<'_, '_> {
             is_verified && is_as_high && connect::are_ends(other, own.ends.0, own.ends.1)
         })
     }
-
-    /// A minimum at the foot of a saddle that was not known: checked, and numbered after the new ones so far.
-    pub(super) fn new_end(&mut self, end: Quenched, path: PathId, minima: &mut Vec<Minimum>) -> Result<Option<CellId>> {
-        let known = match self.twin(minima, end.loss, &end.theta)? {
-            None => self.bottom_of(end.loss, &end.theta)?,
-            twin => twin,
-        };
-        if known.is_some() {
-            return Ok(known);
-        }
-        let (checked, stop) = quench(self.oracle, vec![end.theta], &self.plan.recipe, &self.domain, |_, _| {});
-        stop?;
-        let Some(end) = checked.into_iter().flatten().find(|end| end.descent == Descent::Converged) else {
-            return Ok(None);
-        };
-        let cell = self.landscape.next_cell() + minima.len() as u64;
-        let minimum = self.minimum(end, Origin::Transit { path }, cell)?;
-        let cell = minimum.same_as.unwrap_or(cell);
-        if minimum.same_as.is_none() {
-            minima.push(minimum);
-        }
-        Ok(Some(cell))
-    }
-}
-
-/// The end of a descent from a saddle, in the saddle's own frame.
-struct Foot {
-    cell: CellId,
-    theta: Vec<f64>,
 }
 
 fn confirmed(mut path: Path, [p, q]: &[Foot; 2]) -> Path {

@@ -35,8 +35,9 @@ pub fn explore(
     };
     // Who is asked to stop asks the loss nothing more.
     let passes = if explorer.ended == Ended::Cancelled { Vec::new() } else { explorer.at_passes()? };
-    let Explorer { oracle, landscape, ended, .. } = explorer;
-    Ok(Explored { landscape: landscape.into_own(), ended, noise: oracle.noise(), found, passes })
+    let Explorer { oracle, alignment, landscape, ended, .. } = explorer;
+    let domain = alignment.betti(oracle.params());
+    Ok(Explored { landscape: landscape.into_own(), ended, noise: oracle.noise(), found, passes, domain })
 }
 
 impl Explorer<'_, '_> {

@@ -266,7 +266,7 @@ pub(super) fn sound(symmetry: Symmetry, p: u64) -> Checked<Symmetry> {
         return Err("blocks of no or of several lengths".into());
     }
     match symmetry.kind {
-        SymmetryKind::Scale { split } if split == 0 || split >= block => {
+        SymmetryKind::Scale { split } if split == 0 || split > block => {
             return Err(format!("split is {split} in blocks of {block}"));
         }
         SymmetryKind::Period(period) if !(period.is_finite() && period > 0.0) => {
@@ -324,13 +324,15 @@ mod tests {
             read(SCALE, 2, 2, &[0, 1, 2, 3], 1, 0.0),
             Ok(Symmetry { kind: SymmetryKind::Scale { split: 1 }, blocks })
         );
+        // All of a block: only its direction counts.
+        assert!(read(SCALE, 1, 2, &[0, 1], 2, 0.0).is_ok());
         for (found, says) in [
             (read(PERMUTATION, 2, 2, &[0, 1, 2, 4], 0, 0.0), "index 4 lies outside 4 parameters"),
             (read(PERMUTATION, 2, 2, &[0, 1, 2, 1], 0, 0.0), "index 1 repeats"),
             (read(SIGN, 5, 1, &[], 0, 0.0), "indices: 5 of them where at most 4 make sense"),
             (read(SIGN, u64::MAX, 2, &[], 0, 0.0), "make sense"),
             (read(SIGN, 0, 1, &[], 0, 0.0), "0 blocks of 1 indices"),
-            (read(SCALE, 1, 2, &[0, 1], 2, 0.0), "split is 2 in blocks of 2"),
+            (read(SCALE, 1, 2, &[0, 1], 3, 0.0), "split is 3 in blocks of 2"),
             (read(PERIOD, 1, 2, &[0, 1], 0, f64::NAN), "period is NaN"),
             (read(9, 1, 2, &[0, 1], 0, 0.0), "unknown kind 9"),
         ] {

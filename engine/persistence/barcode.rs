@@ -15,6 +15,9 @@ pub enum DeathKind {
     #[serde(rename = "cell")]
     /// A cell of a sampled function.
     Cell,
+    #[serde(rename = "critical point")]
+    /// A critical point of index 2 or above, that ends a bar of degree 1 or above.
+    CriticalPoint,
 }
 
 impl From<PassKind> for DeathKind {
@@ -53,7 +56,8 @@ pub struct Death {
     pub cell: u64,
     /// Degree 0: the birth cell of the component that swallows this one, where that was asked.
     pub elder: Option<u64>,
-    /// The top of a path that it lies at; `None` where it is a cell of a sampled function.
+    /// The top of a path that it lies at; `None` where it is a cell of a sampled function, or a critical point of index 2 or
+    /// above.
     pub top: Option<Top>,
 }
 
@@ -97,7 +101,8 @@ impl Bar {
 
     /// What ended the bar; `None` for a half-line.
     pub fn death_kind(&self) -> Option<DeathKind> {
-        self.end.map(|end| end.top.map_or(DeathKind::Cell, |top| top.kind.into()))
+        let cell = if self.searched.is_some() { DeathKind::CriticalPoint } else { DeathKind::Cell };
+        self.end.map(|end| end.top.map_or(cell, |top| top.kind.into()))
     }
 
     /// The birth cell of the component that swallows it.
@@ -143,6 +148,9 @@ pub enum CellKind {
     #[serde(rename = "path maximum")]
     /// The highest point of a path.
     PathMaximum,
+    #[serde(rename = "critical point")]
+    /// A critical point of index 2 or above.
+    CriticalPoint,
     #[serde(rename = "vertex")]
     /// A sample, or an edge between two.
     Vertex,

@@ -71,7 +71,7 @@ impl<'de> Deserialize<'de> for Bar {
             top: match record.death_kind {
                 Some(DeathKind::VerifiedSaddle) => record.path.map(|path| top(PassKind::VerifiedSaddle, path)),
                 Some(DeathKind::PathMaximum) => record.path.map(|path| top(PassKind::PathMaximum, path)),
-                Some(DeathKind::Cell) | None => None,
+                Some(DeathKind::Cell | DeathKind::CriticalPoint) | None => None,
             },
         };
         let searched = |unconverged| Searched { transit: record.transit == Some(true), unconverged };

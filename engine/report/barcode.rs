@@ -131,10 +131,11 @@ fn right_bar(drawing: &mut Drawing, findings: &Findings<'_>, scale: &Scale, bar:
 
 /// What a bar is called: its minimum, or on grids and graphs its cell.
 fn name(findings: &Findings<'_>, bar: &Bar, brief: bool) -> String {
-    match (findings.searched() && bar.degree == 0, brief) {
-        (true, false) => format!("minimum {}", bar.birth_cell),
-        (true, true) => format!("min. {}", bar.birth_cell),
-        (false, _) => format!("cell {}", bar.birth_cell),
+    match (findings.searched(), bar.degree, brief) {
+        (true, 0, false) => format!("minimum {}", bar.birth_cell),
+        (true, 0, true) => format!("min. {}", bar.birth_cell),
+        (true, 1, false) => format!("saddle {}", bar.birth_cell),
+        _ => format!("cell {}", bar.birth_cell),
     }
 }
 
@@ -176,6 +177,7 @@ pub fn legend(bars: &[&Bar]) -> Vec<(Mark, &'static str)> {
         (Mark::OpenBirth, "birth, not converged", any(&|bar| bar.is_unconverged())),
         (Mark::Saddle, "death: a verified saddle", died_at(DeathKind::VerifiedSaddle)),
         (Mark::Saddle, "death: a critical cell", died_at(DeathKind::Cell)),
+        (Mark::Saddle, "death: a point of higher index", died_at(DeathKind::CriticalPoint)),
         (Mark::Top, "death: the maximum of a path", died_at(DeathKind::PathMaximum)),
         (Mark::Doubt, "below the noise of the loss", any(&|bar| bar.is_below_noise())),
         (Mark::HalfLine, "half-line: never dies", any(&|bar| bar.death().is_none())),

@@ -20,6 +20,7 @@ pub fn barcode(findings: &Findings<'_>) -> String {
             Some(DeathKind::VerifiedSaddle) => "verified saddle",
             Some(DeathKind::PathMaximum) => "path maximum",
             Some(DeathKind::Cell) => "cell",
+            Some(DeathKind::CriticalPoint) => "critical point",
             None => "",
         };
         // Writing into a String cannot fail.

@@ -245,13 +245,14 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         loss: f64,
         metrics: Ordered<'a, f64>,
     }
-    /// Counts of the Morse complex of degrees 0 and 1.
+    /// Counts of the Morse complex, by index or degree.
     #[derive(Serialize)]
     struct Morse {
         cells: Vec<usize>,
-        pairs: usize,
-        births_of_degree_1: usize,
+        pairs: Vec<usize>,
+        unpaired: Vec<usize>,
         undecided: usize,
+        torn: usize,
     }
     #[derive(Serialize)]
     struct RivalsTried {
@@ -271,9 +272,10 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
     let search = landscape.and_then(Catches::of);
     let morse = landscape.filter(|_| search.is_some()).map(MorseComplex::of).map(|complex| Morse {
         cells: complex.counts(),
-        pairs: complex.pairs.len(),
-        births_of_degree_1: complex.births.len(),
-        undecided: complex.undecided.len(),
+        pairs: complex.ended(),
+        unpaired: complex.betti(),
+        undecided: complex.undecided().count(),
+        torn: complex.torn.len(),
     });
     fn checkpoint(m: &Minimum) -> Option<Checkpoint<'_>> {
         let Origin::Given { name, .. } = &m.origin else { return None };

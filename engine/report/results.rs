@@ -1,7 +1,7 @@
 //! A kept run as its report tells of it: with its barcode, and what belongs to the landscape as a whole.
 
 use super::findings::{Findings, RunFindings};
-use crate::explore::MergeTree;
+use crate::explore;
 use crate::persistence::Barcode;
 use crate::run::Ended;
 use crate::search::Minimum;
@@ -21,7 +21,7 @@ impl Results {
         let barcode = match kept.record.barcode.take() {
             Some(barcode) => barcode,
             None if kept.provenance.is_of_samples() => Barcode::default(),
-            None => MergeTree::of(&kept.landscape).barcode(kept.noise()),
+            None => explore::barcode(&kept.landscape, kept.noise()),
         };
         let of = &kept.provenance;
         let versions =

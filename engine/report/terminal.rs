@@ -126,7 +126,7 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     let mut across_name = words::value_name(findings).to_lowercase();
     across_name += if across.is_log() { " (log axis)" } else { "" };
     let head = format!("{:>label$}  {:>born$}  {across_name:<columns$}  {height} (log axis)", "cell", "birth");
-    if !findings.searched() {
+    if !findings.searched() || degree > 0 {
         lines.push(ink.paint(BOLD, &format!("degree {degree}, {}", counted(all as u64, "bar", "bars"))));
     }
     lines.push(ink.paint(BOLD, &clip(&head, width)));
@@ -154,6 +154,7 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     let any = |what: &dyn Fn(&Bar) -> bool| bars.iter().any(|bar| what(bar));
     let marks = [
         ("◆ verified saddle", any(&|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle))),
+        ("◆ point of higher index", any(&|bar| bar.death_kind() == Some(DeathKind::CriticalPoint))),
         ("◇ path maximum", any(&|bar| bar.death_kind() == Some(DeathKind::PathMaximum))),
         ("? below noise or not converged", any(&|bar| bar.is_doubtful())),
     ];

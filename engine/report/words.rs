@@ -2,10 +2,10 @@
 
 use super::findings::Findings;
 use super::number::{counted, short};
-use crate::explore::{Catches, Rivals};
+use crate::explore::{Catches, MorseComplex, Rivals};
 use crate::persistence::{Bar, DeathKind, Score};
 use crate::run::Ended;
-use crate::search::{Descent, Minimum};
+use crate::search::{Descent, Evidence, Landscape, Minimum};
 use crate::store::{Heights, Provenance, Space};
 
 /// The metric of a checkpoint's minimum that is its loss with the running statistics of its own file, where the loss of
@@ -112,8 +112,15 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     if met > 0 {
         facts.push(format!("{} met on the way", counted(met, "more minimum", "more minima")));
     }
-    if let Some(Catches { saddles, missed, .. }) = catches(findings) {
-        let missed = if missed < 0.5 { "none missed".to_owned() } else { format!("about {missed:.0} missed") };
+    if let Some(Catches { saddles, missed, climbs, by_climbs, .. }) = catches(findings) {
+        let missed = match (by_climbs, missed < 0.5) {
+            // Caught by paths alone, each once: that says nothing of the others.
+            (few, _) if 50 * few < climbs => {
+                format!("{few} of them by {climbs} climbs: how many were missed is not known")
+            }
+            (_, true) => "none missed by estimate".to_owned(),
+            _ => format!("about {missed:.0} missed"),
+        };
         facts.push(format!("{}, {missed}", counted(saddles as u64, "saddle", "saddles")));
     }
     if findings.searched() {
@@ -197,6 +204,13 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
              is climbed from, along the modes that the rule allows.",
         );
     }
+    if findings.searched() && findings.barcode.bars.iter().any(|bar| bar.degree > 0) {
+        claims.push(
+            "Bars of degree 1 and above are those of the Morse complex of the critical points found, with boundaries \
+             read off lines of the gradient flow. They are complete only if every critical point was found: one that \
+             was missed would begin a bar, end one, or end it lower.",
+        );
+    }
     if findings.score().doubtful > 0 {
         claims.push(
             "Bars below the noise of the loss, and bars whose birth is no converged minimum, are marked and counted \
@@ -210,7 +224,7 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
 pub fn remarks(findings: &Findings<'_>) -> Vec<String> {
     let minima = &findings.provenance.minima;
     let got = (!minima.is_empty()).then(|| format!("Minima were got by {minima}."));
-    let more = [got, slopes(findings), merged(findings.provenance)].into_iter().flatten();
+    let more = [got, slopes(findings), flat(findings), merged(findings.provenance)].into_iter().flatten();
     match unfinished(findings) {
         // What is said of the whole is untrue of a part.
         Some(unfinished) => std::iter::once(unfinished).chain(more).collect(),
@@ -246,6 +260,59 @@ fn slopes(findings: &Findings<'_>) -> Option<String> {
          leads down at once, and there is nothing to climb. Set [minima] polish = true: it descends from each point to \
          the minimum below and keeps both losses. Or train until gradient norms are far smaller."
     ))
+}
+
+/// That directions without curvature are common to all that was found, and what was made of it.
+fn flat(findings: &Findings<'_>) -> Option<String> {
+    let minima = findings.minima().iter().filter(|m| m.counts() && m.descent == Descent::Converged);
+    let passes = findings.paths().iter().filter(|path| path.is_listed()).filter_map(|path| path.pass.evidence.as_ref());
+    let looked_at = minima.map(|m| &m.evidence).chain(passes).filter(|evidence| !evidence.eigenvalues.is_empty());
+    let common = looked_at.map(Evidence::undecided).min().unwrap_or(0) as u64;
+    (common > 0).then(|| {
+        format!(
+            "{} no curvature at every minimum and every verified saddle: taken for a continuous symmetry that the loss \
+             does not declare, and left out of every index. Minima that a motion along it joins are one.",
+            counted(common, "direction has", "directions have")
+        )
+    })
+}
+
+/// The cells of the Morse complex and whether they can be all, where all saddles were asked for. `domain` are the Betti
+/// numbers of the space, where they are known.
+pub fn cells(landscape: &Landscape, domain: Option<&[usize]>) -> Option<String> {
+    Catches::of(landscape)?;
+    let complex = MorseComplex::of(landscape);
+    let list = |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let counts = complex.counts();
+    let told = (0..counts.len()).take_while(|degree| complex.is_told(*degree)).count();
+    let (cells, betti) = (list(&counts), list(&complex.betti()[..told]));
+    let found = format!("Cells of index 0 to {}: {cells}; Betti numbers of these cells: {betti}.", counts.len() - 1);
+    let undecided = complex.undecided().count() as u64;
+    let open = match (undecided, complex.torn.len()) {
+        (0, _) => String::new(),
+        (n, 0) => format!(" The boundary of {} is not known.", counted(n, "cell", "cells")),
+        (n, torn) => {
+            let cells = counted(n, "cell", "cells");
+            format!(
+                " The boundary of {cells} is not known, for {torn} of them because what was found has a boundary itself."
+            )
+        }
+    };
+    let judged = match domain {
+        None => " Those of the space modulo its symmetries are not known to compare with.".to_owned(),
+        Some(domain) => match complex.lacks(domain) {
+            None if complex.looked_for == complex.dimensions => {
+                format!(" The Morse inequalities hold, Euler's equation too: the space has {}.", list(domain))
+            }
+            None => format!(" The Morse inequalities hold so far: the space has {}.", list(domain)),
+            Some(index) => format!(
+                " These cannot be all: the space has {}, and the Morse inequality of index {index} fails. Cells were missed, \
+                 or the loss falls out of its domain.",
+                list(domain)
+            ),
+        },
+    };
+    Some(found + &open + &judged)
 }
 
 /// Which runs a landscape was merged from, where it was.

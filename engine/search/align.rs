@@ -3,7 +3,8 @@
 //! Blocks that may be permuted, and perhaps negated one by one, are matched by an exact assignment on their
 //! correlations; families that share coordinates (the layers of a deep network) take turns until nothing improves
 //! (weight matching, Ainsworth, Hayase and Srinivasa 2022). Points that move rigidly are matched and turned together
-//! (`rigid.rs`). Periodic coordinates are shifted by whole periods. Every
+//! (`rigid.rs`). Periodic coordinates are shifted by whole periods. Blocks that may be rescaled get the scale of the
+//! reference: points that only their direction tells lie on one sphere. Every
 //! move leaves the objective unchanged, so a path to a copy of a minimum is a path to that minimum in the quotient,
 //! and bounds the death of its start in the raw landscape too.
 
@@ -20,6 +21,7 @@ pub struct Alignment {
     points: Vec<RigidSet>,
     /// (coordinate, period).
     periods: Vec<(usize, f64)>,
+    scalings: Vec<Scaling>,
     /// Kinds that were declared but are not matched here.
     ignored: Vec<&'static str>,
 }
@@ -31,6 +33,9 @@ struct Family {
     permute: bool,
     negate: bool,
 }
+
+/// Turns after which blocks that share coordinates are balanced well enough.
+const TURNS: usize = 100;
 
 impl Alignment {
     /// Reads the records of a loss; `none()` searches in the raw space.
@@ -46,7 +51,10 @@ impl Alignment {
                 SymmetryKind::Period(period) => {
                     alignment.periods.extend(blocks.into_iter().flatten().map(|i| (i, period)));
                 }
-                SymmetryKind::Scale { .. } => alignment.ignored.push("positive rescaling"),
+                SymmetryKind::Scale { split } => alignment.scalings.extend(blocks.into_iter().map(|mut up| {
+                    let down = up.split_off((split as usize).min(up.len()));
+                    Scaling { up, down }
+                })),
                 SymmetryKind::Rigid => rigid.push(blocks),
             }
         }
@@ -69,7 +77,7 @@ impl Alignment {
 
     /// True when points have no copies to choose from.
     pub fn is_trivial(&self) -> bool {
-        self.families.is_empty() && self.points.is_empty() && self.periods.is_empty()
+        self.families.is_empty() && self.points.is_empty() && self.periods.is_empty() && self.scalings.is_empty()
     }
 
     /// Kinds that were declared but do not identify points here.
@@ -96,7 +104,18 @@ impl Alignment {
             theta[i] -= period * ((theta[i] - reference[i]) / period).round();
         }
         self.points.iter().for_each(|points| points.nearest(reference, &mut theta));
-        let mut best = distance(reference, &theta);
+        // Units are matched as if all were scaled alike, and get the scales of the reference at the end.
+        let mut wanted = reference.to_vec();
+        let scales = self.balance(&mut wanted);
+        self.balance(&mut theta);
+        self.matched(&wanted, &mut theta);
+        self.scalings.iter().zip(scales).for_each(|(scaling, by)| scaling.stretch(&mut theta, 1.0 / by));
+        theta
+    }
+
+    /// Takes turns between families until nothing improves.
+    fn matched(&self, reference: &[f64], theta: &mut Vec<f64>) {
+        let mut best = distance(reference, theta);
         for _turn in 0..20 {
             let mut trial = theta.clone();
             self.families.iter().for_each(|family| family.match_blocks(reference, &mut trial));
@@ -105,17 +124,84 @@ impl Alignment {
                 break;
             }
             best = d;
-            theta = trial;
+            *theta = trial;
             if self.families.len() == 1 {
                 break; // An exact assignment has nothing left to improve.
             }
         }
-        theta
+    }
+
+    /// Scales every block so that both its parts are equally long, or its only part is of length one; by how much each was.
+    fn balance(&self, theta: &mut [f64]) -> Vec<f64> {
+        let mut scales = vec![1.0; self.scalings.len()];
+        // Blocks that share coordinates, those of two layers, take turns: the least sum of squares has them all balanced.
+        for _turn in 0..TURNS {
+            let mut most = 1.0_f64;
+            for (scaling, scale) in self.scalings.iter().zip(&mut scales) {
+                let by = scaling.balancing(theta);
+                scaling.stretch(theta, by);
+                *scale *= by;
+                most = most.max(by).max(1.0 / by);
+            }
+            if most <= 1.0 + 1e-13 {
+                break;
+            }
+        }
+        scales
+    }
+
+    /// The Betti numbers of what points are compared in: of a product of lines, circles (a coordinate with a period) and
+    /// spheres (a block that only its direction tells), where the loss lives in all of that; `None` where exchanges,
+    /// reflections or rotations leave another space.
+    pub fn betti(&self, params: usize) -> Option<Vec<usize>> {
+        let spheres =
+            self.scalings.iter().map(|s| s.down.is_empty().then(|| s.up.len() - 1)).collect::<Option<Vec<usize>>>()?;
+        let own =
+            |block: &[usize]| self.scalings.iter().filter(|s| s.up.iter().any(|i| block.contains(i))).count() == 1;
+        if !self.families.is_empty() || !self.points.is_empty() || !self.scalings.iter().all(|s| own(&s.up)) {
+            return None;
+        }
+        let mut numbers = vec![1];
+        for dimension in self.periods.iter().map(|_| 1).chain(spheres) {
+            let mut product = vec![0; numbers.len() + dimension];
+            for (k, number) in numbers.iter().enumerate() {
+                product[k] += number;
+                product[k + dimension] += number;
+            }
+            numbers = product;
+        }
+        numbers.truncate(params + 1);
+        Some(numbers)
     }
 
     /// The distance between two points up to symmetry.
     pub fn distance(&self, a: &[f64], b: &[f64]) -> f64 {
         distance(a, &self.nearest(a, b))
+    }
+}
+
+/// Entries that may be multiplied by a number if the others are divided by it.
+#[derive(Clone, Debug)]
+struct Scaling {
+    up: Vec<usize>,
+    down: Vec<usize>,
+}
+
+impl Scaling {
+    fn stretch(&self, theta: &mut [f64], by: f64) {
+        self.up.iter().for_each(|&i| theta[i] *= by);
+        self.down.iter().for_each(|&i| theta[i] /= by);
+    }
+
+    /// The factor that balances it; 1 where a part is zero.
+    fn balancing(&self, theta: &[f64]) -> f64 {
+        let size = |part: &[usize]| part.iter().map(|&i| theta[i] * theta[i]).sum::<f64>().sqrt();
+        let by = match (self.up.is_empty(), self.down.is_empty()) {
+            (false, false) => (size(&self.down) / size(&self.up)).sqrt(),
+            (_, true) => 1.0 / size(&self.up),
+            (true, _) => size(&self.down),
+        };
+        if by > 0.0 && by.is_finite() { by } else { 1.0 }
     }
 }
 
@@ -176,6 +262,34 @@ mod tests {
             }
             prop_assert!(alignment.distance(&theta, &copy) < 1e-12);
         }
+    }
+
+    #[test]
+    fn a_rescaled_and_permuted_copy_is_undone() {
+        // Two layers of rectifiers: the weights out of the first are those into the second.
+        let scale = |blocks: Vec<Vec<u64>>, split| Symmetry { kind: SymmetryKind::Scale { split }, blocks };
+        let units = |blocks| Symmetry { kind: SymmetryKind::Permutation, blocks };
+        let first: Vec<Vec<u64>> = vec![vec![0, 2, 4], vec![1, 3, 5]];
+        let second: Vec<Vec<u64>> = vec![vec![2, 3, 6], vec![4, 5, 7]];
+        let both = [units(first.clone()), units(second.clone()), scale(first, 1), scale(second, 2)];
+        let alignment = Alignment::new(&both);
+        let theta = [0.7, -1.2, 0.4, 0.9, -0.3, 1.1, 0.8, -0.5];
+        // The units of the first layer exchanged and stretched by 2 and 0.1, those of the second stretched by 3 and 5.
+        let (a, b, c, d) = (2.0, 0.1, 3.0, 5.0);
+        let copy = [
+            theta[1] * a,
+            theta[0] * b,
+            theta[3] / a * c,
+            theta[2] / b * c,
+            theta[5] / a * d,
+            theta[4] / b * d,
+            theta[6] / c,
+            theta[7] / d,
+        ];
+        assert!(alignment.distance(&theta, &copy) < 1e-9, "{:?}", alignment.nearest(&theta, &copy));
+        let sphere = Alignment::new(&[scale(vec![vec![0, 1, 2]], 3)]);
+        assert_eq!(sphere.nearest(&[3.0, 0.0, 4.0], &[0.0, 0.1, 0.0]), vec![0.0, 5.0, 0.0]);
+        assert_eq!((sphere.betti(3), alignment.betti(8)), (Some(vec![1, 0, 1]), None));
     }
 
     #[test]

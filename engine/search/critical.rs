@@ -1,6 +1,7 @@
 //! A critical point of index 1, and where one is looked for.
 
-use super::landscape::Evidence;
+use super::height::Measured;
+use super::landscape::{CellId, Evidence, Pass, PassKind};
 use super::rejected::Rejected;
 
 /// A critical point of index 1.
@@ -36,6 +37,20 @@ pub struct Near<'a> {
 }
 
 impl Saddle {
+    /// It as the pass of a curve over it, that nowhere rises above it.
+    pub fn pass(&self, cell: CellId, measured: &Measured) -> Pass {
+        Pass {
+            cell,
+            kind: PassKind::VerifiedSaddle,
+            height: measured.height.max(self.loss),
+            error: measured.error,
+            arc: measured.arc,
+            theta: self.theta.clone(),
+            evidence: Some(self.evidence.clone()),
+            reason: None,
+        }
+    }
+
     /// The points on either side of it, so far along its mode.
     pub fn sides(&self, aside: f64) -> [Vec<f64>; 2] {
         [aside, -aside].map(|step| self.theta.iter().zip(&self.mode).map(|(s, m)| s + step * m).collect())

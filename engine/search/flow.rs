@@ -46,6 +46,7 @@ pub struct Descended {
 /// Follows the flow from a point until it has come close to a minimum, left the domain, or spent its steps. Costs a
 /// gradient and up to `dimensions` Hessian products a step.
 pub fn descend(oracle: &mut Oracle<'_>, start: &[f64], domain: &Domain, flow: Flow) -> Result<Descended> {
+    let blur = oracle.product_error().max(f64::EPSILON * start.len() as f64);
     let mut falling = Falling { oracle, sign: flow.sign };
     let mut knots = start.to_vec();
     let mut theta = start.to_vec();
@@ -78,7 +79,8 @@ pub fn descend(oracle: &mut Oracle<'_>, start: &[f64], domain: &Domain, flow: Fl
         (theta, loss, gradient) = (step.theta, step.loss, step.gradient);
         knots.extend_from_slice(&theta);
         // The model's whole way down to its minimum was good: from here everything near goes there.
-        if space.lowest() > 0.0 && step.time * space.lowest() > 6.0 && norm(&gradient) <= 0.1 * size {
+        let lowest = space.lowest(blur);
+        if lowest > 0.0 && lowest.is_finite() && step.time * lowest > 6.0 && norm(&gradient) <= 0.1 * size {
             return Ok(Descended { knots, arrived: true });
         }
     }

@@ -7,12 +7,12 @@
 
 use super::krylov::{self, Grown, Ritz, Space};
 use super::landscape::Spectrum;
+use super::noise::direction;
 use super::signs::{Found, Lowest, NoSpectrum};
 use super::tangents::Tangents;
 use super::vector::dot;
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
-use rand::{Rng, SeedableRng};
 
 /// The largest p for which the whole Hessian is formed: a Krylov space needs 70 to 130 products on networks of 600 to
 /// 1,200 parameters.
@@ -162,7 +162,8 @@ pub fn iterative(
     let room = krylov::room(theta.len(), DIRECTIONS);
     let mut grown = space.join(oracle, known.map(<[f64]>::to_vec).into_iter().collect())?;
     if grown != Grown::NotFinite {
-        grown = space.join(oracle, vec![random(theta.len())])?;
+        // Always the same vector: what a check finds depends on nothing beside the point.
+        grown = space.join(oracle, vec![direction(theta.len())])?;
     }
     let mut products = space.len();
     loop {
@@ -206,12 +207,6 @@ fn signs(space: &Space<'_>, ritz: &Ritz, product_error: f64) -> (Vec<f64>, f64) 
 fn rounding(ritz: &Ritz, p: usize) -> f64 {
     let largest = ritz.values.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
     4.0 * f64::EPSILON * largest * (p as f64).sqrt()
-}
-
-/// Always the same vector: what a check finds depends on nothing beside the point.
-fn random(p: usize) -> Vec<f64> {
-    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(0);
-    (0..p).map(|_| f64::from(random.next_u32()) / f64::from(u32::MAX) - 0.5).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 use super::hessian::Hessian;
 use super::landscape::{Critical, Evidence, Spectrum};
 use super::minima::Domain;
-use super::uphill::{FIRST, skewed};
+use super::uphill::{FIRST, skewed, trusted};
 use super::vector::{axpy, distance, dot, norm};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
@@ -64,14 +64,7 @@ pub fn next_index(
         }
         if let Some(forecast) = &forecast {
             let miss = distance(&gradient, forecast) / size.max(f64::MIN_POSITIVE);
-            radius = if miss < 0.3 {
-                1.5 * radius
-            } else if miss > 1.0 {
-                0.5 * radius
-            } else {
-                radius
-            }
-            .min(most);
+            radius = trusted(radius, miss, [0.3, 1.0]).min(most);
         }
         let all = modes(&hessian);
         up = likest(&all, &up);

@@ -25,6 +25,8 @@ pub mod landscape;
 pub mod lbfgs;
 pub mod minima;
 pub mod noise;
+#[cfg(feature = "dense")]
+pub mod orbit;
 pub mod path;
 pub mod polyline;
 mod rejected;

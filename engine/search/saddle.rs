@@ -4,7 +4,7 @@ pub use super::critical::{Near, Saddle, Verdict};
 #[cfg(feature = "dense")]
 use super::following;
 use super::height::{Care, measure};
-use super::landscape::{Pass, PassKind, Path, PathState};
+use super::landscape::{Path, PathState};
 use super::path::{Relax, relax};
 use super::polyline::Polyline;
 use super::rejected::Rejected;
@@ -85,16 +85,7 @@ fn below(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle, curve: Polyline)
     if measured.height + measured.error > saddle.loss + slack {
         return Ok(None);
     }
-    let pass = Pass {
-        kind: PassKind::VerifiedSaddle,
-        height: measured.height.max(saddle.loss),
-        error: measured.error,
-        arc: measured.arc,
-        theta: saddle.theta.clone(),
-        evidence: Some(saddle.evidence.clone()),
-        reason: None,
-        ..path.pass.clone()
-    };
+    let pass = saddle.pass(path.pass.cell, &measured);
     let (state, knots, profile) = (PathState::Converged, curve.into_knots(), measured.profile);
     Ok(Some(Path { state, knots, profile, pass, ..path.clone() }))
 }
@@ -118,6 +109,7 @@ fn crossing(saddle: &Saddle, from: &[f64], to: &[f64]) -> Option<Polyline> {
 
 #[cfg(all(test, feature = "dense"))]
 mod tests {
+    use super::super::landscape::{Pass, PassKind};
     use super::*;
     use crate::loss::closed_form::{ClosedForm, mueller_brown};
     use crate::loss::{Symmetry, SymmetryKind};

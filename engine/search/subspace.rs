@@ -49,9 +49,12 @@ impl Subspace {
         Some((self.values[k], self.vectors[k].iter().map(|x| sign * x).collect()))
     }
 
-    /// The lowest eigenvalue on the subspace.
-    pub fn lowest(&self) -> f64 {
-        self.values.iter().copied().fold(f64::INFINITY, f64::min)
+    /// The lowest eigenvalue on the subspace, of those that are no zero with an error of this part of the largest: a
+    /// direction without curvature, a symmetry that nobody declared, leads nowhere.
+    pub fn lowest(&self, error: f64) -> f64 {
+        let largest = self.values.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+        let sure = self.values.iter().copied().filter(|value| value.abs() > error * largest);
+        sure.fold(f64::INFINITY, f64::min)
     }
 
     /// A function of the Hessian, applied to the direction; `p` is its length.

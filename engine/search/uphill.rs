@@ -34,6 +34,9 @@ const DIMENSIONS: usize = 4;
 pub(super) const FIRST: f64 = 0.01;
 const SKEW: f64 = 0.02;
 const MEMORY: usize = 10;
+/// A climb that has come so many reaches far goes up what rises for ever, a penalty of the size of theta for one. (The
+/// saddles of networks and of clusters lay within four and a half.)
+const FAR: f64 = 12.0;
 
 /// The point near a saddle that a climb comes to and the mode there, or `None` where it leaves the domain, finds no end, or returns. Costs a
 /// gradient and up to four Hessian products a step.
@@ -60,20 +63,14 @@ pub fn climb(oracle: &mut Oracle<'_>, from: Climb<'_>, domain: &Domain) -> Resul
         axpy(&mut down, -slope, &mode);
         let (size, aside) = (norm(&gradient), norm(&down));
         highest = highest.max(size);
-        if curvature < 0.0 && size <= 0.02 * highest {
+        // Near a saddle the slope is what the curvature makes of a short way.
+        if curvature < 0.0 && size <= (0.02 * highest).min(-curvature * from.reach) {
             return Ok(Some((theta, mode)));
         }
         // How well the last forecast was kept says how far to go.
         if let Some(forecast) = forecast {
             let miss = (slope - forecast).abs() / size.max(f64::MIN_POSITIVE);
-            radius = if miss < 0.2 {
-                1.5 * radius
-            } else if miss > 0.6 {
-                0.5 * radius
-            } else {
-                radius
-            }
-            .min(most);
+            radius = trusted(radius, miss, [0.2, 0.6]).min(most);
         }
         let along = match curvature < 0.0 {
             true => (slope / curvature.abs()).clamp(-radius, radius),
@@ -84,11 +81,21 @@ pub fn climb(oracle: &mut Oracle<'_>, from: Climb<'_>, domain: &Domain) -> Resul
         let mut step = across.step(&theta, &down, &mode, radius);
         axpy(&mut step, along, &mode);
         axpy(&mut theta, 1.0, &step);
-        if distance(&theta, from.minimum) > 50.0 * from.reach {
+        if distance(&theta, from.minimum) > FAR * from.reach {
             return Ok(None);
         }
     }
     Ok(None)
+}
+
+/// How far to go after a step whose forecast was missed by a part of the gradient: further where by less than the first
+/// bound, less far where by more than the second.
+pub(super) fn trusted(radius: f64, miss: f64, [little, much]: [f64; 2]) -> f64 {
+    match (miss < little, miss > much) {
+        (true, _) => 1.5 * radius,
+        (_, true) => 0.5 * radius,
+        _ => radius,
+    }
 }
 
 /// A direction that is nearly the mode, off every plane of symmetry.

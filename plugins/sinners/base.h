@@ -73,6 +73,9 @@ typedef struct loss {
 #ifndef SYMMETRY_KIND
 #define SYMMETRY_KIND MPASS_SYMMETRY_PERMUTATION
 #endif
+#ifndef SYMMETRY_SPLIT
+#define SYMMETRY_SPLIT 0
+#endif
 static const mpass_device *PROBE(uint32_t index);
 static mpass_status OPEN(const mpass_host *, const mpass_open *, void **, mpass_error *);
 static const mpass_loss_info *INFO(const void *);
@@ -259,7 +262,7 @@ static inline mpass_status base_metrics(void *self, uint32_t split, const mpass_
 }
 static inline mpass_status base_symmetries(const void *self, const mpass_symmetry **out, uint64_t *count, mpass_error *err) {
   static const uint64_t index[P] = { 0, 1, 2, 3 };
-  static const mpass_symmetry any = { SYMMETRY_KIND, 0, P, 1, index, 0, 0 };
+  static const mpass_symmetry any = { SYMMETRY_KIND, 0, P, 1, index, SYMMETRY_SPLIT, 0 };
   UNUSED(self); UNUSED(err);
   *out = &any;
   *count = 1;

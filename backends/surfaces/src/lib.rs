@@ -11,6 +11,7 @@ mod himmelblau;
 mod lennard_jones;
 mod loss;
 mod mueller_brown;
+mod p_spin;
 mod quadratic;
 mod rastrigin;
 mod rosenbrock;
@@ -30,7 +31,7 @@ use std::ffi::CStr;
 use surface::dimensions;
 
 /// The models, in the order in which messages list them.
-pub const MODELS: [&str; 12] = [
+pub const MODELS: [&str; 13] = [
     "three-hump-camel",
     "mueller-brown",
     "himmelblau",
@@ -43,6 +44,7 @@ pub const MODELS: [&str; 12] = [
     "xin-she-yang-4",
     "rosenbrock",
     "lennard-jones",
+    "p-spin",
 ];
 
 /// The surface a request names; reads the options of that surface and no others.
@@ -60,6 +62,7 @@ pub fn surface(request: &mut Open<'_>) -> Result<Box<dyn Surface>, Error> {
         "xin-she-yang-4" => Ok(Box::new(xin_she_yang_4::XinSheYang4::open(request)?)),
         "rosenbrock" => Ok(Box::new(rosenbrock::Rosenbrock::open(request)?)),
         "lennard-jones" => Ok(Box::new(lennard_jones::LennardJones::open(request)?)),
+        "p-spin" => Ok(Box::new(p_spin::PSpin::open(request)?)),
         other => Err(Error::unknown("model", other, &MODELS)),
     }
 }
@@ -77,6 +80,8 @@ impl Backend for Surfaces {
     const OPTIONS: &'static [Declared] = &[
         Declared::new(c"n", Kind::Integer, c"The number of dimensions, of a surface that has any number of them.")
             .default(c"2"),
+        Declared::new(c"spins", Kind::Integer, c"The number of spins of a p-spin.").default(c"8"),
+        Declared::new(c"seed", Kind::Integer, c"Of the couplings of a p-spin.").default(c"5"),
         Declared::new(c"condition", Kind::Number, c"The largest eigenvalue of the quadratic over its smallest.")
             .default(c"10"),
         Declared::new(c"atoms", Kind::Integer, c"The number of atoms of a Lennard-Jones cluster.").default(c"7"),

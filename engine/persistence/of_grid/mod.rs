@@ -168,7 +168,12 @@ impl<K: Key> Pairing<'_, K> {
 
     /// Reduces columns of which so many at each sample are known to vanish: as soon as the others are found, the rest is
     /// left out.
-    fn reduce_the_rest(&self, gradient: &Gradient<'_, K>, columns: Vec<Cell>, begun: HashMap<u32, usize>) -> Reduced {
+    fn reduce_the_rest(
+        &self,
+        gradient: &Gradient<'_, K>,
+        columns: Vec<Cell>,
+        begun: HashMap<u32, usize>,
+    ) -> Reduced<Cell> {
         let mut left: HashMap<u32, isize> = HashMap::new();
         columns.iter().for_each(|cell| *left.entry(cell.sample).or_default() += 1);
         begun.iter().for_each(|(sample, begun)| *left.entry(*sample).or_default() -= *begun as isize);

@@ -244,9 +244,10 @@ pub enum SymmetryKind {
     Permutation,
     /// Every block may be negated by itself.
     Sign,
-    /// The first `split` entries of a block may be multiplied by `a > 0` if the others are divided by it.
+    /// The first `split` entries of a block may be multiplied by `a > 0` if the others are divided by it. With `split` the
+    /// whole block, the loss is scale-invariant: only the block's direction counts.
     Scale {
-        /// How many entries are multiplied; at least one, and not all.
+        /// How many entries are multiplied, one at least.
         split: u64,
     },
     /// Every coordinate is periodic.

@@ -1,0 +1,58 @@
+//! The feet of a saddle: the minima in which descents from either side of it end.
+
+use super::explorer::Explorer;
+use crate::error::Result;
+use crate::search::minima::{Quenched, Recipe, quench};
+use crate::search::{CellId, Descent, Minimum, Origin, PathId};
+
+/// The end of a descent from a saddle, in the saddle's own frame.
+pub(super) struct Foot {
+    pub cell: CellId,
+    pub theta: Vec<f64>,
+}
+
+impl Explorer<'_, '_> {
+    /// The feet below two points, by steps no longer than `step` if that is given; new minima are numbered after those so
+    /// far. `None` where a descent ends in no minimum.
+    pub(super) fn feet(
+        &mut self,
+        points: [Vec<f64>; 2],
+        step: Option<f64>,
+        path: PathId,
+        minima: &mut Vec<Minimum>,
+    ) -> Result<Option<[Foot; 2]>> {
+        let quick = Recipe { check: false, step: step.or(self.plan.recipe.step), ..self.plan.recipe };
+        let (ends, stop) = quench(self.oracle, points.into(), &quick, &self.domain, |_, _| {});
+        stop?;
+        let mut feet = Vec::new();
+        for end in ends.into_iter().flatten().filter(|end| end.descent == Descent::Converged) {
+            let (known, theta) = (self.same(end.loss, &end.theta)?, end.theta.clone());
+            let cell = known.map_or_else(|| self.new_end(end, path, minima), |cell| Ok(Some(cell)))?;
+            feet.extend(cell.map(|cell| Foot { cell, theta }));
+        }
+        Ok(<[Foot; 2]>::try_from(feet).ok())
+    }
+
+    /// A minimum at the foot of a saddle that was not known: checked, and numbered after the new ones so far.
+    fn new_end(&mut self, end: Quenched, path: PathId, minima: &mut Vec<Minimum>) -> Result<Option<CellId>> {
+        let known = match self.twin(minima, end.loss, &end.theta)? {
+            None => self.bottom_of(end.loss, &end.theta)?,
+            twin => twin,
+        };
+        if known.is_some() {
+            return Ok(known);
+        }
+        let (checked, stop) = quench(self.oracle, vec![end.theta], &self.plan.recipe, &self.domain, |_, _| {});
+        stop?;
+        let Some(end) = checked.into_iter().flatten().find(|end| end.descent == Descent::Converged) else {
+            return Ok(None);
+        };
+        let cell = self.landscape.next_cell() + minima.len() as u64;
+        let minimum = self.minimum(end, Origin::Transit { path }, cell)?;
+        let cell = minimum.same_as.unwrap_or(cell);
+        if minimum.same_as.is_none() {
+            minima.push(minimum);
+        }
+        Ok(Some(cell))
+    }
+}
