@@ -160,11 +160,12 @@ impl Deciding {
 
     fn candidate(&self, path: &Path, schedule: &Schedule) -> Candidate {
         let settled = path.state == PathState::Converged;
+        let fresh = path.state == PathState::Fresh;
         Candidate {
             edge: self.vertices.edge(path),
             height: path.pass.height,
-            is_open: !settled && path.visits < schedule.visits,
-            is_tried: settled || path.visits >= schedule.coarse(),
+            is_open: !settled && (fresh || path.visits < schedule.visits),
+            is_tried: settled || !fresh && path.visits >= schedule.coarse(),
         }
     }
 
@@ -343,8 +344,9 @@ mod tests {
     /// The same from scratch, by the words of the definition.
     fn by_hand(landscape: &Landscape, schedule: &Schedule, enough: Enough) -> Option<Task> {
         let tree = MergeTree::of(landscape);
-        let open = |p: &Path| p.state != PathState::Converged && p.visits < schedule.visits;
-        let tried = |p: &Path| p.state == PathState::Converged || p.visits >= schedule.coarse();
+        let fresh = |p: &Path| p.state == PathState::Fresh;
+        let open = |p: &Path| p.state != PathState::Converged && (fresh(p) || p.visits < schedule.visits);
+        let tried = |p: &Path| p.state == PathState::Converged || !fresh(p) && p.visits >= schedule.coarse();
         let place = |id: PathId| landscape.paths.iter().position(|p| p.id == id).unwrap();
         let targets = || (0..tree.merges.len()).rev().filter(|&k| tree.minima[tree.merges[k].dead].is_sampled());
         let path_of = |k: usize| tree.paths[tree.merges[k].edge];
@@ -427,7 +429,8 @@ mod tests {
                     }
                     path.visits += 1;
                     path.pass.height = if state % 2 == 0 { path.pass.height.min(height) } else { height };
-                    path.state = [PathState::Relaxed, PathState::Converged, PathState::Split][usize::from(state) / 3];
+                    let states = [PathState::Relaxed, PathState::Fresh, PathState::Converged, PathState::Split];
+                    path.state = states[usize::from(state) / 2];
                     at
                 });
                 for (loss, sampled, copy) in minima {

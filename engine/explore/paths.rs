@@ -88,19 +88,25 @@ impl Explorer<'_, '_> {
         self.oracle.round(&mut path.pass.theta);
     }
 
-    /// One visit and all that follows from it, in one commit. Nothing follows from one to a rival that stays too high.
+    /// One visit, and in another turn all that follows from it: a stop between the two loses neither, and what sank below
+    /// others is not looked at before they are. Nothing follows from a visit to a rival that stays too high.
     pub(super) fn work_on(&mut self, at: usize, below: Option<f64>, deciding: &Deciding) -> Result<()> {
         let (known, schedule) = (&self.landscape.paths[at], &self.plan.schedule);
-        let mut path = match below {
+        let path = match below {
+            _ if known.state == PathState::Fresh => return self.look_at(at, known.clone(), deciding),
             None => connect::visit(self.oracle, known, schedule)?,
             Some(below) => connect::rival(self.oracle, known, schedule, below)?,
         };
-        if below.is_some_and(|below| path.pass.height >= below) {
-            self.round(&mut path);
-            let tally = self.count("paths");
-            self.journal.commit(&[Finding::Path(&path), Finding::Evaluations("paths", tally)])?;
-            self.landscape.paths[at] = path;
-            return Ok(());
+        if path.state == PathState::Converged {
+            return self.look_at(at, path, deciding);
+        }
+        self.keep_work(at, path, Vec::new(), Vec::new())
+    }
+
+    /// Looks at the valleys and the top of a path that was worked on.
+    fn look_at(&mut self, at: usize, mut path: Path, deciding: &Deciding) -> Result<()> {
+        if path.state == PathState::Fresh {
+            path.state = PathState::Relaxed;
         }
         let (mut minima, cuts) = self.cuts(&path)?;
         let mut new = Vec::new();
@@ -110,6 +116,11 @@ impl Explorer<'_, '_> {
             None => {}
         }
         self.shortcuts(&minima, &mut new)?;
+        self.keep_work(at, path, minima, new)
+    }
+
+    /// What became of a path and what follows from it, in one commit.
+    fn keep_work(&mut self, at: usize, mut path: Path, minima: Vec<Minimum>, mut new: Vec<Path>) -> Result<()> {
         std::iter::once(&mut path).chain(&mut new).for_each(|path| self.round(path));
         let tally = self.count("paths");
         let mut findings: Vec<Finding> = minima.iter().map(Finding::Minimum).collect();
