@@ -3,6 +3,7 @@
 
 use super::plan::{Method, Plan};
 use crate::loss::{Dtype, Info};
+use crate::search::connect::KNOTS;
 
 /// Evaluations of a descent to the tolerance: 440 to 2,000 on perceptrons.
 const DESCENT: u64 = 1500;
@@ -10,8 +11,6 @@ const DESCENT: u64 = 1500;
 const SETTLE: u64 = 4;
 /// Straight lines are measured at so many points.
 const LINE: u64 = 17;
-/// Inner knots that a further visit adds to a path round its top, at the most.
-const ZOOM: u64 = 8;
 /// Points that descend together.
 const ROUND: u64 = 8;
 
@@ -44,7 +43,7 @@ impl Plan {
             return None;
         }
         let points = if self.given.is_empty() { self.starts } else { self.given.len() as u64 };
-        let (bars, stages) = (points.saturating_sub(1), self.schedule.knots.len() as u64);
+        let bars = points.saturating_sub(1);
         let others = bars.min(self.schedule.neighbours as u64 + 1);
         let pairs = if bars <= others { points * bars / 2 } else { points * others };
         let first: u64 = self.schedule.knots.iter().zip(&self.schedule.steps).map(|(k, s)| (k * s) as u64).sum();
@@ -56,7 +55,7 @@ impl Plan {
         ];
         let p = info.params as u64;
         let widest = self.schedule.knots.iter().max().copied().unwrap_or(0) as u64 + 2;
-        let longest = widest + ZOOM * u64::from(self.schedule.visits).saturating_sub(stages);
+        let longest = widest.max(KNOTS as u64);
         // A descent remembers two vectors a step, and has a few beside; a string remembers eight steps.
         let descents = points.min(ROUND) * (2 * self.recipe.memory as u64 + 8);
         let strings = widest * (2 * 8 + 8);

@@ -54,6 +54,13 @@ const FINEST: usize = 63;
 const DRAWN_BACK: usize = 4;
 /// Visits to a path's top before it may settle. (Settling after the first left Mueller-Brown 4e-4 too high.)
 const LOOKS: usize = 3;
+/// Inner knots of a window round a path's top.
+const WINDOW: usize = 7;
+/// Knots that a curve keeps at most on either side of a window: every window adds some, and a path of a large network is
+/// as large as all its knots.
+const SIDE: usize = 12;
+/// Knots of a path at most, once its top was looked at closer; where no valley is bent, twice `SIDE` and a window.
+pub const KNOTS: usize = 3 * FINEST;
 /// A profile that climbs by this fraction of the top's climb has left a valley.
 const VALLEY: f64 = 0.1;
 
@@ -229,8 +236,11 @@ impl Window {
         }
         // A window that reaches an end of the path keeps it: ends are minima.
         let free_ends = left > 0.0 && right < length;
-        let how = Relax { tolerance: 1e-4, free_ends, ..Relax::whole(7, 60) };
-        let sides = [(left > 0.0).then(|| line.part(0.0, left)), (right < length).then(|| line.part(right, length))];
+        let how = Relax { tolerance: 1e-4, free_ends, ..Relax::whole(WINDOW, 60) };
+        // Whoever has more knots than windows leave wanted them, for a bent valley.
+        let most = if line.n() > 2 * SIDE + WINDOW { FINEST } else { SIDE };
+        let side = |from: f64, to: f64| (from < to).then(|| line.part(from, to).fewer(most));
+        let sides = [side(0.0, left), side(right, length)];
         Some(Window { line: line.part(left, right), how, sides })
     }
 

@@ -212,6 +212,27 @@ mod tests {
     }
 
     #[test]
+    fn a_start_at_an_enormous_loss_ends_in_a_minimum_too() {
+        // Two atoms on a line, 1e-2 to 0.3 apart where 2^(1/6) is best: losses from 1e24 to 1e6.
+        let f = |x: &[f64], g: &mut [f64]| {
+            let r = x[0] - x[1];
+            let sixth = r.powi(-6);
+            let slope = 4.0 * (-12.0 * sixth * sixth + 6.0 * sixth) / r + 2e-3 * r;
+            (g[0], g[1]) = (slope + 2e-3 * x[0], -slope + 2e-3 * x[1]);
+            4.0 * (sixth * sixth - sixth) + 1e-3 * (r * r + x[0] * x[0] + x[1] * x[1])
+        };
+        for apart in [1e-2, 0.03, 0.1, 0.3] {
+            let found = descend(f, vec![vec![apart, 0.0]], None);
+            let Quenched { descent, loss, theta, .. } = &found[0];
+            assert_eq!(
+                (*descent, (loss + 0.998).abs() < 2e-3),
+                (Descent::Converged, true),
+                "{apart}: {loss} {theta:?}"
+            );
+        }
+    }
+
+    #[test]
     fn single_precision_ends_at_what_it_allows() {
         // Curvatures from 1e-3 to 1, and a quartic; value and gradient are known to seven digits.
         let f = |x: &[f64], g: &mut [f64]| {

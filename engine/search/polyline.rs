@@ -107,6 +107,18 @@ impl Polyline {
         Polyline { p: self.p, knots }
     }
 
+    /// Nearly this curve, with so many knots (two or more) at most: those that it bends most at.
+    pub fn fewer(&self, most: usize) -> Polyline {
+        let mut fraction = 1e-3;
+        loop {
+            let line = self.thinned(fraction);
+            if line.n() <= most {
+                return line;
+            }
+            fraction *= 2.0;
+        }
+    }
+
     /// How far knot `i` lies from the line between two others.
     fn beside(&self, from: usize, to: usize, i: usize) -> f64 {
         let (a, b, x) = (self.knot(from), self.knot(to), self.knot(i));
@@ -162,6 +174,15 @@ mod tests {
     fn a_thinned_curve_keeps_its_bends() {
         let line = Polyline::new(vec![0.0, 0.0, 1.0, 0.0, 2.0, 1e-6, 3.0, 0.0, 3.0, 1.0, 3.0, 2.0], 2).thinned(1e-3);
         assert_eq!(line.knots(), [0.0, 0.0, 3.0, 0.0, 3.0, 2.0]);
+    }
+
+    #[test]
+    fn a_curve_of_few_knots_keeps_its_greatest_bends() {
+        let quarter = |k: usize| [100.0 * (0.1 * k as f64).sin(), 100.0 * (0.1 * k as f64).cos()];
+        let arc: Vec<f64> = (0..16).flat_map(quarter).chain([100.0, -100.0]).collect();
+        let few = Polyline::new(arc.clone(), 2).fewer(6);
+        assert!(few.n() <= 6 && few.n() > 3, "{}", few.n());
+        assert!(few.knots().chunks_exact(2).any(|knot| knot == quarter(15)), "the corner is gone");
     }
 
     #[test]

@@ -17,11 +17,16 @@ const CAP: f64 = 0.2;
 const FIRST: f64 = 0.02;
 /// Shorter steps (in units of length) tell no curvature: at a kink it would be as large as they are short.
 const TELLING: f64 = 1e-5;
+/// A step later, a curvature counts for so much of it: what was stiff is forgotten on the way.
+const REMEMBERED: f64 = 0.8;
 /// A descent has converged where its gradient is this fraction of what the largest curvature makes of a unit of length,
 /// so that the place is known to eight digits along the stiffest direction.
 pub const SMALL: f64 = 3e-9;
-/// Or where what is left to fall is this fraction of the fall so far: a loss may have its lowest value at infinity.
+/// Or where what is left to fall is this fraction of the fall of late: a loss may have its lowest value at infinity.
 const NOTHING: f64 = 1e-18;
+/// How many steps tell what is usual, and no more than the later half: two atoms that begin one on the other have any loss
+/// and any curvature there.
+const LATE: usize = 10;
 /// A descent that accepts so many steps without making any progress is held up by noise.
 const PATIENCE: u32 = 40;
 
@@ -86,8 +91,10 @@ pub struct Walk {
     pub pushes: u32,
     grain: Grain,
     begin: Vec<f64>,
-    /// The loss at the begin.
-    highest: f64,
+    /// The loss after every step.
+    losses: Vec<f64>,
+    /// The largest curvatures, as the steps told them.
+    curvatures: Vec<f64>,
     loss: f64,
     memory: Lbfgs,
     direction: Vec<f64>,
@@ -100,8 +107,6 @@ pub struct Walk {
     /// How long the last step was; twice that where the loss fell ever faster along it.
     stride: f64,
     falling: bool,
-    /// The largest curvature of late.
-    stiffness: f64,
     /// The smallest gradient and the lowest loss that counted as progress, and the steps since.
     least: f64,
     lowest: f64,
@@ -116,7 +121,8 @@ impl Walk {
             begin: theta.clone(),
             trial: theta.clone(),
             theta,
-            highest: f64::NAN,
+            losses: Vec::new(),
+            curvatures: Vec::new(),
             loss: f64::NAN,
             gradient: Vec::new(),
             gradient_norm: f64::INFINITY,
@@ -127,7 +133,6 @@ impl Walk {
             fraction: 0.0,
             stride: FIRST * length,
             falling: false,
-            stiffness: 0.0,
             least: f64::INFINITY,
             lowest: f64::INFINITY,
             idle: 0,
@@ -175,20 +180,16 @@ impl Walk {
 
     /// Moves to the trial and learns from the way there.
     fn step(&mut self, loss: f64, gradient: &[f64], length: f64) {
-        if self.gradient.is_empty() {
-            self.highest = if self.highest.is_nan() { loss } else { self.highest };
-        } else {
+        if !self.gradient.is_empty() {
             let s: Vec<f64> = self.trial.iter().zip(&self.theta).map(|(a, b)| a - b).collect();
             let y = gradient.iter().zip(&self.gradient).map(|(a, b)| a - b).collect();
             let moved = norm(&s);
             let curvature = self.memory.remember(s, y);
             self.falling = curvature.is_none();
             self.stride = if self.falling { 2.0 * moved } else { moved };
-            if let Some(curvature) = curvature.filter(|_| moved >= TELLING * length) {
-                // What was stiff at the begin is forgotten on the way.
-                self.stiffness = curvature.max(0.8 * self.stiffness);
-            }
+            self.curvatures.extend(curvature.filter(|_| moved >= TELLING * length));
         }
+        self.losses.push(loss);
         self.theta.copy_from_slice(&self.trial);
         self.loss = loss;
         self.gradient = gradient.to_vec();
@@ -208,8 +209,19 @@ impl Walk {
     fn has_converged(&self, length: f64) -> bool {
         match self.recipe.tolerance {
             Some(tolerance) => self.gradient_norm <= tolerance,
-            None => self.is_small(self.stiffness, length) || self.excess <= NOTHING * (self.highest - self.loss),
+            None => self.is_small(self.stiffness(), length) || self.excess <= NOTHING * self.fall(),
         }
+    }
+
+    /// The largest curvature of late.
+    fn stiffness(&self) -> f64 {
+        let late = self.curvatures[late(self.curvatures.len())..].iter();
+        late.fold(0.0, |stiffness, told| told.max(REMEMBERED * stiffness))
+    }
+
+    /// How far the loss fell of late.
+    fn fall(&self) -> f64 {
+        self.losses[late(self.losses.len() - 1)] - self.loss
     }
 
     fn is_small(&self, curvature: f64, length: f64) -> bool {
@@ -314,4 +326,9 @@ impl Walk {
         };
         Quenched { theta: self.theta.clone(), loss: self.loss, descent, evidence, evaluations: self.evaluations }
     }
+}
+
+/// Where the steps begin that tell what is usual.
+fn late(steps: usize) -> usize {
+    steps.div_ceil(2).max(steps.saturating_sub(LATE))
 }
