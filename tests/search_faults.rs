@@ -75,7 +75,7 @@ fn a_gradient_along_the_band_moves_no_knot_at_a_corner() {
     let mut loss = closed_form(2, None, f);
     let line = Polyline::new([back, corner, ahead].concat(), 2);
     let how = Relax::whole(1, 1);
-    let relaxed = relax(&mut oracle(&mut loss), &line, how).unwrap();
+    let relaxed = relax(&mut oracle(&mut loss), &line, how).unwrap().last;
     assert!(relaxed.knot(1).iter().all(|x| x.abs() < 1e-15), "{:?}", relaxed.knot(1)); // A rounding of a unit vector.
 }
 
@@ -85,7 +85,7 @@ fn knots_stay_evenly_spaced_and_one_of_them_on_the_pass() {
     let mut line = Polyline::straight(&DEEP, &MIDDLE);
     for knots in [3, 7, 15, 31] {
         let how = Relax { tolerance: 1e-5, ..Relax::whole(knots, 200) };
-        line = relax(&mut oracle(&mut loss), &line, how).unwrap();
+        line = relax(&mut oracle(&mut loss), &line, how).unwrap().last;
         let (lengths, turns) = segments(&line);
         let (short, long) = lengths.iter().fold((f64::MAX, 0.0), |(a, b): (f64, f64), &l| (a.min(l), b.max(l)));
         // Even along the curve; chords across a bend are a little shorter.

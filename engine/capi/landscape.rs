@@ -201,7 +201,7 @@ fn path_record(of: &search::Path, params: usize) -> abi::Path {
         struct_size: abi::Path::SIZE,
         state: match of.state {
             PathState::Straight => path::STRAIGHT,
-            PathState::Relaxed => path::RELAXED,
+            PathState::Relaxed | PathState::Fresh => path::RELAXED,
             PathState::Converged => path::CONVERGED,
             PathState::Split => path::SPLIT,
         },

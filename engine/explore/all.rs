@@ -265,7 +265,7 @@ impl Explorer<'_, '_> {
             let through =
                 || path.state == PathState::Straight && connect::valleys(path, self.oracle.noise()).is_empty();
             !over
-                && path.visits < self.plan.schedule.visits
+                && (path.visits < self.plan.schedule.visits || path.state == PathState::Fresh)
                 && path.pass.height.is_finite()
                 && a != b
                 && counts(a)

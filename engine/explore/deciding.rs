@@ -197,8 +197,9 @@ mod tests {
     /// The same from scratch, by the words of the definition.
     fn by_hand(landscape: &Landscape, schedule: &Schedule, enough: Enough, most: usize) -> Vec<Task> {
         let tree = MergeTree::of(landscape);
-        let open = |p: &Path| p.state != PathState::Converged && p.visits < schedule.visits;
-        let tried = |p: &Path| p.state == PathState::Converged || p.visits >= schedule.coarse();
+        let fresh = |p: &Path| p.state == PathState::Fresh;
+        let open = |p: &Path| p.state != PathState::Converged && (fresh(p) || p.visits < schedule.visits);
+        let tried = |p: &Path| p.state == PathState::Converged || !fresh(p) && p.visits >= schedule.coarse();
         let place = |id: PathId| landscape.paths.iter().position(|p| p.id == id).unwrap();
         let targets = || (0..tree.merges.len()).rev().filter(|&k| tree.minima[tree.merges[k].dead].is_sampled());
         let path_of = |k: usize| tree.paths[tree.merges[k].edge];
@@ -289,7 +290,8 @@ mod tests {
                     let fate = usize::from(state) + nth;
                     path.visits += 1;
                     path.pass.height = if fate % 2 == 0 { path.pass.height.min(height) } else { height };
-                    path.state = [PathState::Relaxed, PathState::Converged, PathState::Split][fate / 3 % 3];
+                    let states = [PathState::Relaxed, PathState::Fresh, PathState::Converged, PathState::Split];
+                    path.state = states[fate / 2 % 4];
                 }
                 for (loss, sampled, copy) in minima {
                     let copied = landscape.minima.iter().rev().find(|m| m.same_as.is_none()).map(|m| m.cell);

@@ -169,11 +169,12 @@ impl Forest {
 
     fn candidate(&self, path: &Path, schedule: &Schedule) -> Candidate {
         let settled = path.state == PathState::Converged;
+        let fresh = path.state == PathState::Fresh;
         Candidate {
             edge: self.vertices.edge(path),
             height: path.pass.height,
-            is_open: !settled && path.visits < schedule.visits,
-            is_tried: settled || path.visits >= schedule.coarse(),
+            is_open: !settled && (fresh || path.visits < schedule.visits),
+            is_tried: settled || !fresh && path.visits >= schedule.coarse(),
         }
     }
 

@@ -58,21 +58,28 @@ impl Explorer<'_, '_> {
         Ok(())
     }
 
-    /// One visit and what it comes to. Nothing follows from one to a rival that stays too high.
+    /// One visit, and in another turn all that follows from it: a stop between the two loses neither, and what sank below
+    /// others is not looked at before they are. Nothing follows from a visit to a rival that stays too high.
     pub(super) fn work_on(&mut self, task: Task, deciding: &Deciding) -> Result<Outcome> {
         let at = task.at();
         let (known, schedule) = (&self.landscape.paths[at], &self.plan.schedule);
-        let mut path = match task {
-            Task::Visit(_) => connect::visit(self.oracle, known, schedule)?,
-            Task::Rival(_, below) => {
-                let path = connect::rival(self.oracle, known, schedule, below)?;
-                if path.pass.height >= below {
-                    return Ok(Outcome { changed: Some((at, path)), ..Outcome::default() });
-                }
-                path
-            }
+        let path = match task {
             Task::Bend(_, attempt) => return self.bend(at, attempt),
+            _ if known.state == PathState::Fresh => return self.look_at(at, known.clone(), deciding),
+            Task::Visit(_) => connect::visit(self.oracle, known, schedule)?,
+            Task::Rival(_, below) => connect::rival(self.oracle, known, schedule, below)?,
         };
+        if path.state == PathState::Converged {
+            return self.look_at(at, path, deciding);
+        }
+        Ok(Outcome { changed: Some((at, path)), ..Outcome::default() })
+    }
+
+    /// Looks at the valleys and the top of a path that was worked on.
+    fn look_at(&mut self, at: usize, mut path: Path, deciding: &Deciding) -> Result<Outcome> {
+        if path.state == PathState::Fresh {
+            path.state = PathState::Relaxed;
+        }
         let (mut minima, cuts) = self.cuts(&path)?;
         let mut new = Vec::new();
         match self.split(&path, (&cuts, None), &minima, deciding)? {

@@ -7,8 +7,8 @@
 use super::align::Alignment;
 use super::begin::path;
 use super::height::{Care, Measured, measure};
-use super::landscape::{CellId, Minimum, Path, PathState};
-use super::path::{Relax, relax, relax_below};
+use super::landscape::{CellId, Minimum, Path, PathState, Profile};
+use super::path::{Relax, Relaxed, relax, relax_below};
 use super::polyline::Polyline;
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
@@ -46,6 +46,10 @@ impl Schedule {
 
 /// Inner knots and steps of a rival, coarse to fine.
 const RIVAL: [(usize, usize); 2] = [(3, 40), (7, 60)];
+/// Knots see the top of their curve when no more than this fraction of its climb is hidden between them.
+const HIDDEN: f64 = 0.1;
+/// The most inner knots that a band gets to see it with.
+const FINEST: usize = 63;
 /// How often a curve is drawn back half-way from where the loss is not finite.
 const DRAWN_BACK: usize = 4;
 /// Visits to a path's top before it may settle. (Settling after the first left Mueller-Brown 4e-4 too high.)
@@ -55,8 +59,8 @@ const WINDOW: usize = 7;
 /// Knots that a curve keeps at most on either side of a window: every window adds some, and a path of a large network is
 /// as large as all its knots.
 const SIDE: usize = 12;
-/// Knots of a path at most, once its top was looked at closer.
-pub const KNOTS: usize = 2 * SIDE + WINDOW;
+/// Knots of a path at most, once its top was looked at closer; where no valley is bent, twice `SIDE` and a window.
+pub const KNOTS: usize = 3 * FINEST;
 /// A profile that climbs by this fraction of the top's climb has left a valley.
 const VALLEY: f64 = 0.1;
 
@@ -83,63 +87,106 @@ pub fn pairs(minima: &[&Minimum], alignment: &Alignment, neighbours: usize) -> V
     wanted.into_iter().collect()
 }
 
-/// Works on a path once. It never gets worse: a higher result is thrown away.
+/// Works on a path once. It never gets worse: a higher result is thrown away. Settled, or to be looked at.
 pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Result<Path> {
-    let line = Polyline::new(path.knots.clone(), oracle.params());
     let stage = path.visits as usize;
-    let relaxed = match schedule.knots.get(stage) {
-        Some(&knots) => Some(relax(oracle, &line, Relax::whole(knots, schedule.steps[stage]))?),
-        None => top(oracle, line, path, stage - schedule.knots.len())?,
+    let bands = &schedule.knots;
+    let window = match stage.checked_sub(bands.len()) {
+        None => Some(Window::whole(path, Relax::whole(bands[stage], schedule.steps[stage]))),
+        Some(closeness) => Window::round_top(path, closeness),
     };
-    let Some(relaxed) = relaxed else {
+    let Some(window) = window else {
         return Ok(Path { visits: path.visits + 1, state: PathState::Converged, ..path.clone() });
     };
     let before = path.pass.height + path.pass.error;
-    let mut next = lower_of(oracle, path, relaxed)?;
+    let may_double = stage + 1 >= bands.len();
+    let mut next = resolved(oracle, path, window, may_double)?;
     next.visits += 1;
     let lowered = before - (next.pass.height + next.pass.error);
     // A relaxation of the whole path is never the last word: its knots are too far apart at the top; nor are the first
     // windows round the top, which are hardly finer.
     let little = schedule.tolerance * climb(&next) + 2.0 * next.pass.error + oracle.noise();
-    let settled = stage >= schedule.knots.len() + LOOKS && lowered <= little;
-    next.state = if settled { PathState::Converged } else { PathState::Relaxed };
+    let settled = stage >= bands.len() + LOOKS && lowered <= little;
+    next.state = if settled { PathState::Converged } else { PathState::Fresh };
     Ok(next)
 }
 
-/// Relaxes a path coarsely, in case it comes to lie below a height; the finest band is given up once it falls too slowly
-/// for that. Whatever `knots` a schedule has, all rivals have the same.
-pub fn rival(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule, below: f64) -> Result<Path> {
-    let tried = Path { visits: path.visits.max(schedule.coarse()), ..path.clone() };
-    let mut line = Polyline::new(path.knots.clone(), oracle.params());
-    let inner = line.n() - 2;
-    for ((knots, steps), below) in RIVAL.into_iter().zip([f64::INFINITY, below]) {
-        if inner < knots {
-            match relax_below(oracle, &line, Relax::whole(knots, steps), below)? {
-                Some(relaxed) => line = relaxed,
-                None => return Ok(tried),
-            }
+/// The lowest of a path and what a window of it is relaxed to, with twice the knots again and again until they see the
+/// top: else a band lies low at its knots and cuts the corners of a bent valley between them.
+fn resolved(oracle: &mut Oracle<'_>, path: &Path, mut window: Window, may_double: bool) -> Result<Path> {
+    let mut lowest = path.clone();
+    loop {
+        let relaxed = relax(oracle, &window.line, window.how)?;
+        window.line = relaxed.last.clone();
+        let (lower, hidden) = lower_of(oracle, &lowest, relaxed.map(|line| window.within(line)))?;
+        lowest = lower;
+        window.how.knots = 2 * window.how.knots + 1;
+        let is_seen = !hidden.is_finite() || hidden <= HIDDEN * climb(&lowest);
+        if is_seen || !may_double || window.how.knots > FINEST {
+            return Ok(lowest);
         }
     }
-    lower_of(oracle, &tried, line)
 }
 
-/// A path, or the curve that it was relaxed to: the one whose height is bounded lower.
-fn lower_of(oracle: &mut Oracle<'_>, path: &Path, relaxed: Polyline) -> Result<Path> {
+/// Relaxes a path coarsely, in case it comes to lie below a height; the finer bands are given up once they fall too slowly
+/// for that. Whatever `knots` a schedule has, all rivals have the same.
+pub fn rival(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule, below: f64) -> Result<Path> {
+    let mut lowest = Path { visits: path.visits.max(schedule.coarse()), ..path.clone() };
+    let mut line = Polyline::new(path.knots.clone(), oracle.params());
+    let [(coarse, few), (mut knots, steps)] = RIVAL;
+    let inner = line.n() - 2;
+    if inner < coarse {
+        line = relax(oracle, &line, Relax::whole(coarse, few))?.last;
+    }
+    while inner < knots && knots <= FINEST {
+        let Some(relaxed) = relax_below(oracle, &line, Relax::whole(knots, steps), below)? else { break };
+        line = relaxed.last.clone();
+        let (lower, hidden) = lower_of(oracle, &lowest, relaxed)?;
+        lowest = lower;
+        // More knots are for those that have come low enough at these.
+        if lowest.pass.height < below || lowest.pass.height - hidden >= below || !hidden.is_finite() {
+            break;
+        }
+        knots = 2 * knots + 1;
+    }
+    if lowest.pass.height < below {
+        lowest.state = PathState::Fresh;
+    }
+    Ok(lowest)
+}
+
+/// A path, or what it was relaxed to: the one whose height is bounded lowest; and what of the top its last knots do not see.
+fn lower_of(oracle: &mut Oracle<'_>, path: &Path, relaxed: Relaxed) -> Result<(Path, f64)> {
     let id = Ids { path: path.id, cell: path.pass.cell };
     let old = Polyline::new(path.knots.clone(), oracle.params());
-    let (line, measured) = finite(oracle, &old, relaxed)?;
+    let (mut line, mut measured) = finite(oracle, &old, relaxed.last)?;
+    let hidden = hidden(&line, &measured);
+    if let Some(lowest) = relaxed.lowest {
+        let other = measure(oracle, &lowest, Care::CLOSE)?;
+        if other.height + other.error < measured.height + measured.error {
+            (line, measured) = (lowest, other);
+        }
+    }
     let new =
         |line, measured| Path { visits: path.visits, ..self::path(id, path.ends, PathState::Relaxed, line, measured) };
     // Bounds are compared: a rough measurement must not win by its own error.
     if measured.height + measured.error < path.pass.height + path.pass.error {
-        return Ok(new(line, measured));
+        return Ok((new(line, measured), hidden));
     }
     if path.state == PathState::Straight {
         // A glance may have missed what a close look would see.
         let measured = measure(oracle, &old, Care::CLOSE)?;
-        return Ok(new(old, measured));
+        return Ok((new(old, measured), hidden));
     }
-    Ok(path.clone())
+    Ok((path.clone(), hidden))
+}
+
+/// How far the top of a curve lies above the higher of the two knots round it.
+fn hidden(line: &Polyline, measured: &Measured) -> f64 {
+    let (arcs, Profile { arc, loss, .. }) = (line.arcs(), &measured.profile);
+    let ahead = arcs.partition_point(|&arc| arc <= measured.arc).clamp(1, arcs.len() - 1);
+    let at = |knot: usize| loss[arc.partition_point(|&arc| arc < arcs[knot]).min(loss.len() - 1)];
+    measured.height - at(ahead - 1).max(at(ahead))
 }
 
 /// A relaxed curve, measured; where the loss is not finite on it, drawn back towards the curve it was.
@@ -162,30 +209,47 @@ fn climb(path: &Path) -> f64 {
     path.pass.height - ends.0.copied().unwrap_or(f64::NAN).max(ends.1.copied().unwrap_or(f64::NAN))
 }
 
-/// Relaxes the path round its top, where it lies above a level that rises from visit to visit; `None` when nothing is
-/// left to resolve.
-fn top(oracle: &mut Oracle<'_>, line: Polyline, path: &Path, closeness: usize) -> Result<Option<Polyline>> {
-    let depth = 0.5 * 0.25_f64.powi(closeness as i32) * climb(path);
-    let level = path.pass.height - depth;
-    let (arc, loss) = (&path.profile.arc, &path.profile.loss);
-    let peak = arc.partition_point(|&a| a < path.pass.arc);
-    let left = (0..peak).rev().find(|&i| loss[i] < level).map_or(arc[0], |i| arc[i]);
-    let right = (peak..arc.len()).find(|&i| loss[i] < level).map_or(arc[arc.len() - 1], |i| arc[i]);
-    let length = arc[arc.len() - 1];
-    if right - left <= 1e-9 * length || depth <= 8.0 * f64::EPSILON * path.pass.height.abs() {
-        return Ok(None);
+/// A part of a path that is relaxed, and the parts on either side of it that stay.
+struct Window {
+    line: Polyline,
+    how: Relax,
+    sides: [Option<Polyline>; 2],
+}
+
+impl Window {
+    fn whole(path: &Path, how: Relax) -> Window {
+        Window { line: Polyline::new(path.knots.clone(), path.pass.theta.len()), how, sides: [None, None] }
     }
-    // A window that reaches an end of the path keeps it: ends are minima.
-    let free_ends = left > 0.0 && right < length;
-    let how = Relax { tolerance: 1e-4, free_ends, ..Relax::whole(WINDOW, 60) };
-    let mut whole = relax(oracle, &line.part(left, right), how)?;
-    if left > 0.0 {
-        whole = line.part(0.0, left).fewer(SIDE).then(&whole);
+
+    /// Where the path lies above a level that rises from visit to visit; `None` when nothing is left to resolve.
+    fn round_top(path: &Path, closeness: usize) -> Option<Window> {
+        let line = Polyline::new(path.knots.clone(), path.pass.theta.len());
+        let depth = 0.5 * 0.25_f64.powi(closeness as i32) * climb(path);
+        let level = path.pass.height - depth;
+        let (arc, loss) = (&path.profile.arc, &path.profile.loss);
+        let peak = arc.partition_point(|&a| a < path.pass.arc);
+        let left = (0..peak).rev().find(|&i| loss[i] < level).map_or(arc[0], |i| arc[i]);
+        let right = (peak..arc.len()).find(|&i| loss[i] < level).map_or(arc[arc.len() - 1], |i| arc[i]);
+        let length = arc[arc.len() - 1];
+        if right - left <= 1e-9 * length || depth <= 8.0 * f64::EPSILON * path.pass.height.abs() {
+            return None;
+        }
+        // A window that reaches an end of the path keeps it: ends are minima.
+        let free_ends = left > 0.0 && right < length;
+        let how = Relax { tolerance: 1e-4, free_ends, ..Relax::whole(WINDOW, 60) };
+        // Whoever has more knots than windows leave wanted them, for a bent valley.
+        let most = if line.n() > 2 * SIDE + WINDOW { FINEST } else { SIDE };
+        let side = |from: f64, to: f64| (from < to).then(|| line.part(from, to).fewer(most));
+        let sides = [side(0.0, left), side(right, length)];
+        Some(Window { line: line.part(left, right), how, sides })
     }
-    if right < length {
-        whole = whole.then(&line.part(right, length).fewer(SIDE));
+
+    /// The whole path with this in the place of the window.
+    fn within(&self, line: Polyline) -> Polyline {
+        let [left, right] = &self.sides;
+        let whole = left.clone().map_or_else(|| line.clone(), |left| left.then(&line));
+        right.as_ref().map_or_else(|| whole.clone(), |right| whole.clone().then(right))
     }
-    Ok(Some(whole))
 }
 
 /// The arc lengths of the valleys on either side of the top that belong to neither end, if any. Rises within twice the

@@ -208,6 +208,8 @@ pub enum PathState {
     Straight,
     /// Optimised, not converged.
     Relaxed,
+    /// The same, but neither its valleys nor its top have been looked at since its last visit.
+    Fresh,
     /// Optimised until its top no longer moved.
     Converged,
     /// Runs through an intermediate minimum and was replaced by its pieces.

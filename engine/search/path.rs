@@ -25,6 +25,49 @@ pub struct Relax {
     pub free_ends: bool,
 }
 
+/// What a curve has become.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Relaxed {
+    /// After the last step.
+    pub last: Polyline,
+    /// Where its knots once lay clearly lower: a band is not monotone, least of all one of few knots in a bent valley.
+    pub lowest: Option<Polyline>,
+}
+
+impl Relaxed {
+    /// Both, each put to use elsewhere.
+    pub fn map(self, change: impl Fn(Polyline) -> Polyline) -> Relaxed {
+        Relaxed { last: change(self.last), lowest: self.lowest.map(change) }
+    }
+}
+
+/// The lowest band so far.
+#[derive(Default)]
+struct Lowest {
+    /// Its top, and itself.
+    seen: Option<(f64, Polyline)>,
+    /// The last top, and its climb.
+    last: (f64, f64),
+}
+
+/// A band counts as lower only by this fraction of the climb: tops between knots differ by as much.
+const CLEARLY: f64 = 0.01;
+
+impl Lowest {
+    fn note(&mut self, top: f64, climb: f64, line: &Polyline) {
+        self.last = (top, climb);
+        if self.seen.as_ref().is_none_or(|(lowest, _)| top < *lowest) {
+            self.seen = Some((top, line.clone()));
+        }
+    }
+
+    fn beside(self, last: Polyline) -> Relaxed {
+        let (top, climb) = self.last;
+        let lowest = self.seen.filter(|(lowest, _)| *lowest < top - CLEARLY * climb).map(|(_, line)| line);
+        Relaxed { last, lowest }
+    }
+}
+
 const MEMORY: usize = 8;
 const PATIENCE: usize = 10;
 
@@ -48,18 +91,18 @@ impl Relax {
 /// Relaxes a curve until it has converged or its steps are spent. A knot that comes to where the loss is not finite is
 /// drawn back half-way, and again. Cost: one batch of `knots` gradients a step, two more rows with free ends (and for
 /// fixed ends two rows once).
-pub fn relax(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax) -> Result<Polyline> {
+pub fn relax(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax) -> Result<Relaxed> {
     Ok(band(oracle, line, how, f64::INFINITY)?.0)
 }
 
 /// The same for a curve that is wanted only if its top comes below a height; `None` once it falls too slowly for that.
-pub fn relax_below(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax, below: f64) -> Result<Option<Polyline>> {
-    let (line, is_given_up) = band(oracle, line, how, below)?;
-    Ok((!is_given_up).then_some(line))
+pub fn relax_below(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax, below: f64) -> Result<Option<Relaxed>> {
+    let (relaxed, is_given_up) = band(oracle, line, how, below)?;
+    Ok((!is_given_up).then_some(relaxed))
 }
 
 /// The band, relaxed, and whether it was given up.
-fn band(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax, below: f64) -> Result<(Polyline, bool)> {
+fn band(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax, below: f64) -> Result<(Relaxed, bool)> {
     let p = line.params();
     let mut line = line.respaced(how.knots + 2);
     let (first, last) = if how.free_ends { (0, how.knots + 2) } else { (1, how.knots + 1) };
@@ -72,6 +115,7 @@ fn band(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax, below: f64) -> Res
     let mut before: Option<(Vec<f64>, Vec<f64>)> = None;
     let mut tops: Vec<f64> = Vec::new();
     let mut sound: Option<Polyline> = None;
+    let mut lowest = Lowest::default();
     for _step in 0..how.steps {
         let (inner, gradients) = oracle.gradients(&line.knots()[first * p..last * p])?;
         losses[first..last].copy_from_slice(&inner);
@@ -91,11 +135,12 @@ fn band(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax, below: f64) -> Res
         let top = losses.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         tops.push(top);
         let climb = top - losses[0].max(losses[how.knots + 1]);
+        lowest.note(top, climb, &line);
         if tops.len() > PATIENCE && (tops[tops.len() - 1 - PATIENCE] - top).abs() <= how.tolerance * climb {
             break;
         }
         if how.is_hopeless(&tops, below) {
-            return Ok((line, true));
+            return Ok((lowest.beside(line), true));
         }
         if let Some((knots, force)) = before.take() {
             let s = line.knots()[first * p..last * p].iter().zip(&knots).map(|(a, b)| a - b).collect();
@@ -108,7 +153,7 @@ fn band(oracle: &mut Oracle<'_>, line: &Polyline, how: Relax, below: f64) -> Res
         line = line.respaced(how.knots + 2);
         before = Some((here, across));
     }
-    Ok((line, false))
+    Ok((lowest.beside(line), false))
 }
 
 /// Moves the knots where the loss is not finite half-way to where they last were all finite.
@@ -192,6 +237,20 @@ mod tests {
     }
 
     #[test]
+    fn a_band_that_rose_again_gives_its_lowest_too() {
+        let band = |y: f64| Polyline::straight(&[0.0, y], &[1.0, y]);
+        let after = |tops: &[f64]| {
+            let mut lowest = Lowest::default();
+            tops.iter().for_each(|&top| lowest.note(top, top, &band(top)));
+            lowest.beside(band(9.0)).lowest
+        };
+        assert_eq!(after(&[3.0, 1.00003, 1.5, 2.08]), Some(band(1.00003)));
+        // As good as the last: the knots say no more than that.
+        assert_eq!(after(&[3.0, 2.0, 1.0, 1.005]), None);
+        assert_eq!(after(&[]), None);
+    }
+
+    #[test]
     fn knots_stop_before_what_is_not_finite() {
         // The floor of the valley lies at y = 0, inside a disc where there is no loss.
         let f = |x: &[f64], g: &mut [f64]| {
@@ -201,7 +260,7 @@ mod tests {
         let mut loss = ClosedForm::new(2, None, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let line = Polyline::new(vec![-2.0, 0.0, 0.0, 3.0, 2.0, 0.0], 2);
-        let relaxed = relax(&mut oracle, &line, Relax::whole(7, 60)).unwrap();
+        let relaxed = relax(&mut oracle, &line, Relax::whole(7, 60)).unwrap().last;
         let highest = relaxed.knots().chunks(2).map(|x| x[1]).fold(0.0, f64::max);
         assert!(highest < 1.5, "still at {highest}");
     }

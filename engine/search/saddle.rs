@@ -67,7 +67,7 @@ pub fn own_path(
     // A bent way down wants more knots.
     for (knots, steps) in [(7, 60), (15, 160)] {
         let mut down = |k: usize| relax(oracle, &Polyline::straight(&sides[k], feet[k]), Relax::whole(knots, steps));
-        let curve = down(0)?.reversed().then(&over).then(&down(1)?);
+        let curve = down(0)?.last.reversed().then(&over).then(&down(1)?.last);
         let led = below(oracle, path, saddle, curve)?;
         if led.is_some() {
             return Ok(led);

@@ -87,7 +87,8 @@ fn minimum() -> impl Strategy<Value = Minimum> {
 }
 
 fn path() -> impl Strategy<Value = Path> {
-    let states = vec![PathState::Straight, PathState::Relaxed, PathState::Converged, PathState::Split];
+    let states =
+        vec![PathState::Straight, PathState::Relaxed, PathState::Fresh, PathState::Converged, PathState::Split];
     let kinds = vec![PassKind::VerifiedSaddle, PassKind::PathMaximum];
     let pass = (
         prop::sample::select(kinds),

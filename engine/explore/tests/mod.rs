@@ -105,13 +105,16 @@ fn splitting_ends_and_raises_no_death() {
 fn a_resumed_run_ends_as_the_uninterrupted_one() {
     for seed in [1, 55] {
         let whole = run(seed, 6, 0.5, 200_000, Landscape::default(), &mut Watch::default()).landscape;
+        let mut between = 0;
         for tenths in 1..10 {
             let mut watch = Watch::default();
             run(seed, 6, 0.5, spent(&whole) * tenths / 10, Landscape::default(), &mut watch);
             let known = watch.landscape.clone();
+            between += known.paths.iter().filter(|path| path.state == PathState::Fresh).count();
             let resumed = run(seed, 6, 0.5, 200_000, known, &mut watch).landscape;
             assert!(resumed.minima == whole.minima && resumed.paths == whole.paths, "seed {seed}, {tenths} tenths");
         }
+        assert!(between > 0, "no stop between a visit and what follows from it");
     }
 }
 
@@ -219,6 +222,55 @@ fn barcodes_scale_with_the_parameters_and_shift_with_the_loss() {
         let pass = Some(0.8773615578);
         close(&found, &[(0.0, None), (0.2986384422, pass), (0.2986384422, pass)], 1e-6);
     }
+}
+
+/// A double well along a curve with random bends and walls, up to 100 times as steep as the floor: its pass is that of the
+/// floor, whatever leads to it.
+fn valley(seed: u64, params: usize) -> impl FnMut(&[f64], &mut [f64]) -> f64 + Send {
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let mut unit = || (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+    let bends: Vec<[f64; 4]> = (1..params)
+        .map(|_| [100f64.powf(unit()), 0.3 + 1.2 * unit(), 1.0 + 3.0 * unit(), std::f64::consts::TAU * unit()])
+        .collect();
+    move |x, g| {
+        let mut f = floor(x[0]);
+        g[0] = 4.0 * x[0] * (x[0] * x[0] - 1.0) + 0.0375 * (1.0 - x[0] * x[0]);
+        for (i, [wall, size, often, phase]) in bends.iter().enumerate() {
+            let off = x[i + 1] - size * (often * x[0] + phase).sin();
+            f += wall * off * off;
+            g[i + 1] = 2.0 * wall * off;
+            g[0] -= g[i + 1] * size * often * (often * x[0] + phase).cos();
+        }
+        f
+    }
+}
+
+fn floor(x: f64) -> f64 {
+    (x * x - 1.0).powi(2) + 0.0125 * (2.0 + 3.0 * x - x.powi(3))
+}
+
+#[test]
+fn knots_do_not_decide_a_death() {
+    let known = (-1_000_000..1_000_000).map(|i| floor(f64::from(i) * 1e-6)).fold(0.0, f64::max);
+    let default = connect::Schedule::default();
+    let of = |knots: usize| connect::Schedule { knots: vec![knots], steps: vec![160], ..default.clone() };
+    let schedules: Vec<_> = (3..=15).map(of).chain([default.clone()]).collect();
+    let mut wrong = Vec::new();
+    for (params, seed) in (2..=6).flat_map(|params| (1..=3).map(move |seed| (params, seed))) {
+        for schedule in &schedules {
+            let mut loss = ClosedForm::new(params, Some([-2.0, 2.0]), valley(10 * seed + params as u64, params));
+            let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+            let plan = Plan { starts: 8, schedule: schedule.clone(), ..Plan::default() };
+            let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).unwrap();
+            let bars = MergeTree::of(&found.landscape).barcode(0.0).bars;
+            let death = bars.iter().filter(|bar| !bar.is_transit()).find_map(|bar| bar.death());
+            // Heights of paths that stop at the pass are known to a thousandth of their climb at least.
+            if !death.is_some_and(|death| (death - known).abs() < 1e-3) {
+                wrong.push((params, seed, schedule.knots.clone(), death));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{known}: {wrong:?}");
 }
 
 /// Two minima on a ring, at angle 0 and a third of the way round: a barrier of 1 between them, of half that the other way.
