@@ -209,16 +209,17 @@ fn climb(path: &Path) -> f64 {
     path.pass.height - ends.0.copied().unwrap_or(f64::NAN).max(ends.1.copied().unwrap_or(f64::NAN))
 }
 
-/// A part of a path that is relaxed, and the parts on either side of it that stay.
+/// A part of a path that is relaxed, and the knots on either side of it that stay. Those where it was cut do not: an end
+/// that has moved across the path would be a fold beside the cut.
 struct Window {
     line: Polyline,
     how: Relax,
-    sides: [Option<Polyline>; 2],
+    sides: [Vec<f64>; 2],
 }
 
 impl Window {
     fn whole(path: &Path, how: Relax) -> Window {
-        Window { line: Polyline::new(path.knots.clone(), path.pass.theta.len()), how, sides: [None, None] }
+        Window { line: Polyline::new(path.knots.clone(), path.pass.theta.len()), how, sides: Default::default() }
     }
 
     /// Where the path lies above a level that rises from visit to visit; `None` when nothing is left to resolve.
@@ -239,16 +240,22 @@ impl Window {
         let how = Relax { tolerance: 1e-4, free_ends, ..Relax::whole(WINDOW, 60) };
         // Whoever has more knots than windows leave wanted them, for a bent valley.
         let most = if line.n() > 2 * SIDE + WINDOW { FINEST } else { SIDE };
-        let side = |from: f64, to: f64| (from < to).then(|| line.part(from, to).fewer(most));
-        let sides = [side(0.0, left), side(right, length)];
+        let side = |from: f64, to: f64| match from < to {
+            true => line.part(from, to).fewer(most).into_knots(),
+            false => Vec::new(),
+        };
+        let p = line.params();
+        let (mut before, mut after) = (side(0.0, left), side(right, length));
+        before.truncate(before.len().saturating_sub(p));
+        after.drain(..p.min(after.len()));
+        let sides = [before, after];
         Some(Window { line: line.part(left, right), how, sides })
     }
 
     /// The whole path with this in the place of the window.
     fn within(&self, line: Polyline) -> Polyline {
         let [left, right] = &self.sides;
-        let whole = left.clone().map_or_else(|| line.clone(), |left| left.then(&line));
-        right.as_ref().map_or_else(|| whole.clone(), |right| whole.clone().then(right))
+        Polyline::new([left, line.knots(), right].concat(), line.params())
     }
 }
 
