@@ -10,7 +10,7 @@ use crate::morse::cloud::Cloud;
 use crate::morse::graph::Graph;
 use crate::morse::grid::{Grid, Sampling};
 use crate::npy::Array;
-use crate::persistence::{Barcode, CellKind, Pair, of_graph, of_grid};
+use crate::persistence::{Barcode, CellKind, of_graph, of_grid};
 
 /// Cells of more parameters than this are named without them.
 const SHOWN: usize = 16;
@@ -63,11 +63,8 @@ fn on_grid(axes: &Axes, values: Vec<f64>, pool: &Pool) -> Result<Barcode> {
     let array = Array { shape: axes.sizes.clone(), values: values.into() };
     let sampling = Sampling { periodic: &closed, max_degree: axes.max_degree, ..Sampling::default() };
     let grid = Grid::new(array, sampling)?;
-    let mut found = of_grid::canonical(&grid, of_grid::Wanted::default(), pool);
-    // What swallows a bar is longer: it stays where that one stays.
-    let length = |pair: &Pair| pair.death.map_or(f64::INFINITY, |death| grid.value(death) - grid.value(pair.birth));
-    found.pairs.retain(|pair| length(pair) >= axes.simplify);
-    let mut barcode = found.barcode(&grid);
+    let wanted = of_grid::Wanted { shortest: axes.simplify, ..Default::default() };
+    let mut barcode = of_grid::canonical(&grid, wanted, pool).barcode(&grid);
     barcode.cells.iter_mut().for_each(|cell| cell.position = axes.position(cell.id as usize));
     Ok(barcode)
 }

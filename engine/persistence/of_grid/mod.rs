@@ -21,6 +21,8 @@ pub struct Wanted {
     pub max_degree: usize,
     /// Whether bars of equal birth and death are kept.
     pub zero_length: bool,
+    /// Bars shorter than this are not. What swallows a bar is longer: it stays where that one stays.
+    pub shortest: f64,
     /// Whether every degree is reduced, 0 and n - 1 too: a second road to the same pairs, without elders.
     pub reduction: bool,
     /// A cycle for every bar above degree 0; takes the reduction for all of those.
@@ -29,7 +31,7 @@ pub struct Wanted {
 
 impl Default for Wanted {
     fn default() -> Wanted {
-        Wanted { max_degree: usize::MAX, zero_length: false, reduction: false, cycles: false }
+        Wanted { max_degree: usize::MAX, zero_length: false, shortest: 0.0, reduction: false, cycles: false }
     }
 }
 
@@ -59,15 +61,15 @@ pub fn canonical(grid: &Grid, mut wanted: Wanted, pool: &Pool) -> Canonical {
     wanted.max_degree = wanted.max_degree.min(grid.max_degree);
     wanted.reduction &= grid.shape.axes() <= MOST_AXES; // More have no stars to reduce over.
     with_field!(grid, field => {
-        let pairing = Pairing { field, construction: grid.construction, wanted, pool, found: Canonical::default() };
+        let pairing = Pairing { grid, field, wanted, pool, found: Canonical::default() };
         pairing.run()
     })
 }
 
 /// The pairs of a grid while they are found.
 struct Pairing<'a, K> {
+    grid: &'a Grid,
     field: Field<'a, K>,
-    construction: Construction,
     wanted: Wanted,
     pool: &'a Pool,
     found: Canonical,
@@ -78,7 +80,7 @@ impl<K: Key> Pairing<'_, K> {
         let n = self.field.shape.axes();
         let closed = self.field.shape.periodic.contains(&true);
         let top = self.wanted.max_degree.min(n - usize::from(!closed));
-        let (low, high) = match self.construction {
+        let (low, high) = match self.grid.construction {
             Construction::Vertex => (Reach::Axes, Reach::Box),
             Construction::TopCell => (Reach::Box, Reach::Axes),
         };
@@ -132,7 +134,7 @@ impl<K: Key> Pairing<'_, K> {
         mut begun: Option<HashMap<u32, usize>>,
         ended: &HashMap<u32, usize>,
     ) {
-        let gradient = Gradient::new(&self.field, self.construction, self.pool);
+        let gradient = Gradient::new(&self.field, self.grid.construction, self.pool);
         let mut positive: HashSet<Cell> = HashSet::new();
         for degree in (lowest..=highest).rev() {
             let mut columns = gradient.critical(degree as u8 + 1);
@@ -192,11 +194,13 @@ impl<K: Key> Pairing<'_, K> {
     fn keep(&mut self, degree: usize, birth: u32, death: Option<u32>, elder: Option<u32>) -> bool {
         let keys = self.field.keys;
         let empty = death.is_some_and(|death| keys[death as usize] == keys[birth as usize]);
+        let wide = |sample: u32| u64::from(sample);
+        let length = |death: u32| (self.grid.value(wide(death)) - self.grid.value(wide(birth))).abs();
+        let short = death.is_some_and(|death| length(death) < self.wanted.shortest);
         // Within one star nothing begins that the same star ends.
-        if degree > self.wanted.max_degree || death == Some(birth) || empty && !self.wanted.zero_length {
+        if degree > self.wanted.max_degree || death == Some(birth) || short || empty && !self.wanted.zero_length {
             return false;
         }
-        let wide = |sample: u32| u64::from(sample);
         let pair = Pair { degree: degree as u32, birth: wide(birth), death: death.map(wide), elder: elder.map(wide) };
         self.found.pairs.push(pair);
         true
