@@ -57,6 +57,7 @@ mod missing {
 #[cfg(feature = "store")]
 mod stored {
     use super::Landscape;
+    use crate::capi::landscape::Told;
     use crate::error::{Error, Result};
     use crate::run::Ended;
     use crate::store::{Kept, RunRecord, Store};
@@ -65,8 +66,11 @@ mod stored {
     pub fn save(landscape: &Landscape, path: &Path) -> Result<()> {
         let mut store = Store::create(path, &landscape.provenance)?;
         store.put_landscape(&landscape.found)?;
+        let Told { title, notes, passes } = landscape.told.clone();
         store.put_record(&RunRecord {
-            title: landscape.provenance.model.clone(),
+            title,
+            notes,
+            passes,
             noise: Some(landscape.noise),
             ended: Some(landscape.ended),
             ..RunRecord::default()
@@ -84,9 +88,10 @@ mod stored {
         // A run that never ended was stopped.
         let ended = kept.record.ended.unwrap_or(Ended::Cancelled);
         let noise = kept.noise();
-        let Kept { landscape, provenance, .. } = kept;
+        let Kept { landscape, provenance, record } = kept;
+        let told = Told { title: record.title, notes: record.notes, passes: record.passes };
         let params = usize::try_from(provenance.parameters).unwrap_or(0);
-        Ok(Landscape::new(landscape, noise, ended, params, provenance))
+        Ok(Landscape::new(landscape, noise, ended, params, provenance, told))
     }
 }
 
@@ -150,7 +155,9 @@ mod tests {
                 text
             }
         };
-        let ours = landscape();
+        let mut ours = landscape();
+        ours.told.title = "two wells".into();
+        ours.told.notes = vec!["said".into()];
         let mut back = std::ptr::null_mut();
         // SAFETY: live handles and texts.
         unsafe {
@@ -166,6 +173,7 @@ mod tests {
             let path = *mpass_landscape_path(back, 0);
             assert_eq!((path.id, path.n_knots, path.n_samples, *path.knots.add(2)), (7, 2, 2, 1.0));
             assert!((*path.slope.add(1)).is_nan());
+            assert_eq!(((*back).told.title.as_str(), &*(*back).told.notes), ("two wells", &["said".to_owned()][..]));
             assert_eq!(json(back), json(&raw const ours));
             mpass_landscape_free(back);
         }

@@ -8,8 +8,9 @@ use super::hooks::Teller;
 use super::loss::{Loss, LossState};
 use crate::config::Config;
 use crate::error::Error;
-use crate::explore::{Ended, Given, Method, barcode, evidence, explore};
+use crate::explore::{AtPass, Ended, Given, Method, barcode, evidence, explore};
 use crate::loss::oracle::Oracle;
+use crate::report;
 use crate::search::{self, Descent, Origin, PathState, Tally, Unrecorded};
 use crate::store::{By, Provenance, Space};
 
@@ -17,12 +18,23 @@ use crate::store::{By, Provenance, Space};
 pub struct Landscape {
     pub(super) found: search::Landscape,
     pub(super) noise: f64,
+    #[cfg_attr(not(feature = "store"), allow(dead_code, reason = "files alone keep it"))]
+    pub(super) told: Told,
     #[cfg_attr(not(feature = "store"), allow(dead_code, reason = "files alone keep it as it is"))]
     pub(super) ended: Ended,
     pub(super) provenance: Provenance,
     info: abi::LandscapeInfo,
     minima: Vec<abi::Minimum>,
     paths: Vec<abi::Path>,
+}
+
+/// What a file keeps of a run beside its findings.
+#[cfg_attr(not(feature = "store"), allow(dead_code, reason = "files alone keep it"))]
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    pub title: String,
+    pub notes: Vec<String>,
+    pub passes: Vec<AtPass>,
 }
 
 export! {
@@ -78,7 +90,10 @@ export! {
                 _ => Error::Budget("the run, before a minimum was found,"),
             });
         }
-        let landscape = Landscape::new(explored.landscape, explored.noise, explored.ended, params, provenance);
+        let notes = report::cells(&explored.landscape, explored.domain.as_deref()).into_iter().collect();
+        let title = config.title.unwrap_or_else(|| provenance.model.clone());
+        let told = Told { title, notes, passes: explored.passes };
+        let landscape = Landscape::new(explored.landscape, explored.noise, explored.ended, params, provenance, told);
         // SAFETY: checked above.
         unsafe { give(out, landscape) };
         Ok(())
@@ -145,6 +160,7 @@ impl Landscape {
         ended: Ended,
         params: usize,
         provenance: Provenance,
+        told: Told,
     ) -> Landscape {
         let spent = |of: fn(&Tally) -> u64| found.evaluations.iter().map(|(_, tally)| of(tally)).sum();
         let info = abi::LandscapeInfo {
@@ -167,7 +183,7 @@ impl Landscape {
         // The vectors that records point into keep their memory when `found` moves, and are never changed again.
         let minima = found.minima.iter().map(minimum_record).collect();
         let paths = found.paths.iter().map(|path| path_record(path, params)).collect();
-        Landscape { found, noise, ended, provenance, info, minima, paths }
+        Landscape { found, noise, told, ended, provenance, info, minima, paths }
     }
 }
 
@@ -228,7 +244,7 @@ fn path_record(of: &search::Path, params: usize) -> abi::Path {
 #[cfg(test)]
 pub(super) fn found(found: search::Landscape, params: usize) -> Landscape {
     let provenance = Provenance { parameters: params as u64, ..Provenance::default() };
-    Landscape::new(found, 0.0, Ended::Complete, params, provenance)
+    Landscape::new(found, 0.0, Ended::Complete, params, provenance, Told::default())
 }
 
 #[cfg(test)]

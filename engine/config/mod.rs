@@ -87,7 +87,7 @@ impl Config {
         if given.is_empty() {
             return Err(Error::Argument("no minima are given: leave theta out, or give one at least".into()));
         }
-        if self.plan.training.is_some() {
+        if self.plan.training.is_some() || self.plan.hop.is_some() {
             return Err(Error::Argument("[minima] recipe: theta gives the minima: leave one of the two out".into()));
         }
         let mut digest = Sha256::new_with_prefix(self.hash.as_bytes());
@@ -212,7 +212,9 @@ fn hash(root: &Table, at: &[f64]) -> String {
     let mut kept = root.clone();
     kept.remove("report");
     kept.remove("budget");
-    for section in kept.iter_mut().filter_map(|(_, value)| value.as_table_mut()) {
+    // Budgets; in `[loss]` these would be options of the backend.
+    let stages = kept.iter_mut().filter(|(name, _)| *name != "loss");
+    for section in stages.filter_map(|(_, value)| value.as_table_mut()) {
         section.remove("seconds");
         section.remove("evaluations");
     }
@@ -289,6 +291,15 @@ mod tests {
     }
 
     #[test]
+    fn points_take_the_place_of_every_recipe() {
+        for recipe in ["hop", "annealed"] {
+            let mut config = Config::parse_opened(&format!("[minima]\nrecipe = {recipe:?}")).unwrap();
+            let refused = config.give(vec![Given::default()]).unwrap_err().to_string();
+            assert_eq!(refused, "[minima] recipe: theta gives the minima: leave one of the two out");
+        }
+    }
+
+    #[test]
     fn titles_and_budgets_do_not_change_the_hash() {
         let hash = |text: &str| Config::parse(text, Path::new("")).unwrap().hash;
         let plain = hash("[loss]\nbackend = \"a\"");
@@ -298,5 +309,7 @@ mod tests {
             hash("[loss]\nbackend=\"a\"\n[paths]\nvisits = 3")
         );
         assert_ne!(plain, hash("[loss]\nbackend = \"b\""));
+        // There it is an option of the backend.
+        assert_ne!(plain, hash("[loss]\nbackend = \"a\"\nseconds = 3"));
     }
 }

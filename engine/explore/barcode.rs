@@ -14,7 +14,7 @@ pub fn barcode(landscape: &Landscape, noise: f64) -> Barcode {
     if Catches::of(landscape).is_some() {
         let complex = MorseComplex::of(landscape);
         let Barcode { bars, cells, .. } = &mut barcode;
-        cells.extend(bars.iter_mut().filter_map(|bar| verify(bar, &complex, landscape)));
+        cells.extend(bars.iter_mut().filter_map(|bar| verify(bar, &complex, landscape, noise)));
         complex.join(&mut barcode);
     }
     barcode
@@ -22,14 +22,15 @@ pub fn barcode(landscape: &Landscape, noise: f64) -> Barcode {
 
 /// A verified saddle that ends the same bar no higher than a path may have its maximum is the better evidence: it takes the
 /// path's place.
-fn verify(bar: &mut Bar, complex: &MorseComplex, landscape: &Landscape) -> Option<NamedCell> {
+fn verify(bar: &mut Bar, complex: &MorseComplex, landscape: &Landscape, noise: f64) -> Option<NamedCell> {
     let is_bound = bar.death_kind() == Some(DeathKind::PathMaximum);
     let (end, top) = bar.end.filter(|_| is_bound).and_then(|end| Some((end, end.top?)))?;
     let pair = complex.pairs.iter().find(|pair| pair.degree == 0 && pair.birth == bar.birth_cell)?;
     let saddle = landscape.listed().find(|path| Some(path.pass.cell) == pair.death)?;
     let Pass { cell: id, height: value, error, .. } = saddle.pass;
     (value <= end.value + top.error).then(|| {
-        let top = Top { path: saddle.id, error, kind: PassKind::VerifiedSaddle, ..top };
+        let top =
+            Top { path: saddle.id, error, kind: PassKind::VerifiedSaddle, below_noise: value - bar.birth <= noise };
         bar.end = Some(Death { value, cell: id, top: Some(top), ..end });
         NamedCell { id, degree: 1, value, kind: CellKind::Saddle, position: Vec::new() }
     })
