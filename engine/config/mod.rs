@@ -193,9 +193,7 @@ fn plan(
                 "[paths] knots = {knots:?}: wants one or more numbers from 1 to 10000"
             )));
         }
-        plan.schedule.knots = knots.iter().map(|&k| k as usize).collect();
-        // Finer bands get more steps: the same rule as the default's 40, 60, 160 for 3, 7, 15 knots.
-        plan.schedule.steps = plan.schedule.knots.iter().map(|k| (10 * k).clamp(40, 400)).collect();
+        plan.schedule = std::mem::take(&mut plan.schedule).with(knots.iter().map(|&k| k as usize).collect());
     }
     Ok((plan, theta))
 }
@@ -288,6 +286,13 @@ mod tests {
         let fault = |text: &str| Config::parse_opened(text).unwrap_err().to_string();
         assert_eq!(fault("[loss]"), "[loss]: the loss is open already: leave this table out");
         assert_eq!(fault("[path]"), "unknown key \"path\"; the nearest is \"paths\"");
+    }
+
+    #[test]
+    fn what_is_written_out_of_the_defaults_changes_nothing() {
+        let config = Config::parse_opened("[paths]\nknots = [3, 7, 15]").unwrap();
+        assert_eq!(config.plan, Plan::default());
+        assert_eq!(config.plan.schedule.steps, [40, 60, 160]);
     }
 
     #[test]

@@ -21,7 +21,6 @@ pub fn headline(findings: &Findings<'_>) -> String {
         true => counted(births, "sampled minimum", "sampled minima"),
         false => counted(births, "component", "components"),
     };
-    let most = if findings.provenance.heights == Heights::Exact { "" } else { "at most " };
     let highest = findings.barcode.counted(0).filter_map(|bar| Some((bar, bar.length()?.abs())));
     let highest = highest.fold(None, |best: Option<(&Bar, f64)>, next| match best {
         Some(best) if best.1 >= next.1 => Some(best),
@@ -34,7 +33,7 @@ pub fn headline(findings: &Findings<'_>) -> String {
         Some((bar, height)) => {
             let which = if births > 2 { ", the most trapped of them," } else { "" };
             let (id, height) = (bar.birth_cell, short(height));
-            format!("{found}; to leave minimum {id}{which} descent must climb {most}{height}.")
+            format!("{found}; to leave minimum {id}{which} descent must climb at most {height}.")
         }
         None if findings.barcode.zero > 0 => {
             format!("{found}; from all but the lowest a way leads down without a climb.")

@@ -32,11 +32,18 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Schedule {
-        Schedule { knots: vec![3, 7, 15], steps: vec![40, 60, 160], tolerance: 1e-3, visits: 12, neighbours: 10 }
+        let (knots, steps) = (Vec::new(), Vec::new());
+        Schedule { knots, steps, tolerance: 1e-3, visits: 12, neighbours: 10 }.with(vec![3, 7, 15])
     }
 }
 
 impl Schedule {
+    /// This schedule with bands of so many inner knots; finer ones get more steps.
+    pub fn with(self, knots: Vec<usize>) -> Schedule {
+        let steps = knots.iter().map(|k| (25 * k).saturating_sub(55) / 2).map(|steps| steps.clamp(40, 400)).collect();
+        Schedule { knots, steps, ..self }
+    }
+
     /// The visits that a rival's coarse relaxation stands for.
     pub fn coarse(&self) -> u32 {
         let [_, (finest, _)] = RIVAL;
