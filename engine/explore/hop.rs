@@ -6,7 +6,7 @@
 use super::explorer::Explorer;
 use super::progress::Doing;
 use crate::error::Result;
-use crate::search::hop::{Hop, Landing, Pace};
+use crate::search::hop::{Hop, Pace};
 use crate::search::minima::quench;
 use crate::search::start::start;
 use crate::search::{Descent, Minimum, Origin};
@@ -35,11 +35,7 @@ impl Explorer<'_, '_> {
             }
             let end = self.hopped(seed).filter(|end| end.descent == Descent::Converged);
             if draw.is_some() {
-                pace.landed(match end {
-                    None => Landing::Nowhere,
-                    Some(end) if end.same_as.is_some() => Landing::Known,
-                    Some(_) => Landing::New,
-                });
+                pace.landed(end.is_some_and(|end| end.same_as.is_some()));
             }
             let Some(end) = end else { continue };
             let goes_on = match (&stands, draw) {

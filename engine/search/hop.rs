@@ -34,17 +34,6 @@ const STRIDE: f64 = 1.1;
 /// A temperature rises or falls by this factor.
 const WARMTH: f64 = 1.05;
 
-/// Where a hop ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Landing {
-    /// In no minimum.
-    Nowhere,
-    /// In a minimum that an earlier hop had found.
-    Known,
-    /// In a new one.
-    New,
-}
-
 /// What is drawn for one hop.
 pub struct Draw {
     /// Where the hop's descent begins.
@@ -81,10 +70,10 @@ impl Pace {
         goes_on
     }
 
-    /// Learns how far to hop.
-    pub fn landed(&mut self, landing: Landing) {
+    /// Learns how far to hop from whether a hop ended in a minimum that was known.
+    pub fn landed(&mut self, is_known: bool) {
         if self.hop.step.is_none() {
-            self.step *= if landing == Landing::Known { STRIDE } else { STRIDE.recip() };
+            self.step *= if is_known { STRIDE } else { STRIDE.recip() };
         }
     }
 }
@@ -119,8 +108,8 @@ mod tests {
         let (mut given, mut learned) = (pace(Some(0.5), Some(2.0)), pace(None, None));
         let before = given;
         for pace in [&mut given, &mut learned] {
-            (0..3).for_each(|_| pace.landed(Landing::Known));
-            pace.landed(Landing::New);
+            (0..3).for_each(|_| pace.landed(true));
+            pace.landed(false);
             assert!(!pace.accepts(1.0, 9.0, 0.9));
         }
         assert_eq!(given, before);
