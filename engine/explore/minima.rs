@@ -54,7 +54,7 @@ impl Explorer<'_, '_> {
 
     /// What a descent came to, with its metrics, and whether it was known already.
     pub(super) fn minimum(&mut self, quenched: Quenched, origin: Origin, cell: CellId) -> Result<Minimum> {
-        let Quenched { mut theta, loss, descent, evidence, evaluations } = quenched;
+        let Quenched { mut theta, loss, descent, evidence, evaluations, trail: _ } = quenched;
         self.oracle.round(&mut theta);
         let stands = matches!(descent, Descent::Converged | Descent::Unconverged);
         let same_as = if stands { self.same(loss, &theta)? } else { None };

@@ -124,11 +124,16 @@ impl Explorer<'_, '_> {
                 *piece = Path { id, pass: Pass { cell, ..own.pass.clone() }, ..own.clone() };
                 continue;
             }
+            if own.is_some() {
+                // By way of the saddle it has a corner.
+                piece.visits = piece.visits.min(self.plan.schedule.knots.len().saturating_sub(1) as u32);
+            }
             // A pair that was split before goes on from there, so that splitting ends. Its last visit is left, which looks
             // for the saddle.
             piece.visits = piece.visits.max(deciding.visits_before_split(piece.ends)).min(last);
             // The way down from a valley is a straight line at first; one that climbs higher is relaxed.
-            while is_high(piece) && (piece.visits as usize) < self.plan.schedule.knots.len() {
+            let most = self.plan.schedule.knots.len() + usize::from(own.is_some());
+            while is_high(piece) && (piece.visits as usize) < most {
                 *piece = connect::visit(self.oracle, piece, &self.plan.schedule)?;
             }
         }
@@ -163,7 +168,7 @@ impl Explorer<'_, '_> {
             if [path.ends.0, path.ends.1].map(|end| Some(self.own(end))).contains(&cell) {
                 continue;
             }
-            cuts.push(Cut { arc, cell: cell.unwrap_or(minimum.cell), theta });
+            cuts.push(Cut { arc, cell: cell.unwrap_or(minimum.cell), way: theta });
             if cell.is_none() {
                 minima.push(minimum);
             }

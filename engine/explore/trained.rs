@@ -65,7 +65,10 @@ impl Explorer<'_, '_> {
             let evidence = Evidence { gradient_norm: f64::INFINITY, ..Evidence::default() };
             let (theta, evaluations) = (trained.theta, trained.epochs);
             let descent = Descent::NotFinite;
-            return Ok((Quenched { theta, loss: f64::NAN, descent, evidence, evaluations }, Vec::new()));
+            return Ok((
+                Quenched { theta, loss: f64::NAN, descent, evidence, evaluations, trail: Vec::new() },
+                Vec::new(),
+            ));
         }
         let (mut recipe, mut before) = (self.plan.recipe.standing(), Vec::new());
         if self.plan.polish {
