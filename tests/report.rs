@@ -68,8 +68,8 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
             },
             same_as: None,
             metrics: vec![
-                ("train accuracy".to_owned(), 1.0 - 0.0007 * i as f64),
-                ("test accuracy".to_owned(), 0.953 - 0.0031 * (i % 5) as f64),
+                ("train accuracy".to_owned().into(), 1.0 - 0.0007 * i as f64),
+                ("test accuracy".to_owned().into(), 0.953 - 0.0031 * (i % 5) as f64),
             ],
             evaluations: 1100,
         });

@@ -8,8 +8,8 @@ use mountainpass::explore::Given;
 use mountainpass::loss::{Batch, Isolation, Loss};
 use mountainpass::machine::memory;
 use mountainpass::machine::pool::Pool;
-use mountainpass::report::OWN_STATISTICS;
 use mountainpass::run::Cancel;
+use mountainpass::search::Metric;
 use mountainpass::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Statistics {
     ) {
         for (i, given) in config.plan.given.iter_mut().enumerate().filter(|(i, _)| !is_known(*i)) {
             match self.loss(i, (&given.theta, None), &config.loss, run, cancel) {
-                Ok(loss) => given.metrics.extend(loss.map(|loss| (OWN_STATISTICS.to_owned(), loss))),
+                Ok(loss) => given.metrics.extend(loss.map(|loss| (Metric::OwnStatistics, loss))),
                 Err(error) => tell!("{}: no loss with its own statistics: {error}", given.name),
             }
         }

@@ -11,7 +11,7 @@ use crate::search::minima::{Quenched, quench};
 use crate::search::start::start;
 use crate::search::training::{Trained, train};
 use crate::search::vector::norm;
-use crate::search::{Descent, Evidence, Minimum, Origin};
+use crate::search::{Descent, Evidence, Metric, Minimum, Origin};
 
 impl Explorer<'_, '_> {
     /// The stage of minima, where they are given or trained.
@@ -44,7 +44,7 @@ impl Explorer<'_, '_> {
     }
 
     /// What a point comes to, and its loss and gradient norm before it was polished.
-    fn ended(&mut self, origin: &Origin, done: u64, total: u64) -> Result<(Quenched, Vec<(String, f64)>)> {
+    fn ended(&mut self, origin: &Origin, done: u64, total: u64) -> Result<(Quenched, Vec<(Metric, f64)>)> {
         let trained = match (origin, &self.plan.training) {
             (Origin::Given { index, .. }, _) => {
                 let given = self.plan.given.get(*index as usize);
@@ -70,10 +70,7 @@ impl Explorer<'_, '_> {
         let (mut recipe, mut before) = (self.plan.recipe.standing(), Vec::new());
         if self.plan.polish {
             let (loss, gradient) = self.oracle.gradients(&trained.theta)?;
-            before = vec![
-                ("loss before polishing".to_owned(), loss[0]),
-                ("gradient norm before polishing".to_owned(), norm(&gradient)),
-            ];
+            before = vec![(Metric::LossBefore, loss[0]), (Metric::GradientBefore, norm(&gradient))];
             recipe = self.plan.recipe;
         }
         let progress = &mut *self.progress;

@@ -4,7 +4,7 @@ use crate::explore::{AtPass, Rivals};
 use crate::order::by_value;
 use crate::persistence::{Barcode, Score};
 use crate::run::Ended;
-use crate::search::{Landscape, Minimum, Path, Tally};
+use crate::search::{Landscape, Metric, Minimum, Path, Tally};
 use crate::store::Provenance;
 
 /// What every report tells of and, where the barcode comes of a run, what the run found and took.
@@ -89,7 +89,7 @@ impl<'a> Findings<'a> {
     }
 
     /// Passes with their metrics, the lowest first.
-    pub(super) fn passes(&self) -> Vec<(&'a Path, &'a [(String, f64)])> {
+    pub(super) fn passes(&self) -> Vec<(&'a Path, &'a [(Metric, f64)])> {
         let of = |at: &'a AtPass| {
             let path = self.paths().iter().find(|path| path.pass.cell == at.cell)?;
             Some((path, at.metrics.as_slice()))

@@ -1,12 +1,12 @@
 //! `barcode.json`, which programs read and `mpass distance` reads back, and `summary.json`.
 
 use super::findings::Findings;
-use super::words::{self, OWN_STATISTICS};
+use super::words;
 use crate::error::{Error, Result};
 use crate::explore::{Catches, MorseComplex, Rivals, evidence};
 use crate::persistence::{Bar, Barcode, NamedCell, Score};
 use crate::plain;
-use crate::search::{Descent, Evidence, Minimum, Origin, PassKind, Tally};
+use crate::search::{Descent, Evidence, Metric, Minimum, Origin, PassKind, Tally};
 use crate::store::{Provenance, Space};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -243,7 +243,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         path: u64,
         kind: PassKind,
         loss: f64,
-        metrics: Ordered<'a, f64>,
+        metrics: Ordered<'a, f64, Metric>,
     }
     /// Counts of the Morse complex, by index or degree.
     #[derive(Serialize)]
@@ -279,7 +279,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
     });
     fn checkpoint(m: &Minimum) -> Option<Checkpoint<'_>> {
         let Origin::Given { name, .. } = &m.origin else { return None };
-        let (_, own) = m.metrics.iter().find(|(name, _)| name == OWN_STATISTICS)?;
+        let (_, own) = m.metrics.iter().find(|(metric, _)| *metric == Metric::OwnStatistics)?;
         Some(Checkpoint { name, loss: m.loss, loss_with_own_statistics: *own })
     }
     let passes_with_metrics = findings.passes().into_iter().map(|(path, metrics)| Pass {
@@ -327,9 +327,9 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
 }
 
 /// Pairs as an object, in their order.
-struct Ordered<'a, T>(&'a [(String, T)]);
+struct Ordered<'a, T, K = String>(&'a [(K, T)]);
 
-impl<T: Serialize> Serialize for Ordered<'_, T> {
+impl<T: Serialize, K: Serialize> Serialize for Ordered<'_, T, K> {
     fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(Some(self.0.len()))?;
         self.0.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;

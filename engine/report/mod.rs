@@ -30,4 +30,4 @@ pub use json::{BarcodeFile, BarcodeProvenance};
 pub use results::Results;
 pub use samples::notes;
 pub use way::way;
-pub use words::{OWN_STATISTICS, cells};
+pub use words::cells;

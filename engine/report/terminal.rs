@@ -7,6 +7,7 @@ use super::scale::Scale;
 use super::words;
 use crate::persistence::{Bar, DeathKind};
 use crate::plain;
+use crate::search::Metric;
 use crate::store::Heights;
 
 /// At most so many rows of a table; the rest is in the files.
@@ -63,10 +64,10 @@ impl Ink {
 fn minima(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize, ink: Ink) {
     let Some(minima) = Minima::of(findings) else { return };
     let metrics = minima.metrics();
-    let metric = |is: fn(&str) -> bool| metrics.iter().copied().find(|m| matches!(m, Column::Metric(name) if is(name)));
-    let own = metric(|name| name == words::OWN_STATISTICS);
+    let metric = |is: fn(&Metric) -> bool| metrics.iter().copied().find(|m| matches!(m, Column::Metric(of) if is(of)));
+    let own = metric(|metric| *metric == Metric::OwnStatistics);
     // There is room for one more: how well it does on what it has not seen.
-    let unseen = metric(|name| name.contains("test accuracy"));
+    let unseen = metric(Metric::is_unseen_accuracy);
     let mut columns = vec![Column::Cell, Column::Loss];
     columns.extend(own);
     columns.push(Column::Gradient);

@@ -3,6 +3,7 @@
 //! Every minimum and every pass is a cell of the Morse complex and has one number, in the order of discovery; the
 //! same numbers stand in the database, in `barcode.json` and in the report.
 
+use super::Metric;
 use crate::loss::oracle::Tally;
 pub use crate::pass::PassKind;
 use serde::{Deserialize, Serialize};
@@ -163,8 +164,8 @@ pub struct Minimum {
     pub evidence: Evidence,
     /// The minimum this one is a copy of (under the declared symmetries when aligned); it then decides nothing.
     pub same_as: Option<CellId>,
-    /// Metrics by name, `train accuracy` and so on, in the backend's order.
-    pub metrics: Vec<(String, f64)>,
+    /// The loss's own metrics, in the backend's order, and what else is known beside the loss.
+    pub metrics: Vec<(Metric, f64)>,
     /// Evaluations the descent cost.
     pub evaluations: u64,
 }

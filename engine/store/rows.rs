@@ -4,7 +4,7 @@ use super::census::Pen;
 use super::exact::{Exact, ExactEvidence, Floats, bytes};
 use super::record::NOISE;
 use super::tables::{CELLS, EVALUATIONS, META, MINIMA, PATHS, VALUES};
-use crate::search::{Critical, Evidence, Finding, Minimum, Pass, Path as Curve, Profile, Tally};
+use crate::search::{Critical, Evidence, Finding, Metric, Minimum, Pass, Path as Curve, Profile, Tally};
 use rusqlite::Row;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -13,7 +13,7 @@ pub fn put(pen: &mut Pen<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
     match finding {
         Finding::Minimum(m) => {
             put_cell(pen, m.cell, 0, "minimum", m.loss, &m.theta, Some(&m.evidence))?;
-            let metrics: Vec<(&str, Exact)> = m.metrics.iter().map(|(name, x)| (name.as_str(), Exact(*x))).collect();
+            let metrics: Vec<(&Metric, Exact)> = m.metrics.iter().map(|(metric, x)| (metric, Exact(*x))).collect();
             let same_as = m.same_as.map(u64::cast_signed);
             pen.put(
                 &MINIMA,
@@ -106,7 +106,7 @@ pub fn minimum(row: &Row<'_>) -> rusqlite::Result<Minimum> {
         origin: parse(row, 1)?,
         descent: parse_word(row, 2)?,
         same_as: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
-        metrics: parse::<Vec<(String, Exact)>>(row, 4)?.into_iter().map(|(name, x)| (name, x.0)).collect(),
+        metrics: parse::<Vec<(Metric, Exact)>>(row, 4)?.into_iter().map(|(metric, x)| (metric, x.0)).collect(),
         evaluations: number(row, 5)?,
         loss: float(row, 6)?,
         theta: floats(row, 7)?,

@@ -68,7 +68,7 @@ fn minimum() -> impl Strategy<Value = Minimum> {
         any::<u64>().prop_map(|path| Origin::Transit { path }),
     ];
     let ends = vec![Descent::Converged, Descent::Unconverged, Descent::Escaped, Descent::NotFinite];
-    let metrics = prop::collection::vec((".{0,8}", any_float()), 0..3);
+    let metrics = prop::collection::vec((".{0,8}".prop_map(Metric::from), any_float()), 0..3);
     (
         (origin, prop::sample::select(ends), floats(), any_float(), evidence()),
         (prop::option::of(any::<u64>()), metrics, any::<u64>()),
