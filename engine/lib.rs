@@ -19,6 +19,7 @@ pub mod run;
 
 pub mod order;
 pub mod pass;
+mod spelled;
 pub mod union_find;
 
 pub mod loss;

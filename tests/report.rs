@@ -124,9 +124,9 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
     case.barcode.bars.sort_by(|a, b| a.birth.total_cmp(&b.birth).then(a.birth_cell.cmp(&b.birth_cell)));
     let tally = |loss, gradient, hessian_product| Tally { loss, gradient, hessian_product };
     case.landscape.evaluations = vec![
-        ("minima".to_owned(), tally(12, 8_931, 0)),
-        ("paths".to_owned(), tally(61_200, 46_012, 0)),
-        ("saddles".to_owned(), tally(0, 3_302, 5_120)),
+        (Stage::Minima, tally(12, 8_931, 0)),
+        (Stage::Paths, tally(61_200, 46_012, 0)),
+        (Stage::Saddles, tally(0, 3_302, 5_120)),
     ];
     case.seconds = vec![("minima".to_owned(), 3.25), ("paths".to_owned(), 14.5)];
     case.versions = vec![("mountainpass".to_owned(), "0.1.0".to_owned()), ("faer".to_owned(), "0.24.4".to_owned())];

@@ -104,7 +104,7 @@ mod tests {
         mpass_landscape_path, mpass_last_error,
     };
     use crate::search::{
-        self, Descent, Evidence, Minimum, Origin, Pass, PassKind, Path as Curve, PathState, Profile, Tally,
+        self, Descent, Evidence, Minimum, Origin, Pass, PassKind, Path as Curve, PathState, Profile, Stage, Tally,
     };
     use mountainpass_sdk::abi::status;
     use std::ffi::{CStr, CString};
@@ -127,7 +127,7 @@ mod tests {
         let profile = Profile { arc: vec![0.0, 1.0], loss: vec![0.0, 1.0], slope: vec![0.5, f64::NAN] };
         let knots = vec![0.0, 0.0, 1.0, 0.0];
         let path = Curve { id: 7, ends: (0, 1), state: PathState::Converged, knots, profile, pass, visits: 1 };
-        let evaluations = vec![("minima".to_owned(), Tally { loss: 1, gradient: 2, hessian_product: 3 })];
+        let evaluations = vec![(Stage::Minima, Tally { loss: 1, gradient: 2, hessian_product: 3 })];
         found(
             search::Landscape {
                 minima: vec![minimum(0, 0.0), minimum(1, 1.0)],

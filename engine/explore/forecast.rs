@@ -27,7 +27,7 @@ pub enum Work {
 
 /// A stage to come.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Stage {
+pub struct ToCome {
     /// What it is to do.
     pub work: Work,
     /// Evaluations that are to be expected.
@@ -40,7 +40,7 @@ pub struct Stage {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {
     /// In order.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<ToCome>,
     /// Bytes of memory that minima and first visits take, beside the loss itself.
     pub memory: u64,
     /// Bytes that minima and their paths take at most, where every bar has a path of its own that meets no way-station.
@@ -59,10 +59,10 @@ impl Plan {
         let pairs = if bars <= others { points * bars / 2 } else { points * others };
         let first: u64 = self.schedule.knots.iter().zip(&self.schedule.steps).map(|(k, s)| (k * s) as u64).sum();
         let settle = if self.is_left_on_slopes() { first / SETTLE } else { first * SETTLE };
-        let stages_to_come = vec![
+        let to_come = vec![
             self.minima_to_come(points),
-            Stage { work: Work::Lines(pairs), expected: pairs * LINE, most: None },
-            Stage { work: Work::Bars(bars), expected: bars * settle, most: None },
+            ToCome { work: Work::Lines(pairs), expected: pairs * LINE, most: None },
+            ToCome { work: Work::Bars(bars), expected: bars * settle, most: None },
         ];
         let p = info.params as u64;
         let widest = self.schedule.knots.iter().max().copied().unwrap_or(0) as u64 + 2;
@@ -76,7 +76,7 @@ impl Plan {
         let vectors = |n: u64, bytes: u64| n.saturating_mul(p).saturating_mul(bytes);
         let number = if info.dtype == Dtype::F32 { 4 } else { 8 };
         Some(Forecast {
-            stages: stages_to_come,
+            stages: to_come,
             memory: vectors(kept + bars * (longest + 1) + descents.max(strings), 8),
             database: vectors(kept + bars * (longest + 1), number),
         })
@@ -87,14 +87,14 @@ impl Plan {
         !self.polish && (self.training.is_some() || !self.given.is_empty())
     }
 
-    fn minima_to_come(&self, points: u64) -> Stage {
+    fn minima_to_come(&self, points: u64) -> ToCome {
         let trained = self.training.as_ref().map_or(0, |training| training.epochs);
         let (descent, most) = match self.is_left_on_slopes() {
             true => (1, 1),
             false => (DESCENT.min(self.recipe.evaluations), self.recipe.evaluations),
         };
         let work = Work::Points(points);
-        Stage { work, expected: points * (trained + descent), most: Some(points * (trained + most)) }
+        ToCome { work, expected: points * (trained + descent), most: Some(points * (trained + most)) }
     }
 }
 

@@ -5,7 +5,7 @@ use super::progress::{Doing, Notice};
 use crate::error::Result;
 use crate::search::minima::{Quenched, quench};
 use crate::search::start::start;
-use crate::search::{CellId, Descent, Evidence, Finding, Metric, Minimum, Origin, PARTS};
+use crate::search::{CellId, Descent, Evidence, Finding, Metric, Minimum, Origin, PARTS, Stage};
 
 /// Starts that descend together. Part of no result: rows do not see each other.
 const ROUND: u64 = 8;
@@ -21,7 +21,7 @@ impl Explorer<'_, '_> {
             let done = (self.plan.starts as usize - left.len()) as u64;
             let (progress, total) = (&mut *self.progress, self.plan.starts);
             let (found, stop) = quench(self.oracle, starts?, &self.plan.recipe, &self.domain, |ended, slowest| {
-                progress.at("minima", done + ended as u64, total, Doing::Descents { gradient_norm: slowest });
+                progress.at(Stage::Minima, done + ended as u64, total, Doing::Descents { gradient_norm: slowest });
             });
             for (&seed, quenched) in seeds.iter().zip(found) {
                 // What ended out of turn is left for the resumed run, so that cells are numbered as without the stop.
@@ -39,14 +39,14 @@ impl Explorer<'_, '_> {
         self.progress.note(Notice::Ended { origin: &origin, descent, gradient_norm });
         let mut minimum = self.minimum(quenched, origin.clone(), self.landscape.next_cell())?;
         minimum.metrics.extend(more);
-        let tally = self.count("minima");
+        let tally = self.count(Stage::Minima);
         let known = self.landscape.minima.iter_mut().find(|m| Some(m.cell) == minimum.same_as && !m.is_sampled());
         if let Some(station) = known {
             // A way-station that a start leads to after all (only a resumed run can see it) is a sampled minimum.
             station.origin = origin;
-            return self.journal.commit(&[Finding::Minimum(station), Finding::Evaluations("minima", tally)]);
+            return self.journal.commit(&[Finding::Minimum(station), Finding::Evaluations(Stage::Minima, tally)]);
         }
-        self.journal.commit(&[Finding::Minimum(&minimum), Finding::Evaluations("minima", tally)])?;
+        self.journal.commit(&[Finding::Minimum(&minimum), Finding::Evaluations(Stage::Minima, tally)])?;
         self.landscape.minima.push(minimum);
         Ok(())
     }

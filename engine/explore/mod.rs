@@ -51,7 +51,7 @@ pub use boundary::{MorseCell, MorseComplex};
 pub use catches::Catches;
 pub use evidence::evidence;
 pub use explored::{Explored, Found};
-pub use forecast::{Forecast, Stage, Work};
+pub use forecast::{Forecast, ToCome, Work};
 pub use given::Given;
 pub use known::Known;
 pub use merge::{Merged, merge};

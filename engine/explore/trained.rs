@@ -11,7 +11,7 @@ use crate::search::minima::{Quenched, quench};
 use crate::search::start::start;
 use crate::search::training::{Trained, train};
 use crate::search::vector::norm;
-use crate::search::{Descent, Evidence, Metric, Minimum, Origin};
+use crate::search::{Descent, Evidence, Metric, Minimum, Origin, Stage};
 
 impl Explorer<'_, '_> {
     /// The stage of minima, where they are given or trained.
@@ -56,7 +56,7 @@ impl Explorer<'_, '_> {
                     (start(self.oracle.loss(), *seed)?, training.epochs, &mut *self.progress);
                 train(self.oracle, theta, training, *seed, |epoch, mean| {
                     let doing = Doing::Training { seed: *seed, epoch, epochs, mean_loss: mean };
-                    progress.at("minima", done, total, doing);
+                    progress.at(Stage::Minima, done, total, doing);
                 })?
             }
             _ => return Err(Error::Internal(format!("{origin:?} is neither given nor trained"))),
@@ -75,7 +75,7 @@ impl Explorer<'_, '_> {
         }
         let progress = &mut *self.progress;
         let (mut ends, stop) = quench(self.oracle, vec![trained.theta], &recipe, &self.domain, |ended, slowest| {
-            progress.at("minima", done + ended as u64, total, Doing::Descents { gradient_norm: slowest });
+            progress.at(Stage::Minima, done + ended as u64, total, Doing::Descents { gradient_norm: slowest });
         });
         stop?;
         let Some(mut quenched) = ends.pop().flatten() else {

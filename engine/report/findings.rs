@@ -4,7 +4,7 @@ use crate::explore::{AtPass, Rivals};
 use crate::order::by_value;
 use crate::persistence::{Barcode, Score};
 use crate::run::Ended;
-use crate::search::{Landscape, Metric, Minimum, Path, Tally};
+use crate::search::{Landscape, Metric, Minimum, Path, Stage, Tally};
 use crate::store::Provenance;
 
 /// What every report tells of and, where the barcode comes of a run, what the run found and took.
@@ -72,7 +72,7 @@ impl<'a> Findings<'a> {
     }
 
     /// What each stage evaluated.
-    pub(super) fn evaluations(&self) -> &'a [(String, Tally)] {
+    pub(super) fn evaluations(&self) -> &'a [(Stage, Tally)] {
         self.run.map_or(&[], |run| &run.landscape.evaluations)
     }
 

@@ -244,7 +244,7 @@ fn costs(page: &mut String, findings: &Findings<'_>) {
     let numbers = |t: &Tally| [t.loss, t.gradient, t.hessian_product, t.total()];
     let all = stages.iter().fold([0; 4], |all, (_, t)| std::array::from_fn(|i| all[i] + numbers(t)[i]));
     let row = |name: &str, numbers: [u64; 4]| std::iter::once(name.to_owned()).chain(numbers.map(count)).collect();
-    let rows = stages.iter().map(|(stage, t)| ("", row(stage, numbers(t)))).chain([("total", row("all", all))]);
+    let rows = stages.iter().map(|(stage, t)| ("", row(stage.name(), numbers(t)))).chain([("total", row("all", all))]);
     let heads = [("Stage", ""), ("Loss", "n"), ("Gradient", "n"), ("Hessian product", "n"), ("All", "n")];
     *page += "<section>\n<h2>Evaluations</h2>\n";
     table(page, &heads, rows);

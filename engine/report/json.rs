@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::explore::{Catches, MorseComplex, Rivals, evidence};
 use crate::persistence::{Bar, Barcode, NamedCell, Score};
 use crate::plain;
-use crate::search::{Descent, Evidence, Metric, Minimum, Origin, PassKind, Tally};
+use crate::search::{Descent, Evidence, Metric, Minimum, Origin, PassKind, Stage, Tally};
 use crate::store::{Provenance, Space};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -219,7 +219,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         rivals: Option<RivalsTried>,
         bars: usize,
         to_score: Score,
-        evaluations: Ordered<'a, Tally>,
+        evaluations: Ordered<'a, Tally, Stage>,
         evaluations_in_all: u64,
         seconds: Ordered<'a, f64>,
         seconds_in_all: f64,

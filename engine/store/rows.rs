@@ -4,7 +4,7 @@ use super::census::Pen;
 use super::exact::{Exact, ExactEvidence, Floats, bytes};
 use super::record::NOISE;
 use super::tables::{CELLS, EVALUATIONS, META, MINIMA, PATHS, VALUES};
-use crate::search::{Critical, Evidence, Finding, Metric, Minimum, Pass, Path as Curve, Profile, Tally};
+use crate::search::{Critical, Evidence, Finding, Metric, Minimum, Pass, Path as Curve, Profile, Stage, Tally};
 use rusqlite::Row;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -54,7 +54,12 @@ pub fn put(pen: &mut Pen<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
         }
         Finding::Evaluations(stage, tally) => pen.put(
             &EVALUATIONS,
-            &[stage, &tally.loss.cast_signed(), &tally.gradient.cast_signed(), &tally.hessian_product.cast_signed()],
+            &[
+                &stage.name(),
+                &tally.loss.cast_signed(),
+                &tally.gradient.cast_signed(),
+                &tally.hessian_product.cast_signed(),
+            ],
         ),
         Finding::Values(first, values) => pen.put(&VALUES, &[&first.cast_signed(), &bytes(values)]),
         Finding::Noise(noise) => pen.put(&META, &[&NOISE, &noise.to_string()]),
@@ -89,9 +94,9 @@ pub const A_TALLY: &str = "SELECT stage, loss, gradient, hessian_product FROM ev
 pub const A_BLOCK: &str = "SELECT first, value FROM sample_values";
 
 /// What a stage spent.
-pub fn tally(row: &Row<'_>) -> rusqlite::Result<(String, Tally)> {
+pub fn tally(row: &Row<'_>) -> rusqlite::Result<(Stage, Tally)> {
     let (loss, gradient, hessian_product) = (number(row, 1)?, number(row, 2)?, number(row, 3)?);
-    Ok((row.get(0)?, Tally { loss, gradient, hessian_product }))
+    Ok((parse_word(row, 0)?, Tally { loss, gradient, hessian_product }))
 }
 
 /// Values of a sampled loss, and where they begin.

@@ -7,7 +7,6 @@ use mountainpass::error::Error;
 use mountainpass::explore::AtPass;
 use mountainpass::persistence::Barcode;
 use mountainpass::run::Ended;
-use mountainpass::search::Finding;
 use mountainpass::search::*;
 use mountainpass::store::{Provenance, RunRecord, Salvaged, Space, Store, salvage};
 use proptest::prelude::*;
@@ -127,7 +126,7 @@ fn landscape() -> impl Strategy<Value = Landscape> {
     lists.prop_map(|(mut minima, mut paths, stages)| {
         minima.iter_mut().zip(0..).for_each(|(m, i)| m.cell = u64::MAX - 2 * i);
         paths.iter_mut().zip(0..).for_each(|(p, i)| (p.id, p.pass.cell) = (i, 2 * i + 1));
-        let evaluations = stages.into_iter().enumerate().map(|(i, tally)| (format!("stage {i}"), tally)).collect();
+        let evaluations = Stage::ALL.iter().copied().zip(stages).collect();
         Landscape { minima, paths, evaluations, ..Landscape::default() }
     })
 }
@@ -265,7 +264,7 @@ fn a_finding_is_kept_whole_or_not_at_all() {
     let minima: Vec<Minimum> = (0..3).map(some_minimum).collect();
     let together: Vec<Finding> = minima.iter().map(Finding::Minimum).collect();
     store.commit(&together).unwrap();
-    store.commit(&[Finding::Noise(0.0), Finding::Evaluations("paths", Tally::default())]).unwrap();
+    store.commit(&[Finding::Noise(0.0), Finding::Evaluations(Stage::Paths, Tally::default())]).unwrap();
     assert_eq!(store.landscape().unwrap().minima, minima);
 }
 

@@ -6,7 +6,7 @@ use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Cancel};
 use crate::search::training::Training;
 use crate::search::vector::norm;
-use crate::search::{Descent, Landscape, Minimum, Origin, Unrecorded};
+use crate::search::{Descent, Landscape, Metric, Minimum, Origin, Unrecorded};
 
 const SIDE: [f64; 2] = [-1.74755, 0.87378]; // A minimum, as far as six digits name it.
 
@@ -53,10 +53,9 @@ fn polished_it_keeps_what_it_was_beside() {
     assert!(sampled.iter().all(|m| m.descent == Descent::Converged));
     assert_eq!(sampled[0].theta, [0.0; 2]);
     for (m, given) in sampled.iter().zip(&plan.given) {
-        let (mut gradient, names) = ([0.0; 2], ["loss before polishing", "gradient norm before polishing"]);
+        let mut gradient = [0.0; 2];
         let loss = three_hump_camel(&given.theta, &mut gradient);
-        let known = [loss, norm(&gradient)];
-        let known: Vec<(String, f64)> = names.iter().map(|name| (*name).to_owned()).zip(known).collect();
+        let known = [(Metric::LossBefore, loss), (Metric::GradientBefore, norm(&gradient))];
         assert_eq!(m.metrics, known);
         assert!(m.loss <= loss);
     }
