@@ -4,7 +4,7 @@
 
 /// An enum without data, with a word for each variant: its name, what it prints as, what it is in files.
 macro_rules! spelled {
-    ($(#[$of:meta])* pub enum $Name:ident { $($(#[$each:meta])* $Variant:ident = $word:literal,)+ }) => {
+    ($(#[$of:meta])* pub enum $Name:ident { $($(#[$each:meta])* $Variant:ident = $word:expr,)+ }) => {
         $(#[$of])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $Name {

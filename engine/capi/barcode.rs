@@ -203,7 +203,7 @@ fn bar_record(of: &Bar, never: f64) -> abi::Bar {
         birth_cell: of.birth_cell,
         death_cell: of.death_cell().unwrap_or(abi::NONE),
         elder_cell: of.elder().unwrap_or(abi::NONE),
-        path: of.top().map_or(abi::NONE, |top| top.path),
+        path: of.top().and_then(|top| top.path).unwrap_or(abi::NONE),
         degree: of.degree,
         death_kind: of.death_kind().map_or(death::NEVER, death_code),
         flags: flag(of.is_below_noise(), bar::BELOW_NOISE)

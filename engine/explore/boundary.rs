@@ -8,7 +8,7 @@
 use crate::order::by_value;
 use crate::persistence::pairs::{self, Pair};
 use crate::persistence::reduce::{Filtered, reduce};
-use crate::persistence::{Barcode, CellKind, Searched};
+use crate::persistence::{Barcode, CellKind, Death, DeathAt, Searched};
 use crate::search::{CellId, Landscape, Minimum, Path};
 use std::collections::{BTreeSet, HashMap};
 
@@ -114,6 +114,7 @@ impl MorseComplex {
         let Barcode { bars, cells, .. } = pairs::barcode(&told, &[], |id| values.get(&id).copied().unwrap_or(f64::NAN));
         barcode.bars.extend(bars.into_iter().map(|mut bar| {
             bar.searched = Some(Searched::default());
+            bar.end = bar.end.map(|end| Death { at: DeathAt::Critical, ..end });
             bar
         }));
         barcode.cells.extend(cells.into_iter().map(|mut cell| {

@@ -4,7 +4,7 @@
 use super::vertices::Vertices;
 use crate::order::by_value;
 use crate::persistence::merge_tree::{Ages, Edge, Merge, merges};
-use crate::persistence::{Bar, Barcode, CellKind, Death, NamedCell, Searched, Top};
+use crate::persistence::{Bar, Barcode, CellKind, Death, DeathAt, NamedCell, Searched, Top};
 use crate::search::{CellId, Descent, Landscape, Minimum, Pass, PassKind, Path};
 
 /// A landscape read as a graph, with its merges.
@@ -69,12 +69,12 @@ impl<'a> MergeTree<'a> {
         // A path's two ends lie on it, so a death below a birth can only be rounding.
         let value = path.pass.height.max(minimum.loss);
         let top = Top {
-            path: path.id,
+            path: Some(path.id),
             error: path.pass.error,
             kind: path.pass.kind,
             below_noise: value - minimum.loss <= noise,
         };
-        Death { value, cell: path.pass.cell, elder: Some(self.minima[merge.elder].cell), top: Some(top) }
+        Death { value, cell: path.pass.cell, elder: Some(self.minima[merge.elder].cell), at: DeathAt::Top(top) }
     }
 }
 

@@ -1,23 +1,21 @@
 //! Barcodes: what every road to one (paths, grids, graphs) ends in, and what everything after it reads.
 
 use crate::pass::PassKind;
+use crate::spelled::spelled;
 use serde::{Deserialize, Serialize};
 
-/// What ended a bar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DeathKind {
-    #[serde(rename = "verified saddle")]
-    /// A saddle that leads to both sides.
-    VerifiedSaddle,
-    #[serde(rename = "path maximum")]
-    /// The highest point of a path: an upper bound.
-    PathMaximum,
-    #[serde(rename = "cell")]
-    /// A cell of a sampled function.
-    Cell,
-    #[serde(rename = "critical point")]
-    /// A critical point of index 2 or above, that ends a bar of degree 1 or above.
-    CriticalPoint,
+spelled! {
+    /// What ended a bar.
+    pub enum DeathKind {
+        /// A saddle that leads to both sides.
+        VerifiedSaddle = PassKind::VerifiedSaddle.name(),
+        /// The highest point of a path: an upper bound.
+        PathMaximum = PassKind::PathMaximum.name(),
+        /// A cell of a sampled function.
+        Cell = "cell",
+        /// A critical point of index 2 or above, that ends a bar of degree 1 or above.
+        CriticalPoint = "critical point",
+    }
 }
 
 impl From<PassKind> for DeathKind {
@@ -56,16 +54,26 @@ pub struct Death {
     pub cell: u64,
     /// Degree 0: the birth cell of the component that swallows this one, where that was asked.
     pub elder: Option<u64>,
-    /// The top of a path that it lies at; `None` where it is a cell of a sampled function, or a critical point of index 2 or
-    /// above.
-    pub top: Option<Top>,
+    /// What it lies at.
+    pub at: DeathAt,
+}
+
+/// What a death lies at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DeathAt {
+    /// The top of a path.
+    Top(Top),
+    /// A cell of a sampled function.
+    Cell,
+    /// A critical point of index 2 or above.
+    Critical,
 }
 
 /// What is known of a death on a path that was found and measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Top {
-    /// The path.
-    pub path: u64,
+    /// The path; `None` where a file does not name it.
+    pub path: Option<u64>,
     /// How far the death may lie above its value; 0 when exact.
     pub error: f64,
     /// What it is known to be.
@@ -101,8 +109,11 @@ impl Bar {
 
     /// What ended the bar; `None` for a half-line.
     pub fn death_kind(&self) -> Option<DeathKind> {
-        let cell = if self.searched.is_some() { DeathKind::CriticalPoint } else { DeathKind::Cell };
-        self.end.map(|end| end.top.map_or(cell, |top| top.kind.into()))
+        self.end.map(|end| match end.at {
+            DeathAt::Top(top) => top.kind.into(),
+            DeathAt::Cell => DeathKind::Cell,
+            DeathAt::Critical => DeathKind::CriticalPoint,
+        })
     }
 
     /// The birth cell of the component that swallows it.
@@ -112,7 +123,10 @@ impl Bar {
 
     /// What is known of its death, where that is the top of a path.
     pub fn top(&self) -> Option<Top> {
-        self.end.and_then(|end| end.top)
+        self.end.and_then(|end| match end.at {
+            DeathAt::Top(top) => Some(top),
+            DeathAt::Cell | DeathAt::Critical => None,
+        })
     }
 
     /// The birth is a way-station: no score counts this bar.
@@ -136,24 +150,20 @@ impl Bar {
     }
 }
 
-/// What a cell of the complex is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CellKind {
-    #[serde(rename = "minimum")]
-    /// A minimum.
-    Minimum,
-    #[serde(rename = "saddle")]
-    /// A saddle of index one.
-    Saddle,
-    #[serde(rename = "path maximum")]
-    /// The highest point of a path.
-    PathMaximum,
-    #[serde(rename = "critical point")]
-    /// A critical point of index 2 or above.
-    CriticalPoint,
-    #[serde(rename = "vertex")]
-    /// A sample, or an edge between two.
-    Vertex,
+spelled! {
+    /// What a cell of the complex is.
+    pub enum CellKind {
+        /// A minimum.
+        Minimum = "minimum",
+        /// A saddle of index one.
+        Saddle = "saddle",
+        /// The highest point of a path.
+        PathMaximum = PassKind::PathMaximum.name(),
+        /// A critical point of index 2 or above.
+        CriticalPoint = DeathKind::CriticalPoint.name(),
+        /// A sample, or an edge between two.
+        Vertex = "vertex",
+    }
 }
 
 /// A cell that a bar names.

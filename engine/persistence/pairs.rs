@@ -4,7 +4,7 @@
 //! with the same pairs: they are those of the filtration that adds one vertex after another with all its cells, in THE
 //! total order (by value, then by index), and are unique.
 
-use super::{Bar, Barcode, CellKind, Death, NamedCell};
+use super::{Bar, Barcode, CellKind, Death, DeathAt, NamedCell};
 use crate::order::by_value;
 
 /// One class of homology.
@@ -27,7 +27,7 @@ pub fn barcode(pairs: &[Pair], cycles: &[Vec<Vec<u32>>], value: impl Fn(u64) -> 
         degree: pair.degree,
         birth: value(pair.birth),
         birth_cell: pair.birth,
-        end: pair.death.map(|cell| Death { value: value(cell), cell, elder: pair.elder, top: None }),
+        end: pair.death.map(|cell| Death { value: value(cell), cell, elder: pair.elder, at: DeathAt::Cell }),
         searched: None,
         cycle: Vec::new(),
     };

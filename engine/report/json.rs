@@ -208,7 +208,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         failed: usize,
         /// Verified saddles by index.
         saddles: Ordered<'a, usize>,
-        passes: Ordered<'a, usize>,
+        passes: Ordered<'a, usize, PassKind>,
         /// How often each saddle was found, and about how many were not.
         #[serde(skip_serializing_if = "Option::is_none")]
         search: Option<Catches>,
@@ -290,7 +290,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         metrics: Ordered(metrics),
     });
     let saddles = [("1".to_owned(), verified)];
-    let kinds = [("verified saddle".to_owned(), verified), ("path maximum".to_owned(), passes(PassKind::PathMaximum))];
+    let kinds = [(PassKind::VerifiedSaddle, verified), (PassKind::PathMaximum, passes(PassKind::PathMaximum))];
     let summary = Summary {
         title: findings.title,
         complete: findings.is_complete(),

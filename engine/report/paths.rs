@@ -25,7 +25,7 @@ pub fn chosen<'a>(findings: &Findings<'a>) -> Vec<&'a Path> {
     let length = |bar: &&crate::persistence::Bar| bar.length().unwrap_or(0.0);
     deciding.sort_by(|a, b| length(b).total_cmp(&length(a)).then(a.birth_cell.cmp(&b.birth_cell)));
     let mut paths: Vec<&Path> = Vec::new();
-    for path in deciding.iter().filter_map(|bar| findings.run?.landscape.path(bar.top()?.path)) {
+    for path in deciding.iter().filter_map(|bar| findings.run?.landscape.path(bar.top()?.path?)) {
         if !paths.iter().any(|known| known.id == path.id) {
             paths.push(path);
         }
@@ -87,7 +87,7 @@ fn panel(drawing: &mut Drawing, findings: &Findings<'_>, path: &Path, (left, top
     drawing.open(&hint(path, climb));
     drawing.text((left, top + 12.0), "head", &format!("{} – {}", path.ends.0, path.ends.1));
     let decides: Vec<String> = (findings.barcode.degree(0))
-        .filter(|bar| bar.top().is_some_and(|top| top.path == path.id))
+        .filter(|bar| bar.top().is_some_and(|top| top.path == Some(path.id)))
         .map(|bar| bar.birth_cell.to_string())
         .collect();
     let decides = match decides.len() {

@@ -147,14 +147,14 @@ fn height(bar: &Bar) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persistence::Death;
+    use crate::persistence::{Death, DeathAt};
 
     fn bar(birth_cell: u64, birth: f64, end: Option<(f64, u64)>) -> Bar {
         Bar {
             degree: 0,
             birth,
             birth_cell,
-            end: end.map(|(value, elder)| Death { value, cell: 7, elder: Some(elder), top: None }),
+            end: end.map(|(value, elder)| Death { value, cell: 7, elder: Some(elder), at: DeathAt::Cell }),
             searched: None,
             cycle: Vec::new(),
         }

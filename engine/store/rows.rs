@@ -4,6 +4,7 @@ use super::census::Pen;
 use super::exact::{Exact, ExactEvidence, Floats, bytes};
 use super::record::NOISE;
 use super::tables::{CELLS, EVALUATIONS, META, MINIMA, PATHS, VALUES};
+use crate::persistence::CellKind;
 use crate::search::{Critical, Evidence, Finding, Metric, Minimum, Pass, Path as Curve, Profile, Stage, Tally};
 use rusqlite::Row;
 use serde::{Serialize, de::DeserializeOwned};
@@ -12,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub fn put(pen: &mut Pen<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
     match finding {
         Finding::Minimum(m) => {
-            put_cell(pen, m.cell, 0, "minimum", m.loss, &m.theta, Some(&m.evidence))?;
+            put_cell(pen, m.cell, 0, CellKind::Minimum.name(), m.loss, &m.theta, Some(&m.evidence))?;
             let metrics: Vec<(&Metric, Exact)> = m.metrics.iter().map(|(metric, x)| (metric, Exact(*x))).collect();
             let same_as = m.same_as.map(u64::cast_signed);
             pen.put(
@@ -29,7 +30,7 @@ pub fn put(pen: &mut Pen<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
         }
         Finding::Path(p) => {
             let pass = &p.pass;
-            put_cell(pen, pass.cell, 1, &word(&pass.kind)?, pass.height, &pass.theta, pass.evidence.as_ref())?;
+            put_cell(pen, pass.cell, 1, pass.kind.name(), pass.height, &pass.theta, pass.evidence.as_ref())?;
             pen.put(
                 &PATHS,
                 &[
@@ -50,7 +51,8 @@ pub fn put(pen: &mut Pen<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
             )
         }
         Finding::Critical(c) => {
-            put_cell(pen, c.cell, c.index as u32, "critical point", c.loss, &c.theta, Some(&c.evidence))
+            let kind = CellKind::CriticalPoint.name();
+            put_cell(pen, c.cell, c.index as u32, kind, c.loss, &c.theta, Some(&c.evidence))
         }
         Finding::Evaluations(stage, tally) => pen.put(
             &EVALUATIONS,

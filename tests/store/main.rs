@@ -213,7 +213,7 @@ fn provenance_and_record_come_back() {
         ended: Some(Ended::Complete),
         barcode: Some(Barcode::default()),
         notes: vec!["\u{0} \"".into()],
-        passes: vec![AtPass { cell: 3, metrics: vec![("train accuracy".into(), 0.1 + 0.2)] }],
+        passes: vec![AtPass { cell: 3, metrics: vec![("train accuracy".to_owned().into(), 0.1 + 0.2)] }],
     };
     store.put_record(&record).unwrap();
     drop(store);
