@@ -20,7 +20,7 @@ use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::align::Alignment;
 use mountainpass::search::height::{Care, measure};
 use mountainpass::search::polyline::Polyline;
-use mountainpass::search::{Landscape, Minimum, Unrecorded};
+use mountainpass::search::{Landscape, Minimum, Stage, Unrecorded};
 use std::sync::Arc;
 
 const RATES: [f64; 2] = [0.3, 0.03];
@@ -87,7 +87,8 @@ fn ours(loss: &mut dyn Loss, a: &[f64], b: &[f64], budget: Option<u64>) -> (f64,
     let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).expect("a landscape");
     let landscape = found.landscape;
     let ends = [landscape.minima[0].loss, landscape.minima[1].loss];
-    let spent = landscape.evaluations.iter().find(|(stage, _)| stage == "paths").map_or(0, |(_, tally)| tally.total());
+    let spent =
+        landscape.evaluations.iter().find(|(stage, _)| *stage == Stage::Paths).map_or(0, |(_, tally)| tally.total());
     (minimax(&landscape) - ends[0].max(ends[1]), spent)
 }
 

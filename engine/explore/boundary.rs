@@ -124,8 +124,7 @@ impl MorseComplex {
         let named: BTreeSet<CellId> =
             barcode.bars.iter().flat_map(|bar| [Some(bar.birth_cell), bar.death_cell()]).flatten().collect();
         barcode.cells.retain(|cell| named.contains(&cell.id));
-        barcode.cells.sort_by_key(|cell| (cell.id, cell.degree));
-        barcode.cells.dedup_by_key(|cell| (cell.id, cell.degree));
+        *barcode = Barcode::new(std::mem::take(&mut barcode.bars), std::mem::take(&mut barcode.cells), barcode.zero);
     }
 }
 

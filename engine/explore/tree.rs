@@ -2,7 +2,6 @@
 //! lowest pass to a better one, over the graph of all measured paths.
 
 use super::vertices::Vertices;
-use crate::order::by_value;
 use crate::persistence::merge_tree::{Ages, Edge, Merge, merges};
 use crate::persistence::{Bar, Barcode, CellKind, Death, DeathAt, NamedCell, Searched, Top};
 use crate::search::{CellId, Descent, Landscape, Minimum, Pass, PassKind, Path};
@@ -59,9 +58,7 @@ impl<'a> MergeTree<'a> {
                 cell(id, 1, height, kind)
             }));
         }
-        bars.sort_by(|a, b| by_value((a.birth, a.birth_cell), (b.birth, b.birth_cell)));
-        cells.sort_by_key(|cell| cell.id);
-        Barcode { bars, cells, zero }
+        Barcode::new(bars, cells, zero)
     }
 
     fn death(&self, minimum: &Minimum, merge: &Merge, noise: f64) -> Death {

@@ -1,5 +1,6 @@
 //! Barcodes: what every road to one (paths, grids, graphs) ends in, and what everything after it reads.
 
+use crate::order::by_value;
 use crate::pass::PassKind;
 use crate::spelled::spelled;
 use serde::{Deserialize, Serialize};
@@ -182,12 +183,12 @@ pub struct NamedCell {
     pub position: Vec<f64>,
 }
 
-/// The bars of one function, sorted by degree, then birth, then birth cell, with the cells they name.
+/// The bars of one function with the cells they name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Barcode {
-    /// By degree, then birth, then birth cell.
+    /// By degree, birth and birth cell, death and death cell.
     pub bars: Vec<Bar>,
-    /// The cells that bars refer to, by number.
+    /// The cells that bars refer to, by number and degree, each once.
     pub cells: Vec<NamedCell>,
     /// Sampled minima, where they were searched for, whose bars have no length: they are left out of `bars`, and scores
     /// count them.
@@ -200,6 +201,18 @@ fn is_none(zero: &u64) -> bool {
 }
 
 impl Barcode {
+    /// Puts bars and cells in their order; of cells that are named twice the first is kept.
+    pub fn new(mut bars: Vec<Bar>, mut cells: Vec<NamedCell>, zero: u64) -> Barcode {
+        bars.sort_by(|a, b| {
+            let death = |bar: &Bar| (bar.death().unwrap_or(f64::INFINITY), bar.death_cell().unwrap_or(u64::MAX));
+            let birth = by_value((a.birth, a.birth_cell), (b.birth, b.birth_cell));
+            a.degree.cmp(&b.degree).then(birth).then(by_value(death(a), death(b)))
+        });
+        cells.sort_by_key(|cell| (cell.id, cell.degree));
+        cells.dedup_by_key(|cell| (cell.id, cell.degree));
+        Barcode { bars, cells, zero }
+    }
+
     /// The bars of one degree.
     pub fn degree(&self, degree: u32) -> impl Iterator<Item = &Bar> {
         self.bars.iter().filter(move |bar| bar.degree == degree)
