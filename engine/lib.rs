@@ -12,6 +12,7 @@ extern crate self as mountainpass;
 
 pub mod counted;
 pub mod error;
+pub mod hash;
 pub mod machine;
 pub mod npy;
 pub mod plain;

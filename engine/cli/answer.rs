@@ -1,6 +1,7 @@
 //! What `mpass grid`, `graph` and `cloud` end with: the barcode of a sampled function as a table and in files.
 
 use super::show::{print_barcode, print_findings};
+use mountainpass::hash::hexadecimal;
 use mountainpass::machine::durable;
 use mountainpass::persistence::{Barcode, Diagram};
 use mountainpass::report::diagram::ExportFormat;
@@ -112,5 +113,5 @@ fn hash(files: &[PathBuf]) -> Result<String> {
             }
         }
     }
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(digest))
 }

@@ -13,7 +13,7 @@ use mountainpass::persistence::Barcode;
 use mountainpass::persistence::of_graph::{Wanted, canonical};
 use mountainpass::report::number::{counted, short};
 use mountainpass::store::{By, Heights};
-use mountainpass::{Error, Result};
+use mountainpass::{Error, Result, report};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -172,7 +172,7 @@ impl Questions {
         }
         let mut notes = asked.notes;
         if self.simplify > 0.0 {
-            notes.push(format!("Bars of degree 0 shorter than {} are cancelled.", short(self.simplify)));
+            notes.push(report::cancelled(short(self.simplify)));
         }
         let answer = Answer {
             title: asked.title,

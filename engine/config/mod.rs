@@ -11,6 +11,7 @@ mod section;
 
 use crate::error::{Error, Result};
 use crate::explore::{Given, Goal, Method, Plan};
+use crate::hash::hexadecimal;
 use crate::loss::Loss;
 use crate::machine::memory;
 use crate::report;
@@ -221,10 +222,6 @@ fn hash(root: &Table, at: &[f64]) -> String {
     let mut digest = Sha256::new_with_prefix(canonical.as_bytes());
     at.iter().for_each(|x| digest.update(x.to_le_bytes()));
     hexadecimal(digest)
-}
-
-fn hexadecimal(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

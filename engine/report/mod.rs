@@ -28,6 +28,6 @@ pub use files::{FILES, write};
 pub use findings::{Findings, RunFindings};
 pub use json::{BarcodeFile, BarcodeProvenance};
 pub use results::Results;
-pub use samples::notes;
+pub use samples::{cancelled, notes};
 pub use way::way;
 pub use words::cells;

@@ -2,6 +2,7 @@
 
 use super::number::counted;
 use crate::sample::{Axes, Layout, Samples, Scatter};
+use std::fmt::Display;
 
 /// Boxes of more parameters than this are not written out.
 const SHOWN: usize = 16;
@@ -21,7 +22,7 @@ pub fn notes(samples: &Samples) -> Vec<String> {
 
 fn grid(axes: &Axes) -> Vec<String> {
     let axis = |i: usize| {
-        let periodic = if axes.periodic[i] { ", periodic" } else { "" };
+        let periodic = if axes.periodic.contains(&i) { ", periodic" } else { "" };
         format!("{} of parameter {} in {}{periodic}", axes.sizes[i], axes.parameters[i], interval(axes.ranges[i]))
     };
     let each: Vec<String> = (0..axes.sizes.len()).map(axis).collect();
@@ -43,9 +44,14 @@ fn cloud(scatter: &Scatter) -> Vec<String> {
         vec![format!("The samples: {minima} and {drawn} of the box{sides}, each joined with its {k} nearest.")];
     notes.extend(scatter.plan.threshold.map(|most| format!("Points above {most} are in no sublevel set.")));
     if scatter.plan.simplify > 0.0 {
-        notes.push(format!("Bars of degree 0 shorter than {} are cancelled.", scatter.plan.simplify));
+        notes.push(cancelled(scatter.plan.simplify));
     }
     notes
+}
+
+/// That short bars of a graph are none.
+pub fn cancelled(length: impl Display) -> String {
+    format!("Bars of degree 0 shorter than {length} are cancelled.")
 }
 
 /// An interval in six digits.

@@ -59,9 +59,8 @@ impl Samples {
 }
 
 fn on_grid(axes: &Axes, values: Vec<f64>, pool: &Pool) -> Result<Barcode> {
-    let closed: Vec<usize> = (0..axes.sizes.len()).filter(|&axis| axes.periodic[axis]).collect();
     let array = Array { shape: axes.sizes.clone(), values: values.into() };
-    let sampling = Sampling { periodic: &closed, max_degree: axes.max_degree, ..Sampling::default() };
+    let sampling = Sampling { periodic: &axes.periodic, max_degree: axes.max_degree, ..Sampling::default() };
     let grid = Grid::new(array, sampling)?;
     let wanted = of_grid::Wanted { shortest: axes.simplify, ..Default::default() };
     let mut barcode = of_grid::canonical(&grid, wanted, pool).barcode(&grid);
