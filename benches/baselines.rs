@@ -12,7 +12,7 @@
 //! - Halves (Barannikov et al., arXiv 2012.15834, their public code): 10 to 20 knots, from the gradient half of what lies
 //!   along either neighbour taken off.
 
-use mountainpass::explore::{Given, Plan, Silent, explore};
+use mountainpass::explore::{Given, Plan, Silent, Way, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{Loss, OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
@@ -78,7 +78,7 @@ fn minima(loss: &mut dyn Loss) -> Vec<Minimum> {
 fn ours(loss: &mut dyn Loss, a: &[f64], b: &[f64], budget: Option<u64>) -> (f64, u64) {
     let given = [a, b].map(|theta| Given { name: "end".into(), theta: theta.to_vec(), metrics: Vec::new() }).to_vec();
     let plan = Plan {
-        given,
+        way: Way::Given(given),
         align: false,
         paths_budget: Budget { evaluations: budget, ..Budget::default() },
         ..Plan::default()

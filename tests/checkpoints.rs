@@ -250,6 +250,6 @@ fn a_recipe_needs_samples() {
     file(&here, "bad.toml", "[loss]\nbackend = \"surfaces\"\nmodel = \"torus\"\n[minima]\nrecipe = \"annealed\"\n");
     assert_eq!(
         refused(&here, &["run", "bad.toml"]),
-        "surfaces: has no samples, and a recipe of minibatches needs them: leave [minima] recipe out"
+        "surfaces: has no samples, and a recipe of minibatches needs them: leave it out"
     );
 }

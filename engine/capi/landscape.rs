@@ -77,7 +77,7 @@ export! {
             let rows = theta.chunks_exact(p.max(1)).map(<[f64]>::to_vec).enumerate();
             config.give(rows.map(|(i, theta)| Given { name: format!("row {i}"), theta, ..Given::default() }).collect())?;
         }
-        config.plan.check(&**loss)?;
+        config.check(&**loss)?;
         config.loss.model = (!model.is_empty()).then(|| model.clone());
         let provenance = config.provenance(&**loss)?;
         let params = loss.info().params;

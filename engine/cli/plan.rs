@@ -23,8 +23,8 @@ pub fn print_plan(config: &Config, loss: &mut dyn Loss) -> Result<ExitCode> {
             By::from(&config.plan.method).name()
         )));
     };
-    config.plan.check(loss)?;
-    let theta = match config.plan.given.first() {
+    config.check(loss)?;
+    let theta = match config.plan.given().first() {
         Some(given) => given.theta.clone(),
         None => start(loss, config.plan.seed)?,
     };

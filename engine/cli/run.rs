@@ -85,7 +85,7 @@ impl Run {
     /// The database that findings go to, in a folder made for it. Only now, when the loss has opened and fits the plan,
     /// are old results given up.
     fn claim(&self, folder: &mut Folder, known: Option<Store>, config: &Config, loss: &dyn Loss) -> Result<Store> {
-        config.plan.check(loss)?;
+        config.check(loss)?;
         let provenance = config.provenance(loss)?;
         folder.make()?;
         match known {

@@ -4,7 +4,7 @@ use super::builtin::checkpoint::{Checkpoint, ModelFile, Tensor, agree, freeze, i
 use super::builtin::onnx;
 use super::open::open;
 use mountainpass::config::{Config, LossConfig};
-use mountainpass::explore::Given;
+use mountainpass::explore::{Given, Way};
 use mountainpass::loss::{Batch, Isolation, Loss};
 use mountainpass::machine::memory;
 use mountainpass::machine::pool::Pool;
@@ -67,7 +67,8 @@ impl Statistics {
         run: (&Arc<Pool>, Option<&Arc<Isolation>>),
         cancel: &Cancel,
     ) {
-        for (i, given) in config.plan.given.iter_mut().enumerate().filter(|(i, _)| !is_known(*i)) {
+        let Way::Given(points) = &mut config.plan.way else { return };
+        for (i, given) in points.iter_mut().enumerate().filter(|(i, _)| !is_known(*i)) {
             match self.loss(i, (&given.theta, None), &config.loss, run, cancel) {
                 Ok(loss) => given.metrics.extend(loss.map(|loss| (Metric::OwnStatistics, loss))),
                 Err(error) => tell!("{}: no loss with its own statistics: {error}", given.name),

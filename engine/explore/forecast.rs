@@ -1,7 +1,7 @@
 //! What a run is going to take, before it begins: evaluations by stage, and memory. Bounds where there are any; else what
 //! was measured on perceptrons, which another loss may be far from.
 
-use super::plan::{Method, Plan};
+use super::plan::{Method, Plan, Way};
 use crate::loss::{Dtype, Info};
 use crate::search::connect::KNOTS;
 
@@ -53,12 +53,12 @@ impl Plan {
         if self.method != Method::Paths {
             return None;
         }
-        let points = if self.given.is_empty() { self.starts } else { self.given.len() as u64 };
+        let points = if let Way::Given(points) = &self.way { points.len() as u64 } else { self.starts };
         let bars = points.saturating_sub(1);
         let others = bars.min(self.schedule.neighbours as u64 + 1);
         let pairs = if bars <= others { points * bars / 2 } else { points * others };
         let first: u64 = self.schedule.knots.iter().zip(&self.schedule.steps).map(|(k, s)| (k * s) as u64).sum();
-        let settle = if self.is_left_on_slopes() { first / SETTLE } else { first * SETTLE };
+        let settle = if self.leaves_points_as_they_are() { first / SETTLE } else { first * SETTLE };
         let to_come = vec![
             self.minima_to_come(points),
             ToCome { work: Work::Lines(pairs), expected: pairs * LINE, most: None },
@@ -82,14 +82,9 @@ impl Plan {
         })
     }
 
-    /// Whether points are taken as a training or a file left them.
-    fn is_left_on_slopes(&self) -> bool {
-        !self.polish && (self.training.is_some() || !self.given.is_empty())
-    }
-
     fn minima_to_come(&self, points: u64) -> ToCome {
-        let trained = self.training.as_ref().map_or(0, |training| training.epochs);
-        let (descent, most) = match self.is_left_on_slopes() {
+        let trained = if let Way::Training(training) = &self.way { training.epochs } else { 0 };
+        let (descent, most) = match self.leaves_points_as_they_are() {
             true => (1, 1),
             false => (DESCENT.min(self.recipe.evaluations), self.recipe.evaluations),
         };
@@ -124,7 +119,7 @@ mod tests {
         let together = forecast(&Plan { at_once: 2, ..plan.clone() }, 1000, Dtype::F64);
         assert!(together.memory > small.memory && together.database == small.database);
         assert_eq!(forecast(&Plan { at_once: 8, ..plan.clone() }, 1000, Dtype::F64), together); // There are two bars.
-        let trained = Plan { training: Some(Training::annealed()), ..plan };
+        let trained = Plan { way: Way::Training(Training::annealed()), ..plan };
         assert_eq!(forecast(&trained, 1000, Dtype::F64).stages[0].most, Some(3 * 102));
     }
 

@@ -56,7 +56,7 @@ pub use given::Given;
 pub use known::Known;
 pub use merge::{Merged, merge};
 pub use passes::AtPass;
-pub use plan::{Goal, Identify, Method, Plan};
+pub use plan::{Goal, Identify, Method, Plan, Way};
 pub use progress::{Doing, Notice, Progress, Silent};
 pub use rivals::Rivals;
 pub use stages::explore;

@@ -3,7 +3,7 @@
 use super::explored::{Explored, Found};
 use super::explorer::Explorer;
 use super::known::Known;
-use super::plan::{Goal, Method, Plan};
+use super::plan::{Goal, Method, Plan, Way};
 #[cfg(not(feature = "dense"))]
 use super::progress::Notice;
 use super::progress::Progress;
@@ -76,10 +76,10 @@ impl Explorer<'_, '_> {
     }
 
     fn minima(&mut self) -> Result<()> {
-        match self.plan.hop {
-            _ if self.plan.training.is_some() || !self.plan.given.is_empty() => self.trained(),
-            Some(hop) => self.hops(&hop),
-            None => self.descents(),
+        match &self.plan.way {
+            Way::Descents => self.descents(),
+            Way::Hops(hop) => self.hops(hop),
+            Way::Training(_) | Way::Given(_) => self.trained(),
         }
     }
 

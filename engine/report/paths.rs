@@ -3,12 +3,11 @@
 //! A panel shows the climb: where a path falls far below its higher end the panel cuts it off there, since a pass may
 //! rise a thousandth of what lies behind it.
 
-use super::barcode::pass_class;
+use super::barcode::death_mark;
 use super::findings::Findings;
 use super::number::short;
 use super::scale::{Scale, range};
 use super::svg::{Drawing, Mark};
-use crate::persistence::DeathKind;
 use crate::search::{PassKind, Path, PathState};
 
 const WIDTH: f64 = 960.0;
@@ -109,12 +108,12 @@ fn panel(drawing: &mut Drawing, findings: &Findings<'_>, path: &Path, (left, top
     }
     for (s, f) in ends {
         if f >= low && (from..=to).contains(&s) {
-            drawing.dot((along.at(s), up.at(f - base)), "birth");
+            drawing.mark((along.at(s), up.at(f - base)), Mark::Birth, false);
         }
     }
     if path.pass.height.is_finite() && path.pass.arc.is_finite() {
         let at = (along.at(path.pass.arc), up.at(path.pass.height - base));
-        drawing.diamond(at, pass_class(Some(DeathKind::from(path.pass.kind))));
+        drawing.mark(at, death_mark(path.pass.kind.into()), false);
     }
     drawing.close();
 }

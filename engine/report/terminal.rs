@@ -139,7 +139,11 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
         let mut line = format!("{id:>label$}  {pad}{birth}  {before}{}{after}  ", ink.paint(BLUE, &drawn));
         match bar.length().map(f64::abs) {
             Some(length) => {
-                let mark = if bar.death_kind() == Some(DeathKind::PathMaximum) { "◇" } else { "◆" };
+                let mark = match bar.death_kind() {
+                    Some(DeathKind::PathMaximum) => "◇",
+                    Some(DeathKind::CriticalPoint) => "▲",
+                    _ => "◆",
+                };
                 let doubt = if doubt { "?" } else { "" };
                 line += &ink.paint(BLUE, &blocks(along.at(length)));
                 line += &format!("{} {}{doubt}", ink.paint(YELLOW, mark), short(length));
@@ -155,7 +159,7 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     let any = |what: &dyn Fn(&Bar) -> bool| bars.iter().any(|bar| what(bar));
     let marks = [
         ("◆ verified saddle", any(&|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle))),
-        ("◆ point of higher index", any(&|bar| bar.death_kind() == Some(DeathKind::CriticalPoint))),
+        ("▲ point of higher index", any(&|bar| bar.death_kind() == Some(DeathKind::CriticalPoint))),
         ("◇ path maximum", any(&|bar| bar.death_kind() == Some(DeathKind::PathMaximum))),
         ("? below noise or not converged", any(&|bar| bar.is_doubtful())),
     ];
