@@ -12,7 +12,7 @@ use mountainpass::npy::{self, Array};
 use mountainpass::persistence::Barcode;
 use mountainpass::persistence::of_graph::{Wanted, canonical};
 use mountainpass::report::number::{counted, short};
-use mountainpass::store::{By, Heights};
+use mountainpass::store::By;
 use mountainpass::{Error, Result, report};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -72,7 +72,6 @@ pub struct AskedGraph {
     pub title: String,
     pub graph: Graph,
     pub method: By,
-    pub heights: Heights,
     pub files: Vec<PathBuf>,
     pub begun: Instant,
     pub notes: Vec<String>,
@@ -100,7 +99,6 @@ impl GraphCommand {
             notes: surprises(&graph),
             graph,
             method: By::Graph,
-            heights: Heights::Exact,
             files: [self.values, self.edges].into_iter().chain(self.edge_values).collect(),
             begun,
         };
@@ -179,7 +177,6 @@ impl Questions {
             barcode,
             superlevel: self.superlevel,
             method: asked.method,
-            heights: asked.heights,
             files: asked.files,
             seconds,
             notes,

@@ -17,7 +17,7 @@ use crate::machine::memory;
 use crate::report;
 use crate::run::Budget;
 use crate::sample::GridPlan;
-use crate::store::{By, Heights, Provenance, Space};
+use crate::store::{By, Heights, Provenance, Space, VERSION};
 use complex::Beside;
 pub use loss::LossConfig;
 use minima::Said;
@@ -42,8 +42,8 @@ pub struct Config {
     pub folder: PathBuf,
     /// `[minima] polish`, where it is said.
     polish: Option<bool>,
-    /// `[report] title`; the command takes the name of the model otherwise.
-    pub title: Option<String>,
+    /// `[report] title`; the name of the model is taken otherwise.
+    title: Option<String>,
     /// SHA-256 of what decides the results: everything but `[report]` and the budgets.
     pub hash: String,
     /// The text it was read from.
@@ -132,7 +132,7 @@ impl Config {
         let is_searched = self.plan.method == Method::Paths;
         let aligned = !self.plan.alignment(&loss.symmetries()?).is_trivial();
         Ok(Provenance {
-            version: env!("CARGO_PKG_VERSION").into(),
+            version: VERSION.into(),
             backend: info.backend.clone(),
             backend_version: info.version.clone(),
             model: self.loss.model.clone().unwrap_or_default(),
@@ -149,6 +149,11 @@ impl Config {
             minima: report::way(&self.plan),
             merged: Vec::new(),
         })
+    }
+
+    /// What reports call the run.
+    pub fn title(&self) -> String {
+        self.title.clone().or_else(|| self.loss.model.clone()).unwrap_or_default()
     }
 
     /// Everything but the loss, and the table of the loss, if there is one.

@@ -14,6 +14,7 @@ pub struct MergeTree<'a> {
     pub paths: Vec<&'a Path>,
     /// Lowest first; `dead`, `elder` and `edge` index the two vectors above.
     pub merges: Vec<Merge>,
+    vertices: Vertices,
 }
 
 impl<'a> MergeTree<'a> {
@@ -24,7 +25,12 @@ impl<'a> MergeTree<'a> {
         let standing = landscape.paths.iter().filter_map(|path| Some((path, vertices.edge(path)?)));
         let (paths, edges): (Vec<&Path>, Vec<Edge>) = standing.unzip();
         let merges = merges(&vertices.all, &Ages::of(&vertices.all), &edges);
-        MergeTree { minima, paths, merges }
+        MergeTree { minima, paths, merges, vertices }
+    }
+
+    /// The minima at the ends of a path, by their places; `None` where one of them does not count.
+    pub fn ends(&self, path: &Path) -> Option<(usize, usize)> {
+        self.vertices.ends(path)
     }
 
     /// The barcode: one bar a minimum, zero-length bars left out and counted. `noise` is what two evaluations of one loss may

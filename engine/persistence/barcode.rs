@@ -213,6 +213,14 @@ impl Barcode {
         Barcode { bars, cells, zero }
     }
 
+    /// The degrees of the bars, ascending.
+    pub fn degrees(&self) -> Vec<u32> {
+        let mut degrees: Vec<u32> = self.bars.iter().map(|bar| bar.degree).collect();
+        degrees.sort_unstable();
+        degrees.dedup();
+        degrees
+    }
+
     /// The bars of one degree.
     pub fn degree(&self, degree: u32) -> impl Iterator<Item = &Bar> {
         self.bars.iter().filter(move |bar| bar.degree == degree)

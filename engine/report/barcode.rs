@@ -19,7 +19,7 @@ const RIGHT: (f64, f64) = (590.0, 868.0);
 pub fn draw(findings: &Findings<'_>) -> Drawing {
     let mut drawing = Drawing::new(WIDTH, &format!("Barcode of {}", findings.title));
     let mut y = 6.0;
-    let degrees = findings.degrees();
+    let degrees = findings.barcode.degrees();
     for degree in &degrees {
         if degrees.len() > 1 {
             y += if *degree == degrees[0] { 14.0 } else { 34.0 };

@@ -2,7 +2,6 @@
 //! makes no sense.
 
 use super::findings::Findings;
-use crate::explore::evidence;
 use crate::search::Evidence;
 use std::fmt::Write;
 
@@ -12,9 +11,7 @@ pub fn barcode(findings: &Findings<'_>) -> String {
         "degree,birth,death,length,death_error,birth_cell,death_cell,elder,path,death_kind,below_noise,unconverged,\
          transit,gradient_norm,negative,undecided\n",
     );
-    let bars = &findings.barcode.bars;
-    let evidence = findings.run.map_or_else(|| vec![None; bars.len()], |run| evidence(run.landscape, bars));
-    for (bar, evidence) in bars.iter().zip(evidence) {
+    for (bar, evidence) in findings.barcode.bars.iter().zip(findings.evidence()) {
         // Writing into a String cannot fail.
         let _ = writeln!(
             table,

@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use super::words;
 use crate::error::{Error, Result};
-use crate::explore::{Catches, MorseComplex, Rivals, evidence};
+use crate::explore::{Catches, MorseComplex, Rivals};
 use crate::persistence::{Bar, Barcode, NamedCell, Score};
 use crate::plain;
 use crate::search::{Descent, Evidence, Metric, Minimum, Origin, PassKind, Stage, Tally};
@@ -151,10 +151,7 @@ impl<'a> BarcodeFile<'a> {
     /// The file of what a report tells of.
     pub fn of_findings(findings: &Findings<'a>) -> Result<BarcodeFile<'a>> {
         let file = BarcodeFile::of(findings.barcode, findings.superlevel, findings.provenance)?;
-        match findings.run {
-            Some(run) => file.with_evidence(evidence(run.landscape, &findings.barcode.bars)),
-            None => Ok(file),
-        }
+        file.with_evidence(findings.evidence())
     }
 
     /// Writes it, a line for each bar and each cell.

@@ -30,4 +30,3 @@ pub use json::{BarcodeFile, BarcodeProvenance};
 pub use results::Results;
 pub use samples::{cancelled, notes};
 pub use way::way;
-pub use words::cells;

@@ -1,14 +1,23 @@
 //! What a reader should know of a sampled loss, a sentence each: they stand in its database and in its report.
 
 use super::number::counted;
-use crate::sample::{Axes, Layout, Samples, Scatter};
+use super::words::cells;
+use crate::explore::{Explored, Found};
+use crate::sample::{Axes, Layout, SHOWN, Samples, Scatter};
 use std::fmt::Display;
 
-/// Boxes of more parameters than this are not written out.
-const SHOWN: usize = 16;
+/// What is kept of an exploration as sentences: what would be known of it no more once its samples, or the space that its
+/// points are compared in, are not at hand.
+pub fn notes(explored: &Explored) -> Vec<String> {
+    match &explored.found {
+        Found::Samples(samples) => of_samples(samples),
+        Found::Paths => cells(&explored.landscape, explored.domain.as_deref()).into_iter().collect(),
+        Found::Unfinished => Vec::new(),
+    }
+}
 
 /// To see the same samples, and to judge them.
-pub fn notes(samples: &Samples) -> Vec<String> {
+fn of_samples(samples: &Samples) -> Vec<String> {
     let mut notes = match &samples.layout {
         Layout::Grid(axes) => grid(axes),
         Layout::Cloud(scatter) => cloud(scatter),

@@ -25,7 +25,7 @@ pub fn table(findings: &Findings<'_>, width: usize, colour: bool) -> String {
     let mut lines = vec![ink.paint(BOLD, &clip(findings.title, width))];
     lines.extend(wrap(&words::headline(findings), width));
     minima(&mut lines, findings, width, ink);
-    findings.degrees().into_iter().for_each(|degree| bars(&mut lines, findings, degree, width, ink));
+    findings.barcode.degrees().into_iter().for_each(|degree| bars(&mut lines, findings, degree, width, ink));
     let score = findings.score();
     if score.bars > 0 {
         lines.push(String::new());

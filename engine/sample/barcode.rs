@@ -12,8 +12,8 @@ use crate::morse::grid::{Grid, Sampling};
 use crate::npy::Array;
 use crate::persistence::{Barcode, CellKind, of_graph, of_grid};
 
-/// Cells of more parameters than this are named without them.
-const SHOWN: usize = 16;
+/// Of more parameters than this nobody reads the values: cells are named without them, and boxes not written out.
+pub const SHOWN: usize = 16;
 
 /// Where samples lie.
 #[derive(Clone, Debug)]

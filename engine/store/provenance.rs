@@ -113,7 +113,17 @@ pub struct Source {
     pub seed: Option<u64>,
 }
 
+/// The version of this mountainpass.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 impl Provenance {
+    /// That of a function whose samples were given: a grid and a graph are all there is of it, and between points nothing
+    /// is known.
+    pub fn of_given(method: By) -> Provenance {
+        let heights = if method == By::Cloud { Heights::AsSampled } else { Heights::Exact };
+        Provenance { version: VERSION.to_owned(), method, heights, ..Provenance::default() }
+    }
+
     /// True where a function was sampled, so that there is no path.
     pub fn is_of_samples(&self) -> bool {
         matches!(self.method, By::Grid | By::Cloud | By::Graph)
