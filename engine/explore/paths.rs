@@ -8,7 +8,7 @@ use super::round::Outcome;
 use crate::error::Result;
 use crate::search::connect::{self, Cut, Ids};
 use crate::search::minima::quench;
-use crate::search::{CellId, Descent, Minimum, Origin, Pass, Path, PathId, PathState};
+use crate::search::{CellId, Descent, Minimum, Origin, Pass, Path, PathId, PathState, Stage};
 use std::collections::HashSet;
 
 /// Bent starts in a row that lower a death by less than the tolerance before no more are tried.
@@ -23,12 +23,12 @@ impl Explorer<'_, '_> {
         loop {
             let Next { tasks, settled, targets } = deciding.next(enough, self.at_once());
             let Some(first) = tasks.first() else {
-                self.progress.at("paths", settled as u64, targets as u64, Doing::Next);
+                self.progress.at(Stage::Paths, settled as u64, targets as u64, Doing::Next);
                 return Ok(());
             };
             let path = &self.landscape.paths[first.at()];
             let doing = Doing::Path { id: path.id, height: path.pass.height, others: tasks.len() - 1 };
-            self.progress.at("paths", settled as u64, targets as u64, doing);
+            self.progress.at(Stage::Paths, settled as u64, targets as u64, doing);
             self.work(&tasks, &mut deciding)?;
         }
     }
@@ -51,7 +51,7 @@ impl Explorer<'_, '_> {
         let wanted: Vec<(CellId, CellId)> = wanted.filter(|pair| !joined.contains(pair)).collect();
         let before = total - wanted.len();
         for (k, some) in wanted.chunks(self.at_once()).enumerate() {
-            self.progress.at("lines", (before + k * self.at_once()) as u64, total as u64, Doing::Next);
+            self.progress.at(Stage::Lines, (before + k * self.at_once()) as u64, total as u64, Doing::Next);
             let new = self.lines(some, &[])?;
             self.keep_round(vec![Outcome { new, ..Outcome::default() }])?;
         }
