@@ -154,7 +154,7 @@ fn hint(findings: &Findings<'_>, bar: &Bar) -> String {
 }
 
 /// How a bar is drawn: faintly where it is below noise.
-pub fn bar_class(bar: &Bar) -> &'static str {
+fn bar_class(bar: &Bar) -> &'static str {
     if bar.is_below_noise() { "bar doubt" } else { "bar" }
 }
 

@@ -3,7 +3,7 @@
 //! A leaf rises from its birth to its death and joins the line of its elder there. Beside an elder stand the leaves it
 //! swallows, the earliest nearest, in turn left and right: so no two lines cross.
 
-use super::barcode::{bar_class, birth_mark, death_mark, legend};
+use super::barcode::{birth_mark, death_mark, legend};
 use super::findings::Findings;
 use super::number::short;
 use super::scale::Scale;
@@ -52,9 +52,9 @@ pub fn draw(findings: &Findings<'_>) -> Option<Drawing> {
     let x = |cell: &u64| x_of.get(cell).copied();
     for bar in &leaves {
         let (Some(here), birth) = (x(&bar.birth_cell), scale.at(bar.birth)) else { continue };
-        let class = match (bar.is_transit(), bar_class(bar)) {
+        let class = match (bar.is_transit(), bar.is_below_noise()) {
             (true, _) => "thin way",
-            (_, "bar") => "thin",
+            (_, false) => "thin",
             _ => "thin doubt",
         };
         match bar.death() {
