@@ -24,10 +24,16 @@ pub(crate) struct Description {
     pub symmetries: Vec<Symmetry>,
     /// Options in effect beside those of data and objective, as `key = value` lines.
     pub options: String,
+    /// What was decided in opening, a line each.
+    pub notes: Vec<String>,
 }
 
 impl Description {
-    pub(crate) fn of(model: Arc<dyn Model>, objective: &Objective, options: String) -> Result<Description, Error> {
+    pub(crate) fn of(
+        model: Arc<dyn Model>,
+        objective: &Objective,
+        (options, notes): (String, Vec<String>),
+    ) -> Result<Description, Error> {
         let network = model.network(2)?;
         let (graph, outputs) = network.graph.pruned(&[network.output]);
         let size = |block: &Parameter| block.shape.iter().product::<u64>() as usize;
@@ -38,6 +44,7 @@ impl Description {
             // Any penalty sees the scale of a unit.
             symmetries: outputs.first().map_or(Vec::new(), |output| symmetries(&graph, *output, objective.l2 == 0.0)),
             options,
+            notes,
             model,
         })
     }
@@ -300,7 +307,7 @@ impl<M: Mean> Loss for MeanLoss<M> {
 
     fn identity(&self) -> Identity {
         let data = &self.data;
-        let Description { model, options, .. } = &self.description;
+        let Description { model, options, notes, .. } = &self.description;
         Identity {
             model_hash: model.hash(),
             data_hash: data.hash(),
@@ -308,6 +315,7 @@ impl<M: Mean> Loss for MeanLoss<M> {
                 "data = {}\nlimit = {}\n{}{}{options}",
                 data.name, data.train.n, data.choices, self.objective
             ),
+            notes: notes.join("\n"),
         }
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss
     if request.device != 0 {
         return Err(Error::argument(format!("device {}: there is only 0, the CPU", request.device)));
     }
+    // A caller of the engine's library hears of them here; they are told with the loss, too.
     notes.iter().for_each(|note| host.log(log::INFO, &format!("{who}: {note}")));
     let mut data = data?;
     let params = model.parameters().iter().map(|block| block.shape.iter().product::<u64>()).sum::<u64>();
@@ -44,7 +45,7 @@ pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss
         status::MEMORY if !error.text.starts_with(&who) => Error { text: format!("{who}: it {}", error.text), ..error },
         _ => error,
     };
-    let description = Description::of(model.clone(), &objective, options).map_err(named)?;
+    let description = Description::of(model.clone(), &objective, (options, notes)).map_err(named)?;
     let penalty = Penalty { l2: objective.l2, ranges: objective.penalised(&*model) };
     let network = Network::new(&who, model.clone(), objective.data, &mut data).map_err(named)?;
     let has_accuracy = network.has_accuracy();
@@ -90,6 +91,7 @@ fn is_pickle(model: &str) -> bool {
 fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
     let batchnorm = request.option("batchnorm");
     let recomputed = onnx::recomputed(batchnorm)?;
+    let objective = DataTerm::asked(request)?;
     let chosen = [
         ("output", request.option("output")),
         ("output_kind", request.option("output_kind")),
@@ -98,11 +100,15 @@ fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
     ];
     let settings = || -> Result<onnx::Options, Error> {
         let [(_, output), (_, kind), (_, frozen), (_, sizes)] = chosen;
+        let output_kind = kind.map(OutputKind::parse).transpose()?;
+        let default = Some(DataTerm::CrossEntropy).filter(|_| output_kind != Some(OutputKind::Loss));
         Ok(onnx::Options {
             output: output.map(str::to_owned),
-            output_kind: kind.map(OutputKind::parse).transpose()?,
+            output_kind,
+            objective: objective.or(default),
+            class_axis: None,
             frozen: list(frozen).map(str::to_owned).collect(),
-            recomputed: recomputed.unwrap_or(false),
+            recomputed,
             sizes: list(sizes).map(size).collect::<Result<_, Error>>()?,
         })
     };
@@ -140,8 +146,14 @@ fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
         return Err(Error::argument(format!("option {key} is for .onnx files; model is {spec}")));
     }
     let built = Built::parse(spec)?;
-    if recomputed == Some(false) && built.network(2)?.is_joint {
-        return Err(Error::argument(format!("option batchnorm: {spec} has no statistics that could be frozen")));
+    match (recomputed, built.network(2)?.is_joint) {
+        (Some(false), true) => {
+            return Err(Error::argument(format!("option batchnorm: {spec} has no statistics that could be frozen")));
+        }
+        (Some(true), false) => {
+            return Err(Error::argument(format!("option batchnorm: {spec} has no batch normalisation")));
+        }
+        _ => {}
     }
     let who = built.to_string();
     Ok(Opened { who, model: Arc::new(built), kind: OutputKind::Logits, options: lines, notes: Vec::new() })

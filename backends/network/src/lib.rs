@@ -18,6 +18,7 @@ mod mlp;
 pub mod model;
 mod objective;
 pub mod onnx;
+mod pattern;
 pub mod problem;
 mod start;
 

@@ -24,6 +24,23 @@ pub enum DataTerm {
     Model,
 }
 
+impl DataTerm {
+    /// What the option `objective` says, if it is given.
+    pub fn asked(open: &mut Open<'_>) -> Result<Option<DataTerm>, Error> {
+        open.option("objective").map(DataTerm::parse).transpose()
+    }
+
+    fn parse(text: &str) -> Result<DataTerm, Error> {
+        match text {
+            "cross_entropy" => Ok(DataTerm::CrossEntropy),
+            "mse" => Ok(DataTerm::Mse),
+            "binary_cross_entropy" => Ok(DataTerm::BinaryCrossEntropy),
+            "model" => Ok(DataTerm::Model),
+            other => Err(Error::unknown("objective", other, &TERMS)),
+        }
+    }
+}
+
 /// Which parameters the L2 penalty sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Penalised {
@@ -65,14 +82,8 @@ impl Objective {
     /// Reads the options `objective`, `l2` and `l2_on`.
     pub fn from_options(open: &mut Open<'_>, kind: OutputKind) -> Result<Objective, Error> {
         let is_loss = kind == OutputKind::Loss;
-        let data = match open.option("objective") {
-            None if is_loss => DataTerm::Model,
-            None | Some("cross_entropy") => DataTerm::CrossEntropy,
-            Some("mse") => DataTerm::Mse,
-            Some("binary_cross_entropy") => DataTerm::BinaryCrossEntropy,
-            Some("model") => DataTerm::Model,
-            Some(other) => return Err(Error::unknown("objective", other, &TERMS)),
-        };
+        let default = if is_loss { DataTerm::Model } else { DataTerm::CrossEntropy };
+        let data = DataTerm::asked(open)?.unwrap_or(default);
         if is_loss != (data == DataTerm::Model) {
             let term = TERMS[data as usize];
             return Err(Error::argument(match is_loss {

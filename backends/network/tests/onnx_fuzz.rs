@@ -318,7 +318,7 @@ fn break_messages(model: &mut ModelProto, other: &ModelProto, (kind, at, number)
 
 fn options() -> impl Strategy<Value = Options> {
     any::<(bool, bool)>().prop_map(|(recomputed, is_loss)| Options {
-        recomputed,
+        recomputed: Some(recomputed),
         output_kind: is_loss.then_some(mountainpass_network::model::OutputKind::Loss),
         ..Options::default()
     })

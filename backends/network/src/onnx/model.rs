@@ -1,5 +1,6 @@
 //! A network out of an ONNX file: what its numbers are, which batch sizes it takes, and its graph for each.
 
+use super::ending::Met;
 use super::file::{BatchSize, Block, File};
 use super::options::Options;
 use super::tensors;
@@ -65,6 +66,14 @@ impl OnnxModel {
         hash.update(format!("{options:?}"));
         let mut notes = Vec::new();
         let mut file = File::read(bytes, folder, options, &mut notes)?;
+        if options.recomputed == Some(true) && !file.normalises() {
+            return Err(Error::argument(
+                "option batchnorm = \"recomputed\": no BatchNormalization node is left in the file that could take \
+                 statistics of samples (exporters fold them into the layers before): export with \
+                 torch.onnx.export(..., optimize=False), or with examples/torch/export.py",
+            ));
+        }
+        notes.extend(file.training());
         let n = match file.batch {
             BatchSize::Fixed(n) => n,
             BatchSize::Free | BatchSize::None => TRIALS[0],
@@ -74,14 +83,17 @@ impl OnnxModel {
         let (mut graph, mut output) = file.lower(n, &trial)?;
         let mut kind = options.output_kind.unwrap_or(OutputKind::Logits);
         if options.output_kind.is_none_or(|kind| kind == OutputKind::Logits) {
-            match file.final_activation(graph.shape(output)) {
-                Some((op, before, true)) => {
-                    notes.push(format!("the final {op} of {:?} is left out: the outputs are logits", file.output));
-                    file.stop_at(before)?;
+            let shape = graph.shape(output);
+            let ending = file.ending(shape.len());
+            let met = ending.as_ref().map(|ending| ending.met(options, &file.output, shape)).transpose()?;
+            match ending.zip(met) {
+                Some((ending, Met::LeftOut(note))) => {
+                    notes.push(note);
+                    file.stop_at(ending.before)?;
                     (graph, output) = file.lower(n, &trial)?;
                 }
-                Some((op, _, false)) if options.output_kind.is_none() => {
-                    notes.push(format!("{:?} is a {op} of several numbers: taken as probabilities", file.output));
+                Some((_, Met::Probabilities(note))) => {
+                    notes.push(note);
                     kind = OutputKind::Probabilities;
                 }
                 _ => {}
@@ -131,6 +143,7 @@ impl OnnxModel {
             BatchSize::None => true,
             _ => !graph.is_samplewise(outputs[0]),
         };
+        notes.extend(file.foreign(&theta)?);
         file.hash_external(&mut hash)?;
         let parameters = file.parameters(&theta);
         let hash = hex(hash.finalize().as_slice());
