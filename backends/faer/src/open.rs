@@ -8,7 +8,7 @@ use mountainpass_network::build::{self, Built};
 use mountainpass_network::model::{Model, OutputKind};
 use mountainpass_network::onnx::{self, OnnxModel};
 use mountainpass_network::problem::Aim;
-use mountainpass_network::{DataTerm, Dataset, Objective};
+use mountainpass_network::{DataTerm, Dataset, Objective, Penalties};
 use mountainpass_sdk::abi::{log, status};
 use mountainpass_sdk::{Error, Host, Loss, Open, memory};
 use std::path::Path;
@@ -19,6 +19,8 @@ struct Opened {
     who: String,
     model: Arc<dyn Model>,
     kind: OutputKind,
+    /// Whether it is one by name.
+    is_built: bool,
     options: String,
     notes: Vec<String>,
 }
@@ -28,8 +30,12 @@ const PARAMETER: u64 = 48;
 
 /// Opens the loss of a request.
 pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss>, Error> {
-    let Opened { who, model, kind, options, notes } = model(&mut request)?;
-    let objective = Objective::from_options(&mut request, kind)?;
+    let Opened { who, model, kind, is_built, options, notes } = model(&mut request)?;
+    let mut objective = Objective::from_options(&mut request, kind)?;
+    if is_built {
+        // It has its classes along the last axis: nothing is to be found out.
+        objective.class_axis = objective.class_axis.or(Some(-1));
+    }
     let data = Dataset::from_options(&mut request);
     request.finish()?;
     if request.device != 0 {
@@ -46,11 +52,12 @@ pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss
         _ => error,
     };
     let description = Description::of(model.clone(), &objective, (options, notes)).map_err(named)?;
-    let penalty = Penalty { l2: objective.l2, ranges: objective.penalised(&*model) };
-    let network = Network::new(&who, model.clone(), objective.data, &mut data).map_err(named)?;
+    let Penalties { l2, l1, .. } = objective.penalties;
+    let penalty = Penalty { l2, l1, ranges: objective.penalties.ranges(&*model)? };
+    let network = Network::new(&who, model.clone(), objective.clone(), &mut data).map_err(named)?;
     let has_accuracy = network.has_accuracy();
     let rest = (penalty, objective, data, has_accuracy, description);
-    match perceptron(&who, &*model, &network, objective.data, &rest.2)? {
+    match perceptron(&who, &*model, &network, &rest.1, &rest.2)? {
         Some(perceptron) => Ok(finished(perceptron, rest)),
         None => Ok(finished(network, rest)),
     }
@@ -69,15 +76,15 @@ fn perceptron(
     who: &str,
     model: &dyn Model,
     network: &Network,
-    term: DataTerm,
+    objective: &Objective,
     data: &Dataset,
 ) -> Result<Option<Perceptron>, Error> {
-    if network.aim() != Aim::Classes {
+    if network.aim() != Aim::Classes || !objective.is_plain() || data.train.factors.is_some() {
         return Ok(None);
     }
     let Some(mlp) = build::perceptron(model)? else { return Ok(None) };
     let feed = data.feeds(who, model.features())?.remove(0);
-    Ok(Some(Perceptron::new(mlp, term, feed)))
+    Ok(Some(Perceptron::new(mlp, objective.data, feed)))
 }
 
 /// Files of torch's own: pickles, which only torch can read.
@@ -91,7 +98,7 @@ fn is_pickle(model: &str) -> bool {
 fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
     let batchnorm = request.option("batchnorm");
     let recomputed = onnx::recomputed(batchnorm)?;
-    let objective = DataTerm::asked(request)?;
+    let (objective, class_axis) = (DataTerm::asked(request)?, request.parsed("class_axis")?);
     let chosen = [
         ("output", request.option("output")),
         ("output_kind", request.option("output_kind")),
@@ -106,7 +113,7 @@ fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
             output: output.map(str::to_owned),
             output_kind,
             objective: objective.or(default),
-            class_axis: None,
+            class_axis,
             frozen: list(frozen).map(str::to_owned).collect(),
             recomputed,
             sizes: list(sizes).map(size).collect::<Result<_, Error>>()?,
@@ -119,7 +126,7 @@ fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
         .collect();
     let of_file = |model: OnnxModel, who: String| {
         let (kind, notes) = (model.kind(), model.notes().to_vec());
-        Opened { who, model: Arc::new(model), kind, options: lines.clone(), notes }
+        Opened { who, model: Arc::new(model), kind, is_built: false, options: lines.clone(), notes }
     };
     let spec = match (request.model, request.model_bytes) {
         (None, Some(bytes)) => {
@@ -156,7 +163,8 @@ fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
         _ => {}
     }
     let who = built.to_string();
-    Ok(Opened { who, model: Arc::new(built), kind: OutputKind::Logits, options: lines, notes: Vec::new() })
+    let (model, notes) = (Arc::new(built), Vec::new());
+    Ok(Opened { who, model, kind: OutputKind::Logits, is_built: true, options: lines, notes })
 }
 
 fn list(text: Option<&str>) -> impl Iterator<Item = &str> {

@@ -72,7 +72,16 @@ impl Ending {
         let left_out = || Ok(Met::LeftOut(format!("the final {op} of {output:?} is left out: the outputs are logits")));
         let probabilities = || Ok(Met::Probabilities(format!("{output:?} is what a {op} gives: probabilities")));
         match options.objective {
-            Some(DataTerm::Mse | DataTerm::Model) => Ok(Met::Kept),
+            Some(DataTerm::Mse | DataTerm::Mae | DataTerm::Model)
+                if options.output_kind == Some(OutputKind::Logits) =>
+            {
+                Err(Error::argument(format!(
+                    "output_kind = \"logits\", but {output:?} is a {op}, which this objective keeps: leave output_kind \
+                     out, or name what enters it with output = {:?}",
+                    self.before
+                )))
+            }
+            Some(DataTerm::Mse | DataTerm::Mae | DataTerm::Model) => Ok(Met::Kept),
             Some(DataTerm::BinaryCrossEntropy) if is_sigmoid && !self.is_moved => left_out(),
             Some(DataTerm::BinaryCrossEntropy) if self.op != "LogSoftmax" && !is_said => probabilities(),
             Some(DataTerm::BinaryCrossEntropy) => Ok(Met::Kept),

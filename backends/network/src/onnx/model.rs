@@ -32,6 +32,9 @@ pub struct OnnxModel {
 /// Batches that are tried when a file is read: no axis of a network is usually as long.
 const TRIALS: [usize; 2] = [3, 5];
 
+/// Why a file is of use for the number of samples alone that it was written for.
+const TOGETHER: &str = "its samples may see each other";
+
 /// Characters of an error.
 const LINE_MAX: usize = 4000;
 
@@ -128,7 +131,7 @@ impl OnnxModel {
                     Err(error) => Some(error.text),
                     Ok((graph, output)) => {
                         let is_same = graph.shape(output).get(1..) == shape.get(1..) && graph.is_samplewise(output);
-                        (!is_same).then(|| "its samples may see each other".to_owned())
+                        (!is_same).then(|| TOGETHER.to_owned())
                     }
                 }
             }
@@ -139,7 +142,9 @@ impl OnnxModel {
             ));
         }
         let is_joint = match file.batch {
-            BatchSize::Fixed(1) => stuck.is_some(),
+            // One sample is only with itself, unless another number of them is known to be together.
+            BatchSize::Fixed(1) => stuck.as_deref() == Some(TOGETHER),
+            BatchSize::Fixed(_) if stuck.is_some() => true,
             BatchSize::None => true,
             _ => !graph.is_samplewise(outputs[0]),
         };
@@ -174,13 +179,22 @@ impl Model for OnnxModel {
         &self.is_weight
     }
 
+    fn called(&self) -> Vec<String> {
+        self.parameters.iter().map(|block| self.file.called(&block.name).to_owned()).collect()
+    }
+
+    fn only(&self) -> Option<(usize, &str)> {
+        match (self.file.batch, &self.stuck) {
+            (BatchSize::Fixed(n), Some(reason)) => Some((n, reason)),
+            _ => None,
+        }
+    }
+
     fn network(&self, n: usize) -> Result<Network, Error> {
         if n == 0 {
             return Err(Error::argument("a batch of 0 samples"));
         }
-        if let (BatchSize::Fixed(fixed), Some(reason)) = (self.file.batch, &self.stuck)
-            && fixed != n
-        {
+        if let Some((fixed, reason)) = self.only().filter(|(fixed, _)| *fixed != n) {
             return Err(Error::unsupported(format!(
                 "the model was exported for batches of {fixed}, not {n}; export it with a dynamic first axis ({reason})"
             )));
