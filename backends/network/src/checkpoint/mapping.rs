@@ -25,12 +25,21 @@ pub(super) fn of_tensors(
     model: Option<&ModelFile>,
 ) -> Result<Vec<f64>, String> {
     let find = |name: &str| tensors.iter().position(|tensor| tensor.name == name);
-    let of = |block: &Parameter| {
+    let named = |block: &Parameter| {
         let alias = model.and_then(|model| model.alias(&block.name));
         let by_alias = alias.and_then(|alias| Some((find(&alias.name)?, alias.transpose.as_deref())));
         let mut others = model.into_iter().flat_map(|model| model.others(&block.name));
         by_alias.or_else(|| Some((find(&block.name).or_else(|| others.find_map(find))?, None)))
     };
+    // A checkpoint that holds what is shared once may have it by the other name than the exporter, which merged the two.
+    let missing = parameters.iter().filter(|block| named(block).is_none()).count();
+    let merged = |block: &Parameter| {
+        let fits = |at: &usize| transposed(&tensors[*at], None, &block.shape).is_some();
+        let mut found = model?.merged.iter().filter_map(|name| find(name)).filter(fits);
+        let first = found.next().filter(|_| missing == 1 && found.next().is_none())?;
+        Some((first, None))
+    };
+    let of = |block: &Parameter| named(block).or_else(|| merged(block));
     let own = |tensor: &Tensor| {
         let file = model?;
         let own = file.tensors.iter().find(|own| file.called(&own.name) == tensor.name)?;
@@ -41,7 +50,10 @@ pub(super) fn of_tensors(
         // Torch lists a weight that two layers share twice.
         tensor.is_real && !taken.iter().any(|other| tied(tensor, other))
     };
-    let is_known = |tensor: &Tensor| is_statistic(&tensor.name);
+    let is_known = |tensor: &Tensor| {
+        let by_model = own(tensor).zip(model).is_some_and(|((own, _), model)| model.is_statistic(own));
+        by_model || is_statistic(&tensor.name)
+    };
     laid(tensors, (parameters, params, model), of, Rest { own: &own, is_known: &is_known, unheard: &unheard })
 }
 
@@ -246,6 +258,12 @@ mod tests {
         let full = |table: f64| [&named[..], &[tensor("table", &[5], table)]].concat();
         assert!(of_tensors(&full(0.0), &blocks(), 8, Some(&model)).is_ok());
         assert!(of_tensors(&full(1.0), &blocks(), 8, Some(&model)).unwrap_err().contains(unlike));
+        // Of two tied weights the exporter keeps one, and the checkpoint the other.
+        let merged = ModelFile { merged: vec!["e".into(), "unused".into()], ..ModelFile::default() };
+        let tied = [tensor("e", &[2, 3], 0.0), tensor("b", &[2], 10.0)];
+        assert_eq!(of_tensors(&tied, &blocks(), 8, Some(&merged)).unwrap()[5], 5.0);
+        let unclear = [&tied[..], &[tensor("unused", &[2, 3], 1.0)]].concat();
+        assert!(of_tensors(&unclear, &blocks(), 8, Some(&merged)).unwrap_err().contains("the file has not: w [2, 3]"));
         // The same initializer, and another tensor of the module.
         let another = ModelFile { aliases: vec![alias("b", "fc2.bias", None)], ..other(0.0) };
         assert!(of_file(&another, &blocks(), 8, Some(&model)).unwrap_err().starts_with("its b is fc2.bias, and "));

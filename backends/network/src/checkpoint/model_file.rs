@@ -25,6 +25,8 @@ pub struct ModelFile {
     pub(super) normalising: HashSet<String>,
     /// Values of the file that are an initializer, and which.
     pub(super) ties: Vec<(String, String)>,
+    /// Parameters of the module that it was which it has not under their own names, where the exporter names them.
+    pub(super) merged: Vec<String>,
     /// Whether all its batch normalisations are in training: they take the statistics of the samples, whatever is asked.
     pub is_in_training: bool,
 }
@@ -53,13 +55,25 @@ impl ModelFile {
         let tie = |node: &NodeProto| Some((node.input.first()?.clone(), node.output.first()?.clone()));
         let ties = graph.node.iter().filter(|node| node.op_type() == "Identity").filter_map(tie).collect();
         let aliases = aliases::read(&file.metadata_props, &graph)?;
+        let is_there = |name: &str| {
+            graph.initializer.iter().any(|tensor| tensor.name() == name)
+                || aliases.iter().any(|alias| alias.name == name)
+        };
+        let merged = onnx::module(&graph).filter(|name| !is_there(name)).map(str::to_owned).collect();
         let numeric = graph.initializer.iter().filter(|tensor| tensors::kind(tensor.data_type()).is_some());
         let tensors = numeric.map(|tensor| {
             let read = tensors::read(tensor, folder)?;
             let (name, is_real) = (tensor.name().to_owned(), read.kind == ValueKind::Real);
             Ok(Tensor { name, shape: read.shape.clone(), values: read.into_reals()?, is_real })
         });
-        Ok(ModelFile { tensors: tensors.collect::<Result<_, Error>>()?, aliases, normalising, ties, is_in_training })
+        Ok(ModelFile {
+            tensors: tensors.collect::<Result<_, Error>>()?,
+            aliases,
+            normalising,
+            ties,
+            merged,
+            is_in_training,
+        })
     }
 
     /// Its running statistics, under the names that checkpoints have for them.

@@ -27,6 +27,7 @@ pub use model::OnnxModel;
 pub(crate) use operators::in_training;
 pub use operators::names;
 pub use options::{BATCHNORM, OPTIONS, Options, recomputed};
+pub(crate) use origin::module;
 pub(crate) use writer::tensor;
 pub use writer::{Precision, write};
 

@@ -2,7 +2,7 @@
 //! what it left in training. The loss is right all the same; but a search goes over other numbers than a user thinks of.
 
 use super::file::{Block, File};
-use super::messages::{NodeProto, entry};
+use super::messages::{GraphProto, NodeProto, entry};
 use super::operators::in_training;
 use super::tensors;
 use mountainpass_sdk::Error;
@@ -58,8 +58,7 @@ impl File {
         let name = |block: &Block| self.graph.initializer[block.index].name();
         let is_known = |name: &str| self.aliases.iter().any(|alias| alias.initializer == name);
         let unknown: Vec<&Block> = theta.iter().filter(|block| !is_known(name(block))).collect();
-        let signature = entry(&self.graph.metadata_props, SIGNATURE);
-        let own: HashSet<&str> = signature.into_iter().flat_map(str::lines).filter_map(parameter).collect();
+        let own: HashSet<&str> = module(&self.graph).collect();
         let is_made = |name: &str| match own.is_empty() {
             true => name.starts_with("onnx::") || name.starts_with("val_"),
             false => !own.contains(name),
@@ -117,6 +116,11 @@ impl File {
         }
         Ok(notes)
     }
+}
+
+/// The parameters of the module that a file was, where its exporter says so.
+pub(crate) fn module(graph: &GraphProto) -> impl Iterator<Item = &str> {
+    entry(&graph.metadata_props, SIGNATURE).into_iter().flat_map(str::lines).filter_map(parameter)
 }
 
 /// The parameter that a line of the signature names.
