@@ -118,6 +118,9 @@ impl Network {
                 data.name
             )));
         }
+        if let Some(feature) = features.iter().find(|feature| is_target(feature)) {
+            data.lie_as(who, &feature.shape)?;
+        }
         match aim {
             Aim::Nothing => {}
             Aim::Classes => slots.push(Slot { from: From::Targets, element: Element::Index, size: targets }),

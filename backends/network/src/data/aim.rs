@@ -69,7 +69,22 @@ impl Dataset {
             return Err(self.unlabelled());
         }
         self.fits(who, each, all)?;
+        self.lie_as(who, output)?;
         Ok(Aim::Numbers)
+    }
+
+    /// Refuses targets that are as many as they should be, but along other axes: channels elsewhere, or images turned.
+    pub fn lie_as(&self, who: &str, wanted: &[usize]) -> Result<(), Error> {
+        let long = |axes: &[usize]| axes.iter().copied().filter(|size| *size != 1).collect::<Vec<usize>>();
+        let Some(given) = &self.aims else { return Ok(()) };
+        let (own, other) = (long(given), long(wanted));
+        match own == other || own.len() < 2 || other.len() < 2 {
+            true => Ok(()),
+            false => Err(Error::argument(format!(
+                "{}: the targets of a sample have shape {given:?}, but {who} wants {wanted:?}",
+                self.name
+            ))),
+        }
     }
 
     fn fits(&self, who: &str, each: usize, wanted: usize) -> Result<(), Error> {
@@ -95,6 +110,7 @@ impl Dataset {
         }
         let each = self.train.targets.as_ref().map_or(0, Targets::per_sample);
         if is_entropy && each == scores.classes * scores.places {
+            self.lie_as(who, output)?;
             return self.distributions(objective, &scores);
         }
         let first = Scores::along(0, output);
@@ -111,6 +127,8 @@ impl Dataset {
         }
         self.classify(objective.ignore_index)?;
         self.fits(who, each, scores.places)?;
+        let places: Vec<usize> = (0..output.len()).filter(|other| *other != axis).map(|other| output[other]).collect();
+        self.lie_as(who, &places)?;
         self.check_classes(who, scores.classes)?;
         self.weigh(who, objective, scores.classes)?;
         Ok(Aim::Classes)
@@ -295,6 +313,16 @@ mod tests {
         bare.train.targets = None;
         bare.test.targets = None;
         assert!(bare.aim("net", &DataTerm::Mse.into(), &[1]).unwrap_err().text.contains("has no labels"));
+        // As many numbers, along other axes.
+        let mut turned = digits.clone();
+        turned.aims = Some(vec![2, 5]);
+        for part in [&mut turned.train, &mut turned.test] {
+            part.targets = Some(Targets::Reals { values: vec![0.5; 10 * part.n], per_sample: 10 });
+        }
+        let aim =
+            |output: &[usize]| turned.clone().aim("net", &DataTerm::Mse.into(), output).map_err(|error| error.text);
+        assert_eq!((aim(&[2, 1, 5]), aim(&[10])), (Ok(Aim::Numbers), Ok(Aim::Numbers)));
+        assert!(aim(&[5, 2]).unwrap_err().ends_with("the targets of a sample have shape [2, 5], but net wants [5, 2]"));
         let mut pairs = digits.clone();
         for part in [&mut pairs.train, &mut pairs.test] {
             part.targets = Some(Targets::Reals { values: vec![0.5; 2 * part.n], per_sample: 2 });

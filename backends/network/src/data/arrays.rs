@@ -117,12 +117,13 @@ fn dataset(name: &str, from: &str, arrays: Vec<Named>, choices: &mut Choices<'_>
     if choices.channels.take().is_some() && inputs.iter().all(|input| input.channels.is_none()) {
         return Err(wrong("option channels: no array has samples of three axes".into()));
     }
+    let aims = train_y.as_ref().map(|y| y.shape[1..].to_vec());
     let train = samples(train, train_y, train_weights).map_err(wrong)?;
     let test = match test.is_empty() {
         true => train.none()?,
         false => samples(test, test_y, test_weights).map_err(wrong)?,
     };
-    Ok(Dataset { name: name.into(), inputs, train, test, choices: String::new() })
+    Ok(Dataset { name: name.into(), inputs, aims, train, test, choices: String::new() })
 }
 
 impl Named {

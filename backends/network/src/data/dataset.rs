@@ -123,6 +123,8 @@ pub struct Dataset {
     pub name: String,
     /// What a sample consists of; at least one input.
     pub inputs: Vec<Input>,
+    /// The axes of the targets of a sample, where the file says them.
+    pub aims: Option<Vec<usize>>,
     /// What losses are taken over; at least one sample.
     pub train: Samples,
     /// What metrics may also be taken over.
@@ -143,7 +145,7 @@ impl Dataset {
         let normalise = Normalise::by(divisor);
         let input = Input { name: "x".into(), shape: shape.to_vec(), channels: None, normalise };
         let test = test.map_or_else(|| train.none(), Ok)?;
-        Ok(Dataset { name, inputs: vec![input], train, test, choices: String::new() })
+        Ok(Dataset { name, inputs: vec![input], aims: None, train, test, choices: String::new() })
     }
 
     pub(super) fn splits(&self) -> [(&'static str, &Samples); 2] {

@@ -226,7 +226,7 @@ mod tests {
         let input = Input { name: "x".into(), shape: shape.to_vec(), channels, normalise: Normalise::by(1.0) };
         let train = Samples::new(2, vec![Stored::Bytes((0..24).collect())], None);
         let test = train.none().unwrap();
-        Dataset { name: "made".into(), inputs: vec![input], train, test, choices: String::new() }
+        Dataset { name: "made".into(), inputs: vec![input], aims: None, train, test, choices: String::new() }
     }
 
     fn filled(set: &Dataset, shape: &[usize], layout: Layout) -> Vec<f64> {

@@ -181,6 +181,12 @@ impl File {
             let shape = shape.collect::<Result<Shape, Error>>()?;
             features.push(Feature { name: name.to_owned(), shape, element });
         }
+        let axes =
+            self.graph.input.iter().filter_map(|input| input.r#type.as_ref()?.tensor_type.as_ref()?.shape.as_ref());
+        let labels: Vec<&str> = axes.flat_map(|shape| shape.dim.iter().skip(1)).map(|axis| axis.dim_param()).collect();
+        if let Some((name, _)) = options.sizes.iter().find(|(name, _)| !labels.contains(&name.as_str())) {
+            return Err(Error::unknown("axis in sizes", name, &labels));
+        }
         Ok((features, batch))
     }
 
