@@ -80,10 +80,13 @@ pub(super) fn of_file(
     laid(&file.tensors, (parameters, params, model), of, Rest { own: &own, is_known: &is_known, unheard: &unheard })
 }
 
+/// What the model has in the place of a tensor, and the order in which the tensor's axes are taken.
+type Own<'m> = Option<(&'m Tensor, Option<&'m [usize]>)>;
+
 /// What is to be said of tensors that are no parameters.
 struct Rest<'a, 'm> {
     /// What the model's file has of this name, and how its axes are taken.
-    own: &'a dyn Fn(&Tensor) -> Option<(&'m Tensor, Option<&'m [usize]>)>,
+    own: &'a dyn Fn(&Tensor) -> Own<'m>,
     /// Whether it may differ.
     is_known: &'a dyn Fn(&Tensor) -> bool,
     /// Whether nobody knows what it is for, beside those that are parameters.
