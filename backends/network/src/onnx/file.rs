@@ -210,6 +210,10 @@ impl File {
             |info: &&ValueInfoProto| entry(&info.metadata_props, KIND).is_some_and(|kind| kind != "PARAMETER");
         let infos = self.graph.value_info.iter().chain(&self.graph.input);
         let buffers: HashSet<&str> = infos.filter(is_buffer).map(|info| info.name()).collect();
+        // Of running statistics nobody would think otherwise.
+        let normalisations = self.graph.node.iter().filter(|node| node.op_type() == "BatchNormalization");
+        let statistics: HashSet<&str> =
+            normalisations.flat_map(|node| node.input.iter().skip(3)).map(String::as_str).collect();
         let mut constants = Vec::new();
         let (mut candidates, mut numbers) = (Vec::new(), 0usize);
         for (index, tensor) in self.graph.initializer.iter().enumerate() {
@@ -221,7 +225,7 @@ impl File {
             let is_finite = tensors::read(tensor, self.folder.as_deref())?.numbers().all(f64::is_finite);
             let is_frozen = options.frozen.iter().any(|pattern| is(pattern, tensor.name()));
             if count == 0 || is_frozen || !is_finite || buffers.contains(tensor.name()) {
-                constants.push(name_of(tensor));
+                constants.extend(Some(name_of(tensor)).filter(|_| !statistics.contains(tensor.name())));
                 continue;
             }
             candidates.push(Candidate { index, shape });
