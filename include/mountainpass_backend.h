@@ -182,6 +182,7 @@ typedef struct mpass_identity {
   uint32_t struct_size, reserved;
   const char *model_hash, *data_hash; /* SHA-256 in hexadecimal; "" where there is none */
   const char *options;                /* the options in effect, defaults included, as key = value lines */
+  const char *notes;                  /* what readers of results should know of how it was opened, a sentence a line; NULL = none */
 } mpass_identity;
 typedef struct mpass_ext_identity {
   uint32_t struct_size, reserved;

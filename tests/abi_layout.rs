@@ -55,7 +55,7 @@ fn layouts() -> Vec<Layout> {
         "mpass_ext_metrics" abi ExtMetrics { struct_size reserved names eval }
         "mpass_symmetry" abi Symmetry { kind reserved n_blocks block index split period }
         "mpass_ext_symmetry" abi ExtSymmetry { struct_size reserved list }
-        "mpass_identity" abi Identity { struct_size reserved model_hash data_hash options }
+        "mpass_identity" abi Identity { struct_size reserved model_hash data_hash options notes }
         "mpass_ext_identity" abi ExtIdentity { struct_size reserved get }
         "mpass_option" abi Declared { name about default_value words kind reserved }
         "mpass_ext_options" abi ExtOptions { struct_size reserved options n_options }

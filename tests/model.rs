@@ -80,3 +80,41 @@ fn what_cannot_be_meant_is_refused_in_one_line() {
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.starts_with("mpass: ") && ended.stderr.contains("missing/m.onnx"), "{}", ended.stderr);
 }
+
+#[cfg(feature = "faer")]
+#[test]
+fn what_was_decided_in_reading_is_told_by_all_commands_and_kept() {
+    let here = folder("model_notes");
+    succeeds(&here, &["model", "mlp:64-10:tanh", "--out", "plain.onnx"]);
+    // A name of as many bytes that torch's exporter gives to what it computed.
+    let (own, made) = (b"layers.0.weight", b"onnx::Gemm_0000");
+    let mut bytes = mpass::bytes(&here, "plain.onnx");
+    for at in 0..bytes.len() - own.len() {
+        if bytes[at..].starts_with(own) {
+            bytes[at..at + own.len()].copy_from_slice(made);
+        }
+    }
+    mpass::file(&here, "net.onnx", bytes);
+    let loss = "[loss]\nbackend = \"faer\"\nmodel = \"net.onnx\"\ndata = \"digits\"\nlimit = 20\nl2 = 1.0\n";
+    mpass::file(&here, "r.toml", format!("{loss}[minima]\nstarts = 1\n"));
+    let note = "theta has onnx::Gemm_0000, which the exporter made";
+    let told = |arguments: &[&str]| {
+        let ended = succeeds(&here, arguments);
+        // Lines are broken at the width of a terminal.
+        assert!(
+            ended.stderr.split_whitespace().collect::<Vec<_>>().join(" ").contains(note),
+            "{arguments:?}: {}",
+            ended.stderr
+        );
+        ended.stdout
+    };
+    told(&["model", "net.onnx"]);
+    let all: Value = serde_json::from_str(&told(&["eval", "r.toml", "--json"])).unwrap();
+    assert!(all["notes"][0].as_str().unwrap().starts_with(note));
+    told(&["run", "r.toml", "--threads", "1"]);
+    // Through a process of its own as well.
+    told(&["eval", "r.toml", "--isolate"]);
+    let summary: Value = serde_json::from_slice(&mpass::bytes(&here.join("r"), "summary.json")).unwrap();
+    let notes: Vec<&str> = summary["notes"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(notes.iter().any(|kept| kept.starts_with(&format!("The backend says: {note}"))), "{notes:?}");
+}

@@ -128,7 +128,11 @@ fn a_file_in_training_takes_the_statistics_of_the_samples_unasked_and_a_checkpoi
     let of = |name: &str| torch.iter().find(|(key, _)| key == name).unwrap().1.values.to_f64()[0];
     put_in_training(&here.join("model.onnx"));
     let text = std::fs::read_to_string(here.join("run.toml")).unwrap();
-    for batchnorm in ["", "batchnorm = \"frozen\"", "batchnorm = \"recomputed\""] {
+    // Frozen is heeded there too: it takes the model's statistics, which are not those of the checkpoint.
+    mpass::file(&here, "run.toml", text.replace("batchnorm = \"recomputed\"", "batchnorm = \"frozen\""));
+    let ended = run(&here, &["eval", "run.toml", "--theta", "seed-1.safetensors"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("running statistics differ"), "{}", ended.stderr);
+    for batchnorm in ["", "batchnorm = \"recomputed\""] {
         mpass::file(&here, "run.toml", text.replace("batchnorm = \"recomputed\"", batchnorm));
         let ended = succeeds(&here, &["eval", "run.toml", "--theta", "seed-1.safetensors", "--json"]);
         let all: Value = serde_json::from_str(&ended.stdout).unwrap();

@@ -239,6 +239,10 @@ impl Evaluated {
             "n_parameters": loss.info().params,
             "parameters": parameters,
         });
+        let notes = loss.identity()?.notes;
+        if !notes.is_empty() {
+            all["notes"] = notes.lines().collect();
+        }
         if let Some(loss) = self.with_own {
             all["loss_with_own_statistics"] = json!(loss);
         }

@@ -49,9 +49,11 @@ pub fn database(run: &Path) -> PathBuf {
     if run.is_dir() { run.join(DATABASE) } else { run.to_owned() }
 }
 
-/// Opens the loss that a configuration names.
+/// Opens the loss that a configuration names, and tells what its backend says of it.
 pub fn opened(config: &Config, pool: Arc<Pool>, isolation: Option<Arc<Isolation>>) -> Result<Box<dyn Loss>> {
-    open(&config.loss, None, pool, isolation)
+    let loss = open(&config.loss, None, pool, isolation)?;
+    loss.identity()?.notes.lines().for_each(|note| tell!("{note}"));
+    Ok(loss)
 }
 
 /// Opens the loss of a table, with a model in memory if there is one in place of the table's.

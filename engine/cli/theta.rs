@@ -147,12 +147,12 @@ fn read(files: &[(String, PathBuf)], config: &Config, loss: &dyn Loss) -> Result
     let is_frozen = is_frozen(&config.loss.options, model.as_ref());
     if is_frozen {
         let own = model.as_ref().map(ModelFile::statistics).unwrap_or_default();
-        let files: Vec<&[Tensor]> = checkpoints.iter().map(Checkpoint::tensors).chain([own.as_slice()]).collect();
-        agree(&files).map_err(Error::Argument)?;
+        let files = checkpoints.iter().map(|checkpoint| checkpoint.statistics(model.as_ref())).chain([own]);
+        agree(&files.collect::<Vec<_>>()).map_err(Error::Argument)?;
     }
     let (mut read, mut own) = (Vec::new(), Vec::new());
     for (checkpoint, (name, _)) in checkpoints.into_iter().zip(files) {
-        let statistics = checkpoint.statistics();
+        let statistics = checkpoint.statistics(model.as_ref());
         let found = checkpoint.theta(&parameters, params, model.as_ref()).map_err(|text| wrong(name, text));
         let (rows, has_axis) = found?;
         own.resize(own.len() + rows.len() / params, statistics);

@@ -147,6 +147,7 @@ impl Config {
             method: By::from(&self.plan.method),
             heights: if is_searched { Heights::UpperBounds } else { Heights::AsSampled },
             minima: report::way(&self.plan),
+            opened: identity.notes.lines().map(str::to_owned).collect(),
             merged: Vec::new(),
         })
     }

@@ -167,6 +167,7 @@ impl Extensions {
                 model_hash: hash(raw.model_hash, "model_hash")?,
                 data_hash: hash(raw.data_hash, "data_hash")?,
                 options: text(raw.options, "options")?,
+                notes: text(raw.notes, "notes")?,
             })
         });
         read.map_err(|text| loss.plugin.broken("identity", text))

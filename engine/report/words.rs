@@ -219,7 +219,8 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
 pub fn remarks(findings: &Findings<'_>) -> Vec<String> {
     let minima = &findings.provenance.minima;
     let got = (!minima.is_empty()).then(|| format!("Minima were got by {minima}."));
-    let more = [got, slopes(findings), flat(findings), merged(findings.provenance)].into_iter().flatten();
+    let opened = findings.provenance.opened.iter().map(|note| format!("The backend says: {note}."));
+    let more = [got, slopes(findings), flat(findings), merged(findings.provenance)].into_iter().flatten().chain(opened);
     match unfinished(findings) {
         // What is said of the whole is untrue of a part.
         Some(unfinished) => std::iter::once(unfinished).chain(more).collect(),

@@ -97,6 +97,9 @@ pub struct Provenance {
     /// How minima were come by, where it was not by descents from starts alone.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub minima: String,
+    /// What the backend says of how it opened the loss, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub opened: Vec<String>,
     /// The other runs whose findings were merged into those of this one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub merged: Vec<Source>,

@@ -6,7 +6,9 @@
 
 `make()` returns the module. The data are a .npz file or a function that returns a dict of arrays: one for each argument
 of forward(), by its name; `y`, classes (whole numbers) or targets; and, if there is a test set, the same names with
-`_test`. Checkpoints are files of torch.save(module.state_dict()), or of a dict that has it under "state_dict" or "model".
+`_test`. One array and one argument go together whatever their names. Of several outputs the first counts. Checkpoints are
+files of torch.save(module.state_dict()), or of a dict that has it under "state_dict" (Lightning), "model" or the like; what
+wrappers put before the names of tensors goes. Parameters without requires_grad, and those of --frozen, are constants.
 
 The exporter renames and transposes weights as it likes. To know how, the module is exported with random numbers for
 weights, no two alike, and found again in the file by them; what was found is written into the file's metadata
@@ -16,11 +18,13 @@ by `mpass eval` are compared with torch's, in double precision.
 
 import argparse
 import copy
+import fnmatch
 import importlib.util
 import inspect
 import itertools
 import json
 import logging
+import pickle
 import shutil
 import subprocess
 import sys
@@ -36,7 +40,12 @@ from torch.nn import functional as F
 
 HERE = Path(__file__).resolve().parent
 BATCHNORM = torch.nn.modules.batchnorm._BatchNorm
-OBJECTIVES = ["cross_entropy", "mse", "binary_cross_entropy"]
+OBJECTIVES = ["cross_entropy", "mse", "mae", "binary_cross_entropy", "model"]
+# Options of [loss] that change the loss, and that torch is asked for as well.
+KNOWN = ["class_axis", "class_weights", "ignore_index", "label_smoothing", "reduction", "l1", "l2", "limit"]
+KNOWN += ["penalised", "sample_weights"]
+# What checkpoints keep a state dict under, and what they keep beside it.
+KEYS = ["state_dict", "model_state_dict", "model", "net", "module", "ema_state_dict", "state_dict_ema", "ema", "model_ema"]
 # Our gradients are exact to rounding; exporters write constants (an epsilon, a square root) in single precision.
 TOLERANCE = 1e-5
 # torch's exporter warns of packages that nobody asked for.
@@ -49,6 +58,10 @@ def main():
     parser.add_argument("--checkpoints", nargs="+", default=[], metavar="FILE.pt", help="state dicts [the module's own]")
     parser.add_argument("--data", metavar="FILE.npz|FILE.py:FUNCTION", help="inputs by name, and y")
     parser.add_argument("--objective", choices=OBJECTIVES, default=OBJECTIVES[0])
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of [loss]: " + ", ".join(KNOWN))
+    parser.add_argument("--frozen", action="append", default=[], metavar="NAME", help="constants by name; * for anything")
+    parser.add_argument("--key", help="what the state dict is under in checkpoints, where there are several (ema)")
+    parser.add_argument("--prefix", help="what stands before names in checkpoints, where it is not plain")
     parser.add_argument("--batchnorm", choices=["frozen", "recomputed"], help="[recomputed if checkpoints differ]")
     parser.add_argument("--example", action="store_true", help="a small network of this script's instead")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -61,19 +74,23 @@ def main():
             parser.error("--module and --data are needed (or --example)")
         module = function(arguments.module)()
         data = function(arguments.data)() if ".py:" in arguments.data else dict(np.load(arguments.data))
-        states = {Path(file).stem: state_dict(file) for file in arguments.checkpoints}
+        states = {Path(file).stem: state_dict(file, arguments.key) for file in arguments.checkpoints}
         states = states or {"start": module.state_dict()}
         if len(states) < len(arguments.checkpoints):
             sys.exit("two checkpoints have the same file name: rename one")
     data = {name: np.asarray(value) for name, value in data.items()}
-    inputs = [name for name in inspect.signature(module.forward).parameters if name in data]
-    if not inputs or "y" not in data:
-        sys.exit(f"data has {sorted(data)}: wants y and the arguments of forward()")
+    options = dict(option.partition("=")[::2] for option in arguments.option)
+    if unknown := [key for key in options if key not in KNOWN]:
+        sys.exit(f"--option {unknown[0]}: known are {', '.join(KNOWN)}")
+    options["objective"] = arguments.objective
+    inputs = arguments_of(module, data, options)
+    if arguments.objective != "model" and "y" not in data:
+        sys.exit(f"data has {sorted(data)}: wants y, what the outputs should be")
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
 
-    states = {name: complete(module, state, name) for name, state in states.items()}
-    file, aliases = exported(module, {name: data[name] for name in inputs})
+    states = {name: complete(module, state, name, arguments.prefix) for name, state in states.items()}
+    file, aliases = exported(module, {name: data[source] for name, source in inputs.items()})
     first = next(iter(states.values()))
     for tensor in file.graph.initializer:
         if alias := aliases.get(tensor.name):
@@ -85,15 +102,19 @@ def main():
     np.savez(out / "data.npz", **data)
     parameters = dict(module.named_parameters(remove_duplicate=False))
     used = {alias["name"] for alias in aliases.values()}
-    kept = {name for name in used if name in parameters} | set(statistics(module))
+    is_frozen = lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in arguments.frozen)
+    frozen = {name for name in used if name in parameters and (is_frozen(name) or not parameters[name].requires_grad)}
+    if vain := [pattern for pattern in arguments.frozen if not fnmatch.filter(parameters, pattern)]:
+        sys.exit(f"--frozen {vain[0]}: no parameter of this name among {', '.join(parameters)}")
+    kept = {name for name in used - frozen if name in parameters} | set(statistics(module))
     for name in sorted(used - kept):
         if any(not torch.equal(state[name], first[name]) for state in states.values()):
-            sys.exit(f"the buffer {name}, no parameter, differs between the checkpoints: one ONNX file holds one")
+            sys.exit(f"{name}, a constant (a buffer, or frozen), differs between the checkpoints: one ONNX file holds one")
     for name, state in states.items():
         tensors = {key: value.contiguous().clone() for key, value in state.items() if key in kept}
         save_file(tensors, out / f"{name}.safetensors")
     shared = {id(parameters[name]) for name in kept if name in parameters}
-    left = [name for name, parameter in parameters.items() if id(parameter) not in shared]
+    left = [name for name, parameter in parameters.items() if id(parameter) not in shared and name not in frozen]
     if left:
         print("not in the file (no output depends on them, or the exporter computed with them):", ", ".join(left))
 
@@ -102,16 +123,19 @@ def main():
     if batchnorm == "frozen" and differ:
         sys.exit("--batchnorm frozen: the checkpoints' running statistics differ; use recomputed")
     lines = ["[loss]", 'backend = "faer"', 'model = "model.onnx"', 'data = "data.npz"']
-    lines += [f'objective = "{arguments.objective}"'] + [f'batchnorm = "{batchnorm}"'] * bool(statistics(module))
+    lines += [f"{key} = {json.dumps(value)}" for key, value in options.items()]
+    lines += [f'batchnorm = "{batchnorm}"'] * bool(statistics(module)) + ['output_kind = "loss"'] * (arguments.objective == "model")
+    held = [initializer for initializer, alias in aliases.items() if alias["name"] in frozen]
+    lines += [f"frozen = {json.dumps(','.join(held))}"] * bool(held)
     lines += ["", "[minima]", f"theta = {json.dumps([f'{name}.safetensors' for name in states])}"]
     (out / "run.toml").write_text("\n".join(lines) + "\n")
     arrays = {}
     for name, state in states.items():
-        loss, gradients = reference(module, state, inputs, data, arguments.objective, batchnorm)
+        loss, gradients = reference(module, state, inputs, data, options, batchnorm, kept)
         arrays[f"loss/{name}"] = loss
         if statistics(module):
             # As the module was evaluated where it was trained.
-            arrays[f"own/{name}"], _ = reference(module, state, inputs, data, arguments.objective, "frozen")
+            arrays[f"own/{name}"], _ = reference(module, state, inputs, data, options, "frozen", kept)
         for initializer, alias in aliases.items():
             if (gradient := gradients.get(alias["name"])) is not None:
                 order = alias["transpose"] or range(gradient.ndim)
@@ -130,18 +154,56 @@ def function(path):
     return getattr(module, name)
 
 
-def state_dict(file):
+def arguments_of(module, data, options):
+    """The arguments of forward() that the data have, and the array of each."""
+    arrays = [name for name in data if not name.endswith("_test") and name not in ("y", options.get("sample_weights"))]
+    names = list(inspect.signature(module.forward).parameters)
+    inputs = {name: name for name in names if name in data}
+    if not inputs and len(names) == len(arrays) == 1:
+        inputs = {names[0]: arrays[0]}
+    # A module that computes its own loss takes y itself, by whatever name.
+    if left := [name for name in arrays if name not in inputs.values()]:
+        sys.exit(f"data has {', '.join(left)}, which forward({', '.join(names)}) does not take: name the arrays as it does")
+    if not inputs:
+        sys.exit(f"data has {sorted(data)}: wants the arguments of forward({', '.join(names)}), by their names")
+    return inputs
+
+
+def state_dict(file, wanted=None):
     """Only tensors are read: a pickle may hold a program."""
-    state = torch.load(file, map_location="cpu", weights_only=True)
-    for key in ("state_dict", "model", "model_state_dict"):
-        state = state.get(key, state) if isinstance(state.get(key), dict) else state
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        sys.exit(
+            f"{file}: a pickle of more than tensors (a whole module, or settings beside it), which could run anything: where "
+            "you trust it, load it with weights_only=False and write torch.save(module.state_dict(), ...)"
+        )
+    if wanted is not None:
+        if not isinstance(state.get(wanted), dict):
+            sys.exit(f"{file}: --key {wanted}: no state dict; there are {', '.join(map(str, state))}")
+        return state[wanted]
+    while found := [key for key in KEYS if isinstance(state.get(key), dict)]:
+        if len(found) > 1:
+            print(f"{file}: {found[0]} is taken, of {', '.join(found)}: --key takes another")
+        state = state[found[0]]
     return state
 
 
-def complete(module, state, name):
+def complete(module, state, name, prefix=None):
     """The state dict as the module has it after loading; keys that do not fit are refused, prefixes of wrappers go."""
-    # What DataParallel and torch.compile put in front.
-    state = {key.removeprefix("module.").removeprefix("_orig_mod."): value for key, value in state.items()}
+    own = module.state_dict()
+    if prefix is None and any(key not in state for key in own):
+        # What Lightning, DataParallel and torch.compile put in front: it stands before all names of the module.
+        last = next(iter(own), "")
+        ends = [key.removesuffix(last) for key in state if key.endswith("." + last)]
+        fits = [begin for begin in ends if all(begin + key in state for key in own)]
+        if len(fits) > 1:
+            sys.exit(f"checkpoint {name}: the module is there as {' and as '.join(fits)}: choose with --prefix")
+        prefix = fits[0] if fits else None
+    if prefix:
+        if left := [key for key in state if not key.startswith(prefix)]:
+            print(f"checkpoint {name}: left out, not below {prefix}: {', '.join(left)}")
+        state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     other = copy.deepcopy(module)
     try:
         other.load_state_dict(state)
@@ -195,7 +257,7 @@ def exported(module, inputs):
 
 def cast(value, module):
     """Real inputs in the module's precision."""
-    parameter = next(module.parameters())
+    parameter = next(module.parameters(), torch.zeros(0))
     return value.to(parameter.dtype) if value.is_floating_point() or value.dtype == torch.uint8 else value.long()
 
 
@@ -213,7 +275,7 @@ def slim(file):
     return file
 
 
-def reference(module, state, inputs, data, objective, batchnorm):
+def reference(module, state, inputs, data, options, batchnorm, kept):
     """Torch's loss over all samples and its gradient, in double precision."""
     module = copy.deepcopy(module)
     module.load_state_dict(state)
@@ -221,22 +283,74 @@ def reference(module, state, inputs, data, objective, batchnorm):
     for part in module.modules():
         if isinstance(part, BATCHNORM) and batchnorm == "recomputed":
             part.train()
-    z = module(*(cast(torch.as_tensor(data[name]), module) for name in inputs))
-    y = torch.as_tensor(data["y"])
-    if objective == "cross_entropy":
-        loss = F.cross_entropy(z.flatten(0, -2), y.flatten().long())
-    else:
-        is_class = not y.is_floating_point() and z.shape[-1] > 1 and objective == "mse"
-        targets = F.one_hot(y.long(), z.shape[-1]) if is_class else y.reshape(z.shape).to(z)
-        if objective == "mse":
-            losses = (z - targets) ** 2
-        else:
-            losses = F.binary_cross_entropy_with_logits(z, targets, reduction="none")
-        loss = losses.flatten(1).sum(1).mean()
+    limit = int(options.get("limit", len(next(iter(data.values())))))
+    z = module(*(cast(torch.as_tensor(data[source][:limit]), module) for source in inputs.values()))
+    z = output(z)
+    weights = options.get("sample_weights")
+    weights = None if weights is None else torch.as_tensor(data[weights][:limit]).to(z)
+    loss = mean(z, torch.as_tensor(data["y"][:limit]) if "y" in data else None, options, weights)
+    l1, l2 = float(options.get("l1", 0)), float(options.get("l2", 0))
+    # A tied parameter counts once.
+    parameters = {id(p): (name, p) for name, p in module.named_parameters(remove_duplicate=False) if name in kept}
+    for name, parameter in parameters.values():
+        if is_penalised(name, options.get("penalised")):
+            loss = loss + l2 / 2 * (parameter**2).sum() + l1 * parameter.abs().sum()
     loss.backward()
     parameters = module.named_parameters(remove_duplicate=False)
     gradients = {name: p.grad.numpy() for name, p in parameters if p.grad is not None}
     return loss.item(), gradients
+
+
+def output(z):
+    """The output that counts: the first."""
+    while not torch.is_tensor(z):
+        z = next(iter(z.values() if isinstance(z, dict) else z))
+    return z
+
+
+def is_penalised(name, patterns):
+    """Whether penalties see a parameter."""
+    patterns = [pattern.strip() for pattern in (patterns or "*").split(",")]
+    out = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    within = [pattern for pattern in patterns if not pattern.startswith("!")] or ["*"]
+    match = lambda patterns: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    return match(within) and not match(out)
+
+
+def mean(z, y, options, weights):
+    """The data term: a mean over samples."""
+    objective = options["objective"]
+    n = len(z) if z.ndim else 1
+    if objective == "model":
+        losses = z.reshape(-1)
+    elif objective == "cross_entropy":
+        axis = int(options.get("class_axis", -1))
+        z = z.movedim(axis, 1)
+        is_class = y.numel() * z.shape[1] == z.numel()
+        y = y.reshape(n, *z.shape[2:]).long() if is_class else y.reshape(z.movedim(1, axis).shape).movedim(axis, 1).to(z)
+        settings = {"label_smoothing": float(options.get("label_smoothing", 0))}
+        if "class_weights" in options:
+            settings["weight"] = torch.tensor([float(weight) for weight in options["class_weights"].split(",")]).to(z)
+        if "ignore_index" in options:
+            settings["ignore_index"] = int(options["ignore_index"])
+        if weights is None:
+            return F.cross_entropy(z, y, **settings)
+        losses = F.cross_entropy(z, y, reduction="none", **settings)
+        # As F.cross_entropy takes its mean, but that each sample has a factor.
+        whole, sum_of = F.cross_entropy(z, y, **settings), losses.sum()
+        losses = losses.reshape(n, -1).sum(1) * (whole / sum_of).detach() * n
+    else:
+        is_class = not y.is_floating_point() and z.ndim > 1 and z.shape[-1] > 1 and objective in ("mse", "mae")
+        targets = F.one_hot(y.long(), z.shape[-1]).to(z) if is_class else y.reshape(z.shape).to(z)
+        errors = {
+            "mse": lambda: (z - targets) ** 2,
+            "mae": lambda: (z - targets).abs(),
+            "binary_cross_entropy": lambda: F.binary_cross_entropy_with_logits(z, targets, reduction="none"),
+        }[objective]()
+        if options.get("reduction") == "mean":
+            errors = errors / errors[0].numel()
+        losses = errors.reshape(n, -1).sum(1)
+    return losses.mean() if weights is None else (losses * weights).mean()
 
 
 def compare(command, out, arrays, names):

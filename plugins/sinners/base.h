@@ -277,7 +277,7 @@ static inline mpass_status base_parameters(const void *self, const mpass_paramet
   return MPASS_OK;
 }
 static inline const mpass_identity *base_identity(const void *self) {
-  static const mpass_identity identity = { sizeof identity, 0, "", "", "model = quartic\n" };
+  static const mpass_identity identity = { sizeof identity, 0, "", "", "model = quartic\n", "" };
   UNUSED(self);
   return &identity;
 }

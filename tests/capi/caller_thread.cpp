@@ -66,7 +66,7 @@ static mpass_status symmetries(const void *self, const mpass_symmetry **, uint64
   return MPASS_OK;
 }
 static const mpass_identity *identity(const void *self) {
-  static const mpass_identity none = {sizeof none, 0, "", "", ""};
+  static const mpass_identity none = {sizeof none, 0, "", "", "", ""};
   here(IDENTITY, self);
   return &none;
 }

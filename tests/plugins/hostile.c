@@ -257,7 +257,7 @@ static mpass_status symmetries(const void *self, const mpass_symmetry **out, uin
   return due(self, "symmetry") ? sins(self, err) : MPASS_OK;
 }
 static const mpass_identity *identity(const void *self) {
-  static const mpass_identity nobody = { sizeof nobody, 0, "", "", "hostile = true" };
+  static const mpass_identity nobody = { sizeof nobody, 0, "", "", "hostile = true", "" };
   if (due(self, "identity")) sins(self, NULL);
   return &nobody;
 }

@@ -103,7 +103,7 @@ fn peer(folder: &str, spec: &str, n: usize, workers: usize, rows: usize) {
 fn steps(spec: &str, n: usize) {
     let model = Built::parse(spec).expect("a specification");
     let Batch { x, y, .. } = batch(&model, n);
-    let problem = Problem::new(&model, DataTerm::CrossEntropy, Aim::Classes, n).expect("a problem");
+    let problem = Problem::new(&model, &DataTerm::CrossEntropy.into(), (Aim::Classes, None), n).expect("a problem");
     let outputs: Vec<_> = std::iter::once(problem.losses).chain(problem.gradient).collect();
     let plan = Plan::new(&problem.graph, &outputs).expect("a plan");
     let narrow = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<f32>>();

@@ -5,7 +5,7 @@
 //! order, so bits depend on neither threads nor rows.
 
 use crate::real::Real;
-use crate::sums::{add_scaled, add_to, is_finite, square_norm};
+use crate::sums::{absolute_sum, add_scaled, add_signs, add_to, is_finite, square_norm};
 use mountainpass_network::Samples;
 use mountainpass_sdk::{Cancel, Error, Host, abi::status, memory};
 use std::ops::Range;
@@ -105,9 +105,10 @@ pub(crate) struct Row<'a, T> {
     pub status: &'a mut i32,
 }
 
-/// `l2 / 2` times the sum of squares over some parts of theta.
+/// `l2 / 2` times the sum of squares over some parts of theta, and `l1` times the sum of absolute values.
 pub(crate) struct Penalty {
     pub l2: f64,
+    pub l1: f64,
     pub ranges: Vec<Range<usize>>,
 }
 
@@ -326,7 +327,11 @@ fn add_in_order<T: Real>(
 impl Penalty {
     /// The penalty at theta.
     pub(crate) fn at<T: Real>(&self, theta: &[T]) -> f64 {
-        self.ranges.iter().map(|range| 0.5 * self.l2 * square_norm(&theta[range.clone()])).sum()
+        let of = |part: &[T]| {
+            let absolute = if self.l1 > 0.0 { self.l1 * absolute_sum(part) } else { 0.0 };
+            0.5 * self.l2 * square_norm(part) + absolute
+        };
+        self.ranges.iter().map(|range| of(&theta[range.clone()])).sum()
     }
 
     /// Adds the penalty to a row, and flags it if anything is not finite.
@@ -335,6 +340,9 @@ impl Penalty {
         let mut finite = row.loss.is_finite() && is_finite(row.theta);
         if let Some(grad) = &mut row.grad {
             add_scaled(grad, self.l2, row.theta, &self.ranges);
+            if self.l1 > 0.0 {
+                add_signs(grad, self.l1, row.theta, &self.ranges);
+            }
             finite &= is_finite(grad);
         }
         if let Some((dir, hvp)) = &mut row.hvp {

@@ -21,23 +21,35 @@ pub(crate) struct Description {
     pub is_smooth: bool,
     /// Whether samples see each other.
     pub is_joint: bool,
+    /// The only number of samples that a call may be about, if there is one.
+    pub only: Option<usize>,
     pub symmetries: Vec<Symmetry>,
     /// Options in effect beside those of data and objective, as `key = value` lines.
     pub options: String,
+    /// What was decided in opening, a line each.
+    pub notes: Vec<String>,
 }
 
 impl Description {
-    pub(crate) fn of(model: Arc<dyn Model>, objective: &Objective, options: String) -> Result<Description, Error> {
-        let network = model.network(2)?;
+    pub(crate) fn of(
+        model: Arc<dyn Model>,
+        objective: &Objective,
+        (options, notes): (String, Vec<String>),
+    ) -> Result<Description, Error> {
+        let network = model.network(model.only().map_or(2, |(only, _)| only))?;
         let (graph, outputs) = network.graph.pruned(&[network.output]);
         let size = |block: &Parameter| block.shape.iter().product::<u64>() as usize;
         Ok(Description {
             p: model.parameters().iter().map(size).sum(),
-            is_smooth: is_smooth(&graph),
+            is_smooth: is_smooth(&graph) && objective.is_smooth(),
             is_joint: network.is_joint,
+            only: model.only().map(|(only, _)| only).filter(|only| *only > 1 || network.is_joint),
             // Any penalty sees the scale of a unit.
-            symmetries: outputs.first().map_or(Vec::new(), |output| symmetries(&graph, *output, objective.l2 == 0.0)),
+            symmetries: outputs
+                .first()
+                .map_or(Vec::new(), |output| symmetries(&graph, *output, objective.penalties.is_none())),
             options,
+            notes,
             model,
         })
     }
@@ -217,11 +229,11 @@ impl<M: Mean> Loss for MeanLoss<M> {
             caps: Caps {
                 grad: true,
                 hvp: true,
-                minibatch: true,
+                minibatch: self.description.only.is_none(),
                 repeatable: true,
                 cancel: true,
                 smooth: self.description.is_smooth,
-                joint: self.description.is_joint,
+                joint: self.description.is_joint && self.description.only.is_none(),
                 ..Caps::default()
             },
             params: self.description.p as u64,
@@ -274,6 +286,7 @@ impl<M: Mean> Loss for MeanLoss<M> {
         let names = ["loss", "accuracy"].map(str::to_owned);
         match split {
             Split::Test if self.data.test.n == 0 => Vec::new(),
+            Split::Test if self.description.only.is_some_and(|only| only != self.data.test.n) => Vec::new(),
             _ => names.into_iter().take(1 + usize::from(self.has_accuracy)).collect(),
         }
     }
@@ -300,7 +313,7 @@ impl<M: Mean> Loss for MeanLoss<M> {
 
     fn identity(&self) -> Identity {
         let data = &self.data;
-        let Description { model, options, .. } = &self.description;
+        let Description { model, options, notes, .. } = &self.description;
         Identity {
             model_hash: model.hash(),
             data_hash: data.hash(),
@@ -308,6 +321,7 @@ impl<M: Mean> Loss for MeanLoss<M> {
                 "data = {}\nlimit = {}\n{}{}{options}",
                 data.name, data.train.n, data.choices, self.objective
             ),
+            notes: notes.join("\n"),
         }
     }
 }

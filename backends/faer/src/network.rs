@@ -8,12 +8,12 @@ use crate::batch::{Mean, Outputs, Piece, Verdict, Wanted};
 use crate::graph::{Input, Memory, Plan, Sources};
 use crate::real::Real;
 use crate::sums::add_scaled_to;
-use mountainpass_network::graph::op::{Element, Op};
-use mountainpass_network::graph::{Graph, Id};
+use mountainpass_network::graph::op::{Element, Op, Values};
+use mountainpass_network::graph::{Graph, Id, evaluate};
 use mountainpass_network::judge::{Judge, is_largest, is_on_side};
 use mountainpass_network::model::{Feature, Model};
 use mountainpass_network::problem::{Aim, Problem};
-use mountainpass_network::{DataTerm, Dataset, Feed, Layout, Samples, Targets};
+use mountainpass_network::{DataTerm, Dataset, Feed, Layout, Objective, Samples, Targets};
 use mountainpass_sdk::memory::{self, Shortage};
 use mountainpass_sdk::{Error, Host};
 use std::ops::Range;
@@ -39,8 +39,10 @@ pub(crate) fn short(who: &str, what: &str, shortage: Shortage) -> Error {
 /// A network with its objective and what feeds it.
 pub(crate) struct Network {
     model: Arc<dyn Model>,
-    term: DataTerm,
+    objective: Objective,
     aim: Aim,
+    /// How many factors a sample has, if it has any.
+    factors: Option<usize>,
     slots: Vec<Slot>,
     /// Samples a chunk; `None` where all are one.
     chunk: Option<usize>,
@@ -60,6 +62,7 @@ struct Slot {
 enum From {
     Feed(Feed),
     Targets,
+    Factors,
 }
 
 /// A plan for so many samples.
@@ -72,10 +75,24 @@ struct Program {
 
 impl Network {
     /// Matches a model with its data; messages call it `who`.
-    pub(crate) fn new(who: &str, model: Arc<dyn Model>, term: DataTerm, data: &mut Dataset) -> Result<Network, Error> {
-        let example = model.network(2)?;
+    pub(crate) fn new(
+        who: &str,
+        model: Arc<dyn Model>,
+        objective: Objective,
+        data: &mut Dataset,
+    ) -> Result<Network, Error> {
+        let few = model.only().map_or(2, |(only, _)| only);
+        let example = model.network(few)?;
+        let is_joint = example.is_joint;
+        if let Some((only, reason)) = model.only().filter(|(only, _)| is_joint && *only != data.train.n) {
+            let (name, n) = (&data.name, data.train.n);
+            return Err(Error::unsupported(format!(
+                "{who} was exported for batches of {only}, but {name} has {n} samples; take limit = {only}, or export it \
+                 with a dynamic first axis ({reason})"
+            )));
+        }
         let output = example.graph.shape(example.output);
-        let aim = data.aim(who, term, output.get(1..).unwrap_or_default())?;
+        let aim = data.aim(who, &objective, output.get(1..).unwrap_or_default())?;
         let features = model.features();
         // A loss with an input that no array feeds takes the targets there.
         let is_target = |feature: &Feature| {
@@ -101,21 +118,29 @@ impl Network {
                 data.name
             )));
         }
+        if let Some(feature) = features.iter().find(|feature| is_target(feature)) {
+            data.lie_as(who, &feature.shape)?;
+        }
         match aim {
             Aim::Nothing => {}
             Aim::Classes => slots.push(Slot { from: From::Targets, element: Element::Index, size: targets }),
             Aim::Numbers => slots.push(Slot { from: From::Targets, element: Element::Real, size: targets }),
         }
+        let factors = data.train.factors.as_ref().map(|factors| factors.len() / data.train.n.max(1));
+        slots.extend(factors.map(|size| Slot { from: From::Factors, element: Element::Real, size }));
         if slots.len() > SLOTS_MAX {
             return Err(Error::unsupported(format!("{who} has more than {} inputs", SLOTS_MAX - 1)));
         }
         check_tables(&example.graph, who, &slots, data)?;
         let block = |start: u64, shape: &[u64]| start as usize..(start + shape.iter().product::<u64>()) as usize;
         let blocks = model.parameters().iter().map(|block_| block(block_.offset, &block_.shape)).collect();
-        let is_joint = example.is_joint;
-        let mut network = Network { model, term, aim, slots, chunk: None, blocks, programs: Vec::new() };
+        let is_single = few == 1 && !is_joint;
+        let mut network = Network { model, objective, aim, factors, slots, chunk: None, blocks, programs: Vec::new() };
         let numbers = if is_joint {
-            network.program(2, GRADIENT)?.plan.numbers()
+            network.program(few, GRADIENT)?.plan.numbers()
+        } else if is_single {
+            network.chunk = Some(1);
+            network.program(1, GRADIENT)?.plan.numbers()
         } else {
             let (chunk, numbers) = network.fitting()?;
             network.chunk = Some(chunk);
@@ -133,7 +158,7 @@ impl Network {
 
     /// Whether predictions can be right or wrong.
     pub(crate) fn has_accuracy(&self) -> bool {
-        self.aim == Aim::Classes || self.term == DataTerm::BinaryCrossEntropy
+        self.aim == Aim::Classes || self.objective.data == DataTerm::BinaryCrossEntropy
     }
 
     /// The largest power of two whose arrays stay near the cache, at least 1, and how many numbers they then hold.
@@ -149,7 +174,7 @@ impl Network {
 
     fn program(&self, n: usize, wanted: Wanted) -> Result<Program, Error> {
         let Problem { graph, losses, judged, gradient, product, .. } =
-            Problem::new(&*self.model, self.term, self.aim, n)?;
+            Problem::new(&*self.model, &self.objective, (self.aim, self.factors), n)?;
         let mut outputs = vec![losses];
         match wanted {
             Wanted::Derivatives { grad, hvp } => {
@@ -212,9 +237,10 @@ impl Network {
 fn check_tables(graph: &Graph, who: &str, slots: &[Slot], data: &Dataset) -> Result<(), Error> {
     for node in graph.nodes() {
         let Op::Gather { axis } = node.op else { continue };
-        let slot = source(graph, node.args[1]).and_then(|slot| slots.get(slot));
-        if let Some(Slot { from: From::Feed(feed), .. }) = slot {
-            data.check_rows(feed, who, graph.shape(node.args[0])[axis])?;
+        let slot = source(graph, node.args[1]).and_then(|slot| Some((slot, slots.get(slot)?)));
+        if let Some((slot, Slot { from: From::Feed(feed), size, .. })) = slot {
+            let places = reached(graph, node.args[1], slot, *size)?;
+            data.check_rows((feed, &places), who, graph.shape(node.args[0])[axis])?;
         }
     }
     Ok(())
@@ -225,9 +251,28 @@ fn source(graph: &Graph, id: Id) -> Option<usize> {
     let node = graph.node(id);
     match node.op {
         Op::Input { slot, .. } => Some(slot),
-        Op::Reshape(_) | Op::Transpose(_) | Op::Slice { .. } => source(graph, node.args[0]),
+        Op::Reshape(_) | Op::Transpose(_) | Op::Slice { .. } | Op::Broadcast(_) => source(graph, node.args[0]),
+        // A known choice among them; what indices choose is not.
+        Op::Gather { .. } if matches!(graph.node(node.args[1]).op, Op::Constant(_)) => source(graph, node.args[0]),
         _ => None,
     }
+}
+
+/// Which numbers of a sample get to a node that takes them from a slot unchanged: with its place for every number, the
+/// graph itself says.
+fn reached(graph: &Graph, id: Id, slot: usize, size: usize) -> Result<Vec<bool>, Error> {
+    let mut inputs = vec![Values::Index(Vec::new()); slot + 1];
+    let count = graph.nodes().iter().find_map(|node| match &node.op {
+        Op::Input { slot: of, shape, .. } if *of == slot => Some(shape.iter().product::<usize>()),
+        _ => None,
+    });
+    inputs[slot] = Values::Index((0..count.unwrap_or(0) as i64).collect());
+    let sources = evaluate::Sources { inputs: &inputs, theta: &[], direction: &[] };
+    let mut is_reached = memory::filled(false, size)?;
+    if let [Values::Index(places)] = &evaluate::evaluate(graph, sources, &[id])?[..] {
+        places.iter().for_each(|place| is_reached[*place as usize % size] = true);
+    }
+    Ok(is_reached)
 }
 
 /// Samples one after the other, slot by slot.
@@ -339,24 +384,30 @@ impl Mean for Network {
         let memory = self.run(Piece { laid, n, t }, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
         let (first, count) = self.samples(n, t);
         let judge = self.prepared(count, Wanted::Verdict)?.judge;
-        // Behind the features stand labels or targets, where there are predictions to judge.
-        let aims = self.slots.last().zip(laid.arrays.last());
-        let (Some(judge), Some((Slot { size, .. }, aims))) = (judge, aims) else {
+        let place = |from: fn(&From) -> bool| self.slots.iter().position(|slot| from(&slot.from));
+        let aims = place(|from| matches!(from, From::Targets)).map(|at| (self.slots[at].size, &laid.arrays[at]));
+        let (Some(judge), Some((size, aims))) = (judge, aims) else {
             return Ok(Verdict { loss: total(memory.output(0)), correct: 0, predictions: 0 });
         };
         let (range, scores) = (first * size..(first + count) * size, memory.output(1));
-        let correct = match judge {
+        // What counts for nothing is no prediction either.
+        let factors =
+            place(|from| matches!(from, From::Factors)).map(|at| (self.slots[at].size, &laid.arrays[at].reals));
+        let counts = |i: usize| factors.is_none_or(|(each, factors)| factors[i * each / size].to_f64() != 0.0);
+        let mut all = range.clone().zip(0..).filter(|(i, _)| counts(*i));
+        let is_right = |(i, k): (usize, usize)| match judge {
             Judge::Largest { classes } => {
-                let rows = scores.chunks_exact(classes).zip(&aims.indices[range.clone()]);
-                let is_right = |(row, label): (&[T], &i64)| is_largest(row.iter().map(|x| x.to_f64()), *label as usize);
-                rows.filter(|(row, label)| is_right((row, label))).count()
+                let row = scores[k * classes..(k + 1) * classes].iter().map(|x| x.to_f64());
+                is_largest(row, aims.indices[i] as usize)
             }
-            Judge::Side { threshold } => {
-                let pairs = scores.iter().zip(&aims.reals[range.clone()]);
-                pairs.filter(|(x, target)| is_on_side(x.to_f64(), threshold, target.to_f64())).count()
-            }
+            Judge::Side { threshold } => is_on_side(scores[k].to_f64(), threshold, aims.reals[i].to_f64()),
         };
-        Ok(Verdict { loss: total(memory.output(0)), correct, predictions: range.len() })
+        let (mut correct, mut predictions) = (0, 0);
+        all.by_ref().for_each(|at| {
+            predictions += 1;
+            correct += usize::from(is_right(at));
+        });
+        Ok(Verdict { loss: total(memory.output(0)), correct, predictions })
     }
 }
 
@@ -383,6 +434,13 @@ fn fill<T: Copy + Default + Send>(
             for (i, out) in block.chunks_exact_mut(slot.size).enumerate() {
                 let first = id(b * BLOCK + i) * slot.size;
                 out.iter_mut().enumerate().for_each(|(k, out)| *out = from(targets.get(first + k)));
+            }
+        }
+        (From::Factors, _) => {
+            let Some(factors) = &samples.factors else { return };
+            for (i, out) in block.chunks_exact_mut(slot.size).enumerate() {
+                let first = id(b * BLOCK + i) * slot.size;
+                out.iter_mut().zip(&factors[first..]).for_each(|(out, factor)| *out = from(*factor));
             }
         }
         (From::Targets, None) => {}

@@ -8,7 +8,7 @@ use mountainpass_network::build::{self, Built};
 use mountainpass_network::model::{Model, OutputKind};
 use mountainpass_network::onnx::{self, OnnxModel};
 use mountainpass_network::problem::Aim;
-use mountainpass_network::{DataTerm, Dataset, Objective};
+use mountainpass_network::{DataTerm, Dataset, Objective, Penalties};
 use mountainpass_sdk::abi::{log, status};
 use mountainpass_sdk::{Error, Host, Loss, Open, memory};
 use std::path::Path;
@@ -19,6 +19,8 @@ struct Opened {
     who: String,
     model: Arc<dyn Model>,
     kind: OutputKind,
+    /// Whether it is one by name.
+    is_built: bool,
     options: String,
     notes: Vec<String>,
 }
@@ -28,13 +30,18 @@ const PARAMETER: u64 = 48;
 
 /// Opens the loss of a request.
 pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss>, Error> {
-    let Opened { who, model, kind, options, notes } = model(&mut request)?;
-    let objective = Objective::from_options(&mut request, kind)?;
+    let Opened { who, model, kind, is_built, options, notes } = model(&mut request)?;
+    let mut objective = Objective::from_options(&mut request, kind)?;
+    if is_built {
+        // It has its classes along the last axis: nothing is to be found out.
+        objective.class_axis = objective.class_axis.or(Some(-1));
+    }
     let data = Dataset::from_options(&mut request);
     request.finish()?;
     if request.device != 0 {
         return Err(Error::argument(format!("device {}: there is only 0, the CPU", request.device)));
     }
+    // A caller of the engine's library hears of them here; they are told with the loss, too.
     notes.iter().for_each(|note| host.log(log::INFO, &format!("{who}: {note}")));
     let mut data = data?;
     let params = model.parameters().iter().map(|block| block.shape.iter().product::<u64>()).sum::<u64>();
@@ -44,12 +51,13 @@ pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss
         status::MEMORY if !error.text.starts_with(&who) => Error { text: format!("{who}: it {}", error.text), ..error },
         _ => error,
     };
-    let description = Description::of(model.clone(), &objective, options).map_err(named)?;
-    let penalty = Penalty { l2: objective.l2, ranges: objective.penalised(&*model) };
-    let network = Network::new(&who, model.clone(), objective.data, &mut data).map_err(named)?;
+    let description = Description::of(model.clone(), &objective, (options, notes)).map_err(named)?;
+    let Penalties { l2, l1, .. } = objective.penalties;
+    let penalty = Penalty { l2, l1, ranges: objective.penalties.ranges(&*model)? };
+    let network = Network::new(&who, model.clone(), objective.clone(), &mut data).map_err(named)?;
     let has_accuracy = network.has_accuracy();
     let rest = (penalty, objective, data, has_accuracy, description);
-    match perceptron(&who, &*model, &network, objective.data, &rest.2)? {
+    match perceptron(&who, &*model, &network, &rest.1, &rest.2)? {
         Some(perceptron) => Ok(finished(perceptron, rest)),
         None => Ok(finished(network, rest)),
     }
@@ -68,15 +76,15 @@ fn perceptron(
     who: &str,
     model: &dyn Model,
     network: &Network,
-    term: DataTerm,
+    objective: &Objective,
     data: &Dataset,
 ) -> Result<Option<Perceptron>, Error> {
-    if network.aim() != Aim::Classes {
+    if network.aim() != Aim::Classes || !objective.is_plain() || data.train.factors.is_some() {
         return Ok(None);
     }
     let Some(mlp) = build::perceptron(model)? else { return Ok(None) };
     let feed = data.feeds(who, model.features())?.remove(0);
-    Ok(Some(Perceptron::new(mlp, term, feed)))
+    Ok(Some(Perceptron::new(mlp, objective.data, feed)))
 }
 
 /// Files of torch's own: pickles, which only torch can read.
@@ -90,6 +98,7 @@ fn is_pickle(model: &str) -> bool {
 fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
     let batchnorm = request.option("batchnorm");
     let recomputed = onnx::recomputed(batchnorm)?;
+    let (objective, class_axis) = (DataTerm::asked(request)?, request.parsed("class_axis")?);
     let chosen = [
         ("output", request.option("output")),
         ("output_kind", request.option("output_kind")),
@@ -98,11 +107,15 @@ fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
     ];
     let settings = || -> Result<onnx::Options, Error> {
         let [(_, output), (_, kind), (_, frozen), (_, sizes)] = chosen;
+        let output_kind = kind.map(OutputKind::parse).transpose()?;
+        let default = Some(DataTerm::CrossEntropy).filter(|_| output_kind != Some(OutputKind::Loss));
         Ok(onnx::Options {
             output: output.map(str::to_owned),
-            output_kind: kind.map(OutputKind::parse).transpose()?,
+            output_kind,
+            objective: objective.or(default),
+            class_axis,
             frozen: list(frozen).map(str::to_owned).collect(),
-            recomputed: recomputed.unwrap_or(false),
+            recomputed,
             sizes: list(sizes).map(size).collect::<Result<_, Error>>()?,
         })
     };
@@ -113,7 +126,7 @@ fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
         .collect();
     let of_file = |model: OnnxModel, who: String| {
         let (kind, notes) = (model.kind(), model.notes().to_vec());
-        Opened { who, model: Arc::new(model), kind, options: lines.clone(), notes }
+        Opened { who, model: Arc::new(model), kind, is_built: false, options: lines.clone(), notes }
     };
     let spec = match (request.model, request.model_bytes) {
         (None, Some(bytes)) => {
@@ -140,11 +153,18 @@ fn model(request: &mut Open<'_>) -> Result<Opened, Error> {
         return Err(Error::argument(format!("option {key} is for .onnx files; model is {spec}")));
     }
     let built = Built::parse(spec)?;
-    if recomputed == Some(false) && built.network(2)?.is_joint {
-        return Err(Error::argument(format!("option batchnorm: {spec} has no statistics that could be frozen")));
+    match (recomputed, built.network(2)?.is_joint) {
+        (Some(false), true) => {
+            return Err(Error::argument(format!("option batchnorm: {spec} has no statistics that could be frozen")));
+        }
+        (Some(true), false) => {
+            return Err(Error::argument(format!("option batchnorm: {spec} has no batch normalisation")));
+        }
+        _ => {}
     }
     let who = built.to_string();
-    Ok(Opened { who, model: Arc::new(built), kind: OutputKind::Logits, options: lines, notes: Vec::new() })
+    let (model, notes) = (Arc::new(built), Vec::new());
+    Ok(Opened { who, model, kind: OutputKind::Logits, is_built: true, options: lines, notes })
 }
 
 fn list(text: Option<&str>) -> impl Iterator<Item = &str> {

@@ -51,6 +51,23 @@ pub(crate) fn add_scaled_to<T: Real>(out: &mut [T], add: bool, factor: f64, x: &
     );
 }
 
+/// The sum of absolute values in f64.
+pub(crate) fn absolute_sum<T: Real>(x: &[T]) -> f64 {
+    x.iter().map(|x| x.to_f64().abs()).sum()
+}
+
+/// `out += factor sign(x)` over some parts; the sign of 0 is 0.
+pub(crate) fn add_signs<T: Real>(out: &mut [T], factor: f64, x: &[T], ranges: &[Range<usize>]) {
+    let sign = |x: T| match x.to_f64() {
+        x if x > 0.0 => factor,
+        x if x < 0.0 => -factor,
+        _ => 0.0,
+    };
+    for range in ranges {
+        out[range.clone()].iter_mut().zip(&x[range.clone()]).for_each(|(out, x)| *out += T::from_f64(sign(*x)));
+    }
+}
+
 /// The sum of squares in f64, eight interleaved partial sums; not finite if an element is not.
 pub(crate) fn square_norm<T: Real>(x: &[T]) -> f64 {
     vectorised(

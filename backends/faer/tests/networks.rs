@@ -3,7 +3,7 @@
 
 mod caller;
 
-use caller::{Array, Call, Loss, Numbers, dot, shifted};
+use caller::{Array, Call, Loss, Numbers, derivatives_are_right, dot, shifted};
 use mountainpass_network::build::Built;
 use mountainpass_network::graph::evaluate::{Sources, evaluate};
 use mountainpass_network::graph::op::{Element, Values};
@@ -11,28 +11,6 @@ use mountainpass_network::model::Model;
 use mountainpass_network::problem::{Aim, Problem};
 use mountainpass_network::{DataTerm, Dataset, Layout};
 use mountainpass_sdk::abi;
-
-/// Loss along a line through theta: its slope and the slope of the gradient, by central differences.
-fn derivatives_are_right(what: &str, loss: &mut Loss, seed: u64, spread: f64) {
-    let mut numbers = Numbers(seed);
-    // A direction of length about 3, however many parameters there are.
-    let (theta, dir) = (
-        shifted(&loss.start(seed), 1.0, &numbers.vector(loss.p, spread)),
-        numbers.vector(loss.p, 5.0 / (loss.p as f64).sqrt()),
-    );
-    let at = loss.eval(Call { dir: Some(&dir), ..Call::new(&theta) }).unwrap();
-    let h = 1e-5;
-    let mut moved = |by: f64| loss.eval(Call::new(&shifted(&theta, by, &dir))).unwrap();
-    let (low, high) = (moved(-h), moved(h));
-    let slope = dot(&at.grad, &dir);
-    let found = (high.loss[0] - low.loss[0]) / (2.0 * h);
-    // Rounding 1e-15 / h and h^2 times a third derivative.
-    assert!((found - slope).abs() < 1e-6 * slope.abs().max(1.0), "{what}: {found} {slope}");
-    let found = shifted(&vec![0.0; loss.p], 1.0 / (2.0 * h), &shifted(&high.grad, -1.0, &low.grad));
-    let gap = shifted(&found, -1.0, &at.hvp);
-    let size = dot(&at.hvp, &at.hvp).sqrt();
-    assert!(dot(&gap, &gap).sqrt() < 1e-5 * size.max(1.0), "{what}: {} of {size}", dot(&gap, &gap).sqrt());
-}
 
 const DIGITS: [(&str, &str); 3] = [("data", "digits"), ("limit", "50"), ("l2", "0.01")];
 
@@ -75,7 +53,7 @@ fn values_are_those_of_the_interpreter() {
     let digits = Dataset::open("digits").unwrap();
     for (spec, options) in [("cnn:8x8x1-3-4-10:relu", &DIGITS[..2]), ("resnet9:8x8x1-10:relu", &DIGITS[..2])] {
         let model = Built::parse(spec).unwrap();
-        let problem = Problem::new(&model, DataTerm::CrossEntropy, Aim::Classes, 50).unwrap();
+        let problem = Problem::new(&model, &DataTerm::CrossEntropy.into(), (Aim::Classes, None), 50).unwrap();
         let feed = digits.feeds(spec, model.features()).unwrap().remove(0);
         let mut x = vec![0.0; 50 * 64];
         feed.fill(&digits.train, |i| i, Layout::Samples, |v| v, &mut x);

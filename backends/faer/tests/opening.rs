@@ -15,7 +15,7 @@ const TANH: &str = "mlp:64-8-10:tanh";
 fn faults_of_options_name_what_is_wrong_and_the_nearest() {
     let with = |key, value| fault(TANH, &[("data", "digits"), (key, value)]);
     assert_eq!(with("objectve", "mse"), "unknown option \"objectve\"; the nearest is \"objective\"");
-    assert_eq!(with("objective", "mean"), "unknown objective \"mean\"; the nearest is \"mse\"");
+    assert_eq!(with("objective", "mean"), "unknown objective \"mean\"; the nearest is \"mae\"");
     assert_eq!(with("l2", "much"), "option l2: cannot read \"much\"");
     assert_eq!(with("l2", "-1"), "option l2: -1 is not a finite number >= 0");
     assert_eq!(with("l2", "NaN"), "option l2: NaN is not a finite number >= 0");

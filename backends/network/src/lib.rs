@@ -18,14 +18,17 @@ mod mlp;
 pub mod model;
 mod objective;
 pub mod onnx;
+mod pattern;
+mod penalty;
 pub mod problem;
 mod start;
 
 pub use data::{Channels, Dataset, Feed, Input, Layout, Normalise, Samples, Stored, Targets, npz};
 pub use mlp::{Activation, Layer, Mlp};
-pub use objective::{DataTerm, Objective, Penalised};
+pub use objective::{DataTerm, Objective};
+pub use penalty::{Penalised, Penalties};
 
 use mountainpass_sdk::{Declared, joined};
 
 /// The options of a network's loss, whoever computes it.
-pub const OPTIONS: [Declared; 15] = joined(&[&Dataset::OPTIONS, &Objective::OPTIONS, &onnx::OPTIONS]);
+pub const OPTIONS: [Declared; 23] = joined(&[&Dataset::OPTIONS, &Objective::OPTIONS, &onnx::OPTIONS]);

@@ -67,6 +67,16 @@ pub trait Model: Send + Sync {
     /// leaves out biases and the scales and shifts of normalisations.
     fn is_weight(&self) -> &[bool];
 
+    /// What checkpoints call the parameters, in the order of [`parameters`](Model::parameters).
+    fn called(&self) -> Vec<String> {
+        self.parameters().iter().map(|block| block.name.clone()).collect()
+    }
+
+    /// The only number of samples that it takes, and why it takes no other; any number if there is none.
+    fn only(&self) -> Option<(usize, &str)> {
+        None
+    }
+
     /// The graph for batches of `n` samples.
     fn network(&self, n: usize) -> Result<Network, Error>;
 

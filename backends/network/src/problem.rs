@@ -3,11 +3,11 @@
 //! Everything is a sum over the batch, so that batches may be cut into pieces and their parts added; whoever adds them
 //! divides by the number of all samples. The penalty is no part of it: it needs no network.
 
-use crate::DataTerm;
-use crate::graph::op::{Element, Op, Unary};
+use crate::graph::op::{Element, Op, Unary, Values};
 use crate::graph::{Graph, Id};
 use crate::judge::Judge;
 use crate::model::{Model, Network, OutputKind};
+use crate::{DataTerm, Objective};
 use mountainpass_sdk::{Error, Parameter};
 
 /// What the slot behind a model's features holds.
@@ -39,14 +39,27 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The problem of `n` samples; what they should lead to is expected in the slot behind the features.
-    pub fn new(model: &dyn Model, term: DataTerm, aim: Aim, n: usize) -> Result<Problem, Error> {
+    /// The problem of `n` samples; what they should lead to is expected in the slot behind the features, and behind that
+    /// the factors of losses, if so many are given for each sample.
+    pub fn new(
+        model: &dyn Model,
+        objective: &Objective,
+        (aim, factors): (Aim, Option<usize>),
+        n: usize,
+    ) -> Result<Problem, Error> {
         let Network { mut graph, output, kind, is_joint } = model.network(n)?;
         let slot = model.features().len();
+        let factors = match factors {
+            Some(each) => {
+                let slot = slot + usize::from(aim != Aim::Nothing);
+                Some(graph.input(slot, vec![n * each, 1], Element::Real)?)
+            }
+            None => None,
+        };
         let (losses, judged) = match aim {
-            Aim::Classes => classified(&mut graph, (output, kind), term, slot, n)?,
-            Aim::Numbers => fitted(&mut graph, (output, kind), term, slot, n)?,
-            Aim::Nothing => (own(&mut graph, output, n)?, None),
+            Aim::Classes => classified(&mut graph, (output, kind), objective, (slot, factors), n)?,
+            Aim::Numbers => fitted(&mut graph, (output, kind), objective, (slot, factors), n)?,
+            Aim::Nothing => (own(&mut graph, output, factors, n)?, None),
         };
         let mut blocks = Vec::new();
         for Parameter { shape, offset, .. } in model.parameters() {
@@ -67,34 +80,60 @@ fn or_zeros(graph: &mut Graph, blocks: &[Id], found: &[Option<Id>]) -> Result<Ve
 }
 
 /// The model's loss for each sample, or `n` times its mean.
-fn own(graph: &mut Graph, output: Id, n: usize) -> Result<Id, Error> {
+fn own(graph: &mut Graph, output: Id, factors: Option<Id>, n: usize) -> Result<Id, Error> {
     let count = graph.shape(output).iter().product::<usize>();
     let losses = graph.reshape(output, vec![count, 1])?;
-    match count {
-        1 => graph.scale(losses, n as f64),
-        _ if count == n => Ok(losses),
+    match (count, factors) {
+        (1, Some(_)) if n > 1 => {
+            Err(Error::argument("sample_weights want the loss of each sample, but the model's own is one for all"))
+        }
+        (1, None) => graph.scale(losses, n as f64),
+        _ if count == n => weighed(graph, losses, factors),
         _ => Err(Error::argument(format!("the model's own loss has {count} values for {n} samples"))),
     }
+}
+
+/// Losses times their factors.
+fn weighed(graph: &mut Graph, losses: Id, factors: Option<Id>) -> Result<Id, Error> {
+    factors.map_or(Ok(losses), |factors| graph.mul(losses, factors))
+}
+
+/// The mean of the places of each of `n` samples.
+fn means(graph: &mut Graph, losses: Id, n: usize) -> Result<Id, Error> {
+    let places = graph.shape(losses)[0];
+    let rows = graph.reshape(losses, vec![n, places / n])?;
+    graph.mean(rows, &[1])
+}
+
+/// Outputs, or targets of their shape, as rows of classes.
+fn rows(graph: &mut Graph, output: Id, objective: &Objective) -> Result<Id, Error> {
+    let shape = graph.shape(output).to_vec();
+    let axis = objective.classes(&shape)?;
+    let mut order: Vec<usize> = (0..shape.len()).filter(|other| *other != axis).collect();
+    order.push(axis);
+    let output = if axis + 1 == shape.len() { output } else { graph.transpose(output, &order)? };
+    let classes = shape[axis];
+    graph.reshape(output, vec![shape.iter().product::<usize>() / classes.max(1), classes])
 }
 
 /// Losses against classes.
 fn classified(
     graph: &mut Graph,
     (output, kind): (Id, OutputKind),
-    term: DataTerm,
-    slot: usize,
+    objective: &Objective,
+    (slot, factors): (usize, Option<Id>),
     n: usize,
 ) -> Result<(Id, Option<(Id, Judge)>), Error> {
     let shape = graph.shape(output).to_vec();
-    let (Some(&classes), true) = (shape.last(), shape.len() >= 2 && shape[0] == n) else {
+    if shape.first() != Some(&n) {
         return Err(Error::argument(format!("the output has shape {shape:?}, expected samples first, scores last")));
-    };
-    let places: usize = shape[..shape.len() - 1].iter().product();
-    let each = places / n;
-    let z = graph.reshape(output, vec![places, classes])?;
+    }
+    let z = rows(graph, output, objective)?;
+    let (places, classes) = (graph.shape(z)[0], graph.shape(z)[1]);
     let labels = graph.input(slot, vec![places], Element::Index)?;
     let hot = graph.push(Op::OneHot { classes }, &[labels])?;
-    let losses = match (term, kind) {
+    let losses = match (objective.data, kind) {
+        (DataTerm::CrossEntropy, _) if !objective.is_plain() => entropies(graph, (z, kind), hot, objective)?,
         (DataTerm::CrossEntropy, OutputKind::Probabilities) => {
             let picked = graph.mul(z, hot)?;
             let own = graph.sum(picked, &[1])?;
@@ -102,27 +141,38 @@ fn classified(
             graph.neg(log)?
         }
         (DataTerm::CrossEntropy, _) => graph.cross_entropy(z, labels)?,
-        _ => squares(graph, z, hot)?,
+        _ => distances(graph, z, hot, objective)?,
     };
-    // The loss of a sample of several places is their mean.
-    let rows = graph.reshape(losses, vec![n, each])?;
-    let losses = graph.mean(rows, &[1])?;
+    // The loss of a sample of several places is their mean; factors are given by place, or by sample.
+    let by_place = factors.filter(|factors| graph.shape(*factors)[0] == places);
+    let losses = weighed(graph, losses, by_place)?;
+    let losses = means(graph, losses, n)?;
+    let losses = weighed(graph, losses, factors.filter(|_| by_place.is_none()))?;
     Ok((losses, Some((z, Judge::Largest { classes }))))
 }
 
-/// Losses against numbers.
+/// Losses against numbers, or against distributions over classes.
 fn fitted(
     graph: &mut Graph,
     (output, kind): (Id, OutputKind),
-    term: DataTerm,
-    slot: usize,
+    objective: &Objective,
+    (slot, factors): (usize, Option<Id>),
     n: usize,
 ) -> Result<(Id, Option<(Id, Judge)>), Error> {
     let each = graph.shape(output).iter().product::<usize>() / n;
+    if objective.data == DataTerm::CrossEntropy {
+        let shape = graph.shape(output).to_vec();
+        let t = graph.input(slot, shape, Element::Real)?;
+        let (z, t) = (rows(graph, output, objective)?, rows(graph, t, objective)?);
+        let losses = entropies(graph, (z, kind), t, objective)?;
+        let losses = means(graph, losses, n)?;
+        return Ok((weighed(graph, losses, factors)?, None));
+    }
     let z = graph.reshape(output, vec![n, each])?;
     let t = graph.input(slot, vec![n, each], Element::Real)?;
-    if term != DataTerm::BinaryCrossEntropy {
-        return Ok((squares(graph, z, t)?, None));
+    if objective.data != DataTerm::BinaryCrossEntropy {
+        let losses = distances(graph, z, t, objective)?;
+        return Ok((weighed(graph, losses, factors)?, None));
     }
     let (losses, threshold) = if kind == OutputKind::Probabilities {
         // -t log p - (1 - t) log(1 - p)
@@ -141,15 +191,49 @@ fn fitted(
         let own = graph.mul(t, z)?;
         (graph.sub(all, own)?, 0.0)
     };
-    let losses = graph.sum(losses, &[1])?;
-    Ok((losses, Some((z, Judge::Side { threshold }))))
+    let losses = over_outputs(graph, losses, objective)?;
+    Ok((weighed(graph, losses, factors)?, Some((z, Judge::Side { threshold }))))
 }
 
-/// The sums over rows of (z - t)^2.
-fn squares(graph: &mut Graph, z: Id, t: Id) -> Result<Id, Error> {
+/// -sum_k w_k q_k log p_k of rows, of targets `t` smoothed to q.
+fn entropies(
+    graph: &mut Graph,
+    (z, kind): (Id, OutputKind),
+    t: Id,
+    Objective { label_smoothing, class_weights, .. }: &Objective,
+) -> Result<Id, Error> {
+    let log = match kind {
+        OutputKind::Probabilities => graph.unary(Unary::Log, z)?,
+        _ => graph.push(Op::LogSoftmax, &[z])?,
+    };
+    let classes = graph.shape(z)[1];
+    let mut q = t;
+    if *label_smoothing > 0.0 {
+        let own = graph.scale(t, 1.0 - label_smoothing)?;
+        q = graph.shift(own, label_smoothing / classes as f64)?;
+    }
+    if let Some(weights) = class_weights {
+        let weights = graph.constant(vec![1, weights.len()], Values::Real(weights.clone()))?;
+        q = graph.mul(q, weights)?;
+    }
+    let terms = graph.mul(log, q)?;
+    let sum = graph.sum(terms, &[1])?;
+    graph.neg(sum)
+}
+
+/// The sums, or means, over rows of (z - t)^2 or |z - t|.
+fn distances(graph: &mut Graph, z: Id, t: Id, objective: &Objective) -> Result<Id, Error> {
     let residual = graph.sub(z, t)?;
-    let square = graph.mul(residual, residual)?;
-    graph.sum(square, &[1])
+    let errors = match objective.data {
+        DataTerm::Mae => graph.unary(Unary::Abs, residual)?,
+        _ => graph.mul(residual, residual)?,
+    };
+    over_outputs(graph, errors, objective)
+}
+
+/// Sums, or means, of rows.
+fn over_outputs(graph: &mut Graph, errors: Id, objective: &Objective) -> Result<Id, Error> {
+    if objective.is_mean { graph.mean(errors, &[1]) } else { graph.sum(errors, &[1]) }
 }
 
 #[cfg(test)]
@@ -207,7 +291,7 @@ mod tests {
             for term in [DataTerm::CrossEntropy, DataTerm::Mse] {
                 let model = Built::parse(spec).unwrap();
                 let batch = batch(spec, 3);
-                let problem = Problem::new(&model, term, Aim::Classes, batch.n).unwrap();
+                let problem = Problem::new(&model, &term.into(), (Aim::Classes, None), batch.n).unwrap();
                 let theta: Vec<f64> = model.start(2).unwrap();
                 let v: Vec<f64> = model.start(3).unwrap().iter().map(|x| x / 3.0).collect();
                 let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
@@ -231,7 +315,7 @@ mod tests {
         let (model, whole) = (Built::parse(spec).unwrap(), batch(spec, 4));
         let theta = model.start(1).unwrap();
         let of = |batch: &Batch| {
-            let problem = Problem::new(&model, DataTerm::CrossEntropy, Aim::Classes, batch.n).unwrap();
+            let problem = Problem::new(&model, &DataTerm::CrossEntropy.into(), (Aim::Classes, None), batch.n).unwrap();
             vectors(&problem, batch, &theta, &[], &problem.gradient)
         };
         let Values::Real(x) = &whole.x else { panic!("indices") };

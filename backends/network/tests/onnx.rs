@@ -157,7 +157,7 @@ fn torch_exports_give_its_outputs_and_gradients() {
 
 #[test]
 fn statistics_of_the_batch_are_torchs_in_training() {
-    let options = Options { recomputed: true, ..Options::default() };
+    let options = Options { recomputed: Some(true), ..Options::default() };
     assert_eq!(compare("cnn-plain", "cnn-plain-recomputed", &options), 11);
     assert!(open("cnn-plain", &options).network(4).unwrap().is_joint);
     assert!(!open("cnn-plain", &Options::default()).network(4).unwrap().is_joint);

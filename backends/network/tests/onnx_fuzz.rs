@@ -98,7 +98,8 @@ fn whole(bytes: Bytes, options: &Options) -> Result<(), mountainpass_sdk::Error>
     let theta = model.start(0)?;
     for n in [1, 2] {
         let Ok(network) = model.network(n) else { continue };
-        let problem = [Aim::Classes, Aim::Nothing].map(|aim| Problem::new(&model, DataTerm::CrossEntropy, aim, n));
+        let problem = [Aim::Classes, Aim::Nothing]
+            .map(|aim| Problem::new(&model, &DataTerm::CrossEntropy.into(), (aim, None), n));
         let small = |graph: &Graph| {
             graph.nodes().iter().map(|node| node.of.shape.iter().product::<usize>()).fold(0, usize::saturating_add)
                 < 20_000
@@ -318,7 +319,7 @@ fn break_messages(model: &mut ModelProto, other: &ModelProto, (kind, at, number)
 
 fn options() -> impl Strategy<Value = Options> {
     any::<(bool, bool)>().prop_map(|(recomputed, is_loss)| Options {
-        recomputed,
+        recomputed: Some(recomputed),
         output_kind: is_loss.then_some(mountainpass_network::model::OutputKind::Loss),
         ..Options::default()
     })

@@ -35,7 +35,7 @@ fn read(bytes: Vec<u8>) -> OnnxModel {
 
 /// The sum of the losses of `n` samples, and its gradient.
 fn loss_and_gradient(model: &dyn Model, theta: &[f64], n: usize) -> Vec<f64> {
-    let problem = Problem::new(model, DataTerm::CrossEntropy, Aim::Classes, n).unwrap();
+    let problem = Problem::new(model, &DataTerm::CrossEntropy.into(), (Aim::Classes, None), n).unwrap();
     let Feature { shape, element, .. } = &model.features()[0];
     let count = n * shape.iter().product::<usize>();
     let x = match element {

@@ -160,8 +160,8 @@ pub fn bounds((lower, upper): (Vec<f64>, Vec<f64>)) -> Bounds {
     Bounds { lower, upper }
 }
 
-pub fn identity((model_hash, data_hash, options): (String, String, String)) -> Identity {
-    Identity { model_hash, data_hash, options }
+pub fn identity([model_hash, data_hash, options, notes]: [String; 4]) -> Identity {
+    Identity { model_hash, data_hash, options, notes }
 }
 
 #[cfg(test)]

@@ -187,7 +187,7 @@ impl Server {
             }
             Call::Identity => {
                 let identity = self.loss()?.identity()?;
-                json(&(identity.model_hash, identity.data_hash, identity.options))
+                json(&[identity.model_hash, identity.data_hash, identity.options, identity.notes])
             }
             Call::More => Ok(Reply::More),
             Call::Close => {

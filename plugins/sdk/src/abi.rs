@@ -242,6 +242,7 @@ abi_structs! {
     /// `mpass_identity`.
     pub struct Identity {
         struct_size: u32, reserved: u32, model_hash: *const c_char, data_hash: *const c_char, options: *const c_char,
+        notes: *const c_char,
     }
     /// `mpass_ext_identity`.
     pub struct ExtIdentity {

@@ -124,6 +124,7 @@ impl Records {
             model_hash: kept.text(&identity.model_hash),
             data_hash: kept.text(&identity.data_hash),
             options: kept.text(&identity.options),
+            notes: kept.text(&identity.notes),
         };
         Ok(Records { info, parameters, symmetries, metrics, identity, bounds, _kept: kept })
     }

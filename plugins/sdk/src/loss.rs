@@ -265,6 +265,8 @@ pub struct Identity {
     pub data_hash: String,
     /// The options in effect, defaults included, as `key = value` lines.
     pub options: String,
+    /// What whoever reads results should know of how it was opened, a sentence a line.
+    pub notes: String,
 }
 
 #[cfg(test)]

@@ -364,3 +364,25 @@ pub fn dot(a: &[f64], b: &[f64]) -> f64 {
 pub fn shifted(a: &[f64], h: f64, b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a + h * b).collect()
 }
+
+/// Loss along a line through theta: its slope and the slope of the gradient, by central differences.
+pub fn derivatives_are_right(what: &str, loss: &mut Loss, seed: u64, spread: f64) {
+    let mut numbers = Numbers(seed);
+    // A direction of length about 3, however many parameters there are.
+    let (theta, dir) = (
+        shifted(&loss.start(seed), 1.0, &numbers.vector(loss.p, spread)),
+        numbers.vector(loss.p, 5.0 / (loss.p as f64).sqrt()),
+    );
+    let at = loss.eval(Call { dir: Some(&dir), ..Call::new(&theta) }).unwrap();
+    let h = 1e-5;
+    let mut moved = |by: f64| loss.eval(Call::new(&shifted(&theta, by, &dir))).unwrap();
+    let (low, high) = (moved(-h), moved(h));
+    let slope = dot(&at.grad, &dir);
+    let found = (high.loss[0] - low.loss[0]) / (2.0 * h);
+    // Rounding 1e-15 / h and h^2 times a third derivative.
+    assert!((found - slope).abs() < 1e-6 * slope.abs().max(1.0), "{what}: {found} {slope}");
+    let found = shifted(&vec![0.0; loss.p], 1.0 / (2.0 * h), &shifted(&high.grad, -1.0, &low.grad));
+    let gap = shifted(&found, -1.0, &at.hvp);
+    let size = dot(&at.hvp, &at.hvp).sqrt();
+    assert!(dot(&gap, &gap).sqrt() < 1e-5 * size.max(1.0), "{what}: {} of {size}", dot(&gap, &gap).sqrt());
+}

@@ -1,36 +1,113 @@
 //! From named tensors to theta: every parameter takes the tensor of its name.
 //!
 //! In an ONNX checkpoint that is the initializer's name. In others, what the metadata of the model's ONNX file call the
-//! parameter comes first, with its transposition, because a name that both know may stand for either layout; and then
-//! the parameter's own name. Nothing is guessed from shapes or order: what does not fit is refused, with both sides.
+//! parameter comes first, with its transposition, because a name that both know may stand for either layout; then the
+//! parameter's own name, and then those that the file has for the same numbers. Nothing is guessed from shapes or order:
+//! what does not fit is refused, with both sides, and so is a tensor that the loss has as a constant of other numbers.
 
 use super::model_file::ModelFile;
-use super::statistics::is_statistic;
+use super::statistics::{alike, is_statistic};
 use super::tensor::Tensor;
+use crate::onnx::Alias;
 use mountainpass_sdk::{Parameter, memory};
 
 /// So many of each list are written out.
 const MOST: usize = 6;
 
-/// Theta, or the end of a sentence that says what does not fit.
-pub(super) fn theta(
+/// A tensor by its number, and the order in which its axes are taken.
+type Found<'m> = Option<(usize, Option<&'m [usize]>)>;
+
+/// Theta of named tensors, or the end of a sentence that says what does not fit.
+pub(super) fn of_tensors(
     tensors: &[Tensor],
-    is_onnx: bool,
     parameters: &[Parameter],
     params: usize,
     model: Option<&ModelFile>,
 ) -> Result<Vec<f64>, String> {
+    let find = |name: &str| tensors.iter().position(|tensor| tensor.name == name);
+    let named = |block: &Parameter| {
+        let alias = model.and_then(|model| model.alias(&block.name));
+        let by_alias = alias.and_then(|alias| Some((find(&alias.name)?, alias.transpose.as_deref())));
+        let mut others = model.into_iter().flat_map(|model| model.others(&block.name));
+        by_alias.or_else(|| Some((find(&block.name).or_else(|| others.find_map(find))?, None)))
+    };
+    // A checkpoint that holds what is shared once may have it by the other name than the exporter, which merged the two.
+    let missing = parameters.iter().filter(|block| named(block).is_none()).count();
+    let merged = |block: &Parameter| {
+        let fits = |at: &usize| transposed(&tensors[*at], None, &block.shape).is_some();
+        let mut found = model?.merged.iter().filter_map(|name| find(name)).filter(fits);
+        let first = found.next().filter(|_| missing == 1 && found.next().is_none())?;
+        Some((first, None))
+    };
+    let of = |block: &Parameter| named(block).or_else(|| merged(block));
+    let own = |tensor: &Tensor| {
+        let file = model?;
+        let own = file.tensors.iter().find(|own| file.called(&own.name) == tensor.name)?;
+        Some((own, file.alias(&own.name).and_then(|alias| alias.transpose.as_deref())))
+    };
+    let tied = |tensor: &Tensor, other: &Tensor| other.shape == tensor.shape && other.values == tensor.values;
+    let unheard = |tensor: &Tensor, taken: &[&Tensor]| {
+        // Torch lists a weight that two layers share twice.
+        tensor.is_real && !taken.iter().any(|other| tied(tensor, other))
+    };
+    let is_known = |tensor: &Tensor| {
+        let by_model = own(tensor).zip(model).is_some_and(|((own, _), model)| model.is_statistic(own));
+        by_model || is_statistic(&tensor.name)
+    };
+    laid(tensors, (parameters, params, model), of, Rest { own: &own, is_known: &is_known, unheard: &unheard })
+}
+
+/// The same of an ONNX file, the initializers of the same names; where both files say what those are, they say the same.
+pub(super) fn of_file(
+    file: &ModelFile,
+    parameters: &[Parameter],
+    params: usize,
+    model: Option<&ModelFile>,
+) -> Result<Vec<f64>, String> {
+    let unlike = |alias: &&Alias| {
+        let other = model.and_then(|model| model.alias(&alias.initializer));
+        other.is_some_and(|other| other != *alias)
+    };
+    if let Some(alias) = file.aliases.iter().find(unlike) {
+        let (initializer, name) = (alias.initializer.escape_debug(), alias.name.escape_debug());
+        return Err(format!("its {initializer} is {name}, and the model's is not: it is no export of the same module"));
+    }
+    let of = |block: &Parameter| Some((file.tensors.iter().position(|tensor| tensor.name == block.name)?, None));
+    let own = |tensor: &Tensor| Some((model?.tensors.iter().find(|own| own.name == tensor.name)?, None));
+    // Scalars are numbers of the exporter's.
+    let unheard = |tensor: &Tensor, _: &[&Tensor]| tensor.is_real && tensor.values.len() > 1;
+    let is_known = |tensor: &Tensor| file.is_statistic(tensor);
+    laid(&file.tensors, (parameters, params, model), of, Rest { own: &own, is_known: &is_known, unheard: &unheard })
+}
+
+/// What the model has in the place of a tensor, and the order in which the tensor's axes are taken.
+type Own<'m> = Option<(&'m Tensor, Option<&'m [usize]>)>;
+
+/// What is to be said of tensors that are no parameters.
+struct Rest<'a, 'm> {
+    /// What the model's file has of this name, and how its axes are taken.
+    own: &'a dyn Fn(&Tensor) -> Own<'m>,
+    /// Whether it may differ.
+    is_known: &'a dyn Fn(&Tensor) -> bool,
+    /// Whether nobody knows what it is for, beside those that are parameters.
+    unheard: &'a dyn Fn(&Tensor, &[&Tensor]) -> bool,
+}
+
+/// Theta, each block from the tensor that `of` finds for it.
+fn laid<'m>(
+    tensors: &[Tensor],
+    (parameters, params, model): (&[Parameter], usize, Option<&ModelFile>),
+    of: impl Fn(&Parameter) -> Found<'m>,
+    rest: Rest<'_, 'm>,
+) -> Result<Vec<f64>, String> {
     if parameters.is_empty() {
         return Err(format!("named tensors, but the loss names no parameters: give a .npy of shape ({params},)"));
     }
-    let aliases = model.filter(|_| !is_onnx).map_or(&[][..], |model| &model.aliases);
-    let find = |name: &str| tensors.iter().position(|tensor| tensor.name == name);
     let (mut theta, mut taken) = (memory::filled(0.0, params)?, vec![false; tensors.len()]);
     let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
     for block in parameters {
-        let alias = aliases.iter().find(|alias| alias.initializer == block.name);
-        let by_alias = alias.and_then(|alias| Some((find(&alias.name)?, alias.transpose.as_deref())));
-        let Some((at, order)) = by_alias.or_else(|| Some((find(&block.name)?, None))) else {
+        let Some((at, order)) = of(block) else {
+            let alias = model.and_then(|model| model.alias(&block.name));
             let called = alias.map(|alias| format!(" ({})", alias.name.escape_debug())).unwrap_or_default();
             missing.push(format!("{}{called} {:?}", block.name.escape_debug(), block.shape));
             continue;
@@ -43,33 +120,27 @@ pub(super) fn theta(
             (Some(values), Some(room)) if tensors[at].values.len() == count => {
                 room.iter_mut().zip(values).for_each(|(to, from)| *to = from);
             }
-            _ => misshapen.push(format!(
-                "{} {:?}, not {:?}",
-                tensors[at].name.escape_debug(),
-                tensors[at].shape,
-                block.shape
-            )),
+            _ => misshapen.push(format!("{}, not {:?}", listed(&tensors[at]), block.shape)),
         }
     }
-    let constants = model.filter(|_| is_onnx).map_or(&[][..], |model| &model.tensors);
-    let is_extra = |tensor: &Tensor| {
-        // Numbers of an ONNX file that are no parameters: scalars, and what the model's file holds as well.
-        let constant = is_onnx && (tensor.values.len() <= 1 || constants.iter().any(|other| other.name == tensor.name));
-        // Torch lists a weight that two layers share twice.
-        let tied = |other: &Tensor| other.shape == tensor.shape && other.values == tensor.values;
-        let is_tied = || tensors.iter().zip(&taken).any(|(other, taken)| *taken && tied(other));
-        tensor.is_real && !is_statistic(&tensor.name) && !constant && !is_tied()
-    };
-    let extra = tensors.iter().zip(&taken).filter(|(tensor, taken)| !**taken && is_extra(tensor));
-    let extra: Vec<String> =
-        extra.map(|(tensor, _)| format!("{} {:?}", tensor.name.escape_debug(), tensor.shape)).collect();
-    if missing.is_empty() && misshapen.is_empty() && extra.is_empty() {
+    let parts: Vec<&Tensor> = tensors.iter().zip(&taken).filter(|(_, taken)| **taken).map(|(part, _)| part).collect();
+    let others = tensors.iter().zip(&taken).filter(|(tensor, taken)| !**taken && !(rest.is_known)(tensor));
+    let (mut extra, mut unlike) = (Vec::new(), Vec::new());
+    for (tensor, _) in others {
+        match (rest.own)(tensor) {
+            Some((own, order)) if !is_constant(tensor, own, order) => unlike.push(listed(tensor)),
+            None if (rest.unheard)(tensor, &parts) => extra.push(listed(tensor)),
+            _ => {}
+        }
+    }
+    if missing.is_empty() && misshapen.is_empty() && extra.is_empty() && unlike.is_empty() {
         return Ok(theta);
     }
     let lists = [
         ("the loss has, the file has not: ", missing),
         ("the file has, the loss has not: ", extra),
         ("of another shape: ", misshapen),
+        ("constants of the loss, with other numbers than the model's: ", unlike),
     ];
     let lists: Vec<String> = lists
         .into_iter()
@@ -81,6 +152,18 @@ pub(super) fn theta(
          them), or export model and checkpoints with examples/torch/export.py",
         lists.join("; ")
     ))
+}
+
+/// Whether a tensor has the numbers that the model has in its place.
+fn is_constant(tensor: &Tensor, own: &Tensor, order: Option<&[usize]>) -> bool {
+    let shape: Vec<u64> = own.shape.iter().map(|size| *size as u64).collect();
+    let values = transposed(tensor, order, &shape).map(|values| values.collect::<Vec<f64>>());
+    values.is_some_and(|values| alike(&values, &own.values))
+}
+
+/// A tensor in a list.
+fn listed(tensor: &Tensor) -> String {
+    format!("{} {:?}", tensor.name.escape_debug(), tensor.shape)
 }
 
 /// A list in words, cut off when it is long.
@@ -141,12 +224,12 @@ mod tests {
         let steps = Tensor { is_real: false, ..tensor("steps", &[4], 0.0) };
         let running = tensor("bn.running_mean", &[9], 0.0);
         let shared = Tensor { name: "head.w".into(), ..w.clone() };
-        let found = theta(&[b, steps, w, running, shared], false, &blocks(), 8, None).unwrap();
+        let found = of_tensors(&[b, steps, w, running, shared], &blocks(), 8, None).unwrap();
         assert_eq!(found, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 11.0]);
     }
 
     #[test]
-    fn metadata_name_and_transpose_but_not_for_onnx_files() {
+    fn metadata_name_and_transpose_and_constants_are_those_of_the_model() {
         let alias = |initializer: &str, name: &str, transpose| Alias {
             initializer: initializer.into(),
             name: name.into(),
@@ -156,17 +239,37 @@ mod tests {
         let tensors = vec![tensor("table", &[5], 0.0)];
         let model = ModelFile { aliases, tensors, ..ModelFile::default() };
         let named = [tensor("fc.weight", &[3, 2], 0.0), tensor("fc.bias", &[2], 10.0)];
-        let found = theta(&named, false, &blocks(), 8, Some(&model)).unwrap();
+        let found = of_tensors(&named, &blocks(), 8, Some(&model)).unwrap();
         assert_eq!(found, [0.0, 2.0, 4.0, 1.0, 3.0, 5.0, 10.0, 11.0]);
         // Another export of the same model, its constants included.
-        let own =
-            [tensor("w", &[2, 3], 0.0), tensor("b", &[2], 10.0), tensor("table", &[5], 1.0), tensor("one", &[], 1.0)];
-        assert_eq!(theta(&own, true, &blocks(), 8, Some(&model)).unwrap()[1], 1.0);
+        let other = |table: f64| ModelFile {
+            tensors: vec![
+                tensor("w", &[2, 3], 0.0),
+                tensor("b", &[2], 10.0),
+                tensor("table", &[5], table),
+                tensor("one", &[], 1.0),
+            ],
+            ..ModelFile::default()
+        };
+        assert_eq!(of_file(&other(0.0), &blocks(), 8, Some(&model)).unwrap()[1], 1.0);
+        let unlike = "constants of the loss, with other numbers than the model's: table [5]";
+        assert!(of_file(&other(1.0), &blocks(), 8, Some(&model)).unwrap_err().contains(unlike));
         assert!(
-            theta(&own, false, &blocks(), 8, Some(&model))
-                .unwrap_err()
-                .contains("the file has, the loss has not: table [5]")
+            of_file(&other(0.0), &blocks(), 8, None).unwrap_err().contains("the file has, the loss has not: table [5]")
         );
+        // A full state dict, of which the loss has a part.
+        let full = |table: f64| [&named[..], &[tensor("table", &[5], table)]].concat();
+        assert!(of_tensors(&full(0.0), &blocks(), 8, Some(&model)).is_ok());
+        assert!(of_tensors(&full(1.0), &blocks(), 8, Some(&model)).unwrap_err().contains(unlike));
+        // Of two tied weights the exporter keeps one, and the checkpoint the other.
+        let merged = ModelFile { merged: vec!["e".into(), "unused".into()], ..ModelFile::default() };
+        let tied = [tensor("e", &[2, 3], 0.0), tensor("b", &[2], 10.0)];
+        assert_eq!(of_tensors(&tied, &blocks(), 8, Some(&merged)).unwrap()[5], 5.0);
+        let unclear = [&tied[..], &[tensor("unused", &[2, 3], 1.0)]].concat();
+        assert!(of_tensors(&unclear, &blocks(), 8, Some(&merged)).unwrap_err().contains("the file has not: w [2, 3]"));
+        // The same initializer, and another tensor of the module.
+        let another = ModelFile { aliases: vec![alias("b", "fc2.bias", None)], ..other(0.0) };
+        assert!(of_file(&another, &blocks(), 8, Some(&model)).unwrap_err().starts_with("its b is fc2.bias, and "));
         let three = tensor("t", &[2, 3, 4], 0.0);
         let three = transposed(&three, Some(&[2, 0, 1]), &[4, 2, 3]).unwrap().take(8);
         assert_eq!(three.collect::<Vec<f64>>(), [0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 1.0, 5.0]);
@@ -177,7 +280,7 @@ mod tests {
         let fix = ": give them the loss's names and shapes (mpass eval --json lists them), or export model and \
                    checkpoints with examples/torch/export.py";
         let says = |tensors: &[Tensor]| {
-            let fault = theta(tensors, false, &blocks(), 8, None).unwrap_err();
+            let fault = of_tensors(tensors, &blocks(), 8, None).unwrap_err();
             let middle = fault.strip_prefix("its tensors are not the loss's parameters; ");
             middle.and_then(|fault| fault.strip_suffix(fix)).unwrap().to_owned()
         };
@@ -193,7 +296,7 @@ mod tests {
         let many: Vec<Tensor> = (0..9).map(|i| tensor(&format!("t{i}"), &[1], f64::from(i))).chain([w, b]).collect();
         assert!(says(&many).ends_with("t5 [1] and 3 more"));
         assert_eq!(
-            theta(&many, false, &[], 8, None).unwrap_err(),
+            of_tensors(&many, &[], 8, None).unwrap_err(),
             "named tensors, but the loss names no parameters: give a .npy of shape (8,)"
         );
     }

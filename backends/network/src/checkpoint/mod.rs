@@ -36,9 +36,9 @@ pub enum Checkpoint {
     Tensors {
         /// In the order of the file.
         tensors: Vec<Tensor>,
-        /// Whether they are the initializers of an ONNX file, where constants stand among them.
-        is_onnx: bool,
     },
+    /// The initializers of an ONNX file, where constants stand among them.
+    Onnx(ModelFile),
 }
 
 impl Checkpoint {
@@ -59,14 +59,13 @@ impl Checkpoint {
             "npz" => {
                 let arrays = npz::widened(path).map_err(Error::argument)?.into_iter();
                 let tensor = |(name, Wide { shape, values, is_real })| Tensor { name, shape, values, is_real };
-                Ok(Checkpoint::Tensors { tensors: arrays.map(tensor).collect(), is_onnx: false })
+                Ok(Checkpoint::Tensors { tensors: arrays.map(tensor).collect() })
             }
             "safetensors" => {
                 let bytes = memory::contents(path).map_err(failed)?;
-                let tensors = safetensors::parse(&bytes).map_err(Error::argument)?;
-                Ok(Checkpoint::Tensors { tensors, is_onnx: false })
+                Ok(Checkpoint::Tensors { tensors: safetensors::parse(&bytes).map_err(Error::argument)? })
             }
-            "onnx" => Ok(Checkpoint::Tensors { tensors: ModelFile::read(path)?.tensors, is_onnx: true }),
+            "onnx" => Ok(Checkpoint::Onnx(ModelFile::read(path)?)),
             "pt" | "pth" => Err(Error::unsupported(
                 "a pickle of torch's, which is not read (it may run anything): write it as .safetensors with \
                  examples/torch/export.py",
@@ -85,27 +84,26 @@ impl Checkpoint {
     ) -> Result<(Vec<f64>, bool), String> {
         match self {
             Checkpoint::Array { shape, values } => vectors(&shape, values, params),
-            Checkpoint::Tensors { mut tensors, .. } if is_theta(&tensors, parameters) => {
+            Checkpoint::Tensors { mut tensors } if is_theta(&tensors, parameters) => {
                 let Tensor { shape, values, .. } = tensors.remove(0);
                 vectors(&shape, values, params)
             }
-            Checkpoint::Tensors { tensors, is_onnx } => {
-                let theta = mapping::theta(&tensors, is_onnx, parameters, params, model)?;
-                Ok((theta, false))
-            }
+            Checkpoint::Tensors { tensors } => Ok((mapping::of_tensors(&tensors, parameters, params, model)?, false)),
+            Checkpoint::Onnx(file) => Ok((mapping::of_file(&file.beside(model), parameters, params, model)?, false)),
         }
     }
 
-    /// Its running statistics.
-    pub fn statistics(&self) -> Vec<Tensor> {
-        self.tensors().iter().filter(|tensor| statistics::is_statistic(&tensor.name)).cloned().collect()
-    }
-
-    /// Its named tensors; none of an array.
-    pub fn tensors(&self) -> &[Tensor] {
+    /// Its running statistics, under the names that checkpoints of the model have for them.
+    pub fn statistics(&self, model: Option<&ModelFile>) -> Vec<Tensor> {
         match self {
-            Checkpoint::Array { .. } => &[],
-            Checkpoint::Tensors { tensors, .. } => tensors,
+            Checkpoint::Array { .. } => Vec::new(),
+            Checkpoint::Onnx(file) => file.clone().beside(model).statistics(),
+            Checkpoint::Tensors { tensors } => {
+                let known = model.map(ModelFile::statistics).unwrap_or_default();
+                let is_known = |tensor: &Tensor| known.iter().any(|known| known.name == tensor.name);
+                let is = |tensor: &&Tensor| is_known(tensor) || statistics::is_statistic(&tensor.name);
+                tensors.iter().filter(is).cloned().collect()
+            }
         }
     }
 }
@@ -153,6 +151,33 @@ mod tests {
         assert_eq!(read(&named), Ok((vec![1.0, 2.0, 3.0], false)));
         assert_eq!(read(&whole), Ok((vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], true)));
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn an_onnx_checkpoint_is_no_export_of_a_model_with_other_statistics() {
+        use crate::onnx::Alias;
+        // Exporters rename initializers, and only the model's file may say what they were.
+        let alias = Alias { initializer: "val_3".into(), name: "bn.running_mean".into(), transpose: None };
+        let tensor =
+            |name: &str, value: f64| Tensor { name: name.into(), shape: vec![1], values: vec![value], is_real: true };
+        let file = |values: [f64; 2], aliases: &[Alias]| ModelFile {
+            tensors: vec![tensor("val_3", values[0]), tensor("moving", values[1])],
+            aliases: aliases.to_vec(),
+            // By what takes it, whatever its name.
+            normalising: ["moving".to_owned()].into(),
+            ..ModelFile::default()
+        };
+        let model = file([0.0, 1.0], std::slice::from_ref(&alias));
+        let of = |values, aliases: &[Alias]| Checkpoint::Onnx(file(values, aliases)).statistics(Some(&model));
+        let agree = |values, aliases: &[Alias]| agree(&[of(values, aliases), model.statistics()]);
+        assert_eq!(agree([0.0, 1.0], &[]), Ok(()));
+        for aliases in [&[][..], std::slice::from_ref(&alias)] {
+            assert!(agree([0.5, 1.0], aliases).unwrap_err().contains("(bn.running_mean)"));
+            assert!(agree([0.0, 1.5], aliases).unwrap_err().contains("(moving)"));
+        }
+        // A state dict calls it by either name of the model's.
+        let state = Checkpoint::Tensors { tensors: vec![tensor("moving", 2.0), tensor("w", 1.0)] };
+        assert_eq!(state.statistics(Some(&model)), [tensor("moving", 2.0)]);
     }
 
     #[test]

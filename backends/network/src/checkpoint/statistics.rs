@@ -14,9 +14,9 @@ pub(super) fn is_statistic(name: &str) -> bool {
     NAMES.contains(&name.rsplit('.').next().unwrap_or(name))
 }
 
-/// Refuses files whose running statistics differ: a loss that takes those of its model has one set of them. The last file
-/// is the model's.
-pub fn agree(files: &[&[Tensor]]) -> Result<(), String> {
+/// Refuses running statistics that differ from file to file: a loss that takes those of its model has one set of them. The
+/// last are the model's.
+pub fn agree(files: &[Vec<Tensor>]) -> Result<(), String> {
     let names = differing(files).join(", ");
     match names.is_empty() {
         true => Ok(()),
@@ -29,11 +29,10 @@ pub fn agree(files: &[&[Tensor]]) -> Result<(), String> {
 
 /// The names of means and variances that one file has otherwise than another that has them too, in the order in which
 /// they come up.
-fn differing<'t>(files: &[&'t [Tensor]]) -> Vec<&'t str> {
-    let real = |tensor: &&&Tensor| tensor.is_real && is_statistic(&tensor.name);
+fn differing(files: &[Vec<Tensor>]) -> Vec<&str> {
     let mut seen: Vec<&Tensor> = Vec::new();
     let mut names: Vec<&str> = Vec::new();
-    for tensor in files.iter().flat_map(|tensors| tensors.iter()).filter(|tensor| real(&tensor)) {
+    for tensor in files.iter().flatten().filter(|tensor| tensor.is_real) {
         match seen.iter().find(|other| other.name == tensor.name) {
             Some(other) if !alike(&other.values, &tensor.values) => {
                 if !names.contains(&tensor.name.as_str()) {
@@ -48,7 +47,7 @@ fn differing<'t>(files: &[&'t [Tensor]]) -> Vec<&'t str> {
 }
 
 /// Equal but for a rounding to single precision: one file may hold the other's numbers in fewer digits.
-fn alike(a: &[f64], b: &[f64]) -> bool {
+pub(super) fn alike(a: &[f64], b: &[f64]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| *a as f32 == *b as f32)
 }
 
@@ -60,12 +59,10 @@ mod tests {
     fn statistics_that_differ_are_named_once() {
         let tensor =
             |name: &str, value: f64| Tensor { name: name.into(), shape: vec![1], values: vec![value], is_real: true };
-        let file = |mean: f64, weight: f64| {
-            vec![tensor("bn.running_mean", mean), tensor("bn.running_var", 1.0), tensor("bn.weight", weight)]
-        };
-        let (a, b, c) = (file(0.0, 1.0), file(0.0, 2.0), file(3.0, 2.0));
-        assert!(differing(&[&a, &b]).is_empty());
-        assert_eq!(differing(&[&a, &c, &b, &c]), ["bn.running_mean"]);
+        let file = |mean: f64| vec![tensor("bn.running_mean", mean), tensor("bn.running_var", 1.0)];
+        let (a, b, c) = (file(0.0), file(0.0), file(3.0));
+        assert!(differing(&[a.clone(), b.clone()]).is_empty());
+        assert_eq!(differing(&[a, c.clone(), b, c]), ["bn.running_mean"]);
         assert!(is_statistic("num_batches_tracked") && !is_statistic("running_mean.weight"));
     }
 }

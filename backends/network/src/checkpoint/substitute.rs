@@ -4,7 +4,6 @@
 //! Numbers that lie in another file beside the model's come along, so that the bytes are the whole of it.
 
 use super::model_file::ModelFile;
-use super::statistics::is_statistic;
 use super::tensor::Tensor;
 use crate::onnx::messages::{GraphProto, ModelProto, TensorProto, data_type, decode};
 use crate::onnx::{self, Precision};
@@ -17,12 +16,11 @@ impl ModelFile {
     /// training; `None` where it has none, or they have not each of them. A fault is the end of a sentence that began with
     /// the file.
     pub fn with_statistics(&self, path: &Path, tensors: &[Tensor]) -> Result<Option<Vec<u8>>, Error> {
-        // An ONNX file as a checkpoint has the initializer's own name.
         let given = |own: &Tensor| {
-            let other = self.called(&own.name);
-            tensors.iter().find(|tensor| (tensor.name == other || tensor.name == own.name) && tensor.shape == own.shape)
+            let called = self.called(&own.name);
+            tensors.iter().find(|tensor| tensor.name == called && tensor.shape == own.shape)
         };
-        let statistics = self.tensors.iter().filter(|tensor| tensor.is_real && is_statistic(self.called(&tensor.name)));
+        let statistics = self.tensors.iter().filter(|tensor| tensor.is_real && self.is_statistic(tensor));
         let pairs: Option<Vec<(&str, &Tensor)>> =
             statistics.map(|own| Some((own.name.as_str(), given(own)?))).collect();
         let Some(pairs) = pairs.filter(|pairs| !pairs.is_empty()) else { return Ok(None) };

@@ -96,6 +96,14 @@ fn dataset(name: &str, from: &str, arrays: Vec<Named>, choices: &mut Choices<'_>
         train_y = Some(train.remove(at));
         test_y = (!test.is_empty()).then(|| test.remove(at));
     }
+    let (mut train_weights, mut test_weights) = (None, None);
+    if let Some(name) = choices.sample_weights.take() {
+        let Some(at) = train.iter().position(|array| array.name == name) else {
+            return Err(wrong(format!("option sample_weights: there is no array {name:?}")));
+        };
+        train_weights = Some(train.remove(at));
+        test_weights = (!test.is_empty()).then(|| test.remove(at));
+    }
     if train.is_empty() {
         return Err(wrong("no array of inputs: give x, or arrays named as the model's inputs".into()));
     }
@@ -109,12 +117,13 @@ fn dataset(name: &str, from: &str, arrays: Vec<Named>, choices: &mut Choices<'_>
     if choices.channels.take().is_some() && inputs.iter().all(|input| input.channels.is_none()) {
         return Err(wrong("option channels: no array has samples of three axes".into()));
     }
-    let train = samples(train, train_y).map_err(wrong)?;
+    let aims = train_y.as_ref().map(|y| y.shape[1..].to_vec());
+    let train = samples(train, train_y, train_weights).map_err(wrong)?;
     let test = match test.is_empty() {
         true => train.none()?,
-        false => samples(test, test_y).map_err(wrong)?,
+        false => samples(test, test_y, test_weights).map_err(wrong)?,
     };
-    Ok(Dataset { name: name.into(), inputs, train, test, choices: String::new() })
+    Ok(Dataset { name: name.into(), inputs, aims, train, test, choices: String::new() })
 }
 
 impl Named {
@@ -133,6 +142,18 @@ impl Named {
         }
     }
 
+    /// A factor for each sample.
+    fn weights(self) -> Result<Vec<f64>, String> {
+        let Named { name, shape, values, .. } = self;
+        if values.len() != shape[0] {
+            return Err(format!("array {name}: shape {shape:?}, expected one weight a sample"));
+        }
+        match values.position(|weight| weight < 0.0) {
+            Some(i) => Err(format!("array {name}: weight {} of sample {i} is below 0", values.get(i))),
+            None => Ok(values.reals()?),
+        }
+    }
+
     fn targets(self) -> Result<Targets, Shortage> {
         let per_sample = self.values.len() / self.shape[0];
         let classes = if self.is_integer { self.values.indices()? } else { None };
@@ -144,15 +165,17 @@ impl Named {
 }
 
 /// Arrays of as many samples as each other; the fault, if any, as one sentence.
-fn samples(inputs: Vec<Named>, targets: Option<Named>) -> Result<Samples, String> {
+fn samples(inputs: Vec<Named>, targets: Option<Named>, weights: Option<Named>) -> Result<Samples, String> {
     let n = inputs[0].shape[0];
-    if let Some(other) = inputs.iter().chain(&targets).find(|array| array.shape[0] != n) {
+    if let Some(other) = inputs.iter().chain(&targets).chain(&weights).find(|array| array.shape[0] != n) {
         let (first, shape, other, m) = (&inputs[0].name, &inputs[0].shape, &other.name, other.shape[0]);
         let what = if other.starts_with(TARGETS) { "labels" } else { "samples" };
         return Err(format!("arrays: {first} has shape {shape:?}, but {other} has {m} {what}"));
     }
     let targets = targets.map(Named::targets).transpose()?;
-    Ok(Samples { n, inputs: inputs.into_iter().map(|array| array.values).collect(), targets })
+    let weights = weights.map(Named::weights).transpose()?;
+    let inputs = inputs.into_iter().map(|array| array.values).collect();
+    Ok(Samples { weights, ..Samples::new(n, inputs, targets) })
 }
 
 #[cfg(test)]
@@ -184,7 +207,7 @@ mod tests {
         let x = x.map(f64::from);
         let mut again = read(&[array("x", &[3, 2], &x), array("y", &[3], &[1.0, 0.0, 2.0])]).unwrap();
         assert_eq!(again.train.targets, Some(Targets::Reals { values: vec![1.0, 0.0, 2.0], per_sample: 1 }));
-        again.classify().unwrap();
+        again.classify(None).unwrap();
         assert_eq!(again.hash(), set.hash());
     }
 
@@ -194,7 +217,7 @@ mod tests {
         let labels = [0u8, 1];
         let y = array("y", &[2], &labels);
         let text = |arrays: &[Array<'_>]| {
-            let fault = read(arrays).and_then(|mut set| set.classify());
+            let fault = read(arrays).and_then(|mut set| set.classify(None));
             fault.unwrap_err().text
         };
         assert_eq!(text(&[x, y]), "array x: row 1, column 0 is NaN");

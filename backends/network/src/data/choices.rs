@@ -12,6 +12,8 @@ pub(crate) struct Choices<'a> {
     pub context: Option<usize>,
     /// Where the channels of arrays are.
     pub channels: Option<Channels>,
+    /// The array that says what each sample counts for.
+    pub sample_weights: Option<&'a str>,
 }
 
 impl Choices<'_> {
@@ -19,6 +21,7 @@ impl Choices<'_> {
         let left = [
             ("labels", self.labels.is_some(), "chooses between the labels of CIFAR-100"),
             ("context", self.context.is_some(), "is for token ids in a .npy file"),
+            ("sample_weights", self.sample_weights.is_some(), "names an array beside those of the samples"),
             ("channels", self.channels.is_some(), "is for arrays, whose format does not say where channels are"),
         ];
         match left.iter().find(|(_, given, _)| *given) {

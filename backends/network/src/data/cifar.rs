@@ -96,7 +96,7 @@ fn samples(files: &[PathBuf], labels: Labels, which: usize) -> Result<Samples, E
     }
     let n = classes.len();
     let targets = Some(Targets::Classes { values: classes, per_sample: 1 });
-    Ok(Samples { n, inputs: vec![Stored::Bytes(pixels)], targets })
+    Ok(Samples::new(n, vec![Stored::Bytes(pixels)], targets))
 }
 
 #[cfg(test)]

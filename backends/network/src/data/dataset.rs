@@ -77,9 +77,18 @@ pub struct Samples {
     pub inputs: Vec<Stored>,
     /// `None` for a data set of a model that computes its own loss.
     pub targets: Option<Targets>,
+    /// What each sample counts for; 1 where none are given.
+    pub weights: Option<Vec<f64>>,
+    /// What an objective makes of them and of the labels: the factor of each sample, or of each label.
+    pub factors: Option<Vec<f64>>,
 }
 
 impl Samples {
+    /// Samples that all count alike.
+    pub(super) fn new(n: usize, inputs: Vec<Stored>, targets: Option<Targets>) -> Samples {
+        Samples { n, inputs, targets, weights: None, factors: None }
+    }
+
     /// One class for each sample; empty where there are none such.
     pub fn labels(&self) -> &[u32] {
         match &self.targets {
@@ -93,7 +102,12 @@ impl Samples {
         let inputs = self.inputs.iter().map(|v| v.select(v.len() / self.n.max(1), ids.clone()));
         let inputs = inputs.collect::<Result<_, Shortage>>()?;
         let targets = self.targets.as_ref().map(|targets| targets.select(ids.clone())).transpose()?;
-        Ok(Samples { n: ids.count(), inputs, targets })
+        let part = |values: &Option<Vec<f64>>| {
+            let each = |values: &Vec<f64>| gather(values, values.len() / self.n.max(1), ids.clone());
+            values.as_ref().map(each).transpose()
+        };
+        let (weights, factors) = (part(&self.weights)?, part(&self.factors)?);
+        Ok(Samples { n: ids.count(), inputs, targets, weights, factors })
     }
 
     /// No samples of the same kind.
@@ -109,6 +123,8 @@ pub struct Dataset {
     pub name: String,
     /// What a sample consists of; at least one input.
     pub inputs: Vec<Input>,
+    /// The axes of the targets of a sample, where the file says them.
+    pub aims: Option<Vec<usize>>,
     /// What losses are taken over; at least one sample.
     pub train: Samples,
     /// What metrics may also be taken over.
@@ -129,7 +145,7 @@ impl Dataset {
         let normalise = Normalise::by(divisor);
         let input = Input { name: "x".into(), shape: shape.to_vec(), channels: None, normalise };
         let test = test.map_or_else(|| train.none(), Ok)?;
-        Ok(Dataset { name, inputs: vec![input], train, test, choices: String::new() })
+        Ok(Dataset { name, inputs: vec![input], aims: None, train, test, choices: String::new() })
     }
 
     pub(super) fn splits(&self) -> [(&'static str, &Samples); 2] {
@@ -152,6 +168,10 @@ impl Dataset {
             }
             if let Some(targets) = &samples.targets {
                 targets.hash_into(&mut hash);
+            }
+            if let Some(weights) = &samples.weights {
+                hash.update("weights;");
+                weights.iter().for_each(|weight| hash.update(weight.to_le_bytes()));
             }
         }
         hex(hash.finalize().as_slice())

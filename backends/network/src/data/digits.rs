@@ -29,7 +29,7 @@ pub(crate) fn read() -> Result<Dataset, Error> {
         }
     }
     let targets = Some(Targets::Classes { values: labels, per_sample: 1 });
-    let all = Samples { n: values.len() / FEATURES, inputs: vec![Stored::Bytes(values)], targets };
+    let all = Samples::new(values.len() / FEATURES, vec![Stored::Bytes(values)], targets);
     let (train, test) = (all.select(0..TRAIN)?, all.select(TRAIN..all.n)?);
     Ok(Dataset::of_one("digits".into(), &[8, 8], 16.0, train, Some(test))?)
 }

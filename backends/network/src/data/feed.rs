@@ -69,12 +69,17 @@ impl Dataset {
         slots.iter().map(feed).collect()
     }
 
-    /// Refuses indices that a table of so many rows has no row for; `feed` is that of the slot they go to.
-    pub fn check_rows(&self, feed: &Feed, who: &str, rows: usize) -> Result<(), Error> {
+    /// Refuses indices that a table of so many rows has no row for: of the slot that `feed` fills the numbers that are
+    /// `reached` from there.
+    pub fn check_rows(&self, (feed, reached): (&Feed, &[bool]), who: &str, rows: usize) -> Result<(), Error> {
+        let places = feed.places.iter().zip(reached).filter(|(_, is_reached)| **is_reached);
+        let places: Vec<usize> = places.map(|((place, _), _)| *place).collect();
         for (split, samples) in self.splits() {
             let values = &samples.inputs[feed.input()];
-            if let Some(i) = values.position(|v| v >= rows as f64) {
-                let (name, value, sample) = (&self.name, values.get(i), i / (values.len() / samples.n).max(1));
+            let all = (0..samples.n).flat_map(|sample| places.iter().map(move |place| (sample, *place)));
+            let at = |(sample, place): (usize, usize)| values.get(sample * feed.size() + place);
+            if let Some((sample, place)) = all.into_iter().find(|which| at(*which) >= rows as f64) {
+                let (name, value) = (&self.name, at((sample, place)));
                 return Err(Error::argument(format!(
                     "{name}: {split} sample {sample} has token {value}, but {who} knows {rows} (they count from 0)"
                 )));
@@ -219,9 +224,9 @@ mod tests {
     /// Two samples of 12 numbers, 0 to 23.
     fn set(shape: &[usize], channels: Option<Channels>) -> Dataset {
         let input = Input { name: "x".into(), shape: shape.to_vec(), channels, normalise: Normalise::by(1.0) };
-        let train = Samples { n: 2, inputs: vec![Stored::Bytes((0..24).collect())], targets: None };
+        let train = Samples::new(2, vec![Stored::Bytes((0..24).collect())], None);
         let test = train.none().unwrap();
-        Dataset { name: "made".into(), inputs: vec![input], train, test, choices: String::new() }
+        Dataset { name: "made".into(), inputs: vec![input], aims: None, train, test, choices: String::new() }
     }
 
     fn filled(set: &Dataset, shape: &[usize], layout: Layout) -> Vec<f64> {

@@ -44,7 +44,7 @@ fn samples(images: &Path, labels: &Path) -> Result<(Vec<usize>, Samples), Error>
     let classes = memory::collected(classes.len(), classes.into_iter().map(u32::from))?;
     let targets = Some(Targets::Classes { values: classes, per_sample: 1 });
     let n = shape.remove(0);
-    Ok((shape, Samples { n, inputs: vec![Stored::Bytes(values)], targets }))
+    Ok((shape, Samples::new(n, vec![Stored::Bytes(values)], targets)))
 }
 
 /// The shape and the bytes of one file with `ndim` dimensions.

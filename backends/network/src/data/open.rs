@@ -40,7 +40,7 @@ const FOLDERS: [FolderKind; 4] = [
 
 impl Dataset {
     /// The options that [`from_options`](Dataset::from_options) reads.
-    pub const OPTIONS: [Declared; 7] = [
+    pub const OPTIONS: [Declared; 8] = [
         Declared::new(
             c"data",
             Kind::Path,
@@ -58,6 +58,11 @@ impl Dataset {
         Declared::new(c"labels", Kind::Text, c"Which labels of CIFAR-100: the fine ones unless given.")
             .words(c"fine coarse"),
         Declared::new(c"context", Kind::Integer, c"The length of the windows that token ids are cut into."),
+        Declared::new(
+            c"sample_weights",
+            Kind::Text,
+            c"The array of the data with a factor for the loss of each sample.",
+        ),
     ];
 
     /// Reads the options `data` (a name, a folder or a file; absent when arrays are handed over in memory) and what
@@ -77,10 +82,11 @@ impl Dataset {
         let data = open.option("data");
         let limit = open.parsed::<usize>("limit")?;
         let (classes, normalise) = (open.option("classes"), open.option("normalise"));
-        let given = [("labels", open.option("labels")), ("channels", open.option("channels"))];
+        let keys = ["labels", "channels", "sample_weights"];
+        let given = keys.map(|key| (key, open.option(key)));
         let context = open.parsed::<usize>("context")?;
         let channels = given[1].1.map(Channels::parse).transpose()?;
-        let mut choices = Choices { labels: given[0].1, context, channels };
+        let mut choices = Choices { labels: given[0].1, context, channels, sample_weights: given[2].1 };
         let mut set = match (data, open.data.is_empty()) {
             (Some(name), true) => Dataset::read(name, &mut choices)?,
             (None, false) => arrays::of_memory(&open.data, &mut choices)?,
@@ -152,7 +158,7 @@ impl Dataset {
 
     /// Keeps the samples of the classes that the option lists.
     fn keep_classes(&mut self, text: &str) -> Result<(), Error> {
-        self.classify()?;
+        self.classify(None)?;
         let wrong = |what: String| Err(Error::argument(format!("option classes = {text:?}: {what}")));
         let mut classes: Vec<u32> = Vec::new();
         for part in text.split(',') {

@@ -51,7 +51,7 @@ fn samples(path: &Path) -> Result<Samples, Error> {
         }
     }
     let targets = Some(Targets::Classes { values, per_sample: 1 });
-    Ok(Samples { n, inputs: vec![Stored::Bytes(pixels)], targets })
+    Ok(Samples::new(n, vec![Stored::Bytes(pixels)], targets))
 }
 
 #[cfg(test)]

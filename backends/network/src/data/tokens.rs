@@ -50,11 +50,8 @@ pub(crate) fn read(path: &Path, choices: &mut Choices<'_>) -> Result<Dataset, Er
         let (first, end) = (windows.start * context, windows.end * context);
         let values = memory::copied(&tokens[first + 1..=end])?;
         let inputs = vec![Stored::Indices(memory::copied(&tokens[first..end])?)];
-        Ok::<Samples, Shortage>(Samples {
-            n: windows.len(),
-            inputs,
-            targets: Some(Targets::Classes { values, per_sample: context }),
-        })
+        let targets = Some(Targets::Classes { values, per_sample: context });
+        Ok::<Samples, Shortage>(Samples::new(windows.len(), inputs, targets))
     };
     Ok(Dataset::of_one(name, &[context], 1.0, part(0..train)?, Some(part(train..n)?))?)
 }

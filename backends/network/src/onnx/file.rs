@@ -1,6 +1,6 @@
 //! One ONNX file: its output, and the nodes, inputs and initializers that enter it.
 
-use super::aliases;
+use super::aliases::{self, Alias};
 use super::messages::{
     DimensionProto, GraphProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto, decode, entry,
 };
@@ -8,6 +8,7 @@ use super::options::Options;
 use super::tensors::{self, ValueKind};
 use crate::graph::op::{Element, Shape};
 use crate::model::Feature;
+use crate::pattern::stands_for;
 use bytes::Bytes;
 use mountainpass_sdk::{Error, Parameter, memory};
 use sha2::{Digest, Sha256};
@@ -50,7 +51,9 @@ pub(super) struct File {
     pub graph: GraphProto,
     pub opset: i64,
     pub folder: Option<PathBuf>,
-    pub recomputed: bool,
+    /// What initializers are called in checkpoints.
+    pub aliases: Vec<Alias>,
+    pub recomputed: Option<bool>,
     pub output: String,
     pub batch: BatchSize,
     pub features: Vec<Feature>,
@@ -88,14 +91,13 @@ impl File {
                 "its operators are of opset {opset}: export it with {OPSET_MIN} or later"
             )));
         }
-        // Checkpoints ask for the names in it; that they can be read is found out here.
-        aliases::read(&model.metadata_props, &graph)?;
+        let aliases = aliases::read(&model.metadata_props, &graph)?;
         let output = chosen(&graph, options, notes)?;
         let folder = folder.map(Path::to_path_buf);
         let batch = BatchSize::None;
         let (nodes, features, candidates) = (Vec::new(), Vec::new(), Vec::new());
         let recomputed = options.recomputed;
-        let mut file = File { graph, opset, folder, recomputed, output, batch, features, nodes, candidates };
+        let mut file = File { graph, opset, folder, aliases, recomputed, output, batch, features, nodes, candidates };
         let entering = file.enter()?;
         (file.features, file.batch) = file.inputs(&entering, options)?;
         file.candidates = file.candidates(&entering, options, notes)?;
@@ -120,6 +122,12 @@ impl File {
         }
         self.nodes = (0..needed.len()).filter(|i| needed[*i]).collect();
         Ok(entering)
+    }
+
+    /// What checkpoints call an initializer.
+    pub fn called<'a>(&'a self, initializer: &'a str) -> &'a str {
+        let alias = self.aliases.iter().find(|alias| alias.initializer == initializer);
+        alias.map_or(initializer, |alias| &alias.name)
     }
 
     pub fn initializers(&self) -> HashMap<&str, &TensorProto> {
@@ -173,6 +181,12 @@ impl File {
             let shape = shape.collect::<Result<Shape, Error>>()?;
             features.push(Feature { name: name.to_owned(), shape, element });
         }
+        let axes =
+            self.graph.input.iter().filter_map(|input| input.r#type.as_ref()?.tensor_type.as_ref()?.shape.as_ref());
+        let labels: Vec<&str> = axes.flat_map(|shape| shape.dim.iter().skip(1)).map(|axis| axis.dim_param()).collect();
+        if let Some((name, _)) = options.sizes.iter().find(|(name, _)| !labels.contains(&name.as_str())) {
+            return Err(Error::unknown("axis in sizes", name, &labels));
+        }
         Ok((features, batch))
     }
 
@@ -184,10 +198,11 @@ impl File {
         notes: &mut Vec<String>,
     ) -> Result<Vec<Candidate>, Error> {
         let name_of = |tensor: &TensorProto| tensor.name().to_owned();
-        if let Some(name) = options.frozen.iter().find(|name| !self.graph.initializer.iter().any(|t| t.name() == *name))
-        {
+        let is = |pattern: &str, name: &str| stands_for(pattern, name) || stands_for(pattern, self.called(name));
+        let is_of_none = |pattern: &&String| !self.graph.initializer.iter().any(|t| is(pattern, t.name()));
+        if let Some(pattern) = options.frozen.iter().find(is_of_none) {
             let names: Vec<&str> = self.graph.initializer.iter().map(|t| t.name()).collect();
-            return Err(Error::unknown("initializer", name, &names));
+            return Err(Error::unknown("initializer", pattern, &names));
         }
         // torch says of every value whether it was a parameter or a buffer.
         const KIND: &str = "pkg.torch.export.graph_signature.InputSpec.kind";
@@ -195,6 +210,10 @@ impl File {
             |info: &&ValueInfoProto| entry(&info.metadata_props, KIND).is_some_and(|kind| kind != "PARAMETER");
         let infos = self.graph.value_info.iter().chain(&self.graph.input);
         let buffers: HashSet<&str> = infos.filter(is_buffer).map(|info| info.name()).collect();
+        // Of running statistics nobody would think otherwise.
+        let normalisations = self.graph.node.iter().filter(|node| node.op_type() == "BatchNormalization");
+        let statistics: HashSet<&str> =
+            normalisations.flat_map(|node| node.input.iter().skip(3)).map(String::as_str).collect();
         let mut constants = Vec::new();
         let (mut candidates, mut numbers) = (Vec::new(), 0usize);
         for (index, tensor) in self.graph.initializer.iter().enumerate() {
@@ -204,9 +223,9 @@ impl File {
             }
             let (shape, count) = tensors::shape(tensor)?;
             let is_finite = tensors::read(tensor, self.folder.as_deref())?.numbers().all(f64::is_finite);
-            let is_frozen = options.frozen.contains(&name_of(tensor));
+            let is_frozen = options.frozen.iter().any(|pattern| is(pattern, tensor.name()));
             if count == 0 || is_frozen || !is_finite || buffers.contains(tensor.name()) {
-                constants.push(name_of(tensor));
+                constants.extend(Some(name_of(tensor)).filter(|_| !statistics.contains(tensor.name())));
                 continue;
             }
             candidates.push(Candidate { index, shape });
@@ -231,34 +250,9 @@ impl File {
         Ok(candidates)
     }
 
-    fn producer(&self, name: &str) -> Option<&NodeProto> {
+    /// The node that computes a value.
+    pub fn producer(&self, name: &str) -> Option<&NodeProto> {
         self.nodes.iter().map(|i| &self.graph.node[*i]).find(|node| node.output.first().is_some_and(|o| o == name))
-    }
-
-    /// A softmax or sigmoid at the end: its name, what enters it, and whether leaving it out leaves logits.
-    pub fn final_activation(&self, shape: &[usize]) -> Option<(String, String, bool)> {
-        let mut node = self.producer(&self.output)?;
-        // Nodes are finite, and so is the walk even if they stand in a circle.
-        for _ in 0..self.nodes.len() {
-            match node.op_type() {
-                "Identity" | "Cast" => node = self.producer(node.input.first()?)?,
-                _ => break,
-            }
-        }
-        let rank = shape.len() as i64;
-        let axis = node.attribute.iter().find(|a| a.name() == "axis").map(|a| a.i());
-        let leaves_logits = match node.op_type() {
-            "Softmax" | "LogSoftmax" => {
-                let axis = axis.unwrap_or(if self.opset < 13 { 1 } else { -1 });
-                if axis != -1 && axis != rank - 1 {
-                    return None;
-                }
-                true
-            }
-            "Sigmoid" => rank == 1 || shape.last() == Some(&1),
-            _ => return None,
-        };
-        Some((node.op_type().to_owned(), node.input.first()?.clone(), leaves_logits))
     }
 
     /// Takes another value as the output, one that enters the old.

@@ -48,8 +48,8 @@ pub(super) struct Lowering<'m> {
     pub graph: Graph,
     /// The version of the operators.
     pub opset: i64,
-    /// Whether normalisations take their statistics from the batch.
-    pub recomputed: bool,
+    /// Whether normalisations take their statistics from the batch; as each of them says if left out.
+    pub recomputed: Option<bool>,
     pub weights: &'m [Weight<'m>],
     /// Where external data is.
     pub folder: Option<&'m Path>,
@@ -73,7 +73,7 @@ impl<'m> Lowering<'m> {
     /// A lowering without any node yet.
     pub fn new(opset: i64, weights: &'m [Weight<'m>], folder: Option<&'m Path>, batch: usize) -> Lowering<'m> {
         let graph = Graph::new();
-        Lowering { graph, opset, recomputed: false, weights, folder, batch, baked: None, folding: false, written: 0 }
+        Lowering { graph, opset, recomputed: None, weights, folder, batch, baked: None, folding: false, written: 0 }
     }
 
     /// The sizes of a value's axes.

@@ -4,10 +4,11 @@
 //! statistics of normalisations, scalars, buffers of torch, numbers that are not finite, and what is frozen by name. The
 //! first axis of every input is the batch. A file whose batch size is a number is read for other sizes too if
 //! its samples provably do not see each other. Nodes behind the chosen output are not read, and a final Softmax or
-//! Sigmoid is left out, with a note, so that nobody takes probabilities for logits. Operators of opset 11 and later are
+//! Sigmoid is left out, with a note, where the objective applies it itself (`ending.rs`). Operators of opset 11 and later are
 //! read; messages are our own (see [`messages`]).
 
 pub(crate) mod aliases;
+mod ending;
 mod file;
 mod graphs;
 mod lowering;
@@ -16,6 +17,7 @@ mod model;
 mod node;
 mod operators;
 mod options;
+mod origin;
 pub(crate) mod tensors;
 mod writer;
 
@@ -25,6 +27,7 @@ pub use model::OnnxModel;
 pub(crate) use operators::in_training;
 pub use operators::names;
 pub use options::{BATCHNORM, OPTIONS, Options, recomputed};
+pub(crate) use origin::module;
 pub(crate) use writer::tensor;
 pub use writer::{Precision, write};
 

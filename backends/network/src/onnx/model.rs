@@ -1,5 +1,6 @@
 //! A network out of an ONNX file: what its numbers are, which batch sizes it takes, and its graph for each.
 
+use super::ending::Met;
 use super::file::{BatchSize, Block, File};
 use super::options::Options;
 use super::tensors;
@@ -30,6 +31,9 @@ pub struct OnnxModel {
 
 /// Batches that are tried when a file is read: no axis of a network is usually as long.
 const TRIALS: [usize; 2] = [3, 5];
+
+/// Why a file is of use for the number of samples alone that it was written for.
+const TOGETHER: &str = "its samples may see each other";
 
 /// Characters of an error.
 const LINE_MAX: usize = 4000;
@@ -65,6 +69,14 @@ impl OnnxModel {
         hash.update(format!("{options:?}"));
         let mut notes = Vec::new();
         let mut file = File::read(bytes, folder, options, &mut notes)?;
+        if options.recomputed == Some(true) && !file.normalises() {
+            return Err(Error::argument(
+                "option batchnorm = \"recomputed\": no BatchNormalization node is left in the file that could take \
+                 statistics of samples (exporters fold them into the layers before): export with \
+                 torch.onnx.export(..., optimize=False), or with examples/torch/export.py",
+            ));
+        }
+        notes.extend(file.training());
         let n = match file.batch {
             BatchSize::Fixed(n) => n,
             BatchSize::Free | BatchSize::None => TRIALS[0],
@@ -74,14 +86,17 @@ impl OnnxModel {
         let (mut graph, mut output) = file.lower(n, &trial)?;
         let mut kind = options.output_kind.unwrap_or(OutputKind::Logits);
         if options.output_kind.is_none_or(|kind| kind == OutputKind::Logits) {
-            match file.final_activation(graph.shape(output)) {
-                Some((op, before, true)) => {
-                    notes.push(format!("the final {op} of {:?} is left out: the outputs are logits", file.output));
-                    file.stop_at(before)?;
+            let shape = graph.shape(output);
+            let ending = file.ending(shape.len());
+            let met = ending.as_ref().map(|ending| ending.met(options, &file.output, shape)).transpose()?;
+            match ending.zip(met) {
+                Some((ending, Met::LeftOut(note))) => {
+                    notes.push(note);
+                    file.stop_at(ending.before)?;
                     (graph, output) = file.lower(n, &trial)?;
                 }
-                Some((op, _, false)) if options.output_kind.is_none() => {
-                    notes.push(format!("{:?} is a {op} of several numbers: taken as probabilities", file.output));
+                Some((_, Met::Probabilities(note))) => {
+                    notes.push(note);
                     kind = OutputKind::Probabilities;
                 }
                 _ => {}
@@ -116,7 +131,7 @@ impl OnnxModel {
                     Err(error) => Some(error.text),
                     Ok((graph, output)) => {
                         let is_same = graph.shape(output).get(1..) == shape.get(1..) && graph.is_samplewise(output);
-                        (!is_same).then(|| "its samples may see each other".to_owned())
+                        (!is_same).then(|| TOGETHER.to_owned())
                     }
                 }
             }
@@ -127,10 +142,13 @@ impl OnnxModel {
             ));
         }
         let is_joint = match file.batch {
-            BatchSize::Fixed(1) => stuck.is_some(),
+            // One sample is only with itself, unless another number of them is known to be together.
+            BatchSize::Fixed(1) => stuck.as_deref() == Some(TOGETHER),
+            BatchSize::Fixed(_) if stuck.is_some() => true,
             BatchSize::None => true,
             _ => !graph.is_samplewise(outputs[0]),
         };
+        notes.extend(file.foreign(&theta)?);
         file.hash_external(&mut hash)?;
         let parameters = file.parameters(&theta);
         let hash = hex(hash.finalize().as_slice());
@@ -161,13 +179,22 @@ impl Model for OnnxModel {
         &self.is_weight
     }
 
+    fn called(&self) -> Vec<String> {
+        self.parameters.iter().map(|block| self.file.called(&block.name).to_owned()).collect()
+    }
+
+    fn only(&self) -> Option<(usize, &str)> {
+        match (self.file.batch, &self.stuck) {
+            (BatchSize::Fixed(n), Some(reason)) => Some((n, reason)),
+            _ => None,
+        }
+    }
+
     fn network(&self, n: usize) -> Result<Network, Error> {
         if n == 0 {
             return Err(Error::argument("a batch of 0 samples"));
         }
-        if let (BatchSize::Fixed(fixed), Some(reason)) = (self.file.batch, &self.stuck)
-            && fixed != n
-        {
+        if let Some((fixed, reason)) = self.only().filter(|(fixed, _)| *fixed != n) {
             return Err(Error::unsupported(format!(
                 "the model was exported for batches of {fixed}, not {n}; export it with a dynamic first axis ({reason})"
             )));

@@ -6,8 +6,8 @@ use crate::graph::Id;
 use crate::graph::op::{Number, Unary, Values};
 use mountainpass_sdk::Error;
 
-/// BatchNormalization (Ioffe and Szegedy 2015) over axis 1: by the file's statistics, or by those of all samples where
-/// the run or the file asks for them.
+/// BatchNormalization (Ioffe and Szegedy 2015) over axis 1: by the file's statistics, or by those of all samples, as the
+/// run asks, or else the file.
 pub(super) fn batch(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let shape = l.shape(c.input(0)?);
     let &[_, channels, ..] = &shape[..] else {
@@ -16,7 +16,7 @@ pub(super) fn batch(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let epsilon = c.float("epsilon", f64::from(1e-5f32));
     let x = l.real(c.input(0)?)?;
     let (scale, bias) = (l.real(c.input(1)?)?, l.real(c.input(2)?)?);
-    if l.recomputed || in_training(c.node, c.opset) {
+    if l.recomputed.unwrap_or_else(|| in_training(c.node, c.opset)) {
         let axes: Vec<usize> = (0..shape.len()).filter(|axis| *axis != 1).collect();
         let y = normalised(l, x, &axes, epsilon, true)?;
         return real(scaled(l, y, (scale, Some(bias)), channels)?);
