@@ -211,7 +211,7 @@ impl Network {
 /// Refuses indices in the data that are no rows of the tables they go to.
 fn check_tables(graph: &Graph, who: &str, slots: &[Slot], data: &Dataset) -> Result<(), Error> {
     for node in graph.nodes() {
-        let Op::Gather { axis } = node.op else { continue };
+        let Op::Gather { axis, .. } = node.op else { continue };
         let slot = source(graph, node.args[1]).and_then(|slot| slots.get(slot));
         if let Some(Slot { from: From::Feed(feed), .. }) = slot {
             data.check_rows(feed, who, graph.shape(node.args[0])[axis])?;

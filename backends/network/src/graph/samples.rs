@@ -77,7 +77,8 @@ impl Graph {
         let first = matches!(args.first(), Some(Trace::Along(_)));
         let second = matches!(args.get(1), Some(Trace::Along(_)));
         match &node.op {
-            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Broadcast(_) | Op::OneHot { .. } => when(is_one, axis),
+            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Broadcast(_) => when(is_one, axis),
+            Op::OneHot { .. } | Op::ToReal | Op::ToIndex => when(true, axis),
             Op::Reshape(shape) => {
                 let outer = from(0)[..axis].iter().product::<usize>() * before;
                 let mut above = 1;
@@ -98,14 +99,26 @@ impl Graph {
             Op::Slice { along, shape } => when(is_whole(&along[axis]) && shape[axis] == from(0)[axis], axis),
             Op::Place { along, shape } => when(is_whole(&along[axis]) && shape[axis] == from(0)[axis], axis),
             Op::Concat(by) => when(is_one && axis != *by, axis),
-            Op::Gather { axis: by } => match (first, second) {
-                (true, false) if axis < *by => when(true, axis),
-                (true, false) if axis > *by => when(true, axis + from(1).len() - 1),
-                (false, true) => when(true, by + axis),
+            &Op::Gather { axis: by, shared } => match (first, second) {
+                (true, false) if axis < by => when(true, axis),
+                (true, false) if axis > by => when(true, axis + from(1).len() - shared - 1),
+                (false, true) if axis < shared => when(true, axis),
+                (false, true) => when(true, by + axis - shared),
+                (true, true) => when(is_one && axis < shared, axis),
                 _ => Trace::Mixed,
             },
+            &Op::Scatter { axis: by, shared, .. } => {
+                let end = by + from(1).len() - shared;
+                match (first, second) {
+                    (true, true) => when(is_one && axis < shared, axis),
+                    (true, false) if axis < by => when(true, axis),
+                    (true, false) if axis >= end => when(true, axis + 1 - (end - by)),
+                    (false, true) if axis < shared => when(true, axis),
+                    _ => Trace::Mixed,
+                }
+            }
             Op::Sum(over) | Op::Largest(over) => when(!over.contains(&axis), axis),
-            Op::Softmax | Op::LogSoftmax => when(axis + 1 != from(0).len(), axis),
+            Op::Softmax | Op::LogSoftmax | Op::TopK { .. } => when(axis + 1 != from(0).len(), axis),
             Op::MatMul => {
                 let rank = node.of.shape.len();
                 let inner = (first && axis + 1 == rank) || (second && axis + 2 == rank);

@@ -267,12 +267,20 @@ impl AxisClasses {
                 first[*axis] = self.class(shape[*axis], Freedom::Frozen);
                 first
             }
-            Op::Gather { axis } => {
+            // Rows of every place's own: which is which is told by the indices.
+            Op::Gather { shared: 1.., .. } | Op::Scatter { shared: 1.., .. } | Op::TopK { .. } => {
+                for k in 0..node.args.len() {
+                    of(self, k).iter().for_each(|axis| self.freeze(axis));
+                }
+                self.fresh(shape, Freedom::Frozen)
+            }
+            Op::ToReal | Op::ToIndex => of(self, 0),
+            Op::Gather { axis, .. } => {
                 let (data, indices) = (of(self, 0), of(self, 1));
                 self.freeze(&data[*axis]);
                 [&data[..*axis], &indices, &data[axis + 1..]].concat()
             }
-            Op::Scatter { axis, size } => {
+            Op::Scatter { axis, size, .. } => {
                 let (data, indices) = (of(self, 0), of(self, 1));
                 let end = axis + indices.len();
                 data[*axis..end].iter().for_each(|axis| self.freeze(axis));

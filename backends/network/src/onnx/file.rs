@@ -1,6 +1,7 @@
 //! One ONNX file: its output, and the nodes, inputs and initializers that enter it.
 
 use super::aliases;
+use super::control::taken;
 use super::messages::{
     DimensionProto, GraphProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto, decode, entry,
 };
@@ -115,7 +116,7 @@ impl File {
             }
             if let Some(&node) = producers.get(name) {
                 needed[node] = true;
-                open.extend(self.graph.node[node].input.iter().map(String::as_str));
+                open.extend(taken(&self.graph.node[node]));
             }
         }
         self.nodes = (0..needed.len()).filter(|i| needed[*i]).collect();
@@ -139,12 +140,13 @@ impl File {
             let of = input.r#type.as_ref().and_then(|of| of.tensor_type.as_ref());
             let of = of.ok_or_else(|| Error::unsupported(format!("input {name:?} is no tensor")))?;
             let element = match tensors::kind(of.elem_type()) {
-                Some(ValueKind::Real) => Element::Real,
+                // Truths are the reals 1 and 0.
+                Some(ValueKind::Real | ValueKind::Truth) => Element::Real,
                 Some(ValueKind::Whole) => Element::Index,
-                _ => {
+                None => {
                     let of = tensors::type_name(of.elem_type());
                     return Err(Error::unsupported(format!(
-                        "input {name:?} holds {of}, expected reals or whole numbers"
+                        "input {name:?} holds {of}, expected reals, whole numbers or bool"
                     )));
                 }
             };
@@ -174,6 +176,13 @@ impl File {
             features.push(Feature { name: name.to_owned(), shape, element });
         }
         Ok((features, batch))
+    }
+
+    /// What an input of samples holds.
+    pub fn kind(&self, feature: &Feature) -> ValueKind {
+        let info = self.graph.input.iter().find(|input| input.name() == feature.name);
+        let of = info.and_then(|info| info.r#type.as_ref()).and_then(|of| of.tensor_type.as_ref());
+        of.and_then(|of| tensors::kind(of.elem_type())).unwrap_or(ValueKind::Real)
     }
 
     /// The initializers that may be parameters.
@@ -309,8 +318,7 @@ impl File {
 
     /// Adds what other files hold.
     pub fn hash_external(&self, hash: &mut Sha256) -> Result<(), Error> {
-        let inputs = self.nodes.iter().flat_map(|i| &self.graph.node[*i].input);
-        let entering: HashSet<&str> = inputs.map(String::as_str).collect();
+        let entering: HashSet<&str> = self.nodes.iter().flat_map(|i| taken(&self.graph.node[*i])).collect();
         let enters = |t: &&TensorProto| t.data_location() != 0 && entering.contains(t.name());
         for tensor in self.graph.initializer.iter().filter(enters) {
             hash.update(tensor.name());

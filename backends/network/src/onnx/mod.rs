@@ -8,6 +8,7 @@
 //! read; messages are our own (see [`messages`]).
 
 pub(crate) mod aliases;
+mod control;
 mod file;
 mod graphs;
 mod lowering;
@@ -16,6 +17,7 @@ mod model;
 mod node;
 mod operators;
 mod options;
+mod scope;
 pub(crate) mod tensors;
 mod writer;
 

@@ -1,12 +1,8 @@
-//! Products: matrices, convolutions, Einstein sums.
-//!
-//! Images come channels first and are computed channels last; the graph cancels the transpositions between layers.
-//! One-dimensional convolutions are two-dimensional ones of height 1.
+//! Products of matrices, and Einstein sums.
 
 use super::super::lowering::{Call, Lowering, Results, real};
-use super::pools::{images, pairs, to_first, to_last, window};
 use crate::graph::Id;
-use crate::graph::op::{Op, Shape, Window};
+use crate::graph::op::Shape;
 use mountainpass_sdk::Error;
 
 /// As numpy's: vectors are a row in front and a column behind.
@@ -45,90 +41,7 @@ pub(super) fn gemm(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     real(y)
 }
 
-/// The kernel of a file, `[outputs, inputs, (height,) width]`, as `[height, width, inputs, outputs]`, and its taps.
-fn kernel(l: &mut Lowering<'_>, c: &Call<'_>) -> Result<(Id, [usize; 2]), Error> {
-    let w = l.real(c.input(1)?)?;
-    let shape = l.graph.shape(w).to_vec();
-    let w = match shape[..] {
-        [outputs, inputs, width] => {
-            let turned = l.graph.transpose(w, &[2, 1, 0])?;
-            l.graph.reshape(turned, vec![1, width, inputs, outputs])?
-        }
-        [_, _, _, _] => l.graph.transpose(w, &[2, 3, 1, 0])?,
-        _ => return Err(c.refuse(format!("a kernel of {shape:?}"))),
-    };
-    let taps = [l.graph.shape(w)[0], l.graph.shape(w)[1]];
-    Ok((w, taps))
-}
-
-fn groups(c: &Call<'_>) -> Result<usize, Error> {
-    let groups = c.int("group").unwrap_or(1);
-    usize::try_from(groups).ok().filter(|g| *g > 0).ok_or_else(|| Error::argument(format!("group = {groups}")))
-}
-
-fn biased(l: &mut Lowering<'_>, c: &Call<'_>, y: Id) -> Result<Id, Error> {
-    match c.optional(2) {
-        Some(bias) => {
-            let bias = l.real(bias)?;
-            l.graph.add(y, bias)
-        }
-        None => Ok(y),
-    }
-}
-
-/// Convolutions of one or two dimensions.
-pub(super) fn conv(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
-    let rank = images(l, c)?;
-    let (w, taps) = kernel(l, c)?;
-    let x = l.real(c.input(0)?)?;
-    let x = to_last(l, x)?;
-    let size = [l.graph.shape(x)[1], l.graph.shape(x)[2]];
-    let (window, _) = window(c, taps, size)?;
-    let y = l.graph.convolve(x, w, window, groups(c)?)?;
-    let y = biased(l, c, y)?;
-    real(to_first(l, y, rank)?)
-}
-
-/// Transposed convolutions: the adjoint of the convolution with the same kernel.
-pub(super) fn conv_transpose(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
-    let rank = images(l, c)?;
-    let (w, kernel) = kernel(l, c)?;
-    let x = l.real(c.input(0)?)?;
-    let x = to_last(l, x)?;
-    let strides = pairs(c, "strides", 1, 1)?;
-    let dilations = pairs(c, "dilations", 1, 1)?;
-    let extra = pairs(c, "output_padding", 0, 0)?;
-    let same = c.text("auto_pad", "NOTSET");
-    let [mut begin, mut end] = super::pools::ends(c)?;
-    let mut size = [0; 2];
-    for axis in 0..2 {
-        let reach = (kernel[axis] - 1) * dilations[axis] + 1;
-        let mut full = strides[axis] * (l.graph.shape(x)[axis + 1] - 1) + extra[axis] + reach;
-        let asked = match (c.ints("output_shape"), same) {
-            (Some(shape), _) => {
-                let at = (axis + shape.len()).checked_sub(2).and_then(|i| shape.get(i));
-                Some(at.map_or(1, |d| usize::try_from(*d).unwrap_or(0)))
-            }
-            (None, "SAME_UPPER" | "SAME_LOWER") => Some(l.graph.shape(x)[axis + 1] * strides[axis]),
-            _ => None,
-        };
-        if let Some(asked) = asked {
-            full = full.max(asked);
-            let total = full - asked;
-            let half = total / 2;
-            (begin[axis], end[axis]) = if same == "SAME_UPPER" { (half, total - half) } else { (total - half, half) };
-        }
-        size[axis] = full.checked_sub(begin[axis] + end[axis]).filter(|size| *size > 0).ok_or_else(|| {
-            Error::argument(format!("pads {begin:?} and {end:?} leave nothing of {full} rows or columns"))
-        })?;
-    }
-    let window = Window { kernel, strides, dilations, begin, end };
-    let y = l.graph.push(Op::ConvolveImage { window, groups: groups(c)?, size }, &[x, w])?;
-    let y = biased(l, c, y)?;
-    real(to_first(l, y, rank)?)
-}
-
-/// Sums over the letters that the result lacks, of one array or of two.
+/// Sums over the letters that the result lacks, of products of any number of arrays.
 pub(super) fn einsum(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let equation: String = c.text("equation", "").chars().filter(|ch| !ch.is_whitespace()).collect();
     let unclear = || c.refuse(format!("the equation {equation:?}"));
@@ -158,11 +71,13 @@ pub(super) fn einsum(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         let shape = (0..term.len()).filter(|i| !axes.contains(i)).map(|i| l.graph.shape(x)[i]).collect();
         arrays.push((l.graph.reshape(sum, shape)?, kept));
     }
-    let (y, letters) = match &arrays[..] {
-        [(x, letters)] => (*x, letters.clone()),
-        [a, b] => product(l, (a.0, &a.1), (b.0, &b.1), &out)?,
-        _ => return Err(unclear()),
-    };
+    // From left to right; a letter that a later term has stays until then.
+    let mut rest = arrays.into_iter();
+    let (mut y, mut letters) = rest.next().ok_or_else(unclear)?;
+    while let Some((x, other)) = rest.next() {
+        let later: Vec<char> = rest.as_slice().iter().flat_map(|(_, term)| term.clone()).chain(out.clone()).collect();
+        (y, letters) = product(l, (y, &letters), (x, &other), &later)?;
+    }
     let perm: Option<Vec<usize>> = out.iter().map(|ch| letters.iter().position(|d| d == ch)).collect();
     real(l.graph.transpose(y, &perm.ok_or_else(unclear)?)?)
 }

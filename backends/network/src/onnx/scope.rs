@@ -1,0 +1,77 @@
+//! What names stand for in a graph of the file, and in the graphs around it.
+
+use super::control::is_control;
+use super::lowering::{Call, Lowering, Value, label};
+use super::messages::{NodeProto, TensorProto};
+use super::tensors;
+use mountainpass_sdk::Error;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The names of one graph.
+pub(super) struct Scope<'a> {
+    values: HashMap<&'a str, Value>,
+    initializers: HashMap<&'a str, &'a TensorProto>,
+    folder: Option<&'a Path>,
+    outer: Option<&'a Scope<'a>>,
+}
+
+impl<'a> Scope<'a> {
+    /// Of the file's graph.
+    pub fn new(
+        values: HashMap<&'a str, Value>,
+        initializers: HashMap<&'a str, &'a TensorProto>,
+        folder: Option<&'a Path>,
+    ) -> Scope<'a> {
+        Scope { values, initializers, folder, outer: None }
+    }
+
+    /// Of a graph inside another.
+    pub fn inside(outer: &'a Scope<'a>, initializers: HashMap<&'a str, &'a TensorProto>) -> Scope<'a> {
+        Scope { values: HashMap::new(), initializers, folder: outer.folder, outer: Some(outer) }
+    }
+
+    /// Lets a name stand for a value.
+    pub fn give(&mut self, name: &'a str, value: Value) {
+        if !name.is_empty() {
+            self.values.insert(name, value);
+        }
+    }
+
+    /// What a name stands for.
+    pub fn find(&self, name: &str) -> Result<Option<Value>, Error> {
+        match (self.values.get(name), self.initializers.get(name), self.outer) {
+            (Some(value), ..) => Ok(Some(value.clone())),
+            (None, Some(tensor), _) => tensors::read(tensor, self.folder).map(|tensor| Some(Value::Known(tensor))),
+            (None, None, Some(outer)) => outer.find(name),
+            (None, None, None) => Ok(None),
+        }
+    }
+
+    /// Lowers a node, whose results then have their names.
+    pub fn run(&mut self, lowering: &mut Lowering<'_>, node: &'a NodeProto) -> Result<(), Error> {
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for name in &node.input {
+            let value = if name.is_empty() { None } else { self.find(name)? };
+            if value.is_none() && !name.is_empty() {
+                let node = label(node);
+                return Err(Error::argument(format!("node {node:?} takes {name:?}, which nothing before it computes")));
+            }
+            inputs.push(value);
+        }
+        let results = match is_control(node) {
+            true => {
+                let call = Call { node, inputs, opset: lowering.opset };
+                let results = lowering.control(&call, self);
+                // What fails inside says where.
+                results.map_err(|error| match error.text.starts_with("node ") {
+                    true => error,
+                    false => lowering.named(node, error),
+                })?
+            }
+            false => lowering.node(node, inputs)?,
+        };
+        node.output.iter().zip(results).for_each(|(name, value)| self.give(name, value));
+        Ok(())
+    }
+}
