@@ -24,6 +24,8 @@ const WITHOUT: &[&str] = &[
     "Floor",
     "Greater",
     "GreaterOrEqual",
+    "Hardmax",
+    "IsInf",
     "IsNaN",
     "Less",
     "LessOrEqual",

@@ -127,6 +127,16 @@ pub(super) fn rectifier(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let y = match c.op() {
         "LeakyRelu" => g.leaky_relu(x, c.float("alpha", 0.01))?,
         "ThresholdedRelu" => thresholded(g, x, c.float("alpha", 1.0))?,
+        "Shrink" => {
+            // Towards 0 by the bias beyond the threshold, 0 within.
+            let (threshold, bias) = (c.float("lambd", 0.5), c.float("bias", 0.0));
+            let (above, down) = (thresholded(g, x, threshold)?, g.neg(x)?);
+            let below = thresholded(g, down, threshold)?;
+            let all = g.sub(above, below)?;
+            let sign = g.unary(Unary::Sign, all)?;
+            let bias = g.scale(sign, bias)?;
+            g.sub(all, bias)?
+        }
         "PRelu" => {
             let slope = l.real(c.input(1)?)?;
             let g = &mut l.graph;
@@ -315,6 +325,24 @@ pub(super) fn compare(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
 pub(super) fn logic(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let x = l.real(c.input(0)?)?;
     let y = match c.op() {
+        "IsInf" => {
+            let size = l.graph.unary(Unary::Abs, x)?;
+            let all = l.graph.fill_like(f64::INFINITY, x)?;
+            let is_one = l.graph.binary(Binary::Equal, size, all)?;
+            let (zero, of) = (l.graph.fill_like(0.0, x)?, ["detect_negative", "detect_positive"]);
+            let [down, up] = of.map(|name| c.int(name).unwrap_or(1) != 0);
+            let is_negative = l.graph.binary(Binary::Less, x, zero)?;
+            match (down, up) {
+                (true, true) => is_one,
+                (true, false) => l.graph.mul(is_one, is_negative)?,
+                (false, true) => {
+                    let one = l.graph.fill_like(1.0, x)?;
+                    let is_positive = l.graph.sub(one, is_negative)?;
+                    l.graph.mul(is_one, is_positive)?
+                }
+                (false, false) => zero,
+            }
+        }
         "Not" | "IsNaN" => {
             let holds = if c.op() == "Not" { x } else { l.graph.binary(Binary::Equal, x, x)? };
             let one = l.graph.fill_like(1.0, x)?;

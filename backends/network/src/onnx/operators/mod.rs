@@ -2,7 +2,9 @@
 
 mod attention;
 mod convolutions;
+mod einsum;
 mod elementwise;
+mod fourier;
 mod known;
 mod lookup;
 mod losses;
@@ -35,13 +37,13 @@ const TABLE: &[(&[&str], Lower)] = &[
     (&["Tan", "Asin", "Acos", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh"], elementwise::angle),
     (&["Ceil"], elementwise::ceil),
     (&["Mod"], elementwise::modulo),
-    (&["LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "ThresholdedRelu"], elementwise::rectifier),
+    (&["LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "ThresholdedRelu", "Shrink"], elementwise::rectifier),
     (&["Gelu", "HardSigmoid", "HardSwish", "Softsign", "Mish", "Swish"], elementwise::curve),
     (&["Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean"], elementwise::arithmetic),
     (&["Pow"], elementwise::power),
     (&["Clip"], elementwise::clip),
     (&["Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"], elementwise::compare),
-    (&["Not", "And", "Or", "Xor", "IsNaN"], elementwise::logic),
+    (&["Not", "And", "Or", "Xor", "IsNaN", "IsInf"], elementwise::logic),
     (&["Where"], elementwise::choose),
     (&["Cast", "CastLike"], elementwise::cast),
     (&["Identity", "Dropout"], elementwise::identity),
@@ -75,6 +77,7 @@ const TABLE: &[(&[&str], Lower)] = &[
     (&["OneHot"], lookup::one_hot),
     (&["TopK"], order::top_k),
     (&["ArgMax", "ArgMin"], order::arg),
+    (&["Hardmax"], order::hardmax),
     (&["CumSum"], order::cumulative),
     (&["Trilu"], parts::trilu),
     (&["Pad"], resize::pad),
@@ -83,7 +86,8 @@ const TABLE: &[(&[&str], Lower)] = &[
     (&["AffineGrid"], sampling::affine_grid),
     (&["MatMul"], products::matmul),
     (&["Gemm"], products::gemm),
-    (&["Einsum"], products::einsum),
+    (&["DFT"], fourier::dft),
+    (&["Einsum"], einsum::einsum),
     (&["Conv"], convolutions::conv),
     (&["ConvTranspose"], convolutions::conv_transpose),
     (&["Col2Im"], convolutions::col2im),

@@ -57,6 +57,25 @@ fn places(l: &mut Lowering<'_>, x: Id, count: usize, smallest: bool) -> Result<I
     l.graph.push(Op::TopK { count }, &[x])
 }
 
+/// 1 at the largest along an axis, of equals at the first, 0 elsewhere.
+pub(super) fn hardmax(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let shape = l.shape(c.input(0)?);
+    // Over all axes from one on before opset 13.
+    let axis = c.axis(c.int("axis").unwrap_or(if c.opset < 13 { 1 } else { -1 }), shape.len())?;
+    let x = l.real(c.input(0)?)?;
+    let (perm, inner) = match c.opset < 13 {
+        true => ((0..shape.len()).collect(), shape[axis..].iter().product()),
+        false => (swapped(shape.len(), axis), shape[axis]),
+    };
+    let turned: Id = l.graph.transpose(x, &perm)?;
+    let to = l.graph.shape(turned).to_vec();
+    let rows = l.graph.reshape(turned, vec![to.iter().product::<usize>() / inner, inner])?;
+    let at = places(l, rows, 1, false)?;
+    let hot = l.graph.push(Op::OneHot { classes: inner }, &[at])?;
+    let hot = l.graph.reshape(hot, to)?;
+    real(l.graph.transpose(hot, &perm)?)
+}
+
 /// The order of axes in which this one and the last change places.
 fn swapped(rank: usize, axis: usize) -> Vec<usize> {
     let mut perm: Vec<usize> = (0..rank).collect();
