@@ -141,7 +141,7 @@ fn is_whole(by: &Stride) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::op::Element;
+    use crate::graph::op::{Element, Values};
     use mountainpass_sdk::Error;
 
     /// Whether what `build` makes of an input of this shape treats its samples apart.
@@ -168,6 +168,35 @@ mod tests {
             g.transpose(y, &[1, 0, 2])
         };
         assert!(apart(&[3, 4, 6], heads));
+        // Places of a sample's own, and rows by them.
+        let largest = |g: &mut Graph, x: Id| {
+            let at = g.push(Op::TopK { count: 2 }, &[x])?;
+            g.push(Op::Gather { axis: 2, shared: 2 }, &[x, at])
+        };
+        assert!(apart(&[3, 4, 6], largest));
+        assert!(apart(&[3, 4, 6], |g, x| {
+            let row = g.narrow(x, 2, 0, 1).and_then(|row| g.reshape(row, vec![3, 4]))?;
+            let at = g.push(Op::ToIndex, &[row])?;
+            let rows = g.push(Op::Gather { axis: 1, shared: 1 }, &[x, at])?;
+            g.push(Op::Scatter { axis: 1, size: 5, shared: 1 }, &[rows, at])
+        }));
+        let constant = |g: &mut Graph, values: &[i64]| g.constant(vec![values.len()], Values::Index(values.to_vec()));
+        assert!(apart(&[3, 4], |g, x| {
+            let at = constant(g, &[1, 0, 3, 3])?;
+            g.push(Op::Scatter { axis: 1, size: 5, shared: 0 }, &[x, at])
+        }));
+        assert!(!apart(&[3, 4], |g, x| {
+            let at = constant(g, &[1, 0, 2])?;
+            g.push(Op::Gather { axis: 0, shared: 0 }, &[x, at])
+        }));
+        assert!(!apart(&[3, 4], |g, x| {
+            let at = constant(g, &[1, 0, 2])?;
+            g.push(Op::Scatter { axis: 0, size: 3, shared: 0 }, &[x, at])
+        }));
+        assert!(!apart(&[3, 3], |g, x| g
+            .flip(x)
+            .and_then(|x| g.push(Op::TopK { count: 3 }, &[x]))
+            .and_then(|at| { g.push(Op::ToReal, &[at]) })));
         assert!(!apart(&[3, 4], |g, x| g.sum(x, &[0]).and_then(|s| g.add(x, s))));
         assert!(!apart(&[3, 4], |g, x| g.flip(x).and_then(|t| g.matmul(x, t))));
         assert!(!apart(&[3, 4], |g, x| g.reshape(x, vec![4, 3])));
