@@ -227,6 +227,16 @@ impl File {
         if !constants.is_empty() {
             notes.push(format!("constants, not parameters (frozen, buffers, or not finite): {}", constants.join(", ")));
         }
+        // dynamo calls them so; other exporters leave nothing of them.
+        let is_stop = |node: &&NodeProto| {
+            node.op_type() == "Identity" && node.output.first().is_some_and(|name| name.starts_with("detach"))
+        };
+        if let Some(node) = self.nodes.iter().map(|i| &self.graph.node[*i]).find(is_stop) {
+            notes.push(format!(
+                "{:?} was a detach() in torch, which a file does not hold: the gradient is that of the loss as it is written",
+                node.output[0]
+            ));
+        }
         let names: HashSet<&str> = candidates.iter().map(|b| self.graph.initializer[b.index].name()).collect();
         for node in self.nodes.iter().map(|i| &self.graph.node[*i]).filter(|node| node.op_type() == "Identity") {
             if let ([from], [to]) = (&node.input[..], &node.output[..])

@@ -104,7 +104,10 @@ pub(super) fn eye(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
 
 /// Where known numbers are not 0: one row of indices for every axis.
 pub(super) fn non_zero(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
-    let tensor = l.known(c.input(0)?)?;
+    let unknown = || {
+        Error::unsupported("how many there are depends on the inputs: multiply by the mask, or choose with torch.where")
+    };
+    let tensor = l.known(c.input(0)?).map_err(|_| unknown())?;
     let at: Vec<usize> = tensor.reals().iter().enumerate().filter(|(_, x)| **x != 0.0).map(|(i, _)| i).collect();
     let rank = tensor.shape.len();
     let step = |axis: usize| tensor.shape[axis + 1..].iter().product::<usize>();
