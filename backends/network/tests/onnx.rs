@@ -11,8 +11,8 @@ use mountainpass_network::graph::evaluate::{Sources, evaluate};
 use mountainpass_network::graph::op::{Element, Values};
 use mountainpass_network::model::{Model, Network, OutputKind};
 use mountainpass_network::onnx::messages::{
-    DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
-    TensorTypeProto, TypeProto, ValueInfoProto, data_type,
+    DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
+    TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, data_type,
 };
 use mountainpass_network::onnx::{OnnxModel, Options};
 use prost::Message;
@@ -213,6 +213,43 @@ fn a_shape_written_for_four_samples_is_read_for_any_number_of_them() {
     };
     let all = of(5);
     (1..5).for_each(|n| assert_eq!(of(n), all[..3 * n], "{n}"));
+}
+
+#[test]
+fn a_smoothing_that_torch_only_mentions_is_kept() {
+    let (z, labels, part): ([f64; 6], [i64; 2], f64) = ([0.5, -1.0, 2.0, 0.25, 1.5, -0.75], [2, 0], 0.1);
+    let tensor = |name: &str, dims: &[i64]| TensorProto {
+        name: Some(name.into()),
+        dims: dims.to_vec(),
+        ..TensorProto::default()
+    };
+    let mention = "%c : [num_users=1] = call_function[target=torch.ops.aten.cross_entropy_loss.default](args = (%z, %t, None, 1, \
+                   -100, 0.1), kwargs = {})";
+    let node = NodeProto {
+        input: vec!["z".into(), "t".into()],
+        output: vec!["loss".into()],
+        op_type: Some("SoftmaxCrossEntropyLoss".into()),
+        metadata_props: vec![StringStringEntryProto {
+            key: Some("pkg.torch.onnx.fx_node".into()),
+            value: Some(mention.into()),
+        }],
+        ..NodeProto::default()
+    };
+    let scores = TensorProto { data_type: Some(data_type::DOUBLE), double_data: z.to_vec(), ..tensor("z", &[2, 3]) };
+    let classes = TensorProto { data_type: Some(data_type::INT64), int64_data: labels.to_vec(), ..tensor("t", &[2]) };
+    let graph = GraphProto { node: vec![node], initializer: vec![scores, classes], ..GraphProto::default() };
+    let opset_import = vec![OperatorSetIdProto { domain: None, version: Some(18) }];
+    let model = ModelProto { ir_version: Some(9), opset_import, graph: Some(graph), ..ModelProto::default() };
+    let model = bundle::open(&model, "loss").unwrap();
+    let (network, theta) = (model.network(1).unwrap(), model.start(0).unwrap());
+    let sources = Sources { theta: &theta, ..Sources::default() };
+    let found = reals(&evaluate(&network.graph, sources, &[network.output]).unwrap()[0])[0];
+    let row = |i: usize| {
+        let row = &z[3 * i..3 * i + 3];
+        let all = row.iter().map(|x| x.exp()).sum::<f64>().ln();
+        (1.0 - part) * (all - row[labels[i] as usize]) + part * (all - row.iter().sum::<f64>() / 3.0)
+    };
+    assert!((found - (row(0) + row(1)) / 2.0).abs() < 1e-14, "{found}");
 }
 
 #[test]

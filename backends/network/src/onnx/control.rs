@@ -1,7 +1,7 @@
 //! Branches and loops of a file, written out: what decides them is known when the file is read, as most often with
 //! exporters. A branch that depends on the inputs is taken on both sides, and chosen from.
 
-use super::lowering::{Call, Lowering, Results, Value};
+use super::lowering::{Call, Lowering, Results, Value, label};
 use super::messages::{GraphProto, NodeProto, TensorProto};
 use super::operators::{WITH_GRAPHS, join};
 use super::scope::Scope;
@@ -16,7 +16,7 @@ const STEPS_MAX: usize = 4096;
 const NODE_WEIGHT: usize = 1 << 8;
 
 /// Whether a node has graphs of its own.
-pub(super) fn is_control(node: &NodeProto) -> bool {
+fn is_control(node: &NodeProto) -> bool {
     matches!(node.domain(), "" | "ai.onnx") && WITH_GRAPHS.contains(&node.op_type())
 }
 
@@ -31,8 +31,35 @@ pub(super) fn taken(node: &NodeProto) -> Vec<&str> {
 }
 
 impl Lowering<'_> {
+    /// Lowers a node, whose results then have their names.
+    pub fn run<'a>(&mut self, node: &'a NodeProto, scope: &mut Scope<'a>) -> Result<(), Error> {
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for name in &node.input {
+            let value = if name.is_empty() { None } else { scope.find(name)? };
+            if value.is_none() && !name.is_empty() {
+                let node = label(node);
+                return Err(Error::argument(format!("node {node:?} takes {name:?}, which nothing before it computes")));
+            }
+            inputs.push(value);
+        }
+        let results = match is_control(node) {
+            true => {
+                let call = Call { node, inputs, opset: self.opset };
+                let results = self.control(&call, scope);
+                // What fails inside says where.
+                results.map_err(|error| match error.text.starts_with("node ") {
+                    true => error,
+                    false => self.named(node, error),
+                })?
+            }
+            false => self.node(node, inputs)?,
+        };
+        node.output.iter().zip(results).for_each(|(name, value)| scope.give(name, value));
+        Ok(())
+    }
+
     /// The values of a node that has graphs of its own.
-    pub fn control(&mut self, call: &Call<'_>, scope: &Scope<'_>) -> Results {
+    fn control(&mut self, call: &Call<'_>, scope: &Scope<'_>) -> Results {
         match call.op() {
             "If" => self.branch(call, scope),
             "Loop" => self.repeated(call, scope),
@@ -172,7 +199,7 @@ impl Lowering<'_> {
         }
         body.input.iter().zip(given).for_each(|(input, value)| own.give(input.name(), value));
         for node in &body.node {
-            own.run(self, node)?;
+            self.run(node, &mut own)?;
         }
         let result = |output: &str| {
             let found = own.find(output)?;

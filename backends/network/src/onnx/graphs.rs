@@ -44,7 +44,7 @@ impl File {
             scope.give(&feature.name, Value::Node(id, self.kind(feature)));
         }
         for node in self.nodes.iter().map(|i| &self.graph.node[*i]) {
-            scope.run(&mut lowering, node)?;
+            lowering.run(node, &mut scope)?;
         }
         let value = scope.find(&self.output)?;
         let value =

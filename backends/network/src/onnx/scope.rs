@@ -1,8 +1,7 @@
 //! What names stand for in a graph of the file, and in the graphs around it.
 
-use super::control::is_control;
-use super::lowering::{Call, Lowering, Value, label};
-use super::messages::{NodeProto, TensorProto};
+use super::lowering::Value;
+use super::messages::TensorProto;
 use super::tensors;
 use mountainpass_sdk::Error;
 use std::collections::HashMap;
@@ -46,32 +45,5 @@ impl<'a> Scope<'a> {
             (None, None, Some(outer)) => outer.find(name),
             (None, None, None) => Ok(None),
         }
-    }
-
-    /// Lowers a node, whose results then have their names.
-    pub fn run(&mut self, lowering: &mut Lowering<'_>, node: &'a NodeProto) -> Result<(), Error> {
-        let mut inputs = Vec::with_capacity(node.input.len());
-        for name in &node.input {
-            let value = if name.is_empty() { None } else { self.find(name)? };
-            if value.is_none() && !name.is_empty() {
-                let node = label(node);
-                return Err(Error::argument(format!("node {node:?} takes {name:?}, which nothing before it computes")));
-            }
-            inputs.push(value);
-        }
-        let results = match is_control(node) {
-            true => {
-                let call = Call { node, inputs, opset: lowering.opset };
-                let results = lowering.control(&call, self);
-                // What fails inside says where.
-                results.map_err(|error| match error.text.starts_with("node ") {
-                    true => error,
-                    false => lowering.named(node, error),
-                })?
-            }
-            false => lowering.node(node, inputs)?,
-        };
-        node.output.iter().zip(results).for_each(|(name, value)| self.give(name, value));
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Losses against classes as operators of a file: a cross-entropy, and the same of logarithms that are there already.
 
 use super::super::lowering::{Call, Lowering, Results, Value};
+use super::super::messages::entry;
 use super::super::tensors::ValueKind;
 use crate::graph::Id;
 use crate::graph::op::{Binary, Number, Op};
@@ -51,6 +52,27 @@ pub(super) fn likelihood(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         (Some(weight), None) => l.graph.mul(own, weight)?,
         (None, _) => own,
     };
+    let losses = match smoothing(c)? {
+        None => losses,
+        Some(part) => {
+            // The mean over classes of what each would cost; where a label does not count, nothing does.
+            let mut all = log;
+            if let Some(weights) = c.optional(2) {
+                let weights = l.real(weights)?;
+                all = l.graph.mul(all, weights)?;
+            }
+            let mean = l.graph.mean(all, &[rank - 1])?;
+            let places = l.graph.shape(losses).to_vec();
+            let mean = l.graph.reshape(mean, places)?;
+            let mut smooth = l.graph.scale(mean, -part)?;
+            if let Some(counted) = counted {
+                let zero = l.graph.fill_like(0.0, smooth)?;
+                smooth = l.graph.push(Op::Select, &[counted, smooth, zero])?;
+            }
+            let own = l.graph.scale(losses, 1.0 - part)?;
+            l.graph.add(own, smooth)?
+        }
+    };
     let axes: Vec<usize> = (0..rank - 1).collect();
     let one = |l: &mut Lowering<'_>, x: Id| {
         let sum = l.graph.sum(x, &axes)?;
@@ -74,8 +96,25 @@ pub(super) fn likelihood(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     Ok([y, log].map(|id| Value::Node(id, ValueKind::Real)).to_vec())
 }
 
+/// The label smoothing of the module: torch's exporter leaves it out of the operator, which has no setting for it, but says
+/// what the operator stands for.
+fn smoothing(c: &Call<'_>) -> Result<Option<f64>, Error> {
+    let of = entry(&c.node.metadata_props, "pkg.torch.onnx.fx_node").unwrap_or_default();
+    let Some((_, call)) = of.split_once("aten.cross_entropy_loss.default](args = (") else { return Ok(None) };
+    let (listed, named) = call.split_once(')').unwrap_or((call, ""));
+    let named = named.split_once("label_smoothing: ").map(|(_, rest)| rest.split([',', '}']).next().unwrap_or(rest));
+    match listed.split(", ").nth(5).or(named).map(|text| (text, text.trim().parse::<f64>())) {
+        None => Ok(None),
+        Some((_, Ok(part))) => Ok(Some(part).filter(|part| *part != 0.0)),
+        Some((text, _)) => Err(c.refuse(format!("the label_smoothing {text:?}, which the file mentions alone,"))),
+    }
+}
+
 /// -sum w t log p with a chance t for every class; the mean is over places.
 fn soft(l: &mut Lowering<'_>, c: &Call<'_>, log: Id, last: &[usize]) -> Results {
+    if smoothing(c)?.is_some() {
+        return Err(c.refuse("the label_smoothing of chances"));
+    }
     let chances = l.real(c.input(1)?)?;
     let chances = l.graph.transpose(chances, last)?;
     let mut own = l.graph.mul(chances, log)?;
