@@ -235,8 +235,17 @@ impl Network {
 
 /// Refuses indices in the data that are no rows of the tables they go to.
 fn check_tables(graph: &Graph, who: &str, slots: &[Slot], data: &Dataset) -> Result<(), Error> {
+    // Whether it depends on the samples, and then for how many the graph is: an axis of so many may be theirs.
+    let mut samples: Vec<Option<usize>> = Vec::with_capacity(graph.nodes().len());
     for node in graph.nodes() {
-        let Op::Gather { axis } = node.op else { continue };
+        samples.push(match &node.op {
+            Op::Input { shape, .. } => shape.first().copied(),
+            _ => node.args.iter().find_map(|id| samples[id.index()]),
+        });
+        let Op::Gather { axis, .. } = node.op else { continue };
+        if samples[node.args[0].index()] == Some(graph.shape(node.args[0])[axis]) {
+            continue;
+        }
         let slot = source(graph, node.args[1]).and_then(|slot| Some((slot, slots.get(slot)?)));
         if let Some((slot, Slot { from: From::Feed(feed), size, .. })) = slot {
             let places = reached(graph, node.args[1], slot, *size)?;

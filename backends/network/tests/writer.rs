@@ -221,7 +221,7 @@ fn parts_lookups_and_reversals_are_written() {
         )?;
         let y = graph.mul(back, w)?;
         let at = graph.constant(vec![3], Values::Index(vec![1, 0, 1]))?;
-        let picked = graph.push(Op::Gather { axis: 1 }, &[y, at])?;
+        let picked = graph.push(Op::Gather { axis: 1, shared: 0 }, &[y, at])?;
         let three = graph.unary(Unary::Power(Number::new(3.0)), picked)?;
         let largest = graph.push(Op::Largest(vec![1]), &[three])?;
         let joined = graph.push(Op::Concat(1), &[three, largest])?;

@@ -157,8 +157,11 @@ impl Plan {
                 }
                 Ok(())
             }
-            Kernel::Gather(size, inner) => {
-                copy::gather(reads.dense_indices(0), reads.dense_indices(1), *size, *inner, out)
+            Kernel::Gather(lookup) => lookup.gather(reads.dense_indices(0), reads.dense_indices(1), out),
+            Kernel::ToIndex => copy::to_index(reads.dense(0), out),
+            Kernel::TopK(count, size) => {
+                copy::largest(reads.dense(0), *size, *count, out);
+                Ok(())
             }
             other => Err(Error::unsupported(format!("{other:?} of indices"))),
         };
@@ -194,12 +197,11 @@ impl Kernel {
             Kernel::Concat(walks) => {
                 walks.iter().enumerate().for_each(|(k, (walk, offset))| walk.scatter(dense(k), *offset, out));
             }
-            Kernel::Gather(size, inner) => {
-                return copy::gather(dense(0), reads.dense_indices(1), *size, *inner, out);
-            }
-            Kernel::Scatter(size, inner) => {
-                return copy::scatter(dense(0), reads.dense_indices(1), *size, *inner, out);
-            }
+            Kernel::Gather(lookup) => return lookup.gather(dense(0), reads.dense_indices(1), out),
+            Kernel::Scatter(lookup) => return lookup.scatter(dense(0), reads.dense_indices(1), out),
+            Kernel::ToReal => copy::to_real(reads.dense_indices(0), out),
+            // What gives indices is no step of reals.
+            Kernel::ToIndex | Kernel::TopK(..) => {}
             Kernel::OneHot(classes) => return copy::one_hot(reads.dense_indices(0), *classes, out),
             Kernel::Pool(pool, Pooling::Sum) => pool.sum(dense(0), out),
             Kernel::Pool(pool, Pooling::Unpool) => pool.unpool(dense(0), out),

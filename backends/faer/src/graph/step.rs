@@ -2,7 +2,7 @@
 
 use super::kernels::chain::Chain;
 use super::kernels::convolve::{Convolution, Wanted};
-use super::kernels::copy::Walk;
+use super::kernels::copy::{Lookup, Walk};
 use super::kernels::pool::Pool;
 use super::kernels::product::Product;
 use super::kernels::reduce::Reduction;
@@ -24,10 +24,13 @@ pub(crate) enum Kernel {
     Place(Walk, usize),
     /// Arguments by walks into the whole, from places on.
     Concat(Vec<(Walk, usize)>),
-    /// (rows in the data, elements in a row)
-    Gather(usize, usize),
-    Scatter(usize, usize),
+    Gather(Lookup),
+    Scatter(Lookup),
     OneHot(usize),
+    ToReal,
+    ToIndex,
+    /// The places of so many of so many.
+    TopK(usize, usize),
     Pool(Pool, Pooling),
 }
 

@@ -73,6 +73,9 @@ fn cases() -> Vec<Case> {
         Unary::NormalCdf,
         Unary::Sin,
         Unary::Cos,
+        Unary::Atan,
+        Unary::Floor,
+        Unary::Round,
         Unary::Power(Number::new(2.0)),
         Unary::Power(Number::new(3.0)),
         Unary::Power(Number::new(0.0)),
@@ -103,11 +106,26 @@ fn cases() -> Vec<Case> {
     cases.push(op("Select", &[&[2, 3], &[2, 3], &[2, 3]], Op::Select));
     cases.push(case("Gather", &[&[3, 4, 2]], (-1.0, 1.0), |g, x| {
         let at = g.constant(vec![2, 2], Values::Index(vec![3, 0, -1, 3]))?;
-        g.push(Op::Gather { axis: 1 }, &[x[0], at])
+        g.push(Op::Gather { axis: 1, shared: 0 }, &[x[0], at])
     }));
     cases.push(case("Scatter", &[&[3, 2, 2, 2]], (-1.0, 1.0), |g, x| {
         let at = g.constant(vec![2, 2], Values::Index(vec![3, 0, 3, 1]))?;
-        g.push(Op::Scatter { axis: 1, size: 4 }, &[x[0], at])
+        g.push(Op::Scatter { axis: 1, size: 4, shared: 0 }, &[x[0], at])
+    }));
+    cases.push(case("Gather along", &[&[2, 3, 4, 2]], (-1.0, 1.0), |g, x| {
+        let at = g.constant(vec![2, 3], Values::Index(vec![3, 0, -1, 3, 1, 1]))?;
+        g.push(Op::Gather { axis: 2, shared: 1 }, &[x[0], at])
+    }));
+    cases.push(case("Scatter along", &[&[2, 3, 2, 2]], (-1.0, 1.0), |g, x| {
+        let at = g.constant(vec![2, 2], Values::Index(vec![3, 0, 3, 3]))?;
+        g.push(Op::Scatter { axis: 2, size: 4, shared: 1 }, &[x[0], at])
+    }));
+    cases.push(case("the largest, sorted", &[&[3, 5]], (-1.0, 1.0), |g, x| {
+        let at = g.push(Op::TopK { count: 3 }, &[x[0]])?;
+        let number = g.push(Op::ToReal, &[at])?;
+        let back = g.push(Op::ToIndex, &[number])?;
+        let sorted = g.push(Op::Gather { axis: 1, shared: 1 }, &[x[0], back])?;
+        g.mul(sorted, number)
     }));
     cases.push(case("gelu", &[&[2, 3]], (-3.0, 3.0), |g, x| g.gelu(x[0], false)));
     cases.push(case("gelu by tanh", &[&[2, 3]], (-3.0, 3.0), |g, x| g.gelu(x[0], true)));
@@ -414,7 +432,7 @@ fn attention_agrees() {
         let tokens = g.input(0, vec![n, t], Element::Index)?;
         let labels = g.input(1, vec![n], Element::Index)?;
         let table = blocks.next(g, &[7, width])?;
-        let x = g.push(Op::Gather { axis: 0 }, &[table, tokens])?;
+        let x = g.push(Op::Gather { axis: 0, shared: 0 }, &[table, tokens])?;
         let w = blocks.next(g, &[width, 3 * width])?;
         let all = g.matmul(x, w)?;
         let all = g.reshape(all, vec![n, t, 3, heads, d])?;

@@ -166,7 +166,7 @@ impl Layers {
         let context = self.graph.shape(tokens).last().copied().unwrap_or(1);
         let table = self.block("embedding.weight".into(), &[vocabulary, width], start)?;
         let places = self.block("position.weight".into(), &[context, width], start)?;
-        let rows = self.graph.push(Op::Gather { axis: 0 }, &[table, tokens])?;
+        let rows = self.graph.push(Op::Gather { axis: 0, shared: 0 }, &[table, tokens])?;
         self.graph.add(rows, places)
     }
 

@@ -78,7 +78,7 @@ impl Dataset {
             let values = &samples.inputs[feed.input()];
             let all = (0..samples.n).flat_map(|sample| places.iter().map(move |place| (sample, *place)));
             let at = |(sample, place): (usize, usize)| values.get(sample * feed.size() + place);
-            if let Some((sample, place)) = all.into_iter().find(|which| at(*which) >= rows as f64) {
+            if let Some((sample, place)) = all.into_iter().find(|which| !(0.0..rows as f64).contains(&at(*which))) {
                 let (name, value) = (&self.name, at((sample, place)));
                 return Err(Error::argument(format!(
                     "{name}: {split} sample {sample} has token {value}, but {who} knows {rows} (they count from 0)"
@@ -88,7 +88,8 @@ impl Dataset {
         Ok(())
     }
 
-    /// Refuses an input that does not hold whole numbers from 0.
+    /// Refuses an input that does not hold whole numbers. Which of them are rows of a table is asked table by table: others
+    /// may say what does not count, as -100 does.
     fn check_indices(&self, index: usize) -> Result<(), Error> {
         let Input { name: array, normalise, .. } = &self.inputs[index];
         if !normalise.is_identity() {
@@ -97,10 +98,10 @@ impl Dataset {
         }
         for (split, samples) in self.splits() {
             let values = &samples.inputs[index];
-            if let Some(i) = values.position(|v| v < 0.0 || v.fract() != 0.0 || v > f64::from(u32::MAX)) {
+            if let Some(i) = values.position(|v| v.fract() != 0.0 || v.abs() > f64::from(u32::MAX)) {
                 let (sample, value, name) = (i / (values.len() / samples.n).max(1), values.get(i), &self.name);
                 return Err(Error::argument(format!(
-                    "{name}: {split} sample {sample} has {value} in {array}, expected an index, a whole number from 0"
+                    "{name}: {split} sample {sample} has {value} in {array}, expected a whole number"
                 )));
             }
         }

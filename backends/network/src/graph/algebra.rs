@@ -3,7 +3,7 @@
 //! A product with zero is zero, whatever the other factor holds: derivatives of unused parts vanish so.
 
 use super::elementary::{binary, unary};
-use super::op::{Binary, Number, Op, Unary};
+use super::op::{Binary, Number, Op, Stride, Unary};
 use super::shape::{Type, elements, infer};
 use super::{Graph, Id};
 use mountainpass_sdk::Error;
@@ -77,6 +77,12 @@ fn simpler(graph: &mut Graph, op: &Op, args: &[Id], of: &Type) -> Result<Option<
                 false => return Ok(None),
             }
         }
+        (Op::Slice { along, .. }, &[x], _) if matches!(graph.node(x).op, Op::Concat(_)) => {
+            match part_of_joined(graph, x, along, &of.shape) {
+                Some((id, along)) => (Op::Slice { along, shape: of.shape.clone() }, vec![id]),
+                None => return floated(graph, op, args, of),
+            }
+        }
         (Op::Reshape(shape), &[x], _) => match &graph.node(x).op {
             Op::Reshape(_) => (Op::Reshape(shape.clone()), graph.node(x).args.clone()),
             _ => return Ok(None),
@@ -100,12 +106,33 @@ fn simpler(graph: &mut Graph, op: &Op, args: &[Id], of: &Type) -> Result<Option<
     graph.push(op, &args).map(Some)
 }
 
+/// The one of the joined arrays that a part lies in, and how it lies there.
+fn part_of_joined(graph: &Graph, joined: Id, along: &[Stride], part: &[usize]) -> Option<(Id, Vec<Stride>)> {
+    let node = graph.node(joined);
+    let Op::Concat(axis) = node.op else { return None };
+    let Stride { start, step } = along[axis];
+    let last = start.checked_add_signed(step * (part[axis] as isize - 1))?;
+    let mut before = 0;
+    for id in &node.args {
+        let end = before + graph.shape(*id)[axis];
+        if (before..end).contains(&start) {
+            let mut along = along.to_vec();
+            along[axis].start = start - before;
+            return (before..end).contains(&last).then_some((*id, along));
+        }
+        before = end;
+    }
+    None
+}
+
 /// Moves transpositions of arguments behind the operator, where they meet their inverse: what was imported with channels
 /// first is computed with channels last, and no image is copied between one layer and the next. `None` where the
 /// operator looks at the places of its elements.
 fn floated(graph: &mut Graph, op: &Op, args: &[Id], of: &Type) -> Result<Option<Id>, Error> {
+    // Of a constant it costs nothing where it is; one would be moved to and fro between two of them for ever.
+    let is_constant = |graph: &Graph, id: Id| matches!(graph.node(id).op, Op::Constant(_));
     let perm = |graph: &Graph, id: Id| match &graph.node(id).op {
-        Op::Transpose(perm) => Some(perm.clone()),
+        Op::Transpose(perm) if !is_constant(graph, graph.node(id).args[0]) => Some(perm.clone()),
         _ => None,
     };
     let Some(perm) = args.iter().find_map(|id| perm(graph, *id)) else { return Ok(None) };

@@ -26,6 +26,9 @@ pub fn unary(f: Unary, x: f64) -> f64 {
         Unary::NormalCdf => 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2),
         Unary::Sin => x.sin(),
         Unary::Cos => x.cos(),
+        Unary::Atan => x.atan(),
+        Unary::Floor => x.floor(),
+        Unary::Round => x.round_ties_even(),
         Unary::Power(c) => x.powf(c.get()),
     }
 }

@@ -69,29 +69,29 @@ fn node_values(graph: &Graph, node: &Node, sources: Sources<'_>, arrays: &[Value
             all
         }
         Op::Concat(axis) => return Ok(concat(graph, node, *axis, arrays)),
-        Op::Gather { axis } => {
-            let at = rows(arg(1), shape(0)[*axis])?;
-            let inner: usize = shape(0)[axis + 1..].iter().product();
-            let outer: usize = shape(0)[..*axis].iter().product();
-            let size = shape(0)[*axis];
-            let from = (0..outer)
-                .flat_map(|o| at.iter().flat_map(move |row| (0..inner).map(move |i| (o * size + row) * inner + i)));
-            return Ok(picked(arg(0), from));
+        Op::Gather { axis, shared } => {
+            let rows = Rows::of(arg(1), shape(0)[*axis], *shared, &shape(0)[..*axis], &shape(0)[axis + 1..])?;
+            return Ok(picked(arg(0), rows.places()));
         }
-        Op::Scatter { axis, size } => {
-            let at = rows(arg(1), *size)?;
-            let inner: usize = out[axis + 1..].iter().product();
+        Op::Scatter { axis, size, shared } => {
+            let rows = Rows::of(arg(1), *size, *shared, &out[..*axis], &out[axis + 1..])?;
             let mut all = vec![0.0; count];
-            for (k, x) in reals(0).iter().enumerate() {
-                let (i, row, o) = (k % inner, k / inner % at.len(), k / inner / at.len());
-                all[(o * size + at[row]) * inner + i] += x;
-            }
+            rows.places().zip(reals(0)).for_each(|(at, x)| all[at] += x);
             all
         }
         Op::OneHot { classes } => {
             let mut all = vec![0.0; count];
             rows(arg(0), *classes)?.into_iter().enumerate().for_each(|(i, class)| all[i * classes + class] = 1.0);
             all
+        }
+        Op::ToReal => match arg(0) {
+            Values::Index(values) => values.iter().map(|i| *i as f64).collect(),
+            Values::Real(_) => Vec::new(),
+        },
+        Op::ToIndex => return whole(reals(0)),
+        Op::TopK { count } => {
+            let size = shape(0).last().copied().unwrap_or(1);
+            return Ok(Values::Index(reals(0).chunks_exact(size).flat_map(|row| largest(row, *count)).collect()));
         }
         Op::Sum(axes) => reduced(reals(0), shape(0), axes, out, 0.0, |a, x| a + x),
         Op::Largest(axes) => {
@@ -225,6 +225,57 @@ fn concat(graph: &Graph, node: &Node, axis: usize, arrays: &[Values]) -> Values 
                 .collect(),
         ),
     }
+}
+
+/// Which rows of an array a lookup takes: `[shared, outer, size, inner]` by `[shared, own]`.
+struct Rows {
+    at: Vec<usize>,
+    own: usize,
+    outer: usize,
+    size: usize,
+    inner: usize,
+}
+
+impl Rows {
+    fn of(at: &Values, size: usize, shared: usize, before: &[usize], after: &[usize]) -> Result<Rows, Error> {
+        let at = rows(at, size)?;
+        let own = at.len() / before[..shared].iter().product::<usize>().max(1);
+        Ok(Rows { at, own, outer: before[shared..].iter().product(), size, inner: after.iter().product() })
+    }
+
+    /// The places of all elements that are taken, in order.
+    fn places(&self) -> impl Iterator<Item = usize> + '_ {
+        let Rows { at, own, outer, size, inner } = self;
+        let row = move |(block, row): (usize, &usize)| (block * size + row) * inner;
+        let block = move |(s, at): (usize, &'_ [usize])| {
+            let at = at.to_vec();
+            (0..*outer).flat_map(move |o| at.clone().into_iter().map(move |at| row((s * outer + o, &at))))
+        };
+        at.chunks_exact((*own).max(1)).enumerate().flat_map(block).flat_map(move |first| first..first + inner)
+    }
+}
+
+/// No whole number beyond is told from its neighbours.
+const WHOLE_MAX: f64 = (1u64 << 53) as f64;
+
+/// Reals as indices.
+fn whole(x: &[f64]) -> Result<Values, Error> {
+    let index = |x: &f64| match x.abs() <= WHOLE_MAX {
+        true => Ok(*x as i64),
+        false => Err(Error::argument(format!("{x} is no index"))),
+    };
+    x.iter().map(index).collect::<Result<Vec<i64>, Error>>().map(Values::Index)
+}
+
+/// Where the largest stand, of equals the first; NaN counts as larger than all numbers.
+fn largest(row: &[f64], count: usize) -> Vec<i64> {
+    let mut order: Vec<usize> = (0..row.len()).collect();
+    order.sort_by(|a, b| descending(row[*a], row[*b]));
+    order.into_iter().take(count).map(|i| i as i64).collect()
+}
+
+fn descending(a: f64, b: f64) -> std::cmp::Ordering {
+    b.partial_cmp(&a).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }
 
 /// Indices as row numbers below `size`; those below 0 count from the end, as in ONNX.

@@ -110,7 +110,10 @@ impl Graph {
             | Op::Direction { .. }
             | Op::Constant(_)
             | Op::Fill(..)
-            | Op::OneHot { .. } => return Ok(None),
+            | Op::OneHot { .. }
+            | Op::ToReal
+            | Op::ToIndex
+            | Op::TopK { .. } => return Ok(None),
         };
         Ok(Some(rate))
     }

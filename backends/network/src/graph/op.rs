@@ -134,6 +134,12 @@ pub enum Unary {
     Sin,
     /// cos(x).
     Cos,
+    /// The angle between -pi/2 and pi/2 whose tangent is x.
+    Atan,
+    /// The largest whole number that is not above x; its derivative is 0.
+    Floor,
+    /// The nearest whole number, of two the even one; its derivative is 0.
+    Round,
     /// x^c; its derivative is c x^(c - 1), and 0 where c is 0.
     Power(Number),
 }
@@ -241,12 +247,21 @@ pub enum Op {
     Place { along: Vec<Stride>, shape: Shape },
     /// Any number of arguments that differ along one axis.
     Concat(usize),
-    /// (data, indices): the axis is replaced by the axes of the indices.
-    Gather { axis: usize },
+    /// (data, indices): the axis is replaced by the axes of the indices, but for the first `shared` of those: they are the
+    /// data's own, and every place along them has rows of its own.
+    Gather { axis: usize, shared: usize },
     /// The adjoint of `Gather`, (data, indices): adds into zeros that have `size` along the axis.
-    Scatter { axis: usize, size: usize },
+    Scatter { axis: usize, size: usize, shared: usize },
     /// An index becomes a unit vector along a new last axis.
     OneHot { classes: usize },
+
+    // Between indices and reals; nothing is differentiated.
+    /// Indices as reals.
+    ToReal,
+    /// Whole reals as indices.
+    ToIndex,
+    /// Where the `count` largest along the last axis stand, from the largest on, of equals the first.
+    TopK { count: usize },
 
     // Sums and maxima; the axes stay, with size 1.
     /// Over these axes.
@@ -284,10 +299,11 @@ impl Op {
     pub fn is_smooth(&self) -> bool {
         !matches!(
             self,
-            Op::Unary(Unary::Abs | Unary::Sign | Unary::Step | Unary::Relu)
+            Op::Unary(Unary::Abs | Unary::Sign | Unary::Step | Unary::Relu | Unary::Floor | Unary::Round)
                 | Op::Binary(Binary::Max | Binary::Min | Binary::Less | Binary::Equal)
                 | Op::Select
                 | Op::Largest(_)
+                | Op::TopK { .. }
                 | Op::PickMax(_)
                 | Op::PlaceMax(_)
         )

@@ -126,12 +126,12 @@ impl Graph {
                 let count = self.shape(args[k])[*axis];
                 self.narrow(g, *axis, start, count)?
             }
-            Op::Gather { axis } => {
-                let size = self.shape(args[0])[*axis];
-                self.push(Op::Scatter { axis: *axis, size }, &[g, args[1]])?
+            &Op::Gather { axis, shared } => {
+                let size = self.shape(args[0])[axis];
+                self.push(Op::Scatter { axis, size, shared }, &[g, args[1]])?
             }
-            Op::Scatter { axis, .. } => self.push(Op::Gather { axis: *axis }, &[g, args[1]])?,
-            Op::OneHot { .. } => return Ok(None),
+            &Op::Scatter { axis, shared, .. } => self.push(Op::Gather { axis, shared }, &[g, args[1]])?,
+            Op::OneHot { .. } | Op::ToReal | Op::ToIndex | Op::TopK { .. } => return Ok(None),
             Op::Sum(_) => self.repeat(g, &shape(self, 0))?,
             Op::Largest(axes) => {
                 // Equals share: the subgradient that does not depend on their order.
@@ -208,7 +208,7 @@ impl Graph {
     /// The derivative f'(x) of y = f(x); `None` is zero.
     pub(super) fn slope(&mut self, f: Unary, x: Id, y: Id) -> Result<Option<Id>, Error> {
         let slope = match f {
-            Unary::Sign | Unary::Step => return Ok(None),
+            Unary::Sign | Unary::Step | Unary::Floor | Unary::Round => return Ok(None),
             Unary::Neg => self.fill_like(-1.0, x)?,
             Unary::Abs => self.unary(Unary::Sign, x)?,
             Unary::Relu => self.unary(Unary::Step, x)?,
@@ -239,6 +239,11 @@ impl Graph {
             Unary::Cos => {
                 let sin = self.unary(Unary::Sin, x)?;
                 self.neg(sin)?
+            }
+            Unary::Atan => {
+                let square = self.mul(x, x)?;
+                let below = self.shift(square, 1.0)?;
+                self.unary(Unary::Reciprocal, below)?
             }
             Unary::Power(c) => match c.get() {
                 0.0 => return Ok(None),

@@ -77,7 +77,8 @@ impl Graph {
         let first = matches!(args.first(), Some(Trace::Along(_)));
         let second = matches!(args.get(1), Some(Trace::Along(_)));
         match &node.op {
-            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Broadcast(_) | Op::OneHot { .. } => when(is_one, axis),
+            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Broadcast(_) => when(is_one, axis),
+            Op::OneHot { .. } | Op::ToReal | Op::ToIndex => when(true, axis),
             Op::Reshape(shape) => {
                 let outer = from(0)[..axis].iter().product::<usize>() * before;
                 let mut above = 1;
@@ -98,14 +99,26 @@ impl Graph {
             Op::Slice { along, shape } => when(is_whole(&along[axis]) && shape[axis] == from(0)[axis], axis),
             Op::Place { along, shape } => when(is_whole(&along[axis]) && shape[axis] == from(0)[axis], axis),
             Op::Concat(by) => when(is_one && axis != *by, axis),
-            Op::Gather { axis: by } => match (first, second) {
-                (true, false) if axis < *by => when(true, axis),
-                (true, false) if axis > *by => when(true, axis + from(1).len() - 1),
-                (false, true) => when(true, by + axis),
+            &Op::Gather { axis: by, shared } => match (first, second) {
+                (true, false) if axis < by => when(true, axis),
+                (true, false) if axis > by => when(true, axis + from(1).len() - shared - 1),
+                (false, true) if axis < shared => when(true, axis),
+                (false, true) => when(true, by + axis - shared),
+                (true, true) => when(is_one && axis < shared, axis),
                 _ => Trace::Mixed,
             },
+            &Op::Scatter { axis: by, shared, .. } => {
+                let end = by + from(1).len() - shared;
+                match (first, second) {
+                    (true, true) => when(is_one && axis < shared, axis),
+                    (true, false) if axis < by => when(true, axis),
+                    (true, false) if axis >= end => when(true, axis + 1 - (end - by)),
+                    (false, true) if axis < shared => when(true, axis),
+                    _ => Trace::Mixed,
+                }
+            }
             Op::Sum(over) | Op::Largest(over) => when(!over.contains(&axis), axis),
-            Op::Softmax | Op::LogSoftmax => when(axis + 1 != from(0).len(), axis),
+            Op::Softmax | Op::LogSoftmax | Op::TopK { .. } => when(axis + 1 != from(0).len(), axis),
             Op::MatMul => {
                 let rank = node.of.shape.len();
                 let inner = (first && axis + 1 == rank) || (second && axis + 2 == rank);
@@ -128,7 +141,7 @@ fn is_whole(by: &Stride) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::op::Element;
+    use crate::graph::op::{Element, Values};
     use mountainpass_sdk::Error;
 
     /// Whether what `build` makes of an input of this shape treats its samples apart.
@@ -155,6 +168,35 @@ mod tests {
             g.transpose(y, &[1, 0, 2])
         };
         assert!(apart(&[3, 4, 6], heads));
+        // Places of a sample's own, and rows by them.
+        let largest = |g: &mut Graph, x: Id| {
+            let at = g.push(Op::TopK { count: 2 }, &[x])?;
+            g.push(Op::Gather { axis: 2, shared: 2 }, &[x, at])
+        };
+        assert!(apart(&[3, 4, 6], largest));
+        assert!(apart(&[3, 4, 6], |g, x| {
+            let row = g.narrow(x, 2, 0, 1).and_then(|row| g.reshape(row, vec![3, 4]))?;
+            let at = g.push(Op::ToIndex, &[row])?;
+            let rows = g.push(Op::Gather { axis: 1, shared: 1 }, &[x, at])?;
+            g.push(Op::Scatter { axis: 1, size: 5, shared: 1 }, &[rows, at])
+        }));
+        let constant = |g: &mut Graph, values: &[i64]| g.constant(vec![values.len()], Values::Index(values.to_vec()));
+        assert!(apart(&[3, 4], |g, x| {
+            let at = constant(g, &[1, 0, 3, 3])?;
+            g.push(Op::Scatter { axis: 1, size: 5, shared: 0 }, &[x, at])
+        }));
+        assert!(!apart(&[3, 4], |g, x| {
+            let at = constant(g, &[1, 0, 2])?;
+            g.push(Op::Gather { axis: 0, shared: 0 }, &[x, at])
+        }));
+        assert!(!apart(&[3, 4], |g, x| {
+            let at = constant(g, &[1, 0, 2])?;
+            g.push(Op::Scatter { axis: 0, size: 3, shared: 0 }, &[x, at])
+        }));
+        assert!(!apart(&[3, 3], |g, x| g
+            .flip(x)
+            .and_then(|x| g.push(Op::TopK { count: 3 }, &[x]))
+            .and_then(|at| { g.push(Op::ToReal, &[at]) })));
         assert!(!apart(&[3, 4], |g, x| g.sum(x, &[0]).and_then(|s| g.add(x, s))));
         assert!(!apart(&[3, 4], |g, x| g.flip(x).and_then(|t| g.matmul(x, t))));
         assert!(!apart(&[3, 4], |g, x| g.reshape(x, vec![4, 3])));

@@ -139,14 +139,30 @@ fn result(op: &Op, args: &[&Type]) -> Result<Type, String> {
             real(shape.clone())
         }
         Op::Concat(axis) => concat(*axis, args),
-        Op::Gather { axis } => gather(*axis, args),
-        Op::Scatter { axis, size } => scatter(*axis, *size, args),
+        Op::Gather { axis, shared } => gather(*axis, *shared, args),
+        Op::Scatter { axis, size, shared } => scatter([*axis, *size, *shared], args),
         Op::OneHot { classes } => {
             let of = one(args)?;
             if of.element != Element::Index {
                 return Err("wants indices".into());
             }
             real(of.shape.iter().copied().chain([*classes]).collect())
+        }
+        Op::ToReal => match one(args)? {
+            Type { shape, element: Element::Index } => real(shape.clone()),
+            _ => Err("wants indices".into()),
+        },
+        Op::ToIndex => {
+            let [of] = reals(args)?;
+            Ok(Type { shape: of.clone(), element: Element::Index })
+        }
+        Op::TopK { count } => {
+            let [of] = reals(args)?;
+            let [before @ .., size] = &of[..] else { return Err("a scalar has no last axis".into()) };
+            if count > size {
+                return Err(format!("{count} of {size} numbers"));
+            }
+            Ok(Type { shape: [before, &[*count]].concat(), element: Element::Index })
         }
         Op::Sum(axes) | Op::Largest(axes) => {
             let [of] = reals(args)?;
@@ -251,7 +267,7 @@ fn concat(axis: usize, args: &[&Type]) -> Result<Type, String> {
     Ok(Type { shape, element: first.element })
 }
 
-fn gather(axis: usize, args: &[&Type]) -> Result<Type, String> {
+fn gather(axis: usize, shared: usize, args: &[&Type]) -> Result<Type, String> {
     let &[data, indices] = args else { return Err(format!("{} arguments, expected 2", args.len())) };
     if indices.element != Element::Index {
         return Err("the second wants indices".into());
@@ -259,17 +275,30 @@ fn gather(axis: usize, args: &[&Type]) -> Result<Type, String> {
     if axis >= data.shape.len() {
         return Err(format!("there is no axis {axis}"));
     }
-    let shape = data.shape[..axis].iter().chain(&indices.shape).chain(&data.shape[axis + 1..]).copied().collect();
+    let own = owned(axis, shared, &data.shape, &indices.shape)?;
+    let shape = data.shape[..axis].iter().chain(own).chain(&data.shape[axis + 1..]).copied().collect();
     Ok(Type { shape, element: data.element })
 }
 
-fn scatter(axis: usize, size: usize, args: &[&Type]) -> Result<Type, String> {
+/// The axes of indices behind the shared ones, which are the first of the data too.
+fn owned<'a>(axis: usize, shared: usize, data: &[usize], indices: &'a [usize]) -> Result<&'a [usize], String> {
+    match (indices.get(..shared), indices.get(shared..)) {
+        (Some(first), Some(own)) if shared <= axis && data[..shared] == *first => Ok(own),
+        _ => Err(format!("the first {shared} axes are not the same")),
+    }
+}
+
+fn scatter([axis, size, shared]: [usize; 3], args: &[&Type]) -> Result<Type, String> {
     let &[data, indices] = args else { return Err(format!("{} arguments, expected 2", args.len())) };
     if (data.element, indices.element) != (Element::Real, Element::Index) {
         return Err("wants reals and indices".into());
     }
-    let end = axis + indices.shape.len();
-    if data.shape.get(axis..end) != Some(&indices.shape[..]) {
+    if axis > data.shape.len() {
+        return Err(format!("there is no axis {axis}"));
+    }
+    let own = owned(axis, shared, &data.shape, &indices.shape)?;
+    let end = axis + own.len();
+    if data.shape.get(axis..end) != Some(own) {
         return Err(format!("axes {axis}..{end} are not those of the indices"));
     }
     real(data.shape[..axis].iter().chain([&size]).chain(&data.shape[end..]).copied().collect())

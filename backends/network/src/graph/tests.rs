@@ -69,6 +69,9 @@ fn cases() -> Vec<Case> {
         Unary::NormalCdf,
         Unary::Sin,
         Unary::Cos,
+        Unary::Atan,
+        Unary::Floor,
+        Unary::Round,
         Unary::Power(Number::new(2.0)),
         Unary::Power(Number::new(3.0)),
         Unary::Power(Number::new(0.0)),
@@ -99,11 +102,34 @@ fn cases() -> Vec<Case> {
     cases.push(op("Select", &[&[2, 3], &[2, 3], &[2, 3]], Op::Select));
     cases.push(case("Gather", &[&[3, 4, 2]], (-1.0, 1.0), |g, x| {
         let at = g.constant(vec![2, 2], Values::Index(vec![3, 0, -1, 3]))?;
-        g.push(Op::Gather { axis: 1 }, &[x[0], at])
+        g.push(Op::Gather { axis: 1, shared: 0 }, &[x[0], at])
     }));
     cases.push(case("Scatter", &[&[3, 2, 2, 2]], (-1.0, 1.0), |g, x| {
         let at = g.constant(vec![2, 2], Values::Index(vec![3, 0, 3, 1]))?;
-        g.push(Op::Scatter { axis: 1, size: 4 }, &[x[0], at])
+        g.push(Op::Scatter { axis: 1, size: 4, shared: 0 }, &[x[0], at])
+    }));
+    cases.push(case("Gather along", &[&[2, 3, 4, 2]], (-1.0, 1.0), |g, x| {
+        let at = g.constant(vec![2, 3], Values::Index(vec![3, 0, -1, 3, 1, 1]))?;
+        g.push(Op::Gather { axis: 2, shared: 1 }, &[x[0], at])
+    }));
+    cases.push(case("Gather one of each", &[&[2, 3, 4]], (-1.0, 1.0), |g, x| {
+        let at = g.constant(vec![2, 3], Values::Index(vec![3, 0, -1, 3, 1, 1]))?;
+        g.push(Op::Gather { axis: 2, shared: 2 }, &[x[0], at])
+    }));
+    cases.push(case("Scatter along", &[&[2, 3, 2, 2]], (-1.0, 1.0), |g, x| {
+        let at = g.constant(vec![2, 2], Values::Index(vec![3, 0, 3, 3]))?;
+        g.push(Op::Scatter { axis: 2, size: 4, shared: 1 }, &[x[0], at])
+    }));
+    cases.push(case("the largest, sorted", &[&[3, 5]], (-1.0, 1.0), |g, x| {
+        let at = g.push(Op::TopK { count: 3 }, &[x[0]])?;
+        g.push(Op::Gather { axis: 1, shared: 1 }, &[x[0], at])
+    }));
+    cases.push(case("places as numbers", &[&[3, 5]], (-1.0, 1.0), |g, x| {
+        let at = g.push(Op::TopK { count: 5 }, &[x[0]])?;
+        let number = g.push(Op::ToReal, &[at])?;
+        let back = g.push(Op::ToIndex, &[number])?;
+        let sorted = g.push(Op::Gather { axis: 1, shared: 1 }, &[x[0], back])?;
+        g.mul(sorted, number)
     }));
     cases.push(case("gelu", &[&[2, 3]], (-3.0, 3.0), |g, x| g.gelu(x[0], false)));
     cases.push(case("gelu by tanh", &[&[2, 3]], (-3.0, 3.0), |g, x| g.gelu(x[0], true)));
@@ -249,6 +275,16 @@ fn equal_operators_are_one_node_and_trivial_ones_none() {
     assert_eq!(g.neg(n).unwrap(), x);
     // zero, one, the transposition, the reshape, the negative.
     assert_eq!(g.nodes().len(), before + 5);
+}
+
+#[test]
+fn constants_that_are_turned_settle() {
+    let mut g = Graph::new();
+    let c = g.constant(vec![2, 3], Values::Real((0..6).map(f64::from).collect())).unwrap();
+    let d = g.constant(vec![3, 2], Values::Real((0..6).map(f64::from).collect())).unwrap();
+    let turned = g.transpose(c, &[1, 0]).unwrap();
+    let sum = g.add(turned, d).unwrap();
+    assert_eq!(reals(&evaluate(&g, Sources::default(), &[sum]).unwrap()[0]), [0.0, 4.0, 3.0, 7.0, 6.0, 10.0]);
 }
 
 #[test]

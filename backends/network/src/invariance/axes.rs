@@ -267,16 +267,28 @@ impl AxisClasses {
                 first[*axis] = self.class(shape[*axis], Freedom::Frozen);
                 first
             }
-            Op::Gather { axis } => {
+            // Indices tell the places along the shared axes and their own apart; along all others whole rows move.
+            Op::Gather { axis, shared } => {
                 let (data, indices) = (of(self, 0), of(self, 1));
                 self.freeze(&data[*axis]);
-                [&data[..*axis], &indices, &data[axis + 1..]].concat()
+                data[..*shared].iter().chain(&indices[..*shared]).for_each(|axis| self.freeze(axis));
+                [&data[..*axis], &indices[*shared..], &data[axis + 1..]].concat()
             }
-            Op::Scatter { axis, size } => {
+            Op::Scatter { axis, size, shared } => {
                 let (data, indices) = (of(self, 0), of(self, 1));
-                let end = axis + indices.len();
-                data[*axis..end].iter().for_each(|axis| self.freeze(axis));
+                let end = axis + indices.len() - shared;
+                data[..*shared].iter().chain(&data[*axis..end]).for_each(|axis| self.freeze(axis));
+                indices.iter().for_each(|axis| self.freeze(axis));
                 [&data[..*axis], &[self.class(*size, Freedom::Frozen)], &data[end..]].concat()
+            }
+            Op::ToReal | Op::ToIndex => of(self, 0),
+            Op::TopK { count } => {
+                let mut axes = of(self, 0);
+                if let Some(last) = axes.pop() {
+                    self.freeze(&last);
+                }
+                axes.push(self.class(*count, Freedom::Frozen));
+                axes
             }
             Op::OneHot { classes } => {
                 let mut axes = of(self, 0);

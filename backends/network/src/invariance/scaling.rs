@@ -90,6 +90,7 @@ fn relations(
         Op::Input { .. } | Op::Constant(_) | Op::Fill(..) | Op::Direction { .. } | Op::OneHot { .. } => {
             invariant(&[own])
         }
+        Op::ToReal | Op::ToIndex | Op::TopK { .. } => invariant(&[own, arg(0)]),
         Op::Unary(f) => match law(*f, group) {
             Law::Invariant => invariant(&[own, arg(0)]),
             Law::Forgets => invariant(&[own]),
@@ -158,7 +159,7 @@ fn law(f: Unary, group: Group) -> Law {
         (Unary::Reciprocal, Group::Scales) => Law::Power(1, -1),
         (Unary::Sqrt, Group::Scales) => Law::Power(2, 1),
         (Unary::Sign | Unary::Step, Group::Scales) => Law::Forgets,
-        (Unary::Sign | Unary::Tanh | Unary::Erf | Unary::Sin, Group::Signs) => Law::Power(1, 1),
+        (Unary::Sign | Unary::Tanh | Unary::Erf | Unary::Sin | Unary::Atan, Group::Signs) => Law::Power(1, 1),
         (Unary::Abs | Unary::Cos, Group::Signs) => Law::Forgets,
         (Unary::Power(c), _) if c.get().fract() == 0.0 && c.get().abs() <= 64.0 => Law::Power(1, c.get() as i64),
         _ => Law::Invariant,

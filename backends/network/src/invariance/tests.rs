@@ -197,3 +197,32 @@ fn layers_of_one_width_share_no_constant() {
     // The residual stream of each width, and the inner channels of four blocks.
     assert_eq!(counts("resnet9:8x8x1-10:relu:batchnorm")[0], counts("resnet9:8x8x1-10:relu")[0]);
 }
+
+#[test]
+fn units_move_with_rows_that_are_looked_up_but_not_past_their_order() {
+    // Rows of every sample's own, put to other places; hidden units stand along the axis that no index looks along.
+    let mut g = Graph::new();
+    let x = g.input(0, vec![2, 3, 4], Element::Real).unwrap();
+    let (w, v) = (g.parameter(0, vec![4, 5]).unwrap(), g.parameter(20, vec![5, 2]).unwrap());
+    let h = g.matmul(x, w).unwrap();
+    let row = g.narrow(x, 2, 0, 1).and_then(|row| g.reshape(row, vec![2, 3])).unwrap();
+    let at = g.push(Op::TopK { count: 2 }, &[row]).unwrap();
+    let rows = g.push(Op::Gather { axis: 1, shared: 1 }, &[h, at]).unwrap();
+    let placed = g.push(Op::Scatter { axis: 1, size: 3, shared: 1 }, &[rows, at]).unwrap();
+    let bent = g.unary(crate::graph::op::Unary::Sigmoid, placed).unwrap();
+    let y = g.matmul(bent, v).unwrap();
+    let found = symmetries(&g, y, true);
+    assert_eq!(found.len(), 1);
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let theta: Vec<f64> = (0..30).map(|i| ((i * 37) % 101) as f64 / 50.0 - 1.0).collect();
+    let data = Values::Real((0..24).map(|i| ((i * 29) % 31) as f64 / 15.0 - 1.0).collect());
+    let (here, there) = (outputs(&g, y, &data, &theta), outputs(&g, y, &data, &moved(&theta, &found[0], &mut rng)));
+    // The same products added in another order.
+    assert!(here.iter().zip(&there).all(|(a, b)| (a - b).abs() < 1e-14), "{here:?} {there:?}");
+    // The largest units themselves, and which they were: their order tells them apart.
+    let at = g.push(Op::TopK { count: 2 }, &[h]).unwrap();
+    let number = g.push(Op::ToReal, &[at]).unwrap();
+    let top = g.push(Op::Gather { axis: 2, shared: 2 }, &[h, at]).unwrap();
+    let y = g.mul(top, number).unwrap();
+    assert_eq!(symmetries(&g, y, true), []);
+}

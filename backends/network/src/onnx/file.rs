@@ -1,6 +1,7 @@
 //! One ONNX file: its output, and the nodes, inputs and initializers that enter it.
 
 use super::aliases::{self, Alias};
+use super::control::taken;
 use super::messages::{
     DimensionProto, GraphProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto, decode, entry,
 };
@@ -117,7 +118,7 @@ impl File {
             }
             if let Some(&node) = producers.get(name) {
                 needed[node] = true;
-                open.extend(self.graph.node[node].input.iter().map(String::as_str));
+                open.extend(taken(&self.graph.node[node]));
             }
         }
         self.nodes = (0..needed.len()).filter(|i| needed[*i]).collect();
@@ -147,12 +148,13 @@ impl File {
             let of = input.r#type.as_ref().and_then(|of| of.tensor_type.as_ref());
             let of = of.ok_or_else(|| Error::unsupported(format!("input {name:?} is no tensor")))?;
             let element = match tensors::kind(of.elem_type()) {
-                Some(ValueKind::Real) => Element::Real,
+                // Truths are the reals 1 and 0.
+                Some(ValueKind::Real | ValueKind::Truth) => Element::Real,
                 Some(ValueKind::Whole) => Element::Index,
-                _ => {
+                None => {
                     let of = tensors::type_name(of.elem_type());
                     return Err(Error::unsupported(format!(
-                        "input {name:?} holds {of}, expected reals or whole numbers"
+                        "input {name:?} holds {of}, expected reals, whole numbers or bool"
                     )));
                 }
             };
@@ -188,6 +190,13 @@ impl File {
             return Err(Error::unknown("axis in sizes", name, &labels));
         }
         Ok((features, batch))
+    }
+
+    /// What an input of samples holds.
+    pub fn kind(&self, feature: &Feature) -> ValueKind {
+        let info = self.graph.input.iter().find(|input| input.name() == feature.name);
+        let of = info.and_then(|info| info.r#type.as_ref()).and_then(|of| of.tensor_type.as_ref());
+        of.and_then(|of| tensors::kind(of.elem_type())).unwrap_or(ValueKind::Real)
     }
 
     /// The initializers that may be parameters.
@@ -236,6 +245,16 @@ impl File {
         }
         if !constants.is_empty() {
             notes.push(format!("constants, not parameters (frozen, buffers, or not finite): {}", constants.join(", ")));
+        }
+        // dynamo calls them so; other exporters leave nothing of them.
+        let is_stop = |node: &&NodeProto| {
+            node.op_type() == "Identity" && node.output.first().is_some_and(|name| name.starts_with("detach"))
+        };
+        if let Some(node) = self.nodes.iter().map(|i| &self.graph.node[*i]).find(is_stop) {
+            notes.push(format!(
+                "{:?} was a detach() in torch, which a file does not hold: the gradient is that of the loss as it is written",
+                node.output[0]
+            ));
         }
         let names: HashSet<&str> = candidates.iter().map(|b| self.graph.initializer[b.index].name()).collect();
         for node in self.nodes.iter().map(|i| &self.graph.node[*i]).filter(|node| node.op_type() == "Identity") {
@@ -303,8 +322,7 @@ impl File {
 
     /// Adds what other files hold.
     pub fn hash_external(&self, hash: &mut Sha256) -> Result<(), Error> {
-        let inputs = self.nodes.iter().flat_map(|i| &self.graph.node[*i].input);
-        let entering: HashSet<&str> = inputs.map(String::as_str).collect();
+        let entering: HashSet<&str> = self.nodes.iter().flat_map(|i| taken(&self.graph.node[*i])).collect();
         let enters = |t: &&TensorProto| t.data_location() != 0 && entering.contains(t.name());
         for tensor in self.graph.initializer.iter().filter(enters) {
             hash.update(tensor.name());

@@ -6,10 +6,12 @@
 
 use super::messages::{AttributeProto, NodeProto, TensorProto};
 use super::tensors::{self, AXES_MAX, KnownArray, ValueKind};
-use crate::graph::op::{Constant, Number, Op, Shape, Values};
+use crate::graph::evaluate::{Sources, evaluate};
+use crate::graph::op::{Constant, Element, Number, Op, Shape, Values};
 use crate::graph::shape::elements;
-use crate::graph::{Graph, Id};
+use crate::graph::{Graph, Id, Node};
 use mountainpass_sdk::{Error, memory};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,8 +59,9 @@ pub(super) struct Lowering<'m> {
     pub batch: usize,
     /// The batch size that the file's own constants were written for, where it is another.
     pub baked: Option<usize>,
-    /// Whether all arguments of the operator at hand are known, so that whole numbers may be computed with as reals.
-    pub folding: bool,
+    /// Which axis of a written shape is the batch's, by what is computed in it: found with several samples, as one leaves no
+    /// trace in the shapes.
+    pub batch_axes: HashMap<String, usize>,
     /// Numbers written down in reading, so far.
     pub written: usize,
 }
@@ -73,7 +76,17 @@ impl<'m> Lowering<'m> {
     /// A lowering without any node yet.
     pub fn new(opset: i64, weights: &'m [Weight<'m>], folder: Option<&'m Path>, batch: usize) -> Lowering<'m> {
         let graph = Graph::new();
-        Lowering { graph, opset, recomputed: None, weights, folder, batch, baked: None, folding: false, written: 0 }
+        Lowering {
+            graph,
+            opset,
+            recomputed: None,
+            weights,
+            folder,
+            batch,
+            baked: None,
+            batch_axes: HashMap::new(),
+            written: 0,
+        }
     }
 
     /// The sizes of a value's axes.
@@ -99,17 +112,45 @@ impl<'m> Lowering<'m> {
         }
     }
 
-    /// A value as a node of reals.
+    /// A value as a node of reals. Whole numbers are computed with as reals, which hold them exactly up to 2^53, and up to
+    /// 2^24 where the run's numbers are f32.
     pub fn real(&mut self, value: &Value) -> Result<Id, Error> {
         match value {
-            Value::Known(tensor) if tensor.kind == ValueKind::Whole && self.folding => {
+            Value::Known(tensor) if tensor.kind == ValueKind::Whole => {
                 self.table(tensor.shape.clone(), Arc::new(Values::Real(tensor.reals())))
             }
-            Value::Known(KnownArray { kind: ValueKind::Whole, .. }) | Value::Node(_, ValueKind::Whole) => Err(
-                Error::unsupported("it computes with whole numbers that depend on the inputs: those can only select"),
-            ),
+            Value::Node(id, _) if self.graph.element(*id) == Element::Index => self.graph.push(Op::ToReal, &[*id]),
             other => self.array(other),
         }
+    }
+
+    /// A value as a node of indices.
+    pub fn index(&mut self, value: &Value) -> Result<Id, Error> {
+        match value {
+            Value::Known(tensor) => self.indices(tensor.shape.clone(), tensor.indices()),
+            other => {
+                let id = self.array(other)?;
+                match self.graph.element(id) {
+                    Element::Index => Ok(id),
+                    Element::Real => self.graph.push(Op::ToIndex, &[id]),
+                }
+            }
+        }
+    }
+
+    /// The numbers of a node that depends on neither inputs nor weights, if they are few.
+    pub fn constant(&self, id: Id) -> Result<Option<KnownArray>, Error> {
+        let (small, outputs) = self.graph.pruned(&[id]);
+        let is_known = |node: &Node| !matches!(node.op, Op::Input { .. } | Op::Parameter { .. } | Op::Direction { .. });
+        let count = |node: &Node| elements(&node.of.shape).unwrap_or(usize::MAX);
+        let all = small.nodes().iter().map(count).fold(0, usize::saturating_add);
+        if all > TABLE_MAX || !small.nodes().iter().all(is_known) {
+            return Ok(None);
+        }
+        let values = evaluate(&small, Sources::default(), &outputs)?.into_iter().next();
+        let kind = if self.graph.element(id) == Element::Index { ValueKind::Whole } else { ValueKind::Real };
+        let shape = self.graph.shape(id).to_vec();
+        Ok(values.map(|values| KnownArray { kind, shape, values: Arc::new(values) }))
     }
 
     /// Known numbers as a node.

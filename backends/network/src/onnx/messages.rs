@@ -96,6 +96,8 @@ pub struct NodeProto {
     pub domain: Option<String>,
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<AttributeProto>,
+    #[prost(message, repeated, tag = "9")]
+    pub metadata_props: Vec<StringStringEntryProto>,
 }
 
 /// A named attribute; `kind` says which field holds it.

@@ -8,6 +8,7 @@
 //! read; messages are our own (see [`messages`]).
 
 pub(crate) mod aliases;
+mod control;
 mod ending;
 mod file;
 mod graphs;
@@ -18,6 +19,7 @@ mod node;
 mod operators;
 mod options;
 mod origin;
+mod scope;
 pub(crate) mod tensors;
 mod writer;
 

@@ -30,17 +30,18 @@ impl Lowering<'_> {
         let known = call.inputs.iter().flatten().all(|value| matches!(value, Value::Known(_)));
         let results = affordable(&call).and_then(|()| operators::find(node));
         let results = results.and_then(|lower| if known { self.folded(lower, &call) } else { lower(self, &call) });
-        results.map_err(|error| {
-            let (op, opset, name) = (node.op_type(), self.opset, label(node));
-            Error { text: format!("node {name:?} ({op}, opset {opset}): {}", error.text), ..error }
-        })
+        results.map_err(|error| self.named(node, error))
+    }
+
+    /// An error that says in which node.
+    pub fn named(&self, node: &NodeProto, error: Error) -> Error {
+        let (op, opset, name) = (node.op_type(), self.opset, label(node));
+        Error { text: format!("node {name:?} ({op}, opset {opset}): {}", error.text), ..error }
     }
 
     fn folded(&mut self, lower: Lower, call: &Call<'_>) -> Results {
         let graph = std::mem::take(&mut self.graph);
-        self.folding = true;
         let results = lower(self, call);
-        self.folding = false;
         let small = std::mem::replace(&mut self.graph, graph);
         let results = results?;
         if results.iter().any(|value| matches!(value, Value::List(_))) {

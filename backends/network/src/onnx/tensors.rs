@@ -72,10 +72,15 @@ impl KnownArray {
         }
     }
 
-    /// As whole numbers, towards zero.
+    /// As whole numbers, towards zero. Files compute in f32, so that what is a whole number but for a rounding of it is that
+    /// number: 2 log 2 / log 4 may come out below 1.
     pub fn indices(&self) -> Vec<i64> {
+        let whole = |x: &f64| {
+            let nearest = x.round();
+            if (x - nearest).abs() <= f64::from(f32::EPSILON) * x.abs() { nearest as i64 } else { *x as i64 }
+        };
         match &*self.values {
-            Values::Real(values) => values.iter().map(|x| *x as i64).collect(),
+            Values::Real(values) => values.iter().map(whole).collect(),
             Values::Index(values) => values.clone(),
         }
     }

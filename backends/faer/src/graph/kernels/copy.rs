@@ -3,6 +3,7 @@
 use crate::graph::view::{collapse, place, steps};
 use crate::real::Real;
 use mountainpass_sdk::Error;
+use std::cmp::Ordering;
 
 /// A walk over elements in C order that stand by `strides` on the other side.
 #[derive(Debug)]
@@ -116,27 +117,102 @@ impl Walk {
     }
 }
 
-/// Copies rows of `inner` elements: `out[o][r] = data[o][at[r]]` with `size` rows in `data`.
-pub(crate) fn gather<E: Copy>(data: &[E], at: &[i64], size: usize, inner: usize, out: &mut [E]) -> Result<(), Error> {
-    for (from, out) in data.chunks_exact(size * inner).zip(out.chunks_exact_mut(at.len() * inner)) {
-        for (index, out) in at.iter().zip(out.chunks_exact_mut(inner)) {
-            let row = row(*index, size)?;
-            out.copy_from_slice(&from[row * inner..][..inner]);
+/// Rows of `inner` elements, of which there are `size` in every block; `shared` blocks, or as many as a multiple of it, have
+/// indices of their own.
+#[derive(Debug)]
+pub(crate) struct Lookup {
+    pub(crate) shared: usize,
+    pub(crate) size: usize,
+    pub(crate) inner: usize,
+}
+
+impl Lookup {
+    /// `out[s][o][r] = data[s][o][at[s][r]]`.
+    pub(crate) fn gather<E: Copy>(&self, data: &[E], at: &[i64], out: &mut [E]) -> Result<(), Error> {
+        let Lookup { shared, size, inner } = *self;
+        let own = at.len() / shared;
+        let blocks = at.chunks_exact(own).zip(data.chunks_exact(data.len() / shared));
+        for ((at, data), out) in blocks.zip(out.chunks_exact_mut(out.len() / shared)) {
+            for (from, out) in data.chunks_exact(size * inner).zip(out.chunks_exact_mut(own * inner)) {
+                for (index, out) in at.iter().zip(out.chunks_exact_mut(inner)) {
+                    let row = row(*index, size)?;
+                    out.copy_from_slice(&from[row * inner..][..inner]);
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// The adjoint: adds rows into zeros, in the order of `at`.
+    pub(crate) fn scatter<T: Real>(&self, data: &[T], at: &[i64], out: &mut [T]) -> Result<(), Error> {
+        let Lookup { shared, size, inner } = *self;
+        let own = at.len() / shared;
+        out.fill(T::ZERO);
+        let blocks = at.chunks_exact(own).zip(data.chunks_exact(data.len() / shared));
+        for ((at, data), out) in blocks.zip(out.chunks_exact_mut(out.len() / shared)) {
+            for (from, out) in data.chunks_exact(own * inner).zip(out.chunks_exact_mut(size * inner)) {
+                for (index, from) in at.iter().zip(from.chunks_exact(inner)) {
+                    let row = row(*index, size)?;
+                    out[row * inner..][..inner].iter_mut().zip(from).for_each(|(sum, x)| *sum += *x);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Indices as reals.
+pub(crate) fn to_real<T: Real>(from: &[i64], out: &mut [T]) {
+    out.iter_mut().zip(from).for_each(|(x, i)| *x = T::of(*i as f64));
+}
+
+/// Whole reals as indices; those beyond what the type tells apart are none.
+pub(crate) fn to_index<T: Real>(from: &[T], out: &mut [i64]) -> Result<(), Error> {
+    let digits =
+        if T::DTYPE == mountainpass_sdk::abi::dtype::F64 { f64::MANTISSA_DIGITS } else { f32::MANTISSA_DIGITS };
+    let most = (1u64 << digits) as f64;
+    for (index, x) in out.iter_mut().zip(from) {
+        let x = x.to_f64();
+        if x.abs().partial_cmp(&most).is_none_or(Ordering::is_ge) {
+            return Err(Error::argument(format!("{x} is no index that the run's numbers tell from its neighbours")));
+        }
+        *index = x as i64;
     }
     Ok(())
 }
 
-/// The adjoint: adds rows into zeros, in the order of `at`.
-pub(crate) fn scatter<T: Real>(data: &[T], at: &[i64], size: usize, inner: usize, out: &mut [T]) -> Result<(), Error> {
-    out.fill(T::ZERO);
-    for (from, out) in data.chunks_exact(at.len() * inner).zip(out.chunks_exact_mut(size * inner)) {
-        for (index, from) in at.iter().zip(from.chunks_exact(inner)) {
-            let row = row(*index, size)?;
-            out[row * inner..][..inner].iter_mut().zip(from).for_each(|(sum, x)| *sum += *x);
+/// The places of the `count` largest of every row of `size`, from the largest on, of equals the first; NaN counts as larger
+/// than all numbers.
+pub(crate) fn largest<T: Real>(x: &[T], size: usize, count: usize, out: &mut [i64]) {
+    for (row, out) in x.chunks_exact(size).zip(out.chunks_exact_mut(count)) {
+        let before = |a: usize, b: usize| {
+            let (x, y) = (row[a], row[b]);
+            x > y || (x.undefined() && !y.undefined())
+        };
+        if count == size {
+            out.iter_mut().zip(0..).for_each(|(place, i)| *place = i);
+            let order = |a: &i64, b: &i64| match before(*a as usize, *b as usize) {
+                true => Ordering::Less,
+                false if before(*b as usize, *a as usize) => Ordering::Greater,
+                false => a.cmp(b),
+            };
+            out.sort_unstable_by(order);
+            continue;
+        }
+        for (filled, place) in (0..size).enumerate() {
+            // Kept in order as they come: what is not before the last is not among them.
+            let mut at = filled.min(count);
+            while at > 0 && before(place, out[at - 1] as usize) {
+                if at < count {
+                    out[at] = out[at - 1];
+                }
+                at -= 1;
+            }
+            if at < count {
+                out[at] = place as i64;
+            }
         }
     }
-    Ok(())
 }
 
 /// Unit vectors.

@@ -114,6 +114,9 @@ pub(crate) fn unary<T: Real>(f: Unary, out: &mut [T], a: Operand<'_, T>) {
         }),
         Unary::Sin => map!(out, a, |x| x.sine()),
         Unary::Cos => map!(out, a, |x| x.cosine()),
+        Unary::Atan => map!(out, a, |x| T::of(x.to_f64().atan())),
+        Unary::Floor => map!(out, a, |x| T::of(x.to_f64().floor())),
+        Unary::Round => map!(out, a, |x| T::of(x.to_f64().round_ties_even())),
         Unary::Power(c) => match c.get() {
             1.0 => map!(out, a, |x| x),
             2.0 => map!(out, a, |x| x * x),

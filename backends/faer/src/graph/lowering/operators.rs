@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::node::Local;
 use crate::graph::kernels::convolve::{Convolution, Wanted};
-use crate::graph::kernels::copy::Walk;
+use crate::graph::kernels::copy::{Lookup, Walk};
 use crate::graph::kernels::pool::Pool;
 use crate::graph::kernels::product::{Product, takes};
 use crate::graph::kernels::reduce::{Kind, Reduction};
@@ -115,8 +115,17 @@ impl Draft<'_> {
                 };
                 Kernel::Concat(args.iter().map(walk).collect())
             }
-            Op::Gather { axis } => Kernel::Gather(from(0)[*axis], inner(0, *axis)),
-            Op::Scatter { axis, size } => Kernel::Scatter(*size, shape[axis + 1..].iter().product()),
+            Op::Gather { axis, shared } => {
+                let shared = from(0)[..*shared].iter().product();
+                Kernel::Gather(Lookup { shared, size: from(0)[*axis], inner: inner(0, *axis) })
+            }
+            Op::Scatter { axis, size, shared } => {
+                let (shared, inner) = (shape[..*shared].iter().product(), shape[axis + 1..].iter().product());
+                Kernel::Scatter(Lookup { shared, size: *size, inner })
+            }
+            Op::ToReal => Kernel::ToReal,
+            Op::ToIndex => Kernel::ToIndex,
+            Op::TopK { count } => Kernel::TopK(*count, from(0)[from(0).len() - 1]),
             Op::OneHot { classes } => Kernel::OneHot(*classes),
             Op::Sum(axes) => Kernel::Reduce(Reduction::new(Kind::Sum, from(0), axes)),
             Op::Largest(axes) => Kernel::Reduce(Reduction::new(Kind::Largest, from(0), axes)),

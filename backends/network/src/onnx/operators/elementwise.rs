@@ -22,10 +22,102 @@ pub(super) fn unary(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         "Softplus" => Unary::Softplus,
         "Erf" => Unary::Erf,
         "Sin" => Unary::Sin,
+        "Atan" => Unary::Atan,
+        "Floor" => Unary::Floor,
+        "Round" => Unary::Round,
         _ => Unary::Cos,
     };
     let x = l.real(c.input(0)?)?;
     Ok(vec![Value::Node(l.graph.unary(f, x)?, l.kind(c.input(0)?))])
+}
+
+/// The smallest whole number that is not below x.
+pub(super) fn ceil(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let x = l.real(c.input(0)?)?;
+    let down = l.graph.neg(x)?;
+    let floor = l.graph.unary(Unary::Floor, down)?;
+    Ok(vec![Value::Node(l.graph.neg(floor)?, l.kind(c.input(0)?))])
+}
+
+/// The whole part of x, towards zero.
+pub(super) fn truncated(g: &mut Graph, x: Id) -> Result<Id, Error> {
+    let (sign, size) = (g.unary(Unary::Sign, x)?, g.unary(Unary::Abs, x)?);
+    let whole = g.unary(Unary::Floor, size)?;
+    g.mul(sign, whole)
+}
+
+/// What is left of a division, with the sign of the divisor, or of the dividend if that is asked for.
+pub(super) fn modulo(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let (a, b) = (l.real(c.input(0)?)?, l.real(c.input(1)?)?);
+    if l.kind(c.input(0)?) == ValueKind::Whole && l.constant(b)?.is_some_and(|b| b.numbers().any(|b| b == 0.0)) {
+        return Err(Error::argument("a division by 0"));
+    }
+    let ratio = l.graph.div(a, b)?;
+    let times = if c.is_on("fmod") { truncated(&mut l.graph, ratio)? } else { l.graph.unary(Unary::Floor, ratio)? };
+    let part = l.graph.mul(times, b)?;
+    Ok(vec![Value::Node(l.graph.sub(a, part)?, l.kind(c.input(0)?))])
+}
+
+/// Functions of angles, and those of hyperbolas, by exponentials and logarithms.
+pub(super) fn angle(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let x = l.real(c.input(0)?)?;
+    let g = &mut l.graph;
+    real(match c.op() {
+        "Tan" => {
+            let (sin, cos) = (g.unary(Unary::Sin, x)?, g.unary(Unary::Cos, x)?);
+            g.div(sin, cos)?
+        }
+        "Asin" => arc_sine(g, x)?,
+        "Acos" => {
+            let arc = arc_sine(g, x)?;
+            let down = g.neg(arc)?;
+            g.shift(down, std::f64::consts::FRAC_PI_2)?
+        }
+        "Sinh" | "Cosh" => {
+            let down = g.neg(x)?;
+            let (up, down) = (g.unary(Unary::Expm1, x)?, g.unary(Unary::Expm1, down)?);
+            let twice = if c.op() == "Sinh" { g.sub(up, down)? } else { g.add(up, down)? };
+            let once = g.scale(twice, 0.5)?;
+            if c.op() == "Sinh" { once } else { g.shift(once, 1.0)? }
+        }
+        // Of |x|, so that nothing cancels.
+        "Asinh" => {
+            let (sign, size) = (g.unary(Unary::Sign, x)?, g.unary(Unary::Abs, x)?);
+            let side = hypotenuse(g, size, 1.0)?;
+            let sum = g.add(size, side)?;
+            let log = g.unary(Unary::Log, sum)?;
+            g.mul(sign, log)?
+        }
+        "Acosh" => {
+            let side = hypotenuse(g, x, -1.0)?;
+            let sum = g.add(x, side)?;
+            g.unary(Unary::Log, sum)?
+        }
+        _ => {
+            let down = g.neg(x)?;
+            let (above, below) = (g.shift(x, 1.0)?, g.shift(down, 1.0)?);
+            let ratio = g.div(above, below)?;
+            let log = g.unary(Unary::Log, ratio)?;
+            g.scale(log, 0.5)?
+        }
+    })
+}
+
+/// sqrt(x^2 + c).
+fn hypotenuse(g: &mut Graph, x: Id, c: f64) -> Result<Id, Error> {
+    let square = g.mul(x, x)?;
+    let sum = g.shift(square, c)?;
+    g.unary(Unary::Sqrt, sum)
+}
+
+/// atan(x / sqrt(1 - x^2)).
+fn arc_sine(g: &mut Graph, x: Id) -> Result<Id, Error> {
+    let square = g.mul(x, x)?;
+    let down = g.neg(square)?;
+    let rest = g.shift(down, 1.0)?;
+    let other = g.unary(Unary::Sqrt, rest)?;
+    let ratio = g.div(x, other)?;
+    g.unary(Unary::Atan, ratio)
 }
 
 /// What is the identity (or 0) above a threshold and something else below.
@@ -35,6 +127,16 @@ pub(super) fn rectifier(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let y = match c.op() {
         "LeakyRelu" => g.leaky_relu(x, c.float("alpha", 0.01))?,
         "ThresholdedRelu" => thresholded(g, x, c.float("alpha", 1.0))?,
+        "Shrink" => {
+            // Towards 0 by the bias beyond the threshold, 0 within.
+            let (threshold, bias) = (c.float("lambd", 0.5), c.float("bias", 0.0));
+            let (above, down) = (thresholded(g, x, threshold)?, g.neg(x)?);
+            let below = thresholded(g, down, threshold)?;
+            let all = g.sub(above, below)?;
+            let sign = g.unary(Unary::Sign, all)?;
+            let bias = g.scale(sign, bias)?;
+            g.sub(all, bias)?
+        }
         "PRelu" => {
             let slope = l.real(c.input(1)?)?;
             let g = &mut l.graph;
@@ -149,6 +251,9 @@ pub(super) fn arithmetic(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         let x = l.real(c.input(k)?)?;
         y = l.graph.binary(f, y, x)?;
     }
+    if f == Binary::Div && l.kind(c.input(0)?) == ValueKind::Whole {
+        y = truncated(&mut l.graph, y)?;
+    }
     if c.op() == "Mean" {
         y = l.graph.scale(y, (c.inputs.len() as f64).recip())?;
     }
@@ -220,6 +325,24 @@ pub(super) fn compare(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
 pub(super) fn logic(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let x = l.real(c.input(0)?)?;
     let y = match c.op() {
+        "IsInf" => {
+            let size = l.graph.unary(Unary::Abs, x)?;
+            let all = l.graph.fill_like(f64::INFINITY, x)?;
+            let is_one = l.graph.binary(Binary::Equal, size, all)?;
+            let (zero, of) = (l.graph.fill_like(0.0, x)?, ["detect_negative", "detect_positive"]);
+            let [down, up] = of.map(|name| c.int(name).unwrap_or(1) != 0);
+            let is_negative = l.graph.binary(Binary::Less, x, zero)?;
+            match (down, up) {
+                (true, true) => is_one,
+                (true, false) => l.graph.mul(is_one, is_negative)?,
+                (false, true) => {
+                    let one = l.graph.fill_like(1.0, x)?;
+                    let is_positive = l.graph.sub(one, is_negative)?;
+                    l.graph.mul(is_one, is_positive)?
+                }
+                (false, false) => zero,
+            }
+        }
         "Not" | "IsNaN" => {
             let holds = if c.op() == "Not" { x } else { l.graph.binary(Binary::Equal, x, x)? };
             let one = l.graph.fill_like(1.0, x)?;
@@ -259,16 +382,20 @@ pub(super) fn cast(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     };
     Ok(vec![match (value, l.kind(value), to) {
         (Value::Known(tensor), ..) => Value::Known(tensor.cast(to)),
-        (value, from, to) if from == to => value.clone(),
-        (Value::Node(id, _), ValueKind::Truth, ValueKind::Real) => Value::Node(*id, ValueKind::Real),
-        (value, ValueKind::Real, ValueKind::Truth) => {
+        (value, ValueKind::Truth | ValueKind::Whole, ValueKind::Real) => Value::Node(l.real(value)?, ValueKind::Real),
+        (value, ValueKind::Truth, ValueKind::Whole) => Value::Node(l.real(value)?, ValueKind::Whole),
+        (value, ValueKind::Real, ValueKind::Whole) => {
+            let x = l.real(value)?;
+            Value::Node(truncated(&mut l.graph, x)?, ValueKind::Whole)
+        }
+        (value, ValueKind::Real | ValueKind::Whole, ValueKind::Truth) => {
             let x = l.real(value)?;
             let zero = l.graph.fill_like(0.0, x)?;
             let is_zero = l.graph.binary(Binary::Equal, x, zero)?;
             let one = l.graph.fill_like(1.0, x)?;
             Value::Node(l.graph.sub(one, is_zero)?, ValueKind::Truth)
         }
-        (_, from, to) => return Err(c.refuse(format!("a cast from {from:?} to {to:?} of what depends on the inputs"))),
+        (value, ..) => value.clone(),
     }])
 }
 

@@ -86,39 +86,28 @@ pub(super) fn range(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     Ok(vec![Value::Known(tensor.cast(kind))])
 }
 
-/// Functions without a derivative, of known numbers.
-pub(super) fn rounding(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
-    let x = match c.input(0)? {
-        Value::Node(..) => return Err(c.refuse("this operator on what depends on the inputs")),
-        value => l.known(value)?,
+/// A matrix with ones along a diagonal.
+pub(super) fn eye(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let shape = l.shape(c.input(0)?);
+    let &[rows, columns] = &shape[..] else { return Err(Error::argument(format!("a matrix like {shape:?}"))) };
+    let k = c.int("k").unwrap_or(0);
+    let kind = match c.int("dtype").map(|of| i32::try_from(of).unwrap_or_default()) {
+        Some(of) => tensors::kind(of).ok_or_else(|| c.refuse(format!("dtype = {}", tensors::type_name(of))))?,
+        None => l.kind(c.input(0)?),
     };
-    let by = c.optional(1).map(|value| l.known(value)).transpose()?;
-    let divisors = by.as_ref().map(KnownArray::reals).unwrap_or_default();
-    let f = |i: usize, x: f64| match c.op() {
-        "Floor" => x.floor(),
-        "Ceil" => x.ceil(),
-        "Round" => x.round_ties_even(),
-        _ => {
-            let y = divisors.get(if divisors.len() == 1 { 0 } else { i }).copied().unwrap_or(f64::NAN);
-            // The sign of the divisor, unless it is asked to be that of the dividend.
-            let rest = x % y;
-            if !c.is_on("fmod") && rest != 0.0 && (rest < 0.0) != (y < 0.0) { rest + y } else { rest }
-        }
-    };
-    if by.as_ref().is_some_and(|by| by.values.len() != 1 && by.shape != x.shape) {
-        return Err(c.refuse("another shape of the divisor"));
-    }
-    let values: Vec<f64> = x.reals().into_iter().enumerate().map(|(i, x)| f(i, x)).collect();
-    if values.iter().any(|y| y.is_nan()) && x.kind == ValueKind::Whole {
-        return Err(Error::argument("a division by 0"));
-    }
-    let tensor = KnownArray { kind: ValueKind::Real, shape: x.shape.clone(), values: Arc::new(Values::Real(values)) };
-    Ok(vec![Value::Known(tensor.cast(x.kind))])
+    let count = l.modest(rows.saturating_mul(columns))?;
+    let one = |i: usize| f64::from(u8::from((i % columns) as i64 - (i / columns) as i64 == k));
+    let values = Arc::new(Values::Real((0..count).map(one).collect()));
+    let tensor = KnownArray { kind: ValueKind::Real, shape, values };
+    Ok(vec![Value::Known(tensor.cast(kind))])
 }
 
 /// Where known numbers are not 0: one row of indices for every axis.
 pub(super) fn non_zero(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
-    let tensor = l.known(c.input(0)?)?;
+    let unknown = || {
+        Error::unsupported("how many there are depends on the inputs: multiply by the mask, or choose with torch.where")
+    };
+    let tensor = l.known(c.input(0)?).map_err(|_| unknown())?;
     let at: Vec<usize> = tensor.reals().iter().enumerate().filter(|(_, x)| **x != 0.0).map(|(i, _)| i).collect();
     let rank = tensor.shape.len();
     let step = |axis: usize| tensor.shape[axis + 1..].iter().product::<usize>();

@@ -3,7 +3,7 @@
 use super::super::lowering::{Call, Lowering, Results, Value, real};
 use super::super::messages::NodeProto;
 use crate::graph::Id;
-use crate::graph::op::{Number, Unary, Values};
+use crate::graph::op::{Binary, Number, Op, Unary, Values, Window};
 use mountainpass_sdk::Error;
 
 /// BatchNormalization (Ioffe and Szegedy 2015) over axis 1: by the file's statistics, or by those of all samples, as the
@@ -126,4 +126,58 @@ pub(super) fn groups(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     }
     let y = l.graph.reshape(y, shape)?;
     real(scaled(l, y, (scale, Some(bias)), channels)?)
+}
+
+/// Division by a power of what the channels around have (Krizhevsky et al. 2012).
+pub(super) fn local(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let shape = l.shape(c.input(0)?);
+    let &[n, channels, ..] = &shape[..] else {
+        return Err(Error::argument(format!("of {shape:?}: there is no axis 1")));
+    };
+    let size = c.int("size").and_then(|s| usize::try_from(s).ok()).filter(|s| (1..=1 << 20).contains(s));
+    let size = size.ok_or_else(|| Error::argument("size is no positive number"))?;
+    let x = l.real(c.input(0)?)?;
+    let rows = l.graph.reshape(x, vec![n, channels, shape[2..].iter().product(), 1])?;
+    let square = l.graph.mul(rows, rows)?;
+    let window = Window { begin: [(size - 1) / 2, 0], end: [size / 2, 0], ..Window::new([size, 1]) };
+    let sum = l.graph.push(Op::SumPool(window), &[square])?;
+    let part = l.graph.scale(sum, c.float("alpha", f64::from(1e-4f32)) / size as f64)?;
+    let below = l.graph.shift(part, c.float("bias", 1.0))?;
+    let factor = l.graph.unary(Unary::Power(Number::new(-c.float("beta", 0.75))), below)?;
+    let y = l.graph.mul(rows, factor)?;
+    real(l.graph.reshape(y, shape)?)
+}
+
+/// (x - mean) / (deviation + 1e-9) over axes, or x / |x| along one.
+pub(super) fn whole(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
+    let rank = l.shape(c.input(0)?).len();
+    let x = l.real(c.input(0)?)?;
+    if c.op() == "MeanVarianceNormalization" {
+        let axes = c.axes(c.ints("axes").unwrap_or(&[0, 2, 3]), rank)?;
+        let mean = l.graph.mean(x, &axes)?;
+        let centred = l.graph.sub(x, mean)?;
+        let square = l.graph.mul(centred, centred)?;
+        let variance = l.graph.mean(square, &axes)?;
+        let deviation = l.graph.unary(Unary::Sqrt, variance)?;
+        let below = l.graph.shift(deviation, 1e-9)?;
+        return real(l.graph.div(centred, below)?);
+    }
+    let axis = c.axis(c.int("axis").unwrap_or(-1), rank)?;
+    let norm = match c.int("p").unwrap_or(2) {
+        1 => {
+            let size = l.graph.unary(Unary::Abs, x)?;
+            l.graph.sum(size, &[axis])?
+        }
+        2 => {
+            let square = l.graph.mul(x, x)?;
+            let sum = l.graph.sum(square, &[axis])?;
+            l.graph.unary(Unary::Sqrt, sum)?
+        }
+        p => return Err(c.refuse(format!("p = {p}"))),
+    };
+    // Of zeros alone it leaves zeros.
+    let zero = l.graph.fill_like(0.0, norm)?;
+    let is_zero = l.graph.binary(Binary::Equal, norm, zero)?;
+    let below = l.graph.add(norm, is_zero)?;
+    real(l.graph.div(x, below)?)
 }

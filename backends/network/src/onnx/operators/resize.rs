@@ -55,7 +55,7 @@ pub(super) fn pad(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
                 };
                 let rows: Vec<i64> = (0..l.modest(total as usize)? as i64).map(row).collect();
                 let rows = l.indices(vec![rows.len()], rows)?;
-                l.graph.push(Op::Gather { axis }, &[x, rows])?
+                l.graph.push(Op::Gather { axis, shared: 0 }, &[x, rows])?
             }
             other => return Err(c.refuse(format!("mode = {other:?}"))),
         };
@@ -172,7 +172,7 @@ fn nearest(l: &mut Lowering<'_>, c: &Call<'_>, x: Id, axis: usize, at: &[f64]) -
     };
     let rows: Vec<i64> = at.iter().map(|at| round(*at).clamp(0.0, last) as i64).collect();
     let rows = l.indices(vec![rows.len()], rows)?;
-    l.graph.push(Op::Gather { axis }, &[x, rows])
+    l.graph.push(Op::Gather { axis, shared: 0 }, &[x, rows])
 }
 
 /// A weighted sum of the rows around every place; rows beyond the ends repeat the last ones.
@@ -213,7 +213,7 @@ fn between(l: &mut Lowering<'_>, c: &Call<'_>, x: Id, axis: usize, at: &[f64], s
     for tap in 0..taps {
         let rows = at.iter().map(|at| row(*at, tap).clamp(0.0, last) as i64).collect();
         let rows = l.indices(vec![at.len()], rows)?;
-        let rows = l.graph.push(Op::Gather { axis }, &[x, rows])?;
+        let rows = l.graph.push(Op::Gather { axis, shared: 0 }, &[x, rows])?;
         let mut shape = vec![1; rank];
         shape[axis] = at.len();
         let weights = at.iter().zip(&totals).map(|(at, total)| weight(*at, tap) / total).collect();

@@ -53,7 +53,12 @@ pub(super) fn reshape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     // A shape that fits as it is was computed from the input's.
     let fits = rest.is_none() && elements(&shape) == elements(&from);
     if let (Some(baked), Value::Node(id, _), false) = (l.baked, data, fits) {
-        rebatch(l, *id, baked, &target, &mut shape);
+        let name = c.node.output.first().map_or("", String::as_str);
+        let known = l.batch_axes.get(name).copied();
+        if let Some(axis) = known.or_else(|| batch_axis(l, *id, baked, &target, &shape)) {
+            shape[axis] = (shape[axis] / baked).saturating_mul(l.batch);
+            l.batch_axes.insert(name.to_owned(), axis);
+        }
     }
     if let Some(i) = rest {
         let (all, known) = (elements(&from).unwrap_or(0), elements(&shape).unwrap_or(0));
@@ -67,26 +72,24 @@ pub(super) fn reshape(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     same(l, c, y)
 }
 
-/// Of a shape that was written for batches of `baked`, makes one for those wanted: the axis that starts where the samples
-/// do is scaled. Whether that was right is proved in the end, on the graph.
-fn rebatch(l: &Lowering<'_>, data: Id, baked: usize, target: &[i64], shape: &mut [usize]) {
-    let Some(place) = l.graph.batch_axis(data) else { return };
+/// The axis of a shape that was written for batches of `baked` which is another for those wanted: the one that starts where
+/// the samples do. Whether that was right is proved in the end, on the graph.
+fn batch_axis(l: &Lowering<'_>, data: Id, baked: usize, target: &[i64], shape: &[usize]) -> Option<usize> {
+    let place = l.graph.batch_axis(data)?;
     let outer = l.graph.shape(data)[..place.axis].iter().product::<usize>() * place.before;
     let mut above = 1usize;
-    for (size, asked) in shape.iter_mut().zip(target) {
+    for (axis, (size, asked)) in shape.iter().zip(target).enumerate() {
         // What is left over gets the right size anyway.
         if *asked < 0 || above > outer {
-            return;
+            return None;
         }
         let inside = (outer / above).saturating_mul(baked);
         if (above == outer && *size % baked == 0) || above.saturating_mul(*size) > outer {
-            if *asked > 0 && *size % inside.max(1) == 0 {
-                *size = (*size / baked).saturating_mul(l.batch);
-            }
-            return;
+            return (*asked > 0 && *size % inside.max(1) == 0).then_some(axis);
         }
         above = above.saturating_mul(*size);
     }
+    None
 }
 
 /// Two axes: those before `axis` and the others.

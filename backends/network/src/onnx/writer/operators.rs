@@ -99,7 +99,7 @@ impl<'g> Writer<'g> {
                 let all = args.iter().map(|arg| self.value(*arg)).collect::<Result<Vec<String>, Error>>()?;
                 Ok(self.nodes.push("Concat", all, vec![int("axis", *axis as i64)]))
             }
-            Op::Gather { axis } => {
+            Op::Gather { axis, shared: 0 } => {
                 let both = vec![self.value(args[0])?, self.value(args[1])?];
                 Ok(self.nodes.push("Gather", both, vec![int("axis", *axis as i64)]))
             }
@@ -189,6 +189,9 @@ impl<'g> Writer<'g> {
             Unary::Erf => "Erf",
             Unary::Sin => "Sin",
             Unary::Cos => "Cos",
+            Unary::Atan => "Atan",
+            Unary::Floor => "Floor",
+            Unary::Round => "Round",
             Unary::Power(exponent) => {
                 let exponent = self.nodes.number(exponent.get());
                 return Ok(self.nodes.push("Pow", vec![x, exponent], Vec::new()));
