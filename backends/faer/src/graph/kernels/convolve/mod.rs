@@ -1,5 +1,6 @@
-//! Convolutions: `windows` does any, and leaves some to the methods `winograd` and `direct`.
+//! Convolutions: `windows` does any, and leaves some to the methods `winograd`, `direct` and `depthwise`.
 
+mod depthwise;
 mod direct;
 mod method;
 #[cfg(all(test, target_arch = "x86_64"))]
