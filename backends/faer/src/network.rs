@@ -22,6 +22,8 @@ use std::sync::Arc;
 /// The buffers of a chunk hold no more numbers than this, if more than one sample stands in it.
 const CHUNK_NUMBERS: usize = 1 << 21;
 const CHUNK_MAX: usize = 256;
+/// How many times smaller the arrays of the samples may be than those of many parameters.
+const SAMPLES_PART: usize = 4;
 /// Inputs and targets together.
 const SLOTS_MAX: usize = 16;
 /// Plans that are kept, and how many of them a worker keeps the arrays of.
@@ -136,13 +138,16 @@ impl Network {
         self.aim == Aim::Classes || self.term == DataTerm::BinaryCrossEntropy
     }
 
-    /// The largest power of two whose arrays stay near the cache, at least 1, and how many numbers they then hold.
+    /// The largest power of two whose arrays stay near the cache, at least 1, and how many numbers they then hold. Where
+    /// parameters alone fill the cache, so many that these are not read for every sample: samples get a part of the room
+    /// that parameters take.
     fn fitting(&self) -> Result<(usize, usize), Error> {
         let [few, more] = [2, 4].map(|n| self.program(n, GRADIENT).map(|program| program.plan.numbers()));
         let (few, more) = (few?, more?);
         let each = (more.saturating_sub(few) / 2).max(1);
         let fixed = few.saturating_sub(2 * each);
-        let count = (CHUNK_NUMBERS.saturating_sub(fixed) / each).clamp(1, CHUNK_MAX);
+        let room = CHUNK_NUMBERS.saturating_sub(fixed).max(fixed / SAMPLES_PART);
+        let count = (room / each).clamp(1, CHUNK_MAX);
         let chunk = 1 << count.ilog2();
         Ok((chunk, fixed.saturating_add(each.saturating_mul(chunk))))
     }
