@@ -184,7 +184,7 @@ impl Network {
     /// Runs the plan of piece `t` and hands on its results.
     fn run<'a, T: Real>(
         &self,
-        Piece { laid, n, t }: Piece<'_, Laid<T>>,
+        Piece { laid, n, t, host }: Piece<'_, Laid<T>>,
         wanted: Wanted,
         scratch: &'a mut Scratch<T>,
         (theta, direction): (&[T], &[T]),
@@ -201,7 +201,9 @@ impl Network {
             };
         }
         let memory = scratch.of(plan);
-        plan.run(memory, Sources { inputs: &inputs[..self.slots.len()], theta, direction }, stop)?;
+        // Samples that see each other are one piece: whoever is free shares its steps.
+        let host = self.chunk.is_none().then_some(host);
+        plan.run_on(host, memory, Sources { inputs: &inputs[..self.slots.len()], theta, direction }, stop)?;
         Ok(memory)
     }
 
@@ -337,11 +339,11 @@ impl Mean for Network {
 
     fn judge<T: Real>(
         &self,
-        Piece { laid, n, t }: Piece<'_, Laid<T>>,
+        Piece { laid, n, t, host }: Piece<'_, Laid<T>>,
         scratch: &mut Scratch<T>,
         theta: &[T],
     ) -> Result<Verdict, Error> {
-        let memory = self.run(Piece { laid, n, t }, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
+        let memory = self.run(Piece { laid, n, t, host }, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
         let (first, count) = self.samples(n, t);
         let judge = self.prepared(count, Wanted::Verdict)?.judge;
         // Behind the features stand labels or targets, where there are predictions to judge.
