@@ -80,6 +80,7 @@ macro_rules! element_types {
         impl Encoded for $type {
             const WIDTH: usize = size_of::<$type>();
 
+            #[inline]
             fn of(bytes: &[u8], big: bool) -> $type {
                 let bytes = bytes.try_into().unwrap_or_default(); // As many as the width, everywhere here.
                 if big { $type::from_be_bytes(bytes) } else { $type::from_le_bytes(bytes) }

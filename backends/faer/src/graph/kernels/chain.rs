@@ -10,6 +10,7 @@ use crate::graph::view::{View, collapse, place, steps};
 use crate::real::{Real, vectorised};
 use crate::sums::grow;
 use mountainpass_network::graph::op::{Binary, Unary};
+use std::ops::Range;
 
 /// One operator of a chain.
 #[derive(Clone, Copy, Debug)]
@@ -179,7 +180,7 @@ impl Chain {
         let (size, parts) = (self.sizes.iter().product::<usize>(), self.parts());
         let counts: usize = self.sinks.iter().map(|sink| sink.count).sum();
         let mut rest: Vec<&mut [T]> = outputs.iter_mut().map(|output| &mut output[..size]).collect();
-        let mut stretches: Vec<(std::ops::Range<usize>, usize, Vec<&mut [T]>, Vec<T>)> = Vec::new();
+        let mut shares = Vec::with_capacity(parts.div_ceil(TOGETHER));
         for first in (0..parts).step_by(TOGETHER) {
             let (base, last) = (self.part(first).start(), parts.min(first + TOGETHER));
             let end = if last == parts { size } else { self.part(last).start() };
@@ -189,9 +190,9 @@ impl Chain {
                 *rest = behind;
                 own.push(here);
             }
-            stretches.push((first..last, base, own, vec![T::ZERO; counts]));
+            shares.push(Share { parts: first..last, base, outputs: own, sums: vec![T::ZERO; counts] });
         }
-        crew.each(stretches.iter_mut(), |(parts, base, outputs, all), Work { blocks, .. }| {
+        crew.each(shares.iter_mut(), |Share { parts, base, outputs, sums: all }, Work { blocks, .. }| {
             let mut all = &mut all[..];
             let mut sums: Vec<&mut [T]> = Vec::with_capacity(self.sinks.len());
             for Sink { count, .. } in &self.sinks {
@@ -201,7 +202,7 @@ impl Chain {
             }
             self.stretch(reads, Stretch { parts: parts.clone(), base: *base, outputs, sums: &mut sums }, blocks);
         });
-        for (.., all) in &stretches {
+        for Share { sums: all, .. } in &shares {
             let mut at = 0;
             for (total, Sink { count, .. }) in sums.iter_mut().zip(&self.sinks) {
                 total.iter_mut().zip(&all[at..at + count]).for_each(|(total, sum)| *total += *sum);
@@ -429,9 +430,17 @@ impl Part {
 
 /// Blocks one after the other, and what of the outputs is theirs.
 struct Stretch<'a, 'b, 'c, T> {
-    parts: std::ops::Range<usize>,
+    parts: Range<usize>,
     /// Where their outputs begin in the whole.
     base: usize,
     outputs: &'a mut [&'b mut [T]],
     sums: &'a mut [&'c mut [T]],
+}
+
+/// A stretch with sums of its own, one behind the other, for whoever is free.
+struct Share<'a, T> {
+    parts: Range<usize>,
+    base: usize,
+    outputs: Vec<&'a mut [T]>,
+    sums: Vec<T>,
 }
