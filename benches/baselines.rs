@@ -12,7 +12,7 @@
 //! - Halves (Barannikov et al., arXiv 2012.15834, their public code): 10 to 20 knots, from the gradient half of what lies
 //!   along either neighbour taken off.
 
-use mountainpass::explore::{Given, Plan, Silent, explore};
+use mountainpass::explore::{Given, Plan, Silent, Way, explore};
 use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{Loss, OpenRequest, Registry};
 use mountainpass::machine::pool::Pool;
@@ -20,7 +20,7 @@ use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::align::Alignment;
 use mountainpass::search::height::{Care, measure};
 use mountainpass::search::polyline::Polyline;
-use mountainpass::search::{Landscape, Minimum, Unrecorded};
+use mountainpass::search::{Landscape, Minimum, Stage, Unrecorded};
 use std::sync::Arc;
 
 const RATES: [f64; 2] = [0.3, 0.03];
@@ -78,7 +78,7 @@ fn minima(loss: &mut dyn Loss) -> Vec<Minimum> {
 fn ours(loss: &mut dyn Loss, a: &[f64], b: &[f64], budget: Option<u64>) -> (f64, u64) {
     let given = [a, b].map(|theta| Given { name: "end".into(), theta: theta.to_vec(), metrics: Vec::new() }).to_vec();
     let plan = Plan {
-        given,
+        way: Way::Given(given),
         align: false,
         paths_budget: Budget { evaluations: budget, ..Budget::default() },
         ..Plan::default()
@@ -87,7 +87,8 @@ fn ours(loss: &mut dyn Loss, a: &[f64], b: &[f64], budget: Option<u64>) -> (f64,
     let found = explore(&mut oracle, &plan, Landscape::default(), &mut Unrecorded, &mut Silent).expect("a landscape");
     let landscape = found.landscape;
     let ends = [landscape.minima[0].loss, landscape.minima[1].loss];
-    let spent = landscape.evaluations.iter().find(|(stage, _)| stage == "paths").map_or(0, |(_, tally)| tally.total());
+    let spent =
+        landscape.evaluations.iter().find(|(stage, _)| *stage == Stage::Paths).map_or(0, |(_, tally)| tally.total());
     (minimax(&landscape) - ends[0].max(ends[1]), spent)
 }
 

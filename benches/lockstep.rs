@@ -12,7 +12,7 @@ use mountainpass::loss::{Batch, Bounds, Identity, Info, Loss, OpenRequest, Regis
 use mountainpass::machine::pool::Pool;
 use mountainpass::persistence::DeathKind;
 use mountainpass::run::{Budget, Cancel};
-use mountainpass::search::{Landscape, Unrecorded};
+use mountainpass::search::{Landscape, Stage, Unrecorded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -99,7 +99,7 @@ fn told(registry: &Registry, &(_, backend, model, options, starts): &Case, at_on
     bars.retain(|bar| bar.length().is_some() && !bar.is_transit());
     bars.sort_by(|a, b| a.birth.total_cmp(&b.birth));
     let verified = bars.iter().filter(|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle)).count();
-    let paths = found.landscape.evaluations.iter().find(|(stage, _)| stage == "paths");
+    let paths = found.landscape.evaluations.iter().find(|(stage, _)| *stage == Stage::Paths);
     Told {
         evaluations: paths.map_or(0, |(_, tally)| tally.total()),
         curves: [a, b],
@@ -126,8 +126,8 @@ struct Watch {
 }
 
 impl Progress for Watch {
-    fn at(&mut self, stage: &'static str, _: u64, _: u64, _: Doing) {
-        if stage != "minima" {
+    fn at(&mut self, stage: Stage, _: u64, _: u64, _: Doing) {
+        if stage != Stage::Minima {
             self.before.get_or_insert_with(|| self.counts.now());
         }
     }

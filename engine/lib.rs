@@ -12,6 +12,7 @@ extern crate self as mountainpass;
 
 pub mod counted;
 pub mod error;
+pub mod hash;
 pub mod machine;
 pub mod npy;
 pub mod plain;
@@ -19,6 +20,7 @@ pub mod run;
 
 pub mod order;
 pub mod pass;
+mod spelled;
 pub mod union_find;
 
 pub mod loss;

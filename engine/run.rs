@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{Error, Result};
+use crate::spelled::spelled;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -65,32 +66,14 @@ impl Purse {
     }
 }
 
-/// Why a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// Every bar's deciding path is settled, or every sample has its value.
-    Complete,
-    /// A budget was spent before; everything found by then is kept, and a resumed run goes on from there.
-    Budget,
-    /// The cancel token fired; likewise.
-    Cancelled,
-}
-
-impl Ended {
-    const ALL: [Ended; 3] = [Ended::Complete, Ended::Budget, Ended::Cancelled];
-
-    /// The one of this name.
-    pub fn of(name: &str) -> Option<Ended> {
-        Ended::ALL.into_iter().find(|ended| ended.to_string() == name)
-    }
-}
-
-impl std::fmt::Display for Ended {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Ended::Complete => "complete",
-            Ended::Budget => "budget",
-            Ended::Cancelled => "cancelled",
-        })
+spelled! {
+    /// Why a run ended.
+    pub enum Ended {
+        /// Every bar's deciding path is settled, or every sample has its value.
+        Complete = "complete",
+        /// A budget was spent before; everything found by then is kept, and a resumed run goes on from there.
+        Budget = "budget",
+        /// The cancel token fired; likewise.
+        Cancelled = "cancelled",
     }
 }

@@ -236,7 +236,7 @@ fn a_recipe_trains_the_same_for_any_number_of_threads_and_after_a_stop() {
     assert!(report.contains("Loss before polishing") && report.contains("Gradient norm before polishing"));
     let store = mountainpass::store::Store::open(here.join("one/landscape.sqlite")).unwrap();
     for minimum in store.landscape().unwrap().minima.iter().filter(|m| m.is_sampled()) {
-        let before = |name: &str| minimum.metrics.iter().find(|(known, _)| known == name).unwrap().1;
+        let before = |name: &str| minimum.metrics.iter().find(|(known, _)| known.to_string() == name).unwrap().1;
         let (loss, norm) = (before("loss before polishing"), before("gradient norm before polishing"));
         // Trained: below the 2.3 of a start, and yet no minimum.
         assert!(minimum.loss < loss && loss < 2.0 && norm > 1e-4, "{loss}, {norm}");
@@ -250,6 +250,6 @@ fn a_recipe_needs_samples() {
     file(&here, "bad.toml", "[loss]\nbackend = \"surfaces\"\nmodel = \"torus\"\n[minima]\nrecipe = \"annealed\"\n");
     assert_eq!(
         refused(&here, &["run", "bad.toml"]),
-        "surfaces: has no samples, and a recipe of minibatches needs them: leave [minima] recipe out"
+        "surfaces: has no samples, and a recipe of minibatches needs them: leave it out"
     );
 }

@@ -120,7 +120,7 @@ fn database(scratch: &Path) -> Vec<u8> {
             loss: cell as f64,
             evidence: Evidence::default(),
             same_as: None,
-            metrics: vec![("train accuracy".into(), 0.5)],
+            metrics: vec![("train accuracy".to_owned().into(), 0.5)],
             evaluations: 3,
         })
         .collect();

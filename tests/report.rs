@@ -1,7 +1,7 @@
 //! The report: files read back, are the same bytes twice, are well-formed and whole, for landscapes of every kind.
 
 use mountainpass::error::Error;
-use mountainpass::persistence::{Bar, Barcode, CellKind, Death, NamedCell, Searched, Top};
+use mountainpass::persistence::{Bar, Barcode, CellKind, Death, DeathAt, NamedCell, Searched, Top};
 use mountainpass::report::{self, BarcodeFile, Findings, RunFindings, terminal};
 use mountainpass::run::Ended;
 use mountainpass::search::*;
@@ -68,8 +68,8 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
             },
             same_as: None,
             metrics: vec![
-                ("train accuracy".to_owned(), 1.0 - 0.0007 * i as f64),
-                ("test accuracy".to_owned(), 0.953 - 0.0031 * (i % 5) as f64),
+                ("train accuracy".to_owned().into(), 1.0 - 0.0007 * i as f64),
+                ("test accuracy".to_owned().into(), 0.953 - 0.0031 * (i % 5) as f64),
             ],
             evaluations: 1100,
         });
@@ -106,7 +106,7 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
                 value,
                 cell: n + cell - 1,
                 elder: Some(*elder as u64),
-                top: Some(Top { path, error: 1e-11, kind: kind_of(verified), below_noise: false }),
+                at: DeathAt::Top(Top { path: Some(path), error: 1e-11, kind: kind_of(verified), below_noise: false }),
             }),
             searched: Some(Searched::default()),
             cycle: Vec::new(),
@@ -124,9 +124,9 @@ fn searched(name: &'static str, title: &str, minima: &[(f64, f64, usize)], with_
     case.barcode.bars.sort_by(|a, b| a.birth.total_cmp(&b.birth).then(a.birth_cell.cmp(&b.birth_cell)));
     let tally = |loss, gradient, hessian_product| Tally { loss, gradient, hessian_product };
     case.landscape.evaluations = vec![
-        ("minima".to_owned(), tally(12, 8_931, 0)),
-        ("paths".to_owned(), tally(61_200, 46_012, 0)),
-        ("saddles".to_owned(), tally(0, 3_302, 5_120)),
+        (Stage::Minima, tally(12, 8_931, 0)),
+        (Stage::Paths, tally(61_200, 46_012, 0)),
+        (Stage::Saddles, tally(0, 3_302, 5_120)),
     ];
     case.seconds = vec![("minima".to_owned(), 3.25), ("paths".to_owned(), 14.5)];
     case.versions = vec![("mountainpass".to_owned(), "0.1.0".to_owned()), ("faer".to_owned(), "0.24.4".to_owned())];
@@ -225,8 +225,8 @@ fn sixty() -> Case {
 fn doubtful() -> Case {
     let minima = [(0.5, 0.0, 0), (0.5, 0.1, 0), (0.5, 0.1, 0), (0.5, 1e-15, 0), (0.7, 0.0, 1)];
     let mut case = searched("doubtful", "Equal births, noise, a zero bar", &minima, false);
-    let short = case.barcode.bars[3].end.as_mut().and_then(|end| end.top.as_mut());
-    short.unwrap().below_noise = true;
+    let Some(Death { at: DeathAt::Top(short), .. }) = &mut case.barcode.bars[3].end else { unreachable!() };
+    short.below_noise = true;
     case.barcode.bars[2].searched = Some(Searched { unconverged: true, transit: false });
     case.landscape.minima[2].descent = Descent::Unconverged;
     case.provenance.space = Space::Raw;
@@ -261,7 +261,7 @@ fn grid() -> Case {
                 value,
                 cell: 2000 + i as u64,
                 elder: (degree == 0).then_some(1000),
-                top: None,
+                at: DeathAt::Cell,
             }),
             searched: None,
             cycle: Vec::new(),
@@ -336,7 +336,7 @@ fn a_bar_in_the_file_has_the_evidence_of_its_pass_or_else_of_its_birth() {
     let text = std::fs::read_to_string(case.write("report-evidence").join("barcode.json")).unwrap();
     let file: serde_json::Value = serde_json::from_str(&text).unwrap();
     for (bar, told) in case.barcode.bars.iter().zip(file["bars"].as_array().unwrap()) {
-        let pass = bar.top().and_then(|top| case.landscape.path(top.path)?.pass.evidence.as_ref());
+        let pass = bar.top().and_then(|top| case.landscape.path(top.path?)?.pass.evidence.as_ref());
         let birth = &case.landscape.minimum(bar.birth_cell).unwrap().evidence;
         assert_eq!(told["evidence"], serde_json::to_value(pass.unwrap_or(birth)).unwrap());
     }
@@ -356,7 +356,7 @@ fn a_row_says_which_bars_are_way_stations_and_what_speaks_for_each() {
     for (bar, row) in case.barcode.bars.iter().zip(&rows[1..]) {
         assert_eq!(row.len(), rows[0].len());
         assert_eq!(row[column("transit")], bar.is_transit().to_string());
-        let pass = bar.top().and_then(|top| case.landscape.path(top.path)?.pass.evidence.as_ref());
+        let pass = bar.top().and_then(|top| case.landscape.path(top.path?)?.pass.evidence.as_ref());
         let evidence = pass.unwrap_or(&case.landscape.minimum(bar.birth_cell).unwrap().evidence);
         assert_eq!(row[column("gradient_norm")], format!("{:?}", evidence.gradient_norm));
         if bar.birth_cell == 0 {

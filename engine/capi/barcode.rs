@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::persistence::{self, Bar, DeathKind, Diagram, Metric, Score, distance};
 use crate::report::BarcodeFile;
 use crate::search::Evidence;
-use crate::store::{By, Heights, Provenance};
+use crate::store::{By, Provenance};
 use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
 
@@ -112,11 +112,9 @@ export! {
 }
 
 impl Barcode {
-    /// The barcode of a sampled function; `method` is how, `heights` what its values stand for.
-    pub(super) fn of_samples(bars: persistence::Barcode, superlevel: bool, method: By, heights: Heights) -> Barcode {
-        let provenance =
-            Provenance { version: env!("CARGO_PKG_VERSION").to_owned(), method, heights, ..Provenance::default() };
-        Barcode::new(bars, Vec::new(), superlevel, provenance)
+    /// The barcode of a function whose samples were given.
+    pub(super) fn of_samples(bars: persistence::Barcode, superlevel: bool, method: By) -> Barcode {
+        Barcode::new(bars, Vec::new(), superlevel, Provenance::of_given(method))
     }
 
     pub(super) fn new(
@@ -125,9 +123,8 @@ impl Barcode {
         superlevel: bool,
         provenance: Provenance,
     ) -> Barcode {
-        let mut degrees: Vec<u32> = barcode.bars.iter().map(|bar| bar.degree).collect();
-        degrees.dedup(); // Bars are sorted by degree.
-        let all: Vec<(Score, u64)> = degrees
+        let all: Vec<(Score, u64)> = barcode
+            .degrees()
             .into_iter()
             .map(|degree| {
                 let essential = barcode.degree(degree).filter(|bar| bar.death().is_none()).count() as u64;
@@ -203,7 +200,7 @@ fn bar_record(of: &Bar, never: f64) -> abi::Bar {
         birth_cell: of.birth_cell,
         death_cell: of.death_cell().unwrap_or(abi::NONE),
         elder_cell: of.elder().unwrap_or(abi::NONE),
-        path: of.top().map_or(abi::NONE, |top| top.path),
+        path: of.top().and_then(|top| top.path).unwrap_or(abi::NONE),
         degree: of.degree,
         death_kind: of.death_kind().map_or(death::NEVER, death_code),
         flags: flag(of.is_below_noise(), bar::BELOW_NOISE)

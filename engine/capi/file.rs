@@ -57,24 +57,15 @@ mod missing {
 #[cfg(feature = "store")]
 mod stored {
     use super::Landscape;
-    use crate::capi::landscape::Told;
     use crate::error::{Error, Result};
-    use crate::run::Ended;
-    use crate::store::{Kept, RunRecord, Store};
+    use crate::store::{Kept, Store};
     use std::path::Path;
 
     pub fn save(landscape: &Landscape, path: &Path) -> Result<()> {
-        let mut store = Store::create(path, &landscape.provenance)?;
-        store.put_landscape(&landscape.found)?;
-        let Told { title, notes, passes } = landscape.told.clone();
-        store.put_record(&RunRecord {
-            title,
-            notes,
-            passes,
-            noise: Some(landscape.noise),
-            ended: Some(landscape.ended),
-            ..RunRecord::default()
-        })?;
+        let Kept { landscape, provenance, record } = &landscape.kept;
+        let mut store = Store::create(path, provenance)?;
+        store.put_landscape(landscape)?;
+        store.put_record(record)?;
         store.close()
     }
 
@@ -85,13 +76,8 @@ mod stored {
             let text = format!("made with method = {method:?}: this library reads paths; mpass show prints it");
             return Err(Error::Store { path: path.to_owned(), text });
         }
-        // A run that never ended was stopped.
-        let ended = kept.record.ended.unwrap_or(Ended::Cancelled);
-        let noise = kept.noise();
-        let Kept { landscape, provenance, record } = kept;
-        let told = Told { title: record.title, notes: record.notes, passes: record.passes };
-        let params = usize::try_from(provenance.parameters).unwrap_or(0);
-        Ok(Landscape::new(landscape, noise, ended, params, provenance, told))
+        let params = usize::try_from(kept.provenance.parameters).unwrap_or(0);
+        Ok(Landscape::new(kept, params))
     }
 }
 
@@ -104,7 +90,7 @@ mod tests {
         mpass_landscape_path, mpass_last_error,
     };
     use crate::search::{
-        self, Descent, Evidence, Minimum, Origin, Pass, PassKind, Path as Curve, PathState, Profile, Tally,
+        self, Descent, Evidence, Minimum, Origin, Pass, PassKind, Path as Curve, PathState, Profile, Stage, Tally,
     };
     use mountainpass_sdk::abi::status;
     use std::ffi::{CStr, CString};
@@ -127,7 +113,7 @@ mod tests {
         let profile = Profile { arc: vec![0.0, 1.0], loss: vec![0.0, 1.0], slope: vec![0.5, f64::NAN] };
         let knots = vec![0.0, 0.0, 1.0, 0.0];
         let path = Curve { id: 7, ends: (0, 1), state: PathState::Converged, knots, profile, pass, visits: 1 };
-        let evaluations = vec![("minima".to_owned(), Tally { loss: 1, gradient: 2, hessian_product: 3 })];
+        let evaluations = vec![(Stage::Minima, Tally { loss: 1, gradient: 2, hessian_product: 3 })];
         found(
             search::Landscape {
                 minima: vec![minimum(0, 0.0), minimum(1, 1.0)],
@@ -156,8 +142,8 @@ mod tests {
             }
         };
         let mut ours = landscape();
-        ours.told.title = "two wells".into();
-        ours.told.notes = vec!["said".into()];
+        ours.kept.record.title = "two wells".into();
+        ours.kept.record.notes = vec!["said".into()];
         let mut back = std::ptr::null_mut();
         // SAFETY: live handles and texts.
         unsafe {
@@ -173,7 +159,10 @@ mod tests {
             let path = *mpass_landscape_path(back, 0);
             assert_eq!((path.id, path.n_knots, path.n_samples, *path.knots.add(2)), (7, 2, 2, 1.0));
             assert!((*path.slope.add(1)).is_nan());
-            assert_eq!(((*back).told.title.as_str(), &*(*back).told.notes), ("two wells", &["said".to_owned()][..]));
+            assert_eq!(
+                ((*back).kept.record.title.as_str(), &*(*back).kept.record.notes),
+                ("two wells", &["said".to_owned()][..])
+            );
             assert_eq!(json(back), json(&raw const ours));
             mpass_landscape_free(back);
         }

@@ -11,14 +11,13 @@ use crate::morse::cloud::Cloud;
 use crate::morse::graph::{self, Forest};
 use crate::npy;
 use crate::persistence::of_graph::{Wanted, canonical};
-use crate::store::{By, Heights};
+use crate::store::By;
 use mountainpass_sdk::abi::Array;
 
 /// `mpass_graph`: its minima and passes are found when it is made.
 pub struct Graph {
     forest: Forest<'static>,
     method: By,
-    heights: Heights,
 }
 
 export! {
@@ -54,7 +53,7 @@ export! {
             return Err(Error::Unsupported { backend: "mpass_graph_new".into(), text });
         }
         let graph = graph::Graph::of_arrays(values, edges, own, given.flags & sampled::SUPERLEVEL != 0)?;
-        let graph = Graph { forest: graph.into_forest(&pool), method: By::Graph, heights: Heights::Exact };
+        let graph = Graph { forest: graph.into_forest(&pool), method: By::Graph };
         // SAFETY: checked above.
         unsafe { give(out, graph) };
         Ok(())
@@ -83,7 +82,7 @@ export! {
         let (k, superlevel) = (usize::try_from(k).unwrap_or(usize::MAX), given.flags & sampled::SUPERLEVEL != 0);
         let radius = (given.radius != 0.0).then_some(given.radius);
         let graph = graph::Graph::on_cloud(&Cloud::of_array(&points)?, values, k, radius, superlevel, &pool)?;
-        let graph = Graph { forest: graph.into_forest(&pool), method: By::Cloud, heights: Heights::AsSampled };
+        let graph = Graph { forest: graph.into_forest(&pool), method: By::Cloud };
         // SAFETY: checked above.
         unsafe { give(out, graph) };
         Ok(())
@@ -121,7 +120,7 @@ export! {
     fn mpass_graph_barcode(graph: *const Graph, given: *const BarcodeOptions, out: *mut *mut Barcode) {
         let out = out_pointer(out, "out")?;
         // SAFETY: the caller's handle.
-        let Graph { forest, method, heights } = unsafe { handle(graph, "graph") }?;
+        let Graph { forest, method } = unsafe { handle(graph, "graph") }?;
         // SAFETY: NULL or the caller's options.
         let given = unsafe { barcode::wanted(given) }?;
         let wanted = Wanted {
@@ -132,7 +131,7 @@ export! {
         };
         let bars = canonical(forest, wanted).barcode(forest.graph());
         // SAFETY: checked above.
-        unsafe { give(out, Barcode::of_samples(bars, forest.graph().superlevel(), *method, *heights)) };
+        unsafe { give(out, Barcode::of_samples(bars, forest.graph().superlevel(), *method)) };
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::machine::pool::Pool;
 use crate::morse::basin::Components;
 use crate::morse::grid::{self, Construction, Sampling, Shape};
 use crate::persistence::of_grid::{Wanted, canonical};
-use crate::store::{By, Heights};
+use crate::store::By;
 use mountainpass_sdk::abi::Array;
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ export! {
         };
         let bars = canonical(grid, wanted, pool).barcode(grid);
         // SAFETY: checked above.
-        unsafe { give(out, Barcode::of_samples(bars, grid.superlevel(), By::Grid, Heights::Exact)) };
+        unsafe { give(out, Barcode::of_samples(bars, grid.superlevel(), By::Grid)) };
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use super::abi;
 use crate::explore::{Doing, Notice, Progress};
 use crate::loss::Log;
 use crate::report::progress;
+use crate::search::Stage;
 use mountainpass_sdk::abi::log;
 use std::ffi::CString;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,9 +48,9 @@ pub(super) fn c_text(text: &str) -> CString {
 pub(super) struct Teller<'a>(pub &'a Hooks);
 
 impl Progress for Teller<'_> {
-    fn at(&mut self, stage: &'static str, done: u64, total: u64, doing: Doing) {
+    fn at(&mut self, stage: Stage, done: u64, total: u64, doing: Doing) {
         let Some(hook) = self.0.raw.progress else { return };
-        let (stage, detail) = (c_text(stage), c_text(&progress::doing(doing)));
+        let (stage, detail) = (c_text(stage.name()), c_text(&progress::doing(doing)));
         let _one_at_a_time = self.0.telling.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: as for the log; the lock keeps the calls of several threads apart.
         unsafe { hook(self.0.raw.user, stage.as_ptr(), done, total, detail.as_ptr()) };

@@ -8,33 +8,18 @@ use super::hooks::Teller;
 use super::loss::{Loss, LossState};
 use crate::config::Config;
 use crate::error::Error;
-use crate::explore::{AtPass, Ended, Given, Method, barcode, evidence, explore};
+use crate::explore::{Ended, Given, Method, barcode, evidence, explore};
 use crate::loss::oracle::Oracle;
 use crate::report;
 use crate::search::{self, Descent, Origin, PathState, Tally, Unrecorded};
-use crate::store::{By, Provenance, Space};
+use crate::store::{By, Kept, RunRecord, Space};
 
 /// `mpass_landscape`: what was found, and a record of each thing that points into it.
 pub struct Landscape {
-    pub(super) found: search::Landscape,
-    pub(super) noise: f64,
-    #[cfg_attr(not(feature = "store"), allow(dead_code, reason = "files alone keep it"))]
-    pub(super) told: Told,
-    #[cfg_attr(not(feature = "store"), allow(dead_code, reason = "files alone keep it as it is"))]
-    pub(super) ended: Ended,
-    pub(super) provenance: Provenance,
+    pub(super) kept: Kept,
     info: abi::LandscapeInfo,
     minima: Vec<abi::Minimum>,
     paths: Vec<abi::Path>,
-}
-
-/// What a file keeps of a run beside its findings.
-#[cfg_attr(not(feature = "store"), allow(dead_code, reason = "files alone keep it"))]
-#[derive(Clone, Default)]
-pub(super) struct Told {
-    pub title: String,
-    pub notes: Vec<String>,
-    pub passes: Vec<AtPass>,
 }
 
 export! {
@@ -77,7 +62,7 @@ export! {
             let rows = theta.chunks_exact(p.max(1)).map(<[f64]>::to_vec).enumerate();
             config.give(rows.map(|(i, theta)| Given { name: format!("row {i}"), theta, ..Given::default() }).collect())?;
         }
-        config.plan.check(&**loss)?;
+        config.check(&**loss)?;
         config.loss.model = (!model.is_empty()).then(|| model.clone());
         let provenance = config.provenance(&**loss)?;
         let params = loss.info().params;
@@ -90,10 +75,15 @@ export! {
                 _ => Error::Budget("the run, before a minimum was found,"),
             });
         }
-        let notes = report::cells(&explored.landscape, explored.domain.as_deref()).into_iter().collect();
-        let title = config.title.unwrap_or_else(|| provenance.model.clone());
-        let told = Told { title, notes, passes: explored.passes };
-        let landscape = Landscape::new(explored.landscape, explored.noise, explored.ended, params, provenance, told);
+        let record = RunRecord {
+            title: config.title(),
+            notes: report::notes(&explored),
+            passes: explored.passes,
+            noise: Some(explored.noise),
+            ended: Some(explored.ended),
+            ..RunRecord::default()
+        };
+        let landscape = Landscape::new(Kept { landscape: explored.landscape, provenance, record }, params);
         // SAFETY: checked above.
         unsafe { give(out, landscape) };
         Ok(())
@@ -149,26 +139,22 @@ export! {
 
 impl Landscape {
     fn barcode(&self) -> Barcode {
-        let bars = barcode(&self.found, self.noise);
-        let evidence = evidence(&self.found, &bars.bars).into_iter().map(|evidence| evidence.cloned()).collect();
-        Barcode::new(bars, evidence, false, self.provenance.clone())
+        let Kept { landscape, provenance, .. } = &self.kept;
+        let bars = barcode(landscape, self.kept.noise());
+        let evidence = evidence(landscape, &bars.bars).into_iter().map(|evidence| evidence.cloned()).collect();
+        Barcode::new(bars, evidence, false, provenance.clone())
     }
 
-    pub(super) fn new(
-        found: search::Landscape,
-        noise: f64,
-        ended: Ended,
-        params: usize,
-        provenance: Provenance,
-        told: Told,
-    ) -> Landscape {
+    pub(super) fn new(kept: Kept, params: usize) -> Landscape {
+        let (found, provenance) = (&kept.landscape, &kept.provenance);
         let spent = |of: fn(&Tally) -> u64| found.evaluations.iter().map(|(_, tally)| of(tally)).sum();
         let info = abi::LandscapeInfo {
             struct_size: abi::LandscapeInfo::SIZE,
-            ended: match ended {
-                Ended::Complete => ended::COMPLETE,
-                Ended::Budget => ended::BUDGET,
-                Ended::Cancelled => ended::CANCELLED,
+            ended: match kept.record.ended {
+                Some(Ended::Complete) => ended::COMPLETE,
+                Some(Ended::Budget) => ended::BUDGET,
+                // A run that never ended was stopped.
+                Some(Ended::Cancelled) | None => ended::CANCELLED,
             },
             params: params as u64,
             n_minima: found.minima.len() as u64,
@@ -176,14 +162,14 @@ impl Landscape {
             n_loss: spent(|tally| tally.loss),
             n_gradient: spent(|tally| tally.gradient),
             n_hessian_product: spent(|tally| tally.hessian_product),
-            noise,
+            noise: kept.noise(),
             aligned: (provenance.space == Space::Aligned).into(),
             reserved: 0,
         };
-        // The vectors that records point into keep their memory when `found` moves, and are never changed again.
+        // The vectors that records point into keep their memory when `kept` moves, and are never changed again.
         let minima = found.minima.iter().map(minimum_record).collect();
         let paths = found.paths.iter().map(|path| path_record(path, params)).collect();
-        Landscape { found, noise, told, ended, provenance, info, minima, paths }
+        Landscape { kept, info, minima, paths }
     }
 }
 
@@ -243,8 +229,9 @@ fn path_record(of: &search::Path, params: usize) -> abi::Path {
 /// A landscape of known findings, for tests.
 #[cfg(test)]
 pub(super) fn found(found: search::Landscape, params: usize) -> Landscape {
-    let provenance = Provenance { parameters: params as u64, ..Provenance::default() };
-    Landscape::new(found, 0.0, Ended::Complete, params, provenance, Told::default())
+    let provenance = crate::store::Provenance { parameters: params as u64, ..Default::default() };
+    let record = RunRecord { noise: Some(0.0), ended: Some(Ended::Complete), ..RunRecord::default() };
+    Landscape::new(Kept { landscape: found, provenance, record }, params)
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! What `mpass grid`, `graph` and `cloud` end with: the barcode of a sampled function as a table and in files.
 
 use super::show::{print_barcode, print_findings};
+use mountainpass::hash::hexadecimal;
 use mountainpass::machine::durable;
 use mountainpass::persistence::{Barcode, Diagram};
 use mountainpass::report::diagram::ExportFormat;
 use mountainpass::report::{BarcodeFile, Findings};
-use mountainpass::store::{By, Heights, Provenance};
+use mountainpass::store::{By, Provenance};
 use mountainpass::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -45,8 +46,6 @@ pub struct Answer {
     pub barcode: Barcode,
     pub superlevel: bool,
     pub method: By,
-    /// What the values stand for.
-    pub heights: Heights,
     /// The files that it was read from.
     pub files: Vec<PathBuf>,
     pub seconds: f64,
@@ -56,13 +55,7 @@ pub struct Answer {
 impl Answer {
     /// Writes the files that are asked for, and prints the table unless one of them is standard output.
     pub fn tell(self, outputs: &Outputs) -> Result<ExitCode> {
-        let provenance = Provenance {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            data_hash: hash(&self.files)?,
-            method: self.method,
-            heights: self.heights,
-            ..Provenance::default()
-        };
+        let provenance = Provenance { data_hash: hash(&self.files)?, ..Provenance::of_given(self.method) };
         let findings = Findings {
             title: &self.title,
             barcode: &self.barcode,
@@ -112,5 +105,5 @@ fn hash(files: &[PathBuf]) -> Result<String> {
             }
         }
     }
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(digest))
 }

@@ -6,7 +6,7 @@ use mountainpass::morse::cloud::Cloud;
 use mountainpass::morse::graph::Graph;
 use mountainpass::npy;
 use mountainpass::report::number::counted;
-use mountainpass::store::{By, Heights};
+use mountainpass::store::By;
 use mountainpass::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,7 +61,6 @@ impl CloudCommand {
             title: format!("{} at {points} in {d} dimensions, {k} nearest{within}", self.values.display()),
             graph,
             method: By::Cloud,
-            heights: Heights::AsSampled,
             files: vec![self.points, self.values],
             begun,
             notes,

@@ -7,12 +7,13 @@ use super::output::{self, print, print_json};
 use super::serve;
 use super::theta::{self, Statistics};
 use mountainpass::config::Config;
-use mountainpass::loss::{Batch, Loss, Split};
+use mountainpass::loss::{Batch, Loss};
 use mountainpass::machine::durable;
 use mountainpass::machine::memory;
 use mountainpass::npy::{self, Array, Wide};
 use mountainpass::report::number::counted;
 use mountainpass::run::Cancel;
+use mountainpass::search::PARTS;
 use mountainpass::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -120,7 +121,7 @@ impl Eval {
             }
         }
         let mut metrics = Vec::new();
-        for (part, split, name) in [(Part::Train, Split::Train, "train"), (Part::Test, Split::Test, "test")] {
+        for (part, (split, name)) in [Part::Train, Part::Test].into_iter().zip(PARTS) {
             if self.split.is_none_or(|wanted| wanted == part) {
                 let names = loss.metric_names(split)?;
                 if !names.is_empty() {

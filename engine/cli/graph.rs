@@ -12,8 +12,8 @@ use mountainpass::npy::{self, Array};
 use mountainpass::persistence::Barcode;
 use mountainpass::persistence::of_graph::{Wanted, canonical};
 use mountainpass::report::number::{counted, short};
-use mountainpass::store::{By, Heights};
-use mountainpass::{Error, Result};
+use mountainpass::store::By;
+use mountainpass::{Error, Result, report};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -72,7 +72,6 @@ pub struct AskedGraph {
     pub title: String,
     pub graph: Graph,
     pub method: By,
-    pub heights: Heights,
     pub files: Vec<PathBuf>,
     pub begun: Instant,
     pub notes: Vec<String>,
@@ -100,7 +99,6 @@ impl GraphCommand {
             notes: surprises(&graph),
             graph,
             method: By::Graph,
-            heights: Heights::Exact,
             files: [self.values, self.edges].into_iter().chain(self.edge_values).collect(),
             begun,
         };
@@ -172,14 +170,13 @@ impl Questions {
         }
         let mut notes = asked.notes;
         if self.simplify > 0.0 {
-            notes.push(format!("Bars of degree 0 shorter than {} are cancelled.", short(self.simplify)));
+            notes.push(report::cancelled(short(self.simplify)));
         }
         let answer = Answer {
             title: asked.title,
             barcode,
             superlevel: self.superlevel,
             method: asked.method,
-            heights: asked.heights,
             files: asked.files,
             seconds,
             notes,

@@ -9,7 +9,7 @@ use mountainpass::morse::complex::MorseComplex;
 use mountainpass::morse::grid::{Construction, Grid, Sampling};
 use mountainpass::npy::{self, Array};
 use mountainpass::persistence::of_grid::{Wanted, canonical};
-use mountainpass::store::{By, Heights};
+use mountainpass::store::By;
 use mountainpass::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -96,7 +96,6 @@ impl GridCommand {
             barcode: found.barcode(&grid),
             superlevel: self.superlevel,
             method: By::Grid,
-            heights: Heights::Exact,
             files: vec![self.file],
             seconds,
             notes: Vec::new(),

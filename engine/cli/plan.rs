@@ -2,11 +2,12 @@
 
 use super::output::print;
 use mountainpass::config::Config;
-use mountainpass::explore::{Stage, Work};
+use mountainpass::explore::{ToCome, Work};
 use mountainpass::loss::{Dtype, Loss};
 use mountainpass::machine::memory;
 use mountainpass::report::number::{count, counted, short};
 use mountainpass::run::{Budget, Cancel};
+use mountainpass::search::Stage;
 use mountainpass::search::start::start;
 use mountainpass::store::By;
 use mountainpass::{Error, Result};
@@ -22,8 +23,8 @@ pub fn print_plan(config: &Config, loss: &mut dyn Loss) -> Result<ExitCode> {
             By::from(&config.plan.method).name()
         )));
     };
-    config.plan.check(loss)?;
-    let theta = match config.plan.given.first() {
+    config.check(loss)?;
+    let theta = match config.plan.given().first() {
         Some(given) => given.theta.clone(),
         None => start(loss, config.plan.seed)?,
     };
@@ -36,7 +37,7 @@ pub fn print_plan(config: &Config, loss: &mut dyn Loss) -> Result<ExitCode> {
     );
     let names: Vec<String> = forecast.stages.iter().map(|stage| name(stage.work)).collect();
     let width = names.iter().map(String::len).max().unwrap_or(0);
-    for (name, Stage { expected, most, .. }) in names.iter().zip(&forecast.stages) {
+    for (name, ToCome { expected, most, .. }) in names.iter().zip(&forecast.stages) {
         let most =
             most.map_or(String::new(), |most| format!(", at most {} ({})", count(most), time(seconds * most as f64)));
         let expects = time(seconds * *expected as f64);
@@ -44,7 +45,8 @@ pub fn print_plan(config: &Config, loss: &mut dyn Loss) -> Result<ExitCode> {
     }
     let all: u64 = forecast.stages.iter().map(|stage| stage.expected).sum();
     text += &format!("  {:<width$}  about {} evaluations, {}\n", "all", count(all), time(seconds * all as f64));
-    let limits = [("run", config.budget), ("minima", config.plan.minima_budget), ("paths", config.plan.paths_budget)];
+    let stages = [(Stage::Minima, config.plan.minima_budget), (Stage::Paths, config.plan.paths_budget)];
+    let limits = [("run", config.budget)].into_iter().chain(stages.map(|(stage, budget)| (stage.name(), budget)));
     for (what, budget) in limits {
         if budget != Budget::default() {
             let evaluations = budget.evaluations.map(|n| counted(n, "evaluation", "evaluations"));

@@ -3,6 +3,7 @@
 use mountainpass::explore::{Doing, Notice, Progress};
 use mountainpass::plain;
 use mountainpass::report::progress;
+use mountainpass::search::Stage;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Where the run is.
 pub enum Teller {
     Bar { line: String, drawn: Option<Instant> },
-    Lines { stage: &'static str },
+    Lines { stage: Option<Stage> },
 }
 
 impl Teller {
@@ -22,7 +23,7 @@ impl Teller {
     pub fn new() -> Teller {
         match std::io::stderr().is_terminal() {
             true => Teller::Bar { line: String::new(), drawn: None },
-            false => Teller::Lines { stage: "" },
+            false => Teller::Lines { stage: None },
         }
     }
 
@@ -35,7 +36,7 @@ impl Teller {
 }
 
 impl Progress for Teller {
-    fn at(&mut self, now: &'static str, done: u64, total: u64, doing: Doing) {
+    fn at(&mut self, now: Stage, done: u64, total: u64, doing: Doing) {
         match self {
             Teller::Bar { line, drawn } => {
                 let doing = plain::line(&progress::doing(doing));
@@ -45,9 +46,9 @@ impl Progress for Teller {
                     *drawn = Some(Instant::now());
                 }
             }
-            Teller::Lines { stage } if *stage != now => {
+            Teller::Lines { stage } if *stage != Some(now) => {
                 tell!("{now}: {total}");
-                *stage = now;
+                *stage = Some(now);
             }
             Teller::Lines { .. } => {}
         }

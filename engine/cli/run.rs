@@ -85,7 +85,7 @@ impl Run {
     /// The database that findings go to, in a folder made for it. Only now, when the loss has opened and fits the plan,
     /// are old results given up.
     fn claim(&self, folder: &mut Folder, known: Option<Store>, config: &Config, loss: &dyn Loss) -> Result<Store> {
-        config.plan.check(loss)?;
+        config.check(loss)?;
         let provenance = config.provenance(loss)?;
         folder.make()?;
         match known {
@@ -209,9 +209,8 @@ fn search(
     if loss.info().dtype == Dtype::F32 {
         tell!("parameters travel in single precision: bars below 1e-6 of the loss are noise");
     }
-    let title = config.title.clone().unwrap_or_else(|| config.loss.model.clone().unwrap_or_default());
     let before = store.record()?;
-    store.put_record(&RunRecord { title, ended: None, ..before.clone() })?;
+    store.put_record(&RunRecord { title: config.title(), ended: None, ..before.clone() })?;
     let mut teller = Teller::new();
     let mut oracle = config.plan.oracle(loss, None, cancel, config.budget)?;
     let explored = explore(&mut oracle, &config.plan, known, store, &mut teller);
@@ -224,16 +223,10 @@ fn search(
 /// Keeps what an exploration came to beside its findings, and how long it took after the seconds `before`.
 fn keep(store: &mut Store, explored: Explored, before: f64, begun: Instant, pool: &Pool) -> Result<()> {
     let mut record = store.record()?;
-    match explored.found {
-        Found::Samples(samples) => {
-            // To make it again would take all values.
-            record.notes = report::notes(&samples);
-            record.barcode = Some(samples.barcode(pool)?);
-        }
-        Found::Paths => {
-            record.notes = report::cells(&explored.landscape, explored.domain.as_deref()).into_iter().collect()
-        }
-        Found::Unfinished => {}
+    record.notes = report::notes(&explored);
+    if let Found::Samples(samples) = explored.found {
+        // To make it again would take all values.
+        record.barcode = Some(samples.barcode(pool)?);
     }
     record.noise = Some(explored.noise);
     record.passes = explored.passes;

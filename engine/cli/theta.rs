@@ -4,12 +4,12 @@ use super::builtin::checkpoint::{Checkpoint, ModelFile, Tensor, agree, freeze, i
 use super::builtin::onnx;
 use super::open::open;
 use mountainpass::config::{Config, LossConfig};
-use mountainpass::explore::Given;
+use mountainpass::explore::{Given, Way};
 use mountainpass::loss::{Batch, Isolation, Loss};
 use mountainpass::machine::memory;
 use mountainpass::machine::pool::Pool;
-use mountainpass::report::OWN_STATISTICS;
 use mountainpass::run::Cancel;
+use mountainpass::search::Metric;
 use mountainpass::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,9 +67,10 @@ impl Statistics {
         run: (&Arc<Pool>, Option<&Arc<Isolation>>),
         cancel: &Cancel,
     ) {
-        for (i, given) in config.plan.given.iter_mut().enumerate().filter(|(i, _)| !is_known(*i)) {
+        let Way::Given(points) = &mut config.plan.way else { return };
+        for (i, given) in points.iter_mut().enumerate().filter(|(i, _)| !is_known(*i)) {
             match self.loss(i, (&given.theta, None), &config.loss, run, cancel) {
-                Ok(loss) => given.metrics.extend(loss.map(|loss| (OWN_STATISTICS.to_owned(), loss))),
+                Ok(loss) => given.metrics.extend(loss.map(|loss| (Metric::OwnStatistics, loss))),
                 Err(error) => tell!("{}: no loss with its own statistics: {error}", given.name),
             }
         }

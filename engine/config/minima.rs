@@ -3,7 +3,7 @@
 
 use super::section::{Section, set};
 use crate::error::{Error, Result};
-use crate::explore::Plan;
+use crate::explore::{Plan, Way};
 use crate::search::hop::Hop;
 use crate::search::training::Training;
 use toml::Value;
@@ -11,8 +11,16 @@ use toml::Value;
 /// More starts than a search over their pairs can mean.
 const STARTS_MAX: u64 = 1_000_000;
 
-/// Fills the plan; returns the patterns of the files that minima are read from, as they stand.
-pub(super) fn minima(minima: &mut Section, plan: &mut Plan) -> Result<Vec<String>> {
+/// What the table says beside the plan.
+pub(super) struct Said {
+    /// The patterns of the files that minima are read from, as they stand.
+    pub theta: Vec<String>,
+    /// Whether `polish` is there, and what it is.
+    pub polish: Option<bool>,
+}
+
+/// Fills the plan.
+pub(super) fn minima(minima: &mut Section, plan: &mut Plan) -> Result<Said> {
     let files = minima.texts("theta")?;
     if files.is_some() {
         minima.refuse(|key| {
@@ -26,36 +34,44 @@ pub(super) fn minima(minima: &mut Section, plan: &mut Plan) -> Result<Vec<String
         n => return Err(Error::Argument(format!("[minima] starts = {n}: at most {STARTS_MAX}"))),
     }
     set(&mut plan.seed, minima.count("seed")?);
-    plan.hop = hop(minima)?;
-    plan.training = training(minima)?;
-    if let Some(polish) = minima.boolean("polish")? {
-        if !polish && files.is_none() && plan.training.is_none() {
-            let text = "[minima] polish = false: nothing else leads to a minimum here; give theta or another recipe";
-            return Err(Error::Argument(text.into()));
-        }
-        plan.polish = polish;
-    }
+    plan.way = way(minima)?;
+    let polish = minima.boolean("polish")?;
+    set(&mut plan.polish, polish);
     plan.recipe.tolerance = minima.positive("tolerance")?;
     set(&mut plan.recipe.evaluations, minima.count("evaluations_each")?);
     plan.radius = minima.positive("radius")?;
     plan.identify.loss = minima.positive("same_loss")?;
     plan.minima_budget = minima.budget()?;
-    Ok(files.unwrap_or_default())
+    Ok(Said { theta: files.unwrap_or_default(), polish })
 }
 
-/// `recipe`: a name, or a table of its own.
-fn training(minima: &mut Section) -> Result<Option<Training>> {
-    let Some(Value::Table(table)) = minima.table.get("recipe") else {
-        return Ok(
-            match minima.choice("recipe", &[("polish", 0), ("small-rate", 1), ("annealed", 2), ("hop", 3)])? {
-                Some(1) => Some(Training::small_rate()),
-                Some(2) => Some(Training::annealed()),
-                _ => None,
-            },
-        );
+/// `recipe`: a name, or a table of its own; what goes with `recipe = "hop"` stands beside it.
+fn way(minima: &mut Section) -> Result<Way> {
+    let way = match minima.table.get("recipe") {
+        Some(Value::Table(table)) => {
+            let recipe = Section::new("minima.recipe", table.clone());
+            minima.take("recipe");
+            Way::Training(training(recipe)?)
+        }
+        _ => {
+            let recipes = [
+                ("polish", Way::Descents),
+                ("small-rate", Way::Training(Training::small_rate())),
+                ("annealed", Way::Training(Training::annealed())),
+                ("hop", Way::Hops(Hop::default())),
+            ];
+            minima.choice("recipe", &recipes)?.unwrap_or_default()
+        }
     };
-    let mut recipe = Section::new("minima.recipe", table.clone());
-    minima.take("recipe");
+    if let Way::Hops(_) = way {
+        return Ok(Way::Hops(Hop { step: minima.positive("step")?, temperature: minima.positive("temperature")? }));
+    }
+    minima.refuse(|key| ["step", "temperature"].contains(&key).then(|| "a key of recipe = \"hop\"".to_owned()))?;
+    Ok(way)
+}
+
+/// The table `[minima.recipe]`.
+fn training(mut recipe: Section) -> Result<Training> {
     let epochs = recipe.count("epochs")?;
     let batch = recipe.count("batch")?.unwrap_or(256);
     let momentum = recipe.number("momentum")?.unwrap_or(0.9);
@@ -71,17 +87,7 @@ fn training(minima: &mut Section) -> Result<Option<Training>> {
     if !(0.0..1.0).contains(&momentum) {
         return wrong(format!("momentum = {momentum}: wants a number from 0 up to, but not, 1"));
     }
-    Ok(Some(Training { epochs, batch, momentum, rate }))
-}
-
-/// The keys of `recipe = "hop"`, which stand in this table.
-fn hop(minima: &mut Section) -> Result<Option<Hop>> {
-    let is_hop = minima.table.get("recipe").and_then(Value::as_str) == Some("hop");
-    if !is_hop {
-        minima.refuse(|key| ["step", "temperature"].contains(&key).then(|| "a key of recipe = \"hop\"".to_owned()))?;
-        return Ok(None);
-    }
-    Ok(Some(Hop { step: minima.positive("step")?, temperature: minima.positive("temperature")? }))
+    Ok(Training { epochs, batch, momentum, rate })
 }
 
 /// A rate, or pairs of an epoch and the rate there.
@@ -107,6 +113,7 @@ fn rate(recipe: &mut Section) -> Result<Option<Vec<(f64, f64)>>> {
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
+    use crate::explore::Way;
     use crate::search::hop::Hop;
     use crate::search::training::Training;
     use std::path::Path;
@@ -118,27 +125,28 @@ mod tests {
 
     #[test]
     fn a_recipe_is_a_name_or_a_table() {
-        let training = |minima: &str| parsed(minima).unwrap().plan.training;
-        assert_eq!(training("recipe = \"polish\""), None);
-        assert_eq!(training("recipe = \"small-rate\""), Some(Training::small_rate()));
-        assert_eq!(training("recipe = \"annealed\""), Some(Training::annealed()));
+        let way = |minima: &str| parsed(minima).unwrap().plan.way;
+        assert_eq!(way("recipe = \"polish\""), Way::Descents);
+        assert_eq!(way("recipe = \"small-rate\""), Way::Training(Training::small_rate()));
+        assert_eq!(way("recipe = \"annealed\""), Way::Training(Training::annealed()));
         let own = "recipe = { epochs = 200, batch = 64, rate = [[0, 0.05], [10, 0.05], [50, 1e-4]], momentum = 0 }";
         let rate = vec![(0.0, 0.05), (10.0, 0.05), (50.0, 1e-4)];
-        assert_eq!(training(own), Some(Training { epochs: 200, batch: 64, momentum: 0.0, rate }));
+        assert_eq!(way(own), Way::Training(Training { epochs: 200, batch: 64, momentum: 0.0, rate }));
         let short = Training { epochs: 3, batch: 256, momentum: 0.9, rate: vec![(0.0, 0.1)] };
-        assert_eq!(training("recipe = { epochs = 3, rate = 0.1 }"), Some(short));
+        assert_eq!(way("recipe = { epochs = 3, rate = 0.1 }"), Way::Training(short));
     }
 
     #[test]
     fn a_walk_has_a_step_and_a_temperature() {
         let plan = parsed("recipe = \"hop\"\nstep = 0.4\ntemperature = 2").unwrap().plan;
         let hop = Hop { step: Some(0.4), temperature: Some(2.0) };
-        assert_eq!((plan.hop, plan.training.clone()), (Some(hop), None));
+        assert_eq!(plan.way, Way::Hops(hop));
         assert_eq!(crate::report::way(&plan), "basin hopping (step 0.4, temperature 2)");
         let plan = parsed("recipe = \"hop\"").unwrap().plan;
+        assert_eq!(plan.way, Way::Hops(Hop::default()));
         assert_eq!(
-            (plan.hop, &*crate::report::way(&plan)),
-            (Some(Hop::default()), "basin hopping (step learned on the way, temperature learned on the way)")
+            crate::report::way(&plan),
+            "basin hopping (step learned on the way, temperature learned on the way)"
         );
     }
 

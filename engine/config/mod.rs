@@ -10,15 +10,17 @@ mod minima;
 mod section;
 
 use crate::error::{Error, Result};
-use crate::explore::{Given, Goal, Method, Plan};
+use crate::explore::{Given, Goal, Method, Plan, Way};
+use crate::hash::hexadecimal;
 use crate::loss::Loss;
 use crate::machine::memory;
 use crate::report;
 use crate::run::Budget;
 use crate::sample::GridPlan;
-use crate::store::{By, Heights, Provenance, Space};
+use crate::store::{By, Heights, Provenance, Space, VERSION};
 use complex::Beside;
 pub use loss::LossConfig;
+use minima::Said;
 use section::{Section, set};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -38,8 +40,10 @@ pub struct Config {
     pub theta: Vec<String>,
     /// The folder of the file.
     pub folder: PathBuf,
-    /// `[report] title`; the command takes the name of the model otherwise.
-    pub title: Option<String>,
+    /// `[minima] polish`, where it is said.
+    polish: Option<bool>,
+    /// `[report] title`; the name of the model is taken otherwise.
+    title: Option<String>,
     /// SHA-256 of what decides the results: everything but `[report]` and the budgets.
     pub hash: String,
     /// The text it was read from.
@@ -70,6 +74,7 @@ impl Config {
         let (mut config, loss) = Config::tables(text, folder)?;
         let loss = loss.unwrap_or(Section::new("loss", Table::new()));
         config.loss = LossConfig::read(loss, folder)?;
+        config.leaves_something()?;
         Ok(config)
     }
 
@@ -87,7 +92,7 @@ impl Config {
         if given.is_empty() {
             return Err(Error::Argument("no minima are given: leave theta out, or give one at least".into()));
         }
-        if self.plan.training.is_some() || self.plan.hop.is_some() {
+        if self.plan.way != Way::Descents {
             return Err(Error::Argument("[minima] recipe: theta gives the minima: leave one of the two out".into()));
         }
         let mut digest = Sha256::new_with_prefix(self.hash.as_bytes());
@@ -97,7 +102,27 @@ impl Config {
             theta.iter().for_each(|x| digest.update(x.to_le_bytes()));
         }
         self.hash = hexadecimal(digest);
-        self.plan.given = given;
+        self.plan.way = Way::Given(given);
+        Ok(())
+    }
+
+    /// Refuses what does not fit a loss, before anything is computed of it.
+    pub fn check(&self, loss: &dyn Loss) -> Result<()> {
+        self.leaves_something()?;
+        self.plan.check_way(loss)?;
+        self.plan.check_samples(loss).map_err(|error| match error {
+            Error::Argument(text) => Error::Argument(format!("[complex] {text}")),
+            other => other,
+        })
+    }
+
+    /// Refuses to take points as they are where there are none but those that a descent ends in.
+    fn leaves_something(&self) -> Result<()> {
+        let is_led = !self.theta.is_empty() || matches!(self.plan.way, Way::Training(_) | Way::Given(_));
+        if self.polish == Some(false) && !is_led {
+            let text = "[minima] polish = false: nothing else leads to a minimum here; give theta or another recipe";
+            return Err(Error::Argument(text.into()));
+        }
         Ok(())
     }
 
@@ -107,7 +132,7 @@ impl Config {
         let is_searched = self.plan.method == Method::Paths;
         let aligned = !self.plan.alignment(&loss.symmetries()?).is_trivial();
         Ok(Provenance {
-            version: env!("CARGO_PKG_VERSION").into(),
+            version: VERSION.into(),
             backend: info.backend.clone(),
             backend_version: info.version.clone(),
             model: self.loss.model.clone().unwrap_or_default(),
@@ -124,6 +149,11 @@ impl Config {
             minima: report::way(&self.plan),
             merged: Vec::new(),
         })
+    }
+
+    /// What reports call the run.
+    pub fn title(&self) -> String {
+        self.title.clone().or_else(|| self.loss.model.clone()).unwrap_or_default()
     }
 
     /// Everything but the loss, and the table of the loss, if there is one.
@@ -146,7 +176,7 @@ impl Config {
         // What a file said when it was read decides the results, not its name.
         let at = if let Method::Grid(GridPlan { at: Some(at), .. }) = &method { at.as_slice() } else { &[] };
         let hash = hash(&root_table, at);
-        let (mut plan, theta) = plan(method, &mut minima, &mut symmetry, &mut paths)?;
+        let (mut plan, Said { theta, polish }) = plan(method, &mut minima, &mut symmetry, &mut paths)?;
         plan.goal = complex::goal(&mut complex)?;
         if plan.goal == Goal::Barcode {
             saddles.refuse(|_| Some("goal = \"barcode\" looks for no others: leave this table out".to_owned()))?;
@@ -159,6 +189,7 @@ impl Config {
             budget: budget.budget()?,
             plan,
             theta,
+            polish,
             folder: folder.to_owned(),
             title: report.text("title")?,
             hash,
@@ -169,16 +200,11 @@ impl Config {
     }
 }
 
-fn plan(
-    method: Method,
-    minima: &mut Section,
-    symmetry: &mut Section,
-    paths: &mut Section,
-) -> Result<(Plan, Vec<String>)> {
+fn plan(method: Method, minima: &mut Section, symmetry: &mut Section, paths: &mut Section) -> Result<(Plan, Said)> {
     // Samples are taken of the loss as it is: copies of a minimum are points of their own.
     let align = method == Method::Paths;
     let mut plan = Plan { method, align, paths_budget: paths.budget()?, ..Plan::default() };
-    let theta = minima::minima(minima, &mut plan)?;
+    let said = minima::minima(minima, &mut plan)?;
     set(&mut plan.align, symmetry.boolean("align")?);
     set(&mut plan.schedule.tolerance, paths.positive("tolerance")?);
     set(&mut plan.schedule.visits, paths.count("visits")?.map(|n| n.min(u64::from(u32::MAX)) as u32));
@@ -195,7 +221,7 @@ fn plan(
         }
         plan.schedule = std::mem::take(&mut plan.schedule).with(knots.iter().map(|&k| k as usize).collect());
     }
-    Ok((plan, theta))
+    Ok((plan, said))
 }
 
 /// The line and the reason of a syntax error, on one line.
@@ -221,10 +247,6 @@ fn hash(root: &Table, at: &[f64]) -> String {
     let mut digest = Sha256::new_with_prefix(canonical.as_bytes());
     at.iter().for_each(|x| digest.update(x.to_le_bytes()));
     hexadecimal(digest)
-}
-
-fn hexadecimal(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -286,6 +308,14 @@ mod tests {
         let fault = |text: &str| Config::parse_opened(text).unwrap_err().to_string();
         assert_eq!(fault("[loss]"), "[loss]: the loss is open already: leave this table out");
         assert_eq!(fault("[path]"), "unknown key \"path\"; the nearest is \"paths\"");
+    }
+
+    #[test]
+    fn points_of_the_caller_may_be_said_to_be_left_as_they_are() {
+        let mut config = Config::parse_opened("[minima]\npolish = false").unwrap();
+        assert!(config.leaves_something().unwrap_err().to_string().contains("polish = false: nothing else leads"));
+        config.give(vec![Given::default()]).unwrap();
+        assert!(config.leaves_something().is_ok() && config.plan.leaves_points_as_they_are());
     }
 
     #[test]

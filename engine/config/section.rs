@@ -130,10 +130,10 @@ impl Section {
         intervals.filter(|list| !list.is_empty()).map(Some).ok_or_else(|| self.wrong(key, wanted, &value))
     }
 
-    pub fn choice<T: Copy>(&mut self, key: &'static str, known: &[(&'static str, T)]) -> Result<Option<T>> {
+    pub fn choice<T: Clone>(&mut self, key: &'static str, known: &[(&'static str, T)]) -> Result<Option<T>> {
         let Some(name) = self.text(key)? else { return Ok(None) };
         match known.iter().find(|(k, _)| *k == name) {
-            Some((_, value)) => Ok(Some(*value)),
+            Some((_, value)) => Ok(Some(value.clone())),
             None => {
                 let unknown = Error::unknown("value", &name, known.iter().map(|(k, _)| *k));
                 Err(Error::Argument(format!("[{}] {key}: {unknown}", self.name)))

@@ -23,7 +23,7 @@ use crate::search::saddle::{self, Near, Saddle};
 use crate::search::start::uniform;
 use crate::search::uphill::{self, Climb};
 use crate::search::vector::{axpy, distance, norm};
-use crate::search::{CellId, Descent, Evidence, Finding, Minimum, Path, PathState, Survey, connect};
+use crate::search::{CellId, Descent, Evidence, Finding, Minimum, Path, PathState, Stage, Survey, connect};
 use std::collections::HashSet;
 
 /// Modes in a row that led from no minimum to a new saddle before the search may end. (After two LJ7 ended with 10 of its
@@ -109,7 +109,7 @@ impl Explorer<'_, '_> {
         let done = minima.iter().filter(|m| m.counts() && round(m) > next).count();
         let all = minima.iter().filter(|m| m.counts()).count();
         let saddles = self.landscape.listed().count();
-        self.progress.at("saddles", done as u64, all as u64, Doing::Climbs { mode: next, saddles });
+        self.progress.at(Stage::Saddles, done as u64, all as u64, Doing::Climbs { mode: next, saddles });
         let at = || self.landscape.minima.iter().position(|m| m.cell == cell);
         (next <= modes && !is_last).then(at).flatten()
     }
@@ -283,11 +283,11 @@ impl Explorer<'_, '_> {
 
     /// Keeps what was found, in one commit with the minimum that was climbed from.
     pub(super) fn keep(&mut self, found: Found, from: Option<usize>) -> Result<()> {
-        let tally = self.count("saddles");
+        let tally = self.count(Stage::Saddles);
         let mut findings: Vec<Finding> = found.minima.iter().map(Finding::Minimum).collect();
         findings.extend(found.path.iter().map(Finding::Path));
         findings.extend(from.map(|at| Finding::Minimum(&self.landscape.minima[at])));
-        findings.push(Finding::Evaluations("saddles", tally));
+        findings.push(Finding::Evaluations(Stage::Saddles, tally));
         self.journal.commit(&findings)?;
         self.landscape.minima.extend(found.minima);
         if let Some(path) = found.path {

@@ -8,7 +8,7 @@
 use crate::order::by_value;
 use crate::persistence::pairs::{self, Pair};
 use crate::persistence::reduce::{Filtered, reduce};
-use crate::persistence::{Barcode, CellKind, Searched};
+use crate::persistence::{Barcode, CellKind, Death, DeathAt, Searched};
 use crate::search::{CellId, Landscape, Minimum, Path};
 use std::collections::{BTreeSet, HashMap};
 
@@ -114,6 +114,7 @@ impl MorseComplex {
         let Barcode { bars, cells, .. } = pairs::barcode(&told, &[], |id| values.get(&id).copied().unwrap_or(f64::NAN));
         barcode.bars.extend(bars.into_iter().map(|mut bar| {
             bar.searched = Some(Searched::default());
+            bar.end = bar.end.map(|end| Death { at: DeathAt::Critical, ..end });
             bar
         }));
         barcode.cells.extend(cells.into_iter().map(|mut cell| {
@@ -123,8 +124,7 @@ impl MorseComplex {
         let named: BTreeSet<CellId> =
             barcode.bars.iter().flat_map(|bar| [Some(bar.birth_cell), bar.death_cell()]).flatten().collect();
         barcode.cells.retain(|cell| named.contains(&cell.id));
-        barcode.cells.sort_by_key(|cell| (cell.id, cell.degree));
-        barcode.cells.dedup_by_key(|cell| (cell.id, cell.degree));
+        *barcode = Barcode::new(std::mem::take(&mut barcode.bars), std::mem::take(&mut barcode.cells), barcode.zero);
     }
 }
 

@@ -18,7 +18,7 @@ pub fn evidence<'a>(landscape: &'a Landscape, bars: &[Bar]) -> Vec<Option<&'a Ev
         if bar.degree > 0 {
             return bar.death_cell().and_then(critical).or_else(|| critical(bar.birth_cell));
         }
-        let pass = bar.top().and_then(|top| paths.get(&top.path)?.pass.evidence.as_ref());
+        let pass = bar.top().and_then(|top| paths.get(&top.path?)?.pass.evidence.as_ref());
         pass.or_else(|| Some(&minima.get(&bar.birth_cell)?.evidence))
     };
     bars.iter().map(of).collect()

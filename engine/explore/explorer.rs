@@ -11,7 +11,7 @@ use crate::loss::oracle::{Oracle, Tally};
 use crate::run::{Budget, Ended};
 use crate::search::align::Alignment;
 use crate::search::minima::{Domain, unit_of_length};
-use crate::search::{Finding, Journal, Landscape, Unrecorded};
+use crate::search::{Finding, Journal, Landscape, Stage, Unrecorded};
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 
@@ -83,7 +83,7 @@ impl Explorer<'_, '_> {
     /// Runs a stage and counts what it spent, also when it is stopped. `None` where the stage's own budget ended it.
     pub fn stage<T>(
         &mut self,
-        name: &str,
+        stage: Stage,
         budget: Budget,
         body: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<Option<T>> {
@@ -96,8 +96,8 @@ impl Explorer<'_, '_> {
             }
             other => other.map(Some),
         };
-        let tally = self.count(name);
-        self.journal.commit(&[Finding::Evaluations(name, tally)])?;
+        let tally = self.count(stage);
+        self.journal.commit(&[Finding::Evaluations(stage, tally)])?;
         result
     }
 
@@ -138,7 +138,7 @@ impl Explorer<'_, '_> {
     }
 
     /// Adds what was spent since the last count to a stage; returns the stage's total.
-    pub fn count(&mut self, stage: &str) -> Tally {
+    pub fn count(&mut self, stage: Stage) -> Tally {
         self.landscape.spend(stage, self.oracle.take_tally())
     }
 }

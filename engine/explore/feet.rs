@@ -5,10 +5,15 @@ use crate::error::Result;
 use crate::search::minima::{Quenched, Recipe, quench};
 use crate::search::{CellId, Descent, Minimum, Origin, PathId};
 
+/// How far apart the points of a way down are that are kept, by its longest step.
+const TRAIL: f64 = 0.5;
+
 /// The end of a descent from a saddle, in the saddle's own frame.
 pub(super) struct Foot {
     pub cell: CellId,
     pub theta: Vec<f64>,
+    /// Knots of the way down to it.
+    pub way: Vec<f64>,
 }
 
 impl Explorer<'_, '_> {
@@ -21,14 +26,16 @@ impl Explorer<'_, '_> {
         path: PathId,
         minima: &mut Vec<Minimum>,
     ) -> Result<Option<[Foot; 2]>> {
-        let quick = Recipe { check: false, step: step.or(self.plan.recipe.step), ..self.plan.recipe };
+        let (step, trail) = (step.or(self.plan.recipe.step), step.map(|step| TRAIL * step));
+        let quick = Recipe { check: false, step, trail, ..self.plan.recipe };
         let (ends, stop) = quench(self.oracle, points.into(), &quick, &self.domain, |_, _| {});
         stop?;
         let mut feet = Vec::new();
         for end in ends.into_iter().flatten().filter(|end| end.descent == Descent::Converged) {
             let (known, theta) = (self.same(end.loss, &end.theta)?, end.theta.clone());
+            let way = [&end.trail[..], &theta].concat();
             let cell = known.map_or_else(|| self.new_end(end, path, minima), |cell| Ok(Some(cell)))?;
-            feet.extend(cell.map(|cell| Foot { cell, theta }));
+            feet.extend(cell.map(|cell| Foot { cell, theta, way }));
         }
         Ok(<[Foot; 2]>::try_from(feet).ok())
     }

@@ -1,7 +1,7 @@
 //! What a run is going to take, before it begins: evaluations by stage, and memory. Bounds where there are any; else what
 //! was measured on perceptrons, which another loss may be far from.
 
-use super::plan::{Method, Plan};
+use super::plan::{Method, Plan, Way};
 use crate::loss::{Dtype, Info};
 use crate::search::connect::KNOTS;
 
@@ -27,7 +27,7 @@ pub enum Work {
 
 /// A stage to come.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Stage {
+pub struct ToCome {
     /// What it is to do.
     pub work: Work,
     /// Evaluations that are to be expected.
@@ -40,7 +40,7 @@ pub struct Stage {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {
     /// In order.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<ToCome>,
     /// Bytes of memory that minima and first visits take, beside the loss itself.
     pub memory: u64,
     /// Bytes that minima and their paths take at most, where every bar has a path of its own that meets no way-station.
@@ -53,16 +53,16 @@ impl Plan {
         if self.method != Method::Paths {
             return None;
         }
-        let points = if self.given.is_empty() { self.starts } else { self.given.len() as u64 };
+        let points = if let Way::Given(points) = &self.way { points.len() as u64 } else { self.starts };
         let bars = points.saturating_sub(1);
         let others = bars.min(self.schedule.neighbours as u64 + 1);
         let pairs = if bars <= others { points * bars / 2 } else { points * others };
         let first: u64 = self.schedule.knots.iter().zip(&self.schedule.steps).map(|(k, s)| (k * s) as u64).sum();
-        let settle = if self.is_left_on_slopes() { first / SETTLE } else { first * SETTLE };
-        let stages_to_come = vec![
+        let settle = if self.leaves_points_as_they_are() { first / SETTLE } else { first * SETTLE };
+        let to_come = vec![
             self.minima_to_come(points),
-            Stage { work: Work::Lines(pairs), expected: pairs * LINE, most: None },
-            Stage { work: Work::Bars(bars), expected: bars * settle, most: None },
+            ToCome { work: Work::Lines(pairs), expected: pairs * LINE, most: None },
+            ToCome { work: Work::Bars(bars), expected: bars * settle, most: None },
         ];
         let p = info.params as u64;
         let widest = self.schedule.knots.iter().max().copied().unwrap_or(0) as u64 + 2;
@@ -76,25 +76,20 @@ impl Plan {
         let vectors = |n: u64, bytes: u64| n.saturating_mul(p).saturating_mul(bytes);
         let number = if info.dtype == Dtype::F32 { 4 } else { 8 };
         Some(Forecast {
-            stages: stages_to_come,
+            stages: to_come,
             memory: vectors(kept + bars * (longest + 1) + descents.max(strings), 8),
             database: vectors(kept + bars * (longest + 1), number),
         })
     }
 
-    /// Whether points are taken as a training or a file left them.
-    fn is_left_on_slopes(&self) -> bool {
-        !self.polish && (self.training.is_some() || !self.given.is_empty())
-    }
-
-    fn minima_to_come(&self, points: u64) -> Stage {
-        let trained = self.training.as_ref().map_or(0, |training| training.epochs);
-        let (descent, most) = match self.is_left_on_slopes() {
+    fn minima_to_come(&self, points: u64) -> ToCome {
+        let trained = if let Way::Training(training) = &self.way { training.epochs } else { 0 };
+        let (descent, most) = match self.leaves_points_as_they_are() {
             true => (1, 1),
             false => (DESCENT.min(self.recipe.evaluations), self.recipe.evaluations),
         };
         let work = Work::Points(points);
-        Stage { work, expected: points * (trained + descent), most: Some(points * (trained + most)) }
+        ToCome { work, expected: points * (trained + descent), most: Some(points * (trained + most)) }
     }
 }
 
@@ -124,7 +119,7 @@ mod tests {
         let together = forecast(&Plan { at_once: 2, ..plan.clone() }, 1000, Dtype::F64);
         assert!(together.memory > small.memory && together.database == small.database);
         assert_eq!(forecast(&Plan { at_once: 8, ..plan.clone() }, 1000, Dtype::F64), together); // There are two bars.
-        let trained = Plan { training: Some(Training::annealed()), ..plan };
+        let trained = Plan { way: Way::Training(Training::annealed()), ..plan };
         assert_eq!(forecast(&trained, 1000, Dtype::F64).stages[0].most, Some(3 * 102));
     }
 

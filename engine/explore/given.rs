@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::loss::Loss;
+use crate::search::Metric;
 
 /// A point to begin with.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,7 +12,7 @@ pub struct Given {
     /// p values.
     pub theta: Vec<f64>,
     /// What else is known of it; kept beside the loss's metrics, and part of no result.
-    pub metrics: Vec<(String, f64)>,
+    pub metrics: Vec<(Metric, f64)>,
 }
 
 impl Given {

@@ -13,7 +13,7 @@ use crate::search::flow::{self, Flow};
 use crate::search::hessian::Hessian;
 use crate::search::higher::{self, MOST, Start};
 use crate::search::vector::{axpy, distance};
-use crate::search::{CellId, Critical, Finding};
+use crate::search::{CellId, Critical, Finding, Stage};
 
 /// Directions of the circle at first, and how often an angle is halved.
 const DIRECTIONS: usize = 16;
@@ -106,12 +106,12 @@ impl Explorer<'_, '_> {
 
     /// Keeps the points and passes of some cells.
     fn keep_higher(&mut self, cells: &[CellId]) -> Result<()> {
-        let tally = self.count("saddles");
+        let tally = self.count(Stage::Saddles);
         let mut findings: Vec<Finding> =
             self.landscape.critical.iter().filter(|c| cells.contains(&c.cell)).map(Finding::Critical).collect();
         let passes = self.landscape.listed().filter(|path| cells.contains(&path.pass.cell));
         findings.extend(passes.map(Finding::Path));
-        findings.push(Finding::Evaluations("saddles", tally));
+        findings.push(Finding::Evaluations(Stage::Saddles, tally));
         self.journal.commit(&findings)
     }
 

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::search::hop::{Hop, Pace};
 use crate::search::minima::quench;
 use crate::search::start::start;
-use crate::search::{Descent, Minimum, Origin};
+use crate::search::{Descent, Minimum, Origin, Stage};
 
 impl Explorer<'_, '_> {
     /// The stage of minima: one walk of as many hops as there are starts.
@@ -26,7 +26,7 @@ impl Explorer<'_, '_> {
                 };
                 let progress = &mut *self.progress;
                 let (ends, stop) = quench(self.oracle, vec![from], &self.plan.recipe, &self.domain, |_, slowest| {
-                    progress.at("minima", done, total, Doing::Hop { hop: done, gradient_norm: slowest });
+                    progress.at(Stage::Minima, done, total, Doing::Hop { hop: done, gradient_norm: slowest });
                 });
                 stop?;
                 for end in ends.into_iter().flatten() {

@@ -6,7 +6,7 @@ use super::plan::Plan;
 use super::progress::Silent;
 use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
-use crate::search::{CellId, Landscape, Minimum, Origin, Pass, Path, Survey, Unrecorded};
+use crate::search::{CellId, Landscape, Minimum, Origin, Pass, Path, Stage, Survey, Unrecorded};
 use std::collections::HashMap;
 
 /// What became of two landscapes.
@@ -33,7 +33,7 @@ pub fn merge(
     let (mut journal, mut progress) = (Unrecorded, Silent);
     let mut explorer = Explorer::new(oracle, plan, known.into(), &mut journal, &mut progress)?;
     let known = explorer.take(other)?;
-    explorer.count("merge");
+    explorer.count(Stage::Merge);
     Ok(Merged { landscape: explorer.landscape.into_own(), known, shift })
 }
 
@@ -96,7 +96,7 @@ impl Explorer<'_, '_> {
             }
         }
         for (stage, tally) in other.evaluations {
-            self.landscape.spend(&stage, tally);
+            self.landscape.spend(stage, tally);
         }
         Ok(counting - (self.counting() - before))
     }

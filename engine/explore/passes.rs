@@ -4,7 +4,7 @@
 use super::explorer::Explorer;
 use super::tree::MergeTree;
 use crate::error::Result;
-use crate::search::{CellId, PassKind};
+use crate::search::{CellId, Metric, PassKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 pub struct AtPass {
     /// Its cell.
     pub cell: CellId,
-    /// By name, `train accuracy` and so on, those that are finite.
-    pub metrics: Vec<(String, f64)>,
+    /// Those that are finite.
+    pub metrics: Vec<(Metric, f64)>,
 }
 
 impl Explorer<'_, '_> {

@@ -8,7 +8,7 @@ use super::round::Outcome;
 use crate::error::Result;
 use crate::search::connect::{self, Cut, Ids};
 use crate::search::minima::quench;
-use crate::search::{CellId, Descent, Minimum, Origin, Pass, Path, PathId, PathState};
+use crate::search::{CellId, Descent, Minimum, Origin, Pass, Path, PathId, PathState, Stage};
 use std::collections::HashSet;
 
 /// Bent starts in a row that lower a death by less than the tolerance before no more are tried.
@@ -23,12 +23,12 @@ impl Explorer<'_, '_> {
         loop {
             let Next { tasks, settled, targets } = deciding.next(enough, self.at_once());
             let Some(first) = tasks.first() else {
-                self.progress.at("paths", settled as u64, targets as u64, Doing::Next);
+                self.progress.at(Stage::Paths, settled as u64, targets as u64, Doing::Next);
                 return Ok(());
             };
             let path = &self.landscape.paths[first.at()];
             let doing = Doing::Path { id: path.id, height: path.pass.height, others: tasks.len() - 1 };
-            self.progress.at("paths", settled as u64, targets as u64, doing);
+            self.progress.at(Stage::Paths, settled as u64, targets as u64, doing);
             self.work(&tasks, &mut deciding)?;
         }
     }
@@ -51,7 +51,7 @@ impl Explorer<'_, '_> {
         let wanted: Vec<(CellId, CellId)> = wanted.filter(|pair| !joined.contains(pair)).collect();
         let before = total - wanted.len();
         for (k, some) in wanted.chunks(self.at_once()).enumerate() {
-            self.progress.at("lines", (before + k * self.at_once()) as u64, total as u64, Doing::Next);
+            self.progress.at(Stage::Lines, (before + k * self.at_once()) as u64, total as u64, Doing::Next);
             let new = self.lines(some, &[])?;
             self.keep_round(vec![Outcome { new, ..Outcome::default() }])?;
         }
@@ -124,11 +124,16 @@ impl Explorer<'_, '_> {
                 *piece = Path { id, pass: Pass { cell, ..own.pass.clone() }, ..own.clone() };
                 continue;
             }
+            if own.is_some() {
+                // By way of the saddle it has a corner.
+                piece.visits = piece.visits.min(self.plan.schedule.knots.len().saturating_sub(1) as u32);
+            }
             // A pair that was split before goes on from there, so that splitting ends. Its last visit is left, which looks
             // for the saddle.
             piece.visits = piece.visits.max(deciding.visits_before_split(piece.ends)).min(last);
             // The way down from a valley is a straight line at first; one that climbs higher is relaxed.
-            while is_high(piece) && (piece.visits as usize) < self.plan.schedule.knots.len() {
+            let most = self.plan.schedule.knots.len() + usize::from(own.is_some());
+            while is_high(piece) && (piece.visits as usize) < most {
                 *piece = connect::visit(self.oracle, piece, &self.plan.schedule)?;
             }
         }
@@ -163,7 +168,7 @@ impl Explorer<'_, '_> {
             if [path.ends.0, path.ends.1].map(|end| Some(self.own(end))).contains(&cell) {
                 continue;
             }
-            cuts.push(Cut { arc, cell: cell.unwrap_or(minimum.cell), theta });
+            cuts.push(Cut { arc, cell: cell.unwrap_or(minimum.cell), way: theta });
             if cell.is_none() {
                 minima.push(minimum);
             }

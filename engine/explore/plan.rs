@@ -20,16 +20,12 @@ pub struct Plan {
     pub method: Method,
     /// What of it is looked for.
     pub goal: Goal,
-    /// The number of descents, from seeds `seed`, `seed + 1`, ...
+    /// The way to the first minima.
+    pub way: Way,
+    /// The number of starts, from seeds `seed`, `seed + 1`, ...
     pub starts: u64,
     /// The seed of the first start.
     pub seed: u64,
-    /// Points to begin with, instead of starts.
-    pub given: Vec<Given>,
-    /// How starts are trained, where it is not by `recipe` alone.
-    pub training: Option<Training>,
-    /// How a walk hops from minimum to minimum, where starts are none of each other's business otherwise.
-    pub hop: Option<Hop>,
     /// Whether what was given or trained is then descended from by `recipe`; else it is taken as it is.
     pub polish: bool,
     /// How a descent is made.
@@ -67,11 +63,9 @@ impl Default for Plan {
         Plan {
             method: Method::Paths,
             goal: Goal::Barcode,
+            way: Way::Descents,
             starts: 8,
             seed: 26,
-            given: Vec::new(),
-            training: None,
-            hop: None,
             polish: false,
             recipe: Recipe::POLISH,
             identify: Identify { loss: None },
@@ -110,30 +104,65 @@ impl Plan {
         }
     }
 
+    /// The points that were given, if any were.
+    pub fn given(&self) -> &[Given] {
+        if let Way::Given(points) = &self.way { points } else { &[] }
+    }
+
+    /// Whether points are taken as a training or a file has left them, above the minima below.
+    pub fn leaves_points_as_they_are(&self) -> bool {
+        !self.polish && matches!(self.way, Way::Training(_) | Way::Given(_))
+    }
+
     /// Refuses what does not fit a loss, before anything is computed of it.
     pub fn check(&self, loss: &dyn Loss) -> Result<()> {
-        self.given.iter().try_for_each(|given| given.check(loss))?;
-        given::check_ends(&self.given)?;
+        self.check_way(loss)?;
+        self.check_samples(loss)
+    }
+
+    /// Refuses a way to minima, or a search, that does not fit a loss.
+    pub fn check_way(&self, loss: &dyn Loss) -> Result<()> {
+        self.given().iter().try_for_each(|given| given.check(loss))?;
+        given::check_ends(self.given())?;
         let info = loss.info();
         if let Some(needed) = self.forecast(info).map(|forecast| forecast.memory).filter(|n| *n > memory::total()) {
             let (needed, there) = (memory::gib(needed), memory::gib(memory::total()));
             let text = format!(
-                "minima and their paths may need {needed} of memory, and this machine has {there}: fewer [minima] starts, \
-                 or fewer [paths] visits"
+                "minima and their paths may need {needed} of memory, and this machine has {there}: take fewer \
+                 starts, or visit each path less often"
             );
             return Err(Error::Argument(text));
         }
-        if self.training.is_some() && (info.samples == 0 || !info.caps.minibatch) {
+        if matches!(self.way, Way::Training(_)) && (info.samples == 0 || !info.caps.minibatch) {
             let why = if info.samples == 0 { "has no samples" } else { "takes no lists of samples" };
-            let text = format!("{why}, and a recipe of minibatches needs them: leave [minima] recipe out");
+            let text = format!("{why}, and a recipe of minibatches needs them: leave it out");
             return Err(Error::Unsupported { backend: info.backend.clone(), text });
         }
+        Ok(())
+    }
+
+    /// Refuses samples that a loss cannot have.
+    pub fn check_samples(&self, loss: &dyn Loss) -> Result<()> {
         match &self.method {
             Method::Paths => Ok(()),
             Method::Grid(grid) => Axes::new(grid, self.seed, loss).map(drop),
             Method::Cloud(cloud) => cloud.check(loss),
         }
     }
+}
+
+/// The way to the first minima.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Way {
+    /// A descent from each start, none of each other's business.
+    #[default]
+    Descents,
+    /// One walk that hops from minimum to minimum, so often as there are starts.
+    Hops(Hop),
+    /// Each start is trained.
+    Training(Training),
+    /// Points in the place of starts.
+    Given(Vec<Given>),
 }
 
 /// Where the complex comes from.

@@ -1,11 +1,11 @@
 //! What an exploration tells while it goes on: facts, of which `report` makes words.
 
-use crate::search::{Descent, Origin, PathId};
+use crate::search::{Descent, Origin, PathId, Stage};
 
 /// Who is told how far an exploration has come: one call at a time, from the thread that runs it.
 pub trait Progress {
     /// `done` of about `total` units of `stage` are finished; `doing` is what it is at.
-    fn at(&mut self, stage: &'static str, done: u64, total: u64, doing: Doing);
+    fn at(&mut self, stage: Stage, done: u64, total: u64, doing: Doing);
     /// Something a person may want to know now.
     fn note(&mut self, _: Notice<'_>) {}
 }
@@ -14,7 +14,7 @@ pub trait Progress {
 pub struct Silent;
 
 impl Progress for Silent {
-    fn at(&mut self, _: &'static str, _: u64, _: u64, _: Doing) {}
+    fn at(&mut self, _: Stage, _: u64, _: u64, _: Doing) {}
 }
 
 /// What a stage is at.

@@ -1,9 +1,9 @@
 //! The rivals of the paths that decide bars, read off a landscape: how many were tried, and what the last was worth.
 
 use super::tree::MergeTree;
-use crate::search::{CellId, Landscape, Path, PathId, PathState};
+use crate::search::{Landscape, Path, PathId, PathState};
 use crate::union_find::UnionFind;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// What was tried besides the paths that decide the bars of sampled minima.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -19,12 +19,7 @@ impl Rivals {
     /// Those of all sampled minima that die.
     pub fn of(landscape: &Landscape) -> Rivals {
         let tree = MergeTree::of(landscape);
-        let vertices: HashMap<CellId, u32> =
-            (tree.minima.iter().enumerate()).map(|(i, m)| (m.cell, i as u32)).collect();
-        let copies = landscape.minima.iter().filter_map(|m| Some((m.cell, m.same_as?)));
-        let copies: HashMap<CellId, CellId> = copies.collect();
-        let vertex = |cell: CellId| vertices.get(copies.get(&cell).unwrap_or(&cell)).copied();
-        let ends = |path: &Path| Some((vertex(path.ends.0)?, vertex(path.ends.1)?));
+        let ends = |path: &Path| tree.ends(path).map(|(a, b)| (a as u32, b as u32));
         let tried = landscape.paths.iter().filter(|path| path.visits > 0);
         let tried: Vec<(&Path, (u32, u32))> = tried.filter_map(|path| Some((path, ends(path)?))).collect();
         let mut components = UnionFind::new(tree.minima.len());

@@ -8,7 +8,7 @@ use super::deciding::{Deciding, Task};
 use super::explorer::Explorer;
 use crate::error::Result;
 use crate::search::connect::Ids;
-use crate::search::{CellId, Finding, Minimum, Path};
+use crate::search::{CellId, Finding, Minimum, Path, Stage};
 use std::collections::HashMap;
 
 /// What a task came to; what is new is numbered as if nothing else had come to anything.
@@ -57,11 +57,11 @@ impl Explorer<'_, '_> {
             }
         }
         changed.iter_mut().map(|(_, path)| path).chain(&mut new).for_each(|path| self.round(path));
-        let tally = self.count("paths");
+        let tally = self.count(Stage::Paths);
         let mut findings: Vec<Finding> = minima.iter().map(Finding::Minimum).collect();
         findings.extend(changed.iter().map(|(_, path)| Finding::Path(path)));
         findings.extend(new.iter().map(Finding::Path));
-        findings.push(Finding::Evaluations("paths", tally));
+        findings.push(Finding::Evaluations(Stage::Paths, tally));
         self.journal.commit(&findings)?;
         let places = changed.iter().map(|(at, _)| *at).collect();
         changed.into_iter().for_each(|(at, path)| self.landscape.paths[at] = path);

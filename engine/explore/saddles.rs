@@ -11,8 +11,12 @@ use crate::search::{Minimum, Pass, PassKind, Path, PathState, Rejected};
 
 impl Explorer<'_, '_> {
     /// True when the top of a path may be close enough to a saddle: at once after the whole path was relaxed, and then
-    /// ever more rarely, for every search that fails costs hundreds of products; and at its last visit.
+    /// ever more rarely, for every search that fails costs hundreds of products; and at its last visit. Where it failed it
+    /// would fail again.
     pub(super) fn is_ripe(&self, path: &Path) -> bool {
+        if path.pass.reason.is_some() {
+            return false;
+        }
         let zooms = (path.visits as usize).checked_sub(self.plan.schedule.knots.len());
         let is_last = path.visits >= self.plan.schedule.visits;
         is_last || path.state == PathState::Converged || matches!(zooms, Some(0 | 2 | 5))
@@ -42,8 +46,7 @@ impl Explorer<'_, '_> {
             }
             (Err(above), Err(_)) => Ok(refused(path, above)),
             (Err(above), Ok(feet)) => {
-                let Some(own) =
-                    saddle::own_path(self.oracle, &path, &saddle, &sides, [&feet[0].theta, &feet[1].theta])?
+                let Some(own) = saddle::own_path(self.oracle, &path, &saddle, &sides, [&feet[0].way, &feet[1].way])?
                 else {
                     return Ok(refused(path, above));
                 };
@@ -52,22 +55,21 @@ impl Explorer<'_, '_> {
                     return Ok(own);
                 }
                 let ahead = dot(&saddle.mode, &connect::direction(&path)) > 0.0;
-                self.beside(path, (own, ahead), feet, (minima, new), deciding)
+                self.beside(path, (own, ahead), (minima, new), deciding)
             }
         }
     }
 
-    /// A saddle that may be the path's: between its top and its higher end.
+    /// A saddle that may be the path's, or one that a lower path leads over: no higher than its top.
     fn sought(&mut self, path: &Path) -> Result<Verdict> {
         let (top, along) = (&path.pass.theta, &connect::direction(path));
         let (reach, tolerance) = (connect::reach(path), self.critical());
         let ends = [path.ends.0, path.ends.1].map(|end| self.landscape.minimum(end));
         let null = ends.iter().flatten().map(|end| end.evidence.undecided()).min().unwrap_or(0);
         let near = Near { top, along, reach, tolerance, null };
-        let (loss, highest) = (&path.profile.loss, path.pass.height + path.pass.error);
+        let highest = path.pass.height + path.pass.error;
         Ok(match saddle::refine(self.oracle, self.domain.tangents(), near)? {
             Ok(found) if found.loss > highest => Err(Rejected::Higher),
-            Ok(found) if found.loss < loss[0].max(loss[loss.len() - 1]) => Err(Rejected::BelowEnd),
             verdict => verdict,
         })
     }
@@ -87,35 +89,34 @@ impl Explorer<'_, '_> {
         })
     }
 
-    /// A path and the one of a saddle found beside it: cut at its top, the path leads over that saddle, unless its pieces
-    /// rise too high.
+    /// A path and the one of a saddle found beside it: cut at its top, the path leads by that saddle down to its feet, unless
+    /// its pieces rise too high.
     fn beside(
         &mut self,
         mut path: Path,
         (own, ahead): (Path, bool),
-        feet: [Foot; 2],
         (minima, new): (&[Minimum], &mut Vec<Path>),
         deciding: &Deciding,
     ) -> Result<Path> {
-        if self.is_known(&own) {
-            return Ok(refused(path, Rejected::Above));
-        }
+        let is_known = self.is_known(&own);
         let ends = [self.own(path.ends.0), self.own(path.ends.1)];
-        let [behind, before] = if ahead {
-            let [a, b] = feet;
-            [b, a]
-        } else {
-            feet
-        };
-        let cut = |foot: Foot| Cut { arc: path.pass.arc, cell: foot.cell, theta: foot.theta };
-        let cuts: Vec<Cut> = [behind, before].into_iter().filter(|foot| !ends.contains(&foot.cell)).map(cut).collect();
+        let [over, under] = connect::sides(&own);
+        let cut = |cell, way| Cut { arc: path.pass.arc, cell, way };
+        let mut cuts = vec![cut(own.ends.0, over), cut(own.ends.1, under)];
+        if ahead {
+            cuts.reverse();
+        }
+        cuts.retain(|cut| !ends.contains(&cut.cell));
         if let Some(pieces) = self.split(&path, (&cuts, Some(&own)), minima, deciding)? {
             path.state = PathState::Split;
-            new.extend(pieces);
+            let is_new = |piece: &Path| !is_known || !connect::are_ends(piece, own.ends.0, own.ends.1);
+            new.extend(pieces.into_iter().filter(is_new));
             return Ok(path);
         }
-        let ids = self.next_ids(minima, new);
-        new.push(Path { id: ids.path, pass: Pass { cell: ids.cell, ..own.pass }, ..own });
+        if !is_known {
+            let ids = self.next_ids(minima, new);
+            new.push(Path { id: ids.path, pass: Pass { cell: ids.cell, ..own.pass }, ..own });
+        }
         Ok(refused(path, Rejected::Above))
     }
 

@@ -3,7 +3,7 @@
 use super::explored::{Explored, Found};
 use super::explorer::Explorer;
 use super::known::Known;
-use super::plan::{Goal, Method, Plan};
+use super::plan::{Goal, Method, Plan, Way};
 #[cfg(not(feature = "dense"))]
 use super::progress::Notice;
 use super::progress::Progress;
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Ended};
 use crate::sample::Samples;
-use crate::search::{Descent, Journal, Minimum};
+use crate::search::{Descent, Journal, Minimum, Stage};
 
 /// Explores a loss from what is known so far (empty at first). A stop is no error; see [`Ended`].
 pub fn explore(
@@ -45,26 +45,26 @@ impl Explorer<'_, '_> {
     fn all(&mut self) -> Result<Option<Samples>> {
         let plan = self.plan;
         if let Method::Grid(grid) = &plan.method {
-            return self.stage("grid", Budget::default(), |explorer| explorer.grid(grid));
+            return self.stage(Stage::Grid, Budget::default(), |explorer| explorer.grid(grid));
         }
-        self.stage("minima", plan.minima_budget, Self::minima)?;
+        self.stage(Stage::Minima, plan.minima_budget, Self::minima)?;
         if !self.landscape.minima.iter().any(Minimum::counts) {
             return if self.ended == Ended::Budget { Ok(None) } else { Err(self.nothing_found()) };
         }
         match &plan.method {
             // The box is that of all minima: without them there is none yet.
             Method::Cloud(_) if self.ended == Ended::Budget => Ok(None),
-            Method::Cloud(cloud) => self.stage("cloud", Budget::default(), |explorer| explorer.cloud(cloud)),
+            Method::Cloud(cloud) => self.stage(Stage::Cloud, Budget::default(), |explorer| explorer.cloud(cloud)),
             _ => {
                 // The search for all of them comes back to the paths by itself, at a place that a resumed run must not
                 // come to earlier.
                 let is_climbing = self.landscape.minima.iter().any(|minimum| minimum.evidence.survey.climbs > 0);
                 if !is_climbing {
-                    self.stage("paths", plan.paths_budget, Self::paths)?;
+                    self.stage(Stage::Paths, plan.paths_budget, Self::paths)?;
                 }
                 #[cfg(feature = "dense")]
                 if plan.goal == Goal::All {
-                    self.stage("saddles", plan.saddles_budget, Self::all_saddles)?;
+                    self.stage(Stage::Saddles, plan.saddles_budget, Self::all_saddles)?;
                 }
                 #[cfg(not(feature = "dense"))]
                 if plan.goal == Goal::All {
@@ -76,10 +76,10 @@ impl Explorer<'_, '_> {
     }
 
     fn minima(&mut self) -> Result<()> {
-        match self.plan.hop {
-            _ if self.plan.training.is_some() || !self.plan.given.is_empty() => self.trained(),
-            Some(hop) => self.hops(&hop),
-            None => self.descents(),
+        match &self.plan.way {
+            Way::Descents => self.descents(),
+            Way::Hops(hop) => self.hops(hop),
+            Way::Training(_) | Way::Given(_) => self.trained(),
         }
     }
 

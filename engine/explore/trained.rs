@@ -5,29 +5,31 @@
 //! each depends on itself alone, and a resumed run goes on behind the last one that ended.
 
 use super::explorer::Explorer;
+use super::plan::Way;
 use super::progress::Doing;
 use crate::error::{Error, Result};
 use crate::search::minima::{Quenched, quench};
 use crate::search::start::start;
 use crate::search::training::{Trained, train};
 use crate::search::vector::norm;
-use crate::search::{Descent, Evidence, Minimum, Origin};
+use crate::search::{Descent, Evidence, Metric, Minimum, Origin, Stage};
 
 impl Explorer<'_, '_> {
     /// The stage of minima, where they are given or trained.
     pub(super) fn trained(&mut self) -> Result<()> {
-        let seeds = self.plan.seed..self.plan.seed + self.plan.starts;
-        let given = (0..).zip(&self.plan.given);
-        let origins: Vec<Origin> = match self.plan.given.is_empty() {
-            true => seeds.map(|seed| Origin::Start { seed }).collect(),
-            false => given.map(|(index, given)| Origin::Given { index, name: given.name.clone() }).collect(),
+        let plan = self.plan;
+        let origins: Vec<Origin> = match &plan.way {
+            Way::Given(points) => {
+                (0..).zip(points).map(|(index, given)| Origin::Given { index, name: given.name.clone() }).collect()
+            }
+            _ => (plan.seed..plan.seed + plan.starts).map(|seed| Origin::Start { seed }).collect(),
         };
         let total = origins.len() as u64;
         for (done, origin) in (0..).zip(origins) {
             if !self.landscape.minima.iter().any(|m| m.origin == origin) {
                 let (quenched, mut beside) = self.ended(&origin, done, total)?;
                 if let Origin::Given { index, .. } = origin {
-                    beside.extend(self.plan.given.get(index as usize).into_iter().flat_map(|g| g.metrics.clone()));
+                    beside.extend(plan.given().get(index as usize).into_iter().flat_map(|g| g.metrics.clone()));
                 }
                 self.keep_end(origin, quenched, beside)?;
             }
@@ -38,25 +40,24 @@ impl Explorer<'_, '_> {
     /// Whether a point was taken as it is that is no minimum. The barcode asked for is then that of such points: a
     /// minimum met on the way would swallow every one of them that it lies below, at no climb.
     pub(super) fn some_are_above_their_minima(&self) -> bool {
-        let stand = !self.plan.polish && (self.plan.training.is_some() || !self.plan.given.is_empty());
         let flagged = |m: &Minimum| m.is_sampled() && m.counts() && m.descent == Descent::Unconverged;
-        stand && self.landscape.minima.iter().any(flagged)
+        self.plan.leaves_points_as_they_are() && self.landscape.minima.iter().any(flagged)
     }
 
     /// What a point comes to, and its loss and gradient norm before it was polished.
-    fn ended(&mut self, origin: &Origin, done: u64, total: u64) -> Result<(Quenched, Vec<(String, f64)>)> {
-        let trained = match (origin, &self.plan.training) {
-            (Origin::Given { index, .. }, _) => {
-                let given = self.plan.given.get(*index as usize);
+    fn ended(&mut self, origin: &Origin, done: u64, total: u64) -> Result<(Quenched, Vec<(Metric, f64)>)> {
+        let trained = match (origin, &self.plan.way) {
+            (Origin::Given { index, .. }, Way::Given(points)) => {
+                let given = points.get(*index as usize);
                 let theta = given.map(|given| given.theta.clone()).unwrap_or_default();
                 Trained { theta, is_finite: true, epochs: 0 }
             }
-            (Origin::Start { seed }, Some(training)) => {
+            (Origin::Start { seed }, Way::Training(training)) => {
                 let (theta, epochs, progress) =
                     (start(self.oracle.loss(), *seed)?, training.epochs, &mut *self.progress);
                 train(self.oracle, theta, training, *seed, |epoch, mean| {
                     let doing = Doing::Training { seed: *seed, epoch, epochs, mean_loss: mean };
-                    progress.at("minima", done, total, doing);
+                    progress.at(Stage::Minima, done, total, doing);
                 })?
             }
             _ => return Err(Error::Internal(format!("{origin:?} is neither given nor trained"))),
@@ -65,20 +66,20 @@ impl Explorer<'_, '_> {
             let evidence = Evidence { gradient_norm: f64::INFINITY, ..Evidence::default() };
             let (theta, evaluations) = (trained.theta, trained.epochs);
             let descent = Descent::NotFinite;
-            return Ok((Quenched { theta, loss: f64::NAN, descent, evidence, evaluations }, Vec::new()));
+            return Ok((
+                Quenched { theta, loss: f64::NAN, descent, evidence, evaluations, trail: Vec::new() },
+                Vec::new(),
+            ));
         }
         let (mut recipe, mut before) = (self.plan.recipe.standing(), Vec::new());
         if self.plan.polish {
             let (loss, gradient) = self.oracle.gradients(&trained.theta)?;
-            before = vec![
-                ("loss before polishing".to_owned(), loss[0]),
-                ("gradient norm before polishing".to_owned(), norm(&gradient)),
-            ];
+            before = vec![(Metric::LossBefore, loss[0]), (Metric::GradientBefore, norm(&gradient))];
             recipe = self.plan.recipe;
         }
         let progress = &mut *self.progress;
         let (mut ends, stop) = quench(self.oracle, vec![trained.theta], &recipe, &self.domain, |ended, slowest| {
-            progress.at("minima", done + ended as u64, total, Doing::Descents { gradient_norm: slowest });
+            progress.at(Stage::Minima, done + ended as u64, total, Doing::Descents { gradient_norm: slowest });
         });
         stop?;
         let Some(mut quenched) = ends.pop().flatten() else {

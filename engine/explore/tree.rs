@@ -2,9 +2,8 @@
 //! lowest pass to a better one, over the graph of all measured paths.
 
 use super::vertices::Vertices;
-use crate::order::by_value;
 use crate::persistence::merge_tree::{Ages, Edge, Merge, merges};
-use crate::persistence::{Bar, Barcode, CellKind, Death, NamedCell, Searched, Top};
+use crate::persistence::{Bar, Barcode, CellKind, Death, DeathAt, NamedCell, Searched, Top};
 use crate::search::{CellId, Descent, Landscape, Minimum, Pass, PassKind, Path};
 
 /// A landscape read as a graph, with its merges.
@@ -15,6 +14,7 @@ pub struct MergeTree<'a> {
     pub paths: Vec<&'a Path>,
     /// Lowest first; `dead`, `elder` and `edge` index the two vectors above.
     pub merges: Vec<Merge>,
+    vertices: Vertices,
 }
 
 impl<'a> MergeTree<'a> {
@@ -25,7 +25,12 @@ impl<'a> MergeTree<'a> {
         let standing = landscape.paths.iter().filter_map(|path| Some((path, vertices.edge(path)?)));
         let (paths, edges): (Vec<&Path>, Vec<Edge>) = standing.unzip();
         let merges = merges(&vertices.all, &Ages::of(&vertices.all), &edges);
-        MergeTree { minima, paths, merges }
+        MergeTree { minima, paths, merges, vertices }
+    }
+
+    /// The minima at the ends of a path, by their places; `None` where one of them does not count.
+    pub fn ends(&self, path: &Path) -> Option<(usize, usize)> {
+        self.vertices.ends(path)
     }
 
     /// The barcode: one bar a minimum, zero-length bars left out and counted. `noise` is what two evaluations of one loss may
@@ -59,9 +64,7 @@ impl<'a> MergeTree<'a> {
                 cell(id, 1, height, kind)
             }));
         }
-        bars.sort_by(|a, b| by_value((a.birth, a.birth_cell), (b.birth, b.birth_cell)));
-        cells.sort_by_key(|cell| cell.id);
-        Barcode { bars, cells, zero }
+        Barcode::new(bars, cells, zero)
     }
 
     fn death(&self, minimum: &Minimum, merge: &Merge, noise: f64) -> Death {
@@ -69,12 +72,12 @@ impl<'a> MergeTree<'a> {
         // A path's two ends lie on it, so a death below a birth can only be rounding.
         let value = path.pass.height.max(minimum.loss);
         let top = Top {
-            path: path.id,
+            path: Some(path.id),
             error: path.pass.error,
             kind: path.pass.kind,
             below_noise: value - minimum.loss <= noise,
         };
-        Death { value, cell: path.pass.cell, elder: Some(self.minima[merge.elder].cell), top: Some(top) }
+        Death { value, cell: path.pass.cell, elder: Some(self.minima[merge.elder].cell), at: DeathAt::Top(top) }
     }
 }
 

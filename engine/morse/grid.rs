@@ -17,6 +17,10 @@ pub const MOST_AXES_OF_COMPONENTS: usize = 16;
 /// A periodic axis has no fewer samples: both neighbours of each are others.
 pub const LEAST_PERIODIC: usize = 3;
 
+/// Bytes a sample: the label of its basin, the star of its gradient.
+const LABEL: u64 = 4;
+const STAR: u64 = 4;
+
 /// The number of samples of a grid, where it is one that they can be counted in: below 2^31.
 pub fn count(sizes: &[usize]) -> Option<usize> {
     sizes.iter().try_fold(1_usize, |n, &size| n.checked_mul(size)).filter(|&n| n < 1 << 31)
@@ -196,8 +200,14 @@ impl Grid {
     pub fn work(array: &Array, max_degree: Option<usize>) -> u64 {
         let narrow = matches!(array.values, Values::I8(_) | Values::U8(_) | Values::I16(_) | Values::U16(_));
         let keys = if narrow { 4 } else { 0 };
-        let star = if max_degree == Some(0) || array.shape.len() < 2 { 0 } else { 4 };
-        (array.values.len() as u64).saturating_mul(keys + 4 + star)
+        let star = if max_degree == Some(0) || array.shape.len() < 2 { 0 } else { STAR };
+        (array.values.len() as u64).saturating_mul(keys + LABEL + star)
+    }
+
+    /// The bytes that so many samples take whose values are yet to be computed, with their barcode: value and key, label
+    /// and star, and on a rough loss as many edges between basins as would fill the room of two more numbers.
+    pub fn work_to_come(samples: usize) -> u64 {
+        (samples as u64).saturating_mul(2 * 8 + LABEL + STAR + 2 * 8)
     }
 
     /// The keys.

@@ -1,23 +1,22 @@
 //! Barcodes: what every road to one (paths, grids, graphs) ends in, and what everything after it reads.
 
+use crate::order::by_value;
 use crate::pass::PassKind;
+use crate::spelled::spelled;
 use serde::{Deserialize, Serialize};
 
-/// What ended a bar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DeathKind {
-    #[serde(rename = "verified saddle")]
-    /// A saddle that leads to both sides.
-    VerifiedSaddle,
-    #[serde(rename = "path maximum")]
-    /// The highest point of a path: an upper bound.
-    PathMaximum,
-    #[serde(rename = "cell")]
-    /// A cell of a sampled function.
-    Cell,
-    #[serde(rename = "critical point")]
-    /// A critical point of index 2 or above, that ends a bar of degree 1 or above.
-    CriticalPoint,
+spelled! {
+    /// What ended a bar.
+    pub enum DeathKind {
+        /// A saddle that leads to both sides.
+        VerifiedSaddle = PassKind::VerifiedSaddle.name(),
+        /// The highest point of a path: an upper bound.
+        PathMaximum = PassKind::PathMaximum.name(),
+        /// A cell of a sampled function.
+        Cell = "cell",
+        /// A critical point of index 2 or above, that ends a bar of degree 1 or above.
+        CriticalPoint = "critical point",
+    }
 }
 
 impl From<PassKind> for DeathKind {
@@ -56,16 +55,26 @@ pub struct Death {
     pub cell: u64,
     /// Degree 0: the birth cell of the component that swallows this one, where that was asked.
     pub elder: Option<u64>,
-    /// The top of a path that it lies at; `None` where it is a cell of a sampled function, or a critical point of index 2 or
-    /// above.
-    pub top: Option<Top>,
+    /// What it lies at.
+    pub at: DeathAt,
+}
+
+/// What a death lies at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DeathAt {
+    /// The top of a path.
+    Top(Top),
+    /// A cell of a sampled function.
+    Cell,
+    /// A critical point of index 2 or above.
+    Critical,
 }
 
 /// What is known of a death on a path that was found and measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Top {
-    /// The path.
-    pub path: u64,
+    /// The path; `None` where a file does not name it.
+    pub path: Option<u64>,
     /// How far the death may lie above its value; 0 when exact.
     pub error: f64,
     /// What it is known to be.
@@ -101,8 +110,11 @@ impl Bar {
 
     /// What ended the bar; `None` for a half-line.
     pub fn death_kind(&self) -> Option<DeathKind> {
-        let cell = if self.searched.is_some() { DeathKind::CriticalPoint } else { DeathKind::Cell };
-        self.end.map(|end| end.top.map_or(cell, |top| top.kind.into()))
+        self.end.map(|end| match end.at {
+            DeathAt::Top(top) => top.kind.into(),
+            DeathAt::Cell => DeathKind::Cell,
+            DeathAt::Critical => DeathKind::CriticalPoint,
+        })
     }
 
     /// The birth cell of the component that swallows it.
@@ -112,7 +124,10 @@ impl Bar {
 
     /// What is known of its death, where that is the top of a path.
     pub fn top(&self) -> Option<Top> {
-        self.end.and_then(|end| end.top)
+        self.end.and_then(|end| match end.at {
+            DeathAt::Top(top) => Some(top),
+            DeathAt::Cell | DeathAt::Critical => None,
+        })
     }
 
     /// The birth is a way-station: no score counts this bar.
@@ -136,24 +151,20 @@ impl Bar {
     }
 }
 
-/// What a cell of the complex is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CellKind {
-    #[serde(rename = "minimum")]
-    /// A minimum.
-    Minimum,
-    #[serde(rename = "saddle")]
-    /// A saddle of index one.
-    Saddle,
-    #[serde(rename = "path maximum")]
-    /// The highest point of a path.
-    PathMaximum,
-    #[serde(rename = "critical point")]
-    /// A critical point of index 2 or above.
-    CriticalPoint,
-    #[serde(rename = "vertex")]
-    /// A sample, or an edge between two.
-    Vertex,
+spelled! {
+    /// What a cell of the complex is.
+    pub enum CellKind {
+        /// A minimum.
+        Minimum = "minimum",
+        /// A saddle of index one.
+        Saddle = "saddle",
+        /// The highest point of a path.
+        PathMaximum = PassKind::PathMaximum.name(),
+        /// A critical point of index 2 or above.
+        CriticalPoint = DeathKind::CriticalPoint.name(),
+        /// A sample, or an edge between two.
+        Vertex = "vertex",
+    }
 }
 
 /// A cell that a bar names.
@@ -172,12 +183,12 @@ pub struct NamedCell {
     pub position: Vec<f64>,
 }
 
-/// The bars of one function, sorted by degree, then birth, then birth cell, with the cells they name.
+/// The bars of one function with the cells they name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Barcode {
-    /// By degree, then birth, then birth cell.
+    /// By degree, birth and birth cell, death and death cell.
     pub bars: Vec<Bar>,
-    /// The cells that bars refer to, by number.
+    /// The cells that bars refer to, by number and degree, each once.
     pub cells: Vec<NamedCell>,
     /// Sampled minima, where they were searched for, whose bars have no length: they are left out of `bars`, and scores
     /// count them.
@@ -190,6 +201,26 @@ fn is_none(zero: &u64) -> bool {
 }
 
 impl Barcode {
+    /// Puts bars and cells in their order; of cells that are named twice the first is kept.
+    pub fn new(mut bars: Vec<Bar>, mut cells: Vec<NamedCell>, zero: u64) -> Barcode {
+        bars.sort_by(|a, b| {
+            let death = |bar: &Bar| (bar.death().unwrap_or(f64::INFINITY), bar.death_cell().unwrap_or(u64::MAX));
+            let birth = by_value((a.birth, a.birth_cell), (b.birth, b.birth_cell));
+            a.degree.cmp(&b.degree).then(birth).then(by_value(death(a), death(b)))
+        });
+        cells.sort_by_key(|cell| (cell.id, cell.degree));
+        cells.dedup_by_key(|cell| (cell.id, cell.degree));
+        Barcode { bars, cells, zero }
+    }
+
+    /// The degrees of the bars, ascending.
+    pub fn degrees(&self) -> Vec<u32> {
+        let mut degrees: Vec<u32> = self.bars.iter().map(|bar| bar.degree).collect();
+        degrees.sort_unstable();
+        degrees.dedup();
+        degrees
+    }
+
     /// The bars of one degree.
     pub fn degree(&self, degree: u32) -> impl Iterator<Item = &Bar> {
         self.bars.iter().filter(move |bar| bar.degree == degree)

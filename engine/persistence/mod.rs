@@ -13,7 +13,7 @@ mod record;
 pub mod reduce;
 mod score;
 
-pub use barcode::{Bar, Barcode, CellKind, Death, DeathKind, NamedCell, Searched, Top};
+pub use barcode::{Bar, Barcode, CellKind, Death, DeathAt, DeathKind, NamedCell, Searched, Top};
 pub use diagram::{Diagram, Interval};
 pub use distance::{Distance, Metric, distance};
 pub use pairs::Pair;

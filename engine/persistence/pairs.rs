@@ -4,8 +4,7 @@
 //! with the same pairs: they are those of the filtration that adds one vertex after another with all its cells, in THE
 //! total order (by value, then by index), and are unique.
 
-use super::{Bar, Barcode, CellKind, Death, NamedCell};
-use crate::order::by_value;
+use super::{Bar, Barcode, CellKind, Death, DeathAt, NamedCell};
 
 /// One class of homology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,33 +19,25 @@ pub struct Pair {
     pub elder: Option<u64>,
 }
 
-/// The barcode of pairs, by degree, birth and birth cell, with a cycle for each of the first pairs. `value` is the
+/// The barcode of pairs, with a cycle for each of the first pairs. `value` is the
 /// function's value at a vertex.
 pub fn barcode(pairs: &[Pair], cycles: &[Vec<Vec<u32>>], value: impl Fn(u64) -> f64) -> Barcode {
     let bar = |pair: &Pair| Bar {
         degree: pair.degree,
         birth: value(pair.birth),
         birth_cell: pair.birth,
-        end: pair.death.map(|cell| Death { value: value(cell), cell, elder: pair.elder, top: None }),
+        end: pair.death.map(|cell| Death { value: value(cell), cell, elder: pair.elder, at: DeathAt::Cell }),
         searched: None,
         cycle: Vec::new(),
     };
     let mut bars: Vec<Bar> = pairs.iter().map(bar).collect();
     bars.iter_mut().zip(cycles).for_each(|(bar, cycle)| bar.cycle.clone_from(cycle));
-    bars.sort_by(|a, b| {
-        let death = |bar: &Bar| (bar.death().unwrap_or(f64::INFINITY), bar.death_cell().unwrap_or(u64::MAX));
-        let birth = by_value((a.birth, a.birth_cell), (b.birth, b.birth_cell));
-        a.degree.cmp(&b.degree).then(birth).then(by_value(death(a), death(b)))
-    });
     let ends = |pair: &Pair| {
         let cell =
             |id, degree| NamedCell { id, degree, value: value(id), kind: CellKind::Vertex, position: Vec::new() };
         [Some(cell(pair.birth, pair.degree)), pair.death.map(|id| cell(id, pair.degree + 1))]
     };
-    let mut cells: Vec<NamedCell> = pairs.iter().flat_map(ends).flatten().collect();
-    cells.sort_by_key(|cell| (cell.id, cell.degree));
-    cells.dedup_by_key(|cell| (cell.id, cell.degree));
-    Barcode { bars, cells, zero: 0 }
+    Barcode::new(bars, pairs.iter().flat_map(ends).flatten().collect(), 0)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A bar as `barcode.json` and a database hold it: flat, and what it lacks left out. Files of others may lack more.
 
-use super::barcode::{Bar, Death, DeathKind, Searched, Top};
+use super::barcode::{Bar, Death, DeathAt, DeathKind, Searched, Top};
 use crate::pass::PassKind;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -44,7 +44,7 @@ impl Serialize for Bar {
             birth_cell: self.birth_cell,
             death_cell: self.death_cell(),
             elder: self.elder(),
-            path: top.map(|top| top.path),
+            path: top.and_then(|top| top.path),
             death_kind: self.death_kind(),
             transit: self.is_transit().then_some(true),
             below_noise: top.map(|top| top.below_noise),
@@ -58,20 +58,19 @@ impl Serialize for Bar {
 impl<'de> Deserialize<'de> for Bar {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Bar, D::Error> {
         let record = Record::deserialize(from)?;
-        let top = |kind, path| Top {
-            path,
-            error: record.death_error.unwrap_or(0.0),
-            kind,
-            below_noise: record.below_noise == Some(true),
+        let top = |kind| {
+            let (error, below_noise) = (record.death_error.unwrap_or(0.0), record.below_noise == Some(true));
+            DeathAt::Top(Top { path: record.path, error, kind, below_noise })
         };
         let death = |value| Death {
             value,
             cell: record.death_cell.unwrap_or(NO_CELL),
             elder: record.elder,
-            top: match record.death_kind {
-                Some(DeathKind::VerifiedSaddle) => record.path.map(|path| top(PassKind::VerifiedSaddle, path)),
-                Some(DeathKind::PathMaximum) => record.path.map(|path| top(PassKind::PathMaximum, path)),
-                Some(DeathKind::Cell | DeathKind::CriticalPoint) | None => None,
+            at: match record.death_kind {
+                Some(DeathKind::VerifiedSaddle) => top(PassKind::VerifiedSaddle),
+                Some(DeathKind::PathMaximum) => top(PassKind::PathMaximum),
+                Some(DeathKind::CriticalPoint) => DeathAt::Critical,
+                Some(DeathKind::Cell) | None => DeathAt::Cell,
             },
         };
         let searched = |unconverged| Searched { transit: record.transit == Some(true), unconverged };
@@ -83,5 +82,20 @@ impl<'de> Deserialize<'de> for Bar {
             searched: record.unconverged.or(record.transit.map(|_| false)).map(searched),
             cycle: record.cycle.into_owned(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_of_others_keeps_what_it_ends_at() {
+        for kind in DeathKind::ALL.iter().filter(|kind| **kind != DeathKind::Cell) {
+            let text = format!(r#"{{"degree":0,"birth":0.5,"death":2.25,"birth_cell":4,"death_kind":"{kind}"}}"#);
+            let bar: Bar = serde_json::from_str(&text).unwrap();
+            assert_eq!((bar.death_kind(), bar.top().and_then(|top| top.path)), (Some(*kind), None));
+            assert_eq!(serde_json::from_str::<Bar>(&serde_json::to_string(&bar).unwrap()).unwrap(), bar);
+        }
     }
 }

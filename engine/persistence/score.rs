@@ -91,7 +91,7 @@ impl Score {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persistence::{Bar, Death};
+    use crate::persistence::{Bar, Death, DeathAt};
 
     #[test]
     fn the_distance_of_order_q_is_that_of_the_score_where_both_are_defined() {
@@ -99,7 +99,7 @@ mod tests {
             degree: 0,
             birth: 1.0,
             birth_cell: 0,
-            end: length.map(|length| Death { value: 1.0 + length, cell: 1, elder: None, top: None }),
+            end: length.map(|length| Death { value: 1.0 + length, cell: 1, elder: None, at: DeathAt::Cell }),
             searched: None,
             cycle: Vec::new(),
         };
@@ -117,7 +117,7 @@ mod tests {
             degree: 0,
             birth: 1.0,
             birth_cell: 0,
-            end: Some(Death { value: 4.0, cell: 1, elder: None, top: None }),
+            end: Some(Death { value: 4.0, cell: 1, elder: None, at: DeathAt::Cell }),
             searched: None,
             cycle: Vec::new(),
         };

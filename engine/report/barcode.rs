@@ -19,7 +19,7 @@ const RIGHT: (f64, f64) = (590.0, 868.0);
 pub fn draw(findings: &Findings<'_>) -> Drawing {
     let mut drawing = Drawing::new(WIDTH, &format!("Barcode of {}", findings.title));
     let mut y = 6.0;
-    let degrees = findings.degrees();
+    let degrees = findings.barcode.degrees();
     for degree in &degrees {
         if degrees.len() > 1 {
             y += if *degree == degrees[0] { 14.0 } else { 34.0 };
@@ -98,13 +98,13 @@ fn axis(drawing: &mut Drawing, scale: &Scale, most: usize, labels: f64, top: f64
 
 fn left_bar(drawing: &mut Drawing, scale: &Scale, bar: &Bar, superlevel: bool, y: f64) {
     let from = scale.at(bar.birth);
-    match bar.death() {
-        Some(death) => {
+    match bar.death().zip(bar.death_kind()) {
+        Some((death, kind)) => {
             let to = scale.at(death);
             drawing.line((from, y), (to, y), bar_class(bar));
             // Shorter than the marks are wide: the right panel has the pass.
             if (to - from).abs() > 9.0 {
-                drawing.diamond((to, y), pass_class(bar.death_kind()));
+                drawing.mark((to, y), death_mark(kind), false);
             }
         }
         None => {
@@ -113,11 +113,11 @@ fn left_bar(drawing: &mut Drawing, scale: &Scale, bar: &Bar, superlevel: bool, y
             drawing.arrow((to, y), (way, 0.0));
         }
     }
-    drawing.dot((from, y), birth_class(bar));
+    drawing.mark((from, y), birth_mark(bar), false);
 }
 
 fn right_bar(drawing: &mut Drawing, findings: &Findings<'_>, scale: &Scale, bar: &Bar, y: f64) {
-    let Some(length) = bar.length().map(f64::abs) else {
+    let Some((length, kind)) = bar.length().map(f64::abs).zip(bar.death_kind()) else {
         let text =
             if bar.degree == 0 && findings.searched() { "never dies: nothing lower was found" } else { "never dies" };
         drawing.text((RIGHT.0, y + 4.0), "muted small", text);
@@ -125,7 +125,7 @@ fn right_bar(drawing: &mut Drawing, findings: &Findings<'_>, scale: &Scale, bar:
     };
     let to = scale.at(length);
     drawing.line((RIGHT.0, y), (to, y), bar_class(bar));
-    drawing.diamond((to, y), pass_class(bar.death_kind()));
+    drawing.mark((to, y), death_mark(kind), false);
     drawing.text((to + 10.0, y + 4.0), "", &short(length));
 }
 
@@ -159,26 +159,32 @@ pub fn bar_class(bar: &Bar) -> &'static str {
 }
 
 /// How a birth is drawn: open where it has not converged.
-pub fn birth_class(bar: &Bar) -> &'static str {
-    if bar.is_unconverged() { "birth open" } else { "birth" }
+pub fn birth_mark(bar: &Bar) -> Mark {
+    if bar.is_unconverged() { Mark::OpenBirth } else { Mark::Birth }
 }
 
 /// How a death is drawn: open where it is the maximum of a path.
-pub fn pass_class(kind: Option<DeathKind>) -> &'static str {
-    if kind == Some(DeathKind::PathMaximum) { "pass open" } else { "pass" }
+pub fn death_mark(kind: DeathKind) -> Mark {
+    match kind {
+        DeathKind::VerifiedSaddle | DeathKind::Cell => Mark::Saddle,
+        DeathKind::PathMaximum => Mark::Top,
+        DeathKind::CriticalPoint => Mark::Higher,
+    }
 }
 
 /// The marks these bars use, and what they mean.
 pub fn legend(bars: &[&Bar]) -> Vec<(Mark, &'static str)> {
     let any = |what: &dyn Fn(&Bar) -> bool| bars.iter().any(|bar| what(bar));
-    let died_at = |kind| any(&|bar: &Bar| bar.death_kind() == Some(kind));
+    let born = |mark| (mark, any(&|bar| birth_mark(bar) == mark));
+    let died = |kind| (death_mark(kind), any(&|bar| bar.death_kind() == Some(kind)));
+    let with = |(mark, used), text| (mark, text, used);
     let all = [
-        (Mark::Birth, "birth", any(&|bar| !bar.is_unconverged())),
-        (Mark::OpenBirth, "birth, not converged", any(&|bar| bar.is_unconverged())),
-        (Mark::Saddle, "death: a verified saddle", died_at(DeathKind::VerifiedSaddle)),
-        (Mark::Saddle, "death: a critical cell", died_at(DeathKind::Cell)),
-        (Mark::Saddle, "death: a point of higher index", died_at(DeathKind::CriticalPoint)),
-        (Mark::Top, "death: the maximum of a path", died_at(DeathKind::PathMaximum)),
+        with(born(Mark::Birth), "birth"),
+        with(born(Mark::OpenBirth), "birth, not converged"),
+        with(died(DeathKind::VerifiedSaddle), "death: a verified saddle"),
+        with(died(DeathKind::Cell), "death: a critical cell"),
+        with(died(DeathKind::CriticalPoint), "death: a point of higher index"),
+        with(died(DeathKind::PathMaximum), "death: the maximum of a path"),
         (Mark::Doubt, "below the noise of the loss", any(&|bar| bar.is_below_noise())),
         (Mark::HalfLine, "half-line: never dies", any(&|bar| bar.death().is_none())),
     ];

@@ -2,10 +2,9 @@
 
 use super::findings::Findings;
 use super::number::{column, short};
-use super::words::OWN_STATISTICS;
 use crate::order::by_value;
 use crate::persistence::Bar;
-use crate::search::{Descent, Minimum, Origin};
+use crate::search::{Descent, Metric, Minimum, Origin};
 use std::collections::BTreeMap;
 
 /// A column.
@@ -16,7 +15,7 @@ pub enum Column<'a> {
     Loss,
     Gradient,
     Eigenvalue,
-    Metric(&'a str),
+    Metric(&'a Metric),
     Height,
     Elder,
     Remarks,
@@ -31,7 +30,7 @@ impl Column<'_> {
             Column::Loss => "Loss".to_owned(),
             Column::Gradient => "Gradient norm".to_owned(),
             Column::Eigenvalue => "Lowest eigenvalue".to_owned(),
-            Column::Metric(name) => capitalised(name),
+            Column::Metric(metric) => capitalised(&metric.to_string()),
             Column::Height => "Escape height".to_owned(),
             Column::Elder => "Leads to".to_owned(),
             Column::Remarks => "Remarks".to_owned(),
@@ -43,8 +42,8 @@ impl Column<'_> {
         match self {
             Column::Cell => "minimum".to_owned(),
             Column::Gradient => "|gradient|".to_owned(),
-            Column::Metric(OWN_STATISTICS) => "own statistics".to_owned(),
-            Column::Metric(name) => name.to_owned(),
+            Column::Metric(Metric::OwnStatistics) => "own statistics".to_owned(),
+            Column::Metric(metric) => metric.to_string(),
             other => other.name().to_lowercase(),
         }
     }
@@ -79,9 +78,9 @@ impl<'a> Minima<'a> {
     /// The columns of all metrics, in the order in which they come up.
     pub fn metrics(&self) -> Vec<Column<'a>> {
         let mut all = Vec::new();
-        for (name, _) in self.rows.iter().flat_map(|(m, _)| &m.metrics) {
-            if !all.contains(&Column::Metric(name)) {
-                all.push(Column::Metric(name));
+        for (metric, _) in self.rows.iter().flat_map(|(m, _)| &m.metrics) {
+            if !all.contains(&Column::Metric(metric)) {
+                all.push(Column::Metric(metric));
             }
         }
         all
@@ -103,7 +102,7 @@ impl<'a> Minima<'a> {
             Column::Eigenvalue => {
                 each(|m, _| m.evidence.eigenvalues.iter().copied().reduce(f64::min).map(short).unwrap_or_default())
             }
-            Column::Metric(name) => self.metric(name),
+            Column::Metric(metric) => self.metric(metric),
             Column::Height => each(|_, bar| match bar {
                 Some(bar) => bar.length().map_or("∞".to_owned(), |length| short(length.abs())),
                 None => String::new(),
@@ -113,8 +112,8 @@ impl<'a> Minima<'a> {
         }
     }
 
-    fn metric(&self, name: &str) -> Vec<String> {
-        let value = |m: &Minimum| m.metrics.iter().find(|(known, _)| known == name).map(|(_, x)| *x);
+    fn metric(&self, of: &Metric) -> Vec<String> {
+        let value = |m: &Minimum| m.metrics.iter().find(|(metric, _)| metric == of).map(|(_, x)| *x);
         let known: Vec<f64> = self.rows.iter().filter_map(|(m, _)| value(m)).collect();
         let mut written = column(&known, 4).into_iter();
         self.rows.iter().map(|(m, _)| value(m).and_then(|_| written.next()).unwrap_or_default()).collect()

@@ -2,8 +2,6 @@
 //! makes no sense.
 
 use super::findings::Findings;
-use crate::explore::evidence;
-use crate::persistence::DeathKind;
 use crate::search::Evidence;
 use std::fmt::Write;
 
@@ -13,20 +11,11 @@ pub fn barcode(findings: &Findings<'_>) -> String {
         "degree,birth,death,length,death_error,birth_cell,death_cell,elder,path,death_kind,below_noise,unconverged,\
          transit,gradient_norm,negative,undecided\n",
     );
-    let bars = &findings.barcode.bars;
-    let evidence = findings.run.map_or_else(|| vec![None; bars.len()], |run| evidence(run.landscape, bars));
-    for (bar, evidence) in bars.iter().zip(evidence) {
-        let kind = match bar.death_kind() {
-            Some(DeathKind::VerifiedSaddle) => "verified saddle",
-            Some(DeathKind::PathMaximum) => "path maximum",
-            Some(DeathKind::Cell) => "cell",
-            Some(DeathKind::CriticalPoint) => "critical point",
-            None => "",
-        };
+    for (bar, evidence) in findings.barcode.bars.iter().zip(findings.evidence()) {
         // Writing into a String cannot fail.
         let _ = writeln!(
             table,
-            "{},{:?},{},{},{},{},{},{},{},{kind},{},{},{},{},{},{}",
+            "{},{:?},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
             bar.degree,
             bar.birth,
             float(bar.death()),
@@ -35,7 +24,8 @@ pub fn barcode(findings: &Findings<'_>) -> String {
             bar.birth_cell,
             field(bar.death_cell()),
             field(bar.elder()),
-            field(bar.top().map(|top| top.path)),
+            field(bar.top().and_then(|top| top.path)),
+            field(bar.death_kind()),
             field(bar.top().map(|top| top.below_noise)),
             field(bar.searched.map(|birth| birth.unconverged)),
             field(bar.searched.map(|birth| birth.transit)),

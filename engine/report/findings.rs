@@ -1,10 +1,10 @@
 //! What a report tells of.
 
-use crate::explore::{AtPass, Rivals};
+use crate::explore::{AtPass, Rivals, evidence};
 use crate::order::by_value;
 use crate::persistence::{Barcode, Score};
 use crate::run::Ended;
-use crate::search::{Landscape, Minimum, Path, Tally};
+use crate::search::{Evidence, Landscape, Metric, Minimum, Path, Stage, Tally};
 use crate::store::Provenance;
 
 /// What every report tells of and, where the barcode comes of a run, what the run found and took.
@@ -50,12 +50,10 @@ impl<'a> Findings<'a> {
         Score::of(self.barcode, 0)
     }
 
-    /// The degrees of the bars, ascending.
-    pub(super) fn degrees(&self) -> Vec<u32> {
-        let mut degrees: Vec<u32> = self.barcode.bars.iter().map(|bar| bar.degree).collect();
-        degrees.sort_unstable();
-        degrees.dedup();
-        degrees
+    /// What speaks for each bar, where they were searched for.
+    pub(super) fn evidence(&self) -> Vec<Option<&'a Evidence>> {
+        let bars = &self.barcode.bars;
+        self.run.map_or_else(|| vec![None; bars.len()], |run| evidence(run.landscape, bars))
     }
 
     pub(super) fn minima(&self) -> &'a [Minimum] {
@@ -72,7 +70,7 @@ impl<'a> Findings<'a> {
     }
 
     /// What each stage evaluated.
-    pub(super) fn evaluations(&self) -> &'a [(String, Tally)] {
+    pub(super) fn evaluations(&self) -> &'a [(Stage, Tally)] {
         self.run.map_or(&[], |run| &run.landscape.evaluations)
     }
 
@@ -89,7 +87,7 @@ impl<'a> Findings<'a> {
     }
 
     /// Passes with their metrics, the lowest first.
-    pub(super) fn passes(&self) -> Vec<(&'a Path, &'a [(String, f64)])> {
+    pub(super) fn passes(&self) -> Vec<(&'a Path, &'a [(Metric, f64)])> {
         let of = |at: &'a AtPass| {
             let path = self.paths().iter().find(|path| path.pass.cell == at.cell)?;
             Some((path, at.metrics.as_slice()))

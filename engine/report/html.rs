@@ -7,7 +7,7 @@ use super::number::{count, counted, short, significant};
 use super::svg::{Drawing, STYLE, escape};
 use super::{barcode, words};
 use crate::persistence::Bar;
-use crate::search::{PassKind, Path, Tally};
+use crate::search::{Metric, PassKind, Path, Tally};
 use std::fmt::Write;
 
 const PAGE: &str = "
@@ -157,18 +157,18 @@ fn minima(page: &mut String, findings: &Findings<'_>) {
 fn passes(page: &mut String, findings: &Findings<'_>) {
     let passes = findings.passes();
     let Some((_, first)) = passes.first() else { return };
-    let names: Vec<String> = first.iter().map(|(name, _)| capitalised(name)).collect();
+    let names: Vec<String> = first.iter().map(|(metric, _)| capitalised(&metric.to_string())).collect();
     let known = [("No.", "n"), ("Kind", ""), ("Between", ""), ("Loss", "n")];
     let heads: Vec<(&str, &str)> = known.into_iter().chain(names.iter().map(|name| (name.as_str(), "n"))).collect();
-    let row = |(path, metrics): &(&Path, &[(String, f64)])| {
+    let row = |(path, metrics): &(&Path, &[(Metric, f64)])| {
         let kind = match path.pass.kind {
-            PassKind::VerifiedSaddle => "verified saddle",
+            kind @ PassKind::VerifiedSaddle => kind.name(),
             PassKind::PathMaximum => "maximum of a path",
         };
         let between = format!("{} and {}", path.ends.0, path.ends.1);
         let mut cells = vec![path.pass.cell.to_string(), kind.to_owned(), between, significant(path.pass.height, 6)];
-        cells.extend(first.iter().map(|(name, _)| {
-            let value = metrics.iter().find(|(other, _)| other == name);
+        cells.extend(first.iter().map(|(metric, _)| {
+            let value = metrics.iter().find(|(other, _)| other == metric);
             value.map(|(_, value)| short(*value)).unwrap_or_default()
         }));
         ("", cells)
@@ -244,7 +244,7 @@ fn costs(page: &mut String, findings: &Findings<'_>) {
     let numbers = |t: &Tally| [t.loss, t.gradient, t.hessian_product, t.total()];
     let all = stages.iter().fold([0; 4], |all, (_, t)| std::array::from_fn(|i| all[i] + numbers(t)[i]));
     let row = |name: &str, numbers: [u64; 4]| std::iter::once(name.to_owned()).chain(numbers.map(count)).collect();
-    let rows = stages.iter().map(|(stage, t)| ("", row(stage, numbers(t)))).chain([("total", row("all", all))]);
+    let rows = stages.iter().map(|(stage, t)| ("", row(stage.name(), numbers(t)))).chain([("total", row("all", all))]);
     let heads = [("Stage", ""), ("Loss", "n"), ("Gradient", "n"), ("Hessian product", "n"), ("All", "n")];
     *page += "<section>\n<h2>Evaluations</h2>\n";
     table(page, &heads, rows);

@@ -1,12 +1,12 @@
 //! `barcode.json`, which programs read and `mpass distance` reads back, and `summary.json`.
 
 use super::findings::Findings;
-use super::words::{self, OWN_STATISTICS};
+use super::words;
 use crate::error::{Error, Result};
-use crate::explore::{Catches, MorseComplex, Rivals, evidence};
+use crate::explore::{Catches, MorseComplex, Rivals};
 use crate::persistence::{Bar, Barcode, NamedCell, Score};
 use crate::plain;
-use crate::search::{Descent, Evidence, Minimum, Origin, PassKind, Tally};
+use crate::search::{Descent, Evidence, Metric, Minimum, Origin, PassKind, Stage, Tally};
 use crate::store::{Provenance, Space};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -151,10 +151,7 @@ impl<'a> BarcodeFile<'a> {
     /// The file of what a report tells of.
     pub fn of_findings(findings: &Findings<'a>) -> Result<BarcodeFile<'a>> {
         let file = BarcodeFile::of(findings.barcode, findings.superlevel, findings.provenance)?;
-        match findings.run {
-            Some(run) => file.with_evidence(evidence(run.landscape, &findings.barcode.bars)),
-            None => Ok(file),
-        }
+        file.with_evidence(findings.evidence())
     }
 
     /// Writes it, a line for each bar and each cell.
@@ -208,7 +205,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         failed: usize,
         /// Verified saddles by index.
         saddles: Ordered<'a, usize>,
-        passes: Ordered<'a, usize>,
+        passes: Ordered<'a, usize, PassKind>,
         /// How often each saddle was found, and about how many were not.
         #[serde(skip_serializing_if = "Option::is_none")]
         search: Option<Catches>,
@@ -219,7 +216,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         rivals: Option<RivalsTried>,
         bars: usize,
         to_score: Score,
-        evaluations: Ordered<'a, Tally>,
+        evaluations: Ordered<'a, Tally, Stage>,
         evaluations_in_all: u64,
         seconds: Ordered<'a, f64>,
         seconds_in_all: f64,
@@ -243,7 +240,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         path: u64,
         kind: PassKind,
         loss: f64,
-        metrics: Ordered<'a, f64>,
+        metrics: Ordered<'a, f64, Metric>,
     }
     /// Counts of the Morse complex, by index or degree.
     #[derive(Serialize)]
@@ -279,7 +276,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
     });
     fn checkpoint(m: &Minimum) -> Option<Checkpoint<'_>> {
         let Origin::Given { name, .. } = &m.origin else { return None };
-        let (_, own) = m.metrics.iter().find(|(name, _)| name == OWN_STATISTICS)?;
+        let (_, own) = m.metrics.iter().find(|(metric, _)| *metric == Metric::OwnStatistics)?;
         Some(Checkpoint { name, loss: m.loss, loss_with_own_statistics: *own })
     }
     let passes_with_metrics = findings.passes().into_iter().map(|(path, metrics)| Pass {
@@ -290,7 +287,7 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
         metrics: Ordered(metrics),
     });
     let saddles = [("1".to_owned(), verified)];
-    let kinds = [("verified saddle".to_owned(), verified), ("path maximum".to_owned(), passes(PassKind::PathMaximum))];
+    let kinds = [(PassKind::VerifiedSaddle, verified), (PassKind::PathMaximum, passes(PassKind::PathMaximum))];
     let summary = Summary {
         title: findings.title,
         complete: findings.is_complete(),
@@ -327,9 +324,9 @@ pub fn summary(findings: &Findings<'_>) -> Result<String> {
 }
 
 /// Pairs as an object, in their order.
-struct Ordered<'a, T>(&'a [(String, T)]);
+struct Ordered<'a, T, K = String>(&'a [(K, T)]);
 
-impl<T: Serialize> Serialize for Ordered<'_, T> {
+impl<T: Serialize, K: Serialize> Serialize for Ordered<'_, T, K> {
     fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(Some(self.0.len()))?;
         self.0.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;

@@ -28,6 +28,5 @@ pub use files::{FILES, write};
 pub use findings::{Findings, RunFindings};
 pub use json::{BarcodeFile, BarcodeProvenance};
 pub use results::Results;
-pub use samples::notes;
+pub use samples::{cancelled, notes};
 pub use way::way;
-pub use words::{OWN_STATISTICS, cells};

@@ -3,12 +3,11 @@
 //! A panel shows the climb: where a path falls far below its higher end the panel cuts it off there, since a pass may
 //! rise a thousandth of what lies behind it.
 
-use super::barcode::pass_class;
+use super::barcode::death_mark;
 use super::findings::Findings;
 use super::number::short;
 use super::scale::{Scale, range};
 use super::svg::{Drawing, Mark};
-use crate::persistence::DeathKind;
 use crate::search::{PassKind, Path, PathState};
 
 const WIDTH: f64 = 960.0;
@@ -25,7 +24,7 @@ pub fn chosen<'a>(findings: &Findings<'a>) -> Vec<&'a Path> {
     let length = |bar: &&crate::persistence::Bar| bar.length().unwrap_or(0.0);
     deciding.sort_by(|a, b| length(b).total_cmp(&length(a)).then(a.birth_cell.cmp(&b.birth_cell)));
     let mut paths: Vec<&Path> = Vec::new();
-    for path in deciding.iter().filter_map(|bar| findings.run?.landscape.path(bar.top()?.path)) {
+    for path in deciding.iter().filter_map(|bar| findings.run?.landscape.path(bar.top()?.path?)) {
         if !paths.iter().any(|known| known.id == path.id) {
             paths.push(path);
         }
@@ -87,7 +86,7 @@ fn panel(drawing: &mut Drawing, findings: &Findings<'_>, path: &Path, (left, top
     drawing.open(&hint(path, climb));
     drawing.text((left, top + 12.0), "head", &format!("{} – {}", path.ends.0, path.ends.1));
     let decides: Vec<String> = (findings.barcode.degree(0))
-        .filter(|bar| bar.top().is_some_and(|top| top.path == path.id))
+        .filter(|bar| bar.top().is_some_and(|top| top.path == Some(path.id)))
         .map(|bar| bar.birth_cell.to_string())
         .collect();
     let decides = match decides.len() {
@@ -109,12 +108,12 @@ fn panel(drawing: &mut Drawing, findings: &Findings<'_>, path: &Path, (left, top
     }
     for (s, f) in ends {
         if f >= low && (from..=to).contains(&s) {
-            drawing.dot((along.at(s), up.at(f - base)), "birth");
+            drawing.mark((along.at(s), up.at(f - base)), Mark::Birth, false);
         }
     }
     if path.pass.height.is_finite() && path.pass.arc.is_finite() {
         let at = (along.at(path.pass.arc), up.at(path.pass.height - base));
-        drawing.diamond(at, pass_class(Some(DeathKind::from(path.pass.kind))));
+        drawing.mark(at, death_mark(path.pass.kind.into()), false);
     }
     drawing.close();
 }

@@ -1,13 +1,23 @@
 //! What a reader should know of a sampled loss, a sentence each: they stand in its database and in its report.
 
 use super::number::counted;
-use crate::sample::{Axes, Layout, Samples, Scatter};
+use super::words::cells;
+use crate::explore::{Explored, Found};
+use crate::sample::{Axes, Layout, SHOWN, Samples, Scatter};
+use std::fmt::Display;
 
-/// Boxes of more parameters than this are not written out.
-const SHOWN: usize = 16;
+/// What is kept of an exploration as sentences: what would be known of it no more once its samples, or the space that its
+/// points are compared in, are not at hand.
+pub fn notes(explored: &Explored) -> Vec<String> {
+    match &explored.found {
+        Found::Samples(samples) => of_samples(samples),
+        Found::Paths => cells(&explored.landscape, explored.domain.as_deref()).into_iter().collect(),
+        Found::Unfinished => Vec::new(),
+    }
+}
 
 /// To see the same samples, and to judge them.
-pub fn notes(samples: &Samples) -> Vec<String> {
+fn of_samples(samples: &Samples) -> Vec<String> {
     let mut notes = match &samples.layout {
         Layout::Grid(axes) => grid(axes),
         Layout::Cloud(scatter) => cloud(scatter),
@@ -21,7 +31,7 @@ pub fn notes(samples: &Samples) -> Vec<String> {
 
 fn grid(axes: &Axes) -> Vec<String> {
     let axis = |i: usize| {
-        let periodic = if axes.periodic[i] { ", periodic" } else { "" };
+        let periodic = if axes.periodic.contains(&i) { ", periodic" } else { "" };
         format!("{} of parameter {} in {}{periodic}", axes.sizes[i], axes.parameters[i], interval(axes.ranges[i]))
     };
     let each: Vec<String> = (0..axes.sizes.len()).map(axis).collect();
@@ -43,9 +53,14 @@ fn cloud(scatter: &Scatter) -> Vec<String> {
         vec![format!("The samples: {minima} and {drawn} of the box{sides}, each joined with its {k} nearest.")];
     notes.extend(scatter.plan.threshold.map(|most| format!("Points above {most} are in no sublevel set.")));
     if scatter.plan.simplify > 0.0 {
-        notes.push(format!("Bars of degree 0 shorter than {} are cancelled.", scatter.plan.simplify));
+        notes.push(cancelled(scatter.plan.simplify));
     }
     notes
+}
+
+/// That short bars of a graph are none.
+pub fn cancelled(length: impl Display) -> String {
+    format!("Bars of degree 0 shorter than {length} are cancelled.")
 }
 
 /// An interval in six digits.

@@ -76,14 +76,37 @@ impl Drawing {
     }
 
     /// The mark of a birth.
-    pub fn dot(&mut self, (x, y): (f64, f64), class: &str) {
+    fn dot(&mut self, (x, y): (f64, f64), class: &str) {
         self.put(format_args!("<circle cx='{}' cy='{}' r='3.2' class='{class}'/>\n", unit(x), unit(y)));
     }
 
     /// The mark of a pass.
-    pub fn diamond(&mut self, (x, y): (f64, f64), class: &str) {
+    fn diamond(&mut self, (x, y): (f64, f64), class: &str) {
         let d = format!("M{} {}l4.2 4.2l-4.2 4.2l-4.2 -4.2z", unit(x), unit(y - 4.2));
         self.put(format_args!("<path d='{d}' class='{class}'/>\n"));
+    }
+
+    /// The mark of a point of higher index.
+    fn triangle(&mut self, (x, y): (f64, f64), class: &str) {
+        let d = format!("M{} {}l4.6 8h-9.2z", unit(x), unit(y - 5.0));
+        self.put(format_args!("<path d='{d}' class='{class}'/>\n"));
+    }
+
+    /// A mark, with its middle at a point; faint where that is one met on the way.
+    pub fn mark(&mut self, at: (f64, f64), mark: Mark, faint: bool) {
+        let class = |class: &str| if faint { format!("{class} way") } else { class.to_owned() };
+        match mark {
+            Mark::Birth => self.dot(at, &class("birth")),
+            Mark::OpenBirth => self.dot(at, &class("birth open")),
+            Mark::Saddle => self.diamond(at, &class("pass")),
+            Mark::Top => self.diamond(at, &class("pass open")),
+            Mark::Higher => self.triangle(at, &class("pass")),
+            Mark::Doubt => self.line((at.0 - 7.0, at.1), (at.0 + 7.0, at.1), &class("bar doubt")),
+            Mark::HalfLine => {
+                self.line((at.0 - 7.0, at.1), (at.0 + 1.0, at.1), &class("bar"));
+                self.arrow((at.0 + 9.0, at.1), (1.0, 0.0));
+            }
+        }
     }
 
     /// The head of an arrow that points along (dx, dy), one of them zero and the other 1 or -1.
@@ -121,18 +144,7 @@ impl Drawing {
             if at > x && at + wide > self.width {
                 (at, y) = (x, y + 18.0);
             }
-            let (left, middle, right) = ((at, y - 4.0), (at + 7.0, y - 4.0), (at + 14.0, y - 4.0));
-            match mark {
-                Mark::Birth => self.dot(middle, "birth"),
-                Mark::OpenBirth => self.dot(middle, "birth open"),
-                Mark::Saddle => self.diamond(middle, "pass"),
-                Mark::Top => self.diamond(middle, "pass open"),
-                Mark::Doubt => self.line(left, right, "bar doubt"),
-                Mark::HalfLine => {
-                    self.line(left, (at + 8.0, y - 4.0), "bar");
-                    self.arrow((at + 16.0, y - 4.0), (1.0, 0.0));
-                }
-            }
+            self.mark((at + 7.0, y - 4.0), *mark, false);
             self.text((at + 20.0, y), "muted small", text);
             at += wide;
         }
@@ -165,13 +177,14 @@ impl Drawing {
     }
 }
 
-/// What a legend can explain.
+/// What stands at a point, and what a legend can explain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     Birth,
     OpenBirth,
     Saddle,
     Top,
+    Higher,
     Doubt,
     HalfLine,
 }

@@ -7,6 +7,7 @@ use super::scale::Scale;
 use super::words;
 use crate::persistence::{Bar, DeathKind};
 use crate::plain;
+use crate::search::Metric;
 use crate::store::Heights;
 
 /// At most so many rows of a table; the rest is in the files.
@@ -24,7 +25,7 @@ pub fn table(findings: &Findings<'_>, width: usize, colour: bool) -> String {
     let mut lines = vec![ink.paint(BOLD, &clip(findings.title, width))];
     lines.extend(wrap(&words::headline(findings), width));
     minima(&mut lines, findings, width, ink);
-    findings.degrees().into_iter().for_each(|degree| bars(&mut lines, findings, degree, width, ink));
+    findings.barcode.degrees().into_iter().for_each(|degree| bars(&mut lines, findings, degree, width, ink));
     let score = findings.score();
     if score.bars > 0 {
         lines.push(String::new());
@@ -63,10 +64,10 @@ impl Ink {
 fn minima(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize, ink: Ink) {
     let Some(minima) = Minima::of(findings) else { return };
     let metrics = minima.metrics();
-    let metric = |is: fn(&str) -> bool| metrics.iter().copied().find(|m| matches!(m, Column::Metric(name) if is(name)));
-    let own = metric(|name| name == words::OWN_STATISTICS);
+    let metric = |is: fn(&Metric) -> bool| metrics.iter().copied().find(|m| matches!(m, Column::Metric(of) if is(of)));
+    let own = metric(|metric| *metric == Metric::OwnStatistics);
     // There is room for one more: how well it does on what it has not seen.
-    let unseen = metric(|name| name.contains("test accuracy"));
+    let unseen = metric(Metric::is_unseen_accuracy);
     let mut columns = vec![Column::Cell, Column::Loss];
     columns.extend(own);
     columns.push(Column::Gradient);
@@ -138,7 +139,11 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
         let mut line = format!("{id:>label$}  {pad}{birth}  {before}{}{after}  ", ink.paint(BLUE, &drawn));
         match bar.length().map(f64::abs) {
             Some(length) => {
-                let mark = if bar.death_kind() == Some(DeathKind::PathMaximum) { "◇" } else { "◆" };
+                let mark = match bar.death_kind() {
+                    Some(DeathKind::PathMaximum) => "◇",
+                    Some(DeathKind::CriticalPoint) => "▲",
+                    _ => "◆",
+                };
                 let doubt = if doubt { "?" } else { "" };
                 line += &ink.paint(BLUE, &blocks(along.at(length)));
                 line += &format!("{} {}{doubt}", ink.paint(YELLOW, mark), short(length));
@@ -154,7 +159,7 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     let any = |what: &dyn Fn(&Bar) -> bool| bars.iter().any(|bar| what(bar));
     let marks = [
         ("◆ verified saddle", any(&|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle))),
-        ("◆ point of higher index", any(&|bar| bar.death_kind() == Some(DeathKind::CriticalPoint))),
+        ("▲ point of higher index", any(&|bar| bar.death_kind() == Some(DeathKind::CriticalPoint))),
         ("◇ path maximum", any(&|bar| bar.death_kind() == Some(DeathKind::PathMaximum))),
         ("? below noise or not converged", any(&|bar| bar.is_doubtful())),
     ];

@@ -3,7 +3,7 @@
 //! A leaf rises from its birth to its death and joins the line of its elder there. Beside an elder stand the leaves it
 //! swallows, the earliest nearest, in turn left and right: so no two lines cross.
 
-use super::barcode::{bar_class, birth_class, legend, pass_class};
+use super::barcode::{bar_class, birth_mark, death_mark, legend};
 use super::findings::Findings;
 use super::number::short;
 use super::scale::Scale;
@@ -73,10 +73,9 @@ pub fn draw(findings: &Findings<'_>) -> Option<Drawing> {
     // The marks lie above all lines.
     for bar in &leaves {
         let (Some(here), birth) = (x(&bar.birth_cell), scale.at(bar.birth)) else { continue };
-        let faint = |class: &str| if bar.is_transit() { format!("{class} way") } else { class.to_owned() };
-        drawing.dot((here, birth), &faint(birth_class(bar)));
-        if let Some(death) = bar.death() {
-            drawing.diamond((here, scale.at(death)), &faint(pass_class(bar.death_kind())));
+        drawing.mark((here, birth), birth_mark(bar), bar.is_transit());
+        if let Some((death, kind)) = bar.death().zip(bar.death_kind()) {
+            drawing.mark((here, scale.at(death)), death_mark(kind), bar.is_transit());
         }
         label(&mut drawing, bar, here, birth, step, if findings.superlevel { -1.0 } else { 1.0 });
     }
@@ -147,14 +146,14 @@ fn height(bar: &Bar) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persistence::Death;
+    use crate::persistence::{Death, DeathAt};
 
     fn bar(birth_cell: u64, birth: f64, end: Option<(f64, u64)>) -> Bar {
         Bar {
             degree: 0,
             birth,
             birth_cell,
-            end: end.map(|(value, elder)| Death { value, cell: 7, elder: Some(elder), top: None }),
+            end: end.map(|(value, elder)| Death { value, cell: 7, elder: Some(elder), at: DeathAt::Cell }),
             searched: None,
             cycle: Vec::new(),
         }

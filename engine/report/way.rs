@@ -1,21 +1,21 @@
 //! How a run comes by its minima, in words: they stand in its provenance.
 
-use crate::explore::Plan;
+use crate::explore::{Plan, Way};
 use crate::search::hop::Hop;
 use crate::search::training::Training;
 
 /// How minima are come by, where it is not by descents from starts alone; else nothing.
 pub fn way(plan: &Plan) -> String {
     let polished = if plan.polish { ", then descents" } else { ", taken as they are" };
-    match (&plan.training, plan.hop) {
-        (Some(Training { epochs, batch, .. }), _) => {
-            format!("training for {epochs} epochs in minibatches of {batch}{polished}")
-        }
-        (_, Some(Hop { step, temperature })) => {
-            let told = |given: Option<f64>| given.map_or("learned on the way".to_owned(), |x| x.to_string());
+    match &plan.way {
+        Way::Descents => String::new(),
+        Way::Hops(Hop { step, temperature }) => {
+            let told = |given: &Option<f64>| given.map_or("learned on the way".to_owned(), |x| x.to_string());
             format!("basin hopping (step {}, temperature {})", told(step), told(temperature))
         }
-        _ if !plan.given.is_empty() => format!("points that were given{polished}"),
-        _ => String::new(),
+        Way::Training(Training { epochs, batch, .. }) => {
+            format!("training for {epochs} epochs in minibatches of {batch}{polished}")
+        }
+        Way::Given(_) => format!("points that were given{polished}"),
     }
 }

@@ -8,10 +8,6 @@ use crate::run::Ended;
 use crate::search::{Descent, Evidence, Landscape, Minimum};
 use crate::store::{Heights, Provenance, Space};
 
-/// The metric of a checkpoint's minimum that is its loss with the running statistics of its own file, where the loss of
-/// the run recomputes them.
-pub const OWN_STATISTICS: &str = "loss with own statistics";
-
 /// The result in one sentence.
 pub fn headline(findings: &Findings<'_>) -> String {
     let bars = findings.barcode.counted(0).count() as u64;

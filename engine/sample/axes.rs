@@ -6,15 +6,13 @@
 use super::plan::{GridPlan, fits, refused};
 use crate::error::Result;
 use crate::loss::{Loss, SymmetryKind};
-use crate::morse::grid::{self, LEAST_PERIODIC, MOST_AXES, MOST_AXES_OF_COMPONENTS, Sampling};
+use crate::morse::grid::{self, Grid, LEAST_PERIODIC, MOST_AXES, MOST_AXES_OF_COMPONENTS, Sampling};
 use crate::search::start::start;
 
 /// Samples an axis unless said, by the number of axes; odd, so that the middle of the box is one of them.
 const SAMPLES: [usize; MOST_AXES] = [1001, 201, 51, 21];
 /// The same for more axes: thirteen are 1.6 million samples.
 const FEW: usize = 3;
-/// Bytes a sample: value, key, label of its basin, star of its gradient, and as much again for edges between basins.
-const BYTES: u64 = 40;
 
 /// A grid laid over a loss.
 #[derive(Clone, Debug)]
@@ -25,8 +23,8 @@ pub struct Axes {
     pub ranges: Vec<[f64; 2]>,
     /// The number of samples along each.
     pub sizes: Vec<usize>,
-    /// Axes whose ends are the same point.
-    pub periodic: Vec<bool>,
+    /// The axes that close up: their ends are the same point.
+    pub periodic: Vec<usize>,
     /// All parameters; those of the axes do not matter.
     pub at: Vec<f64>,
     /// The highest degree that is asked for; all unless given.
@@ -58,7 +56,7 @@ impl Axes {
         let mut position = vec![0.0; self.sizes.len()];
         for (axis, x) in position.iter_mut().enumerate().rev() {
             let (size, [low, high]) = (self.sizes[axis], self.ranges[axis]);
-            let steps = if self.periodic[axis] { size } else { size - 1 };
+            let steps = if self.periodic.contains(&axis) { size } else { size - 1 };
             let step = sample % size;
             // The ends exactly; between them rounded once.
             *x = if step == steps { high } else { low + (high - low) * (step as f64 / steps as f64) };
@@ -134,31 +132,31 @@ fn sizes(plan: &GridPlan, n: usize) -> Result<Vec<usize>> {
 }
 
 /// Which axes close up: those of a declared period whose range is one period.
-fn periods(parameters: &[usize], ranges: &[[f64; 2]], loss: &dyn Loss) -> Result<Vec<bool>> {
-    let mut closed = vec![false; parameters.len()];
-    for symmetry in loss.symmetries()? {
-        let SymmetryKind::Period(period) = symmetry.kind else { continue };
-        for (axis, closed) in closed.iter_mut().enumerate() {
-            let [low, high] = ranges[axis];
-            let declared = symmetry.blocks.iter().flatten().any(|&at| at == parameters[axis] as u64);
+fn periods(parameters: &[usize], ranges: &[[f64; 2]], loss: &dyn Loss) -> Result<Vec<usize>> {
+    let symmetries = loss.symmetries()?;
+    let closes = |axis: &usize| {
+        let ([low, high], parameter) = (ranges[*axis], parameters[*axis] as u64);
+        symmetries.iter().any(|symmetry| {
+            let SymmetryKind::Period(period) = symmetry.kind else { return false };
+            let declared = symmetry.blocks.iter().flatten().any(|&at| at == parameter);
             // A range is written with a finite number of digits.
-            *closed |= declared && ((high - low) - period).abs() <= 1e-9 * period;
-        }
-    }
-    Ok(closed)
+            declared && ((high - low) - period).abs() <= 1e-9 * period
+        })
+    };
+    Ok((0..parameters.len()).filter(closes).collect())
 }
 
 /// Refuses axes too short to be any, and more samples than can be counted or kept.
-fn affordable(sizes: &[usize], periodic: &[bool]) -> Result<()> {
-    let least = |axis: usize| if periodic[axis] { LEAST_PERIODIC } else { 2 };
+fn affordable(sizes: &[usize], periodic: &[usize]) -> Result<()> {
+    let least = |axis: usize| if periodic.contains(&axis) { LEAST_PERIODIC } else { 2 };
     if let Some(axis) = (0..sizes.len()).find(|&axis| sizes[axis] < least(axis)) {
         let (found, least) = (sizes[axis], least(axis));
-        let which = if periodic[axis] { " on a periodic axis" } else { "" };
+        let which = if periodic.contains(&axis) { " on a periodic axis" } else { "" };
         return Err(refused(format!("samples: axis {axis} has {found}; {least} or more{which} are needed")));
     }
     let shape = sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ");
     match grid::count(sizes) {
-        Some(total) => fits(total as u64 * BYTES, &format!("samples: a grid of {shape}")),
+        Some(total) => fits(Grid::work_to_come(total), &format!("samples: a grid of {shape}")),
         None => Err(refused(format!("samples: a grid of {shape} has 2^31 samples or more: take fewer"))),
     }
 }

@@ -12,8 +12,8 @@ use crate::morse::grid::{Grid, Sampling};
 use crate::npy::Array;
 use crate::persistence::{Barcode, CellKind, of_graph, of_grid};
 
-/// Cells of more parameters than this are named without them.
-const SHOWN: usize = 16;
+/// Of more parameters than this nobody reads the values: cells are named without them, and boxes not written out.
+pub const SHOWN: usize = 16;
 
 /// Where samples lie.
 #[derive(Clone, Debug)]
@@ -59,9 +59,8 @@ impl Samples {
 }
 
 fn on_grid(axes: &Axes, values: Vec<f64>, pool: &Pool) -> Result<Barcode> {
-    let closed: Vec<usize> = (0..axes.sizes.len()).filter(|&axis| axes.periodic[axis]).collect();
     let array = Array { shape: axes.sizes.clone(), values: values.into() };
-    let sampling = Sampling { periodic: &closed, max_degree: axes.max_degree, ..Sampling::default() };
+    let sampling = Sampling { periodic: &axes.periodic, max_degree: axes.max_degree, ..Sampling::default() };
     let grid = Grid::new(array, sampling)?;
     let wanted = of_grid::Wanted { shortest: axes.simplify, ..Default::default() };
     let mut barcode = of_grid::canonical(&grid, wanted, pool).barcode(&grid);

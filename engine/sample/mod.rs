@@ -12,7 +12,7 @@ mod scatter;
 mod values;
 
 pub use axes::Axes;
-pub use barcode::{Layout, Samples};
+pub use barcode::{Layout, SHOWN, Samples};
 pub use plan::{CloudPlan, GridPlan};
 pub use scatter::Scatter;
 pub use values::Sampler;

@@ -81,7 +81,7 @@ impl CloudPlan {
 
 /// A plan that does not fit the loss or the machine.
 pub(super) fn refused(text: String) -> Error {
-    Error::Argument(format!("[complex] {text}"))
+    Error::Argument(text)
 }
 
 /// Refuses what needs more memory than there is, instead of being killed for it half-way.

@@ -89,8 +89,8 @@ fn region(plan: &CloudPlan, minima: &[&Minimum], loss: &dyn Loss) -> Result<Vec<
     if let Some(flat) = hull.iter().position(|[low, high]| high - low <= FLAT * widest) {
         let found = counted(minima.len() as u64, "minimum spans", "minima span");
         return Err(refused(format!(
-            "box: the {found} nothing along parameter {flat}: say where to sample, box = [[-1, 1], ...], or raise \
-             [minima] starts"
+            "box: the {found} nothing along parameter {flat}: say where to sample, box = [[-1, 1], ...], or take \
+             more starts"
         )));
     }
     let bounds = loss.bounds()?;

@@ -33,7 +33,7 @@ impl Sampler<'_, '_> {
     pub fn take(&mut self, total: usize, mut point: impl FnMut(usize, &mut Vec<f64>)) -> Result<()> {
         let mut kept = self.values.len();
         if kept > total {
-            let text = format!("{kept} values are kept of {total} samples: begin again with --force");
+            let text = format!("{kept} values are kept, and there are {total} samples: they are those of another plan");
             return Err(Error::Argument(text));
         }
         let rows = (NUMBERS / self.oracle.params()).clamp(1, ROWS);

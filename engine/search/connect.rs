@@ -100,13 +100,18 @@ pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Resul
     let bands = &schedule.knots;
     let window = match stage.checked_sub(bands.len()) {
         None => Some(Window::whole(path, Relax::whole(bands[stage], schedule.steps[stage]))),
-        Some(closeness) => Window::round_top(path, closeness),
+        Some(closeness) => match unseen(path) {
+            // A window round a top that its knots do not see would not be round the right one.
+            Some(more) => Some(Window::whole(path, Relax::whole(more, schedule.steps[bands.len() - 1]))),
+            None => Window::round_top(path, closeness),
+        },
     };
     let Some(window) = window else {
         return Ok(Path { visits: path.visits + 1, state: PathState::Converged, ..path.clone() });
     };
     let before = path.pass.height + path.pass.error;
-    let may_double = stage + 1 >= bands.len();
+    // The saddle is looked for first: whoever finds it needs no more knots.
+    let may_double = stage >= bands.len();
     let mut next = resolved(oracle, path, window, may_double)?;
     next.visits += 1;
     let lowered = before - (next.pass.height + next.pass.error);
@@ -167,7 +172,7 @@ fn lower_of(oracle: &mut Oracle<'_>, path: &Path, relaxed: Relaxed) -> Result<(P
     let id = Ids { path: path.id, cell: path.pass.cell };
     let old = Polyline::new(path.knots.clone(), oracle.params());
     let (mut line, mut measured) = finite(oracle, &old, relaxed.last)?;
-    let hidden = hidden(&line, &measured);
+    let hidden = hidden(&line, &measured.profile, (measured.arc, measured.height));
     if let Some(lowest) = relaxed.lowest {
         let other = measure(oracle, &lowest, Care::CLOSE)?;
         if other.height + other.error < measured.height + measured.error {
@@ -188,12 +193,20 @@ fn lower_of(oracle: &mut Oracle<'_>, path: &Path, relaxed: Relaxed) -> Result<(P
     Ok((path.clone(), hidden))
 }
 
+/// The inner knots of a band that may see the top of a path which those it has do not.
+fn unseen(path: &Path) -> Option<usize> {
+    let line = Polyline::new(path.knots.clone(), path.pass.theta.len());
+    let more = 2 * (line.n() - 2) + 1;
+    let hidden = hidden(&line, &path.profile, (path.pass.arc, path.pass.height));
+    (hidden.is_finite() && hidden > HIDDEN * climb(path) && more <= FINEST).then_some(more)
+}
+
 /// How far the top of a curve lies above the higher of the two knots round it.
-fn hidden(line: &Polyline, measured: &Measured) -> f64 {
-    let (arcs, Profile { arc, loss, .. }) = (line.arcs(), &measured.profile);
-    let ahead = arcs.partition_point(|&arc| arc <= measured.arc).clamp(1, arcs.len() - 1);
+fn hidden(line: &Polyline, Profile { arc, loss, .. }: &Profile, (top, height): (f64, f64)) -> f64 {
+    let arcs = line.arcs();
+    let ahead = arcs.partition_point(|&arc| arc <= top).clamp(1, arcs.len() - 1);
     let at = |knot: usize| loss[arc.partition_point(|&arc| arc < arcs[knot]).min(loss.len() - 1)];
-    measured.height - at(ahead - 1).max(at(ahead))
+    height - at(ahead - 1).max(at(ahead))
 }
 
 /// A relaxed curve, measured; where the loss is not finite on it, drawn back towards the curve it was.
@@ -302,6 +315,13 @@ pub fn are_ends(path: &Path, a: CellId, b: CellId) -> bool {
     path.ends == (a, b) || path.ends == (b, a)
 }
 
+/// The two sides of a path, as knots from its top to either end.
+pub fn sides(path: &Path) -> [Vec<f64>; 2] {
+    let line = Polyline::new(path.knots.clone(), path.pass.theta.len());
+    let (top, length) = (path.pass.arc, line.length());
+    [line.part(0.0, top).reversed(), line.part(top, length)].map(Polyline::into_knots)
+}
+
 /// The direction of a path at its top.
 pub fn direction(path: &Path) -> Vec<f64> {
     let line = Polyline::new(path.knots.clone(), path.pass.theta.len());
@@ -318,15 +338,15 @@ pub fn point(path: &Path, arc: f64) -> Vec<f64> {
     line.at(&line.arcs(), arc)
 }
 
-/// A place where a path is cut: the minimum found there, as a point in the path's own frame.
+/// A place where a path is cut: the minimum found there, in the path's own frame.
 #[derive(Clone, Debug)]
 pub struct Cut {
     /// Where on the path it was cut.
     pub arc: f64,
     /// The cell of the way-station.
     pub cell: CellId,
-    /// The parameters of the way-station.
-    pub theta: Vec<f64>,
+    /// Knots from beside the path to the way-station, which is the last of them.
+    pub way: Vec<f64>,
 }
 
 /// The pieces of a path between its ends and the cuts, if any, measured; pieces that return to their own start are dropped.
@@ -338,22 +358,21 @@ pub fn pieces(
     first: Ids,
 ) -> Result<Vec<Path>> {
     let line = Polyline::new(path.knots.clone(), oracle.params());
-    let arcs = line.arcs();
-    let ends = [(0.0, path.ends.0, line.knot(0)), (arcs[arcs.len() - 1], path.ends.1, line.knot(line.n() - 1))];
-    let mut stations: Vec<(f64, CellId, &[f64])> = vec![ends[0]];
-    stations.extend(cuts.iter().map(|cut| (cut.arc, cut.cell, cut.theta.as_slice())));
+    let length = line.length();
+    let ends = [(0.0, path.ends.0, line.knot(0)), (length, path.ends.1, line.knot(line.n() - 1))];
+    let mut stations = vec![ends[0]];
+    stations.extend(cuts.iter().map(|cut| (cut.arc, cut.cell, cut.way.as_slice())));
     stations.push(ends[1]);
     let mut pieces = Vec::new();
     if cuts.is_empty() {
         return Ok(pieces);
     }
     for pair in stations.windows(2) {
-        let ((from, a, start), (to, b, end)) = (pair[0], pair[1]);
+        let ((from, a, back), (to, b, on)) = (pair[0], pair[1]);
         if a == b {
             continue;
         }
-        let part = line.part(from, to);
-        let whole = joined(start, part, end);
+        let whole = joined(back, line.part(from, to), on);
         let measured = measure(oracle, &whole, Care::CLOSE)?;
         let id = Ids { path: first.path + pieces.len() as u64, cell: first.cell + pieces.len() as u64 };
         // A piece that already has the knots of a stage need not go through it again.
@@ -364,15 +383,17 @@ pub fn pieces(
     Ok(pieces)
 }
 
-/// A part of a path, prolonged straight to the minima that were quenched from its ends.
-fn joined(start: &[f64], part: Polyline, end: &[f64]) -> Polyline {
+/// A part of a path, prolonged by the ways from its ends to the minima there.
+fn joined(back: &[f64], part: Polyline, on: &[f64]) -> Polyline {
+    let p = part.params();
+    let way = |knots: &[f64], end: &[f64]| Polyline::new([end, knots].concat(), p);
+    let (first, last) = (part.knot(0).to_vec(), part.knot(part.n() - 1).to_vec());
     let mut whole = part;
-    if start != whole.knot(0) {
-        whole = Polyline::straight(start, whole.knot(0)).then(&whole);
+    if back != first {
+        whole = way(back, &first).reversed().then(&whole);
     }
-    if end != whole.knot(whole.n() - 1) {
-        let spur = Polyline::straight(whole.knot(whole.n() - 1), end);
-        whole = whole.then(&spur);
+    if on != last {
+        whole = whole.then(&way(on, &last));
     }
     whole
 }

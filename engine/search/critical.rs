@@ -27,7 +27,7 @@ pub struct Near<'a> {
     pub top: &'a [f64],
     /// The path's direction there: the lowest mode is not far from it.
     pub along: &'a [f64],
-    /// No step is longer, and the search gives up beyond five times that.
+    /// No step is longer, and the search gives up beyond five times that, or twenty times where it has come down.
     pub reach: f64,
     /// The gradient norm of a critical point.
     pub tolerance: f64,

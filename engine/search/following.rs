@@ -17,6 +17,9 @@ use crate::loss::oracle::Oracle;
 /// Newton steps of a search, and Hessian products.
 const STEPS: usize = 60;
 const PRODUCTS: usize = 3000;
+/// How many reaches a search goes from the top: further where it has come down, for a lower pass of the same ridge.
+const NEAR: f64 = 5.0;
+const FAR: f64 = 20.0;
 
 /// A saddle near the top of a path, or the reason why there is none.
 pub fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
@@ -24,16 +27,22 @@ pub fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> R
     let mut hessian: Option<Hessian> = None;
     let (mut made, mut last, mut trust) = (0, f64::INFINITY, near.reach);
     let mut mode = near.along.to_vec();
-    for _step in 0..STEPS {
+    let start = here.loss;
+    for step in 0..2 * STEPS {
         if !here.size.is_finite() {
             return Ok(Err(Rejected::NotFinite));
         }
         if here.size <= near.tolerance {
             return index_checked(oracle, symmetry, here, &mode, near);
         }
+        // Who comes down is on the way to a lower pass of the same ridge.
+        let (far, more) = if here.loss < start { (FAR, 2) } else { (NEAR, 1) };
+        if step >= more * STEPS {
+            return Ok(Err(Rejected::Steps { gradient_norm: here.size, made: step }));
+        }
         // An old Hessian serves while the gradient still falls by half a step (a chord of Newton's method).
         if hessian.is_none() || here.size > 0.5 * last {
-            if made >= PRODUCTS {
+            if made >= more * PRODUCTS {
                 return Ok(Err(Rejected::Products { gradient_norm: here.size, made }));
             }
             let seeds = [here.gradient.clone(), mode];
@@ -56,11 +65,11 @@ pub fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> R
         }
         trust = (2.0 * norm(&step)).clamp(1e-2 * near.reach, near.reach);
         here = there;
-        if distance(&here.theta, near.top) > 5.0 * near.reach {
+        if distance(&here.theta, near.top) > far * near.reach {
             return Ok(Err(Rejected::WalkedAway));
         }
     }
-    Ok(Err(Rejected::Steps { gradient_norm: here.size, made: STEPS }))
+    Ok(Err(Rejected::Steps { gradient_norm: here.size, made: 2 * STEPS }))
 }
 
 /// A point and what the loss is there.

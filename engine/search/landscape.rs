@@ -3,14 +3,36 @@
 //! Every minimum and every pass is a cell of the Morse complex and has one number, in the order of discovery; the
 //! same numbers stand in the database, in `barcode.json` and in the report.
 
+use super::Metric;
 use crate::loss::oracle::Tally;
 pub use crate::pass::PassKind;
+use crate::spelled::spelled;
 use serde::{Deserialize, Serialize};
 
 /// The number of a cell: a minimum or a pass.
 pub type CellId = u64;
 /// The number of a path; paths are numbered by themselves.
 pub type PathId = u64;
+
+spelled! {
+    /// A stage of an exploration, by the word under which what it evaluates is kept and told.
+    pub enum Stage {
+        /// Starts become minima.
+        Minima = "minima",
+        /// Straight lines between minima are measured; what that takes counts among the paths.
+        Lines = "lines",
+        /// The paths that decide bars are worked on.
+        Paths = "paths",
+        /// All saddles are looked for.
+        Saddles = "saddles",
+        /// The samples of a grid get their values.
+        Grid = "grid",
+        /// The samples of a cloud get theirs.
+        Cloud = "cloud",
+        /// Two landscapes become one.
+        Merge = "merge",
+    }
+}
 
 /// Where a minimum comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -163,8 +185,8 @@ pub struct Minimum {
     pub evidence: Evidence,
     /// The minimum this one is a copy of (under the declared symmetries when aligned); it then decides nothing.
     pub same_as: Option<CellId>,
-    /// Metrics by name, `train accuracy` and so on, in the backend's order.
-    pub metrics: Vec<(String, f64)>,
+    /// The loss's own metrics, in the backend's order, and what else is known beside the loss.
+    pub metrics: Vec<(Metric, f64)>,
     /// Evaluations the descent cost.
     pub evaluations: u64,
 }
@@ -294,18 +316,18 @@ pub struct Landscape {
     pub minima: Vec<Minimum>,
     /// In the order they were begun.
     pub paths: Vec<Path>,
-    /// Evaluations by stage name (`minima`, `paths`, ...), in the order the stages first ran.
-    pub evaluations: Vec<(String, Tally)>,
+    /// Evaluations by stage, in the order the stages first ran.
+    pub evaluations: Vec<(Stage, Tally)>,
     /// Critical points of index 2 and above, where they were asked for.
     pub critical: Vec<Critical>,
 }
 
 impl Landscape {
     /// Adds what was spent to a stage; the stage's total.
-    pub fn spend(&mut self, stage: &str, spent: Tally) -> Tally {
+    pub fn spend(&mut self, stage: Stage, spent: Tally) -> Tally {
         let stages = &mut self.evaluations;
-        let at = stages.iter().position(|(name, _)| name == stage).unwrap_or_else(|| {
-            stages.push((stage.to_owned(), Tally::default()));
+        let at = stages.iter().position(|(known, _)| *known == stage).unwrap_or_else(|| {
+            stages.push((stage, Tally::default()));
             stages.len() - 1
         });
         let total = &mut stages[at].1;
@@ -356,7 +378,7 @@ pub enum Finding<'a> {
     /// A critical point of index 2 or above, new or changed.
     Critical(&'a Critical),
     /// What one stage has spent so far.
-    Evaluations(&'a str, Tally),
+    Evaluations(Stage, Tally),
     /// Values of a sampled loss, from this sample on; they follow those that are kept already.
     Values(u64, &'a [f64]),
     /// What two evaluations of one loss may differ by.

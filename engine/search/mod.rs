@@ -23,6 +23,7 @@ pub mod hop;
 mod krylov;
 pub mod landscape;
 pub mod lbfgs;
+mod metric;
 pub mod minima;
 pub mod noise;
 #[cfg(feature = "dense")]
@@ -48,4 +49,5 @@ mod walk;
 pub use crate::loss::oracle::Tally;
 pub use flaw::Flaw;
 pub use landscape::*;
+pub use metric::{Metric, PARTS};
 pub use rejected::Rejected;

@@ -42,8 +42,6 @@ pub enum Rejected {
     },
     /// The saddle lies above the path.
     Higher,
-    /// The saddle lies below an end of the path.
-    BelowEnd,
     /// The path led over the saddle rises above it elsewhere.
     Above,
     /// Both descents from the saddle end in this minimum.
@@ -77,7 +75,6 @@ impl fmt::Display for Rejected {
                 write!(f, "flat: a gradient of {gradient_norm:.1e} at a curvature of {curvature:.1e}")
             }
             Rejected::Higher => f.write_str("the saddle found lies higher"),
-            Rejected::BelowEnd => f.write_str("the saddle found lies below an end of the path"),
             Rejected::Above => f.write_str("the path does not stay below the saddle found"),
             Rejected::OneEnd(minimum) => write!(f, "a saddle, but both descents from it end in minimum {minimum}"),
             Rejected::NoEnd => f.write_str("a saddle, but a descent from it did not converge"),

@@ -14,8 +14,11 @@ use super::tangents::Tangents;
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 
-/// A saddle near the top of a path, or the reason why there is none. Costs at most 3,000 Hessian products, usually 500
-/// to 2,000; where a Hessian is cheaper, p products for each.
+/// Knots that the way down a side of a saddle keeps at most.
+const WAY: usize = 15;
+
+/// A saddle near the top of a path, or the reason why there is none. Costs at most 3,000 Hessian products, 6,000
+/// where it comes down from the top, usually 500 to 2,000; where a Hessian is cheaper, p products for each.
 #[cfg_attr(not(feature = "dense"), allow(unused_variables))]
 pub fn refine(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
     if !oracle.info().caps.smooth {
@@ -34,9 +37,12 @@ pub fn refine(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> R
 /// fractions of its climb.
 pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Result<std::result::Result<Path, Rejected>> {
     let p = oracle.params();
+    let (arc, loss) = (&path.profile.arc, &path.profile.loss);
+    if saddle.loss < loss[0].max(loss[loss.len() - 1]) {
+        return Ok(Err(Rejected::Above));
+    }
     let line = Polyline::new(path.knots.clone(), p);
     let arcs = line.arcs();
-    let (arc, loss) = (&path.profile.arc, &path.profile.loss);
     let climb = path.pass.height - loss[0].max(loss[loss.len() - 1]);
     let peak = arc.partition_point(|&a| a < path.pass.arc);
     for fall in [0.01, 0.1, 0.3, 0.6] {
@@ -52,21 +58,29 @@ pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Resul
     Ok(Err(Rejected::Above))
 }
 
-/// A path over the saddle alone, from one foot over its two sides to the other, if all of it stays below. For the rest it
-/// is like `path`.
+/// A path over the saddle alone, down the ways that descents from its two sides took, if all of it stays below. For the
+/// rest it is like `path`.
 ///
-/// From either side a string leads down to the foot of the descent that began there: fixed at both ends, it falls.
+/// Where a way cuts a corner of a bent valley a string leads down in its place: fixed at both ends, it falls.
 pub fn own_path(
     oracle: &mut Oracle<'_>,
     path: &Path,
     saddle: &Saddle,
     sides: &[Vec<f64>; 2],
-    feet: [&[f64]; 2],
+    ways: [&[f64]; 2],
 ) -> Result<Option<Path>> {
-    let over = Polyline::new([&sides[0][..], &saddle.theta, &sides[1]].concat(), saddle.theta.len());
-    // A bent way down wants more knots.
+    let p = saddle.theta.len();
+    let over = Polyline::new([&sides[0][..], &saddle.theta, &sides[1]].concat(), p);
+    let way = |k: usize| Polyline::new([&sides[k][..], ways[k]].concat(), p).fewer(WAY);
+    let led = below(oracle, path, saddle, way(0).reversed().then(&over).then(&way(1)))?;
+    if led.is_some() {
+        return Ok(led);
+    }
     for (knots, steps) in [(7, 60), (15, 160)] {
-        let mut down = |k: usize| relax(oracle, &Polyline::straight(&sides[k], feet[k]), Relax::whole(knots, steps));
+        let mut down = |k: usize| {
+            let foot = &ways[k][ways[k].len() - p..];
+            relax(oracle, &Polyline::straight(&sides[k], foot), Relax::whole(knots, steps))
+        };
         let curve = down(0)?.last.reversed().then(&over).then(&down(1)?.last);
         let led = below(oracle, path, saddle, curve)?;
         if led.is_some() {

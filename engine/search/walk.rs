@@ -44,11 +44,14 @@ pub struct Recipe {
     pub evaluations: u64,
     /// Whether the end is checked to be a minimum by its lowest eigenvalues.
     pub check: bool,
+    /// How far apart the points of the way are that are kept, if any are.
+    pub trail: Option<f64>,
 }
 
 impl Recipe {
     /// The recipe `polish`.
-    pub const POLISH: Recipe = Recipe { tolerance: None, memory: 50, step: None, evaluations: 20_000, check: true };
+    pub const POLISH: Recipe =
+        Recipe { tolerance: None, memory: 50, step: None, evaluations: 20_000, check: true, trail: None };
 
     /// This recipe without a step: a point is looked at where it is.
     pub fn standing(self) -> Recipe {
@@ -69,6 +72,8 @@ pub struct Quenched {
     pub evidence: Evidence,
     /// What it cost.
     pub evaluations: u64,
+    /// Points of the way there, row after row, the first behind the start; the loss falls from each to the next.
+    pub trail: Vec<f64>,
 }
 
 /// What values are uncertain by, before anything was measured.
@@ -89,6 +94,7 @@ pub struct Walk {
     pub gradient_norm: f64,
     pub evaluations: u64,
     pub pushes: u32,
+    trail: Vec<f64>,
     grain: Grain,
     begin: Vec<f64>,
     /// The loss after every step.
@@ -138,6 +144,7 @@ impl Walk {
             idle: 0,
             evaluations: 0,
             pushes: 0,
+            trail: Vec::new(),
         }
     }
 
@@ -191,10 +198,20 @@ impl Walk {
         }
         self.losses.push(loss);
         self.theta.copy_from_slice(&self.trial);
+        self.leave_trail();
         self.loss = loss;
         self.gradient = gradient.to_vec();
         self.gradient_norm = norm(gradient);
         self.watch();
+    }
+
+    /// Keeps where it stands, if that is far enough from what was kept last.
+    fn leave_trail(&mut self) {
+        let last = self.trail.len().saturating_sub(self.theta.len());
+        let last = if self.trail.is_empty() { &self.begin } else { &self.trail[last..] };
+        if self.recipe.trail.is_some_and(|apart| distance(last, &self.theta) >= apart) {
+            self.trail.extend_from_slice(&self.theta);
+        }
     }
 
     /// Counts steps without progress.
@@ -324,7 +341,8 @@ impl Walk {
             },
             None => Evidence { gradient_norm, ..Evidence::default() },
         };
-        Quenched { theta: self.theta.clone(), loss: self.loss, descent, evidence, evaluations: self.evaluations }
+        let (theta, trail) = (self.theta.clone(), self.trail.clone());
+        Quenched { theta, loss: self.loss, descent, evidence, evaluations: self.evaluations, trail }
     }
 }
 

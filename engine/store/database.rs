@@ -174,7 +174,7 @@ impl Store {
         let mut findings: Vec<Finding> = landscape.minima.iter().map(Finding::Minimum).collect();
         findings.extend(landscape.paths.iter().map(Finding::Path));
         findings.extend(landscape.critical.iter().map(Finding::Critical));
-        findings.extend(landscape.evaluations.iter().map(|(stage, tally)| Finding::Evaluations(stage, *tally)));
+        findings.extend(landscape.evaluations.iter().map(|(stage, tally)| Finding::Evaluations(*stage, *tally)));
         self.commit(&findings)
     }
 

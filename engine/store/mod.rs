@@ -8,7 +8,7 @@ mod kept;
 mod provenance;
 mod record;
 pub use kept::Kept;
-pub use provenance::{By, Heights, Provenance, Source, Space};
+pub use provenance::{By, Heights, Provenance, Source, Space, VERSION};
 pub use record::RunRecord;
 
 #[cfg(feature = "store")]

@@ -1,62 +1,37 @@
 //! Where a landscape or a barcode comes from. No time, no machine: the same run has the same provenance.
 
 use crate::explore::Method;
+use crate::spelled::spelled;
 use serde::{Deserialize, Serialize};
 
-/// What two minima are compared as, and so what the bars are between.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Space {
-    /// Between these parameters.
-    #[default]
-    Raw,
-    /// Between these functions: modulo the declared symmetries.
-    Aligned,
-}
-
-impl std::fmt::Display for Space {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Space::Raw => "raw",
-            Space::Aligned => "aligned",
-        })
+spelled! {
+    /// What two minima are compared as, and so what the bars are between.
+    #[derive(Default)]
+    pub enum Space {
+        /// Between these parameters.
+        #[default]
+        Raw = "raw",
+        /// Between these functions: modulo the declared symmetries.
+        Aligned = "aligned",
     }
 }
 
-/// By what a barcode was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum By {
-    /// Nobody says.
-    #[default]
-    #[serde(rename = "")]
-    Unsaid,
-    /// Minima and paths between them.
-    Paths,
-    /// A grid.
-    Grid,
-    /// Points and their nearest neighbours.
-    Cloud,
-    /// A graph.
-    Graph,
-}
-
-impl By {
-    /// The word that configurations and files have for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            By::Unsaid => "",
-            By::Paths => "paths",
-            By::Grid => "grid",
-            By::Cloud => "cloud",
-            By::Graph => "graph",
-        }
-    }
-}
-
-impl std::fmt::Display for By {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
+spelled! {
+    /// What a barcode was made of, by the word that configurations and files have for it. Whether the samples of a grid or
+    /// of a cloud are a function that was given, or those of a loss, is told by [`Heights`].
+    #[derive(Default)]
+    pub enum By {
+        /// Nobody says.
+        #[default]
+        Unsaid = "",
+        /// Minima and paths between them.
+        Paths = "paths",
+        /// Samples on a grid.
+        Grid = "grid",
+        /// Samples at points, and their nearest neighbours.
+        Cloud = "cloud",
+        /// Samples at the vertices of a graph.
+        Graph = "graph",
     }
 }
 
@@ -70,32 +45,19 @@ impl From<&Method> for By {
     }
 }
 
-/// What the deaths of a barcode are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Heights {
-    /// Nobody says.
-    #[default]
-    #[serde(rename = "")]
-    Unsaid,
-    /// Upper bounds.
-    #[serde(rename = "upper bounds")]
-    UpperBounds,
-    /// Those of the function itself.
-    Exact,
-    /// Those of samples, which bound nothing.
-    #[serde(rename = "as sampled")]
-    AsSampled,
-}
-
-impl std::fmt::Display for Heights {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Heights::Unsaid => "",
-            Heights::UpperBounds => "upper bounds",
-            Heights::Exact => "exact",
-            Heights::AsSampled => "as sampled",
-        })
+spelled! {
+    /// What the deaths of a barcode are.
+    #[derive(Default)]
+    pub enum Heights {
+        /// Nobody says.
+        #[default]
+        Unsaid = "",
+        /// Upper bounds.
+        UpperBounds = "upper bounds",
+        /// Those of the function itself.
+        Exact = "exact",
+        /// Those of samples, which bound nothing.
+        AsSampled = "as sampled",
     }
 }
 
@@ -151,10 +113,20 @@ pub struct Source {
     pub seed: Option<u64>,
 }
 
+/// The version of this mountainpass.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 impl Provenance {
-    /// True where the loss was sampled, so that there is no path and no height is a bound.
+    /// That of a function whose samples were given: a grid and a graph are all there is of it, and between points nothing
+    /// is known.
+    pub fn of_given(method: By) -> Provenance {
+        let heights = if method == By::Cloud { Heights::AsSampled } else { Heights::Exact };
+        Provenance { version: VERSION.to_owned(), method, heights, ..Provenance::default() }
+    }
+
+    /// True where a function was sampled, so that there is no path.
     pub fn is_of_samples(&self) -> bool {
-        matches!(self.method, By::Grid | By::Cloud)
+        matches!(self.method, By::Grid | By::Cloud | By::Graph)
     }
 
     /// Why the findings of another run are not of the same loss, seen in the same way: what differs, here and there.
@@ -181,24 +153,5 @@ impl Provenance {
         self.merged.push(Source { config_hash, config, seed });
         self.merged.extend(merged);
         self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_printed_of_a_provenance_is_what_its_file_says() {
-        let word = |value: serde_json::Value| value.as_str().unwrap().to_owned();
-        for by in [By::Unsaid, By::Paths, By::Grid, By::Cloud, By::Graph] {
-            assert_eq!(word(serde_json::to_value(by).unwrap()), by.to_string());
-        }
-        for heights in [Heights::Unsaid, Heights::UpperBounds, Heights::Exact, Heights::AsSampled] {
-            assert_eq!(word(serde_json::to_value(heights).unwrap()), heights.to_string());
-        }
-        for space in [Space::Raw, Space::Aligned] {
-            assert_eq!(word(serde_json::to_value(space).unwrap()), space.to_string());
-        }
     }
 }

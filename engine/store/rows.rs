@@ -4,7 +4,8 @@ use super::census::Pen;
 use super::exact::{Exact, ExactEvidence, Floats, bytes};
 use super::record::NOISE;
 use super::tables::{CELLS, EVALUATIONS, META, MINIMA, PATHS, VALUES};
-use crate::search::{Critical, Evidence, Finding, Minimum, Pass, Path as Curve, Profile, Tally};
+use crate::persistence::CellKind;
+use crate::search::{Critical, Evidence, Finding, Metric, Minimum, Pass, Path as Curve, Profile, Stage, Tally};
 use rusqlite::Row;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -12,8 +13,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub fn put(pen: &mut Pen<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
     match finding {
         Finding::Minimum(m) => {
-            put_cell(pen, m.cell, 0, "minimum", m.loss, &m.theta, Some(&m.evidence))?;
-            let metrics: Vec<(&str, Exact)> = m.metrics.iter().map(|(name, x)| (name.as_str(), Exact(*x))).collect();
+            put_cell(pen, m.cell, 0, CellKind::Minimum.name(), m.loss, &m.theta, Some(&m.evidence))?;
+            let metrics: Vec<(&Metric, Exact)> = m.metrics.iter().map(|(metric, x)| (metric, Exact(*x))).collect();
             let same_as = m.same_as.map(u64::cast_signed);
             pen.put(
                 &MINIMA,
@@ -29,7 +30,7 @@ pub fn put(pen: &mut Pen<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
         }
         Finding::Path(p) => {
             let pass = &p.pass;
-            put_cell(pen, pass.cell, 1, &word(&pass.kind)?, pass.height, &pass.theta, pass.evidence.as_ref())?;
+            put_cell(pen, pass.cell, 1, pass.kind.name(), pass.height, &pass.theta, pass.evidence.as_ref())?;
             pen.put(
                 &PATHS,
                 &[
@@ -50,11 +51,17 @@ pub fn put(pen: &mut Pen<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
             )
         }
         Finding::Critical(c) => {
-            put_cell(pen, c.cell, c.index as u32, "critical point", c.loss, &c.theta, Some(&c.evidence))
+            let kind = CellKind::CriticalPoint.name();
+            put_cell(pen, c.cell, c.index as u32, kind, c.loss, &c.theta, Some(&c.evidence))
         }
         Finding::Evaluations(stage, tally) => pen.put(
             &EVALUATIONS,
-            &[stage, &tally.loss.cast_signed(), &tally.gradient.cast_signed(), &tally.hessian_product.cast_signed()],
+            &[
+                &stage.name(),
+                &tally.loss.cast_signed(),
+                &tally.gradient.cast_signed(),
+                &tally.hessian_product.cast_signed(),
+            ],
         ),
         Finding::Values(first, values) => pen.put(&VALUES, &[&first.cast_signed(), &bytes(values)]),
         Finding::Noise(noise) => pen.put(&META, &[&NOISE, &noise.to_string()]),
@@ -89,9 +96,9 @@ pub const A_TALLY: &str = "SELECT stage, loss, gradient, hessian_product FROM ev
 pub const A_BLOCK: &str = "SELECT first, value FROM sample_values";
 
 /// What a stage spent.
-pub fn tally(row: &Row<'_>) -> rusqlite::Result<(String, Tally)> {
+pub fn tally(row: &Row<'_>) -> rusqlite::Result<(Stage, Tally)> {
     let (loss, gradient, hessian_product) = (number(row, 1)?, number(row, 2)?, number(row, 3)?);
-    Ok((row.get(0)?, Tally { loss, gradient, hessian_product }))
+    Ok((parse_word(row, 0)?, Tally { loss, gradient, hessian_product }))
 }
 
 /// Values of a sampled loss, and where they begin.
@@ -106,7 +113,7 @@ pub fn minimum(row: &Row<'_>) -> rusqlite::Result<Minimum> {
         origin: parse(row, 1)?,
         descent: parse_word(row, 2)?,
         same_as: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
-        metrics: parse::<Vec<(String, Exact)>>(row, 4)?.into_iter().map(|(name, x)| (name, x.0)).collect(),
+        metrics: parse::<Vec<(Metric, Exact)>>(row, 4)?.into_iter().map(|(metric, x)| (metric, x.0)).collect(),
         evaluations: number(row, 5)?,
         loss: float(row, 6)?,
         theta: floats(row, 7)?,

@@ -84,7 +84,10 @@ int main(void) {
     const float own[2] = { 2, 2.5 };
     const mpass_view theta = { (void *)own, 2, 1, 1, MPASS_F32, MPASS_HOST, 0, 0 };
     const mpass_view wide = { (void *)own, 1, 2, 2, MPASS_F32, MPASS_HOST, 0, 0 };
-    run.config = NULL;
+    run.config = "[minima]\npolish = false\n"; /* What it is unless said. */
+    run.theta = NULL;
+    CHECK(mpass_explore(loss, &run, &landscape) == MPASS_E_ARGUMENT);
+    CHECK(strstr(mpass_last_error()->text, "polish = false: nothing else leads to a minimum here"));
     run.theta = &theta;
     CHECK(mpass_explore(loss, &run, &landscape) == MPASS_OK);
     CHECK(mpass_landscape_get_info(landscape)->n_minima >= 2);

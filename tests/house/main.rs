@@ -11,7 +11,7 @@ type Needs = BTreeMap<String, BTreeSet<String>>;
 
 /// What the engine's stages are, from left to right. Those of one line know nothing of each other.
 const STAGES: [&[&str]; 11] = [
-    &["error", "run", "order", "pass", "union_find", "npy", "plain", "counted", "machine"],
+    &["error", "run", "order", "pass", "spelled", "union_find", "npy", "plain", "counted", "hash", "machine"],
     &["loss"],
     &["search"],
     &["morse"],

@@ -25,7 +25,7 @@ fn found() -> Landscape {
         visits: 3,
     };
     let paths = vec![path(0, (0, 2), PathState::Split), path(1, (0, 1), PathState::Converged)];
-    let evaluations = vec![("minima".to_owned(), Tally { loss: 3, gradient: 2, hessian_product: 1 })];
+    let evaluations = vec![(Stage::Minima, Tally { loss: 3, gradient: 2, hessian_product: 1 })];
     Landscape { minima, paths, evaluations, critical: Vec::new() }
 }
 

@@ -7,7 +7,6 @@ use mountainpass::error::Error;
 use mountainpass::explore::AtPass;
 use mountainpass::persistence::Barcode;
 use mountainpass::run::Ended;
-use mountainpass::search::Finding;
 use mountainpass::search::*;
 use mountainpass::store::{Provenance, RunRecord, Salvaged, Space, Store, salvage};
 use proptest::prelude::*;
@@ -68,7 +67,7 @@ fn minimum() -> impl Strategy<Value = Minimum> {
         any::<u64>().prop_map(|path| Origin::Transit { path }),
     ];
     let ends = vec![Descent::Converged, Descent::Unconverged, Descent::Escaped, Descent::NotFinite];
-    let metrics = prop::collection::vec((".{0,8}", any_float()), 0..3);
+    let metrics = prop::collection::vec((".{0,8}".prop_map(Metric::from), any_float()), 0..3);
     (
         (origin, prop::sample::select(ends), floats(), any_float(), evidence()),
         (prop::option::of(any::<u64>()), metrics, any::<u64>()),
@@ -127,7 +126,7 @@ fn landscape() -> impl Strategy<Value = Landscape> {
     lists.prop_map(|(mut minima, mut paths, stages)| {
         minima.iter_mut().zip(0..).for_each(|(m, i)| m.cell = u64::MAX - 2 * i);
         paths.iter_mut().zip(0..).for_each(|(p, i)| (p.id, p.pass.cell) = (i, 2 * i + 1));
-        let evaluations = stages.into_iter().enumerate().map(|(i, tally)| (format!("stage {i}"), tally)).collect();
+        let evaluations = Stage::ALL.iter().copied().zip(stages).collect();
         Landscape { minima, paths, evaluations, ..Landscape::default() }
     })
 }
@@ -214,7 +213,7 @@ fn provenance_and_record_come_back() {
         ended: Some(Ended::Complete),
         barcode: Some(Barcode::default()),
         notes: vec!["\u{0} \"".into()],
-        passes: vec![AtPass { cell: 3, metrics: vec![("train accuracy".into(), 0.1 + 0.2)] }],
+        passes: vec![AtPass { cell: 3, metrics: vec![("train accuracy".to_owned().into(), 0.1 + 0.2)] }],
     };
     store.put_record(&record).unwrap();
     drop(store);
@@ -265,7 +264,7 @@ fn a_finding_is_kept_whole_or_not_at_all() {
     let minima: Vec<Minimum> = (0..3).map(some_minimum).collect();
     let together: Vec<Finding> = minima.iter().map(Finding::Minimum).collect();
     store.commit(&together).unwrap();
-    store.commit(&[Finding::Noise(0.0), Finding::Evaluations("paths", Tally::default())]).unwrap();
+    store.commit(&[Finding::Noise(0.0), Finding::Evaluations(Stage::Paths, Tally::default())]).unwrap();
     assert_eq!(store.landscape().unwrap().minima, minima);
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Watch, bars, bent, close, ring};
 use crate::explore::Silent;
-use crate::explore::{Explored, Given, MergeTree, Plan, explore};
+use crate::explore::{Explored, Given, MergeTree, Plan, Way, explore};
 use crate::loss::closed_form::{ClosedForm, mueller_brown, three_hump_camel};
 use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Cancel};
@@ -89,7 +89,7 @@ fn a_minimum_that_two_paths_lead_to_at_once_is_one() {
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let given = [[1.5, 0.0], [-0.8, 1.3], [-0.8, -1.3]];
         let given = given.map(|theta| Given { name: "well".into(), theta: theta.to_vec(), metrics: Vec::new() });
-        let plan = Plan { given: given.into(), polish: true, at_once, ..Plan::default() };
+        let plan = Plan { way: Way::Given(given.into()), polish: true, at_once, ..Plan::default() };
         explore(&mut oracle, &plan, Landscape::default(), &mut Watch::default(), &mut Silent).unwrap()
     };
     let (one, four) = (found(1), found(4));

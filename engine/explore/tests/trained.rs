@@ -1,12 +1,12 @@
 //! Claims about points that were given, or trained.
 
-use crate::explore::{Ended, Explored, Given, MergeTree, Plan, Silent, explore};
+use crate::explore::{Ended, Explored, Given, MergeTree, Plan, Silent, Way, explore};
 use crate::loss::closed_form::{ClosedForm, three_hump_camel};
 use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Cancel};
 use crate::search::training::Training;
 use crate::search::vector::norm;
-use crate::search::{Descent, Landscape, Minimum, Origin, Unrecorded};
+use crate::search::{Descent, Landscape, Metric, Minimum, Origin, Unrecorded};
 
 const SIDE: [f64; 2] = [-1.74755, 0.87378]; // A minimum, as far as six digits name it.
 
@@ -21,7 +21,7 @@ fn explored(plan: &Plan, known: Landscape, evaluations: Option<u64>) -> Explored
 fn given(polish: bool) -> Plan {
     let point = |name: &str, theta: [f64; 2]| Given { name: name.into(), theta: theta.to_vec(), ..Given::default() };
     Plan {
-        given: vec![point("deep", [0.0; 2]), point("side", SIDE), point("off", [1.7, -0.9])],
+        way: Way::Given(vec![point("deep", [0.0; 2]), point("side", SIDE), point("off", [1.7, -0.9])]),
         polish,
         ..Plan::default()
     }
@@ -36,7 +36,7 @@ fn what_is_given_stands_where_it_was_and_is_flagged_if_it_is_no_minimum() {
     let plan = given(false);
     let found = explored(&plan, Landscape::default(), None).landscape;
     let sampled: Vec<&Minimum> = found.minima.iter().filter(|m| m.is_sampled()).collect();
-    for ((m, given), index) in sampled.iter().zip(&plan.given).zip(0..) {
+    for ((m, given), index) in sampled.iter().zip(plan.given()).zip(0..) {
         assert_eq!(m.origin, Origin::Given { index, name: given.name.clone() });
         assert_eq!((&m.theta, m.evaluations), (&given.theta, 1));
         assert!(m.metrics.is_empty() && m.counts());
@@ -52,11 +52,10 @@ fn polished_it_keeps_what_it_was_beside() {
     let sampled: Vec<&Minimum> = found.minima.iter().filter(|m| m.is_sampled()).collect();
     assert!(sampled.iter().all(|m| m.descent == Descent::Converged));
     assert_eq!(sampled[0].theta, [0.0; 2]);
-    for (m, given) in sampled.iter().zip(&plan.given) {
-        let (mut gradient, names) = ([0.0; 2], ["loss before polishing", "gradient norm before polishing"]);
+    for (m, given) in sampled.iter().zip(plan.given()) {
+        let mut gradient = [0.0; 2];
         let loss = three_hump_camel(&given.theta, &mut gradient);
-        let known = [loss, norm(&gradient)];
-        let known: Vec<(String, f64)> = names.iter().map(|name| (*name).to_owned()).zip(known).collect();
+        let known = [(Metric::LossBefore, loss), (Metric::GradientBefore, norm(&gradient))];
         assert_eq!(m.metrics, known);
         assert!(m.loss <= loss);
     }
@@ -79,7 +78,7 @@ fn a_point_above_its_minimum_keeps_its_bar() {
 #[test]
 fn a_stop_anywhere_changes_nothing_in_the_end() {
     let training = Training { epochs: 40, batch: 3, momentum: 0.5, rate: vec![(0.0, 0.02), (40.0, 0.01)] };
-    let trained = Plan { starts: 3, training: Some(training), polish: true, ..Plan::default() };
+    let trained = Plan { starts: 3, way: Way::Training(training), polish: true, ..Plan::default() };
     for (plan, stops) in [(given(true), [1, 5, 30]), (trained, [20, 70, 110])] {
         let whole = explored(&plan, Landscape::default(), None);
         assert_eq!(whole.ended, Ended::Complete);
@@ -95,7 +94,7 @@ fn a_stop_anywhere_changes_nothing_in_the_end() {
 #[test]
 fn a_start_is_trained_the_same_whatever_else_is() {
     let training = Training { epochs: 20, batch: 4, momentum: 0.9, rate: vec![(0.0, 1e-3)] };
-    let plan = |seed, starts| Plan { seed, starts, training: Some(training.clone()), ..Plan::default() };
+    let plan = |seed, starts| Plan { seed, starts, way: Way::Training(training.clone()), ..Plan::default() };
     let many = explored(&plan(3, 4), Landscape::default(), None).landscape;
     let one = explored(&plan(5, 1), Landscape::default(), None).landscape;
     assert_eq!(ends(&many.minima).len(), 4);
@@ -112,13 +111,13 @@ fn what_no_loss_can_take_is_refused_before_anything_is_computed() {
         fault
     };
     let point = |theta: Vec<f64>| Plan {
-        given: vec![Given { name: "a.npy".into(), theta, ..Given::default() }],
+        way: Way::Given(vec![Given { name: "a.npy".into(), theta, ..Given::default() }]),
         ..Plan::default()
     };
     assert_eq!(fault(&point(vec![1.0])), "a.npy: 1 values; the loss has 2 parameters");
     assert_eq!(fault(&point(vec![1.0, f64::NAN])), "a.npy: value 1 is NaN: no point of the loss");
     assert_eq!(
-        fault(&Plan { training: Some(Training::annealed()), ..Plan::default() }),
-        "closed form: has no samples, and a recipe of minibatches needs them: leave [minima] recipe out"
+        fault(&Plan { way: Way::Training(Training::annealed()), ..Plan::default() }),
+        "closed form: has no samples, and a recipe of minibatches needs them: leave it out"
     );
 }
