@@ -8,7 +8,7 @@ use mountainpass_sdk::npy::{self, Fault};
 use std::fs::File;
 use std::path::Path;
 
-pub use mountainpass_sdk::npy::{Array, Values, Wide, bytes, parse};
+pub use mountainpass_sdk::npy::{Array, Values, Wide, bytes, parse, write};
 
 /// Reads a .npy file.
 pub fn read(path: &Path) -> Result<Array> {

@@ -180,7 +180,7 @@ def resident():
 def compare(name, threads, rounds, rows, memory):
     spec, n = NETWORKS[name]
     with tempfile.TemporaryDirectory() as folder:
-        ours = Ours("network", folder, spec, n, threads, rows)
+        ours = Ours("network", folder, spec, n, threads, rows, "f32")
         exact = Torch(spec, n, *arrays(folder), torch.float64).flat()
         theirs = Torch(spec, n, *arrays(folder), torch.float32)
         gap = lambda a: np.linalg.norm(a - exact) / np.linalg.norm(exact)

@@ -117,9 +117,7 @@ impl Eval {
         for (file, values) in outputs {
             if let (Some(file), Some(values)) = (file, values) {
                 let array = Array { shape: shape.clone(), values: values.into() };
-                memory::afford(memory::bytes_of::<f64>(n * p))
-                    .map_err(|shortage| Error::Argument(format!("{}: writing it {shortage}", file.display())))?;
-                durable::write(file, &npy::bytes(&array)).map_err(Error::into_usage)?;
+                durable::fill(file, |mut out| npy::write(&array, &mut out)).map_err(Error::into_usage)?;
             }
         }
         let mut metrics = Vec::new();

@@ -166,7 +166,7 @@ impl Questions {
         if let Some(file) = &self.labels {
             let labels = forest.labels(self.simplify);
             let labels = Array { shape: vec![labels.len()], values: labels.into() };
-            durable::write(file, &npy::bytes(&labels)).map_err(Error::into_usage)?;
+            durable::fill(file, |mut out| npy::write(&labels, &mut out)).map_err(Error::into_usage)?;
         }
         let mut notes = asked.notes;
         if self.simplify > 0.0 {

@@ -83,7 +83,7 @@ impl GridCommand {
         let seconds = begun.elapsed().as_secs_f64();
         if let Some(file) = &self.labels {
             let labels = Array { shape: grid.shape.sizes.clone(), values: found.components.labels().into() };
-            durable::write(file, &npy::bytes(&labels)).map_err(Error::into_usage)?;
+            durable::fill(file, |mut out| npy::write(&labels, &mut out)).map_err(Error::into_usage)?;
         }
         if let Some(file) = &self.complex {
             let complex = MorseComplex::of(&grid, true, &pool)?;

@@ -62,6 +62,11 @@ impl From<String> for EvalFault {
     }
 }
 
+/// Numbers of the rows of one call, unless these are few.
+const NEAR: usize = 1 << 22;
+/// Rows that are not too many for one call, however long they are.
+const ROWS: usize = 16;
+
 /// Inputs as the backend takes them and outputs as it writes them; kept, so that only the first call allocates.
 pub(super) struct Buffers<T> {
     pub theta: Vec<T>,
@@ -106,10 +111,12 @@ impl<T: Scalar> Buffers<T> {
         }
     }
 
-    /// Evaluates a checked batch, in calls of at most `rows_max` rows.
+    /// Evaluates a checked batch, in calls of at most `rows_max` rows, and of not many more numbers than stay near: what is
+    /// copied of long rows then goes through memory that is there already.
     pub fn eval(&mut self, handle: &Handle, info: &Info, batch: &mut Batch<'_>) -> std::result::Result<(), EvalFault> {
         let n = batch.loss.len();
-        let most = if info.rows_max == 0 { n.max(1) } else { info.rows_max };
+        let near = (NEAR / info.params.max(1)).max(info.rows_best).max(ROWS);
+        let most = if info.rows_max == 0 { near } else { info.rows_max.min(near) };
         (0..n).step_by(most).try_for_each(|first| self.rows(handle, info.params, batch, first..n.min(first + most)))
     }
 

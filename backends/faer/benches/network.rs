@@ -1,7 +1,8 @@
-//! Networks by name, loss and gradient in f32 on random samples.
+//! Networks by name or from files, loss and gradient on random samples.
 //!
-//! `cargo bench -p mountainpass-faer --bench network -- steps SPEC SAMPLES` times every step of the plan of so many samples
-//! and prints the slowest; with `peer FOLDER SPEC SAMPLES WORKERS ROWS` it serves `benches/peers/network.py` (see [`peer`]).
+//! `cargo bench -p mountainpass-faer --bench network -- steps SPEC SAMPLES [f64]` times every step of the plan of so many
+//! samples, in f32 unless it says otherwise, and prints the slowest; with `peer FOLDER SPEC SAMPLES WORKERS ROWS DTYPE` it serves
+//! `benches/peers/network.py` (see [`peer`]).
 
 #[path = "../tests/caller/mod.rs"]
 mod caller;
@@ -9,11 +10,13 @@ mod clock;
 
 use caller::{Array, Call, Loss, Numbers};
 use clock::clock;
+use mountainpass_faer::Real;
 use mountainpass_faer::graph::{Input, Memory, Plan, Sources};
 use mountainpass_network::DataTerm;
 use mountainpass_network::build::Built;
 use mountainpass_network::graph::op::Element;
 use mountainpass_network::model::Model;
+use mountainpass_network::onnx::{self, OnnxModel};
 use mountainpass_network::problem::{Aim, Problem};
 use std::hint::black_box;
 
@@ -25,8 +28,16 @@ struct Batch {
     labels: Vec<u64>,
 }
 
+/// A network by name, or a file.
+fn model(spec: &str) -> Box<dyn Model> {
+    match onnx::file(spec) {
+        Some(path) => Box::new(OnnxModel::open(path, &onnx::Options::default()).expect("a file of a network")),
+        None => Box::new(Built::parse(spec).expect("a specification")),
+    }
+}
+
 /// Images are uniform on [-1, 1); tokens, and labels, are i * i * 7 mod their number.
-fn batch(model: &Built, n: usize) -> Batch {
+fn batch(model: &dyn Model, n: usize) -> Batch {
     let feature = &model.features()[0];
     let shape: Vec<u64> = [n].iter().chain(&feature.shape).map(|d| *d as u64).collect();
     let count: usize = shape.iter().product::<u64>() as usize;
@@ -51,16 +62,15 @@ fn resident(what: &str) -> u64 {
 }
 
 /// The side of a peer's script. It writes `x`, `y` and `theta` (f64) to `folder`, then answers lines: `grad` and `exact`
-/// write the gradient and, behind it, the loss, computed in f32 and in f64, to `grad` (f64); `time` evaluates so many
-/// rows in one call and prints wall and processor time in seconds; `memory` prints the kibibytes by which the first evaluation in f32 raised the
+/// write the gradient and, behind it, the loss, computed in `T` and in f64, to `grad` (f64); `time` evaluates so many
+/// rows in one call and prints wall and processor time in seconds; `memory` prints the kibibytes by which the first evaluation raised the
 /// peak of the process.
-fn peer(folder: &str, spec: &str, n: usize, workers: usize, rows: usize) {
-    let model = Built::parse(spec).expect("a specification");
-    let Batch { x, shape, y, labels } = batch(&model, n);
+fn peer<T: Real>(folder: &str, spec: &str, n: usize, workers: usize, rows: usize) {
+    let Batch { x, shape, y, labels } = batch(&*model(spec), n);
     let arrays = [Array::reals(c"x", &shape, &x), Array::reals(c"y", &labels, &y)];
     let mut loss = Loss::open_arrays(workers, spec, &[], &arrays).expect("the network opens");
-    let theta: Vec<f32> = loss.start(0).into_iter().map(|x| x as f32).collect();
-    let wide: Vec<f64> = theta.iter().map(|x| f64::from(*x)).collect();
+    let wide: Vec<f64> = loss.start(0).into_iter().map(|x| f64::from(x as f32)).collect();
+    let theta: Vec<T> = wide.iter().map(|x| T::of(*x)).collect();
     let write = |name: &str, values: &[f64]| {
         let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         std::fs::write(std::path::Path::new(folder).join(name), bytes).expect("the folder can be written");
@@ -68,18 +78,18 @@ fn peer(folder: &str, spec: &str, n: usize, workers: usize, rows: usize) {
     write("x", &x);
     write("y", &y);
     write("theta", &wide);
-    let mut buffers = loss.buffers::<f32>(1);
+    let mut buffers = loss.buffers::<T>(1);
     let before = resident("VmRSS");
     loss.run(black_box(&Call::new(&theta)), &mut buffers);
     let grown = resident("VmHWM").saturating_sub(before);
     let path = theta.repeat(rows);
-    let mut along = loss.buffers::<f32>(rows);
+    let mut along = loss.buffers::<T>(rows);
     println!("ready {}", loss.p);
     for line in std::io::stdin().lines() {
         match line.expect("text").as_str() {
             "grad" => {
                 let answer = loss.eval(Call::new(&theta)).expect("an answer");
-                let grad: Vec<f64> = answer.grad.iter().map(|x| f64::from(*x)).chain(answer.loss).collect();
+                let grad: Vec<f64> = answer.grad.iter().map(|x| x.to_f64()).chain(answer.loss).collect();
                 write("grad", &grad);
                 println!("done");
             }
@@ -100,13 +110,13 @@ fn peer(folder: &str, spec: &str, n: usize, workers: usize, rows: usize) {
 }
 
 /// Median times of all steps of one plan, the slowest first.
-fn steps(spec: &str, n: usize) {
-    let model = Built::parse(spec).expect("a specification");
-    let Batch { x, y, .. } = batch(&model, n);
-    let problem = Problem::new(&model, &DataTerm::CrossEntropy.into(), (Aim::Classes, None), n).expect("a problem");
+fn steps<T: Real>(spec: &str, n: usize) {
+    let model = model(spec);
+    let Batch { x, y, .. } = batch(&*model, n);
+    let problem = Problem::new(&*model, &DataTerm::CrossEntropy.into(), (Aim::Classes, None), n).expect("a problem");
     let outputs: Vec<_> = std::iter::once(problem.losses).chain(problem.gradient).collect();
     let plan = Plan::new(&problem.graph, &outputs).expect("a plan");
-    let narrow = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<f32>>();
+    let narrow = |x: &[f64]| x.iter().map(|x| T::of(*x)).collect::<Vec<T>>();
     let whole = |x: &[f64]| x.iter().map(|x| *x as i64).collect::<Vec<i64>>();
     let (reals, indices, labels) = (narrow(&x), whole(&x), whole(&y));
     let first = match model.features()[0].element {
@@ -149,14 +159,18 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let count = |text: &str| text.parse().expect("a number");
     match arguments[..] {
-        ["peer", folder, spec, n, workers, rows] => peer(folder, spec, count(n), count(workers), count(rows)),
-        ["steps", spec, n] => steps(spec, count(n)),
+        ["peer", folder, spec, n, workers, rows, dtype] => match dtype {
+            "f64" => peer::<f64>(folder, spec, count(n), count(workers), count(rows)),
+            _ => peer::<f32>(folder, spec, count(n), count(workers), count(rows)),
+        },
+        ["steps", spec, n] => steps::<f32>(spec, count(n)),
+        ["steps", spec, n, "f64"] => steps::<f64>(spec, count(n)),
         _ => [
             ("resnet9:32x32x3-10:relu", 16),
             ("resnet9:32x32x3-10:relu:batchnorm", 128),
             ("transformer:vocabulary=96:context=64:width=128:heads=4:layers=2", 8),
         ]
         .into_iter()
-        .for_each(|(spec, n)| steps(spec, n)),
+        .for_each(|(spec, n)| steps::<f32>(spec, n)),
     }
 }

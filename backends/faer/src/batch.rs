@@ -1,8 +1,8 @@
 //! A batch of parameter rows on many pieces of the samples: who computes what, in an order that leaves the bits alone.
 //!
 //! With at least as many rows as workers, a worker takes a row through all pieces. With fewer, rows go one after the
-//! other and workers take pieces, whose partial sums are added in order. Both add the same numbers in the same
-//! order, so bits depend on neither threads nor rows.
+//! other and workers take pieces, whose partial sums are added in order, or share the only one. All add the same numbers in
+//! the same order, so bits depend on neither threads nor rows.
 
 use crate::real::Real;
 use crate::sums::{absolute_sum, add_scaled, add_signs, add_to, is_finite, square_norm};
@@ -53,11 +53,12 @@ pub(crate) trait Mean: Send + Sync + 'static {
     ) -> Result<Verdict, Error>;
 }
 
-/// Piece `t` of `n` samples.
+/// Piece `t` of `n` samples, and who may share it.
 pub(crate) struct Piece<'a, L> {
     pub laid: &'a L,
     pub n: usize,
     pub t: usize,
+    pub host: Host<'a>,
 }
 
 /// Which derivatives are asked for.
@@ -196,7 +197,7 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
         let (scale, pieces) = (1.0 / *n as f64, mean.pieces(*n));
         if rows.len() >= host.workers() || pieces == 1 {
             let scratch = &self.scratch;
-            host.for_each(rows, |row, _, worker| {
+            let through = |row: &mut Row<'_, T>, worker: usize, host: Host<'_>| {
                 let mut scratch = Self::scratch(scratch, worker);
                 let mut sum = 0.0;
                 for t in 0..pieces {
@@ -208,11 +209,15 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
                         hvp: row.hvp.as_mut().map(|(dir, hvp)| (*dir, &mut **hvp)),
                         add: t > 0,
                     };
-                    let piece = Piece { laid, n: *n, t };
+                    let piece = Piece { laid, n: *n, t, host };
                     sum += stop.note(mean.pass(piece, &mut scratch, row.theta, out, &|| stop.asked()));
                 }
                 penalty.finish(row, sum * scale);
-            });
+            };
+            match rows.len() >= host.workers() {
+                true => host.for_each(rows, |row, _, worker| through(row, worker, Host::none())),
+                false => rows.iter_mut().for_each(|row| through(row, 0, host)),
+            }
         } else {
             for row in rows {
                 let sum = self.over_pieces(mean, part, row, host, &stop);
@@ -252,7 +257,7 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
                         hvp: dir.map(|dir| (dir, &mut partial.hvp[..])),
                         add: false,
                     };
-                    let piece = Piece { laid: &part.laid, n: part.n, t: first + i };
+                    let piece = Piece { laid: &part.laid, n: part.n, t: first + i, host: Host::none() };
                     mean.pass(piece, &mut scratch, theta, out, &|| stop.asked())
                 };
                 partial.loss = stop.note(pass());
@@ -286,7 +291,8 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
         host.for_each(rows, |(theta, sum), _, worker| {
             let mut scratch = Self::scratch(scratch, worker);
             for t in 0..mean.pieces(part.n) {
-                match mean.judge(Piece { laid: &part.laid, n: part.n, t }, &mut scratch, theta) {
+                let piece = Piece { laid: &part.laid, n: part.n, t, host: Host::none() };
+                match mean.judge(piece, &mut scratch, theta) {
                     Ok(Verdict { loss, correct, predictions }) => {
                         sum.loss += loss;
                         sum.correct += correct;

@@ -22,6 +22,8 @@ use std::sync::Arc;
 /// The buffers of a chunk hold no more numbers than this, if more than one sample stands in it.
 const CHUNK_NUMBERS: usize = 1 << 21;
 const CHUNK_MAX: usize = 256;
+/// How many times smaller the arrays of the samples may be than those of many parameters.
+const SAMPLES_PART: usize = 4;
 /// Inputs and targets together.
 const SLOTS_MAX: usize = 16;
 /// Plans that are kept, and how many of them a worker keeps the arrays of.
@@ -161,13 +163,16 @@ impl Network {
         self.aim == Aim::Classes || self.objective.data == DataTerm::BinaryCrossEntropy
     }
 
-    /// The largest power of two whose arrays stay near the cache, at least 1, and how many numbers they then hold.
+    /// The largest power of two whose arrays stay near the cache, at least 1, and how many numbers they then hold. Where
+    /// parameters alone fill the cache, so many that these are not read for every sample: samples get a part of the room
+    /// that parameters take.
     fn fitting(&self) -> Result<(usize, usize), Error> {
         let [few, more] = [2, 4].map(|n| self.program(n, GRADIENT).map(|program| program.plan.numbers()));
         let (few, more) = (few?, more?);
         let each = (more.saturating_sub(few) / 2).max(1);
         let fixed = few.saturating_sub(2 * each);
-        let count = (CHUNK_NUMBERS.saturating_sub(fixed) / each).clamp(1, CHUNK_MAX);
+        let room = CHUNK_NUMBERS.saturating_sub(fixed).max(fixed / SAMPLES_PART);
+        let count = (room / each).clamp(1, CHUNK_MAX);
         let chunk = 1 << count.ilog2();
         Ok((chunk, fixed.saturating_add(each.saturating_mul(chunk))))
     }
@@ -204,7 +209,7 @@ impl Network {
     /// Runs the plan of piece `t` and hands on its results.
     fn run<'a, T: Real>(
         &self,
-        Piece { laid, n, t }: Piece<'_, Laid<T>>,
+        Piece { laid, n, t, host }: Piece<'_, Laid<T>>,
         wanted: Wanted,
         scratch: &'a mut Scratch<T>,
         (theta, direction): (&[T], &[T]),
@@ -221,7 +226,9 @@ impl Network {
             };
         }
         let memory = scratch.of(plan);
-        plan.run(memory, Sources { inputs: &inputs[..self.slots.len()], theta, direction }, stop)?;
+        // Samples that see each other are one piece: whoever is free shares its steps.
+        let host = self.chunk.is_none().then_some(host);
+        plan.run_on(host, memory, Sources { inputs: &inputs[..self.slots.len()], theta, direction }, stop)?;
         Ok(memory)
     }
 
@@ -386,11 +393,11 @@ impl Mean for Network {
 
     fn judge<T: Real>(
         &self,
-        Piece { laid, n, t }: Piece<'_, Laid<T>>,
+        Piece { laid, n, t, host }: Piece<'_, Laid<T>>,
         scratch: &mut Scratch<T>,
         theta: &[T],
     ) -> Result<Verdict, Error> {
-        let memory = self.run(Piece { laid, n, t }, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
+        let memory = self.run(Piece { laid, n, t, host }, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
         let (first, count) = self.samples(n, t);
         let judge = self.prepared(count, Wanted::Verdict)?.judge;
         let place = |from: fn(&From) -> bool| self.slots.iter().position(|slot| from(&slot.from));

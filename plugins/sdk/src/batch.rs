@@ -13,18 +13,22 @@ pub trait Scalar: Dtype + Send + Sync + PartialOrd + std::fmt::Debug {
 }
 
 impl Scalar for f64 {
+    #[inline]
     fn to_f64(self) -> f64 {
         self
     }
+    #[inline]
     fn from_f64(value: f64) -> f64 {
         value
     }
 }
 
 impl Scalar for f32 {
+    #[inline]
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
+    #[inline]
     fn from_f64(value: f64) -> f32 {
         value as f32
     }

@@ -1,14 +1,16 @@
-//! Running a plan: steps one after the other, on memory that is kept between runs.
+//! Running a plan: steps one after the other, on memory that is kept between runs. Where workers are free to share the steps
+//! (see [`Crew`]), large ones are cut into parts, whose sums are added in order.
 
-use super::kernels::convolve::Wanted;
+use super::crew::{Crew, Work};
 use super::kernels::{copy, reduce};
 use super::plan::Plan;
 use super::reads::{Input, Reads, Source, Sources};
 use super::step::{Kernel, Pooling, Step};
 use crate::real::Real;
 use mountainpass_network::graph::op::{Element, Values};
-use mountainpass_sdk::Error;
 use mountainpass_sdk::memory::{self, Shortage};
+use mountainpass_sdk::{Error, Host};
+use std::sync::Mutex;
 
 /// What one worker keeps between runs: only the first run of a plan allocates.
 #[derive(Debug, Default)]
@@ -20,14 +22,8 @@ pub struct Memory<T> {
     constants: Vec<Vec<T>>,
     taken: Vec<Vec<T>>,
     work: Work<T>,
+    crew: Vec<Mutex<Work<T>>>,
     outputs: Vec<(usize, usize)>,
-}
-
-/// Scratch of the kernels.
-#[derive(Debug, Default)]
-struct Work<T> {
-    blocks: Vec<Vec<T>>,
-    pair: [Vec<T>; 2],
 }
 
 impl<T: Real> Memory<T> {
@@ -81,14 +77,28 @@ impl Plan {
         sources: Sources<'_, T>,
         stop: &dyn Fn() -> bool,
     ) -> Result<(), Error> {
+        self.run_on(None, memory, sources, stop)
+    }
+
+    /// The same with workers that share large steps; results are those of one worker, but may differ in rounding from
+    /// those of [`run`](Plan::run). Lists of parts are allocated.
+    pub fn run_on<T: Real>(
+        &self,
+        host: Option<Host<'_>>,
+        memory: &mut Memory<T>,
+        sources: Sources<'_, T>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Error> {
         self.check(&sources)?;
         memory.prepare(self)?;
+        let workers = host.map_or(0, |host| host.workers()).max(memory.crew.len());
+        memory.crew.resize_with(workers, Mutex::default);
         for step in &self.steps {
             if stop() {
                 return Err(Error::cancelled());
             }
             match step.element {
-                Element::Real => self.step(step, memory, sources)?,
+                Element::Real => self.step(step, host, memory, sources)?,
                 Element::Index => self.index_step(step, memory, sources)?,
             }
         }
@@ -117,20 +127,27 @@ impl Plan {
         Ok(())
     }
 
-    fn step<T: Real>(&self, step: &Step, memory: &mut Memory<T>, sources: Sources<'_, T>) -> Result<(), Error> {
-        let Memory { reals, indices, constants, taken, work, .. } = memory;
+    fn step<T: Real>(
+        &self,
+        step: &Step,
+        host: Option<Host<'_>>,
+        memory: &mut Memory<T>,
+        sources: Sources<'_, T>,
+    ) -> Result<(), Error> {
+        let Memory { reals, indices, constants, taken, work, crew, .. } = memory;
+        let crew = host.map(|host| Crew { host, works: crew });
         // What a step writes is taken out of memory while it reads the rest.
         taken.extend(step.writes.iter().map(|(buffer, _)| std::mem::take(&mut reals[*buffer])));
         let (views, lengths, known) = (&step.reads, &step.lengths, &self.constants);
         let reads = Reads { views, lengths, sources, reals, indices, constants, known };
         let done = match &step.kernel {
             Kernel::Chain(chain) => {
-                chain.run(&reads, taken, &mut work.blocks);
+                chain.run(&reads, taken, &mut work.blocks, crew.as_ref());
                 Ok(())
             }
             kernel => {
                 let len = step.writes[0].1;
-                kernel.run(&reads, &mut taken[0][..len], work)
+                kernel.run(&reads, &mut taken[0][..len], work, crew.as_ref())
             }
         };
         step.writes.iter().zip(taken.drain(..)).for_each(|((buffer, _), array)| reals[*buffer] = array);
@@ -171,19 +188,22 @@ impl Plan {
 }
 
 impl Kernel {
-    fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [T], work: &mut Work<T>) -> Result<(), Error> {
+    fn run<T: Real>(
+        &self,
+        reads: &Reads<'_, T>,
+        out: &mut [T],
+        work: &mut Work<T>,
+        crew: Option<&Crew<'_, T>>,
+    ) -> Result<(), Error> {
         let dense = |k: usize| reads.dense(k);
         let Work { pair, .. } = work;
         match self {
             Kernel::Chain(_) => {}
             Kernel::Product(product) => product.run([reads.get(0), reads.get(1)], out),
-            Kernel::Convolve(convolution, Wanted::Result) => {
-                convolution.result(dense(0), dense(1), out, pair);
-            }
-            Kernel::Convolve(convolution, Wanted::Image) => convolution.image(dense(0), dense(1), out, pair),
-            Kernel::Convolve(convolution, Wanted::Kernel) => {
-                convolution.kernel(dense(0), dense(1), out, pair);
-            }
+            Kernel::Convolve(convolution, wanted) => match crew {
+                Some(crew) => convolution.shared(*wanted, [dense(0), dense(1)], out, pair, crew),
+                None => convolution.run(*wanted, [dense(0), dense(1)], out, pair),
+            },
             Kernel::Reduce(reduction) => reduction.run(dense(0), out, pair),
             Kernel::Softmax(n, log) => reduce::softmax(dense(0), *n, *log, out),
             Kernel::Copy(walk) => {

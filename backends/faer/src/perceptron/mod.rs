@@ -61,7 +61,7 @@ impl Mean for Perceptron {
 
     fn pass<T: Real>(
         &self,
-        Piece { laid, n, t }: Piece<'_, Tiles<T>>,
+        Piece { laid, n, t, .. }: Piece<'_, Tiles<T>>,
         scratch: &mut Scratch<T>,
         theta: &[T],
         out: Outputs<'_, T>,

@@ -189,8 +189,18 @@ impl Graph {
         self.push(Op::MatMul, &[a, b])
     }
 
-    /// The convolution of an image `[n, h, w, c]` with a kernel `[kh, kw, c / groups, outputs]`.
-    pub fn convolve(&mut self, x: Id, kernel: Id, window: Window, groups: usize) -> Result<Id, Error> {
+    /// The convolution of an image `[n, h, w, c]` with a kernel `[kh, kw, c / groups, outputs]`. Taps that see zeros around
+    /// the image from every place, as those of deep layers do, are cut off: neither they nor their derivatives, which are 0,
+    /// take part.
+    pub fn convolve(&mut self, x: Id, mut kernel: Id, mut window: Window, groups: usize) -> Result<Id, Error> {
+        if let (&[_, height, width, _], 4) = (self.shape(x), self.shape(kernel).len()) {
+            for (axis, size) in [height, width].into_iter().enumerate() {
+                if let Some((first, seeing)) = window.seeing(axis, size) {
+                    kernel = self.narrow(kernel, axis, first, seeing.kernel[axis])?;
+                    window = seeing;
+                }
+            }
+        }
         self.push(Op::Convolve { window, groups }, &[x, kernel])
     }
 

@@ -199,6 +199,21 @@ impl Window {
         let at = place * self.strides[axis] + tap * self.dilations[axis];
         at.checked_sub(self.begin[axis]).filter(|at| *at < size)
     }
+
+    /// The window without the taps at either end of an axis of `size` that see nothing from any place, and the first tap that
+    /// stays; `None` if all stay.
+    pub fn seeing(&self, axis: usize, size: usize) -> Option<(usize, Window)> {
+        let places = self.places(axis, size);
+        let sees = |tap: &usize| (0..places).any(|place| self.sees(axis, place, *tap, size).is_some());
+        let first = (0..self.kernel[axis]).find(sees)?;
+        let last = (0..self.kernel[axis]).rfind(sees)?;
+        let mut window = *self;
+        window.kernel[axis] = last + 1 - first;
+        window.begin[axis] = self.begin[axis].checked_sub(first * self.dilations[axis])?;
+        let reach = (places - 1) * self.strides[axis] + (last - first) * self.dilations[axis] + 1;
+        window.end[axis] = reach.saturating_sub(size + window.begin[axis]);
+        (window.kernel != self.kernel && window.places(axis, size) == places).then_some((first, window))
+    }
 }
 
 /// One step along an axis: `start`, `start + step`, ...; a negative step walks back.

@@ -400,3 +400,25 @@ fn moving_transpositions_changes_no_value() {
         assert!(error < 1e-13, "{error}");
     }
 }
+
+#[test]
+fn taps_that_see_nothing_are_cut_off_and_change_nothing() {
+    let wide = window([3, 3], [1, 1], [1, 1], [1, 1], [1, 1]);
+    let slow = window([3, 5], [2, 3], [2, 1], [2, 2], [2, 2]);
+    // Image, window, and the taps that stay.
+    let cases = [([1, 1], wide, [1, 1]), ([1, 4], wide, [1, 3]), ([2, 2], wide, [3, 3]), ([1, 2], slow, [1, 2])];
+    for (size, window, stays) in cases {
+        let shapes = [[2, size[0], size[1], 2], [window.kernel[0], window.kernel[1], 2, 3]];
+        let shapes: Vec<&[usize]> = shapes.iter().map(|shape| &shape[..]).collect();
+        let cut = function(&case("cut", &shapes, (-1.0, 1.0), move |g, a| g.convolve(a[0], a[1], window, 1)));
+        let whole = function(&op("whole", &shapes, Op::Convolve { window, groups: 1 }));
+        for node in cut.graph.nodes() {
+            if let Op::Convolve { window: seeing, .. } = node.op {
+                assert_eq!(seeing.kernel, stays, "{size:?} {window:?}");
+            }
+        }
+        let theta: Vec<f64> = (0..cut.p).map(|i| (i as f64 * 0.7).sin()).collect();
+        assert_eq!(cut.value(&theta), whole.value(&theta), "{size:?} {window:?}");
+        assert_eq!(cut.vector(&cut.gradient, &theta, &[]), whole.vector(&whole.gradient, &theta, &[]));
+    }
+}

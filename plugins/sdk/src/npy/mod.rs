@@ -19,7 +19,7 @@ pub use values::Values;
 use elements::{end, fits};
 use header::Header;
 use source::Source;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use values::{KNOWN, read_wide};
 
 /// An n-dimensional array in C order.
@@ -76,19 +76,26 @@ pub fn parse(bytes: &[u8]) -> Result<Array, String> {
     read(bytes, Some(bytes.len() as u64)).map_err(|fault| fault.to_string())
 }
 
-/// The bytes of a .npy file.
-pub fn bytes(array: &Array) -> Vec<u8> {
+/// Writes a .npy file, in C order and little-endian.
+pub fn write(array: &Array, to: &mut impl Write) -> io::Result<()> {
     let axes: String = array.shape.iter().map(|axis| format!("{axis},")).collect();
     let order = if array.values.descr().ends_with('1') { '|' } else { '<' };
     let text = format!("{{'descr': '{order}{}', 'fortran_order': False, 'shape': ({axes}), }}", array.values.descr());
     // Magic, version and length take ten bytes; the data begins at a multiple of 64, after a line's end.
     let padding = 63 - (10 + text.len()) % 64;
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend(((text.len() + padding + 1) as u16).to_le_bytes());
-    bytes.extend(text.bytes());
-    bytes.extend(std::iter::repeat_n(b' ', padding));
-    bytes.push(b'\n');
-    array.values.write(&mut bytes);
+    to.write_all(b"\x93NUMPY\x01\x00")?;
+    to.write_all(&((text.len() + padding + 1) as u16).to_le_bytes())?;
+    to.write_all(text.as_bytes())?;
+    to.write_all(&[b' '; 63][..padding])?;
+    to.write_all(b"\n")?;
+    array.values.write(to)
+}
+
+/// The bytes of a .npy file.
+pub fn bytes(array: &Array) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // Memory takes whatever is written to it.
+    let _ = write(array, &mut bytes);
     bytes
 }
 

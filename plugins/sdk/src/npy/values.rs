@@ -5,7 +5,7 @@ use super::fault::Fault;
 use super::header::Header;
 use super::source::Source;
 use crate::memory::{self, Shortage};
-use std::io::Read;
+use std::io::{self, Read, Write};
 
 /// Declares the element types: variant, Rust type, NumPy's letter and width.
 macro_rules! element_types {
@@ -55,8 +55,19 @@ macro_rules! element_types {
                 }
             }
 
-            pub(super) fn write(&self, to: &mut Vec<u8>) {
-                match self { $(Values::$variant(values) => values.iter().for_each(|v| to.extend(v.to_le_bytes()))),* }
+            /// Block by block, so that no copy of all is made.
+            pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+                const BLOCK: usize = 1 << 10;
+                match self {
+                    $(Values::$variant(values) => {
+                        let mut bytes = [0; BLOCK * size_of::<$type>()];
+                        values.chunks(BLOCK).try_for_each(|values| {
+                            let places = bytes.chunks_exact_mut(size_of::<$type>());
+                            places.zip(values).for_each(|(to, value)| to.copy_from_slice(&value.to_le_bytes()));
+                            to.write_all(&bytes[..size_of_val(values)])
+                        })
+                    }),*
+                }
             }
         }
 
@@ -69,6 +80,7 @@ macro_rules! element_types {
         impl Encoded for $type {
             const WIDTH: usize = size_of::<$type>();
 
+            #[inline]
             fn of(bytes: &[u8], big: bool) -> $type {
                 let bytes = bytes.try_into().unwrap_or_default(); // As many as the width, everywhere here.
                 if big { $type::from_be_bytes(bytes) } else { $type::from_le_bytes(bytes) }

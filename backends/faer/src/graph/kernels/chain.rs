@@ -1,13 +1,16 @@
 //! Chains of element-wise operators in one pass: every array is read and written once, what lies between stays in the
-//! first cache. Sums over leading axes of what a chain computes are taken on the way.
+//! first cache. Sums over leading axes of what a chain computes are taken on the way. Stretches of blocks may be shared by a
+//! crew: sums of a stretch are what is added to the totals, in order, whoever took it.
 
 use super::each::{self, Operand};
 use super::reduce::sum_rows;
+use crate::graph::crew::{Crew, Work};
 use crate::graph::reads::Reads;
 use crate::graph::view::{View, collapse, place, steps};
 use crate::real::{Real, vectorised};
 use crate::sums::grow;
 use mountainpass_network::graph::op::{Binary, Unary};
+use std::ops::Range;
 
 /// One operator of a chain.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +75,9 @@ pub(crate) struct Chain {
 
 /// Blocks that are added up before their sum is added to the total, so that rounding grows slowly.
 const TOGETHER: usize = 64;
+
+/// Instructions in a chain, and so outputs and sums, at the most.
+pub(crate) const LONGEST: usize = 64;
 
 /// Elements in a block: instructions cost little beside it, and a dozen fit the first cache in f32.
 const BLOCK: usize = 1 << 10;
@@ -145,7 +151,68 @@ impl Chain {
     }
 
     /// Computes all of `out`: the outputs, each as long as the chain's shape, then the sums.
-    pub(crate) fn run<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut Vec<Vec<T>>) {
+    pub(crate) fn run<T: Real>(
+        &self,
+        reads: &Reads<'_, T>,
+        out: &mut [Vec<T>],
+        blocks: &mut Vec<Vec<T>>,
+        crew: Option<&Crew<'_, T>>,
+    ) {
+        let (size, parts) = (self.sizes.iter().product(), self.parts());
+        let (outputs, sums) = out.split_at_mut(out.len() - self.sinks.len());
+        sums.iter_mut().zip(&self.sinks).for_each(|(sum, sink)| sum[..sink.count].fill(T::ZERO));
+        match crew.filter(|_| parts > TOGETHER) {
+            Some(crew) => self.shared(reads, outputs, sums, crew),
+            None => {
+                let none = |_| &mut [][..];
+                let mut to: [&mut [T]; LONGEST] = std::array::from_fn(none);
+                let mut totals: [&mut [T]; LONGEST] = std::array::from_fn(none);
+                let (to, totals) = (&mut to[..outputs.len()], &mut totals[..sums.len()]);
+                to.iter_mut().zip(outputs).for_each(|(to, output)| *to = &mut output[..size]);
+                totals.iter_mut().zip(sums).for_each(|(total, sum)| *total = sum);
+                self.stretch(reads, Stretch { parts: 0..parts, base: 0, outputs: to, sums: totals }, blocks);
+            }
+        }
+    }
+
+    /// Stretches of as many blocks as are added up together, for whoever is free.
+    fn shared<T: Real>(&self, reads: &Reads<'_, T>, outputs: &mut [Vec<T>], sums: &mut [Vec<T>], crew: &Crew<'_, T>) {
+        let (size, parts) = (self.sizes.iter().product::<usize>(), self.parts());
+        let counts: usize = self.sinks.iter().map(|sink| sink.count).sum();
+        let mut rest: Vec<&mut [T]> = outputs.iter_mut().map(|output| &mut output[..size]).collect();
+        let mut shares = Vec::with_capacity(parts.div_ceil(TOGETHER));
+        for first in (0..parts).step_by(TOGETHER) {
+            let (base, last) = (self.part(first).start(), parts.min(first + TOGETHER));
+            let end = if last == parts { size } else { self.part(last).start() };
+            let mut own = Vec::with_capacity(rest.len());
+            for rest in &mut rest {
+                let (here, behind) = std::mem::take(rest).split_at_mut(end - base);
+                *rest = behind;
+                own.push(here);
+            }
+            shares.push(Share { parts: first..last, base, outputs: own, sums: vec![T::ZERO; counts] });
+        }
+        crew.each(shares.iter_mut(), |Share { parts, base, outputs, sums: all }, Work { blocks, .. }| {
+            let mut all = &mut all[..];
+            let mut sums: Vec<&mut [T]> = Vec::with_capacity(self.sinks.len());
+            for Sink { count, .. } in &self.sinks {
+                let (sum, behind) = std::mem::take(&mut all).split_at_mut(*count);
+                all = behind;
+                sums.push(sum);
+            }
+            self.stretch(reads, Stretch { parts: parts.clone(), base: *base, outputs, sums: &mut sums }, blocks);
+        });
+        for Share { sums: all, .. } in &shares {
+            let mut at = 0;
+            for (total, Sink { count, .. }) in sums.iter_mut().zip(&self.sinks) {
+                total.iter_mut().zip(&all[at..at + count]).for_each(|(total, sum)| *total += *sum);
+                at += count;
+            }
+        }
+    }
+
+    /// Some blocks in order; their sums are added to what is there.
+    fn stretch<T: Real>(&self, reads: &Reads<'_, T>, mut stretch: Stretch<'_, '_, '_, T>, blocks: &mut Vec<Vec<T>>) {
         if blocks.len() < self.scratch {
             blocks.resize_with(self.scratch, Vec::new);
         }
@@ -155,55 +222,57 @@ impl Chain {
             grow(&mut blocks[block], *count);
             grow(&mut blocks[some], *count);
             blocks[some][..*count].fill(T::ZERO);
-            out[self.first_sum(out.len()) + k][..*count].fill(T::ZERO);
         }
         vectorised(
             #[inline(always)]
-            || self.all_blocks(reads, out, blocks),
+            || self.all_blocks(reads, &mut stretch, blocks),
         );
     }
 
     #[inline(always)]
-    fn all_blocks<T: Real>(&self, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut [Vec<T>]) {
-        let mut done = 0;
-        self.parts(
-            #[inline(always)]
-            |part, is_last| {
-                self.block(part, reads, out, blocks);
-                self.add_up(part, reads, out, blocks);
-                self.store(part, out, blocks);
-                done += 1;
-                if is_last || done % TOGETHER == 0 {
-                    self.add_totals(out, blocks);
-                }
-            },
-        );
-    }
-
-    /// Calls `f` for all blocks in order, and says which is the last.
-    #[inline(always)]
-    fn parts(&self, mut f: impl FnMut(Part, bool)) {
-        let last = self.sizes.len() - 1;
-        let n = self.sizes[last];
-        let rows: usize = self.sizes[..last].iter().product();
-        let (high, wide) = if n < BLOCK { (BLOCK / n, n) } else { (1, BLOCK) };
-        for row in (0..rows).step_by(high) {
-            for column in (0..n).step_by(wide) {
-                let part = Part { row, rows: high.min(rows - row), column, columns: wide.min(n - column), n };
-                f(part, row + high >= rows && column + wide >= n);
+    fn all_blocks<T: Real>(&self, reads: &Reads<'_, T>, stretch: &mut Stretch<'_, '_, '_, T>, blocks: &mut [Vec<T>]) {
+        let (first, end, base) = (stretch.parts.start, stretch.parts.end, stretch.base);
+        for k in first..end {
+            let part = Part { base, is_first: k == first, ..self.part(k) };
+            self.block(part, reads, stretch.outputs, blocks);
+            self.add_up(part, reads, stretch.outputs, blocks);
+            self.store(part, stretch.outputs, blocks);
+            if k + 1 == end || (k + 1 - first) % TOGETHER == 0 {
+                self.add_totals(stretch.sums, blocks);
             }
         }
     }
 
-    /// Which of what is written is the first sum.
-    fn first_sum(&self, written: usize) -> usize {
-        written - self.sinks.len()
+    /// Rows of a block, and blocks of a row.
+    #[inline(always)]
+    fn cut(&self) -> (usize, usize) {
+        let n = self.sizes[self.sizes.len() - 1];
+        if n < BLOCK { (BLOCK / n, 1) } else { (1, n.div_ceil(BLOCK)) }
+    }
+
+    fn rows(&self) -> usize {
+        self.sizes[..self.sizes.len() - 1].iter().product()
+    }
+
+    /// How many blocks there are.
+    fn parts(&self) -> usize {
+        let (high, across) = self.cut();
+        self.rows().div_ceil(high) * across
+    }
+
+    /// Block `k`.
+    #[inline(always)]
+    fn part(&self, k: usize) -> Part {
+        let ((high, across), n) = (self.cut(), self.sizes[self.sizes.len() - 1]);
+        let (row, column) = (k / across * high, k % across * BLOCK);
+        let (rows, columns) = (high.min(self.rows() - row), BLOCK.min(n - column));
+        Part { row, rows, column, columns, n, base: 0, is_first: false }
     }
 
     /// Adds what the sums see of one block.
     #[inline(always)]
-    fn add_up<T: Real>(&self, part: Part, reads: &Reads<'_, T>, out: &[Vec<T>], blocks: &mut [Vec<T>]) {
-        let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
+    fn add_up<T: Real>(&self, part: Part, reads: &Reads<'_, T>, out: &[&mut [T]], blocks: &mut [Vec<T>]) {
+        let (start, len) = (part.start(), part.rows * part.columns);
         for (k, Sink { from, count }) in self.sinks.iter().enumerate() {
             let [mut sums, mut some] = [2 * k, 2 * k + 1].map(|k| std::mem::take(&mut blocks[self.partial + k]));
             match self.operand(*from, part, reads, out, blocks) {
@@ -227,11 +296,10 @@ impl Chain {
 
     /// Adds the sums of some blocks to the totals.
     #[inline(always)]
-    fn add_totals<T: Real>(&self, out: &mut [Vec<T>], blocks: &mut [Vec<T>]) {
-        let first = self.first_sum(out.len());
+    fn add_totals<T: Real>(&self, sums: &mut [&mut [T]], blocks: &mut [Vec<T>]) {
         for (k, Sink { count, .. }) in self.sinks.iter().enumerate() {
             let some = &mut blocks[self.partial + 2 * k + 1][..*count];
-            out[first + k][..*count].iter_mut().zip(some).for_each(|(total, some)| {
+            sums[k][..*count].iter_mut().zip(some).for_each(|(total, some)| {
                 *total += *some;
                 *some = T::ZERO;
             });
@@ -240,33 +308,37 @@ impl Chain {
 
     /// Writes what shares its array with something read.
     #[inline(always)]
-    fn store<T: Real>(&self, part: Part, out: &mut [Vec<T>], blocks: &[Vec<T>]) {
-        let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
+    fn store<T: Real>(&self, part: Part, out: &mut [&mut [T]], blocks: &[Vec<T>]) {
+        let (start, len) = (part.start() - part.base, part.rows * part.columns);
         for &(from, to) in &self.stores {
             out[to][start..start + len].copy_from_slice(&blocks[from][..len]);
         }
     }
 
     #[inline(always)]
-    fn block<T: Real>(&self, part: Part, reads: &Reads<'_, T>, out: &mut [Vec<T>], blocks: &mut [Vec<T>]) {
+    fn block<T: Real>(&self, part: Part, reads: &Reads<'_, T>, out: &mut [&mut [T]], blocks: &mut [Vec<T>]) {
         for (k, pattern) in self.patterns.iter().enumerate() {
             if let Pattern::Filled { scratch, periodic } = pattern
-                && (!periodic || part.row == 0)
+                && (!periodic || part.is_first)
             {
                 let (from, offset) = reads.get(k);
                 self.fill(part, from, offset, &self.strides[k], &mut blocks[*scratch]);
             }
         }
-        let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
+        let (start, len) = (part.start() - part.base, part.rows * part.columns);
         for Instruction { f, to, args } in &self.code {
-            let mut taken = match *to {
-                Block::Scratch(k) => std::mem::take(&mut blocks[k]),
-                Block::Output(k) => std::mem::take(&mut out[k]),
+            // What an instruction writes is taken out while it reads the rest.
+            let (mut block, mut output): (Vec<T>, &mut [T]) = (Vec::new(), &mut []);
+            let to_part = match *to {
+                Block::Scratch(k) => {
+                    block = std::mem::take(&mut blocks[k]);
+                    &mut block[..len]
+                }
+                Block::Output(k) => {
+                    output = std::mem::take(&mut out[k]);
+                    &mut output[start..start + len]
+                }
                 Block::Read(_) => continue,
-            };
-            let to_part = match to {
-                Block::Output(_) => &mut taken[start..start + len],
-                _ => &mut taken[..len],
             };
             let a = self.operand(args[0], part, reads, out, blocks);
             match *f {
@@ -278,8 +350,8 @@ impl Chain {
                 }
             }
             match *to {
-                Block::Scratch(k) => blocks[k] = taken,
-                Block::Output(k) => out[k] = taken,
+                Block::Scratch(k) => blocks[k] = block,
+                Block::Output(k) => out[k] = output,
                 Block::Read(_) => {}
             }
         }
@@ -291,14 +363,14 @@ impl Chain {
         arg: Block,
         part: Part,
         reads: &Reads<'a, T>,
-        out: &'a [Vec<T>],
+        out: &'a [&mut [T]],
         blocks: &'a [Vec<T>],
     ) -> Operand<'a, T> {
-        let (start, len) = (part.row * part.n + part.column, part.rows * part.columns);
+        let (start, len) = (part.start(), part.rows * part.columns);
         let k = match arg {
             Block::Read(k) => k,
             Block::Scratch(k) => return Operand::Block(&blocks[k][..len]),
-            Block::Output(k) => return Operand::Block(&out[k][start..start + len]),
+            Block::Output(k) => return Operand::Block(&out[k][start - part.base..][..len]),
         };
         let (from, offset) = reads.get(k);
         match self.patterns[k] {
@@ -343,4 +415,32 @@ struct Part {
     columns: usize,
     /// The length of a whole row.
     n: usize,
+    /// Where the outputs at hand begin.
+    base: usize,
+    /// Whether no block of its stretch came before.
+    is_first: bool,
+}
+
+impl Part {
+    #[inline(always)]
+    fn start(&self) -> usize {
+        self.row * self.n + self.column
+    }
+}
+
+/// Blocks one after the other, and what of the outputs is theirs.
+struct Stretch<'a, 'b, 'c, T> {
+    parts: Range<usize>,
+    /// Where their outputs begin in the whole.
+    base: usize,
+    outputs: &'a mut [&'b mut [T]],
+    sums: &'a mut [&'c mut [T]],
+}
+
+/// A stretch with sums of its own, one behind the other, for whoever is free.
+struct Share<'a, T> {
+    parts: Range<usize>,
+    base: usize,
+    outputs: Vec<&'a mut [T]>,
+    sums: Vec<T>,
 }

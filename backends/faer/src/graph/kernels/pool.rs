@@ -4,9 +4,6 @@ use crate::real::{Real, vectorised};
 use crate::sums::grow;
 use mountainpass_network::graph::op::Window;
 
-/// Channels that are compared at once.
-const BLOCK: usize = 16;
-
 /// A window on images of a size.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -213,23 +210,9 @@ impl Pool {
                 let x = square(x, row, c, place);
                 let ((o0, o1), (o2, o3)) = (out.split_at_mut(c), past_out.split_at_mut(c));
                 let mut out = [o0, o1, o2, o3];
-                let whole = c - c % BLOCK;
-                for first in (0..whole).step_by(BLOCK) {
-                    // In registers, so that nothing that is written can be what is read next.
-                    let mut pixels = [[T::ZERO; BLOCK]; 4];
-                    pixels.iter_mut().zip(x).for_each(|(to, x)| to.copy_from_slice(&x[first..first + BLOCK]));
-                    let mut share = [T::ZERO; BLOCK];
-                    share.copy_from_slice(&g[first..first + BLOCK]);
-                    for i in 0..BLOCK {
-                        let all = place_one([pixels[0][i], pixels[1][i], pixels[2][i], pixels[3][i]], share[i]);
-                        pixels.iter_mut().zip(all).for_each(|(to, all)| to[i] = all);
-                    }
-                    out.iter_mut().zip(pixels).for_each(|(to, all)| to[first..first + BLOCK].copy_from_slice(&all));
-                }
-                for i in whole..c {
-                    let all = place_one(x.map(|x| x[i]), g[i]);
-                    out.iter_mut().zip(all).for_each(|(to, all)| to[i] = all);
-                }
+                let done = place_blocks::<T, 16>(x, g, &mut out, 0);
+                let done = place_blocks::<T, 4>(x, g, &mut out, done);
+                place_blocks::<T, 1>(x, g, &mut out, done);
             }
         }
     }
@@ -251,6 +234,25 @@ impl Pool {
 #[inline(always)]
 fn square<T>(rows: &[T], row: usize, c: usize, place: usize) -> [&[T]; 4] {
     [0, c, row, row + c].map(|start| &rows[start + 2 * place * c..][..c])
+}
+
+/// Four pixels from a channel on, in blocks of `B` as far as they go; returns how far.
+#[inline(always)]
+fn place_blocks<T: Real, const B: usize>(x: [&[T]; 4], g: &[T], out: &mut [&mut [T]; 4], start: usize) -> usize {
+    let end = start + (g.len() - start) / B * B;
+    for first in (start..end).step_by(B) {
+        // In registers, so that nothing that is written can be what is read next.
+        let mut pixels = [[T::ZERO; B]; 4];
+        pixels.iter_mut().zip(x).for_each(|(to, x)| to.copy_from_slice(&x[first..first + B]));
+        let mut share = [T::ZERO; B];
+        share.copy_from_slice(&g[first..first + B]);
+        for i in 0..B {
+            let all = place_one([pixels[0][i], pixels[1][i], pixels[2][i], pixels[3][i]], share[i]);
+            pixels.iter_mut().zip(all).for_each(|(to, all)| to[i] = all);
+        }
+        out.iter_mut().zip(pixels).for_each(|(to, all)| to[first..first + B].copy_from_slice(&all));
+    }
+    end
 }
 
 /// `g` where the first of the largest of four pixels is, 0 elsewhere.

@@ -7,6 +7,7 @@
 //! stored array and of small ones is not stored: whoever reads it computes it again, since reading is what costs.
 
 use super::node::Local;
+use crate::graph::kernels::chain::LONGEST;
 use crate::graph::kernels::reduce::Reduction;
 use mountainpass_network::graph::op::{Binary, Op, Unary};
 use std::collections::BTreeMap;
@@ -14,8 +15,6 @@ use std::collections::BTreeMap;
 /// Nodes that one step computes, in order.
 pub(crate) type Unit = Vec<usize>;
 
-/// Instructions in a chain.
-const LONGEST: usize = 64;
 /// Units between two that may still become one: keeps unrolled recurrences linear.
 const FURTHEST: usize = 4096;
 /// Instructions that are rather computed again than their result stored.
