@@ -432,4 +432,22 @@ mod tests {
         let visited = visit(&mut oracle, &line, &Schedule::default()).unwrap();
         assert!(visited.pass.height + visited.pass.error > 1.0 - 1e-9, "{}", visited.pass.height);
     }
+
+    #[test]
+    fn a_piece_leads_by_the_way_to_its_way_station() {
+        let f = |x: &[f64], g: &mut [f64]| {
+            (g[0], g[1]) = (-2.0 * x[0], -2.0 * x[1]);
+            -x[0] * x[0] - x[1] * x[1]
+        };
+        let mut loss = ClosedForm::new(2, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let line = Polyline::straight(&[-1.0, 0.0], &[1.0, 0.0]);
+        let measured = measure(&mut oracle, &line, Care::CLOSE).unwrap();
+        let whole = path(Ids { path: 0, cell: 2 }, (0, 1), PathState::Relaxed, line, measured);
+        let cut = Cut { arc: 1.0, cell: 3, way: vec![0.0, 1.0, 0.0, 2.0] };
+        let cut = pieces(&mut oracle, &whole, &[cut], &Schedule::default(), Ids { path: 1, cell: 4 }).unwrap();
+        assert_eq!([cut[0].ends, cut[1].ends], [(0, 3), (3, 1)]);
+        assert_eq!(cut[0].knots, [-1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 2.0]);
+        assert_eq!(cut[1].knots, [0.0, 2.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+    }
 }

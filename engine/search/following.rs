@@ -182,4 +182,19 @@ mod tests {
         assert!((saddle.loss - 0.25).abs() < 1e-12 && norm(&saddle.theta) < 1e-4, "{}", saddle.loss);
         assert!(saddle.mode[0].abs() > 0.99);
     }
+
+    #[test]
+    fn a_ridge_that_leads_down_is_followed_to_its_saddle() {
+        // Two wells at x = -1 and 1; the ridge between them falls for three units of y, fifteen steps of the longest.
+        let f = |x: &[f64], g: &mut [f64]| {
+            let (u, v) = (x[0] * x[0] - 1.0, x[1] - 3.0);
+            (g[0], g[1]) = (4.0 * u * x[0], 0.04 * v);
+            u * u + 0.02 * v * v
+        };
+        let mut loss = ClosedForm::new(2, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let near = Near { top: &[0.0, 0.0], along: &[1.0, 0.0], reach: 0.2, tolerance: 1e-8, null: 0 };
+        let saddle = follow(&mut oracle, &Tangents::none(), near).unwrap().unwrap();
+        assert!(distance(&saddle.theta, &[0.0, 3.0]) < 1e-6, "{:?}", saddle.theta);
+    }
 }

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use crate::loss::closed_form::{ClosedForm, three_hump_camel};
     use crate::run::{Budget, Cancel};
-    use crate::search::vector::dot;
+    use crate::search::vector::{distance, dot};
 
     fn descend(f: fn(&[f64], &mut [f64]) -> f64, starts: Vec<Vec<f64>>, range: Option<[f64; 2]>) -> Vec<Quenched> {
         let mut loss = ClosedForm::new(starts[0].len(), range, f);
@@ -198,6 +198,22 @@ mod tests {
         let together = descend(f, starts.clone(), None);
         let alone = descend(f, vec![starts[1].clone()], None);
         assert_eq!(alone[0].evidence, together[1].evidence);
+    }
+
+    #[test]
+    fn a_trail_falls_and_its_points_lie_apart() {
+        let mut loss = ClosedForm::new(2, Some([-2.5, 2.5]), three_hump_camel);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let domain = Domain::new(None, &[], 2, None, 2.0);
+        let recipe = Recipe { trail: Some(0.1), step: Some(0.05), ..Recipe::POLISH };
+        let (ends, stop) = quench(&mut oracle, vec![vec![2.2, -1.5]], &recipe, &domain, |_, _| {});
+        stop.unwrap();
+        let end = ends.into_iter().flatten().next().unwrap();
+        let points: Vec<&[f64]> = end.trail.chunks_exact(2).chain([&end.theta[..]]).collect();
+        assert!(points.len() > 5);
+        assert!(points[..points.len() - 1].windows(2).all(|pair| distance(pair[0], pair[1]) >= 0.1));
+        let losses: Vec<f64> = points.iter().map(|x| three_hump_camel(x, &mut [0.0; 2])).collect();
+        assert!(losses.windows(2).all(|pair| pair[1] < pair[0]), "{losses:?}");
     }
 
     #[test]

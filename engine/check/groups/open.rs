@@ -196,24 +196,24 @@ fn bad_device(subject: &Subject, _: &mut Random) -> Outcome {
 
 /// How long opening and closing goes on at most, so that a slow plugin does not keep a person waiting.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// All losses of the second half together may leave this much behind, the noise of counting pages: 256 bytes each of a
-/// thousand, more where patience ended earlier.
-const NOISE: usize = 128 << 10;
+/// All losses of a quarter together may leave this much behind, the noise of counting pages: 256 bytes each of a thousand,
+/// more where patience ended earlier.
+const NOISE: usize = 64 << 10;
 
 fn thousand(subject: &Subject, _: &mut Random) -> Outcome {
     let request = subject.open_call()?;
     subject.opened(&request)?.close();
     let (since, before) = (Instant::now(), ProcessUsage::now());
-    let mut halves = Vec::new();
+    let mut resident = Vec::new();
     for i in 0..1000 {
         subject.opened(&request)?.close();
-        halves.push(ProcessUsage::now().resident);
+        resident.push(ProcessUsage::now().resident);
         if since.elapsed() > PATIENCE && i > 10 {
             break;
         }
     }
     let after = ProcessUsage::settled(before.threads, Duration::from_secs(2));
-    let times = halves.len();
+    let times = resident.len();
     if after.threads > before.threads {
         let got = format!("{} more, after {times} times", after.threads - before.threads);
         return Err(fail("no thread that open made", got));
@@ -222,10 +222,11 @@ fn thousand(subject: &Subject, _: &mut Random) -> Outcome {
         let got = format!("{} more, after {times} times", after.descriptors - before.descriptors);
         return Err(fail("no descriptor that open made", got));
     }
-    // The first half may fill caches; the second one tells a leak from them.
-    let grown = halves[times - 1].saturating_sub(halves[times / 2]);
+    // The first half may fill caches, and one quarter an arena; a leak is in each.
+    let [middle, late, last] = [times / 2, times * 3 / 4, times - 1].map(|at| resident[at]);
+    let grown = late.saturating_sub(middle).min(last.saturating_sub(late));
     if grown > NOISE {
-        let each = grown / (times - times / 2);
+        let each = grown / (times / 4);
         return Err(warn(format!("every open and close leaves about {each} bytes behind ({times} times)")));
     }
     Ok(())
