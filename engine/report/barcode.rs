@@ -36,7 +36,7 @@ pub fn draw(findings: &Findings<'_>) -> Drawing {
 
 fn degree_panel(drawing: &mut Drawing, findings: &Findings<'_>, degree: u32, top: f64) -> f64 {
     let all: Vec<&Bar> = findings.barcode.counted(degree).filter(|bar| bar.birth.is_finite()).collect();
-    let bars = longest(&all);
+    let bars = longest(&all, MOST);
     let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death()]).flatten().collect();
     let lengths: Vec<f64> = bars.iter().filter_map(|bar| bar.length()).map(f64::abs).collect();
     let (across, along) = (Scale::of(&ends, LEFT.0, LEFT.1), Scale::log(&lengths, RIGHT.0, RIGHT.1));
@@ -78,12 +78,12 @@ fn degree_panel(drawing: &mut Drawing, findings: &Findings<'_>, degree: u32, top
     bottom
 }
 
-/// Where there are too many, the half-lines and the longest, in the order of the barcode.
-fn longest<'a>(all: &[&'a Bar]) -> Vec<&'a Bar> {
+/// Where there are more than `most`, the half-lines and the longest, in the order of the barcode.
+pub fn longest<'a>(all: &[&'a Bar], most: usize) -> Vec<&'a Bar> {
     let length = |i: usize| all[i].length().map_or(f64::INFINITY, f64::abs);
     let mut chosen: Vec<usize> = (0..all.len()).collect();
     chosen.sort_by(|a, b| length(*b).total_cmp(&length(*a)));
-    chosen.truncate(MOST);
+    chosen.truncate(most);
     chosen.sort_unstable();
     chosen.into_iter().map(|i| all[i]).collect()
 }

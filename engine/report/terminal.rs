@@ -1,5 +1,6 @@
 //! The findings on a terminal: the minima, the barcode in block characters, the score, the costs.
 
+use super::barcode::longest;
 use super::columns::{Column, Minima};
 use super::findings::Findings;
 use super::number::{column, count, counted, short};
@@ -99,15 +100,8 @@ fn minima(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize, ink: I
 }
 
 fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: usize, ink: Ink) {
-    let mut bars: Vec<&Bar> = findings.barcode.counted(degree).filter(|bar| bar.birth.is_finite()).collect();
-    let all = bars.len();
-    if all > MOST {
-        let length = |bar: &&Bar| bar.length().map_or(f64::INFINITY, f64::abs);
-        bars.sort_by(|a, b| length(b).total_cmp(&length(a)));
-        bars.truncate(MOST);
-        // Bars of one birth stay as they are, the longest first.
-        bars.sort_by(|a, b| a.birth.total_cmp(&b.birth).then(a.birth_cell.cmp(&b.birth_cell)));
-    }
+    let all: Vec<&Bar> = findings.barcode.counted(degree).filter(|bar| bar.birth.is_finite()).collect();
+    let (bars, all) = (longest(&all, MOST), all.len());
     let Some(label) = bars.iter().map(|bar| length(&bar.birth_cell.to_string())).max() else { return };
     let ends: Vec<f64> = bars.iter().flat_map(|bar| [Some(bar.birth), bar.death()]).flatten().collect();
     // What is so far below the greatest value is a zero with rounding errors.
