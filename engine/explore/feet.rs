@@ -11,8 +11,7 @@ const TRAIL: f64 = 0.5;
 /// The end of a descent from a saddle, in the saddle's own frame.
 pub(super) struct Foot {
     pub cell: CellId,
-    pub theta: Vec<f64>,
-    /// Knots of the way down to it.
+    /// Knots of the way down, the last of which it is.
     pub way: Vec<f64>,
 }
 
@@ -32,10 +31,10 @@ impl Explorer<'_, '_> {
         stop?;
         let mut feet = Vec::new();
         for end in ends.into_iter().flatten().filter(|end| end.descent == Descent::Converged) {
-            let (known, theta) = (self.same(end.loss, &end.theta)?, end.theta.clone());
-            let way = [&end.trail[..], &theta].concat();
+            let known = self.same(end.loss, &end.theta)?;
+            let way = [&end.trail[..], &end.theta].concat();
             let cell = known.map_or_else(|| self.new_end(end, path, minima), |cell| Ok(Some(cell)))?;
-            feet.extend(cell.map(|cell| Foot { cell, theta, way }));
+            feet.extend(cell.map(|cell| Foot { cell, way }));
         }
         Ok(<[Foot; 2]>::try_from(feet).ok())
     }

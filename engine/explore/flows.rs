@@ -44,11 +44,8 @@ impl Explorer<'_, '_> {
         minima: &[Minimum],
     ) -> Result<Option<Path>> {
         let p = self.oracle.params();
-        let mut up = feet[0].theta.clone();
-        lines[0].knots.chunks_exact(p).rev().for_each(|knot| up.extend_from_slice(knot));
-        up.extend_from_slice(&saddle.theta);
-        let down = [&saddle.theta[..], &lines[1].knots, &feet[1].theta].concat();
-        let (up, down) = (Polyline::new(up, p), Polyline::new(down, p));
+        let down = |side: usize| Polyline::new([&saddle.theta[..], &lines[side].knots, &feet[side].way].concat(), p);
+        let (up, down) = (down(0).reversed(), down(1));
         let ends = (feet[0].cell, feet[1].cell);
         saddle.evidence.ends = Some(ends);
         saddle.evidence.survey.looked = true;
