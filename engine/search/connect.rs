@@ -98,11 +98,12 @@ pub fn pairs(minima: &[&Minimum], alignment: &Alignment, neighbours: usize) -> V
 pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Result<Path> {
     let stage = path.visits as usize;
     let bands = &schedule.knots;
+    let last = schedule.steps.last().copied().unwrap_or_default();
     let window = match stage.checked_sub(bands.len()) {
         None => Some(Window::whole(path, Relax::whole(bands[stage], schedule.steps[stage]))),
         Some(closeness) => match unseen(path) {
             // A window round a top that its knots do not see would not be round the right one.
-            Some(more) => Some(Window::whole(path, Relax::whole(more, schedule.steps[bands.len() - 1]))),
+            Some(more) => Some(Window::whole(path, Relax::whole(more, last))),
             None => Window::round_top(path, closeness),
         },
     };
