@@ -9,18 +9,14 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod batch;
 pub mod graph;
-mod lanes;
-mod loss;
-mod network;
-mod open;
 mod perceptron;
-mod real;
-mod sums;
 
+use graph::Kernels;
+pub use mountainpass_mean::real::Real;
+use mountainpass_mean::{Prepared, batch, real, sums};
 use mountainpass_sdk::{Backend, Declared, Error, Host, Loss, Open};
-pub use real::Real;
+use perceptron::Perceptron;
 use std::ffi::CStr;
 
 /// The backend; its losses are opened through [`mountainpass_sdk::table`] or [`Backend::open`].
@@ -37,6 +33,13 @@ impl Backend for Faer {
     type Loss = Box<dyn Loss>;
 
     fn open(host: Host<'_>, request: Open<'_>) -> Result<Box<dyn Loss>, Error> {
-        open::open(host, request)
+        if request.device != 0 {
+            return Err(Error::argument(format!("device {}: there is only 0, the CPU", request.device)));
+        }
+        let prepared = Prepared::new(host, request, Kernels)?;
+        Ok(match prepared.perceptron()? {
+            Some((mlp, term, feed)) => prepared.run_by(Perceptron::new(mlp, term, feed)),
+            None => prepared.finished(),
+        })
     }
 }

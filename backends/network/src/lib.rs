@@ -1,5 +1,6 @@
 //! What a network *is*: its layers and the place of each weight in theta, its start, its symmetries, its objective
-//! and its data. Nothing here runs a network; `mountainpass-faer` does.
+//! and its data. Nothing here runs a network: `mountainpass-mean` makes its loss,
+//! and executors run its graph.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

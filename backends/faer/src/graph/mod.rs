@@ -15,6 +15,50 @@ mod step;
 mod tests;
 mod view;
 
+pub use mountainpass_mean::{Input, Sources};
 pub use plan::Plan;
-pub use reads::{Input, Sources};
 pub use run::Memory;
+
+use crate::real::Real;
+use mountainpass_mean::{Executor, Outcome};
+use mountainpass_network::graph::{Graph, Id};
+use mountainpass_sdk::{Error, Host};
+
+/// Runs graphs by the kernels of this crate.
+pub(crate) struct Kernels;
+
+impl Executor for Kernels {
+    type Plan = Plan;
+
+    fn plan(&self, graph: &Graph, outputs: &[Id]) -> Result<Plan, Error> {
+        Plan::new(graph, outputs)
+    }
+}
+
+impl mountainpass_mean::Plan for Plan {
+    type Memory<T: Real> = Memory<T>;
+
+    fn number(&self) -> u64 {
+        Plan::number(self)
+    }
+
+    fn numbers(&self) -> usize {
+        Plan::numbers(self)
+    }
+
+    fn run<T: Real>(
+        &self,
+        host: Option<Host<'_>>,
+        memory: &mut Memory<T>,
+        sources: Sources<'_, T>,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), Error> {
+        self.run_on(host, memory, sources, stop)
+    }
+}
+
+impl<T: Real> Outcome<T> for Memory<T> {
+    fn output(&self, k: usize) -> &[T] {
+        Memory::output(self, k)
+    }
+}

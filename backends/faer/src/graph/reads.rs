@@ -1,28 +1,9 @@
 //! What stands behind the views of a step: what the caller gives, known numbers, and what earlier steps wrote.
 
 use super::view::{Place, View};
+use mountainpass_mean::{Input, Sources};
 use mountainpass_network::graph::op::Values;
 use std::sync::Arc;
-
-/// What stands behind an input slot.
-#[derive(Clone, Copy, Debug)]
-pub enum Input<'a, T> {
-    /// Numbers.
-    Real(&'a [T]),
-    /// Rows of a table.
-    Index(&'a [i64]),
-}
-
-/// What stands behind the sources of a plan.
-#[derive(Clone, Copy, Debug)]
-pub struct Sources<'a, T> {
-    /// By slot.
-    pub inputs: &'a [Input<'a, T>],
-    /// The parameters.
-    pub theta: &'a [T],
-    /// Of a Hessian product; empty where there is none.
-    pub direction: &'a [T],
-}
 
 /// Known numbers.
 #[derive(Clone, Debug)]

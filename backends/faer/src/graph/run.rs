@@ -4,9 +4,10 @@
 use super::crew::{Crew, Work};
 use super::kernels::{copy, reduce};
 use super::plan::Plan;
-use super::reads::{Input, Reads, Source, Sources};
+use super::reads::{Reads, Source};
 use super::step::{Kernel, Pooling, Step};
 use crate::real::Real;
+use mountainpass_mean::{Input, Sources};
 use mountainpass_network::graph::op::{Element, Values};
 use mountainpass_sdk::memory::{self, Shortage};
 use mountainpass_sdk::{Error, Host};

@@ -65,7 +65,7 @@ impl Mean for Perceptron {
         scratch: &mut Scratch<T>,
         theta: &[T],
         out: Outputs<'_, T>,
-        stop: &dyn Fn() -> bool,
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<f64, Error> {
         let f = Function { mlp: &self.mlp, term: self.term, tile: laid.get(t), scale: 1.0 / n as f64 };
         scratch.reserve(&self.mlp, f.tile.labels.len(), out.grad.is_some(), out.hvp.is_some())?;

@@ -24,6 +24,8 @@ pub(crate) struct Description {
     /// The only number of samples that a call may be about, if there is one.
     pub only: Option<usize>,
     pub symmetries: Vec<Symmetry>,
+    /// In which types there is a way to compute it.
+    pub dtypes: Dtypes,
     /// Options in effect beside those of data and objective, as `key = value` lines.
     pub options: String,
     /// What was decided in opening, a line each.
@@ -31,7 +33,7 @@ pub(crate) struct Description {
 }
 
 impl Description {
-    pub(crate) fn of(
+    pub fn of(
         model: Arc<dyn Model>,
         objective: &Objective,
         (options, notes): (String, Vec<String>),
@@ -48,6 +50,7 @@ impl Description {
             symmetries: outputs
                 .first()
                 .map_or(Vec::new(), |output| symmetries(&graph, *output, objective.penalties.is_none())),
+            dtypes: Dtypes { f32: true, f64: true },
             options,
             notes,
             model,
@@ -88,7 +91,7 @@ pub(crate) struct State<M: Mean> {
 }
 
 impl<M: Mean> State<M> {
-    pub(crate) fn new(mean: M) -> State<M> {
+    pub fn new(mean: M) -> State<M> {
         State { mean, single: Workspace::default(), double: Workspace::default() }
     }
 }
@@ -238,7 +241,7 @@ impl<M: Mean> Loss for MeanLoss<M> {
             },
             params: self.description.p as u64,
             samples: self.data.train.n as u64,
-            dtypes: Dtypes { f32: true, f64: true },
+            dtypes: self.description.dtypes,
             ..Info::default()
         }
     }

@@ -59,7 +59,7 @@ pub trait Real:
 /// `loops` is an `#[inline(always)]` closure that borrows what it works on. One that consumes a captured value, or that
 /// is not marked, is compiled outside the vector code, and each fused multiply-add in it becomes a call.
 #[inline(always)]
-pub(crate) fn vectorised<R>(loops: impl FnMut() -> R) -> R {
+pub fn vectorised<R>(loops: impl FnMut() -> R) -> R {
     struct Loops<F>(F);
     impl<F: FnMut() -> R, R> pulp::WithSimd for Loops<F> {
         type Output = R;

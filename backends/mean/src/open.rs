@@ -1,14 +1,14 @@
 //! Opening: from the request's model and options to a network, its data and what computes it.
 
 use crate::batch::{Mean, Penalty};
+use crate::executor::Executor;
 use crate::loss::{Description, MeanLoss, State};
 use crate::network::{Network, short};
-use crate::perceptron::Perceptron;
 use mountainpass_network::build::{self, Built};
 use mountainpass_network::model::{Model, OutputKind};
 use mountainpass_network::onnx::{self, OnnxModel};
 use mountainpass_network::problem::Aim;
-use mountainpass_network::{DataTerm, Dataset, Objective, Penalties};
+use mountainpass_network::{DataTerm, Dataset, Feed, Mlp, Objective, Penalties};
 use mountainpass_sdk::abi::{log, status};
 use mountainpass_sdk::{Error, Host, Loss, Open, memory};
 use std::path::Path;
@@ -28,63 +28,92 @@ struct Opened {
 /// Bytes a parameter: itself, its gradient, and the lists of its symmetries, of which each names it once.
 const PARAMETER: u64 = 48;
 
-/// Opens the loss of a request.
-pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss>, Error> {
-    let Opened { who, model, kind, is_built, options, notes } = model(&mut request)?;
-    let mut objective = Objective::from_options(&mut request, kind)?;
-    if is_built {
-        // It has its classes along the last axis: nothing is to be found out.
-        objective.class_axis = objective.class_axis.or(Some(-1));
-    }
-    let data = Dataset::from_options(&mut request);
-    request.finish()?;
-    if request.device != 0 {
-        return Err(Error::argument(format!("device {}: there is only 0, the CPU", request.device)));
-    }
-    // A caller of the engine's library hears of them here; they are told with the loss, too.
-    notes.iter().for_each(|note| host.log(log::INFO, &format!("{who}: {note}")));
-    let mut data = data?;
-    let params = model.parameters().iter().map(|block| block.shape.iter().product::<u64>()).sum::<u64>();
-    memory::afford(params.checked_mul(PARAMETER))
-        .map_err(|shortage| short(&who, &format!("what is known of {params} parameters"), shortage))?;
-    let named = |error: Error| match error.code {
-        status::MEMORY if !error.text.starts_with(&who) => Error { text: format!("{who}: it {}", error.text), ..error },
-        _ => error,
-    };
-    let description = Description::of(model.clone(), &objective, (options, notes)).map_err(named)?;
-    let Penalties { l2, l1, .. } = objective.penalties;
-    let penalty = Penalty { l2, l1, ranges: objective.penalties.ranges(&*model)? };
-    let network = Network::new(&who, model.clone(), objective.clone(), &mut data).map_err(named)?;
-    let has_accuracy = network.has_accuracy();
-    let rest = (penalty, objective, data, has_accuracy, description);
-    match perceptron(&who, &*model, &network, &rest.1, &rest.2)? {
-        Some(perceptron) => Ok(finished(perceptron, rest)),
-        None => Ok(finished(network, rest)),
-    }
+/// All that a request names, made ready for whoever computes it.
+pub struct Prepared<E: Executor> {
+    who: String,
+    network: Network<E>,
+    penalty: Penalty,
+    objective: Objective,
+    data: Dataset,
+    description: Description,
 }
 
-fn finished<M: Mean>(
-    mean: M,
-    (penalty, objective, data, has_accuracy, description): (Penalty, Objective, Dataset, bool, Description),
-) -> Box<dyn Loss> {
-    let state = Mutex::new(State::new(mean));
-    Box::new(MeanLoss { penalty, objective, data, has_accuracy, description, state })
-}
-
-/// Perceptrons with a label a sample have kernels of their own, however they were given.
-fn perceptron(
-    who: &str,
-    model: &dyn Model,
-    network: &Network,
-    objective: &Objective,
-    data: &Dataset,
-) -> Result<Option<Perceptron>, Error> {
-    if network.aim() != Aim::Classes || !objective.is_plain() || data.train.factors.is_some() {
-        return Ok(None);
+impl<E: Executor> Prepared<E> {
+    /// Opens what a request names. Options of the executor's own are asked for before: what is left over is refused here.
+    pub fn new(host: Host<'_>, mut request: Open<'_>, executor: E) -> Result<Prepared<E>, Error> {
+        let Opened { who, model, kind, is_built, options, notes } = model(&mut request)?;
+        let mut objective = Objective::from_options(&mut request, kind)?;
+        if is_built {
+            // It has its classes along the last axis: nothing is to be found out.
+            objective.class_axis = objective.class_axis.or(Some(-1));
+        }
+        let data = Dataset::from_options(&mut request);
+        request.finish()?;
+        // A caller of the engine's library hears of them here; they are told with the loss, too.
+        notes.iter().for_each(|note| host.log(log::INFO, &format!("{who}: {note}")));
+        let mut data = data?;
+        let params = model.parameters().iter().map(|block| block.shape.iter().product::<u64>()).sum::<u64>();
+        memory::afford(params.checked_mul(PARAMETER))
+            .map_err(|shortage| short(&who, &format!("what is known of {params} parameters"), shortage))?;
+        let named = |error: Error| match error.code {
+            status::MEMORY if !error.text.starts_with(&who) => {
+                Error { text: format!("{who}: it {}", error.text), ..error }
+            }
+            _ => error,
+        };
+        let description = Description::of(model.clone(), &objective, (options, notes)).map_err(named)?;
+        let Penalties { l2, l1, .. } = objective.penalties;
+        let penalty = Penalty { l2, l1, ranges: objective.penalties.ranges(&*model)? };
+        let network = Network::new(&who, executor, model.clone(), objective.clone(), &mut data).map_err(named)?;
+        Ok(Prepared { who, network, penalty, objective, data, description })
     }
-    let Some(mlp) = build::perceptron(model)? else { return Ok(None) };
-    let feed = data.feeds(who, model.features())?.remove(0);
-    Ok(Some(Perceptron::new(mlp, objective.data, feed)))
+
+    /// What messages call the model.
+    pub fn who(&self) -> &str {
+        &self.who
+    }
+
+    /// What runs it, chunk by chunk.
+    pub fn network(&self) -> &Network<E> {
+        &self.network
+    }
+
+    /// A perceptron with a label a sample, however it was given: it may have kernels of its own.
+    pub fn perceptron(&self) -> Result<Option<(Mlp, DataTerm, Feed)>, Error> {
+        let Prepared { who, network, objective, data, description: Description { model, .. }, .. } = self;
+        if network.aim() != Aim::Classes || !objective.is_plain() || data.train.factors.is_some() {
+            return Ok(None);
+        }
+        let Some(mlp) = build::perceptron(&**model)? else { return Ok(None) };
+        let feed = data.feeds(who, model.features())?.remove(0);
+        Ok(Some((mlp, objective.data, feed)))
+    }
+
+    /// Options of the executor's own, as `key = value` lines, and a remark for whoever reads results.
+    pub fn tell(&mut self, options: &str, note: Option<String>) {
+        self.description.options += options;
+        self.description.notes.extend(note);
+    }
+
+    /// That there is no way to compute it in f64.
+    pub fn only_single(&mut self) {
+        self.description.dtypes.f64 = false;
+    }
+
+    /// The loss, run by its network.
+    pub fn finished(self) -> Box<dyn Loss> {
+        let Prepared { network, penalty, objective, data, description, .. } = self;
+        let has_accuracy = network.has_accuracy();
+        let state = Mutex::new(State::new(network));
+        Box::new(MeanLoss { penalty, objective, data, has_accuracy, description, state })
+    }
+
+    /// The same loss with another way to compute it.
+    pub fn run_by<M: Mean>(self, mean: M) -> Box<dyn Loss> {
+        let Prepared { network, penalty, objective, data, description, .. } = self;
+        let (has_accuracy, state) = (network.has_accuracy(), Mutex::new(State::new(mean)));
+        Box::new(MeanLoss { penalty, objective, data, has_accuracy, description, state })
+    }
 }
 
 /// Files of torch's own: pickles, which only torch can read.

@@ -5,14 +5,14 @@ use std::ops::Range;
 
 /// Lengthens a buffer to at least `len`; what it holds is of no interest. For the scratch of a kernel, of a size that
 /// was asked for with the arrays of the plan.
-pub(crate) fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
+pub fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     if buffer.len() < len {
         buffer.resize(len, T::default());
     }
 }
 
 /// Sums of columns of `m`, replacing `out` or added to it; sixteen interleaved partial sums, always in one order.
-pub(crate) fn column_sums<T: Real>(columns: &[T], m: usize, add: bool, out: &mut [T]) {
+pub fn column_sums<T: Real>(columns: &[T], m: usize, add: bool, out: &mut [T]) {
     vectorised(
         #[inline(always)]
         || {
@@ -32,7 +32,7 @@ pub(crate) fn column_sums<T: Real>(columns: &[T], m: usize, add: bool, out: &mut
 }
 
 /// `sum += part`.
-pub(crate) fn add_to<T: Real>(sum: &mut [T], part: &[T]) {
+pub fn add_to<T: Real>(sum: &mut [T], part: &[T]) {
     vectorised(
         #[inline(always)]
         || sum.iter_mut().zip(part).for_each(|(s, x)| *s += *x),
@@ -40,7 +40,7 @@ pub(crate) fn add_to<T: Real>(sum: &mut [T], part: &[T]) {
 }
 
 /// `out = factor * x`, or added to it.
-pub(crate) fn add_scaled_to<T: Real>(out: &mut [T], add: bool, factor: f64, x: &[T]) {
+pub fn add_scaled_to<T: Real>(out: &mut [T], add: bool, factor: f64, x: &[T]) {
     let factor = T::from_f64(factor);
     vectorised(
         #[inline(always)]
@@ -52,12 +52,12 @@ pub(crate) fn add_scaled_to<T: Real>(out: &mut [T], add: bool, factor: f64, x: &
 }
 
 /// The sum of absolute values in f64.
-pub(crate) fn absolute_sum<T: Real>(x: &[T]) -> f64 {
+pub fn absolute_sum<T: Real>(x: &[T]) -> f64 {
     x.iter().map(|x| x.to_f64().abs()).sum()
 }
 
 /// `out += factor sign(x)` over some parts; the sign of 0 is 0.
-pub(crate) fn add_signs<T: Real>(out: &mut [T], factor: f64, x: &[T], ranges: &[Range<usize>]) {
+pub fn add_signs<T: Real>(out: &mut [T], factor: f64, x: &[T], ranges: &[Range<usize>]) {
     let sign = |x: T| match x.to_f64() {
         x if x > 0.0 => factor,
         x if x < 0.0 => -factor,
@@ -69,7 +69,7 @@ pub(crate) fn add_signs<T: Real>(out: &mut [T], factor: f64, x: &[T], ranges: &[
 }
 
 /// The sum of squares in f64, eight interleaved partial sums; not finite if an element is not.
-pub(crate) fn square_norm<T: Real>(x: &[T]) -> f64 {
+pub fn square_norm<T: Real>(x: &[T]) -> f64 {
     vectorised(
         #[inline(always)]
         || {
@@ -86,7 +86,7 @@ pub(crate) fn square_norm<T: Real>(x: &[T]) -> f64 {
 }
 
 /// Whether every element is finite.
-pub(crate) fn is_finite<T: Real>(x: &[T]) -> bool {
+pub fn is_finite<T: Real>(x: &[T]) -> bool {
     vectorised(
         #[inline(always)]
         || {
@@ -103,7 +103,7 @@ pub(crate) fn is_finite<T: Real>(x: &[T]) -> bool {
 }
 
 /// `sum += factor * x` on the given ranges.
-pub(crate) fn add_scaled<T: Real>(sum: &mut [T], factor: f64, x: &[T], ranges: &[Range<usize>]) {
+pub fn add_scaled<T: Real>(sum: &mut [T], factor: f64, x: &[T], ranges: &[Range<usize>]) {
     let factor = T::from_f64(factor);
     for range in ranges {
         let (sum, x) = (&mut sum[range.clone()], &x[range.clone()]);

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A mean over samples, computed piece by piece by workers that share nothing.
-pub(crate) trait Mean: Send + Sync + 'static {
+pub trait Mean: Send + Sync + 'static {
     /// Samples in the order and the type that passes want.
     type Laid<T: Real>: Default + Send + Sync;
     /// What a worker keeps between passes.
@@ -41,7 +41,7 @@ pub(crate) trait Mean: Send + Sync + 'static {
         scratch: &mut Self::Scratch<T>,
         theta: &[T],
         out: Outputs<'_, T>,
-        stop: &dyn Fn() -> bool,
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<f64, Error>;
 
     /// How well piece `t` is met.
@@ -54,18 +54,25 @@ pub(crate) trait Mean: Send + Sync + 'static {
 }
 
 /// Piece `t` of `n` samples, and who may share it.
-pub(crate) struct Piece<'a, L> {
+pub struct Piece<'a, L> {
+    /// All that is laid out.
     pub laid: &'a L,
+    /// How many samples that is.
     pub n: usize,
+    /// Which piece of them.
     pub t: usize,
+    /// Whose workers may share it.
     pub host: Host<'a>,
 }
 
 /// Which derivatives are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub enum Wanted {
+    /// Losses and their derivatives.
     Derivatives {
+        /// Whether the gradient is.
         grad: bool,
+        /// Whether a Hessian product is.
         hvp: bool,
     },
     /// Losses and how many samples are met.
@@ -73,7 +80,8 @@ pub(crate) enum Wanted {
 }
 
 /// Where a pass leaves derivatives: slices of length p.
-pub(crate) struct Outputs<'a, T> {
+pub struct Outputs<'a, T> {
+    /// Where the gradient goes.
     pub grad: Option<&'a mut [T]>,
     /// The direction and where the Hessian product goes.
     pub hvp: Option<(&'a [T], &'a mut [T])>,
@@ -83,10 +91,12 @@ pub(crate) struct Outputs<'a, T> {
 
 /// Sums over samples.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Verdict {
+pub struct Verdict {
+    /// Of the losses.
     pub loss: f64,
     /// Of so many predictions so many are right.
     pub correct: usize,
+    /// How many there are.
     pub predictions: usize,
 }
 
@@ -183,7 +193,7 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
     }
 
     /// Evaluates every row on all samples of `part`, for which `mean` has been prepared.
-    pub(crate) fn evaluate<M: Mean<Scratch<T> = S>>(
+    pub fn evaluate<M: Mean<Scratch<T> = S>>(
         &mut self,
         (mean, penalty): (&M, &Penalty),
         part: &Part<M::Laid<T>>,
@@ -278,7 +288,7 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
     }
 
     /// Fills the verdict of every row over `part`, for which `mean` has been prepared; penalties do not enter.
-    pub(crate) fn judge<M: Mean<Scratch<T> = S>>(
+    pub fn judge<M: Mean<Scratch<T> = S>>(
         &mut self,
         mean: &M,
         part: &Part<M::Laid<T>>,
@@ -332,7 +342,7 @@ fn add_in_order<T: Real>(
 
 impl Penalty {
     /// The penalty at theta.
-    pub(crate) fn at<T: Real>(&self, theta: &[T]) -> f64 {
+    pub fn at<T: Real>(&self, theta: &[T]) -> f64 {
         let of = |part: &[T]| {
             let absolute = if self.l1 > 0.0 { self.l1 * absolute_sum(part) } else { 0.0 };
             0.5 * self.l2 * square_norm(part) + absolute

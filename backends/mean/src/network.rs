@@ -5,7 +5,7 @@
 //! whose samples see each other all samples are one chunk.
 
 use crate::batch::{Mean, Outputs, Piece, Verdict, Wanted};
-use crate::graph::{Input, Memory, Plan, Sources};
+use crate::executor::{Executor, Input, Outcome, Plan, Sources};
 use crate::real::Real;
 use crate::sums::add_scaled_to;
 use mountainpass_network::graph::op::{Element, Op, Values};
@@ -39,7 +39,8 @@ pub(crate) fn short(who: &str, what: &str, shortage: Shortage) -> Error {
 }
 
 /// A network with its objective and what feeds it.
-pub(crate) struct Network {
+pub struct Network<E: Executor> {
+    executor: E,
     model: Arc<dyn Model>,
     objective: Objective,
     aim: Aim,
@@ -50,7 +51,7 @@ pub(crate) struct Network {
     chunk: Option<usize>,
     /// Parts of theta, block by block.
     blocks: Vec<Range<usize>>,
-    programs: Vec<Program>,
+    programs: Vec<Program<E::Plan>>,
 }
 
 /// What stands in one input of the graph.
@@ -68,21 +69,22 @@ enum From {
 }
 
 /// A plan for so many samples.
-struct Program {
+struct Program<P> {
     n: usize,
     wanted: Wanted,
     judge: Option<Judge>,
-    plan: Plan,
+    plan: P,
 }
 
-impl Network {
+impl<E: Executor> Network<E> {
     /// Matches a model with its data; messages call it `who`.
     pub(crate) fn new(
         who: &str,
+        executor: E,
         model: Arc<dyn Model>,
         objective: Objective,
         data: &mut Dataset,
-    ) -> Result<Network, Error> {
+    ) -> Result<Network<E>, Error> {
         let few = model.only().map_or(2, |(only, _)| only);
         let example = model.network(few)?;
         let is_joint = example.is_joint;
@@ -137,7 +139,8 @@ impl Network {
         let block = |start: u64, shape: &[u64]| start as usize..(start + shape.iter().product::<u64>()) as usize;
         let blocks = model.parameters().iter().map(|block_| block(block_.offset, &block_.shape)).collect();
         let is_single = few == 1 && !is_joint;
-        let mut network = Network { model, objective, aim, factors, slots, chunk: None, blocks, programs: Vec::new() };
+        let mut network =
+            Network { executor, model, objective, aim, factors, slots, chunk: None, blocks, programs: Vec::new() };
         let numbers = if is_joint {
             network.program(few, GRADIENT)?.plan.numbers()
         } else if is_single {
@@ -177,7 +180,13 @@ impl Network {
         Ok((chunk, fixed.saturating_add(each.saturating_mul(chunk))))
     }
 
-    fn program(&self, n: usize, wanted: Wanted) -> Result<Program, Error> {
+    /// A plan of a few samples with every derivative, to be tried before data are seen.
+    pub fn example(&self) -> Result<E::Plan, Error> {
+        let few = self.model.only().map_or(2, |(only, _)| only);
+        Ok(self.program(few, Wanted::Derivatives { grad: true, hvp: true })?.plan)
+    }
+
+    fn program(&self, n: usize, wanted: Wanted) -> Result<Program<E::Plan>, Error> {
         let Problem { graph, losses, judged, gradient, product, .. } =
             Problem::new(&*self.model, &self.objective, (self.aim, self.factors), n)?;
         let mut outputs = vec![losses];
@@ -188,7 +197,7 @@ impl Network {
             }
             Wanted::Verdict => outputs.extend(judged.map(|(predictions, _)| predictions)),
         }
-        Ok(Program { n, wanted, judge: judged.map(|(_, judge)| judge), plan: Plan::new(&graph, &outputs)? })
+        Ok(Program { n, wanted, judge: judged.map(|(_, judge)| judge), plan: self.executor.plan(&graph, &outputs)? })
     }
 
     fn chunk(&self, n: usize) -> usize {
@@ -201,7 +210,7 @@ impl Network {
         (first, self.chunk(n).min(n - first))
     }
 
-    fn prepared(&self, count: usize, wanted: Wanted) -> Result<&Program, Error> {
+    fn prepared(&self, count: usize, wanted: Wanted) -> Result<&Program<E::Plan>, Error> {
         let found = self.programs.iter().find(|program| program.n == count && program.wanted == wanted);
         found.ok_or_else(|| Error::argument("not prepared for this many samples"))
     }
@@ -211,10 +220,10 @@ impl Network {
         &self,
         Piece { laid, n, t, host }: Piece<'_, Laid<T>>,
         wanted: Wanted,
-        scratch: &'a mut Scratch<T>,
+        scratch: &'a mut MemoryOf<E, T>,
         (theta, direction): (&[T], &[T]),
-        stop: &dyn Fn() -> bool,
-    ) -> Result<&'a Memory<T>, Error> {
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<&'a <E::Plan as Plan>::Memory<T>, Error> {
         let (first, count) = self.samples(n, t);
         let plan = &self.prepared(count, wanted)?.plan;
         let mut inputs = [Input::Real(&[][..]); SLOTS_MAX];
@@ -228,12 +237,12 @@ impl Network {
         let memory = scratch.of(plan);
         // Samples that see each other are one piece: whoever is free shares its steps.
         let host = self.chunk.is_none().then_some(host);
-        plan.run_on(host, memory, Sources { inputs: &inputs[..self.slots.len()], theta, direction }, stop)?;
+        plan.run(host, memory, Sources { inputs: &inputs[..self.slots.len()], theta, direction }, stop)?;
         Ok(memory)
     }
 
     /// `out` becomes, or grows by, `scale` times the outputs from `first` on, which are blocks of theta.
-    fn collect<T: Real>(&self, memory: &Memory<T>, first: usize, scale: f64, add: bool, out: &mut [T]) {
+    fn collect<T: Real>(&self, memory: &impl Outcome<T>, first: usize, scale: f64, add: bool, out: &mut [T]) {
         for (k, range) in self.blocks.iter().enumerate() {
             add_scaled_to(&mut out[range.clone()], add, scale, memory.output(first + k));
         }
@@ -293,7 +302,7 @@ fn reached(graph: &Graph, id: Id, slot: usize, size: usize) -> Result<Vec<bool>,
 
 /// Samples one after the other, slot by slot.
 #[derive(Default)]
-pub(crate) struct Laid<T> {
+pub struct Laid<T> {
     arrays: Vec<Array<T>>,
 }
 
@@ -305,29 +314,37 @@ struct Array<T> {
 }
 
 /// The arrays of the plans that a worker ran last.
-#[derive(Default)]
-pub(crate) struct Scratch<T> {
-    memories: Vec<(u64, Memory<T>)>,
+pub struct Scratch<M> {
+    memories: Vec<(u64, M)>,
 }
 
-impl<T: Real> Scratch<T> {
-    fn of(&mut self, plan: &Plan) -> &mut Memory<T> {
+/// What a worker keeps of an executor's plans.
+type MemoryOf<E, T> = Scratch<<<E as Executor>::Plan as Plan>::Memory<T>>;
+
+impl<M> Default for Scratch<M> {
+    fn default() -> Scratch<M> {
+        Scratch { memories: Vec::new() }
+    }
+}
+
+impl<M: Default> Scratch<M> {
+    fn of(&mut self, plan: &impl Plan) -> &mut M {
         let number = plan.number();
         let found = self.memories.iter().position(|(of, _)| *of == number);
         let index = found.unwrap_or_else(|| {
             if self.memories.len() == MEMORIES_MAX {
                 self.memories.remove(0);
             }
-            self.memories.push((number, Memory::default()));
+            self.memories.push((number, M::default()));
             self.memories.len() - 1
         });
         &mut self.memories[index].1
     }
 }
 
-impl Mean for Network {
+impl<E: Executor> Mean for Network<E> {
     type Laid<T: Real> = Laid<T>;
-    type Scratch<T: Real> = Scratch<T>;
+    type Scratch<T: Real> = MemoryOf<E, T>;
 
     fn lay_out<T: Real>(
         &self,
@@ -351,7 +368,7 @@ impl Mean for Network {
     fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error> {
         let chunk = self.chunk(n);
         for count in [chunk.min(n), n % chunk] {
-            let is_there = |program: &Program| program.n == count && program.wanted == wanted;
+            let is_there = |program: &Program<E::Plan>| program.n == count && program.wanted == wanted;
             if count == 0 || self.programs.iter().any(is_there) {
                 continue;
             }
@@ -371,10 +388,10 @@ impl Mean for Network {
     fn pass<T: Real>(
         &self,
         piece: Piece<'_, Laid<T>>,
-        scratch: &mut Scratch<T>,
+        scratch: &mut MemoryOf<E, T>,
         theta: &[T],
         out: Outputs<'_, T>,
-        stop: &dyn Fn() -> bool,
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<f64, Error> {
         let scale = 1.0 / piece.n as f64;
         let wanted = Wanted::Derivatives { grad: out.grad.is_some(), hvp: out.hvp.is_some() };
@@ -394,7 +411,7 @@ impl Mean for Network {
     fn judge<T: Real>(
         &self,
         Piece { laid, n, t, host }: Piece<'_, Laid<T>>,
-        scratch: &mut Scratch<T>,
+        scratch: &mut MemoryOf<E, T>,
         theta: &[T],
     ) -> Result<Verdict, Error> {
         let memory = self.run(Piece { laid, n, t, host }, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
