@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 /// Readers of checkpoints, and of the files of models that they go with.
 pub use mountainpass_network::{checkpoint, onnx};
+/// Where the library of a backend that is a file is, and how it gets there.
+pub use mountainpass_onnx::library;
 
 /// Warnings of backends, on stderr.
 pub fn warnings() -> Arc<Log> {

@@ -19,6 +19,7 @@ mod graph;
 mod grid;
 mod merge;
 mod model;
+mod onnxruntime;
 mod open;
 mod plan;
 mod progress;
@@ -63,6 +64,8 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         options: Option<String>,
     },
+    /// Installs ONNX Runtime, the library that the backend onnx runs networks by
+    Onnxruntime(onnxruntime::OnnxruntimeCommand),
     /// Checks a backend plugin against the contract, test by test
     Check(check::Check),
     /// Runs a backend for an engine that isolates it; started by `mpass run --isolate`
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Command::Cloud(cloud) => cloud.go(),
         Command::Model(model) => model.go(),
         Command::Backends { load, options } => backends::list(&load, options.as_deref()),
+        Command::Onnxruntime(onnxruntime) => onnxruntime.go(),
         Command::Check(check) => check.go(),
         Command::ServeLoss(serve) => serve.go(),
         Command::Show { landscape, json, salvage } => show::show(&landscape, json, salvage.as_deref()),

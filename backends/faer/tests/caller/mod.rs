@@ -6,7 +6,7 @@
 #![allow(dead_code)] // Each test file uses a part.
 
 use mountainpass_faer::Faer;
-use mountainpass_sdk::{Scalar, abi};
+use mountainpass_sdk::{Backend, Scalar, abi};
 use std::ffi::{CStr, CString, c_void};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
@@ -129,7 +129,17 @@ impl Loss {
         options: &[(&str, &str)],
         arrays: &[Array],
     ) -> Result<Loss, String> {
-        let table = mountainpass_sdk::table::<Faer>();
+        Loss::open_of::<Faer>(workers, model, options, arrays)
+    }
+
+    /// The same of any backend.
+    pub fn open_of<B: Backend>(
+        workers: usize,
+        model: &str,
+        options: &[(&str, &str)],
+        arrays: &[Array],
+    ) -> Result<Loss, String> {
+        let table = mountainpass_sdk::table::<B>();
         let mut workers = Box::new(workers);
         let host = Box::new(abi::Host {
             struct_size: abi::Host::SIZE,
@@ -180,6 +190,11 @@ impl Loss {
         let info = unsafe { self.table.info.unwrap()(self.handle) };
         // SAFETY: "constant until close".
         unsafe { &*info }
+    }
+
+    /// Whether theta may be f64.
+    pub fn has_double(&self) -> bool {
+        self.info().dtypes & (1 << abi::dtype::F64) != 0
     }
 
     pub fn caps(&self) -> u32 {
@@ -307,6 +322,14 @@ impl Loss {
             (s.kind, blocks.collect(), s.split as usize)
         };
         list.iter().map(read).collect()
+    }
+
+    /// What was decided in opening.
+    pub fn notes(&self) -> String {
+        let slot = self.extension::<abi::ExtIdentity>(abi::ext::IDENTITY).get.unwrap();
+        // SAFETY: a live handle; the record and its texts are constant until close.
+        let notes = unsafe { CStr::from_ptr((*slot(self.handle)).notes) };
+        notes.to_str().unwrap().to_owned()
     }
 
     /// Model hash, data hash, options.

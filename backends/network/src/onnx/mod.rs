@@ -31,7 +31,7 @@ pub use operators::names;
 pub use options::{BATCHNORM, OPTIONS, Options, recomputed};
 pub(crate) use origin::module;
 pub(crate) use writer::tensor;
-pub use writer::{Precision, write};
+pub use writer::{Origin, Precision, Program, Source, write};
 
 use std::path::Path;
 

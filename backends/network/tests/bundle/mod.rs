@@ -28,7 +28,8 @@ pub fn models() -> impl Iterator<Item = ModelProto> {
 
 /// The models of one file.
 pub fn file(name: &str) -> Vec<ModelProto> {
-    let packed = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap();
+    let packed =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../network/tests/fixtures").join(name)).unwrap();
     let mut bytes = Vec::new();
     flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
     Bundle::decode(&bytes[..]).unwrap().models

@@ -8,8 +8,11 @@ mod nodes;
 mod operators;
 mod pair;
 mod precision;
+mod program;
+mod sized;
 
 pub use precision::Precision;
+pub use program::{Origin, Program, Source};
 
 use super::messages::{
     DimensionProto, GraphProto, ModelProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto,
@@ -44,7 +47,7 @@ pub fn write(model: &dyn Model, theta: &[f64], precision: Precision) -> Result<V
     let (b, _) = large.graph.pruned(&[large.output]);
     let pair = Pair { small: &a, large: &b };
     let mut writer = Writer::new(pair, model, precision);
-    writer.all(outputs[0])?;
+    writer.all(&outputs[..1])?;
     let output = match small.kind {
         OutputKind::Logits => "logits",
         OutputKind::Probabilities => "probabilities",
@@ -66,6 +69,11 @@ pub fn write(model: &dyn Model, theta: &[f64], precision: Precision) -> Result<V
         output: vec![last],
         ..GraphProto::default()
     };
+    Ok(encoded(graph))
+}
+
+/// A graph as the bytes of a file.
+fn encoded(graph: GraphProto) -> Vec<u8> {
     let file = ModelProto {
         ir_version: Some(IR),
         opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET) }],
@@ -74,7 +82,7 @@ pub fn write(model: &dyn Model, theta: &[f64], precision: Precision) -> Result<V
         graph: Some(graph),
         ..ModelProto::default()
     };
-    Ok(prost::Message::encode_to_vec(&file))
+    prost::Message::encode_to_vec(&file)
 }
 
 /// A parameter with its numbers in theta.

@@ -3,6 +3,7 @@
 use super::super::messages::{AttributeProto, NodeProto, TensorProto, data_type};
 use super::precision::Precision;
 use crate::graph::op::Values;
+use prost::Message;
 use std::collections::{HashMap, HashSet};
 
 /// A whole number.
@@ -16,6 +17,12 @@ pub(super) fn ints(name: &str, all: impl IntoIterator<Item = usize>) -> Attribut
     AttributeProto { name: Some(name.to_owned()), kind: Some(7), ints, ..AttributeProto::default() }
 }
 
+/// A word.
+pub(super) fn text(name: &str, s: &'static str) -> AttributeProto {
+    let s = Some(bytes::Bytes::from_static(s.as_bytes()));
+    AttributeProto { name: Some(name.to_owned()), kind: Some(3), s, ..AttributeProto::default() }
+}
+
 /// Nodes in the order of computation.
 pub(super) struct Nodes {
     all: Vec<NodeProto>,
@@ -24,12 +31,21 @@ pub(super) struct Nodes {
     taken: HashSet<String>,
     numbers: HashMap<u64, String>,
     wholes: HashMap<Vec<i64>, String>,
+    /// What [`once`](Nodes::once) added: operator, inputs, attributes.
+    known: HashMap<(String, Vec<String>, Vec<u8>), String>,
 }
 
 impl Nodes {
     /// No node yet; names that nothing else may have.
     pub fn new(precision: Precision, taken: HashSet<String>) -> Nodes {
-        Nodes { all: Vec::new(), precision, taken, numbers: HashMap::new(), wholes: HashMap::new() }
+        Nodes {
+            all: Vec::new(),
+            precision,
+            taken,
+            numbers: HashMap::new(),
+            wholes: HashMap::new(),
+            known: HashMap::new(),
+        }
     }
 
     /// Adds a node; the name of its result.
@@ -39,6 +55,34 @@ impl Nodes {
         let name = names.find(|name| !self.taken.contains(name)).unwrap_or_default();
         self.add(op, inputs, name.clone(), attributes);
         name
+    }
+
+    /// The same, unless there is a node that does the same to the same.
+    pub fn once(&mut self, op: &str, inputs: Vec<String>, attributes: Vec<AttributeProto>) -> String {
+        let written = attributes.iter().flat_map(Message::encode_length_delimited_to_vec).collect();
+        let key = (op.to_owned(), inputs.clone(), written);
+        if let Some(name) = self.known.get(&key) {
+            return name.clone();
+        }
+        let name = self.push(op, inputs, attributes);
+        self.known.insert(key, name.clone());
+        name
+    }
+
+    /// Adds a node with two results; their names.
+    pub fn pair(&mut self, op: &str, inputs: Vec<String>, attributes: Vec<AttributeProto>) -> [String; 2] {
+        let first = self.once(op, inputs, attributes);
+        let second = format!("{first}_second");
+        if let Some(node) = self.all.iter_mut().find(|node| node.output[0] == first && node.output.len() == 1) {
+            node.output.push(second.clone());
+        }
+        [first, second]
+    }
+
+    /// All nodes, with the values `old` under new names as well.
+    pub fn named(mut self, all: Vec<(String, String)>) -> Vec<NodeProto> {
+        all.into_iter().for_each(|(old, new)| self.add("Identity", vec![old], new, Vec::new()));
+        self.all
     }
 
     fn add(&mut self, op: &str, input: Vec<String>, name: String, attribute: Vec<AttributeProto>) {

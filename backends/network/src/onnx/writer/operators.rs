@@ -4,20 +4,20 @@ use super::super::messages::AttributeProto;
 use super::nodes::{Nodes, int, ints};
 use super::pair::{AxisSize, FIRST, KERNEL, Pair};
 use super::precision::Precision;
-use crate::graph::Id;
 use crate::graph::op::{Binary, Op, Stride, Unary, Values, Window};
 use crate::graph::shape::name;
+use crate::graph::{Graph, Id};
 use crate::model::Model;
 use mountainpass_sdk::Error;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// From channels first to channels last.
-const LAST: [usize; 4] = [0, 2, 3, 1];
+pub(super) const LAST: [usize; 4] = [0, 2, 3, 1];
 
 /// The state of writing: two graphs of one network, and the nodes so far.
 pub(super) struct Writer<'g> {
-    pair: Pair<'g>,
-    precision: Precision,
+    pub pair: Pair<'g>,
+    pub precision: Precision,
     pub nodes: Nodes,
     /// The name of each value that is written already.
     names: HashMap<Id, String>,
@@ -26,6 +26,8 @@ pub(super) struct Writer<'g> {
     /// Names of parameters by offset.
     parameters: HashMap<usize, (&'g str, &'g [u64])>,
     features: Vec<&'g str>,
+    /// Names of the sources of a graph that is written for a runtime, not for a file.
+    pub sources: Option<HashMap<Id, String>>,
 }
 
 impl<'g> Writer<'g> {
@@ -37,13 +39,36 @@ impl<'g> Writer<'g> {
         let given = parameters.values().map(|(name, _)| *name).chain(features.iter().copied());
         let given = given.chain(["logits", "probabilities", "loss"]).map(str::to_owned);
         let nodes = Nodes::new(precision, given.collect());
-        Writer { pair, precision, nodes, names: HashMap::new(), turned: HashMap::new(), parameters, features }
+        Writer {
+            pair,
+            precision,
+            nodes,
+            names: HashMap::new(),
+            turned: HashMap::new(),
+            parameters,
+            features,
+            sources: None,
+        }
+    }
+
+    /// A graph of one size, whose sources have these names.
+    pub fn of_graph(graph: &'g Graph, sources: HashMap<Id, String>, precision: Precision) -> Writer<'g> {
+        Writer {
+            pair: Pair { small: graph, large: graph },
+            precision,
+            nodes: Nodes::new(precision, HashSet::new()),
+            names: HashMap::new(),
+            turned: HashMap::new(),
+            parameters: HashMap::new(),
+            features: Vec::new(),
+            sources: Some(sources),
+        }
     }
 
     /// Writes whatever `output` needs.
-    pub fn all(&mut self, output: Id) -> Result<(), Error> {
+    pub fn all(&mut self, outputs: &[Id]) -> Result<(), Error> {
         self.pair.check()?;
-        for id in self.pair.needed(output) {
+        for id in self.pair.needed(outputs) {
             let value = self.operator(id).map_err(|error| {
                 let op = name(&self.pair.small.node(id).op);
                 Error { text: format!("{op} of the shape {:?}: {}", self.pair.axes(id), error.text), ..error }
@@ -63,6 +88,12 @@ impl<'g> Writer<'g> {
 
     /// Writes an operator; the name of its result.
     fn operator(&mut self, id: Id) -> Result<String, Error> {
+        if let Some(name) = self.sources.as_ref().and_then(|sources| sources.get(&id)) {
+            return Ok(name.clone());
+        }
+        if let Some(name) = self.sized(id)? {
+            return Ok(name);
+        }
         let of = self.pair.small.node(id);
         let args = of.args.clone();
         match &of.op {
@@ -121,18 +152,26 @@ impl<'g> Writer<'g> {
                 self.image(id, "Conv", vec![x, w], attributes)
             }
             Op::ConvolveImage { window, groups, size } => {
-                let from = self.pair.small.shape(args[0])[1..3].to_vec();
                 let (x, w) = (self.transposed(args[0], FIRST.to_vec())?, self.transposed(args[1], KERNEL.to_vec())?);
-                let mut attributes = windowed(window);
-                attributes.push(int("group", *groups as i64));
                 // Rows that no place of the window reaches.
                 let rest = |axis: usize| {
                     let reach = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
-                    let full = window.strides[axis] * (from[axis] - 1) + reach;
+                    let full = window.strides[axis] * (self.pair.small.shape(args[0])[axis + 1] - 1) + reach;
                     (size[axis] + window.begin[axis] + window.end[axis]).saturating_sub(full)
                 };
-                attributes.push(ints("output_padding", [rest(0), rest(1)]));
-                self.image(id, "ConvTranspose", vec![x, w], attributes)
+                // ONNX leaves rows away, or has no more of them than fit between two places: others are zeros.
+                let (rest, end) = ([rest(0), rest(1)], window.end);
+                let window = Window { end: [0, 1].map(|axis| end[axis].saturating_sub(rest[axis])), ..*window };
+                let behind = [0, 1].map(|axis| rest[axis].saturating_sub(end[axis]));
+                let mut attributes = windowed(&window);
+                attributes.push(int("group", *groups as i64));
+                if behind == [0; 2] {
+                    return self.image(id, "ConvTranspose", vec![x, w], attributes);
+                }
+                let reached = self.nodes.push("ConvTranspose", vec![x, w], attributes);
+                let pads = [0, 0, 0, 0, 0, 0, behind[0] as i64, behind[1] as i64];
+                let pads = self.nodes.wholes(pads.to_vec());
+                self.image(id, "Pad", vec![reached, pads], Vec::new())
             }
             Op::PickMax(window) if args[0] == args[1] => {
                 let x = self.transposed(args[0], FIRST.to_vec())?;
@@ -211,7 +250,14 @@ impl<'g> Writer<'g> {
                 let above = self.nodes.push("Add", vec![exp, one], Vec::new());
                 return Ok(self.nodes.push("Mul", vec![tanh, above], Vec::new()));
             }
-            // ONNX would lose the digits for whose sake it exists.
+            // ONNX would lose the digits for whose sake it exists, so that a file has none: whoever runs it has tails of 0.
+            Unary::NormalCdf if self.sources.is_some() => {
+                let [root, one, half] = [0.5f64.sqrt(), 1.0, 0.5].map(|x| self.nodes.number(x));
+                let z = self.nodes.push("Mul", vec![x, root], Vec::new());
+                let erf = self.nodes.push("Erf", vec![z], Vec::new());
+                let above = self.nodes.push("Add", vec![erf, one], Vec::new());
+                return Ok(self.nodes.push("Mul", vec![above, half], Vec::new()));
+            }
             Unary::NormalCdf => {
                 return Err(Error::unsupported("it is not written as ONNX"));
             }
@@ -316,7 +362,7 @@ impl<'g> Writer<'g> {
     }
 
     /// A value with its axes in another order.
-    fn transposed(&mut self, id: Id, perm: Vec<usize>) -> Result<String, Error> {
+    pub fn transposed(&mut self, id: Id, perm: Vec<usize>) -> Result<String, Error> {
         let (id, perm) = self.pair.through(id, &perm);
         if perm.iter().copied().eq(0..perm.len()) {
             return self.value(id);
@@ -331,7 +377,7 @@ impl<'g> Writer<'g> {
     }
 
     /// An operator on images with channels first; its result with channels last.
-    fn image(
+    pub fn image(
         &mut self,
         id: Id,
         op: &str,
@@ -339,12 +385,17 @@ impl<'g> Writer<'g> {
         attributes: Vec<AttributeProto>,
     ) -> Result<String, Error> {
         let first = self.nodes.push(op, inputs, attributes);
+        Ok(self.channels_last(id, first))
+    }
+
+    /// The value `first`, which has channels first, with channels last.
+    pub fn channels_last(&mut self, id: Id, first: String) -> String {
         self.turned.insert((id, FIRST.to_vec()), first.clone());
-        Ok(self.nodes.push("Transpose", vec![first], vec![ints("perm", LAST)]))
+        self.nodes.push("Transpose", vec![first], vec![ints("perm", LAST)])
     }
 }
 
-fn windowed(window: &Window) -> Vec<AttributeProto> {
+pub(super) fn windowed(window: &Window) -> Vec<AttributeProto> {
     let Window { kernel, strides, dilations, begin, end } = window;
     vec![
         ints("kernel_shape", *kernel),
