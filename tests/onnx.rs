@@ -26,8 +26,7 @@ fn one_word_changed_gives_the_same_barcode() {
     file(&folder, "onnx.toml", digits(&format!("plugin = {plugin:?}"), &format!("library = {library:?}")));
     succeeds(&folder, &["run", "faer.toml"]);
     succeeds(&folder, &["run", "onnx.toml"]);
-    let isolated = succeeds(&folder, &["run", "onnx.toml", "--isolate", "--out", "isolated"]);
-    assert!(isolated.stderr.contains("onnx"), "{}", isolated.stderr);
+    succeeds(&folder, &["run", "onnx.toml", "--isolate", "--out", "isolated"]);
     let [faer, onnx, isolated] = ["faer", "onnx", "isolated"].map(|name| mpass::barcode(&folder.join(name)));
     assert_eq!(bars(&onnx), bars(&isolated), "isolation changes no number");
     let (faer, onnx) = (bars(&faer), bars(&onnx));
@@ -87,7 +86,7 @@ fn a_library_that_is_missing_or_another_is_an_error_with_the_command() {
     let told = |name: &str, library: &str| {
         file(&folder, name, digits(&format!("plugin = {plugin:?}"), &format!("library = {library:?}")));
         let ended = run(&folder, &["eval", name]);
-        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert_eq!(ended.code, Some(2), "{ended:?}");
         ended.stderr
     };
     let missing = told("missing.toml", "no-such-file.so");
@@ -111,7 +110,7 @@ fn options_of_the_device_are_read_before_anything_is_loaded() {
     ] {
         file(&folder, "options.toml", digits(&format!("plugin = {plugin:?}"), options));
         let ended = run(&folder, &["eval", "options.toml"]);
-        assert!(ended.code == Some(1) && ended.stderr.contains(wanted), "{ended:?}");
+        assert!(ended.code == Some(2) && ended.stderr.contains(wanted), "{ended:?}");
     }
 }
 
@@ -123,5 +122,5 @@ fn a_device_that_is_not_there_is_the_providers_error() {
     let options = format!("library = {library:?}\ndevice = \"cuda:0\"");
     file(&folder, "cuda.toml", digits(&format!("plugin = {plugin:?}"), &options));
     let ended = run(&folder, &["eval", "cuda.toml"]);
-    assert!(ended.code == Some(1) && ended.stderr.to_lowercase().contains("cuda"), "{ended:?}");
+    assert!(ended.code == Some(2) && ended.stderr.to_lowercase().contains("cuda"), "{ended:?}");
 }

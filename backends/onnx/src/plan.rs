@@ -123,7 +123,9 @@ impl SessionPlan {
 
     /// Whether ONNX Runtime has every kernel for a type; if not, which is missing.
     pub fn check<T: Real>(&self) -> Result<(), Error> {
-        self.ready::<T>().map(|_| ())
+        let is_double = T::DTYPE == dtype::F64;
+        let program = self.program(is_double)?;
+        self.runtime.check(&program.bytes, &self.settings).map_err(|error| refused(&error, is_double))
     }
 
     fn ready<T: Real>(&self) -> Result<Ready<T>, Error> {
@@ -250,6 +252,8 @@ fn watched<R>(options: &RunOptions, stop: &(dyn Fn() -> bool + Sync), run: impl 
         let result = run();
         is_over.store(true, Ordering::Release);
         watch.thread().unpark();
+        // Not the scope's end, which waits for what it does and not until it is gone.
+        let _ = watch.join();
         result
     });
     (result, was_stopped.into_inner())

@@ -6,9 +6,40 @@ use mountainpass_sdk::{Scalar, abi::dtype};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{RunOptions, Session};
 use ort::{AsPointer, Error, api};
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::marker::PhantomData;
+use std::path::Path;
 use std::ptr::{NonNull, null_mut};
+
+/// Why a file is not the library.
+pub(crate) enum Unfit {
+    /// The system's loader cannot load it, in its words.
+    Missing(String),
+    /// It lacks the entry.
+    Other,
+}
+
+/// The version of the library in a file, which stays loaded: it cannot be unloaded.
+pub(crate) fn version(path: &Path) -> Result<String, Unfit> {
+    type Base = unsafe extern "C" fn() -> *const ort::sys::OrtApiBase;
+    // SAFETY: whoever names a library lets it run what it does when it is loaded.
+    let library = unsafe { libloading::Library::new(path) }.map_err(|error| {
+        let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        Unfit::Missing(reason)
+    })?;
+    let library = std::mem::ManuallyDrop::new(library);
+    // SAFETY: the symbol of this name has this type in every version.
+    let base = unsafe { library.get::<Base>(b"OrtGetApiBase") }.map_err(|_| Unfit::Other)?;
+    // SAFETY: it may be called at any time.
+    let base = unsafe { base() };
+    // SAFETY: NULL, or the record, which is constant.
+    let base = unsafe { base.as_ref() }.ok_or(Unfit::Other)?;
+    let get = base.GetVersionString;
+    // SAFETY: it may be called at any time.
+    let text = unsafe { get() };
+    // SAFETY: a terminated text that is constant.
+    Ok(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+}
 
 /// A tensor over memory that is lent for 'a.
 pub(crate) struct Lent<'a> {

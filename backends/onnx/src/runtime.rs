@@ -1,6 +1,7 @@
 //! The library, loaded once for as long as the process lives: ONNX Runtime cannot be unloaded.
 
 use crate::library;
+use crate::raw::{self, Unfit};
 use crate::settings::{Device, Settings};
 use mountainpass_sdk::Error;
 use ort::environment::Environment;
@@ -54,35 +55,37 @@ fn is_same(a: &Path, b: &Path) -> bool {
 }
 
 fn load(path: &Path, is_gpu: bool) -> Result<Runtime, Error> {
-    let command = library::command(is_gpu);
-    let loaded = ort::init_from(path).map_err(|error| match error {
-        ort::LoadDynamicError::Dlopen { error, path } => {
-            let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            Error::not_found(format!(
-                "ONNX Runtime is not at {}: {reason}. Install it: {command}; or name its file by the option library",
-                path.display()
-            ))
+    let (command, shown) = (library::command(is_gpu), path.display());
+    let version = raw::version(path).map_err(|unfit| match unfit {
+        Unfit::Missing(reason) => Error::not_found(format!(
+            "ONNX Runtime is not at {shown}: {reason}. Install it: {command}; or name its file by the option library"
+        )),
+        Unfit::Other => {
+            Error::argument(format!("{shown} is a library, but not that of ONNX Runtime: {command} installs it"))
         }
-        ort::LoadDynamicError::MissingApi { path } => Error::argument(format!(
-            "{} is a library, but not that of ONNX Runtime: {command} installs it",
-            path.display()
-        )),
-        ort::LoadDynamicError::BadVersion { version_str, path } => Error::unsupported(format!(
-            "{} is ONNX Runtime {version_str}, which is too old: {command} installs {}",
-            path.display(),
-            library::VERSION
-        )),
-        other => Error::argument(format!("{}: {other}", path.display())),
     })?;
-    let failed = |error: ort::Error| Error::argument(format!("{}: {error}", path.display()));
-    let environment = loaded.with_name("mountainpass").with_telemetry(false).build().map_err(failed)?;
+    let minor = version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok()).unwrap_or(0);
+    if minor < ort::MINOR_VERSION {
+        let text = format!("{shown} is ONNX Runtime {version}, which is too old: {command} installs");
+        return Err(Error::unsupported(format!("{text} {}", library::VERSION)));
+    }
+    // It would open a database of events in the user's cache folder, with a thread to send them, before anyone can say no.
+    let is_silent = std::env::var_os("ORT_DISABLE_TELEMETRY").is_some_and(|value| value == "1");
+    if minor >= library::REPORTING && !is_silent {
+        return Err(Error::unsupported(format!(
+            "{shown} is ONNX Runtime {version}, which reports its use to its maker: set ORT_DISABLE_TELEMETRY=1 in the \
+             environment; or {command} installs {}, which does not",
+            library::VERSION
+        )));
+    }
+    let failed = |error: &dyn std::fmt::Display| Error::argument(format!("{shown}: {error}"));
+    let loaded = ort::init_from(path).map_err(|error| failed(&error))?;
+    let environment = loaded.with_name("mountainpass").with_telemetry(false).build().map_err(|error| failed(&error))?;
     environment.set_log_level(ort::logging::LogLevel::Fatal);
     if is_gpu {
         preload(path);
     }
-    let version = ort::info();
-    let version = version.split(", ").find_map(|part| part.strip_prefix("git-commit-id=")).unwrap_or(version);
-    Ok(Runtime { environment, path: path.to_owned(), version: version.to_owned() })
+    Ok(Runtime { environment, path: path.to_owned(), version })
 }
 
 /// Loads what lies beside the library of CUDA's libraries. What does not is the system's; what is missing there the provider
@@ -94,29 +97,34 @@ fn preload(library: &Path) {
 }
 
 impl Runtime {
-    /// What tells the build of the library.
+    /// The version of the library.
     pub fn version(&self) -> &str {
         &self.version
     }
 
     /// A session for a model in memory.
     pub fn session(&self, model: &[u8], settings: &Settings, is_double: bool) -> ort::Result<Session> {
-        self.builder(settings, is_double)?.commit_from_memory(model)
+        let builder = self.builder(settings)?;
+        let builder = plain(builder.with_optimization_level(GraphOptimizationLevel::Level3))?;
+        // It keeps a factor as an attribute, which is f32.
+        let rounding = if is_double { "MatMulScaleFusion" } else { "" };
+        plain(builder.with_disabled_optimizers(rounding))?.commit_from_memory(model)
     }
 
-    fn builder(&self, settings: &Settings, is_double: bool) -> ort::Result<SessionBuilder> {
-        let plain = |built: BuilderResult| built.map_err(|error| ort::Error::new(error.message()));
+    /// Whether there is a kernel for every operator of a model.
+    pub fn check(&self, model: &[u8], settings: &Settings) -> ort::Result<()> {
+        let builder = plain(self.builder(settings)?.with_optimization_level(GraphOptimizationLevel::Disable))?;
+        plain(builder.with_disabled_optimizers("ConstantFolding"))?.commit_from_memory(model).map(|_| ())
+    }
+
+    fn builder(&self, settings: &Settings) -> ort::Result<SessionBuilder> {
         let builder = Session::builder(&self.environment)?;
         let builder = plain(builder.with_log_level(ort::logging::LogLevel::Fatal))?;
-        let builder = plain(builder.with_optimization_level(GraphOptimizationLevel::Level3))?;
         let builder = plain(builder.with_intra_threads(settings.threads))?;
         let builder = plain(builder.with_inter_threads(1))?;
         // Whoever waits for another session's worker leaves it the core.
         let builder = plain(builder.with_intra_op_spinning(false))?;
         let builder = plain(builder.with_deterministic_compute(settings.is_deterministic))?;
-        // It keeps a factor as an attribute, which is f32.
-        let rounding = if is_double { "MatMulScaleFusion" } else { "" };
-        let builder = plain(builder.with_disabled_optimizers(rounding))?;
         match (settings.device, &settings.provider_library) {
             (Device::Cuda(n), Some(_)) => {
                 let gpu =
@@ -128,6 +136,10 @@ impl Runtime {
             (device, _) => plain(builder.with_execution_providers([provider(device, settings)])),
         }
     }
+}
+
+fn plain(built: BuilderResult) -> ort::Result<SessionBuilder> {
+    built.map_err(|error| ort::Error::new(error.message()))
 }
 
 /// What computes on a device. A provider that cannot is an error, never silently the CPU.

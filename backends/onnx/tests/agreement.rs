@@ -145,6 +145,25 @@ fn objectives_agree() {
 }
 
 #[test]
+#[ignore = "it needs an NVIDIA device: benches/cuda.sh"]
+fn an_nvidia_device_agrees_and_repeats_its_bits() {
+    let library = std::env::var("ORT_DYLIB_PATH").expect("benches/cuda.sh names the library");
+    for spec in ["mlp:64-8-10:tanh", "cnn:8x8x1-3-4-10:tanh", "resnet9:8x8x1-10:tanh:batchnorm"] {
+        let options = [("data", "digits"), ("limit", "9"), ("device", "cuda:0")];
+        let own = [&options[..], &[("library", library.as_str())]].concat();
+        let mut both = Both {
+            what: spec.to_owned(),
+            faer: Loss::open_of::<Faer>(2, spec, &options[..2], &[]).unwrap(),
+            onnx: Loss::open_of::<Onnx>(1, spec, &own, &[]).unwrap(),
+        };
+        both.agree::<f32>(1e-5);
+        let theta: Vec<f32> = both.faer.start(1).into_iter().map(|x| x as f32).collect();
+        let once = both.onnx.eval(Call::new(&theta)).unwrap();
+        (0..3).for_each(|_| assert_eq!(both.onnx.eval(Call::new(&theta)).unwrap(), once, "{spec}"));
+    }
+}
+
+#[test]
 fn metrics_agree() {
     let Some(library) = library() else { return };
     let mut both = open(&library, "mlp:64-8-10:tanh", &[("data", "digits")], &[]);

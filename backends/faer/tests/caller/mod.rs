@@ -32,6 +32,9 @@ impl Array {
     }
 }
 
+// SAFETY: no slot but `close` minds the thread, and none is called on two at once through `&mut`.
+unsafe impl Send for Loss {}
+
 pub struct Loss {
     handle: *mut c_void,
     table: &'static abi::Backend,

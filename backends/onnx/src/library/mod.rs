@@ -4,7 +4,7 @@ mod install;
 mod pinned;
 
 pub use install::install;
-pub use pinned::{Flavour, VERSION};
+pub use pinned::{Flavour, REPORTING, VERSION};
 
 use std::path::{Path, PathBuf};
 

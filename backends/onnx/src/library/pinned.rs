@@ -1,7 +1,9 @@
 //! The packages of PyPI that hold the library: one version, by their hashes.
 
-/// The version of ONNX Runtime.
-pub const VERSION: &str = "1.31.1";
+/// The version of ONNX Runtime: the last whose packages do not report their use to their maker.
+pub const VERSION: &str = "1.28.0";
+/// The first minor version that does, unless ORT_DISABLE_TELEMETRY=1 stands in the environment.
+pub const REPORTING: u32 = 29;
 
 /// For what the library is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +30,12 @@ const fn wheel(package: &'static str, version: &'static str, sha256: &'static st
 pub(super) const PYTHON: &str = "3.12";
 
 const X86: [Wheel; 1] =
-    [wheel("onnxruntime", VERSION, "1f3dea47f2f0e5117c2404cea7d21fd253ae7836a3bf167a501cdfbb2600d536")];
+    [wheel("onnxruntime", VERSION, "0a83bdb70d143cede762b677789bf2a7acca54b3fb82565601d5c30695aa933c")];
 const ARM: [Wheel; 1] =
-    [wheel("onnxruntime", VERSION, "0b9a492176886992e0e875f06bc0367e333f5fff11711a2d642e18b02f3009cc")];
+    [wheel("onnxruntime", VERSION, "4e81a23df16e7acb9d51b06d30cc098e49315ef9180f97bc2221d167b4b04d9c")];
 /// The provider and what it links; the driver is the system's. cuBLAS is in none of the package's own lists.
 const CUDA: [Wheel; 8] = [
-    wheel("onnxruntime-gpu", VERSION, "05d548956197b9d01f59b625de740e0d6be3593f874e241a12dc0362650ecdf7"),
+    wheel("onnxruntime-gpu", VERSION, "3b3a63cecd239d72432cd44569d047de8f4d69e471cd5f60f7ac7fc8769be5ec"),
     wheel("nvidia-cuda-runtime", "13.5.37", "df2b79a8852f10d1fef8c848489c49eebb5754051bf870202a862831412b179d"),
     wheel("nvidia-cublas", "13.10.0.20", "dcc6d63884c53d07e267ce7e6feac17b2538cebaafec5db865736c3e28e4dc84"),
     wheel("nvidia-cudnn-cu13", "9.28.1.4", "a54f205b1db1f2895d99f398754db1369816f0569dd459731f925635cf7b65ec"),
