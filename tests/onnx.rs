@@ -29,14 +29,21 @@ fn one_word_changed_gives_the_same_barcode() {
     succeeds(&folder, &["run", "onnx.toml", "--isolate", "--out", "isolated"]);
     let [faer, onnx, isolated] = ["faer", "onnx", "isolated"].map(|name| mpass::barcode(&folder.join(name)));
     assert_eq!(bars(&onnx), bars(&isolated), "isolation changes no number");
-    let (faer, onnx) = (bars(&faer), bars(&onnx));
-    assert!(faer.len() > 1 && faer.len() == onnx.len(), "{faer:?} {onnx:?}");
-    for ((birth, death), (wanted, until)) in onnx.iter().zip(&faer) {
-        // Both descend to gradients of 1e-8 and saddles of as little: heights are right to their squares.
-        assert!((birth - wanted).abs() < 1e-9, "{birth} {wanted}");
-        assert!(death.zip(*until).is_none_or(|(a, b)| (a - b).abs() < 1e-9), "{death:?} {until:?}");
-        assert_eq!(death.is_none(), until.is_none());
+    let (faer, onnx) = (faer["bars"].as_array().unwrap(), onnx["bars"].as_array().unwrap());
+    assert!(faer.len() > 1 && faer.len() == onnx.len(), "{faer:#?} {onnx:#?}");
+    let mut compared = 0;
+    for (found, wanted) in onnx.iter().zip(faer) {
+        assert_eq!(found["death_kind"], wanted["death_kind"]);
+        let apart = |key: &str| (found[key].as_f64().unwrap() - wanted[key].as_f64().unwrap()).abs();
+        // Points of gradient 1e-8 are right to its square; values differ by rounding.
+        assert!(apart("birth") < 1e-12, "{found} {wanted}");
+        // The top of a string that found no saddle lies where rounding led it.
+        if found["death_kind"] == "verified saddle" {
+            assert!(apart("death") < 1e-12, "{found} {wanted}");
+            compared += 1;
+        }
     }
+    assert!(compared > 1);
 }
 
 /// `mpass check` on the file: nothing may be remarkable.

@@ -238,7 +238,7 @@ impl<T: Real> Ready<T> {
 fn watched<R>(options: &RunOptions, stop: &(dyn Fn() -> bool + Sync), run: impl FnOnce() -> R) -> (R, bool) {
     let (is_over, was_stopped) = (AtomicBool::new(false), AtomicBool::new(false));
     let result = std::thread::scope(|scope| {
-        let watch = scope.spawn(|| {
+        let asking = || {
             while !is_over.load(Ordering::Acquire) {
                 std::thread::park_timeout(POLL);
                 if !is_over.load(Ordering::Acquire) && stop() {
@@ -248,12 +248,16 @@ fn watched<R>(options: &RunOptions, stop: &(dyn Fn() -> bool + Sync), run: impl 
                     return;
                 }
             }
-        });
+        };
+        // Where there is no room for a thread the run is not watched; a panic there would want more room.
+        let watch = std::thread::Builder::new().spawn_scoped(scope, asking).ok();
         let result = run();
         is_over.store(true, Ordering::Release);
-        watch.thread().unpark();
-        // Not the scope's end, which waits for what it does and not until it is gone.
-        let _ = watch.join();
+        if let Some(watch) = watch {
+            watch.thread().unpark();
+            // Not the scope's end, which waits for what it does and not until it is gone.
+            let _ = watch.join();
+        }
         result
     });
     (result, was_stopped.into_inner())
