@@ -330,9 +330,12 @@ impl Loss {
     /// What was decided in opening.
     pub fn notes(&self) -> String {
         let slot = self.extension::<abi::ExtIdentity>(abi::ext::IDENTITY).get.unwrap();
-        // SAFETY: a live handle; the record and its texts are constant until close.
-        let notes = unsafe { CStr::from_ptr((*slot(self.handle)).notes) };
-        notes.to_str().unwrap().to_owned()
+        // SAFETY: a live handle.
+        let record = unsafe { slot(self.handle) };
+        // SAFETY: "owned by the loss, constant until close", its texts included.
+        let record = unsafe { &*record };
+        // SAFETY: as above.
+        unsafe { CStr::from_ptr(record.notes) }.to_str().unwrap().to_owned()
     }
 
     /// Model hash, data hash, options.
