@@ -1,7 +1,7 @@
 //! Installing: fetched by pip, known by its hash, unpacked beside its place and moved there whole.
 
 use super::pinned::{Flavour, PYTHON, Wheel};
-use super::{file, folder};
+use super::place::{file, folder};
 use mountainpass_sdk::Error;
 use sha2::{Digest, Sha256};
 use std::fs::File;

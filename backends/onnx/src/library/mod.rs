@@ -2,29 +2,17 @@
 
 mod install;
 mod pinned;
+mod place;
 
 pub use install::install;
 pub use pinned::{Flavour, REPORTING, VERSION};
+pub use place::{file, folder};
 
-use std::path::{Path, PathBuf};
+use place::SYSTEM;
+use std::path::PathBuf;
 
 /// What a message says to whoever has no library.
 pub const COMMAND: &str = "mpass onnxruntime install";
-
-/// The name that the system's loader knows.
-const SYSTEM: &str = "libonnxruntime.so";
-
-/// Where the library of a flavour is put unless another folder is named: below the user's cache folder.
-pub fn folder(flavour: Flavour) -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(cache.join("mountainpass").join(format!("{}-{VERSION}", flavour.package())))
-}
-
-/// The library in a folder that was installed into.
-pub fn file(folder: &Path) -> PathBuf {
-    folder.join(format!("{SYSTEM}.{VERSION}"))
-}
 
 /// What to load: the file that was asked for, that of ORT_DYLIB_PATH, an installed one (for the CPU either flavour will
 /// do), or whatever the system finds under the name.

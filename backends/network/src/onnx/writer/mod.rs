@@ -4,6 +4,7 @@
 //! wants another way round is transposed by a node. A graph is made for one batch size at a time, so that two of them are
 //! compared, node by node: an axis that differs is the batch's, and anything else that differs is refused.
 
+mod message;
 mod nodes;
 mod operators;
 mod pair;
@@ -14,21 +15,13 @@ mod sized;
 pub use precision::Precision;
 pub use program::{Origin, Program, Source};
 
-use super::messages::{
-    DimensionProto, GraphProto, ModelProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto,
-    TypeProto, ValueInfoProto, data_type,
-};
+use super::messages::{GraphProto, TensorProto};
 use super::tensors::BYTES_MAX;
-use crate::graph::op::Element;
 use crate::model::{Model, OutputKind};
+use message::{encoded, info};
 use mountainpass_sdk::{Error, Parameter, memory};
 use operators::Writer;
-use pair::{AxisSize, BATCH, Pair, TRIALS};
-
-/// The first version with Gelu; ONNX 1.15 of 2023.
-const OPSET: i64 = 20;
-/// The version of the messages that came with it.
-const IR: i64 = 9;
+use pair::{AxisSize, Pair, TRIALS};
 
 /// The bytes of a file with `theta` in it. What ONNX has no operator for, and what depends on the batch size in more than
 /// an axis, is refused.
@@ -72,19 +65,6 @@ pub fn write(model: &dyn Model, theta: &[f64], precision: Precision) -> Result<V
     Ok(encoded(graph))
 }
 
-/// A graph as the bytes of a file.
-fn encoded(graph: GraphProto) -> Vec<u8> {
-    let file = ModelProto {
-        ir_version: Some(IR),
-        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET) }],
-        producer_name: Some("mountainpass".into()),
-        producer_version: Some(env!("CARGO_PKG_VERSION").into()),
-        graph: Some(graph),
-        ..ModelProto::default()
-    };
-    prost::Message::encode_to_vec(&file)
-}
-
 /// A parameter with its numbers in theta.
 pub fn tensor(parameter: &Parameter, theta: &[f64], precision: Precision) -> TensorProto {
     let (start, count) = (parameter.offset as usize, parameter.shape.iter().product::<u64>() as usize);
@@ -94,21 +74,5 @@ pub fn tensor(parameter: &Parameter, theta: &[f64], precision: Precision) -> Ten
         name: Some(parameter.name.clone()),
         raw_data: Some(precision.bytes(&theta[start..start + count]).into()),
         ..TensorProto::default()
-    }
-}
-
-/// What a file says of an input or an output.
-fn info(name: &str, axes: Vec<AxisSize>, element: Element, precision: Precision) -> ValueInfoProto {
-    let dimension = |axis: AxisSize| DimensionProto {
-        dim_value: if let AxisSize::Fixed(size) = axis { Some(size as i64) } else { None },
-        dim_param: (axis == AxisSize::Batch).then(|| BATCH.to_owned()),
-    };
-    let of = if element == Element::Real { precision.data_type() } else { data_type::INT64 };
-    let shape = TensorShapeProto { dim: axes.into_iter().map(dimension).collect() };
-    let tensor = TensorTypeProto { elem_type: Some(of), shape: Some(shape) };
-    ValueInfoProto {
-        name: Some(name.to_owned()),
-        r#type: Some(TypeProto { tensor_type: Some(tensor) }),
-        ..ValueInfoProto::default()
     }
 }

@@ -1,10 +1,10 @@
 //! A graph of one size as an ONNX model in memory, for a runtime: whatever it reads is an input, and it has any number of
 //! outputs. Derivatives are written like all else.
 
+use super::message::{encoded, info};
 use super::operators::Writer;
 use super::pair::AxisSize;
 use super::precision::Precision;
-use super::{encoded, info};
 use crate::graph::op::{Element, Op, Shape};
 use crate::graph::{Graph, Id};
 use crate::onnx::messages::GraphProto;
