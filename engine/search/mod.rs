@@ -8,6 +8,7 @@ mod begin;
 pub mod connect;
 mod critical;
 mod domain;
+mod family;
 mod flaw;
 #[cfg(feature = "dense")]
 pub mod flow;

@@ -45,9 +45,10 @@ impl Description {
             is_joint: network.is_joint,
             only: model.only().map(|(only, _)| only).filter(|only| *only > 1 || network.is_joint),
             // Any penalty sees the scale of a unit.
-            symmetries: outputs
-                .first()
-                .map_or(Vec::new(), |output| symmetries(&graph, *output, objective.penalties.is_none())),
+            symmetries: match outputs.first() {
+                Some(output) => symmetries(&graph, *output, objective.penalties.is_none())?,
+                None => Vec::new(),
+            },
             options,
             notes,
             model,
