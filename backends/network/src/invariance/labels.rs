@@ -38,10 +38,10 @@ impl<'a> Labels<'a> {
         let axes = AxisClasses::of(graph, output);
         let needed = graph.needed(&[output]);
         let mut labels = Labels { graph, axes, nodes: Vec::new(), users: BTreeMap::new() };
-        for i in 0..graph.nodes().len() {
-            let lettered = if needed[i] { labels.lettered(graph.id(i)) } else { Lettered::default() };
+        for (i, needed) in needed.into_iter().enumerate() {
+            let lettered = if needed { labels.lettered(graph.id(i)) } else { Lettered::default() };
             labels.nodes.push(lettered);
-            if needed[i] {
+            if needed {
                 labels.use_at(graph.id(i));
             }
         }

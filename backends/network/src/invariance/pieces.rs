@@ -136,9 +136,9 @@ impl Forward {
             Op::Concat(axis) => {
                 let (from, to) = (start(*axis), start(*axis) + shape[*axis]);
                 let (mut end, mut args) = (0, Vec::new());
-                for k in 0..node.args.len() {
+                for (k, size) in sizes.iter().enumerate() {
                     let begin = end;
-                    end += sizes[k][*axis];
+                    end += size[*axis];
                     let (from, to) = (from.max(begin), to.min(end));
                     if from < to {
                         let mut ranges = own.clone();
@@ -194,11 +194,11 @@ impl Forward {
         if let Some((axis, parts)) = self.joined(x)? {
             let from = self.graph.shape(x);
             let before: usize = from[..axis].iter().product();
-            let places =
+            let mut places =
                 (0..shape.len()).filter(|&at| shape[at] > 1 && shape[..at].iter().product::<usize>() == before);
             let inner = |at: usize| shape[at + 1..].iter().product::<usize>();
             let size = |part: &Id| self.graph.shape(*part)[axis..].iter().product::<usize>();
-            let at = places.last().filter(|at| parts.iter().all(|part| size(part).is_multiple_of(inner(*at))));
+            let at = places.next_back().filter(|at| parts.iter().all(|part| size(part).is_multiple_of(inner(*at))));
             if let Some(at) = at {
                 let shapes: Vec<Shape> = parts
                     .iter()
