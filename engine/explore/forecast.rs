@@ -4,9 +4,11 @@
 use super::plan::{Method, Plan, Way};
 use crate::loss::{Dtype, Info};
 use crate::search::connect::KNOTS;
+use crate::search::minima::memory;
 
-/// Evaluations of a descent to the tolerance: 440 to 2,000 on perceptrons.
-const DESCENT: u64 = 1500;
+/// Evaluations of a descent to the tolerance: 280 to 640 on perceptrons of 650 to 1,200 parameters, 4,000 on a small
+/// convolutional network.
+const DESCENT: u64 = 700;
 /// The first visits to a path are a fourth of what settles and verifies a bar: 12,000 evaluations with three bands.
 const SETTLE: u64 = 4;
 /// Straight lines are measured at so many points.
@@ -68,7 +70,7 @@ impl Plan {
         let widest = self.schedule.knots.iter().max().copied().unwrap_or(0) as u64 + 2;
         let longest = widest.max(KNOTS as u64);
         // A descent remembers two vectors a step, and has a few beside; a string remembers eight steps.
-        let descents = points.min(ROUND) * (2 * self.recipe.memory as u64 + 8);
+        let descents = points.min(ROUND) * (2 * memory(info.params) as u64 + 8);
         // Beside each other they are evaluated from one batch, points and gradients, and back.
         let visits = (self.at_once as u64).clamp(1, bars.max(1));
         let strings = visits * widest * (2 * 8 + 8 + if visits > 1 { 4 } else { 0 });
@@ -116,9 +118,11 @@ mod tests {
         assert_eq!(forecast(&plan, 1000, Dtype::F32).database, small.database / 2);
         let more = forecast(&Plan { starts: 9, ..plan.clone() }, 1000, Dtype::F64);
         assert!(more.memory > small.memory && more.stages[1].expected > small.stages[1].expected);
-        let together = forecast(&Plan { at_once: 2, ..plan.clone() }, 1000, Dtype::F64);
-        assert!(together.memory > small.memory && together.database == small.database);
-        assert_eq!(forecast(&Plan { at_once: 8, ..plan.clone() }, 1000, Dtype::F64), together); // There are two bars.
+        // Of many parameters a string is larger than what descents remember.
+        let wide = |at_once| forecast(&Plan { at_once, ..plan.clone() }, 100_000, Dtype::F64);
+        let (alone, together) = (wide(1), wide(2));
+        assert!(together.memory > alone.memory && together.database == alone.database);
+        assert_eq!(wide(8), together); // There are two bars.
         let trained = Plan { way: Way::Training(Training::annealed()), ..plan };
         assert_eq!(forecast(&trained, 1000, Dtype::F64).stages[0].most, Some(3 * 102));
     }
