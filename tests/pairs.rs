@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::path::Path;
 
 const DIGITS: &str =
-    "[loss]\nbackend = \"faer\"\nmodel = \"mlp:64-3-10:tanh\"\ndata = \"digits\"\nlimit = 120\nl2 = 1e-2\n";
+    "[loss]\nbackend = \"faer\"\nmodel = \"mlp:64-3-10:tanh\"\ndata = \"digits\"\nlimit = 40\nl2 = 1e-2\n";
 const P: usize = 3 * 64 + 3 + 30 + 10;
 
 fn write(folder: &Path, name: &str, theta: &[f64]) {
@@ -51,7 +51,8 @@ fn checkpoints(folder: &Path) {
     }
 }
 
-const RUN: &str = "[minima]\ntheta = [\"a.npy\", \"a-copy.npy\", \"b.npy\", \"b-copy.npy\"]\n[paths]\nvisits = 3\n";
+const RUN: &str =
+    "[minima]\ntheta = [\"a.npy\", \"a-copy.npy\", \"b.npy\", \"b-copy.npy\"]\n[paths]\nvisits = 1\nalternatives = 0\n";
 
 fn number(of: &Value, at: &str) -> f64 {
     of.pointer(at).and_then(Value::as_f64).unwrap_or_else(|| panic!("{at} of {of}"))

@@ -83,7 +83,8 @@ fn barriers_and_climbs_are_those_known() {
     let [across, down, aside] = &found.pairs[..] else { panic!("{}", found.pairs.len()) };
     // Along the first line (4 t (1 - t))^2: 1 in the middle, above ends of 0. There is no lower way.
     for along in [&across.raw, &across.path.as_ref().unwrap().along] {
-        [(along.barrier, 1.0), (along.climb, 1.0), (along.height, 1.0), (along.worst.t, 0.5)].map(|(x, y)| near(x, y));
+        let known = [(along.barrier, 1.0), (along.climb, 1.0), (along.height, 1.0), (along.worst.t, 0.5)];
+        known.into_iter().for_each(|(x, y)| near(x, y));
     }
     let bend = |t: f64| (4.0 * t * (1.0 - t)).powi(2);
     assert_eq!(across.raw.loss.len(), 25);
@@ -97,7 +98,7 @@ fn barriers_and_climbs_are_those_known() {
     assert!((aside.raw.climb - (highest - 1.0)).abs() < 1e-3 * highest, "{} {highest}", aside.raw.climb);
     // The best way leads over the pass of height 1, which the point above the well stands as high as.
     let path = &aside.path.as_ref().unwrap().along;
-    [(path.height, 1.0), (path.climb, 0.0)].map(|(x, y)| near(x, y));
+    [(path.height, 1.0), (path.climb, 0.0)].into_iter().for_each(|(x, y)| near(x, y));
     assert!(found.pairs.iter().all(|pair| pair.aligned.is_none()));
 }
 
