@@ -1,6 +1,7 @@
 //! What a run is going to take, before it begins: evaluations by stage, and memory. Bounds where there are any; else what
 //! was measured on perceptrons, which another loss may be far from.
 
+use super::pairs::pairs_of;
 use super::plan::{Method, Plan, Way};
 use crate::loss::{Dtype, Info};
 use crate::search::connect::KNOTS;
@@ -13,6 +14,8 @@ const DESCENT: u64 = 700;
 const SETTLE: u64 = 4;
 /// Straight lines are measured at so many points.
 const LINE: u64 = 17;
+/// Those between given points take about so many besides the places that are told, round their tops and next to their ends.
+const TOPS: u64 = 5;
 /// Points that descend together.
 const ROUND: u64 = 8;
 
@@ -25,6 +28,8 @@ pub enum Work {
     Lines(u64),
     /// The paths of so many bars are settled.
     Bars(u64),
+    /// What lies between so many pairs of given points is measured.
+    Pairs(u64),
 }
 
 /// A stage to come.
@@ -61,11 +66,17 @@ impl Plan {
         let pairs = if bars <= others { points * bars / 2 } else { points * others };
         let first: u64 = self.schedule.knots.iter().zip(&self.schedule.steps).map(|(k, s)| (k * s) as u64).sum();
         let settle = if self.leaves_points_as_they_are() { first / SETTLE } else { first * SETTLE };
-        let to_come = vec![
+        let mut to_come = vec![
             self.minima_to_come(points),
             ToCome { work: Work::Lines(pairs), expected: pairs * LINE, most: None },
             ToCome { work: Work::Bars(bars), expected: bars * settle, most: None },
         ];
+        let told = self.pairs_to_come();
+        if told > 0 {
+            // The line as it is, that after alignment, and the way.
+            let each = 3 * self.along as u64 + 2 * TOPS;
+            to_come.push(ToCome { work: Work::Pairs(told), expected: told * each, most: None });
+        }
         let p = info.params as u64;
         let widest = self.schedule.knots.iter().max().copied().unwrap_or(0) as u64 + 2;
         let longest = widest.max(KNOTS as u64);
@@ -82,6 +93,11 @@ impl Plan {
             memory: vectors(kept + bars * (longest + 1) + descents.max(strings), 8),
             database: vectors(kept + bars * (longest + 1), number),
         })
+    }
+
+    /// How many pairs of given points are told of.
+    fn pairs_to_come(&self) -> u64 {
+        if self.along == 0 { 0 } else { pairs_of(self.given().len()) as u64 }
     }
 
     fn minima_to_come(&self, points: u64) -> ToCome {

@@ -333,17 +333,8 @@ impl Walk {
 
     pub fn end(&self, descent: Descent, lowest: Option<Lowest>) -> Quenched {
         let gradient_norm = self.gradient_norm;
-        let evidence = match lowest {
-            Some(Lowest { values: eigenvalues, tau, method, projected, .. }) => Evidence {
-                gradient_norm,
-                eigenvalues,
-                tau: Some(tau),
-                spectrum: Some(method),
-                projected,
-                ..Evidence::default()
-            },
-            None => Evidence { gradient_norm, ..Evidence::default() },
-        };
+        let bare = Evidence { gradient_norm, ..Evidence::default() };
+        let evidence = lowest.map_or(bare, |lowest| lowest.evidence(gradient_norm));
         let (theta, trail) = (self.theta.clone(), self.trail.clone());
         Quenched { theta, loss: self.loss, descent, evidence, evaluations: self.evaluations, trail }
     }

@@ -6,16 +6,20 @@ use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Cancel};
 use crate::search::training::Training;
 use crate::search::vector::norm;
-use crate::search::{Descent, Landscape, Metric, Minimum, Origin, Unrecorded};
+use crate::search::{Descent, Finding, Journal, Landscape, Metric, Minimum, Origin, Unrecorded};
 
 const SIDE: [f64; 2] = [-1.74755, 0.87378]; // A minimum, as far as six digits name it.
 
 fn explored(plan: &Plan, known: Landscape, evaluations: Option<u64>) -> Explored {
+    kept(plan, known, evaluations, &mut Unrecorded)
+}
+
+fn kept(plan: &Plan, known: Landscape, evaluations: Option<u64>, journal: &mut dyn Journal) -> Explored {
     let mut loss = ClosedForm::new(2, None, three_hump_camel);
     loss.start = Some(vec![1.9, -0.8]);
     let budget = Budget { evaluations, seconds: None };
     let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), budget).unwrap();
-    explore(&mut oracle, plan, known, &mut Unrecorded, &mut Silent).unwrap()
+    explore(&mut oracle, plan, known, journal, &mut Silent).unwrap()
 }
 
 fn given(polish: bool) -> Plan {
@@ -43,6 +47,32 @@ fn what_is_given_stands_where_it_was_and_is_flagged_if_it_is_no_minimum() {
     }
     let descents: Vec<Descent> = sampled.iter().map(|m| m.descent).collect();
     assert_eq!(descents, [Descent::Converged, Descent::Unconverged, Descent::Unconverged]);
+}
+
+/// Every minimum as it was put, in order.
+#[derive(Default)]
+struct Put(Vec<Minimum>);
+
+impl Journal for Put {
+    fn commit(&mut self, findings: &[Finding<'_>]) -> crate::Result<()> {
+        self.0.extend(findings.iter().filter_map(|finding| match finding {
+            Finding::Minimum(m) => Some((*m).clone()),
+            _ => None,
+        }));
+        Ok(())
+    }
+}
+
+#[test]
+#[cfg(feature = "dense")]
+fn a_point_is_kept_before_its_spectrum_and_one_on_a_slope_has_none() {
+    let (plan, mut put) = (given(false), Put::default());
+    let whole = kept(&plan, Landscape::default(), None, &mut put).landscape;
+    let told: Vec<(u64, bool)> = put.0.iter().map(|m| (m.cell, m.evidence.spectrum.is_some())).collect();
+    assert_eq!(told[..4], [(0, false), (0, true), (1, false), (2, false)]);
+    // Stopped between the two.
+    let known = Landscape { minima: vec![put.0[0].clone()], ..Landscape::default() };
+    assert_eq!(explored(&plan, known, None).landscape.minima, whole.minima);
 }
 
 #[test]
