@@ -8,6 +8,7 @@
 //! read; messages are our own (see [`messages`]).
 
 pub(crate) mod aliases;
+pub(crate) mod contents;
 mod control;
 mod ending;
 mod file;
@@ -24,7 +25,6 @@ pub(crate) mod tensors;
 mod writer;
 
 pub use aliases::Alias;
-pub(crate) use file::opset;
 pub use model::OnnxModel;
 pub(crate) use operators::in_training;
 pub use operators::names;
