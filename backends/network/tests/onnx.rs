@@ -146,6 +146,16 @@ fn torch_exports_give_its_outputs_and_gradients() {
 }
 
 #[test]
+fn what_onnx_runtime_has_optimised_has_the_same_outputs_and_gradients() {
+    // As many as of the file before, but for a slope that it renamed (rows-plain).
+    for (name, gradients) in [("mlp-old", 6), ("lenet-plain", 4), ("sdpa-new", 4), ("rows-plain", 8), ("zoom-plain", 4)]
+    {
+        let compared = compare(&format!("{name}-ort"), name, &Options::default());
+        assert_eq!(compared, gradients, "{name}");
+    }
+}
+
+#[test]
 fn statistics_of_the_batch_are_torchs_in_training() {
     let options = Options { recomputed: Some(true), ..Options::default() };
     assert_eq!(compare("cnn-plain", "cnn-plain-recomputed", &options), 11);

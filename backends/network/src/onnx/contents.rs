@@ -1,6 +1,7 @@
 //! What every reader of an ONNX file begins with, whether it wants the network or only its tensors.
 
 use super::aliases::{self, Alias};
+use super::apart::apart;
 use super::messages::{GraphProto, OperatorSetIdProto, decode};
 use super::tensors;
 use bytes::Bytes;
@@ -24,7 +25,8 @@ impl Contents {
     pub fn of(bytes: Bytes, folder: Option<&Path>) -> Result<Contents, Error> {
         affordable(bytes.len() as u64)?;
         let model = decode(bytes)?;
-        let graph = model.graph.unwrap_or_default();
+        let mut graph = model.graph.unwrap_or_default();
+        apart(&mut graph);
         let aliases = aliases::read(&model.metadata_props, &graph)?;
         Ok(Contents { graph, opset: opset(&model.opset_import), aliases, folder: folder.map(Path::to_path_buf) })
     }

@@ -8,6 +8,7 @@
 //! read; messages are our own (see [`messages`]).
 
 pub(crate) mod aliases;
+mod apart;
 pub(crate) mod contents;
 mod control;
 mod ending;
@@ -27,7 +28,7 @@ mod writer;
 pub use aliases::Alias;
 pub use model::OnnxModel;
 pub(crate) use operators::in_training;
-pub use operators::names;
+pub use operators::{name, names};
 pub use options::{BATCHNORM, OPTIONS, Options, recomputed};
 pub(crate) use origin::module;
 pub(crate) use writer::tensor;
