@@ -110,8 +110,8 @@ fn option(loss: &Section, key: &str, value: &Value) -> Result<(String, String)> 
     let text = match value {
         // A comma would make two items of one.
         Value::Array(items) => {
-            let items = items.iter().map(|item| word(item).filter(|text| !text.contains(','))).collect();
-            items.map(|items: Vec<String>| items.join(","))
+            let words = items.iter().map(|item| word(item).filter(|text| !text.contains(',')));
+            words.collect::<Option<Vec<String>>>().map(|words| words.join(","))
         }
         single => word(single),
     };

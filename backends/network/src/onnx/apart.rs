@@ -1,8 +1,7 @@
 //! Nodes that ONNX Runtime has made of two, as two again: a product or a convolution, and the activation behind it. Whoever
 //! looks for the activation at the end of a file finds it there.
 
-use super::messages::{AttributeProto, GraphProto, NodeProto};
-use super::operators::MICROSOFT;
+use super::messages::{AttributeProto, GraphProto, MICROSOFT, NodeProto};
 
 /// Takes the nodes of a graph apart, and those of the graphs inside.
 pub(super) fn apart(graph: &mut GraphProto) {

@@ -1,8 +1,8 @@
 //! Attention of the domain com.microsoft, and positions as angles (Su et al. 2021), of that domain and of ONNX's own.
 
 use super::super::lowering::{Call, Lowering, Results, Value, real};
+use super::super::messages::MICROSOFT;
 use super::super::tensors::ValueKind;
-use super::MICROSOFT;
 use super::attention::{in_heads, merged};
 use super::fused::rows;
 use crate::graph::Id;

@@ -25,7 +25,7 @@ mod sequences;
 mod shape;
 
 use super::lowering::Lower;
-use super::messages::NodeProto;
+use super::messages::{MICROSOFT, NodeProto};
 use mountainpass_sdk::Error;
 pub use normalisation::in_training;
 pub(super) use parts::join;
@@ -111,10 +111,7 @@ const TABLE: &[(&[&str], Lower)] = &[
     (&["SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss"], losses::likelihood),
 ];
 
-/// The domain of the operators that ONNX Runtime makes.
-pub(super) const MICROSOFT: &str = "com.microsoft";
-
-/// Of that domain.
+/// Of the domain [`MICROSOFT`].
 const FUSED: &[(&[&str], Lower)] = &[
     (&["BiasAdd", "BiasGelu", "BiasSplitGelu", "FastGelu", "Gelu", "QuickGelu"], fused::curve),
     (&["FusedMatMul"], fused::matmul),
