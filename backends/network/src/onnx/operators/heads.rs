@@ -16,7 +16,19 @@ const FILTER: f64 = -10_000.0;
 pub(super) fn attention(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     refuse_given(c, 6, "past_sequence_length")?;
     refuse_set(c, &["do_rotary", "past_present_share_buffer"])?;
-    let heads = number_of_heads(c)?;
+    let [q, mut k, mut v] = projected(l, c)?;
+    if let Some(past) = c.optional(4) {
+        let past = l.real(past)?;
+        k = behind(l, (past, 0), k)?;
+        v = behind(l, (past, 1), v)?;
+    }
+    let y = attended(l, c, [q, k, v], (c.optional(3), c.optional(5)))?;
+    let present = together(l, [k, v])?;
+    Ok([Some(y), present].into_iter().flatten().map(|id| Value::Node(id, ValueKind::Real)).collect())
+}
+
+/// Queries, keys and values, `[batch, heads, sequence, width]`, side by side in one product.
+fn projected(l: &mut Lowering<'_>, c: &Call<'_>) -> Result<[Id; 3], Error> {
     let (x, weight) = (l.real(c.input(0)?)?, l.real(c.input(1)?)?);
     let mut all = l.graph.matmul(x, weight)?;
     if let Some(bias) = c.optional(2) {
@@ -24,38 +36,33 @@ pub(super) fn attention(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         all = l.graph.add(all, bias)?;
     }
     let width = l.graph.shape(all).last().copied().unwrap_or(0);
-    let sizes = match c.ints("qkv_hidden_sizes") {
+    let sizes: Vec<usize> = match c.ints("qkv_hidden_sizes") {
         Some(sizes) => sizes.iter().map(|size| usize::try_from(*size).unwrap_or(0)).collect(),
         None => vec![width / 3; 3],
     };
-    if sizes.len() != 3 || sizes.iter().sum::<usize>() != width {
+    if sizes.len() != 3 || sizes.iter().fold(0, |sum: usize, size| sum.saturating_add(*size)) != width {
         return Err(Error::argument(format!("qkv_hidden_sizes {sizes:?} of {width}")));
     }
-    let mut start = 0;
-    let mut parts = Vec::with_capacity(3);
-    for size in sizes {
-        let part = l.graph.narrow(all, 2, start, size)?;
-        parts.push(in_heads(l, part, heads, "num_heads")?);
+    let heads = number_of_heads(c)?;
+    let (mut start, mut parts) = (0, [all; 3]);
+    for (part, size) in parts.iter_mut().zip(sizes) {
+        let own = l.graph.narrow(all, 2, start, size)?;
+        *part = in_heads(l, own, heads, "num_heads")?;
         start += size;
     }
-    let [q, mut k, mut v] = parts[..] else { return Err(Error::argument("no queries, keys and values")) };
-    if let Some(past) = c.optional(4) {
-        let past = l.real(past)?;
-        k = behind(l, (past, 0), k)?;
-        v = behind(l, (past, 1), v)?;
+    Ok(parts)
+}
+
+/// Keys and values in one array, for whoever goes on from here; only where both are as wide.
+fn together(l: &mut Lowering<'_>, mut parts: [Id; 2]) -> Result<Option<Id>, Error> {
+    if l.graph.shape(parts[0]) != l.graph.shape(parts[1]) {
+        return Ok(None);
     }
-    let y = attended(l, c, [q, k, v], (c.optional(3), c.optional(5)))?;
-    let mut present = [k, v];
-    for part in &mut present {
+    for part in &mut parts {
         let shape = [&[1], l.graph.shape(*part)].concat();
         *part = l.graph.reshape(*part, shape)?;
     }
-    let present = if l.graph.shape(present[0]) == l.graph.shape(present[1]) {
-        Some(l.graph.push(Op::Concat(0), &present)?)
-    } else {
-        None
-    };
-    Ok([Some(y), present].into_iter().flatten().map(|id| Value::Node(id, ValueKind::Real)).collect())
+    l.graph.push(Op::Concat(0), &parts).map(Some)
 }
 
 /// Keys or values behind those of the past, which stand together in one array.
