@@ -7,6 +7,7 @@
 mod complex;
 mod loss;
 mod minima;
+mod recipe;
 mod section;
 
 use crate::error::{Error, Result};

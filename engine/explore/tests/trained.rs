@@ -5,6 +5,7 @@ use crate::loss::closed_form::{ClosedForm, three_hump_camel};
 use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Cancel};
 use crate::search::training::Training;
+use crate::search::training::schedule::Schedule;
 use crate::search::vector::norm;
 use crate::search::{Descent, Finding, Journal, Landscape, Metric, Minimum, Origin, Unrecorded};
 
@@ -107,7 +108,7 @@ fn a_point_above_its_minimum_keeps_its_bar() {
 
 #[test]
 fn a_stop_anywhere_changes_nothing_in_the_end() {
-    let training = Training { epochs: 40, batch: 3, momentum: 0.5, rate: vec![(0.0, 0.02), (40.0, 0.01)] };
+    let training = Training::with_momentum(40, 3, 0.5, Schedule::Straight(vec![(0.0, 0.02), (40.0, 0.01)]));
     let trained = Plan { starts: 3, way: Way::Training(training), polish: true, ..Plan::default() };
     for (plan, stops) in [(given(true), [1, 5, 30]), (trained, [20, 70, 110])] {
         let whole = explored(&plan, Landscape::default(), None);
@@ -123,7 +124,7 @@ fn a_stop_anywhere_changes_nothing_in_the_end() {
 
 #[test]
 fn a_start_is_trained_the_same_whatever_else_is() {
-    let training = Training { epochs: 20, batch: 4, momentum: 0.9, rate: vec![(0.0, 1e-3)] };
+    let training = Training::with_momentum(20, 4, 0.9, Schedule::constant(1e-3));
     let plan = |seed, starts| Plan { seed, starts, way: Way::Training(training.clone()), ..Plan::default() };
     let many = explored(&plan(3, 4), Landscape::default(), None).landscape;
     let one = explored(&plan(5, 1), Landscape::default(), None).landscape;
