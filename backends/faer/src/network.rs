@@ -76,6 +76,11 @@ struct Program {
 }
 
 impl Network {
+    /// Whether nothing looks at the targets.
+    pub(crate) fn leaves_targets(&self) -> bool {
+        self.aim == Aim::Nothing && !self.slots.iter().any(|slot| matches!(slot.from, From::Targets))
+    }
+
     /// Matches a model with its data; messages call it `who`.
     pub(crate) fn new(
         who: &str,
