@@ -17,9 +17,7 @@ mod network;
 mod open;
 mod perceptron;
 mod real;
-mod slots;
 mod sums;
-mod trunk;
 
 use mountainpass_sdk::{Backend, Declared, Error, Host, Loss, Open};
 pub use real::Real;

@@ -5,12 +5,15 @@
 //! whose samples see each other all samples are one chunk. What depends on inputs alone is a [`Trunk`]'s: the plans are then
 //! those of the rest, cut into the chunks of the whole, so that the bits are those of the whole.
 
+mod slots;
+#[cfg(test)]
+mod tests;
+mod trunk;
+
 use crate::batch::{Hands, Mean, Outputs, Piece, Verdict, Wanted};
 use crate::graph::{Memory, Plan, Sources};
 use crate::real::Real;
-use crate::slots::{From, Laid, SLOTS_MAX, Slots};
 use crate::sums::add_scaled_to;
-use crate::trunk::Trunk;
 use mountainpass_network::hoist::Hoisted;
 use mountainpass_network::judge::{Judge, is_largest, is_on_side};
 use mountainpass_network::model::Model;
@@ -18,8 +21,10 @@ use mountainpass_network::problem::{Aim, Problem};
 use mountainpass_network::{DataTerm, Dataset, Objective, Samples};
 use mountainpass_sdk::Error;
 use mountainpass_sdk::memory::{self, Shortage};
+use slots::{From, Laid, SLOTS_MAX, Slots};
 use std::ops::Range;
 use std::sync::Arc;
+use trunk::Trunk;
 
 /// The buffers of a chunk hold no more numbers than this, if more than one sample stands in it.
 const CHUNK_NUMBERS: usize = 1 << 21;
@@ -175,6 +180,12 @@ impl Network {
         (first, self.chunk(n).min(n - first))
     }
 
+    /// Whether some plan reads a slot: where the rest could not be told from the trunk in the graph of so many samples, the
+    /// plan is that of the whole.
+    fn reads(&self, slot: usize) -> bool {
+        self.slots.all[slot].is_read || self.programs.iter().any(|program| program.plan.reads(slot))
+    }
+
     fn prepared(&self, count: usize, wanted: Wanted) -> Result<&Program, Error> {
         let found = self.programs.iter().find(|program| program.n == count && program.wanted == wanted);
         found.ok_or_else(|| Error::argument("not prepared for this many samples"))
@@ -252,7 +263,7 @@ impl Mean for Network {
         if let Some(trunk) = &self.trunk {
             trunk.know((&self.slots, samples), None, hands, laid)?;
         }
-        self.slots.fill((samples, |i| i), |slot| self.slots.all[slot].is_read, hands.host, samples.n, laid)
+        self.slots.fill((samples, |i| i), |slot| self.reads(slot), hands.host, samples.n, laid)
     }
 
     fn choose<T: Real>(
@@ -262,9 +273,7 @@ impl Mean for Network {
         whole: &mut Laid<T>,
         laid: &mut Laid<T>,
     ) -> Result<(), Error> {
-        // Where the rest could not be told from the trunk in the graph of so many, the plan is that of the whole.
-        let read = |slot: usize| self.slots.all[slot].is_read || self.programs.iter().any(|of| of.plan.reads(slot));
-        self.slots.fill((samples, |i| ids[i] as usize), read, hands.host, ids.len(), laid)?;
+        self.slots.fill((samples, |i| ids[i] as usize), |slot| self.reads(slot), hands.host, ids.len(), laid)?;
         match &self.trunk {
             Some(trunk) => {
                 trunk.know((&self.slots, samples), Some(ids), hands, whole)?;
@@ -338,144 +347,4 @@ impl Mean for Network {
 
 fn total<T: Real>(values: &[T]) -> f64 {
     values.iter().map(|x| x.to_f64()).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use mountainpass_network::graph::Graph;
-    use mountainpass_network::graph::op::{Element, Op, Unary, Values, Window};
-    use mountainpass_network::model::{Feature, OutputKind};
-    use mountainpass_sdk::{Host, Parameter};
-
-    /// An 8 x 8 image through a known convolution, relu, and products with theta; `is_joint`: its batch's mean taken off.
-    struct Frozen {
-        is_joint: bool,
-        features: Vec<Feature>,
-        parameters: Vec<Parameter>,
-    }
-
-    const CHANNELS: usize = 3;
-    const WIDTH: usize = 64 * CHANNELS;
-    const P: usize = WIDTH * 10;
-
-    fn frozen(is_joint: bool) -> Arc<dyn Model> {
-        let features = vec![Feature { name: "x".into(), shape: vec![64], element: Element::Real }];
-        let shape = vec![WIDTH as u64, 10];
-        let parameters = vec![Parameter { name: "w".into(), shape, offset: 0 }];
-        Arc::new(Frozen { is_joint, features, parameters })
-    }
-
-    impl Model for Frozen {
-        fn parameters(&self) -> &[Parameter] {
-            &self.parameters
-        }
-
-        fn features(&self) -> &[Feature] {
-            &self.features
-        }
-
-        fn is_weight(&self) -> &[bool] {
-            &[true]
-        }
-
-        fn network(&self, n: usize) -> Result<mountainpass_network::model::Network, Error> {
-            let mut graph = Graph::new();
-            let x = graph.input(0, vec![n, 64], Element::Real)?;
-            let x = graph.reshape(x, vec![n, 8, 8, 1])?;
-            let taps = (0..9 * CHANNELS).map(|i| (i as f64).sin()).collect();
-            let taps = graph.constant(vec![3, 3, 1, CHANNELS], Values::Real(taps))?;
-            let window = Window { begin: [1; 2], end: [1; 2], ..Window::new([3; 2]) };
-            let y = graph.push(Op::Convolve { window, groups: 1 }, &[x, taps])?;
-            let y = graph.unary(Unary::Relu, y)?;
-            let mut y = graph.reshape(y, vec![n, WIDTH])?;
-            if self.is_joint {
-                let mean = graph.mean(y, &[0])?;
-                y = graph.sub(y, mean)?;
-            }
-            let w = graph.parameter(0, vec![WIDTH, 10])?;
-            let output = graph.matmul(y, w)?;
-            Ok(mountainpass_network::model::Network {
-                graph,
-                output,
-                kind: OutputKind::Logits,
-                is_joint: self.is_joint,
-            })
-        }
-
-        fn start(&self, _: u64) -> Result<Vec<f64>, Error> {
-            Ok((0..P).map(|i| (i as f64).cos() / 9.0).collect())
-        }
-
-        fn hash(&self) -> String {
-            String::new()
-        }
-    }
-
-    fn digits(limit: usize) -> Dataset {
-        let mut data = Dataset::open("digits").unwrap();
-        data.train.n = limit;
-        data
-    }
-
-    /// The network whole, and with its trunk apart.
-    fn both(is_joint: bool, data: &mut Dataset) -> [Network; 2] {
-        let objective = || Objective::from(DataTerm::CrossEntropy);
-        let (whole, _) = Network::whole("it", frozen(is_joint), objective(), data).unwrap();
-        let apart = Network::new("it", frozen(is_joint), objective(), data).unwrap();
-        assert!(apart.trunk.is_some() && whole.trunk.is_none());
-        [whole, apart]
-    }
-
-    /// Loss, gradient and Hessian product, by their bits, and what is known of the trunk then.
-    fn bits(network: &mut Network, data: &Dataset, ids: Option<&[u64]>) -> (Vec<u32>, Vec<bool>) {
-        let n = ids.map_or(data.train.n, <[u64]>::len);
-        network.prepare(n, Wanted::Derivatives { grad: true, hvp: true }).unwrap();
-        let hands = Hands { host: Host::none(), cancel: None };
-        let (mut whole, mut laid) = (Laid::default(), Laid::default());
-        match ids {
-            Some(ids) => network.choose((&data.train, ids), hands, &mut whole, &mut laid).unwrap(),
-            None => network.lay_out(&data.train, hands, &mut laid).unwrap(),
-        }
-        let known = if ids.is_some() { whole.known } else { laid.known.clone() };
-        let theta: Vec<f32> = network.model.start(0).unwrap().into_iter().map(|x| x as f32).collect();
-        let (mut grad, mut hvp, mut scratch) = (vec![0.0; P], vec![0.0; P], Scratch::default());
-        let mut loss = 0.0;
-        for t in 0..network.pieces(n) {
-            let piece = Piece { laid: &laid, n, t, host: Host::none() };
-            let out = Outputs { grad: Some(&mut grad), hvp: Some((&theta, &mut hvp)), add: t > 0 };
-            loss += network.pass(piece, &mut scratch, &theta, out, &|| false).unwrap();
-        }
-        let all = [loss as f32].into_iter().chain(grad).chain(hvp);
-        (all.map(f32::to_bits).collect(), known)
-    }
-
-    #[test]
-    fn a_trunk_apart_leaves_the_bits_alone() {
-        let mut data = digits(1437);
-        let [mut whole, mut apart] = both(false, &mut data);
-        let (chunk, n) = (apart.chunk.unwrap(), data.train.n);
-        assert!(n > chunk && n % chunk > 1, "several pieces, the last a part");
-        assert_eq!(bits(&mut whole, &data, None).0, bits(&mut apart, &data, None).0);
-        let ids: Vec<u64> = (0..2 * chunk as u64 + 5).map(|i| i * i % n as u64).collect();
-        assert_eq!(bits(&mut whole, &data, Some(&ids)).0, bits(&mut apart, &data, Some(&ids)).0);
-        // 33 would leave one sample alone.
-        for n in [33, 100] {
-            let mut data = digits(n);
-            let [mut whole, mut apart] = both(true, &mut data);
-            assert_eq!(bits(&mut whole, &data, None).0, bits(&mut apart, &data, None).0);
-        }
-    }
-
-    #[test]
-    fn a_minibatch_asks_the_trunk_for_no_more_than_its_chunks() {
-        let mut data = digits(1437);
-        let [_, mut apart] = both(false, &mut data);
-        let chunk = apart.chunk.unwrap();
-        let known = bits(&mut apart, &data, Some(&[2 * chunk as u64, 1, 3])).1;
-        assert_eq!(known.iter().enumerate().filter(|(_, known)| **known).map(|(t, _)| t).collect::<Vec<_>>(), [0, 2]);
-        // Nor for more than fits: then there is none.
-        data.train.n = 1 << 27;
-        assert!(Network::new("it", frozen(false), DataTerm::CrossEntropy.into(), &mut data).unwrap().trunk.is_none());
-    }
 }

@@ -3,11 +3,12 @@
 //! A sample's values are those of the chunk that it stands in among all samples of its part, whatever it is asked for with,
 //! and they are computed when one of them is first asked for: neither minibatches nor their order change a bit.
 
+use super::slots::{Array, Laid, Slots};
 use crate::batch::Hands;
 use crate::graph::{Memory, Plan, Sources};
 use crate::real::Real;
-use crate::slots::{Array, Laid, Slots};
 use mountainpass_network::hoist::Hoisted;
+use mountainpass_network::model::Model;
 use mountainpass_network::{Dataset, Samples};
 use mountainpass_sdk::{Error, Host, memory};
 use std::sync::{Mutex, PoisonError};
@@ -42,8 +43,11 @@ struct Scratch<T> {
 impl Trunk {
     /// Plans the trunk of a network that runs in chunks of so many samples, or all at once; `None` where it is not kept.
     pub(crate) fn new(hoisted: &Hoisted, chunk: Option<usize>, data: &Dataset) -> Result<Option<Trunk>, Error> {
-        let mut trunk = Trunk { chunk, plans: Vec::new() };
-        for n in [data.train.n, data.test.n] {
+        let only = hoisted.only().map(|(only, _)| only);
+        let mut trunk = Trunk { chunk: chunk.or(only), plans: Vec::new() };
+        // Of a model for one number of samples no other part is ever evaluated.
+        let is_asked = |n: &usize| chunk.is_some() || only.is_none_or(|only| only == *n);
+        for n in [data.train.n, data.test.n].into_iter().filter(is_asked) {
             if n.saturating_mul(hoisted.numbers()) > KEPT_MAX {
                 return Ok(None);
             }
