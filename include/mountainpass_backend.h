@@ -108,7 +108,7 @@ enum {                         /* mpass_option.kind: what its values look like *
   MPASS_OPTION_NUMBER = 3,
   MPASS_OPTION_BOOLEAN = 4,    /* true or false */
   MPASS_OPTION_PATH = 5,       /* a file or a folder, but for its words, which are names of something else */
-  MPASS_OPTION_LIST = 6        /* items, of its words where it has some, joined by commas */
+  MPASS_OPTION_LIST = 6        /* items, of its words where it has some, joined by commas; a run's file may list them */
 };
 typedef struct mpass_option {  /* frozen */
   const char *name;            /* not empty, and no other option's */

@@ -51,10 +51,18 @@ pub(crate) fn open(host: Host<'_>, mut request: Open<'_>) -> Result<Box<dyn Loss
         status::MEMORY if !error.text.starts_with(&who) => Error { text: format!("{who}: it {}", error.text), ..error },
         _ => error,
     };
-    let description = Description::of(model.clone(), &objective, (options, notes)).map_err(named)?;
+    let mut description = Description::of(model.clone(), &objective, (options, notes)).map_err(named)?;
     let Penalties { l2, l1, .. } = objective.penalties;
     let penalty = Penalty { l2, l1, ranges: objective.penalties.ranges(&*model)? };
     let network = Network::new(&who, model.clone(), objective.clone(), &mut data).map_err(named)?;
+    if network.leaves_targets() && data.train.targets.is_some() {
+        let note = format!(
+            "the targets (y) of {} are not looked at: the loss is what the file computes, and arrays feed all that it takes",
+            data.name
+        );
+        host.log(log::INFO, &format!("{who}: {note}"));
+        description.notes.push(note);
+    }
     let has_accuracy = network.has_accuracy();
     let rest = (penalty, objective, data, has_accuracy, description);
     match perceptron(&who, &*model, &network, &rest.1, &rest.2)? {

@@ -66,6 +66,11 @@ struct Program {
 }
 
 impl Network {
+    /// Whether nothing looks at the targets.
+    pub(crate) fn leaves_targets(&self) -> bool {
+        self.slots.aim == Aim::Nothing && self.slots.place(|from| matches!(from, From::Targets)).is_none()
+    }
+
     /// Matches a model with its data; messages call it `who`. What depends on inputs alone is left to a trunk.
     pub(crate) fn new(
         who: &str,
