@@ -232,7 +232,7 @@ mod tests {
             let z = g.push(part.clone(), &[z])?;
             head(g, z)
         };
-        assert_eq!(cut(parted).2, [part.clone()]);
+        assert_eq!(cut(parted).2, std::slice::from_ref(&part));
     }
 
     #[test]
@@ -278,7 +278,7 @@ mod tests {
         let cuts = g.cuts(output);
         let (before, kept) = g.pruned(&cuts);
         let (behind, outputs) = g.behind(&cuts, 1, &[output]);
-        let kept = run(&before, &[x.clone()], &kept);
+        let kept = run(&before, std::slice::from_ref(&x), &kept);
         let inputs = [&[x.clone()][..], &kept].concat();
         assert_eq!(cuts.len(), 1);
         assert_eq!(run(&behind, &inputs, &outputs), run(&g, &[x], &[output]));
