@@ -8,7 +8,7 @@ use mountainpass_sdk::npy::{self, Fault};
 use std::fs::File;
 use std::path::Path;
 
-pub use mountainpass_sdk::npy::{Array, Values, Wide, bytes, parse, write};
+pub use mountainpass_sdk::npy::{Array, Stream, Values, Wide, bytes, parse, write, write_reals, write_start};
 
 /// Reads a .npy file.
 pub fn read(path: &Path) -> Result<Array> {
@@ -20,12 +20,26 @@ pub fn widened(path: &Path) -> Result<Wide> {
     opened(path, npy::widened)
 }
 
+/// Begins a .npy file that is read piece by piece.
+pub fn stream(path: &Path) -> Result<Stream<File>> {
+    opened(path, Stream::new)
+}
+
+/// The next elements of a file that was begun.
+pub fn fill(stream: &mut Stream<File>, path: &Path, out: &mut [f64]) -> Result<()> {
+    stream.fill(out).map_err(|fault| faulty(path, fault))
+}
+
 fn opened<A>(path: &Path, read: fn(File, Option<u64>) -> std::result::Result<A, Fault>) -> Result<A> {
     let failed = |error| Error::io(path, error).into_usage();
     let file = File::open(path).map_err(failed)?;
     let length = memory::length(&file).map_err(failed)?;
-    read(file, length).map_err(|fault| match fault {
+    read(file, length).map_err(|fault| faulty(path, fault))
+}
+
+fn faulty(path: &Path, fault: Fault) -> Error {
+    match fault {
         Fault::Content(text) => Error::Config { path: path.to_owned(), text },
-        Fault::Source(error) => failed(error),
-    })
+        Fault::Source(error) => Error::io(path, error).into_usage(),
+    }
 }

@@ -108,7 +108,7 @@ enum {                         /* mpass_option.kind: what its values look like *
   MPASS_OPTION_NUMBER = 3,
   MPASS_OPTION_BOOLEAN = 4,    /* true or false */
   MPASS_OPTION_PATH = 5,       /* a file or a folder, but for its words, which are names of something else */
-  MPASS_OPTION_LIST = 6        /* items, of its words where it has some, joined by commas */
+  MPASS_OPTION_LIST = 6        /* items, of its words where it has some, joined by commas; a run's file may list them */
 };
 typedef struct mpass_option {  /* frozen */
   const char *name;            /* not empty, and no other option's */
@@ -162,8 +162,11 @@ enum {
   MPASS_SYMMETRY_SCALE = 3,       /* the first `split` entries of a block times a > 0, the others divided by a; with split = block */
                                   /* none is divided: only the block's direction counts (weights before a normalisation) */
   MPASS_SYMMETRY_PERIOD = 4,      /* every indexed coordinate is periodic with `period` */
-  MPASS_SYMMETRY_RIGID = 5        /* blocks are points of `block` coordinates, translated and rotated together; a reflection is */
+  MPASS_SYMMETRY_RIGID = 5,       /* blocks are points of `block` coordinates, translated and rotated together; a reflection is */
                                   /* a SIGN of one block, all their coordinates */
+  MPASS_SYMMETRY_CONJUGATION = 6  /* the blocks may be permuted, and with them what stands behind the first `split` entries of */
+                                  /* each: rows of square matrices, n_blocks entries each, whose columns are permuted as the */
+                                  /* rows are (the weights from a recurrent layer's units to themselves) */
 };
 typedef struct mpass_symmetry {   /* frozen */
   uint32_t kind, reserved;

@@ -6,7 +6,7 @@ mod mpass;
 use mountainpass::npy::{self, Array};
 use mpass::{barcode, bars, bytes, file, folder, run, succeeds};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const DIGITS: &str =
     "[loss]\nbackend = \"faer\"\nmodel = \"mlp:64-3-10:tanh\"\ndata = \"digits\"\nlimit = 120\nl2 = 1e-2\n";
@@ -122,7 +122,8 @@ fn minima_in_files_are_the_minima_of_a_run_and_the_report_names_them() {
     assert_eq!(births.len(), 3, "{births:?}, {losses:?}");
     let report = String::from_utf8(bytes(&out, "report.html")).unwrap();
     for name in ["ckpt/a.safetensors", "ckpt/b.safetensors", "ckpt/c.npy row 0"] {
-        assert_eq!(report.matches(&format!("<td>{name}</td>")).count(), 1, "{name}");
+        // In the table of checkpoints and in that of minima.
+        assert_eq!(report.matches(&format!("<td>{name}</td>")).count(), 2, "{name}");
     }
     // Another number of threads, and a stop on the way, change nothing.
     let expected = bytes(&out, "barcode.json");
@@ -217,11 +218,11 @@ fn checkpoints_with_statistics_of_their_own_need_a_loss_that_recomputes_them() {
     );
 }
 
-#[test]
-fn a_recipe_trains_the_same_for_any_number_of_threads_and_after_a_stop() {
-    let here = folder("recipe");
-    let recipe = "recipe = { epochs = 20, batch = 32, rate = [[0, 0.2], [15, 0.02]] }\nstarts = 3\npolish = true\n";
-    let config = format!("{DIGITS}[minima]\n{recipe}[paths]\nvisits = 2\n");
+/// A folder with the run `one`, after the same for another number of threads and after a stop.
+fn trained_alike(name: &str, recipe: &str) -> PathBuf {
+    let here = folder(name);
+    let minima = format!("recipe = {{ epochs = 20, batch = 32, {recipe} }}\nstarts = 3\npolish = true\n");
+    let config = format!("{DIGITS}[minima]\n{minima}[paths]\nvisits = 2\n");
     file(&here, "r.toml", &config);
     succeeds(&here, &["run", "r.toml", "--out", "one", "--threads", "1"]);
     succeeds(&here, &["run", "r.toml", "--out", "two", "--threads", "2"]);
@@ -232,6 +233,20 @@ fn a_recipe_trains_the_same_for_any_number_of_threads_and_after_a_stop() {
     file(&here, "r.toml", &config);
     succeeds(&here, &["run", "r.toml", "--out", "part", "--resume"]);
     assert_eq!(bytes(&here.join("part"), "barcode.json"), expected);
+    here
+}
+
+#[test]
+fn adam_trains_the_same_for_any_number_of_threads_and_after_a_stop() {
+    let recipe = "optimiser = \"adamw\", rate = 0.01, clip_norm = 1, schedule = \"one-cycle\"";
+    let here = trained_alike("recipe_adamw", recipe);
+    let report = String::from_utf8(bytes(&here.join("one"), "report.html")).unwrap();
+    assert!(report.contains("20 epochs in minibatches of 32 with AdamW"));
+}
+
+#[test]
+fn a_recipe_trains_the_same_for_any_number_of_threads_and_after_a_stop() {
+    let here = trained_alike("recipe", "rate = [[0, 0.2], [15, 0.02]]");
     let report = String::from_utf8(bytes(&here.join("one"), "report.html")).unwrap();
     assert!(report.contains("Loss before polishing") && report.contains("Gradient norm before polishing"));
     let store = mountainpass::store::Store::open(here.join("one/landscape.sqlite")).unwrap();

@@ -45,6 +45,33 @@ fn values_gradients_and_products_are_those_of_the_closed_form() {
 }
 
 #[test]
+fn more_rows_than_are_evaluated_at_once_are_those_of_the_closed_form() {
+    let here = folder("eval_many_rows");
+    file(&here, "r.toml", ROSENBROCK.replace("n = 3", "n = 2"));
+    // Of two numbers 2^18 rows at once; two directions in turn, the first coordinate and the second.
+    let n = 600_002;
+    let point = |i: usize| [(i % 1000) as f64 / 256.0 - 2.0, (i % 777) as f64 / 128.0 - 3.0];
+    let rows: Vec<f64> = (0..n).flat_map(point).collect();
+    write(&here, "t.npy", &[n, 2], rows);
+    write(&here, "v.npy", &[2, 2], vec![1.0, 0.0, 0.0, 1.0]);
+    let line = ["eval", "r.toml", "--theta", "t.npy", "--grad", "g.npy", "--hvp", "v.npy", "hv.npy", "--json"];
+    let losses = json(&run(&here, &line))["loss"].as_array().unwrap().clone();
+    let [grad, product] = ["g.npy", "hv.npy"].map(|name| read(&here, name).values.to_f64());
+    assert_eq!([losses.len(), grad.len(), product.len()], [n, 2 * n, 2 * n]);
+    for i in [0, 1, (1 << 18) - 1, 1 << 18, (1 << 19) + 1, n - 1] {
+        let [x, y] = point(i);
+        let loss = 100.0 * (y - x * x).powi(2) + (1.0 - x).powi(2);
+        let slope = [-400.0 * x * (y - x * x) - 2.0 * (1.0 - x), 200.0 * (y - x * x)];
+        let column = if i % 2 == 0 { [1200.0 * x * x - 400.0 * y + 2.0, -400.0 * x] } else { [-400.0 * x, 200.0] };
+        let found = [losses[i].as_f64().unwrap(), grad[2 * i], grad[2 * i + 1], product[2 * i], product[2 * i + 1]];
+        for (found, wanted) in found.into_iter().zip([loss, slope[0], slope[1], column[0], column[1]]) {
+            // Some roundings of numbers up to 10,000.
+            assert!((found - wanted).abs() < 1e-10, "row {i}: {found}, not {wanted}");
+        }
+    }
+}
+
+#[test]
 fn a_network_is_told_with_its_metrics_and_blocks() {
     let here = folder("eval_network");
     file(&here, "d.toml", DIGITS);

@@ -118,3 +118,46 @@ fn what_was_decided_in_reading_is_told_by_all_commands_and_kept() {
     let notes: Vec<&str> = summary["notes"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(notes.iter().any(|kept| kept.starts_with(&format!("The backend says: {note}"))), "{notes:?}");
 }
+
+#[cfg(feature = "faer")]
+#[test]
+fn targets_that_nothing_looks_at_are_told() {
+    let here = folder("model_targets");
+    succeeds(&here, &["model", "mlp:64-1:tanh", "--out", "loss.onnx"]);
+    let notes = |objective: &str| {
+        let loss = "[loss]\nbackend = \"faer\"\nmodel = \"loss.onnx\"\ndata = \"digits\"\nlimit = 20\n";
+        mpass::file(&here, "r.toml", format!("{loss}{objective}"));
+        let all: Value = serde_json::from_str(&succeeds(&here, &["eval", "r.toml", "--json"]).stdout).unwrap();
+        all["notes"].as_array().cloned().unwrap_or_default()
+    };
+    let told = notes("objective = \"model\"\noutput_kind = \"loss\"\n");
+    let is_told = |note: &Value| note.as_str().unwrap().starts_with("the targets (y) of digits are not looked at");
+    assert!(told.iter().any(is_told), "{told:?}");
+    let told = notes("objective = \"mse\"\n");
+    assert!(!told.iter().any(is_told), "{told:?}");
+}
+
+#[cfg(feature = "faer")]
+#[test]
+fn a_list_of_a_runs_file_is_one_of_the_backends() {
+    let here = folder("model_lists");
+    succeeds(&here, &["model", "mlp:64-4-10:tanh", "--out", "net.onnx"]);
+    let loss = "[loss]\nbackend = \"faer\"\nmodel = \"net.onnx\"\ndata = \"digits\"\n";
+    let eval = |more: &str| {
+        mpass::file(&here, "r.toml", format!("{loss}{more}"));
+        run(&here, &["eval", "r.toml", "--json"])
+    };
+    let all = |more: &str| -> Value { serde_json::from_str(&eval(more).stdout).unwrap() };
+    let weights = [1.0, 2.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 3.0].map(|weight: f64| weight.to_string());
+    let list = format!("frozen = [\"layers.0.*\", \"layers.1.bias\"]\nclass_weights = [{}]\n", weights.join(", "));
+    let text = format!("frozen = \"layers.0.*,layers.1.bias\"\nclass_weights = \"{}\"\n", weights.join(","));
+    assert_eq!(all(&list)["loss"], all(&text)["loss"]);
+    assert_ne!(all(&list)["loss"], all("")["loss"]);
+    let names: Vec<Value> = all(&list)["parameters"].as_array().unwrap().iter().map(|p| p["name"].clone()).collect();
+    assert_eq!(names, ["layers.1.weight"]);
+    let refused = eval("limit = [20]\n");
+    assert_eq!(
+        (refused.code, refused.stderr.as_str()),
+        (Some(2), "mpass: r.toml: [loss] limit takes one value, not a list\n")
+    );
+}

@@ -20,6 +20,7 @@ struct Case {
     seconds: Vec<(String, f64)>,
     versions: Vec<(String, String)>,
     notes: Vec<String>,
+    pairs: Vec<Pair>,
 }
 
 impl Case {
@@ -36,6 +37,8 @@ impl Case {
                 ended: Some(Ended::Complete),
                 versions: &self.versions,
                 passes: &[],
+                pairs: &self.pairs,
+                noise: 1e-12,
             }),
         })
     }
@@ -274,8 +277,115 @@ fn nothing() -> Case {
     Case { name: "nothing", title: "Nothing at all".to_owned(), ..Case::default() }
 }
 
+/// Three checkpoints that nothing lies between but rounding, one of them a copy; a line on which the loss is not finite.
+fn given() -> Case {
+    let mut case = searched("given", "Checkpoints", &[(0.5, 0.0, 0), (0.5, 4e-17, 0)], true);
+    let Some(Death { at: DeathAt::Top(top), .. }) = &mut case.barcode.bars[1].end else { unreachable!() };
+    top.below_noise = true;
+    case.landscape.minima.push(Minimum { cell: 90, same_as: Some(1), ..case.landscape.minima[1].clone() });
+    for (minimum, index) in case.landscape.minima.iter_mut().zip(0..) {
+        minimum.origin = Origin::Given { index, name: format!("runs/<{index}> & co.npz") };
+        minimum.metrics.truncate(0);
+    }
+    let test = || Metric::from("test accuracy".to_owned());
+    let along = |barrier: f64| Along {
+        length: 4.0,
+        height: 0.5 + barrier,
+        climb: barrier,
+        barrier,
+        worst: Place { t: 0.5, loss: 0.5 + barrier, metrics: vec![(test(), 0.25)] },
+        loss: vec![0.5, 0.5 + barrier, 0.5],
+        metrics: vec![(test(), vec![1.0, 0.25, 0.75])],
+    };
+    let pair = |given, barrier, minima| Pair {
+        given,
+        raw: along(barrier),
+        aligned: Some(along(0.125)),
+        path: Some(Way { minima, paths: vec![0], along: along(1e-17) }),
+    };
+    case.pairs = vec![pair((0, 1), 2.0, (0, 1)), pair((0, 2), f64::INFINITY, (0, 1)), pair((1, 2), 0.0, (1, 1))];
+    case.pairs[2].path.as_mut().unwrap().along.loss = vec![0.5];
+    case
+}
+
+#[test]
+fn what_lies_between_checkpoints_is_told_on_page_and_terminal_and_in_the_summary() {
+    let case = given();
+    let folder = case.write("report-pairs");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let headline = "3 checkpoints, 1 basin; from all but the lowest a way leads down without a climb.";
+    let table = case.with(|findings| terminal::table(findings, 100, false));
+    assert!(table.contains(headline) && read("report.html").contains(headline), "{table}");
+    let rows = "\
+barrier between      line  aligned  path climbs    least test accuracy
+<0> & co – <1> & co  2.00    0.125     no climb  0.250 / 0.250 / 0.250
+<0> & co – <2> & co     ∞    0.125     no climb  0.250 / 0.250 / 0.250
+<1> & co – <2> & co     0    0.125  one minimum  0.250 / 0.250 / 0.250
+";
+    assert!(table.contains(rows), "{table}");
+    assert!(table.contains("TO-score 0: no bar is longer than the noise of the loss, so there is no pass to climb."));
+    let page = read("report.html");
+    assert!(page.contains("<td>&lt;0&gt; &amp; co – &lt;1&gt; &amp; co</td>") && !page.contains("<0>"), "{page}");
+    assert!(page.contains(">0.5000 → ∞ → 0.5000</td>"), "{page}");
+    let summary = read("summary.json");
+    let known = r#"  "basins": 1,
+  "checkpoints": [
+    {
+      "name": "runs/<0> & co.npz",
+      "minimum": 0,
+      "basin": 1,
+      "loss": 0.5
+    },
+    {
+      "name": "runs/<1> & co.npz",
+      "minimum": 1,
+      "basin": 1,
+      "loss": 0.5
+    },
+    {
+      "name": "runs/<2> & co.npz",
+      "minimum": 1,
+      "basin": 1,
+      "loss": 0.5
+    }
+  ],
+"#;
+    assert!(summary.contains(known), "{summary}");
+    let known = r#"
+      "between": [
+        "runs/<0> & co.npz",
+        "runs/<2> & co.npz"
+      ],
+      "given": [0, 2],
+      "raw": {
+        "length": 4.0,
+        "height": null,
+        "climb": null,
+        "barrier": null,
+        "worst": {
+          "t": 0.5,
+          "loss": null,
+          "metrics": {
+            "test accuracy": 0.25
+          }
+        },
+        "loss": [0.5, null, 0.5],
+        "metrics": {
+          "test accuracy": [1.0, 0.25, 0.75]
+        }
+      },
+      "aligned": {
+"#;
+    assert!(summary.contains(known), "{summary}");
+    assert!(
+        summary.contains(
+            "      \"path\": {\n        \"minima\": [0, 1],\n        \"paths\": [0],\n        \"length\": 4.0,"
+        )
+    );
+}
+
 fn cases() -> Vec<Case> {
-    vec![digits(), mueller(), one(), sixty(), doubtful(), huge(), tall_negative(), grid(), nothing()]
+    vec![digits(), mueller(), one(), sixty(), doubtful(), huge(), tall_negative(), given(), grid(), nothing()]
 }
 
 /// Walks through XML and returns the number of elements; panics where it is not well-formed.

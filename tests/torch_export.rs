@@ -143,3 +143,25 @@ fn a_file_in_training_takes_the_statistics_of_the_samples_unasked_and_a_checkpoi
         }
     }
 }
+
+/// Needs a Python with `examples/torch/requirements.txt`: that of MPASS_TORCH_PYTHON, or python3. Without it the test says so
+/// and passes: torch is too large for every run of the suite.
+#[test]
+fn the_script_computes_what_torch_does_for_modules_and_checkpoints_of_every_kind() {
+    let interpreter = std::env::var_os("MPASS_TORCH_PYTHON").unwrap_or("python3".into());
+    let python = |arguments: &[&std::ffi::OsStr]| {
+        std::process::Command::new(&interpreter).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1").output()
+    };
+    let needed = "import numpy, onnx, onnxscript, safetensors, torch";
+    if !python(&["-c".as_ref(), needed.as_ref()]).is_ok_and(|output| output.status.success()) {
+        eprintln!("export.py is not tested: {interpreter:?} cannot {needed}; name one that can by MPASS_TORCH_PYTHON");
+        return;
+    }
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exporter/cases.py");
+    let here = folder("torch_export_script");
+    let mpass = env!("CARGO_BIN_EXE_mpass");
+    let ended = python(&[cases.as_os_str(), mpass.as_ref(), here.as_os_str()]).unwrap();
+    let [stdout, stderr] = [ended.stdout, ended.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(ended.status.success(), "{stdout}{stderr}");
+    assert_eq!(stdout.lines().filter(|line| line.ends_with(" ok")).count(), 5, "{stdout}{stderr}");
+}

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ours import Ours
+from ours import Ours, Theirs, read
 
 # Steps of one side in a row.
 BLOCK = 3
@@ -110,7 +110,7 @@ def exported(name, folder):
     return file
 
 
-class Torch:
+class Torch(Theirs):
     def __init__(self, name, folder, dtype, last):
         module, shape, n = made(name)
         kept = {"memory_format": torch.channels_last} if last else {}
@@ -118,18 +118,6 @@ class Torch:
         x, self.y = (torch.from_numpy(read(folder, part)) for part in "xy")
         self.x, self.y = x.reshape(n, *shape).to(dtype=dtype, **kept), self.y.long()
         self.parameters = list(self.model.parameters())
-
-    def step(self):
-        loss = F.cross_entropy(self.model(self.x), self.y)
-        return loss, torch.autograd.grad(loss, self.parameters)
-
-    def flat(self):
-        loss, grads = self.step()
-        return torch.cat([g.reshape(-1) for g in (*grads, loss)]).double().detach().numpy()
-
-
-def read(folder, name):
-    return np.fromfile(pathlib.Path(folder) / name)
 
 
 def timed(step, times):

@@ -11,7 +11,6 @@ Needs `requirements.txt`.
 """
 
 import argparse
-import pathlib
 import resource
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ours import Ours
+from ours import Ours, Theirs, read
 
 # Steps of one side in a row.
 BLOCK = 4
@@ -134,7 +133,7 @@ def twin(spec):
     return Resnet(int(kind[6:]), "batchnorm" in parts)
 
 
-class Torch:
+class Torch(Theirs):
     def __init__(self, spec, n, x, y, theta, dtype):
         """x, y and theta are flat arrays of f64."""
         self.model = twin(spec).to(dtype)
@@ -154,18 +153,6 @@ class Torch:
         else:
             self.x = torch.from_numpy(x).to(dtype).reshape(n, -1)
         self.parameters = list(self.model.parameters())
-
-    def step(self):
-        loss = F.cross_entropy(self.model(self.x), self.y)
-        return loss, torch.autograd.grad(loss, self.parameters)
-
-    def flat(self):
-        loss, grads = self.step()
-        return torch.cat([g.reshape(-1) for g in (*grads, loss)]).double().detach().numpy()
-
-
-def read(folder, name):
-    return np.fromfile(pathlib.Path(folder) / name)
 
 
 def arrays(folder):

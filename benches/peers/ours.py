@@ -1,7 +1,11 @@
-"""Our side of a comparison: a bench binary of backends/faer that answers line by line."""
+"""Both sides of a comparison: a bench binary of backends/faer that answers line by line, and a module of torch beside it."""
 
 import pathlib
 import subprocess
+
+import numpy as np
+import torch
+from torch.nn import functional as F
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -24,3 +28,20 @@ class Ours:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+
+
+class Theirs:
+    """A `model` of torch with its `parameters`, samples `x` and their classes `y`."""
+
+    def step(self):
+        loss = F.cross_entropy(self.model(self.x), self.y)
+        return loss, torch.autograd.grad(loss, self.parameters)
+
+    def flat(self):
+        loss, grads = self.step()
+        return torch.cat([g.reshape(-1) for g in (*grads, loss)]).double().detach().numpy()
+
+
+def read(folder, name):
+    """Numbers that our side has written."""
+    return np.fromfile(pathlib.Path(folder) / name)

@@ -79,6 +79,7 @@ export! {
             title: config.title(),
             notes: report::notes(&explored),
             passes: explored.passes,
+            pairs: explored.pairs,
             noise: Some(explored.noise),
             ended: Some(explored.ended),
             ..RunRecord::default()

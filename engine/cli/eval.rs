@@ -1,21 +1,25 @@
 //! `mpass eval`: a run's loss at given parameters, or at the model's own: its value, derivatives and metrics.
+//!
+//! Rows are read, evaluated and written some at a time, in memory that is there already: of many long rows most of the time
+//! would else go into pages that are touched once.
 
 use super::apart::apart;
 use super::builtin::checkpoint::vectors;
 use super::open::{Threads, opened};
 use super::output::{self, print, print_json};
 use super::serve;
-use super::theta::{self, Statistics};
+use super::theta::Rows;
 use mountainpass::config::Config;
-use mountainpass::loss::{Batch, Loss};
-use mountainpass::machine::durable;
+use mountainpass::loss::{Batch, Loss, Split};
+use mountainpass::machine::durable::Filling;
 use mountainpass::machine::memory;
-use mountainpass::npy::{self, Array, Wide};
+use mountainpass::npy::{self, Wide};
 use mountainpass::report::number::counted;
 use mountainpass::run::Cancel;
 use mountainpass::search::PARTS;
 use mountainpass::{Error, Result};
 use serde_json::{Map, Value, json};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -59,15 +63,47 @@ enum Part {
 /// So many stretches of rows are named.
 const MOST_RUNS: usize = 8;
 
+/// So many numbers of theta are evaluated at once, which with their derivatives stay in the last cache, unless there are
+/// workers for more rows.
+const AT_ONCE: usize = 1 << 19;
+
 /// What was computed, row by row.
 struct Evaluated {
     loss: Vec<f64>,
+    ok: Vec<bool>,
     /// The loss with the running statistics that the checkpoint has, where it was not taken with them.
     with_own: Option<f64>,
-    /// By split: its name, the metrics' names, and their values, rows x names.
-    metrics: Vec<(&'static str, Vec<String>, Vec<f64>)>,
+    metrics: Vec<Metrics>,
     /// Whether one vector was given, not a list of them.
     is_single: bool,
+}
+
+/// Metrics of a part of the data: their names and their values, rows x names.
+struct Metrics {
+    split: Split,
+    part: &'static str,
+    names: Vec<String>,
+    values: Vec<f64>,
+}
+
+/// Rows that are evaluated at once, and what is wanted of them beside the loss.
+struct Work {
+    theta: Vec<f64>,
+    dir: Vec<f64>,
+    grad: Option<Derivative>,
+    hvp: Option<Derivative>,
+}
+
+/// The vectors that Hessians are multiplied by: one for all rows, or as many as go into them.
+struct Directions {
+    values: Vec<f64>,
+}
+
+/// A file of derivatives, and those of the rows at hand.
+struct Derivative {
+    file: Filling,
+    path: PathBuf,
+    rows: Vec<f64>,
 }
 
 impl Eval {
@@ -75,80 +111,49 @@ impl Eval {
     pub fn go(self) -> Result<ExitCode> {
         let config = Config::read(&self.config)?;
         let (dir, hvp) = match self.hvp.as_deref() {
-            Some([dir, out]) => (Some(dir), Some(out)),
+            Some([dir, out]) => (Some(dir.as_path()), Some(out.as_path())),
             _ => (None, None),
         };
-        let inputs = [&self.config].into_iter().chain(&self.theta).chain(dir).chain(&self.ids);
-        apart(inputs.map(PathBuf::as_path), self.grad.iter().chain(hvp).map(PathBuf::as_path))?;
+        let inputs = [&self.config].into_iter().chain(&self.theta).chain(&self.ids).map(PathBuf::as_path).chain(dir);
+        apart(inputs, self.grad.as_deref().into_iter().chain(hvp))?;
         let pool = Arc::new(self.threads.pool()?);
         let isolation = self.isolate.asked()?;
         let mut loss = opened(&config, pool.clone(), isolation.clone())?;
         let p = loss.info().params;
-        let (theta, has_axis, statistics) = match &self.theta {
-            Some(file) => theta::rows(file, &config, &*loss)?,
-            None => (own(&*loss, config.plan.seed)?, false, Statistics::default()),
+        let mut theta = match &self.theta {
+            Some(file) => Rows::open(file, &config, &*loss)?,
+            None => Rows::of(own(&*loss, config.plan.seed)?),
         };
-        let is_single = !has_axis;
-        let n = theta.len() / p;
-        let direction = match self.hvp.as_deref() {
-            Some([file, _]) => Some(repeated(rows(file, p)?, n * p, file)?),
-            _ => None,
-        };
+        let n = theta.n;
+        let directions = dir.map(|file| Directions::read(file, n, p)).transpose()?;
         let ids = self.ids.as_deref().map(ids).transpose()?;
-        let (mut values, mut ok) = (vec![f64::NAN; n], vec![true; n]);
-        let room = |option: &str| {
-            memory::filled(f64::NAN, n * p)
-                .map_err(|shortage| Error::Argument(format!("{option}: {n} x {p} {shortage}")))
-        };
-        let mut grad = self.grad.as_ref().map(|_| room("--grad")).transpose()?;
-        let mut hvp = direction.as_ref().map(|_| room("--hvp")).transpose()?;
+        let shape = if theta.has_axis { vec![n, p] } else { vec![p] };
+        let (grad, hvp) = (Derivative::begin(self.grad.as_deref(), &shape), Derivative::begin(hvp, &shape));
+        let mut work = Work { theta: Vec::new(), dir: Vec::new(), grad: grad?, hvp: hvp? };
+        let mut evaluated = Evaluated::begin(&theta, self.split, &*loss)?;
         let cancel = Cancel::default();
-        loss.eval(Batch {
-            theta: &theta,
-            ids: ids.as_deref(),
-            loss: &mut values,
-            grad: grad.as_deref_mut(),
-            hvp: direction.as_deref().zip(hvp.as_deref_mut()),
-            ok: &mut ok,
-            cancel: &cancel,
-        })?;
-        let shape = if is_single { vec![p] } else { vec![n, p] };
-        let outputs = [(self.grad.as_ref(), grad), (self.hvp.as_ref().map(|files| &files[1]), hvp)];
-        for (file, values) in outputs {
-            if let (Some(file), Some(values)) = (file, values) {
-                let array = Array { shape: shape.clone(), values: values.into() };
-                durable::fill(file, |mut out| npy::write(&array, &mut out)).map_err(Error::into_usage)?;
-            }
+        let at_once = (AT_ONCE / p.max(1)).max(pool.workers()).max(loss.info().rows_best).min(n);
+        for first in (0..n).step_by(at_once) {
+            let rows = first..n.min(first + at_once);
+            work.take(&mut theta, directions.as_ref(), rows.clone(), p)?;
+            evaluated.take(&mut work, rows, &mut *loss, (ids.as_deref(), &cancel))?;
         }
-        let mut metrics = Vec::new();
-        for (part, (split, name)) in [Part::Train, Part::Test].into_iter().zip(PARTS) {
-            if self.split.is_none_or(|wanted| wanted == part) {
-                let names = loss.metric_names(split)?;
-                if !names.is_empty() {
-                    let values = loss.metrics(split, &theta)?;
-                    metrics.push((name, names, values));
-                }
-            }
-        }
+        [work.grad, work.hvp].into_iter().flatten().try_for_each(Derivative::finish)?;
         // A file with statistics is a state of a network: one vector.
-        let with_own = match is_single {
-            true => {
-                let opening = (&pool, isolation.as_ref());
-                let loss = statistics.loss(0, (&theta, ids.as_deref()), &config.loss, opening, &cancel);
-                loss.unwrap_or_else(|error| {
-                    tell!("no loss with the checkpoint's own statistics: {error}");
-                    None
-                })
-            }
-            false => None,
-        };
-        let evaluated = Evaluated { loss: values, with_own, metrics, is_single };
+        if evaluated.is_single {
+            let opening = (&pool, isolation.as_ref());
+            let own = theta.statistics.loss(0, (&work.theta, ids.as_deref()), &config.loss, opening, &cancel);
+            evaluated.with_own = own.unwrap_or_else(|error| {
+                tell!("no loss with the checkpoint's own statistics: {error}");
+                None
+            });
+        }
         if self.json {
             print_json(&evaluated.json(&*loss)?)?
         } else {
             print(&evaluated.text(&*loss)?)?
         }
-        match strange(&ok) {
+        match strange(&evaluated.ok) {
             None => Ok(ExitCode::SUCCESS),
             Some(rows) => Err(Error::Numeric(rows)),
         }
@@ -188,18 +193,6 @@ fn rows(file: &Path, p: usize) -> Result<Vec<f64>> {
     Ok(rows)
 }
 
-/// One vector for all rows, or one for each.
-fn repeated(values: Vec<f64>, length: usize, file: &Path) -> Result<Vec<f64>> {
-    match values.len() {
-        count if count == length => Ok(values),
-        count if length.is_multiple_of(count) => {
-            let all = memory::collected(length, values.iter().copied().cycle());
-            all.map_err(|shortage| Error::Config { path: file.to_owned(), text: format!("a copy a row {shortage}") })
-        }
-        count => Err(Error::Config { path: file.to_owned(), text: format!("{count} values for {length} of theta") }),
-    }
-}
-
 /// Sample numbers.
 fn ids(file: &Path) -> Result<Vec<u64>> {
     let Wide { shape, values, is_real } = npy::widened(file)?;
@@ -213,7 +206,106 @@ fn ids(file: &Path) -> Result<Vec<u64>> {
     values.into_iter().map(id).collect()
 }
 
+impl Directions {
+    fn read(file: &Path, n: usize, p: usize) -> Result<Directions> {
+        let values = rows(file, p)?;
+        match (n * p).is_multiple_of(values.len()) {
+            true => Ok(Directions { values }),
+            false => {
+                let text = format!("{} values for {} of theta", values.len(), n * p);
+                Err(Error::Config { path: file.to_owned(), text })
+            }
+        }
+    }
+
+    /// That of a row.
+    fn of(&self, row: usize, p: usize) -> &[f64] {
+        let first = row % (self.values.len() / p) * p;
+        &self.values[first..first + p]
+    }
+}
+
+impl Derivative {
+    /// Begins a file for derivatives of this shape, if one is wanted.
+    fn begin(path: Option<&Path>, shape: &[usize]) -> Result<Option<Derivative>> {
+        let Some(path) = path else { return Ok(None) };
+        let mut file = Filling::begin(path).map_err(Error::into_usage)?;
+        npy::write_start(shape, &mut file).map_err(|error| Error::io(path, error).into_usage())?;
+        Ok(Some(Derivative { file, path: path.to_owned(), rows: Vec::new() }))
+    }
+
+    fn write(&mut self) -> Result<()> {
+        npy::write_reals(&self.rows, &mut self.file).map_err(|error| Error::io(&self.path, error).into_usage())
+    }
+
+    fn finish(self) -> Result<()> {
+        self.file.finish().map_err(Error::into_usage)
+    }
+}
+
+/// Makes a vector as long as rows at hand need it.
+fn sized(room: &mut Vec<f64>, n: usize, p: usize) -> Result<()> {
+    room.truncate(n * p);
+    memory::grow(room, n * p).map_err(|shortage| Error::Argument(format!("{n} x {p} parameters: it {shortage}")))
+}
+
+impl Work {
+    /// Takes the next rows, with room for what is wanted of them.
+    fn take(&mut self, theta: &mut Rows, dirs: Option<&Directions>, rows: Range<usize>, p: usize) -> Result<()> {
+        sized(&mut self.theta, rows.len(), p)?;
+        theta.take(&mut self.theta)?;
+        if let Some(dirs) = dirs {
+            sized(&mut self.dir, rows.len(), p)?;
+            self.dir.chunks_exact_mut(p).zip(rows.clone()).for_each(|(dir, row)| dir.copy_from_slice(dirs.of(row, p)));
+        }
+        let wanted = self.grad.iter_mut().chain(&mut self.hvp);
+        wanted.into_iter().try_for_each(|wanted| sized(&mut wanted.rows, rows.len(), p))
+    }
+}
+
 impl Evaluated {
+    /// Nothing yet, with room for as many values as there are rows.
+    fn begin(theta: &Rows, part: Option<Part>, loss: &dyn Loss) -> Result<Evaluated> {
+        let n = theta.n;
+        let short = |shortage| Error::Argument(format!("--theta: what is computed of {n} rows {shortage}"));
+        let mut metrics = Vec::new();
+        for (of, (split, name)) in [Part::Train, Part::Test].into_iter().zip(PARTS) {
+            if part.is_none_or(|wanted| wanted == of) {
+                let names = loss.metric_names(split)?;
+                let values = memory::room(n * names.len()).map_err(short)?;
+                metrics.push(Metrics { split, part: name, names, values });
+            }
+        }
+        metrics.retain(|of| !of.names.is_empty());
+        let (loss, ok) = (memory::filled(f64::NAN, n).map_err(short)?, memory::filled(true, n).map_err(short)?);
+        Ok(Evaluated { loss, ok, with_own: None, metrics, is_single: !theta.has_axis })
+    }
+
+    /// Evaluates the rows at hand, and writes what files are for.
+    fn take(
+        &mut self,
+        work: &mut Work,
+        rows: Range<usize>,
+        loss: &mut dyn Loss,
+        (ids, cancel): (Option<&[u64]>, &Cancel),
+    ) -> Result<()> {
+        let Work { theta, dir, grad, hvp } = work;
+        loss.eval(Batch {
+            theta,
+            ids,
+            loss: &mut self.loss[rows.clone()],
+            grad: grad.as_mut().map(|grad| &mut grad.rows[..]),
+            hvp: hvp.as_mut().map(|hvp| (&dir[..], &mut hvp.rows[..])),
+            ok: &mut self.ok[rows],
+            cancel,
+        })?;
+        grad.iter_mut().chain(hvp).try_for_each(Derivative::write)?;
+        self.metrics.iter_mut().try_for_each(|of| {
+            of.values.extend(loss.metrics(of.split, theta)?);
+            Ok(())
+        })
+    }
+
     fn json(&self, loss: &dyn Loss) -> Result<String> {
         // Numbers that are not finite become null.
         let of = |values: &mut dyn Iterator<Item = f64>| -> Value {
@@ -221,10 +313,10 @@ impl Evaluated {
             if self.is_single { json!(values.pop()) } else { json!(values) }
         };
         let mut splits = Map::new();
-        for (split, names, values) in &self.metrics {
+        for Metrics { part, names, values, .. } in &self.metrics {
             let column = |k: usize| of(&mut values.iter().skip(k).step_by(names.len()).copied());
             let columns: Map<String, Value> = names.iter().enumerate().map(|(k, n)| (n.clone(), column(k))).collect();
-            splits.insert((*split).to_owned(), columns.into());
+            splits.insert((*part).to_owned(), columns.into());
         }
         let parameters: Vec<Value> = loss
             .parameters()?
@@ -260,10 +352,10 @@ impl Evaluated {
             if let Some(loss) = self.with_own {
                 let _ = writeln!(text, "loss with the checkpoint's own statistics {loss}");
             }
-            for (split, names, values) in &self.metrics {
+            for Metrics { part, names, values, .. } in &self.metrics {
                 let own = &values[row * names.len()..(row + 1) * names.len()];
                 let list: Vec<String> = names.iter().zip(own).map(|(name, value)| format!("{name} {value}")).collect();
-                let _ = writeln!(text, "{which}{split}: {}", list.join(", "));
+                let _ = writeln!(text, "{which}{part}: {}", list.join(", "));
             }
         }
         Ok(text)

@@ -98,7 +98,8 @@ impl MergeCommand {
         let mut store = folder.begin(&all.provenance, super::folder::Intent::Begin)?;
         store.put_landscape(&all.landscape)?;
         // Between the minima of one and those of another there is no path yet.
-        store.put_record(&RunRecord { ended: None, notes: Vec::new(), passes: Vec::new(), ..all.record })?;
+        let (notes, passes, pairs) = Default::default();
+        store.put_record(&RunRecord { ended: None, notes, passes, pairs, ..all.record })?;
         let results = Results::of(store.kept()?);
         store.close()?;
         report::write(&results.findings(), &folder.path)?;

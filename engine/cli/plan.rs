@@ -70,6 +70,7 @@ fn name(work: Work) -> String {
         Work::Points(n) => format!("{n} points"),
         Work::Lines(n) => format!("{n} straight lines"),
         Work::Bars(n) => format!("paths of {n} bars"),
+        Work::Pairs(n) => format!("{n} pairs of checkpoints"),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Progress on stderr: on a terminal one line that is drawn over itself, a line a stage otherwise.
+//! Progress on stderr: on a terminal one line that is drawn over itself; otherwise a line a stage, and one now and then in a
+//! stage that takes long.
 
 use mountainpass::explore::{Doing, Notice, Progress};
 use mountainpass::plain;
@@ -11,11 +12,13 @@ use std::time::{Duration, Instant};
 const WIDTH: usize = 24;
 /// The line is drawn again after so long at the earliest.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Where none is drawn, a stage is told of again after so long at the earliest.
+const LONG: Duration = Duration::from_secs(30);
 
 /// Where the run is.
 pub enum Teller {
     Bar { line: String, drawn: Option<Instant> },
-    Lines { stage: Option<Stage> },
+    Lines(Lines),
 }
 
 impl Teller {
@@ -23,7 +26,7 @@ impl Teller {
     pub fn new() -> Teller {
         match std::io::stderr().is_terminal() {
             true => Teller::Bar { line: String::new(), drawn: None },
-            false => Teller::Lines { stage: None },
+            false => Teller::Lines(Lines { last: None, pause: LONG }),
         }
     }
 
@@ -46,11 +49,7 @@ impl Progress for Teller {
                     *drawn = Some(Instant::now());
                 }
             }
-            Teller::Lines { stage } if *stage != Some(now) => {
-                tell!("{now}: {total}");
-                *stage = Some(now);
-            }
-            Teller::Lines { .. } => {}
+            Teller::Lines(lines) => lines.line(now, done, total, doing).into_iter().for_each(|line| tell!("{line}")),
         }
     }
 
@@ -62,8 +61,28 @@ impl Progress for Teller {
                 tell!("{text}");
                 draw(line);
             }
-            Teller::Lines { .. } => tell!("{text}"),
+            Teller::Lines(_) => tell!("{text}"),
         }
+    }
+}
+
+/// Lines below one another.
+pub struct Lines {
+    /// The stage that was told of last, and when.
+    last: Option<(Stage, Instant)>,
+    pause: Duration,
+}
+
+impl Lines {
+    /// What is to be told now, if anything is.
+    fn line(&mut self, now: Stage, done: u64, total: u64, doing: Doing) -> Option<String> {
+        let line = match self.last {
+            Some((stage, told)) if stage == now && told.elapsed() < self.pause => return None,
+            Some((stage, _)) if stage == now => format!("{now} {done}/{total}  {}", progress::doing(doing)),
+            _ => format!("{now}: {total}"),
+        };
+        self.last = Some((now, Instant::now()));
+        Some(line.trim_end().to_owned())
     }
 }
 
@@ -82,6 +101,24 @@ fn bar(done: u64, total: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stage_is_told_of_once_and_again_where_it_takes_long() {
+        let told = |pause| {
+            let mut lines = Lines { last: None, pause };
+            let descents = Doing::Descents { gradient_norm: 0.25 };
+            [
+                (Stage::Minima, 0, descents),
+                (Stage::Minima, 1, descents),
+                (Stage::Paths, 0, Doing::Next),
+                (Stage::Paths, 2, Doing::Next),
+            ]
+            .map(|(stage, done, doing)| lines.line(stage, done, 3, doing).unwrap_or_default())
+        };
+        assert_eq!(told(Duration::MAX), ["minima: 3", "", "paths: 3", ""]);
+        let often = ["minima: 3", "minima 1/3  gradient norm 2.5e-1", "paths: 3", "paths 2/3"];
+        assert_eq!(told(Duration::ZERO), often);
+    }
 
     #[test]
     fn a_bar_is_as_long_as_what_is_done() {

@@ -150,7 +150,8 @@ impl Ground {
     ) -> Result<Results> {
         // Until here Ctrl-C ends the process at once: nothing is there to be kept, and no call needs to hear of it.
         let cancel = catch_interrupts()?;
-        let known = || Ok(Known { landscape: store.landscape()?, values: store.values()? });
+        let known =
+            || Ok(Known { landscape: store.landscape()?, values: store.values()?, pairs: store.record()?.pairs });
         let known: Known = known().map_err(Error::into_usage)?;
         let is_known = |i: usize| {
             let is = |m: &Minimum| matches!(m.origin, Origin::Given { index, .. } if index == i as u64);
@@ -230,6 +231,7 @@ fn keep(store: &mut Store, explored: Explored, before: f64, begun: Instant, pool
     }
     record.noise = Some(explored.noise);
     record.passes = explored.passes;
+    record.pairs = explored.pairs;
     record.ended = Some(explored.ended);
     record.seconds = before + begun.elapsed().as_secs_f64();
     store.put_record(&record)

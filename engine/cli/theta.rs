@@ -8,9 +8,11 @@ use mountainpass::explore::{Given, Way};
 use mountainpass::loss::{Batch, Isolation, Loss};
 use mountainpass::machine::memory;
 use mountainpass::machine::pool::Pool;
+use mountainpass::npy;
 use mountainpass::run::Cancel;
 use mountainpass::search::Metric;
 use mountainpass::{Error, Result};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,12 +102,64 @@ pub fn give(config: &mut Config, loss: &dyn Loss) -> Result<Statistics> {
     Ok(statistics)
 }
 
-/// The vectors of one file, one after the other, whether it has an axis for them, and the statistics that go with each.
-pub fn rows(file: &Path, config: &Config, loss: &dyn Loss) -> Result<(Vec<f64>, bool, Statistics)> {
-    let (read, statistics) = read(&[(file.display().to_string(), file.to_owned())], config, loss)?;
-    // One file was asked for.
-    let (rows, has_axis) = read.into_iter().next().map_or((Vec::new(), false), |read| (read.rows, read.has_axis));
-    Ok((rows, has_axis, statistics))
+/// The parameters that are evaluated, row after row.
+pub struct Rows {
+    /// How many rows there are.
+    pub n: usize,
+    /// Whether they are a list; else there is one.
+    pub has_axis: bool,
+    /// What goes with each row.
+    pub statistics: Statistics,
+    from: Source,
+}
+
+enum Source {
+    /// All values, and how many were taken.
+    Held(Vec<f64>, usize),
+    /// A file of rows, of which no more is read than is asked for.
+    File(PathBuf, npy::Stream<File>),
+}
+
+impl Rows {
+    /// One vector.
+    pub fn of(theta: Vec<f64>) -> Rows {
+        Rows { n: 1, has_axis: false, statistics: Statistics::default(), from: Source::Held(theta, 0) }
+    }
+
+    /// Those of a file.
+    pub fn open(file: &Path, config: &Config, loss: &dyn Loss) -> Result<Rows> {
+        if let Some(rows) = Rows::stream(file, loss.info().params)? {
+            return Ok(rows);
+        }
+        let (read, statistics) = read(&[(file.display().to_string(), file.to_owned())], config, loss)?;
+        // One file was asked for.
+        let (rows, has_axis) = read.into_iter().next().map_or((Vec::new(), false), |read| (read.rows, read.has_axis));
+        Ok(Rows { n: rows.len() / loss.info().params, has_axis, statistics, from: Source::Held(rows, 0) })
+    }
+
+    /// Those of a .npy file with a row for each vector; what is otherwise goes the way of checkpoints.
+    fn stream(file: &Path, p: usize) -> Result<Option<Rows>> {
+        if !file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy")) || !file.is_file() {
+            return Ok(None);
+        }
+        let stream = npy::stream(file)?;
+        let &[n, length] = stream.shape() else { return Ok(None) };
+        let is_list = length == p && n > 0 && stream.is_in_order();
+        let from = Source::File(file.to_owned(), stream);
+        Ok(is_list.then(|| Rows { n, has_axis: true, statistics: Statistics::default(), from }))
+    }
+
+    /// Takes the next rows.
+    pub fn take(&mut self, out: &mut [f64]) -> Result<()> {
+        match &mut self.from {
+            Source::Held(values, taken) => {
+                out.copy_from_slice(&values[*taken..*taken + out.len()]);
+                *taken += out.len();
+                Ok(())
+            }
+            Source::File(path, stream) => npy::fill(stream, path, out),
+        }
+    }
 }
 
 /// The files that a pattern names, sorted, with their names relative to the configuration's folder.

@@ -5,7 +5,7 @@
 
 use super::section::Section;
 use crate::error::{Error, Result};
-use crate::loss::{Declared, Dtype};
+use crate::loss::{Declared, Dtype, Kind};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use toml::Value;
@@ -35,6 +35,8 @@ pub struct LossConfig {
     pub options: Vec<(String, String)>,
     /// The number of those that are keys of the table.
     keys: usize,
+    /// Which of them stand here as lists.
+    lists: Vec<String>,
     /// Where relative paths start.
     folder: PathBuf,
     /// The file, for messages.
@@ -61,6 +63,8 @@ impl LossConfig {
         }
         config.options = loss.table.iter().map(|(key, value)| option(&loss, key, value)).collect::<Result<_>>()?;
         config.keys = config.options.len();
+        let is_list = |(_, value): &(&String, &Value)| value.is_array();
+        config.lists = loss.table.iter().filter(is_list).map(|(key, _)| key.clone()).collect();
         if let Some(value) = more {
             let Value::Table(options) = &value else { return Err(loss.wrong("options", "a table", &value)) };
             for (key, value) in options {
@@ -69,6 +73,7 @@ impl LossConfig {
                     return Err(Error::Argument(format!("[loss] {key} stands in options too: give it once")));
                 }
                 config.options.push(option);
+                config.lists.extend(Some(key.clone()).filter(|_| value.is_array()));
             }
         }
         Ok(config)
@@ -83,6 +88,10 @@ impl LossConfig {
                 let known = KEYS.into_iter().chain(declared.iter().map(|option| option.name.as_str()));
                 return Err(Error::Argument(format!("[loss] {}", Error::unknown("key", key, known))));
             }
+            let is_one = |key: &&String| declared.iter().any(|d| d.name == **key && d.kind != Kind::List);
+            if let Some(key) = self.lists.iter().find(is_one) {
+                return Err(Error::Argument(format!("[loss] {key} takes one value, not a list")));
+            }
             let resolved = |(key, value): &(String, String)| {
                 let is_path = declared.iter().any(|option| option.name == *key && option.is_path(value));
                 Ok((key.clone(), if is_path { resolve_any(value, &self.folder)? } else { value.clone() }))
@@ -96,16 +105,29 @@ impl LossConfig {
     }
 }
 
-/// A key and its value as text.
+/// A key and its value as text: of a list, its items joined by commas.
 fn option(loss: &Section, key: &str, value: &Value) -> Result<(String, String)> {
     let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Integer(n) => n.to_string(),
-        Value::Float(x) => x.to_string(),
-        Value::Boolean(b) => b.to_string(),
-        _ => return Err(loss.wrong(key, "a text, a number or a boolean", value)),
+        // A comma would make two items of one.
+        Value::Array(items) => {
+            let words = items.iter().map(|item| word(item).filter(|text| !text.contains(',')));
+            words.collect::<Option<Vec<String>>>().map(|words| words.join(","))
+        }
+        single => word(single),
     };
+    let text =
+        text.ok_or_else(|| loss.wrong(key, "a text, a number, a boolean or a list of such without commas", value))?;
     Ok((key.to_owned(), text))
+}
+
+fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(n) => Some(n.to_string()),
+        Value::Float(x) => Some(x.to_string()),
+        Value::Boolean(b) => Some(b.to_string()),
+        _ => None,
+    }
 }
 
 /// A value that names a file is made relative to the configuration's folder; names of models are not.
@@ -133,7 +155,6 @@ fn within(text: &str, folder: &Path) -> Result<String> {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::loss::Kind;
 
     fn loss(table: &str, folder: &Path) -> LossConfig {
         Config::parse(&format!("[loss]\nbackend = \"a\"\n{table}"), folder).unwrap().loss
@@ -161,6 +182,21 @@ mod tests {
         // Who declares nothing is given everything as it stands.
         let plain = [note, ("points", "../b/c"), ("more", "d.npz"), ("odd", "./e"), ("scale", "0.001")];
         assert_eq!(pairs(&loss.told(&[]).unwrap()), plain);
+    }
+
+    #[test]
+    fn a_list_is_its_items_with_commas_between_where_the_option_is_one() {
+        let table = "frozen = [\"base.*\", \"head.bias\"]\nweights = [1, 2.5]\noptions = { none = [] }";
+        let loss = loss(table, Path::new("here"));
+        let list = |name: &str| declared(name, Kind::List, &[]);
+        let known = [("frozen", "base.*,head.bias"), ("weights", "1,2.5"), ("none", "")];
+        assert_eq!(pairs(&loss.told(&[list("frozen"), list("weights"), list("none")]).unwrap()), known);
+        assert_eq!(pairs(&loss.told(&[]).unwrap()), known);
+        let fault = |options: &[Declared]| loss.told(options).unwrap_err().to_string();
+        let one = declared("weights", Kind::Number, &[]);
+        assert_eq!(fault(&[list("frozen"), one]), "[loss] weights takes one value, not a list");
+        let both = [list("frozen"), list("weights"), declared("none", Kind::Path, &[])];
+        assert_eq!(fault(&both), "[loss] none takes one value, not a list");
     }
 
     #[test]
@@ -224,8 +260,10 @@ mod tests {
         let fault = |text: &str| Config::parse(&format!("[loss]\n{text}"), Path::new("")).unwrap_err().to_string();
         let twice = "backend = \"a\"\nl = 1\noptions = { l = 2 }";
         assert_eq!(fault(twice), "[loss] l stands in options too: give it once");
-        let list = "backend = \"a\"\nl = [1]";
-        assert_eq!(fault(list), "[loss] l = [1]: wants a text, a number or a boolean");
+        let wanted = "wants a text, a number, a boolean or a list of such without commas";
+        for list in ["[[1]]", "[{ a = 1 }]", "[\"a,b\", \"c\"]", "{ a = 1 }"] {
+            assert_eq!(fault(&format!("backend = \"a\"\nl = {list}")), format!("[loss] l = {list}: {wanted}"));
+        }
         assert_eq!(fault("backned = \"a\""), "[loss] unknown key \"backned\"; the nearest is \"backend\"");
     }
 }

@@ -1,6 +1,7 @@
 //! The table `[minima]`: where minima come from, and how they are found. Keys that would say nothing beside others are
 //! refused.
 
+use super::recipe::training;
 use super::section::{Section, set};
 use crate::error::{Error, Result};
 use crate::explore::{Plan, Way};
@@ -70,52 +71,13 @@ fn way(minima: &mut Section) -> Result<Way> {
     Ok(way)
 }
 
-/// The table `[minima.recipe]`.
-fn training(mut recipe: Section) -> Result<Training> {
-    let epochs = recipe.count("epochs")?;
-    let batch = recipe.count("batch")?.unwrap_or(256);
-    let momentum = recipe.number("momentum")?.unwrap_or(0.9);
-    let rate = rate(&mut recipe)?;
-    recipe.finish()?;
-    let wrong = |text: String| Err(Error::Argument(format!("[minima.recipe] {text}")));
-    let (Some(epochs @ 1..), Some(rate)) = (epochs, rate) else {
-        return wrong("epochs and rate are missing or zero: both are needed".to_owned());
-    };
-    let Some(batch) = usize::try_from(batch).ok().filter(|batch| *batch > 0) else {
-        return wrong(format!("batch = {batch}: at least one sample is needed"));
-    };
-    if !(0.0..1.0).contains(&momentum) {
-        return wrong(format!("momentum = {momentum}: wants a number from 0 up to, but not, 1"));
-    }
-    Ok(Training { epochs, batch, momentum, rate })
-}
-
-/// A rate, or pairs of an epoch and the rate there.
-fn rate(recipe: &mut Section) -> Result<Option<Vec<(f64, f64)>>> {
-    let Some(value) = recipe.take("rate") else { return Ok(None) };
-    let number = |value: &Value| {
-        let number = value.as_float().or(value.as_integer().map(|n| n as f64));
-        number.filter(|x| x.is_finite() && *x >= 0.0)
-    };
-    let pair = |pair: &Value| match pair.as_array().map(Vec::as_slice) {
-        Some([epoch, rate]) => Some((number(epoch)?, number(rate)?)),
-        _ => None,
-    };
-    let rates = match &value {
-        Value::Array(pairs) => pairs.iter().map(pair).collect::<Option<Vec<_>>>(),
-        other => number(other).map(|rate| vec![(0.0, rate)]),
-    };
-    let ascend = |rates: &Vec<(f64, f64)>| !rates.is_empty() && rates.windows(2).all(|pair| pair[0].0 < pair[1].0);
-    let wanted = "a rate, or [[epoch, rate], ...] with ascending epochs";
-    rates.filter(ascend).map(Some).ok_or_else(|| recipe.wrong("rate", wanted, &value))
-}
-
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
     use crate::explore::Way;
     use crate::search::hop::Hop;
     use crate::search::training::Training;
+    use crate::search::training::schedule::Schedule;
     use std::path::Path;
 
     fn parsed(minima: &str) -> Result<Config, String> {
@@ -129,10 +91,7 @@ mod tests {
         assert_eq!(way("recipe = \"polish\""), Way::Descents);
         assert_eq!(way("recipe = \"small-rate\""), Way::Training(Training::small_rate()));
         assert_eq!(way("recipe = \"annealed\""), Way::Training(Training::annealed()));
-        let own = "recipe = { epochs = 200, batch = 64, rate = [[0, 0.05], [10, 0.05], [50, 1e-4]], momentum = 0 }";
-        let rate = vec![(0.0, 0.05), (10.0, 0.05), (50.0, 1e-4)];
-        assert_eq!(way(own), Way::Training(Training { epochs: 200, batch: 64, momentum: 0.0, rate }));
-        let short = Training { epochs: 3, batch: 256, momentum: 0.9, rate: vec![(0.0, 0.1)] };
+        let short = Training::with_momentum(3, 256, 0.9, Schedule::constant(0.1));
         assert_eq!(way("recipe = { epochs = 3, rate = 0.1 }"), Way::Training(short));
     }
 
@@ -165,23 +124,6 @@ mod tests {
             (
                 "polish = false",
                 "[minima] polish = false: nothing else leads to a minimum here; give theta or another recipe",
-            ),
-            (
-                "recipe = { epochs = 0, rate = 1 }",
-                "[minima.recipe] epochs and rate are missing or zero: both are needed",
-            ),
-            (
-                "recipe = { epochs = 1, rate = [[3, 1], [3, 2]] }",
-                "[minima.recipe] rate = [[3, 1], [3, 2]]: wants a rate, or [[epoch, rate], ...] with ascending epochs",
-            ),
-            ("recipe = { epoch = 1 }", "[minima.recipe] unknown key \"epoch\"; the nearest is \"epochs\""),
-            (
-                "recipe = { epochs = 1, rate = 1, batch = 0 }",
-                "[minima.recipe] batch = 0: at least one sample is needed",
-            ),
-            (
-                "recipe = { epochs = 1, rate = 1, momentum = 1 }",
-                "[minima.recipe] momentum = 1: wants a number from 0 up to, but not, 1",
             ),
         ] {
             assert_eq!(parsed(minima).unwrap_err(), line, "{minima}");

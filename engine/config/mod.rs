@@ -7,6 +7,7 @@
 mod complex;
 mod loss;
 mod minima;
+mod recipe;
 mod section;
 
 use crate::error::{Error, Result};
@@ -185,6 +186,7 @@ impl Config {
         set(&mut plan.index, saddles.count("index")?.map(|n| n as usize));
         set(&mut plan.modes, saddles.count("modes")?.map(|n| n as usize));
         plan.saddles_budget = saddles.budget()?;
+        set(&mut plan.along, along(&mut report)?);
         let config = Config {
             loss: LossConfig::default(),
             budget: budget.budget()?,
@@ -223,6 +225,16 @@ fn plan(method: Method, minima: &mut Section, symmetry: &mut Section, paths: &mu
         plan.schedule = std::mem::take(&mut plan.schedule).with(knots.iter().map(|&k| k as usize).collect());
     }
     Ok((plan, said))
+}
+
+/// `[report] pairs`: at how many places the lines between given points are told.
+fn along(report: &mut Section) -> Result<Option<usize>> {
+    match report.count("pairs")? {
+        Some(n) if n != 0 && !(3..=10_000).contains(&n) => {
+            Err(report.wrong("pairs", "0, or a number of places from 3 to 10000", &toml::Value::Integer(n as i64)))
+        }
+        other => Ok(other.map(|n| n as usize)),
+    }
 }
 
 /// The line and the reason of a syntax error, on one line.

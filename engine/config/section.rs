@@ -112,6 +112,12 @@ impl Section {
         float(&value).map(Some).ok_or_else(|| self.wrong(key, "a finite number", &value))
     }
 
+    /// A number of an interval, which `wanted` says in words.
+    pub fn within(&mut self, key: &'static str, wanted: &str, is_in: impl Fn(f64) -> bool) -> Result<Option<f64>> {
+        let Some(value) = self.take(key) else { return Ok(None) };
+        float(&value).filter(|x| is_in(*x)).map(Some).ok_or_else(|| self.wrong(key, wanted, &value))
+    }
+
     pub fn numbers(&mut self, key: &'static str) -> Result<Option<Vec<f64>>> {
         let Some(value) = self.take(key) else { return Ok(None) };
         let numbers = value.as_array().and_then(|list| list.iter().map(float).collect::<Option<Vec<f64>>>());

@@ -3,7 +3,7 @@
 use super::passes::AtPass;
 use crate::run::Ended;
 use crate::sample::Samples;
-use crate::search::Landscape;
+use crate::search::{Landscape, Pair};
 
 /// What an exploration came to.
 pub struct Explored {
@@ -17,6 +17,8 @@ pub struct Explored {
     pub found: Found,
     /// The metrics at verified saddles and at the tops of the paths that decide bars.
     pub passes: Vec<AtPass>,
+    /// What lies between given points.
+    pub pairs: Vec<Pair>,
     /// The Betti numbers of the space that points are compared in, where they are known.
     pub domain: Option<Vec<usize>>,
 }

@@ -11,7 +11,7 @@ use crate::loss::oracle::{Oracle, Tally};
 use crate::run::{Budget, Ended};
 use crate::search::align::Alignment;
 use crate::search::minima::{Domain, unit_of_length};
-use crate::search::{Finding, Journal, Landscape, Stage, Unrecorded};
+use crate::search::{Finding, Journal, Landscape, Pair, Stage, Unrecorded};
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 
@@ -47,6 +47,8 @@ pub struct Explorer<'a, 'b> {
     pub landscape: Held<'a>,
     /// Those of a sampled loss, as long as some are missing.
     pub values: Vec<f64>,
+    /// What lies between given points.
+    pub pairs: Vec<Pair>,
     pub births: Births,
     /// About the largest curvature at the first minimum, once there is one.
     pub curvature: Option<f64>,
@@ -74,8 +76,22 @@ impl<'a, 'b> Explorer<'a, 'b> {
         oracle.set_length(length);
         let domain = Domain::new(bounds, &symmetries, oracle.params(), plan.radius, length);
         let (births, curvature, ended) = (Births::default(), None, Ended::Complete);
-        let (landscape, values) = (Held(Cow::Owned(known.landscape)), known.values);
-        Ok(Explorer { oracle, plan, alignment, domain, landscape, values, births, curvature, ended, journal, progress })
+        let Known { landscape, values, pairs } = known;
+        let landscape = Held(Cow::Owned(landscape));
+        Ok(Explorer {
+            oracle,
+            plan,
+            alignment,
+            domain,
+            landscape,
+            values,
+            pairs,
+            births,
+            curvature,
+            ended,
+            journal,
+            progress,
+        })
     }
 }
 
@@ -125,6 +141,7 @@ impl Explorer<'_, '_> {
                     domain,
                     landscape,
                     values: Vec::new(),
+                    pairs: Vec::new(),
                     births,
                     curvature,
                     ended,

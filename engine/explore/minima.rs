@@ -3,6 +3,7 @@
 use super::explorer::Explorer;
 use super::progress::{Doing, Notice};
 use crate::error::Result;
+use crate::loss::oracle::Oracle;
 use crate::search::minima::{Quenched, quench};
 use crate::search::start::start;
 use crate::search::{CellId, Descent, Evidence, Finding, Metric, Minimum, Origin, PARTS, Stage};
@@ -62,14 +63,19 @@ impl Explorer<'_, '_> {
     }
 
     pub(super) fn metrics(&mut self, theta: &[f64]) -> Result<Vec<(Metric, f64)>> {
-        let mut all = Vec::new();
-        for (split, _) in PARTS {
-            let names = self.oracle.loss().metric_names(split)?;
-            if !names.is_empty() {
-                let values = self.oracle.loss().metrics(split, theta)?;
-                all.extend(names.into_iter().zip(values).map(|(name, value)| (Metric::Of(split, name), value)));
-            }
-        }
-        Ok(all)
+        metrics(self.oracle, theta)
     }
+}
+
+/// The loss's own metrics at a point, those of the train part first.
+pub(super) fn metrics(oracle: &mut Oracle<'_>, theta: &[f64]) -> Result<Vec<(Metric, f64)>> {
+    let mut all = Vec::new();
+    for (split, _) in PARTS {
+        let names = oracle.loss().metric_names(split)?;
+        if !names.is_empty() {
+            let values = oracle.loss().metrics(split, theta)?;
+            all.extend(names.into_iter().zip(values).map(|(name, value)| (Metric::Of(split, name), value)));
+        }
+    }
+    Ok(all)
 }

@@ -9,6 +9,7 @@
 #[cfg(feature = "dense")]
 mod all;
 mod barcode;
+mod basins;
 mod births;
 mod boundary;
 mod catches;
@@ -30,6 +31,7 @@ mod known;
 mod merge;
 mod minima;
 mod noise;
+mod pairs;
 mod passes;
 mod paths;
 mod plan;
@@ -44,9 +46,11 @@ mod tests;
 mod trained;
 mod tree;
 mod vertices;
+mod ways;
 
 pub use crate::run::Ended;
 pub use barcode::barcode;
+pub use basins::Basins;
 pub use boundary::{MorseCell, MorseComplex};
 pub use catches::Catches;
 pub use evidence::evidence;
@@ -55,6 +59,7 @@ pub use forecast::{Forecast, ToCome, Work};
 pub use given::Given;
 pub use known::Known;
 pub use merge::{Merged, merge};
+pub use pairs::{ALL_PAIRS, pairs_of};
 pub use passes::AtPass;
 pub use plan::{Goal, Identify, Method, Plan, Way};
 pub use progress::{Doing, Notice, Progress, Silent};

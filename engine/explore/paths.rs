@@ -65,18 +65,18 @@ impl Explorer<'_, '_> {
         let (known, schedule) = (&self.landscape.paths[at], &self.plan.schedule);
         let path = match task {
             Task::Bend(_, attempt) => return self.bend(at, attempt),
-            _ if known.state == PathState::Fresh => return self.look_at(at, known.clone(), deciding),
+            _ if known.state == PathState::Fresh => return self.look_at(task, known.clone(), deciding),
             Task::Visit(_) => connect::visit(self.oracle, known, schedule)?,
             Task::Rival(_, below) => connect::rival(self.oracle, known, schedule, below)?,
         };
         if path.state == PathState::Converged {
-            return self.look_at(at, path, deciding);
+            return self.look_at(task, path, deciding);
         }
         Ok(Outcome { changed: Some((at, path)), ..Outcome::default() })
     }
 
     /// Looks at the valleys and the top of a path that was worked on.
-    fn look_at(&mut self, at: usize, mut path: Path, deciding: &Deciding) -> Result<Outcome> {
+    fn look_at(&mut self, task: Task, mut path: Path, deciding: &Deciding) -> Result<Outcome> {
         if path.state == PathState::Fresh {
             path.state = PathState::Relaxed;
         }
@@ -84,10 +84,12 @@ impl Explorer<'_, '_> {
         let mut new = Vec::new();
         match self.split(&path, (&cuts, None), &minima, deciding)? {
             Some(pieces) => (path.state, new) = (PathState::Split, pieces),
-            None if self.is_ripe(&path) => path = self.over_saddle(path, &mut minima, &mut new, deciding)?,
+            None if self.is_ripe(&path, matches!(task, Task::Visit(_))) => {
+                path = self.over_saddle(path, &mut minima, &mut new, deciding)?
+            }
             None => {}
         }
-        Ok(Outcome { changed: Some((at, path)), minima, new })
+        Ok(Outcome { changed: Some((task.at(), path)), minima, new })
     }
 
     /// Another path between the ends of one, begun aside.

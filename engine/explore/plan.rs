@@ -50,6 +50,9 @@ pub struct Plan {
     pub index: usize,
     /// Along so many modes of a minimum at the most the search for all saddles climbs.
     pub modes: usize,
+    /// At so many places the lines and ways between given points are told, both ends among them; 0 leaves pairs out. Part
+    /// of no other result.
+    pub along: usize,
     /// The budget of the stage of minima.
     pub minima_budget: Budget,
     /// The budget of the stage of paths.
@@ -77,6 +80,7 @@ impl Default for Plan {
             way_stations: 1000,
             index: 1,
             modes: usize::MAX,
+            along: 25,
             minima_budget: Budget::default(),
             paths_budget: Budget::default(),
             saddles_budget: Budget::default(),

@@ -10,16 +10,16 @@ use crate::search::vector::dot;
 use crate::search::{Minimum, Pass, PassKind, Path, PathState, Rejected};
 
 impl Explorer<'_, '_> {
-    /// True when the top of a path may be close enough to a saddle: at once after the whole path was relaxed, and then
-    /// ever more rarely, for every search that fails costs hundreds of products; and at its last visit. Where it failed it
-    /// would fail again.
-    pub(super) fn is_ripe(&self, path: &Path) -> bool {
+    /// True when the top of a path may be close enough to a saddle: of one that decides a bar before the finest band, which
+    /// costs more than a search; of all once the whole path was relaxed, and then ever more rarely, for every search that
+    /// fails costs hundreds of products; and at the last visit. Where it failed it would fail again.
+    pub(super) fn is_ripe(&self, path: &Path, decides: bool) -> bool {
         if path.pass.reason.is_some() {
             return false;
         }
-        let zooms = (path.visits as usize).checked_sub(self.plan.schedule.knots.len());
+        let zooms = i64::from(path.visits) - self.plan.schedule.knots.len() as i64;
         let is_last = path.visits >= self.plan.schedule.visits;
-        is_last || path.state == PathState::Converged || matches!(zooms, Some(0 | 2 | 5))
+        is_last || path.state == PathState::Converged || matches!(zooms, 0 | 2 | 5) || decides && zooms == -1
     }
 
     /// The path led over the true saddle at its top, if one is found there that both descents confirm; else the path,
@@ -55,7 +55,7 @@ impl Explorer<'_, '_> {
                     return Ok(own);
                 }
                 let ahead = dot(&saddle.mode, &connect::direction(&path)) > 0.0;
-                self.beside(path, (own, ahead), (minima, new), deciding)
+                self.beside(path, (own, ahead, &saddle.trail), (minima, new), deciding)
             }
         }
     }
@@ -89,19 +89,19 @@ impl Explorer<'_, '_> {
         })
     }
 
-    /// A path and the one of a saddle found beside it: cut at its top, the path leads by that saddle down to its feet, unless
-    /// its pieces rise too high.
+    /// A path and the one of a saddle found beside it: cut at its top, the path leads by the way of the search to that saddle
+    /// and down to its feet, unless its pieces rise too high.
     fn beside(
         &mut self,
         mut path: Path,
-        (own, ahead): (Path, bool),
+        (own, ahead, trail): (Path, bool, &[f64]),
         (minima, new): (&[Minimum], &mut Vec<Path>),
         deciding: &Deciding,
     ) -> Result<Path> {
         let is_known = self.is_known(&own);
         let ends = [self.own(path.ends.0), self.own(path.ends.1)];
         let [over, under] = connect::sides(&own);
-        let cut = |cell, way| Cut { arc: path.pass.arc, cell, way };
+        let cut = |cell, down: Vec<f64>| Cut { arc: path.pass.arc, cell, way: [trail, &down].concat() };
         let mut cuts = vec![cut(own.ends.0, over), cut(own.ends.1, under)];
         if ahead {
             cuts.reverse();

@@ -35,9 +35,9 @@ pub fn explore(
     };
     // Who is asked to stop asks the loss nothing more.
     let passes = if explorer.ended == Ended::Cancelled { Vec::new() } else { explorer.at_passes()? };
-    let Explorer { oracle, alignment, landscape, ended, .. } = explorer;
+    let Explorer { oracle, alignment, landscape, pairs, ended, .. } = explorer;
     let domain = alignment.betti(oracle.params());
-    Ok(Explored { landscape: landscape.into_own(), ended, noise: oracle.noise(), found, passes, domain })
+    Ok(Explored { landscape: landscape.into_own(), ended, noise: oracle.noise(), found, passes, pairs, domain })
 }
 
 impl Explorer<'_, '_> {
@@ -69,6 +69,9 @@ impl Explorer<'_, '_> {
                 #[cfg(not(feature = "dense"))]
                 if plan.goal == Goal::All {
                     self.progress.note(Notice::NoEigensolver);
+                }
+                if plan.given().len() > 1 && plan.along > 0 {
+                    self.stage(Stage::Pairs, Budget::default(), Self::pairs)?;
                 }
                 Ok(None)
             }

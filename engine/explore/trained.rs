@@ -6,13 +6,14 @@
 
 use super::explorer::Explorer;
 use super::plan::Way;
-use super::progress::Doing;
+use super::progress::{Doing, Notice};
 use crate::error::{Error, Result};
-use crate::search::minima::{Quenched, quench};
+use crate::search::minima::{Quenched, Recipe, quench};
+use crate::search::spectrum::{self, NoSpectrum};
 use crate::search::start::start;
 use crate::search::training::{Trained, train};
 use crate::search::vector::norm;
-use crate::search::{Descent, Evidence, Metric, Minimum, Origin, Stage};
+use crate::search::{Descent, Evidence, Finding, Metric, Minimum, Origin, Stage};
 
 impl Explorer<'_, '_> {
     /// The stage of minima, where they are given or trained.
@@ -31,9 +32,35 @@ impl Explorer<'_, '_> {
                 if let Origin::Given { index, .. } = origin {
                     beside.extend(plan.given().get(index as usize).into_iter().flat_map(|g| g.metrics.clone()));
                 }
-                self.keep_end(origin, quenched, beside)?;
+                self.keep_end(origin.clone(), quenched, beside)?;
+            }
+            self.look_closer(&origin)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the spectrum of a critical point that was left as it is. It is kept before that: of a large network the
+    /// spectrum takes long.
+    fn look_closer(&mut self, origin: &Origin) -> Result<()> {
+        let is_bare = |m: &Minimum| m.descent == Descent::Converged && m.evidence.spectrum.is_none();
+        let found = self.landscape.minima.iter().position(|m| m.origin == *origin && is_bare(m));
+        let Some(at) = found.filter(|_| !self.plan.polish && self.plan.recipe.check) else { return Ok(()) };
+        let mut minimum = self.landscape.minima[at].clone();
+        let gradient_norm = minimum.evidence.gradient_norm;
+        match spectrum::lowest(self.oracle, &minimum.theta, self.domain.tangents(), None)? {
+            Err(NoSpectrum::NotBuilt) => return Ok(()),
+            Err(_) => minimum.descent = Descent::Unconverged,
+            Ok(lowest) => {
+                if lowest.index() > 0 {
+                    minimum.descent = Descent::Unconverged;
+                }
+                minimum.evidence = lowest.evidence(gradient_norm);
             }
         }
+        self.progress.note(Notice::Ended { origin, descent: minimum.descent, gradient_norm });
+        let tally = self.count(Stage::Minima);
+        self.journal.commit(&[Finding::Minimum(&minimum), Finding::Evaluations(Stage::Minima, tally)])?;
+        self.landscape.minima[at] = minimum;
         Ok(())
     }
 
@@ -71,7 +98,7 @@ impl Explorer<'_, '_> {
                 Vec::new(),
             ));
         }
-        let (mut recipe, mut before) = (self.plan.recipe.standing(), Vec::new());
+        let (mut recipe, mut before) = (Recipe { check: false, ..self.plan.recipe.standing() }, Vec::new());
         if self.plan.polish {
             let (loss, gradient) = self.oracle.gradients(&trained.theta)?;
             before = vec![(Metric::LossBefore, loss[0]), (Metric::GradientBefore, norm(&gradient))];

@@ -33,6 +33,11 @@ impl<'a> MergeTree<'a> {
         self.vertices.ends(path)
     }
 
+    /// The minimum of a cell, or of which that is a copy, by its place; `None` where it does not count.
+    pub fn vertex(&self, cell: CellId) -> Option<usize> {
+        self.vertices.of_cell(cell)
+    }
+
     /// The barcode: one bar a minimum, zero-length bars left out and counted. `noise` is what two evaluations of one loss may
     /// differ by; shorter bars are flagged.
     pub fn barcode(&self, noise: f64) -> Barcode {

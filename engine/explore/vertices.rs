@@ -37,7 +37,12 @@ impl Vertices {
 
     /// The vertices of two cells.
     pub fn of_cells(&self, (a, b): (CellId, CellId)) -> Option<(usize, usize)> {
-        Some((*self.places.get(&a)?, *self.places.get(&b)?))
+        Some((self.of_cell(a)?, self.of_cell(b)?))
+    }
+
+    /// The vertex of a cell.
+    pub fn of_cell(&self, cell: CellId) -> Option<usize> {
+        self.places.get(&cell).copied()
     }
 
     /// The edge that a path is, unless it was split.

@@ -250,6 +250,7 @@ unsafe fn symmetry(raw: &abi::Symmetry, p: u64) -> Checked<Symmetry> {
         SCALE => SymmetryKind::Scale { split },
         PERIOD => SymmetryKind::Period(period),
         RIGID => SymmetryKind::Rigid,
+        CONJUGATION => SymmetryKind::Conjugation { split },
         other => return Err(format!("unknown kind {other}")),
     };
     // No index repeats, so that there are at most p of them.
@@ -269,6 +270,12 @@ pub(super) fn sound(symmetry: Symmetry, p: u64) -> Checked<Symmetry> {
     match symmetry.kind {
         SymmetryKind::Scale { split } if split == 0 || split > block => {
             return Err(format!("split is {split} in blocks of {block}"));
+        }
+        SymmetryKind::Conjugation { split }
+            if split >= block || !(block - split).is_multiple_of(blocks.len() as u64) =>
+        {
+            let n = blocks.len();
+            return Err(format!("split is {split} in blocks of {block}: what is behind it are no rows of {n} entries"));
         }
         SymmetryKind::Period(period) if !(period.is_finite() && period > 0.0) => {
             return Err(format!("period is {period}"));
@@ -327,7 +334,11 @@ mod tests {
         );
         // All of a block: only its direction counts.
         assert!(read(SCALE, 1, 2, &[0, 1], 2, 0.0).is_ok());
+        // A matrix of 2 x 2, and nothing beside it.
+        assert!(read(CONJUGATION, 2, 2, &[0, 1, 2, 3], 0, 0.0).is_ok());
         for (found, says) in [
+            (read(CONJUGATION, 2, 2, &[0, 1, 2, 3], 1, 0.0), "what is behind it are no rows of 2 entries"),
+            (read(CONJUGATION, 2, 2, &[0, 1, 2, 3], 2, 0.0), "what is behind it are no rows of 2 entries"),
             (read(PERMUTATION, 2, 2, &[0, 1, 2, 4], 0, 0.0), "index 4 lies outside 4 parameters"),
             (read(PERMUTATION, 2, 2, &[0, 1, 2, 1], 0, 0.0), "index 1 repeats"),
             (read(SIGN, 5, 1, &[], 0, 0.0), "indices: 5 of them where at most 4 make sense"),

@@ -20,21 +20,67 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     fill(path, |file| file.write_all(bytes))
 }
 
-/// Writes a file as `body` fills it. Whoever looks sees the old file or the new one; a link is followed, and the mode of
-/// the old file is kept. What is there and no regular file (a pipe, /dev/null) is written to, not replaced.
+/// Writes a file as `body` fills it.
 pub fn fill(path: &Path, body: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
-    let io = |e| Error::io(path, e);
-    let there = std::fs::metadata(path).ok();
-    if there.as_ref().is_some_and(|there| !there.is_file() && !there.is_dir()) {
-        let mut stream = BufWriter::new(File::options().write(true).open(path).map_err(io)?);
-        return body(&mut stream).and_then(|()| stream.flush()).map_err(io);
+    let mut filling = Filling::begin(path)?;
+    body(&mut filling).map_err(|e| Error::io(path, e))?;
+    filling.finish()
+}
+
+/// A file that is being filled. Whoever looks sees the old file or, once it is finished, the new one; a link is followed, and
+/// the mode of the old file is kept. What is there and no regular file (a pipe, /dev/null) is written to, not replaced.
+pub struct Filling {
+    path: PathBuf,
+    to: To,
+}
+
+enum To {
+    Stream(BufWriter<File>),
+    /// Which is then brought to its place.
+    Part(BufWriter<NamedTempFile>, PathBuf),
+}
+
+impl Filling {
+    /// Begins a file.
+    pub fn begin(path: &Path) -> Result<Filling> {
+        let io = |e| Error::io(path, e);
+        let there = std::fs::metadata(path).ok();
+        let to = match there.as_ref().is_some_and(|there| !there.is_file() && !there.is_dir()) {
+            true => To::Stream(BufWriter::new(File::options().write(true).open(path).map_err(io)?)),
+            false => {
+                let target = target(path)?;
+                To::Part(BufWriter::new(part(&target, there.as_ref()).map_err(io)?), target)
+            }
+        };
+        Ok(Filling { path: path.to_owned(), to })
     }
-    let target = target(path)?;
-    let mut part = part(&target, there.as_ref()).map_err(io)?;
-    let mut file = BufWriter::new(part.as_file_mut());
-    body(&mut file).and_then(|()| file.flush()).map_err(io)?;
-    drop(file);
-    settle(part, &target).map_err(io)
+
+    /// Brings it to its place, whole.
+    pub fn finish(self) -> Result<()> {
+        let done = match self.to {
+            To::Stream(mut stream) => stream.flush(),
+            To::Part(part, target) => {
+                part.into_inner().map_err(|e| e.into_error()).and_then(|part| settle(part, &target))
+            }
+        };
+        done.map_err(|e| Error::io(&self.path, e))
+    }
+}
+
+impl Write for Filling {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match &mut self.to {
+            To::Stream(stream) => stream.write(bytes),
+            To::Part(part, _) => part.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match &mut self.to {
+            To::Stream(stream) => stream.flush(),
+            To::Part(part, _) => part.flush(),
+        }
+    }
 }
 
 /// A new, empty file beside `path`, to become it by [`settle`]; it is gone when it is dropped.

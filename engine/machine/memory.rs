@@ -2,7 +2,8 @@
 //! backends ask too.
 
 pub use mountainpass_sdk::memory::{
-    Shortage, afford, available, bytes_of, collected, contents, copied, filled, length, reserve, room, size as gib,
+    Shortage, afford, available, bytes_of, collected, contents, copied, filled, grow, length, reserve, room,
+    size as gib,
 };
 
 /// The memory of this machine in bytes, or of the container or the limits that this process stands under.

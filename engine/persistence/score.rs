@@ -14,7 +14,7 @@ pub struct Score {
     /// m, the number of finite bars that count: all but those of way-stations, whose deaths nobody refined. Of a search
     /// that joined everything this is the number of sampled minima less one.
     pub bars: u64,
-    /// How many of them have no length; those of a sampled function are not counted.
+    /// How many of them have no length beyond the noise, which count as 0; those of a sampled function are not counted.
     #[serde(default)]
     pub zero: u64,
     /// (1/m) sum of lengths; 0 without finite bars.
@@ -39,11 +39,12 @@ pub struct Score {
 impl Score {
     /// The score of the bars of one degree. Superlevel bars count by the absolute value of their length.
     pub fn of(barcode: &Barcode, degree: u32) -> Score {
-        let finite = || barcode.counted(degree).filter_map(|bar| Some((bar, bar.length()?.abs())));
-        let all: Vec<f64> = finite().map(|(_, length)| length).collect();
-        let sure: Vec<f64> = finite().filter(|(bar, _)| !bar.is_doubtful()).map(|(_, length)| length).collect();
+        let finite = || barcode.counted(degree).filter(|bar| bar.length().is_some());
+        let all = lengths(barcode, degree);
+        let sure: Vec<f64> =
+            finite().filter(|bar| !bar.is_doubtful()).filter_map(|bar| Some(bar.length()?.abs())).collect();
         // What has no length is below any noise.
-        let zero = if degree == 0 { barcode.zero } else { 0 };
+        let zero = (finite().count() - all.len()) as u64 + if degree == 0 { barcode.zero } else { 0 };
         let mut score = Score::of_lengths(&all, degree, zero);
         score.doubtful = score.bars - sure.len() as u64;
         score.without_doubtful = (score.doubtful > 0).then(|| Box::new(Score::of_lengths(&sure, degree, 0)));
@@ -52,7 +53,7 @@ impl Score {
 
     /// `(sum (l/2)^q)^(1/q)` over the finite bars of one degree that count; `None` unless q is in [1, inf].
     pub fn wasserstein(barcode: &Barcode, degree: u32, q: f64) -> Option<f64> {
-        let lengths: Vec<f64> = barcode.counted(degree).filter_map(|bar| Some(bar.length()?.abs())).collect();
+        let lengths = lengths(barcode, degree);
         let max = lengths.iter().copied().fold(0.0, f64::max);
         match q {
             q if q == f64::INFINITY || (q >= 1.0 && max == 0.0) => Some(max / 2.0),
@@ -65,7 +66,8 @@ impl Score {
     /// That of some lengths and `zero` more that are 0.
     fn of_lengths(lengths: &[f64], degree: u32, zero: u64) -> Score {
         let bars = lengths.len() as u64 + zero;
-        let total: f64 = lengths.iter().sum();
+        // The sum of none is -0.
+        let total = lengths.iter().fold(0.0, |sum, length| sum + length);
         let max = lengths.iter().copied().fold(0.0, f64::max);
         Score {
             degree,
@@ -88,10 +90,17 @@ impl Score {
     }
 }
 
+/// The lengths of the finite bars of one degree that count, but for those below the noise.
+fn lengths(barcode: &Barcode, degree: u32) -> Vec<f64> {
+    let beyond = barcode.counted(degree).filter(|bar| !bar.is_below_noise());
+    beyond.filter_map(|bar| Some(bar.length()?.abs())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persistence::{Bar, Death, DeathAt};
+    use crate::pass::PassKind;
+    use crate::persistence::{Bar, Death, DeathAt, Top};
 
     #[test]
     fn the_distance_of_order_q_is_that_of_the_score_where_both_are_defined() {
@@ -128,5 +137,24 @@ mod tests {
         assert_eq!((with.total, with.max, with.wasserstein_2), (without.total, without.max, without.wasserstein_2));
         let sure = with.without_doubtful.unwrap();
         assert_eq!((sure.bars, sure.mean), (1, 3.0));
+    }
+
+    #[test]
+    fn a_bar_below_the_noise_has_no_length() {
+        let bar = |below_noise| {
+            let top = Top { path: Some(0), error: 0.0, kind: PassKind::PathMaximum, below_noise };
+            let end = Some(Death { value: 1.0 + 4e-16, cell: 1, elder: None, at: DeathAt::Top(top) });
+            Bar { degree: 0, birth: 1.0, birth_cell: 0, end, searched: None, cycle: Vec::new() }
+        };
+        let of = |bars: &[Bar]| Score::of(&Barcode { bars: bars.to_vec(), cells: Vec::new(), zero: 0 }, 0);
+        let one = of(&[bar(true)]);
+        assert_eq!((one.bars, one.zero, one.doubtful), (1, 1, 1));
+        let numbers = |score: &Score| {
+            let Score { mean, total, max, bottleneck, wasserstein_1, wasserstein_2, .. } = *score;
+            [mean, total, max, bottleneck, wasserstein_1, wasserstein_2].map(f64::to_bits)
+        };
+        assert_eq!(numbers(&one), [0; 6]); // And none of them is -0.
+        assert_eq!(numbers(&of(&[])), [0; 6]);
+        assert!(of(&[bar(false), bar(true)]).mean > 0.0);
     }
 }

@@ -1,9 +1,9 @@
 //! A report as a folder of files.
 
 use super::findings::Findings;
-use super::json::{self, BarcodeFile};
+use super::json::BarcodeFile;
 use super::svg::Drawing;
-use super::{barcode, csv, html, paths, tree};
+use super::{barcode, csv, html, paths, summary, tree};
 use crate::error::{Error, Result};
 use crate::machine::durable;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
     let texts = [
         BarcodeFile::of_findings(findings)?.to_json()?,
         csv::barcode(findings),
-        json::summary(findings)?,
+        summary::write(findings)?,
         barcode::draw(findings).file(),
         or_nothing(tree.as_ref(), "merge tree"),
         or_nothing(paths.as_ref(), "path"),

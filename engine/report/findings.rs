@@ -4,7 +4,7 @@ use crate::explore::{AtPass, Rivals, evidence};
 use crate::order::by_value;
 use crate::persistence::{Barcode, Score};
 use crate::run::Ended;
-use crate::search::{Evidence, Landscape, Metric, Minimum, Path, Stage, Tally};
+use crate::search::{Evidence, Landscape, Metric, Minimum, Pair, Path, Stage, Tally};
 use crate::store::Provenance;
 
 /// What every report tells of and, where the barcode comes of a run, what the run found and took.
@@ -37,6 +37,10 @@ pub struct RunFindings<'a> {
     pub versions: &'a [(String, String)],
     /// The metrics at verified saddles and at the tops of the paths that decide bars.
     pub passes: &'a [AtPass],
+    /// What lies between given points.
+    pub pairs: &'a [Pair],
+    /// What two evaluations of one loss may differ by.
+    pub noise: f64,
 }
 
 impl<'a> Findings<'a> {

@@ -1,11 +1,12 @@
 //! `report.html`: one page, with drawings and style inside, for a screen in light or dark and for paper.
 
 use super::barcode::tally;
+use super::checkpoints::{Checkpoints, Curve, ends_and_worst};
 use super::columns::{Column, Minima, capitalised};
 use super::findings::Findings;
 use super::number::{count, counted, short, significant};
 use super::svg::{Drawing, STYLE, escape};
-use super::{barcode, words};
+use super::{barcode, lines, words};
 use crate::persistence::Bar;
 use crate::search::{Metric, PassKind, Path, Tally};
 use std::fmt::Write;
@@ -28,6 +29,7 @@ figure { margin: 0; overflow-x: auto; }
 figure svg { width: 100%; height: auto; min-width: 40rem; display: block; }
 figcaption { font-size: .82rem; color: var(--muted); max-width: 43rem; margin: 0 0 1rem; }
 .scroll { overflow-x: auto; }
+figure + .scroll { margin-top: 1.2rem; }
 table { border-collapse: collapse; font-size: .84rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 600; vertical-align: bottom; border-bottom: 1px solid var(--muted); }
 th, td { padding: .32rem 1.1rem .32rem 0; white-space: nowrap; }
@@ -65,6 +67,7 @@ pub fn page(findings: &Findings<'_>, tree: Option<&Drawing>, paths: Option<&Draw
          <p class=\"headline\">{}</p>\n<ul class=\"facts\">{facts}</ul>\n</header>\n<main>\n",
         escape(&words::headline(findings))
     );
+    checkpoints(&mut page, findings);
     let (way, bars): (Vec<&Bar>, Vec<&Bar>) = findings.barcode.bars.iter().partition(|bar| bar.is_transit());
     if !bars.is_empty() {
         let mut what = format!("{}. {}", tally(&bars), words::bars(findings));
@@ -129,6 +132,68 @@ fn table(page: &mut String, heads: &[(&str, &str)], rows: impl IntoIterator<Item
         *page += "</tr>\n";
     }
     *page += "</tbody></table></div>\n";
+}
+
+/// Points that were given, and what lies between any two of them.
+fn checkpoints(page: &mut String, findings: &Findings<'_>) {
+    let Some(given) = Checkpoints::of(findings) else { return };
+    let is_polished = given.are_polished();
+    let own = given.rows.iter().any(|row| row.beside(&Metric::OwnStatistics).is_some());
+    let optional = [("Fell by", is_polished), ("With own statistics", own)];
+    let optional = optional.into_iter().filter(|(_, is)| *is).map(|(head, _)| (head, "n"));
+    let heads: Vec<(&str, &str)> = [("Checkpoint", ""), ("Loss as given", "n")]
+        .into_iter()
+        .chain(optional)
+        .chain([("Minimum", "n"), ("Basin", "n")])
+        .collect();
+    let [losses, fell] = given.losses();
+    let number = |x: Option<String>| x.unwrap_or_else(|| "none".to_owned());
+    let row = |i: usize| {
+        let row = &given.rows[i];
+        let mut cells = vec![row.name.to_owned(), losses[i].clone()];
+        cells.extend(is_polished.then(|| fell[i].clone()));
+        cells.extend(own.then(|| row.beside(&Metric::OwnStatistics).map(short).unwrap_or_default()));
+        cells.extend([number(row.own().map(|cell| cell.to_string())), number(row.basin.map(|n| n.to_string()))]);
+        ("", cells)
+    };
+    *page += &format!("<section>\n<h2>Checkpoints</h2>\n<p>{}.</p>\n", given.counted());
+    table(page, &heads, (0..given.rows.len()).map(row));
+    *page += "</section>\n";
+    if given.pairs.is_empty() {
+        return;
+    }
+    *page += "<section>\n<h2>Pairs of checkpoints</h2>\n";
+    words::pairs(&given).into_iter().for_each(|text| *page += &format!("<p>{text}</p>\n"));
+    if let Some(drawing) = lines::draw(&given) {
+        *page += &format!("<figure>\n{}</figure>\n", drawing.inline());
+    }
+    pairs(page, &given);
+    *page += "</section>\n";
+}
+
+/// A row for each curve between two points.
+fn pairs(page: &mut String, given: &Checkpoints<'_>) {
+    let (curves, metrics) = (given.curves(), given.metrics());
+    let names: Vec<String> = metrics.iter().map(|metric| capitalised(&metric.to_string())).collect();
+    let known = [("Between", ""), ("Along", ""), ("Barrier", "n"), ("Climb", "n"), ("Loss", "n")];
+    let heads: Vec<(&str, &str)> = known.into_iter().chain(names.iter().map(|name| (name.as_str(), "n"))).collect();
+    let rows = given.pairs.iter().flat_map(|pair| {
+        curves.iter().enumerate().map(|(i, curve)| {
+            let between = if i == 0 { given.between(pair) } else { String::new() };
+            let mut cells = vec![between, curve.name().to_owned()];
+            match curve.of(pair) {
+                None => cells.extend(["–", "none found", ""].map(str::to_owned)),
+                Some(along) => {
+                    let climb = if *curve == Curve::Path { given.climb(pair) } else { given.rise(along.climb) };
+                    cells.extend([given.rise(along.barrier), climb, ends_and_worst(along, None)]);
+                    cells.extend(metrics.iter().map(|metric| ends_and_worst(along, Some(metric))));
+                }
+            }
+            cells.resize(heads.len(), String::new());
+            ("", cells)
+        })
+    });
+    table(page, &heads, rows);
 }
 
 fn minima(page: &mut String, findings: &Findings<'_>) {
@@ -215,6 +280,10 @@ fn scores(page: &mut String, findings: &Findings<'_>) {
     *page += "<section>\n<h2>TO-score</h2>\n";
     if score.bars == 0 {
         *page += "<p>No finite bar of degree 0: every score is 0.</p>\n</section>\n";
+        return;
+    }
+    if let Some(text) = words::no_pass(findings, &score) {
+        *page += &format!("<p>{text}</p>\n</section>\n");
         return;
     }
     let none = if score.zero > 0 { format!(" ({} of no length)", score.zero) } else { String::new() };

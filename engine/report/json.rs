@@ -1,15 +1,12 @@
-//! `barcode.json`, which programs read and `mpass distance` reads back, and `summary.json`.
+//! `barcode.json`, which programs read and `mpass distance` reads back.
 
 use super::findings::Findings;
-use super::words;
 use crate::error::{Error, Result};
-use crate::explore::{Catches, MorseComplex, Rivals};
 use crate::persistence::{Bar, Barcode, NamedCell, Score};
 use crate::plain;
-use crate::search::{Descent, Evidence, Metric, Minimum, Origin, PassKind, Stage, Tally};
+use crate::search::Evidence;
 use crate::store::{Provenance, Space};
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
@@ -190,150 +187,6 @@ fn bar_is_finite(bar: &Bar, values: impl Iterator<Item = f64>) -> Result<()> {
     all_finite(values, || format!("the bar of cell {}", bar.birth_cell))
 }
 
-/// `summary.json`: counts and costs of a run.
-pub fn summary(findings: &Findings<'_>) -> Result<String> {
-    #[derive(Serialize)]
-    struct Summary<'a> {
-        title: &'a str,
-        complete: bool,
-        minima: usize,
-        sampled: usize,
-        transit: usize,
-        unconverged: usize,
-        copies: usize,
-        escaped: usize,
-        failed: usize,
-        /// Verified saddles by index.
-        saddles: Ordered<'a, usize>,
-        passes: Ordered<'a, usize, PassKind>,
-        /// How often each saddle was found, and about how many were not.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        search: Option<Catches>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        morse: Option<Morse>,
-        paths: usize,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        rivals: Option<RivalsTried>,
-        bars: usize,
-        to_score: Score,
-        evaluations: Ordered<'a, Tally, Stage>,
-        evaluations_in_all: u64,
-        seconds: Ordered<'a, f64>,
-        seconds_in_all: f64,
-        versions: Ordered<'a, String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        seed: Option<u64>,
-        space: Space,
-        parameters: u64,
-        samples: u64,
-        /// The metrics at verified saddles and at the tops of the paths that decide bars.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        at_passes: Vec<Pass<'a>>,
-        /// Those with running statistics that the loss does not take.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        checkpoints: Vec<Checkpoint<'a>>,
-        notes: Vec<String>,
-    }
-    #[derive(Serialize)]
-    struct Pass<'a> {
-        cell: u64,
-        path: u64,
-        kind: PassKind,
-        loss: f64,
-        metrics: Ordered<'a, f64, Metric>,
-    }
-    /// Counts of the Morse complex, by index or degree.
-    #[derive(Serialize)]
-    struct Morse {
-        cells: Vec<usize>,
-        pairs: Vec<usize>,
-        unpaired: Vec<usize>,
-        undecided: usize,
-        torn: usize,
-    }
-    #[derive(Serialize)]
-    struct RivalsTried {
-        tried: u64,
-        last_lowered_by: f64,
-    }
-    #[derive(Serialize)]
-    struct Checkpoint<'a> {
-        name: &'a str,
-        loss: f64,
-        loss_with_own_statistics: f64,
-    }
-    let minima = |keep: &dyn Fn(&Minimum) -> bool| findings.minima().iter().filter(|m| keep(m)).count();
-    let passes = |kind| findings.paths().iter().filter(|path| path.pass.kind == kind).count();
-    let landscape = findings.run.map(|run| run.landscape);
-    let verified = landscape.map_or(0, |landscape| landscape.listed().count());
-    let search = landscape.and_then(Catches::of);
-    let morse = landscape.filter(|_| search.is_some()).map(MorseComplex::of).map(|complex| Morse {
-        cells: complex.counts(),
-        pairs: complex.ended(),
-        unpaired: complex.betti(),
-        undecided: complex.undecided().count(),
-        torn: complex.torn.len(),
-    });
-    fn checkpoint(m: &Minimum) -> Option<Checkpoint<'_>> {
-        let Origin::Given { name, .. } = &m.origin else { return None };
-        let (_, own) = m.metrics.iter().find(|(metric, _)| *metric == Metric::OwnStatistics)?;
-        Some(Checkpoint { name, loss: m.loss, loss_with_own_statistics: *own })
-    }
-    let passes_with_metrics = findings.passes().into_iter().map(|(path, metrics)| Pass {
-        cell: path.pass.cell,
-        path: path.id,
-        kind: path.pass.kind,
-        loss: path.pass.height,
-        metrics: Ordered(metrics),
-    });
-    let saddles = [("1".to_owned(), verified)];
-    let kinds = [(PassKind::VerifiedSaddle, verified), (PassKind::PathMaximum, passes(PassKind::PathMaximum))];
-    let summary = Summary {
-        title: findings.title,
-        complete: findings.is_complete(),
-        minima: minima(&|m| m.counts()),
-        sampled: minima(&|m| m.counts() && m.is_sampled()),
-        transit: minima(&|m| m.counts() && !m.is_sampled()),
-        unconverged: minima(&|m| m.counts() && m.descent == Descent::Unconverged),
-        copies: minima(&|m| m.same_as.is_some()),
-        escaped: minima(&|m| m.descent == Descent::Escaped),
-        failed: minima(&|m| m.descent == Descent::NotFinite),
-        saddles: Ordered(&saddles),
-        passes: Ordered(&kinds),
-        search,
-        morse,
-        paths: findings.paths().len(),
-        rivals: findings.rivals().map(|Rivals { tried, last_lowered_by }| RivalsTried { tried, last_lowered_by }),
-        bars: findings.barcode.bars.len(),
-        to_score: findings.score(),
-        evaluations: Ordered(findings.evaluations()),
-        evaluations_in_all: findings.evaluations_in_all(),
-        seconds: Ordered(findings.seconds),
-        seconds_in_all: findings.seconds_in_all(),
-        versions: Ordered(findings.versions()),
-        seed: findings.provenance.seed,
-        space: findings.provenance.space,
-        parameters: findings.provenance.parameters,
-        samples: findings.provenance.samples,
-        at_passes: passes_with_metrics.collect(),
-        checkpoints: findings.minima().iter().filter_map(checkpoint).collect(),
-        notes: words::remarks(findings),
-    };
-    let text = serde_json::to_string_pretty(&summary).map_err(unwritten)?;
-    Ok(text + "\n")
-}
-
-/// Pairs as an object, in their order.
-struct Ordered<'a, T, K = String>(&'a [(K, T)]);
-
-impl<T: Serialize, K: Serialize> Serialize for Ordered<'_, T, K> {
-    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = to.serialize_map(Some(self.0.len()))?;
-        self.0.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
-        map.end()
-    }
-}
-
 fn all_finite(values: impl IntoIterator<Item = f64>, what: impl Fn() -> String) -> Result<()> {
     match values.into_iter().find(|x| !x.is_finite()) {
         Some(x) => Err(Error::Numeric(format!("{} holds {x}, which JSON cannot; nothing was written", what()))),
@@ -361,8 +214,4 @@ fn lines<T: Serialize>(out: &mut dyn Write, name: &str, values: impl Iterator<It
     }
     block.extend_from_slice(if none { b"],\n" } else { b"\n  ],\n" });
     out.write_all(&block)
-}
-
-fn unwritten(error: serde_json::Error) -> Error {
-    Error::Internal(format!("JSON: {error}"))
 }

@@ -5,19 +5,23 @@
 #![forbid(unsafe_code)]
 
 mod barcode;
+mod checkpoints;
 mod columns;
+mod compact;
 mod csv;
 pub mod diagram;
 mod files;
 mod findings;
 mod html;
 mod json;
+mod lines;
 pub mod number;
 mod paths;
 pub mod progress;
 mod results;
 mod samples;
 mod scale;
+mod summary;
 mod svg;
 pub mod terminal;
 mod tree;

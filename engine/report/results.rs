@@ -44,6 +44,14 @@ impl Results {
     /// The results as the report borrows them.
     pub fn findings(&self) -> Findings<'_> {
         let Kept { landscape, provenance, record } = &self.kept;
+        let run = RunFindings {
+            landscape,
+            ended: record.ended,
+            versions: &self.versions,
+            passes: &record.passes,
+            pairs: &record.pairs,
+            noise: self.kept.noise(),
+        };
         Findings {
             title: &record.title,
             barcode: &self.barcode,
@@ -51,7 +59,7 @@ impl Results {
             superlevel: false,
             seconds: &self.seconds,
             notes: &record.notes,
-            run: Some(RunFindings { landscape, ended: record.ended, versions: &self.versions, passes: &record.passes }),
+            run: Some(run),
         }
     }
 }

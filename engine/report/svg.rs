@@ -23,6 +23,7 @@ pub const STYLE: &str = "
 .mp .zebra { fill: var(--rule); opacity: .35; }
 .mp .bar { stroke: var(--bar); stroke-width: 3; fill: none; }
 .mp .thin { stroke: var(--bar); stroke-width: 1.5; fill: none; stroke-linejoin: round; }
+.mp .best { stroke: var(--pass); }
 .mp .way { opacity: .4; }
 .mp .doubt { stroke-dasharray: 2.5 2.5; opacity: .75; }
 .mp .birth { fill: var(--bar); stroke: var(--bar); stroke-width: 1.5; }

@@ -1,6 +1,7 @@
 //! The findings on a terminal: the minima, the barcode in block characters, the score, the costs.
 
 use super::barcode::longest;
+use super::checkpoints::{Checkpoints, Curve};
 use super::columns::{Column, Minima};
 use super::findings::Findings;
 use super::number::{column, count, counted, short};
@@ -8,7 +9,7 @@ use super::scale::Scale;
 use super::words;
 use crate::persistence::{Bar, DeathKind};
 use crate::plain;
-use crate::search::Metric;
+use crate::search::{Metric, Pair};
 use crate::store::Heights;
 
 /// At most so many rows of a table; the rest is in the files.
@@ -25,23 +26,11 @@ pub fn table(findings: &Findings<'_>, width: usize, colour: bool) -> String {
     let width = width.clamp(60, 120);
     let mut lines = vec![ink.paint(BOLD, &clip(findings.title, width))];
     lines.extend(wrap(&words::headline(findings), width));
+    checkpoints(&mut lines, findings, width, ink);
     minima(&mut lines, findings, width, ink);
     findings.barcode.degrees().into_iter().for_each(|degree| bars(&mut lines, findings, degree, width, ink));
     let score = findings.score();
-    if score.bars > 0 {
-        lines.push(String::new());
-        let none = if score.zero > 0 { format!(", {} of them of no length", score.zero) } else { String::new() };
-        let bars = counted(score.bars, "finite bar", "finite bars");
-        lines.push(ink.paint(BOLD, &format!("TO-score of {bars}{none}")));
-        for (name, definition, value) in words::scores(&score) {
-            let value = short(value);
-            lines.push(clip(&format!("  {name:<13}  {value:>10}  {definition}"), width));
-        }
-        if let Some(sure) = &score.without_doubtful {
-            let doubtful = counted(score.doubtful, "doubtful bar", "doubtful bars");
-            lines.push(format!("  without {doubtful}: mean {}, max {}", short(sure.mean), short(sure.max)));
-        }
-    }
+    scores(&mut lines, findings, width, ink);
     costs(&mut lines, findings, width);
     lines.extend(words::remarks(findings).iter().flat_map(|note| wrap(note, width)).map(|line| ink.paint(DIM, &line)));
     if findings.provenance.heights == Heights::UpperBounds && score.bars > 0 {
@@ -49,6 +38,29 @@ pub fn table(findings: &Findings<'_>, width: usize, colour: bool) -> String {
         lines.extend(wrap(honest, width).iter().map(|line| ink.paint(DIM, line)));
     }
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+fn scores(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize, ink: Ink) {
+    let score = findings.score();
+    if score.bars == 0 {
+        return;
+    }
+    lines.push(String::new());
+    if let Some(text) = words::no_pass(findings, &score) {
+        lines.extend(wrap(&format!("TO-score {text}"), width));
+        return;
+    }
+    let none = if score.zero > 0 { format!(", {} of them of no length", score.zero) } else { String::new() };
+    let bars = counted(score.bars, "finite bar", "finite bars");
+    lines.push(ink.paint(BOLD, &format!("TO-score of {bars}{none}")));
+    for (name, definition, value) in words::scores(&score) {
+        let value = short(value);
+        lines.push(clip(&format!("  {name:<13}  {value:>10}  {definition}"), width));
+    }
+    if let Some(sure) = &score.without_doubtful {
+        let doubtful = counted(score.doubtful, "doubtful bar", "doubtful bars");
+        lines.push(format!("  without {doubtful}: mean {}, max {}", short(sure.mean), short(sure.max)));
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -77,25 +89,67 @@ fn minima(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize, ink: I
     let mut columns: Vec<(Column<'_>, String, Vec<String>)> =
         columns.into_iter().map(|column| (column, column.short_name(), minima.cells(column))).collect();
     columns.retain(|(column, _, cells)| column.is_number() || cells.iter().any(|cell| !cell.is_empty()));
+    let columns = columns.into_iter().map(|(column, name, cells)| (name, column.is_number(), cells)).collect();
+    grid(lines, columns, width, ink);
+}
+
+/// Several points that were given, and what lies between any two of them.
+fn checkpoints(lines: &mut Vec<String>, findings: &Findings<'_>, width: usize, ink: Ink) {
+    let Some(given) = Checkpoints::of(findings).filter(|given| given.rows.len() > 1) else { return };
+    let [losses, fell] = given.losses();
+    let number = |x: Option<u64>| x.map_or("none".to_owned(), |x| x.to_string());
+    let column = |name: &str, cells: Vec<String>| (name.to_owned(), true, cells);
+    let mut columns = vec![("checkpoint".to_owned(), false, given.short_names().to_vec()), column("loss", losses)];
+    columns.extend(given.are_polished().then(|| column("fell by", fell)));
+    columns.push(column("minimum", given.rows.iter().map(|row| number(row.own())).collect()));
+    columns.push(column("basin", given.rows.iter().map(|row| number(row.basin.map(|n| n as u64))).collect()));
+    grid(lines, columns, width, ink);
+    if given.pairs.is_empty() {
+        return;
+    }
+    let barriers = |curve: Curve| {
+        let told = given.pairs.iter().map(|pair| curve.of(pair));
+        told.map(|along| along.map_or(String::new(), |along| given.rise(along.barrier))).collect()
+    };
+    let curves = given.curves();
+    let between = given.pairs.iter().map(|pair| given.between(pair)).collect();
+    let mut columns = vec![("barrier between".to_owned(), false, between)];
+    let lines_of = curves.iter().filter(|curve| **curve != Curve::Path);
+    columns.extend(lines_of.map(|curve| column(curve.short_name(), barriers(*curve))));
+    columns.push(column("path climbs", given.pairs.iter().map(|pair| given.climb(pair)).collect()));
+    // There is room for one more: how badly it does on the way on what it has not seen.
+    if let Some(unseen) = given.metrics().into_iter().find(|metric| metric.is_unseen_accuracy()) {
+        let least = |pair: &Pair, curve: &Curve| curve.of(pair).and_then(|along| along.range(unseen));
+        let least = |pair: &&Pair| {
+            let all = curves.iter().map(|curve| least(pair, curve).map_or("–".to_owned(), |(low, _)| short(low)));
+            all.collect::<Vec<_>>().join(" / ")
+        };
+        columns.push(column(&format!("least {unseen}"), given.pairs.iter().map(least).collect()));
+    }
+    grid(lines, columns, width, ink);
+}
+
+/// A table below an empty line: of each column its head, whether it stands to the right, and what it holds.
+fn grid(lines: &mut Vec<String>, columns: Vec<(String, bool, Vec<String>)>, width: usize, ink: Ink) {
     lines.push(String::new());
+    let count = columns.iter().map(|(.., cells)| cells.len()).max().unwrap_or(0);
     let wide: Vec<usize> = columns
         .iter()
-        .map(|(_, name, cells)| cells.iter().chain([name]).map(|cell| length(cell)).max().unwrap_or(0))
+        .map(|(name, _, cells)| cells.iter().chain([name]).map(|cell| length(cell)).max().unwrap_or(0))
         .collect();
     let row = |cells: Vec<&str>| -> String {
-        let padded =
-            cells.iter().zip(&columns).zip(&wide).map(|((cell, (column, ..)), wide)| match column.is_number() {
-                true => format!("{}{cell}", " ".repeat(wide - length(cell))),
-                false => (*cell).to_owned(),
-            });
-        clip(&padded.collect::<Vec<_>>().join("  "), width)
+        let padded = cells.iter().zip(&columns).zip(&wide).map(|((cell, (_, is_right, _)), wide)| match is_right {
+            true => format!("{}{cell}", " ".repeat(wide - length(cell))),
+            false => format!("{cell}{}", " ".repeat(wide - length(cell))),
+        });
+        clip(padded.collect::<Vec<_>>().join("  ").trim_end(), width)
     };
-    lines.push(ink.paint(BOLD, &row(columns.iter().map(|(_, name, _)| name.as_str()).collect())));
-    for i in 0..minima.count().min(MOST) {
+    lines.push(ink.paint(BOLD, &row(columns.iter().map(|(name, ..)| name.as_str()).collect())));
+    for i in 0..count.min(MOST) {
         lines.push(row(columns.iter().map(|(.., cells)| cells[i].as_str()).collect()));
     }
-    if minima.count() > MOST {
-        lines.push(ink.paint(DIM, &format!("and {} more, in report.html", minima.count() - MOST)));
+    if count > MOST {
+        lines.push(ink.paint(DIM, &format!("and {} more, in report.html", count - MOST)));
     }
 }
 

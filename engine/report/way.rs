@@ -3,6 +3,7 @@
 use crate::explore::{Plan, Way};
 use crate::search::hop::Hop;
 use crate::search::training::Training;
+use crate::search::training::optimiser::Rule;
 
 /// How minima are come by, where it is not by descents from starts alone; else nothing.
 pub fn way(plan: &Plan) -> String {
@@ -13,8 +14,13 @@ pub fn way(plan: &Plan) -> String {
             let told = |given: &Option<f64>| given.map_or("learned on the way".to_owned(), |x| x.to_string());
             format!("basin hopping (step {}, temperature {})", told(step), told(temperature))
         }
-        Way::Training(Training { epochs, batch, .. }) => {
-            format!("training for {epochs} epochs in minibatches of {batch}{polished}")
+        Way::Training(Training { epochs, batch, optimiser, .. }) => {
+            let with = match optimiser.rule {
+                Rule::Sgd { .. } => "",
+                Rule::Adam { decoupled: false, .. } => " with Adam",
+                Rule::Adam { decoupled: true, .. } => " with AdamW",
+            };
+            format!("training for {epochs} epochs in minibatches of {batch}{with}{polished}")
         }
         Way::Given(_) => format!("points that were given{polished}"),
     }

@@ -1,27 +1,33 @@
 //! What the findings say, in sentences: the headline, the facts beside it, and what may be claimed of them.
 
+use super::checkpoints::Checkpoints;
 use super::findings::Findings;
 use super::number::{counted, short};
-use crate::explore::{Catches, MorseComplex, Rivals};
+use crate::explore::{Catches, MorseComplex, Rivals, pairs_of};
 use crate::persistence::{Bar, DeathKind, Score};
 use crate::run::Ended;
-use crate::search::{Descent, Evidence, Landscape, Minimum};
+use crate::search::{Descent, Evidence, Landscape, Minimum, Origin, Stage};
 use crate::store::{Heights, Provenance, Space};
 
 /// The result in one sentence.
 pub fn headline(findings: &Findings<'_>) -> String {
     let bars = findings.barcode.counted(0).count() as u64;
     let births = bars + findings.barcode.zero;
-    let found = match findings.searched() {
-        true if bars == findings.barcode.degree(0).count() as u64 => counted(births, "minimum", "minima"),
-        true => counted(births, "sampled minimum", "sampled minima"),
-        false => counted(births, "component", "components"),
+    let given = Checkpoints::of(findings).filter(|_| findings.minima().iter().all(is_given_or_met));
+    let found = match (&given, findings.searched()) {
+        (Some(given), true) => given.counted(),
+        (_, true) if bars == findings.barcode.degree(0).count() as u64 => counted(births, "minimum", "minima"),
+        (_, true) => counted(births, "sampled minimum", "sampled minima"),
+        (_, false) => counted(births, "component", "components"),
     };
-    let highest = findings.barcode.counted(0).filter_map(|bar| Some((bar, bar.length()?.abs())));
+    // What is below the noise is no climb.
+    let beyond = |bar: &&Bar| !(findings.searched() && bar.is_below_noise());
+    let highest = findings.barcode.counted(0).filter(beyond).filter_map(|bar| Some((bar, bar.length()?.abs())));
     let highest = highest.fold(None, |best: Option<(&Bar, f64)>, next| match best {
         Some(best) if best.1 >= next.1 => Some(best),
         _ => Some(next),
     });
+    let below = findings.barcode.counted(0).any(|bar| !beyond(&bar));
     match highest {
         Some((bar, height)) if !findings.searched() => {
             format!("{found}; the longest bar, of cell {}, measures {}.", bar.birth_cell, short(height))
@@ -31,13 +37,20 @@ pub fn headline(findings: &Findings<'_>) -> String {
             let (id, height) = (bar.birth_cell, short(height));
             format!("{found}; to leave minimum {id}{which} descent must climb at most {height}.")
         }
-        None if findings.barcode.zero > 0 => {
+        None if given.as_ref().is_some_and(|given| births == 1 && given.are_in_one()) => {
+            format!("{found}; all are one minimum, so there is no pass to climb.")
+        }
+        None if findings.barcode.zero > 0 || below => {
             format!("{found}; from all but the lowest a way leads down without a climb.")
         }
         None if births == 0 => "Nothing was found.".to_owned(),
         None if births == 1 => format!("{found}; no second one was found, so there is no pass to climb."),
         None => format!("{found}; no pass between any two of them was found."),
     }
+}
+
+fn is_given_or_met(minimum: &Minimum) -> bool {
+    matches!(minimum.origin, Origin::Given { .. } | Origin::Transit { .. })
 }
 
 /// What the length of a bar is called.
@@ -84,7 +97,10 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
     let mut facts = Vec::new();
     if finite > 0 {
         let what = if findings.searched() { "mean escape height" } else { "mean length" };
-        facts.push(format!("TO-score ({what}) {}", short(score.mean)));
+        facts.push(match findings.searched() && score.max == 0.0 {
+            true => "TO-score 0: no pass to climb".to_owned(),
+            false => format!("TO-score ({what}) {}", short(score.mean)),
+        });
         let verified = bars.iter().filter(|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle)).count();
         if score.zero > 0 {
             facts.push(counted(score.zero, "bar of no length", "bars of no length"));
@@ -220,7 +236,9 @@ pub fn remarks(findings: &Findings<'_>) -> Vec<String> {
     let minima = &findings.provenance.minima;
     let got = (!minima.is_empty()).then(|| format!("Minima were got by {minima}."));
     let opened = findings.provenance.opened.iter().map(|note| format!("The backend says: {note}."));
-    let more = [got, slopes(findings), flat(findings), merged(findings.provenance)].into_iter().flatten().chain(opened);
+    let left_out = Checkpoints::of(findings).and_then(|given| given.left_out());
+    let more = [got, slopes(findings), flat(findings), merged(findings.provenance), left_out];
+    let more = more.into_iter().flatten().chain(opened);
     match unfinished(findings) {
         // What is said of the whole is untrue of a part.
         Some(unfinished) => std::iter::once(unfinished).chain(more).collect(),
@@ -231,12 +249,22 @@ pub fn remarks(findings: &Findings<'_>) -> Vec<String> {
 /// That a run has not come to its end, where it has not.
 fn unfinished(findings: &Findings<'_>) -> Option<String> {
     let of_samples = findings.provenance.is_of_samples();
-    let before = if of_samples { "every sample had its value" } else { "every deciding path was settled" };
+    let before = match of_samples {
+        true => "every sample had its value",
+        false if pairs_lack(findings) => "every pair of checkpoints was measured",
+        false => "every deciding path was settled",
+    };
     match findings.run?.ended {
         Some(Ended::Complete) => None,
         Some(Ended::Budget) => Some(format!("A budget was spent before {before}.")),
         Some(Ended::Cancelled) | None => Some(format!("The run was stopped before {before}.")),
     }
+}
+
+/// Whether the stage of pairs was begun and not ended.
+fn pairs_lack(findings: &Findings<'_>) -> bool {
+    let is_begun = findings.evaluations().iter().any(|(stage, _)| *stage == Stage::Pairs);
+    is_begun && Checkpoints::of(findings).is_some_and(|given| given.pairs.len() < pairs_of(given.rows.len()))
 }
 
 /// That bars have no length because their points are not at minima, and what to do about it.
@@ -318,6 +346,29 @@ fn merged(provenance: &Provenance) -> Option<String> {
     let seeds: Vec<String> = seeds.map(seed).collect();
     let (count, seeds) = (seeds.len(), seeds.join(", "));
     (count > 1).then(|| format!("Merged from {count} runs (first seeds {seeds}), with the configuration of the first."))
+}
+
+/// What the table of pairs tells, a paragraph each.
+pub fn pairs(given: &Checkpoints<'_>) -> Vec<&'static str> {
+    let mut told = vec![
+        "L(t) is the loss at a fraction t of the length of a curve. The barrier is the largest L(t) − ((1 − t) L(0) + \
+         t L(1)), as papers on mode connectivity and on merging networks define it; the climb is how far the curve \
+         rises above its higher end, as in the barcode. The straight line joins the parameters as they are; after \
+         alignment it leads to the copy of the second checkpoint, under the declared symmetries, that was found nearest \
+         to the first. The best path is the lowest that was found, over other minima where that is lower: an upper bound.",
+        "Values are told at the first end, where the barrier is, and at the other end; summary.json has them along every \
+         curve.",
+    ];
+    if given.are_polished() {
+        told.push("Lines lie between the checkpoints as they were given, best paths between the minima they lead to.");
+    }
+    told
+}
+
+/// That nothing is to be climbed, where a score would be 0.
+pub fn no_pass(findings: &Findings<'_>, score: &Score) -> Option<&'static str> {
+    (findings.searched() && score.bars > 0 && score.max == 0.0)
+        .then_some("0: no bar is longer than the noise of the loss, so there is no pass to climb.")
 }
 
 /// The rows of the table of scores: name, definition, value.

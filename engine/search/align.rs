@@ -1,22 +1,25 @@
 //! Symmetry of the objective: the copy of a point that lies nearest to another.
 //!
 //! Blocks that may be permuted, and perhaps negated one by one, are matched by an exact assignment on their
-//! correlations; families that share coordinates (the layers of a deep network) take turns until nothing improves
-//! (weight matching, Ainsworth, Hayase and Srinivasa 2022). Points that move rigidly are matched and turned together
-//! (`rigid.rs`). Periodic coordinates are shifted by whole periods. Blocks that may be rescaled get the scale of the
-//! reference: points that only their direction tells lie on one sphere. Every
+//! correlations (`family.rs`); families that share coordinates (the layers of a deep network, heads of attention and the
+//! units within them) take turns until nothing improves (weight matching, Ainsworth, Hayase and Srinivasa 2022): from the
+//! point as it is, and from its units as far as they are told by what no other family changes. Points that move rigidly
+//! are matched and turned together (`rigid.rs`). Periodic coordinates are shifted by whole periods. Blocks that may be
+//! rescaled get the scale of the reference: points that only their direction tells lie on one sphere. Every
 //! move leaves the objective unchanged, so a path to a copy of a minimum is a path to that minimum in the quotient,
 //! and bounds the death of its start in the raw landscape too.
 
-use super::assignment::assignment;
+use super::family::{Family, Membership};
 use super::rigid::RigidSet;
-use super::vector::{distance, dot};
+use super::vector::{distance, norm};
 use crate::loss::{Symmetry, SymmetryKind};
 
 /// The declared symmetries, ready for matching.
 #[derive(Clone, Debug, Default)]
 pub struct Alignment {
     families: Vec<Family>,
+    /// Blocks that may be negated.
+    signs: Vec<Vec<usize>>,
     /// Sets of points, with what may be done to them beside rigid motions.
     points: Vec<RigidSet>,
     /// (coordinate, period).
@@ -26,14 +29,8 @@ pub struct Alignment {
     ignored: Vec<&'static str>,
 }
 
-/// Blocks of coordinates that look alike to the objective.
-#[derive(Clone, Debug)]
-struct Family {
-    blocks: Vec<Vec<usize>>,
-    permute: bool,
-    negate: bool,
-}
-
+/// Nearer than this part of its length a point is a copy, and no nearer one is looked for.
+const COPY: f64 = 1e-9;
 /// Turns after which blocks that share coordinates are balanced well enough.
 const TURNS: usize = 100;
 
@@ -46,8 +43,12 @@ impl Alignment {
             let blocks: Vec<Vec<usize>> =
                 symmetry.blocks.iter().map(|b| b.iter().map(|&i| i as usize).collect()).collect();
             match symmetry.kind {
-                SymmetryKind::Permutation => alignment.family(blocks).permute = true,
-                SymmetryKind::Sign => alignment.family(blocks).negate = true,
+                SymmetryKind::Permutation => {
+                    let own = blocks.first().map_or(0, Vec::len);
+                    alignment.families.push(Family::new(blocks, own));
+                }
+                SymmetryKind::Conjugation { split } => alignment.families.push(Family::new(blocks, split as usize)),
+                SymmetryKind::Sign => alignment.signs.extend(blocks),
                 SymmetryKind::Period(period) => {
                     alignment.periods.extend(blocks.into_iter().flatten().map(|i| (i, period)));
                 }
@@ -61,13 +62,28 @@ impl Alignment {
         for blocks in rigid {
             match RigidSet::new(blocks) {
                 Some(mut points) => {
-                    alignment.families.retain(|family| !family.is_absorbed(&mut points));
+                    // The turns below would not find the rotation.
+                    alignment.families.retain(|family| !(family.is_linear() && points.exchange(&family.blocks)));
+                    alignment.signs.retain(|block| !points.reflect(block));
                     alignment.points.push(points);
                 }
                 None => alignment.ignored.push("rigid motion of points that have neither 2 nor 3 coordinates"),
             }
         }
+        alignment.couple();
         alignment
+    }
+
+    /// Tells the families of each other, and of their signs.
+    fn couple(&mut self) {
+        let signs = Membership::of(self.signs.iter().map(Vec::as_slice));
+        let coordinates: Vec<Vec<usize>> = self.families.iter().map(|family| family.blocks.concat()).collect();
+        let families = Membership::of(coordinates.iter().map(Vec::as_slice));
+        let likeness: Vec<[usize; 3]> = self.families.iter().map(Family::likeness).collect();
+        for (at, family) in self.families.iter_mut().enumerate() {
+            family.sign(&self.signs, &signs);
+            family.tell(at, &likeness, &families, &signs);
+        }
     }
 
     /// No symmetry at all.
@@ -77,7 +93,8 @@ impl Alignment {
 
     /// True when points have no copies to choose from.
     pub fn is_trivial(&self) -> bool {
-        self.families.is_empty() && self.points.is_empty() && self.periods.is_empty() && self.scalings.is_empty()
+        let are_moved = self.families.is_empty() && self.signs.is_empty() && self.points.is_empty();
+        are_moved && self.periods.is_empty() && self.scalings.is_empty()
     }
 
     /// Kinds that were declared but do not identify points here.
@@ -85,19 +102,10 @@ impl Alignment {
         &self.ignored
     }
 
-    fn family(&mut self, blocks: Vec<Vec<usize>>) -> &mut Family {
-        let known = self.families.iter().position(|f| f.blocks == blocks);
-        let at = known.unwrap_or_else(|| {
-            self.families.push(Family { blocks, permute: false, negate: false });
-            self.families.len() - 1
-        });
-        &mut self.families[at]
-    }
-
     /// The copy of `theta` nearest to `reference`, up to what taking turns between layers misses.
     ///
-    /// O(h^2 b + h^3) for each family of h blocks of b coordinates and each turn; points that move rigidly cost some dozens of
-    /// such turns.
+    /// O(h^2 b + h^3) for each family of h blocks of b coordinates and each turn, and as much again for what units are told
+    /// by; points that move rigidly cost some dozens of such turns.
     pub fn nearest(&self, reference: &[f64], theta: &[f64]) -> Vec<f64> {
         let mut theta = theta.to_vec();
         for &(i, period) in &self.periods {
@@ -113,20 +121,48 @@ impl Alignment {
         theta
     }
 
-    /// Takes turns between families until nothing improves.
+    /// The nearer of what turns come to from the point itself, and from where its units are told by what no other family
+    /// changes.
     fn matched(&self, reference: &[f64], theta: &mut Vec<f64>) {
+        let mut told = theta.clone();
+        let near = self.turns(reference, theta);
+        if !self.families.iter().any(Family::is_coupled) || near <= COPY * norm(reference) {
+            return;
+        }
+        // Heads before the units within them.
+        let mut order: Vec<&Family> = self.families.iter().collect();
+        order.sort_by_key(|family| std::cmp::Reverse(family.blocks.len() * family.blocks[0].len()));
+        order.into_iter().for_each(|family| family.describe(reference, &mut told));
+        if self.turns(reference, &mut told) < near * (1.0 - 1e-9) {
+            *theta = told;
+        }
+    }
+
+    /// Takes turns between families until nothing improves; how far the point is then.
+    fn turns(&self, reference: &[f64], theta: &mut Vec<f64>) -> f64 {
         let mut best = distance(reference, theta);
         for _turn in 0..20 {
             let mut trial = theta.clone();
-            self.families.iter().for_each(|family| family.match_blocks(reference, &mut trial));
+            self.families.iter().for_each(|family| family.correlate(reference, &mut trial));
+            self.negate(reference, &mut trial);
             let d = distance(reference, &trial);
             if d >= best * (1.0 - 1e-12) {
                 break;
             }
             best = d;
             *theta = trial;
-            if self.families.len() == 1 {
+            if self.families.len() == 1 && self.families[0].is_linear() {
                 break; // An exact assignment has nothing left to improve.
+            }
+        }
+        best
+    }
+
+    /// Negates every block that is then nearer.
+    fn negate(&self, reference: &[f64], theta: &mut [f64]) {
+        for block in &self.signs {
+            if block.iter().map(|&i| reference[i] * theta[i]).sum::<f64>() < 0.0 {
+                block.iter().for_each(|&i| theta[i] = -theta[i]);
             }
         }
     }
@@ -158,7 +194,8 @@ impl Alignment {
             self.scalings.iter().map(|s| s.down.is_empty().then(|| s.up.len() - 1)).collect::<Option<Vec<usize>>>()?;
         let own =
             |block: &[usize]| self.scalings.iter().filter(|s| s.up.iter().any(|i| block.contains(i))).count() == 1;
-        if !self.families.is_empty() || !self.points.is_empty() || !self.scalings.iter().all(|s| own(&s.up)) {
+        let is_flat = self.families.is_empty() && self.signs.is_empty() && self.points.is_empty();
+        if !is_flat || !self.scalings.iter().all(|s| own(&s.up)) {
             return None;
         }
         let mut numbers = vec![1];
@@ -205,38 +242,6 @@ impl Scaling {
     }
 }
 
-impl Family {
-    /// Hands a symmetry of points that move rigidly over to their set: the turns below would not find the rotation.
-    fn is_absorbed(&self, points: &mut RigidSet) -> bool {
-        match (self.permute, self.negate, &self.blocks[..]) {
-            (true, false, blocks) => points.exchange(blocks),
-            (false, true, [whole]) => points.reflect(whole),
-            _ => false,
-        }
-    }
-
-    fn match_blocks(&self, reference: &[f64], theta: &mut [f64]) {
-        let gather = |x: &[f64]| -> Vec<Vec<f64>> {
-            self.blocks.iter().map(|block| block.iter().map(|&i| x[i]).collect()).collect()
-        };
-        let (wanted, given) = (gather(reference), gather(theta));
-        let n = self.blocks.len();
-        let correlation: Vec<f64> = wanted.iter().flat_map(|w| given.iter().map(|g| dot(w, g))).collect();
-        let assigned: Vec<usize> = if self.permute {
-            let gain = |c: &f64| if self.negate { -c.abs() } else { -c };
-            assignment(&correlation.iter().map(gain).collect::<Vec<_>>(), n)
-        } else {
-            (0..n).collect()
-        };
-        for (to, &from) in assigned.iter().enumerate() {
-            let sign = if self.negate && correlation[to * n + from] < 0.0 { -1.0 } else { 1.0 };
-            for (&i, value) in self.blocks[to].iter().zip(&given[from]) {
-                theta[i] = sign * value;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,6 +266,68 @@ mod tests {
                 }
             }
             prop_assert!(alignment.distance(&theta, &copy) < 1e-12);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_copy_with_all_layers_permuted_is_undone(
+            theta in prop::collection::vec(-3.0f64..3.0, 155), shift in 1usize..5, step in 1usize..5
+        ) {
+            // Five layers of five units: weights into the first, biases, weights from each to the next, weights out.
+            let (layers, n) = (5, 5);
+            let weight = |layer: usize, to: usize, from: usize| (30 * layer + 6 * to + from) as u64;
+            let block = |layer: usize, unit: usize| -> Vec<u64> {
+                let bias = weight(layer, unit, n);
+                (0..n).map(|k| weight(layer, unit, k)).chain([bias]).chain(out(layer, unit)).collect()
+            };
+            fn out(layer: usize, unit: usize) -> Vec<u64> {
+                match layer {
+                    4 => vec![150 + unit as u64],
+                    _ => (0..5).map(|k| (30 * (layer + 1) + 6 * k + unit) as u64).collect(),
+                }
+            }
+            let families: Vec<Symmetry> = (0..layers)
+                .map(|l| Symmetry { kind: SymmetryKind::Permutation, blocks: (0..n).map(|u| block(l, u)).collect() })
+                .collect();
+            let mut copy = theta.clone();
+            for family in &families {
+                let before = copy.clone();
+                for (to, block) in family.blocks.iter().enumerate() {
+                    let from = &family.blocks[(to * step + shift) % n];
+                    block.iter().zip(from).for_each(|(to, from)| copy[*to as usize] = before[*from as usize]);
+                }
+            }
+            // Two descents to one minimum end a little apart.
+            copy.iter_mut().enumerate().for_each(|(i, x)| *x += 1e-7 * (i % 7) as f64);
+            prop_assert!(Alignment::new(&families).distance(&theta, &copy) < 1e-5);
+        }
+
+        #[test]
+        fn a_conjugated_and_negated_copy_is_undone(
+            theta in prop::collection::vec(-3.0f64..3.0, 24), shift in 1usize..4, signs in 0u32..16
+        ) {
+            // Four units: two numbers of their own, of which a sign changes one, and a row of a 4 x 4 matrix.
+            let n = 4;
+            let at = |row: usize, k: usize| (6 * row + k) as u64;
+            let blocks: Vec<Vec<u64>> = (0..n).map(|row| (0..6).map(|k| at(row, k)).collect()).collect();
+            let negated = |unit: usize| -> Vec<u64> {
+                let others = (0..n).filter(move |j| *j != unit);
+                [at(unit, 1)].into_iter().chain(others.flat_map(|j| [at(unit, 2 + j), at(j, 2 + unit)])).collect()
+            };
+            let mut all = vec![Symmetry { kind: SymmetryKind::Conjugation { split: 2 }, blocks }];
+            all.extend((0..n).map(|unit| Symmetry { kind: SymmetryKind::Sign, blocks: vec![negated(unit)] }));
+            let mut copy = theta.clone();
+            for row in 0..n {
+                for k in 0..6 {
+                    let from = if k < 2 { k } else { 2 + (k - 2 + shift) % n };
+                    copy[at(row, k) as usize] = theta[at((row + shift) % n, from) as usize];
+                }
+            }
+            for unit in (0..n).filter(|unit| signs >> unit & 1 == 1) {
+                negated(unit).iter().for_each(|&i| copy[i as usize] = -copy[i as usize]);
+            }
+            prop_assert!(Alignment::new(&all).distance(&theta, &copy) < 1e-12);
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Saddle {
     pub mode: Vec<f64>,
     /// What speaks for its being a saddle.
     pub evidence: Evidence,
+    /// Points of the way to it from the top where it was looked for, row after row, each lower than the one before.
+    pub trail: Vec<f64>,
 }
 
 /// What a search near a top comes to.

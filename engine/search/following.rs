@@ -28,12 +28,14 @@ pub fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> R
     let (mut made, mut last, mut trust) = (0, f64::INFINITY, near.reach);
     let mut mode = near.along.to_vec();
     let start = here.loss;
+    let mut trail = Trail::default();
     for step in 0..2 * STEPS {
         if !here.size.is_finite() {
             return Ok(Err(Rejected::NotFinite));
         }
         if here.size <= near.tolerance {
-            return index_checked(oracle, symmetry, here, &mode, near);
+            let trail = trail.down_to(&here);
+            return Ok(index_checked(oracle, symmetry, here, &mode, near)?.map(|saddle| Saddle { trail, ..saddle }));
         }
         // Who comes down is on the way to a lower pass of the same ridge.
         let (far, more) = if here.loss < start { (FAR, 2) } else { (NEAR, 1) };
@@ -65,6 +67,7 @@ pub fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> R
         }
         trust = (2.0 * norm(&step)).clamp(1e-2 * near.reach, near.reach);
         here = there;
+        trail.leave(&here);
         if distance(&here.theta, near.top) > far * near.reach {
             return Ok(Err(Rejected::WalkedAway));
         }
@@ -92,6 +95,25 @@ impl Point {
         let mut theta = self.theta.clone();
         axpy(&mut theta, 1.0, step);
         Point::at(oracle, theta)
+    }
+}
+
+/// The way of a search, as far as it led down.
+#[derive(Default)]
+struct Trail {
+    points: Vec<(f64, Vec<f64>)>,
+}
+
+impl Trail {
+    fn leave(&mut self, here: &Point) {
+        if self.points.last().is_none_or(|(loss, _)| here.loss < *loss) {
+            self.points.push((here.loss, here.theta.clone()));
+        }
+    }
+
+    /// The points above where it has ended, row after row.
+    fn down_to(self, end: &Point) -> Vec<f64> {
+        self.points.into_iter().filter(|(loss, _)| *loss > end.loss).flat_map(|(_, theta)| theta).collect()
     }
 }
 
@@ -145,7 +167,7 @@ fn index_checked(
         projected: lowest.projected,
         ..Evidence::default()
     };
-    Ok(Ok(Saddle { theta, loss, mode: lowest.vector, evidence }))
+    Ok(Ok(Saddle { theta, loss, mode: lowest.vector, evidence, trail: Vec::new() }))
 }
 
 #[cfg(test)]
@@ -196,5 +218,7 @@ mod tests {
         let near = Near { top: &[0.0, 0.0], along: &[1.0, 0.0], reach: 0.2, tolerance: 1e-8, null: 0 };
         let saddle = follow(&mut oracle, &Tangents::none(), near).unwrap().unwrap();
         assert!(distance(&saddle.theta, &[0.0, 3.0]) < 1e-6, "{:?}", saddle.theta);
+        let trail: Vec<f64> = saddle.trail.chunks(2).map(|x| x[1]).collect();
+        assert!(trail.len() > 10 && trail.is_sorted() && trail.iter().all(|y| *y < 3.0), "{trail:?}");
     }
 }

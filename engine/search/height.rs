@@ -48,6 +48,27 @@ struct Sample {
     slope: f64,
 }
 
+impl Sample {
+    fn tilted(self, tilt: f64) -> Sample {
+        Sample { loss: self.loss - tilt * self.arc, slope: self.slope - tilt, ..self }
+    }
+}
+
+/// What is known of the loss along a straight line, and of how far it rises above the chord between its ends.
+#[derive(Clone, Debug)]
+pub struct OverChord {
+    /// The largest value found; `INFINITY` when the loss is not finite somewhere.
+    pub height: f64,
+    /// The loss at evenly spaced places, both ends among them.
+    pub even: Vec<f64>,
+    /// The largest rise above the chord, 0 at least, which it is at the ends.
+    pub barrier: f64,
+    /// The arc length where that is.
+    pub at: f64,
+    /// The loss there.
+    pub loss: f64,
+}
+
 /// How many rows of p numbers are evaluated at once: enough to fill every worker, little enough to stay in memory.
 fn rows_at_once(p: usize) -> usize {
     (4_000_000 / p).clamp(8, 512)
@@ -57,27 +78,65 @@ fn rows_at_once(p: usize) -> usize {
 pub fn measure(oracle: &mut Oracle<'_>, line: &Polyline, care: Care) -> Result<Measured> {
     let arcs = line.arcs();
     let mut samples = sample(oracle, line, &arcs, &first_places(&arcs, care.samples))?;
-    let (start, end) = (samples[0], samples[samples.len() - 1]);
-    let places = near_ends(&samples, start.loss, end.loss);
+    let places = near_ends(&samples);
     samples.extend(sample(oracle, line, &arcs, &places)?);
+    refine(oracle, line, &arcs, &mut samples, (care.precision, 0.0))?;
+    Ok(summary(oracle, &samples, line, &arcs))
+}
+
+/// Measures a straight line for its own height and for its height above the chord between its ends. Cost: `even` gradients,
+/// and up to two dozen more round the tops.
+pub fn over_chord(oracle: &mut Oracle<'_>, line: &Polyline, even: usize) -> Result<OverChord> {
+    let (arcs, last) = (line.arcs(), even.max(2) - 1);
+    let length = arcs[arcs.len() - 1];
+    let place = |i: usize| (0, if i == last { length } else { length * i as f64 / last as f64 });
+    let mut samples = sample(oracle, line, &arcs, &(0..=last).map(place).collect::<Vec<_>>())?;
+    let even: Vec<f64> = samples.iter().map(|s| s.loss).collect();
+    let (start, end) = (even[0], even[last]);
+    let tilt = if length > 0.0 && (end - start).is_finite() { (end - start) / length } else { 0.0 };
+    let places = near_ends(&samples);
+    samples.extend(sample(oracle, line, &arcs, &places)?);
+    let precision = Care::GLANCE.precision;
+    refine(oracle, line, &arcs, &mut samples, (precision, 0.0))?;
+    refine(oracle, line, &arcs, &mut samples, (precision, tilt))?;
+    let above = |s: &Sample| if end.is_finite() { s.loss - start - tilt * s.arc } else { f64::INFINITY };
+    let rises = samples.iter().map(|s| (above(s), *s));
+    let top = rises.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    let (barrier, Sample { arc: at, loss, .. }) = top.unwrap_or((0.0, samples[0]));
+    let barrier = if start.is_finite() { barrier.max(0.0) } else { f64::INFINITY };
+    let height = samples.iter().map(|s| s.loss).fold(f64::NEG_INFINITY, f64::max);
+    Ok(OverChord { height, even, barrier, at, loss })
+}
+
+/// Samples where a maximum may hide, again and again, until the peaks agree with what was evaluated: those of the loss less
+/// `tilt` times the arc length. Leaves the samples in order.
+fn refine(
+    oracle: &mut Oracle<'_>,
+    line: &Polyline,
+    arcs: &[f64],
+    samples: &mut Vec<Sample>,
+    (precision, tilt): (f64, f64),
+) -> Result<()> {
     for _round in 0..40 {
         samples.sort_by(|a, b| a.piece.cmp(&b.piece).then(a.arc.total_cmp(&b.arc)));
-        let height = samples.iter().map(|s| s.loss).fold(f64::NEG_INFINITY, f64::max);
-        let climb = height - start.loss.max(end.loss);
-        let tolerance = (care.precision * climb).max(4.0 * f64::EPSILON * height.abs()).max(oracle.noise());
-        let blur = blur(oracle, height);
-        let mut brackets = brackets(&samples, oracle.info().caps.smooth, blur);
+        let tilted: Vec<Sample> = samples.iter().map(|s| s.tilted(tilt)).collect();
+        let highest = |samples: &[Sample]| samples.iter().map(|s| s.loss).fold(f64::NEG_INFINITY, f64::max);
+        // Rounding is that of the loss itself.
+        let (height, size) = (highest(&tilted), highest(samples));
+        let climb = height - tilted[0].loss.max(tilted[tilted.len() - 1].loss);
+        let tolerance = (precision * climb).max(4.0 * f64::EPSILON * size.abs()).max(oracle.noise());
+        let mut brackets = brackets(&tilted, oracle.info().caps.smooth, blur(oracle, size));
         brackets.retain(|bracket| bracket.bound > height + tolerance);
         brackets.sort_by(|a, b| b.bound.total_cmp(&a.bound));
-        let places = brackets.iter().filter_map(|bracket| bracket.place(&samples));
+        let places = brackets.iter().filter_map(|bracket| bracket.place(samples));
         let places: Vec<(usize, f64)> = places.take(32).collect();
         if places.is_empty() {
-            break;
+            return Ok(());
         }
-        samples.extend(sample(oracle, line, &arcs, &places)?);
+        samples.extend(sample(oracle, line, arcs, &places)?);
     }
     samples.sort_by(|a, b| a.piece.cmp(&b.piece).then(a.arc.total_cmp(&b.arc)));
-    Ok(summary(oracle, &samples, line, &arcs))
+    Ok(())
 }
 
 /// What values near a height are uncertain by, slopes included.
@@ -99,8 +158,9 @@ fn first_places(arcs: &[f64], samples: usize) -> Vec<(usize, f64)> {
 
 /// A path leaves a minimum uphill, perhaps for a short while only: where the sample next to an end is lower than the
 /// end, samples close in on it by quarters until the rise shows.
-fn near_ends(samples: &[Sample], start: f64, end: f64) -> Vec<(usize, f64)> {
+fn near_ends(samples: &[Sample]) -> Vec<(usize, f64)> {
     let n = samples.len();
+    let (start, end) = (samples[0].loss, samples[n - 1].loss);
     let mut places = Vec::new();
     let mut close_in = |at: Sample, next: Sample, level: f64| {
         if next.loss < level && next.piece == at.piece {

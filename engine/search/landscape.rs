@@ -3,7 +3,8 @@
 //! Every minimum and every pass is a cell of the Morse complex and has one number, in the order of discovery; the
 //! same numbers stand in the database, in `barcode.json` and in the report.
 
-use super::Metric;
+use super::metric::Metric;
+use super::pair::Pair;
 use crate::loss::oracle::Tally;
 pub use crate::pass::PassKind;
 use crate::spelled::spelled;
@@ -31,6 +32,8 @@ spelled! {
         Cloud = "cloud",
         /// Two landscapes become one.
         Merge = "merge",
+        /// What lies between given points is measured.
+        Pairs = "pairs",
     }
 }
 
@@ -383,6 +386,8 @@ pub enum Finding<'a> {
     Values(u64, &'a [f64]),
     /// What two evaluations of one loss may differ by.
     Noise(f64),
+    /// What lies between two given points.
+    Pair(&'a Pair),
 }
 
 /// Where findings are kept as they are made; the landscape database is one.

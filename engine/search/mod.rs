@@ -8,6 +8,7 @@ mod begin;
 pub mod connect;
 mod critical;
 mod domain;
+mod family;
 mod flaw;
 #[cfg(feature = "dense")]
 pub mod flow;
@@ -28,6 +29,7 @@ pub mod minima;
 pub mod noise;
 #[cfg(feature = "dense")]
 pub mod orbit;
+mod pair;
 pub mod path;
 pub mod polyline;
 mod rejected;
@@ -50,4 +52,5 @@ pub use crate::loss::oracle::Tally;
 pub use flaw::Flaw;
 pub use landscape::*;
 pub use metric::{Metric, PARTS};
+pub use pair::{Along, Pair, Place, Way};
 pub use rejected::Rejected;

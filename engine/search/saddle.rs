@@ -5,7 +5,6 @@ pub use super::critical::{Near, Saddle, Verdict};
 use super::following;
 use super::height::{Care, measure};
 use super::landscape::{Path, PathState};
-use super::path::{Relax, relax};
 use super::polyline::Polyline;
 use super::rejected::Rejected;
 #[cfg(not(feature = "dense"))]
@@ -14,8 +13,8 @@ use super::tangents::Tangents;
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 
-/// Knots that the way down a side of a saddle keeps at most.
-const WAY: usize = 15;
+/// Knots that the way down a side of a saddle keeps at most: the few that it bends most at, or where these cut a corner more.
+const WAY: [usize; 2] = [15, 90];
 
 /// A saddle near the top of a path, or the reason why there is none. Costs at most 3,000 Hessian products, 6,000
 /// where it comes down from the top, usually 500 to 2,000; where a Hessian is cheaper, p products for each.
@@ -60,8 +59,6 @@ pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Resul
 
 /// A path over the saddle alone, down the ways that descents from its two sides took, if all of it stays below. For the
 /// rest it is like `path`.
-///
-/// Where a way cuts a corner of a bent valley a string leads down in its place: fixed at both ends, it falls.
 pub fn own_path(
     oracle: &mut Oracle<'_>,
     path: &Path,
@@ -71,18 +68,9 @@ pub fn own_path(
 ) -> Result<Option<Path>> {
     let p = saddle.theta.len();
     let over = Polyline::new([&sides[0][..], &saddle.theta, &sides[1]].concat(), p);
-    let way = |k: usize| Polyline::new([&sides[k][..], ways[k]].concat(), p).fewer(WAY);
-    let led = below(oracle, path, saddle, way(0).reversed().then(&over).then(&way(1)))?;
-    if led.is_some() {
-        return Ok(led);
-    }
-    for (knots, steps) in [(7, 60), (15, 160)] {
-        let mut down = |k: usize| {
-            let foot = &ways[k][ways[k].len() - p..];
-            relax(oracle, &Polyline::straight(&sides[k], foot), Relax::whole(knots, steps))
-        };
-        let curve = down(0)?.last.reversed().then(&over).then(&down(1)?.last);
-        let led = below(oracle, path, saddle, curve)?;
+    for most in WAY {
+        let way = |k: usize| Polyline::new([&sides[k][..], ways[k]].concat(), p).fewer(most);
+        let led = below(oracle, path, saddle, way(0).reversed().then(&over).then(&way(1)))?;
         if led.is_some() {
             return Ok(led);
         }

@@ -1,6 +1,6 @@
 //! What is known of the lower end of a spectrum: values, how far they may be off, and why there may be none.
 
-use super::landscape::Spectrum;
+use super::landscape::{Evidence, Spectrum};
 use std::fmt;
 
 /// The lower end of a spectrum.
@@ -43,6 +43,13 @@ impl fmt::Display for NoSpectrum {
 pub type Found<T> = std::result::Result<T, NoSpectrum>;
 
 impl Lowest {
+    /// What it says of a point whose gradient has this norm.
+    pub fn evidence(self, gradient_norm: f64) -> Evidence {
+        let Lowest { values: eigenvalues, tau, method, projected, .. } = self;
+        let (tau, spectrum) = (Some(tau), Some(method));
+        Evidence { gradient_norm, eigenvalues, tau, spectrum, projected, ..Evidence::default() }
+    }
+
     /// How many eigenvalues are clearly negative.
     pub fn index(&self) -> usize {
         self.values.iter().filter(|&&v| v < -self.tau).count()

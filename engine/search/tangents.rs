@@ -30,7 +30,10 @@ impl Tangents {
                     let down = up.split_off((split as usize).min(up.len()));
                     (up, down)
                 })),
-                SymmetryKind::Permutation | SymmetryKind::Sign | SymmetryKind::Period(_) => {}
+                SymmetryKind::Permutation
+                | SymmetryKind::Conjugation { .. }
+                | SymmetryKind::Sign
+                | SymmetryKind::Period(_) => {}
             }
         }
         tangents

@@ -29,6 +29,11 @@ const NOTHING: f64 = 1e-18;
 const LATE: usize = 10;
 /// A descent that accepts so many steps without making any progress is held up by noise.
 const PATIENCE: u32 = 40;
+/// The steps that a descent remembers: the more the fewer it takes (of networks half as many with 400 as with 50), but none
+/// beyond the number of parameters is of use.
+const REMEMBERS: [usize; 2] = [50, 400];
+/// The memory they may take where they are more than the fewest.
+const BYTES: usize = 64 << 20;
 
 /// How a descent is done.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,8 +41,6 @@ pub struct Recipe {
     /// The gradient norm at which a descent has converged, where it is not to be a fraction of what the largest
     /// curvature makes of a unit of length.
     pub tolerance: Option<f64>,
-    /// The number of steps L-BFGS remembers.
-    pub memory: usize,
     /// The longest step, where it is not to be a fraction of the unit of length.
     pub step: Option<f64>,
     /// The most evaluations of one descent.
@@ -50,8 +53,7 @@ pub struct Recipe {
 
 impl Recipe {
     /// The recipe `polish`.
-    pub const POLISH: Recipe =
-        Recipe { tolerance: None, memory: 50, step: None, evaluations: 20_000, check: true, trail: None };
+    pub const POLISH: Recipe = Recipe { tolerance: None, step: None, evaluations: 20_000, check: true, trail: None };
 
     /// This recipe without a step: a point is looked at where it is.
     pub fn standing(self) -> Recipe {
@@ -121,6 +123,7 @@ pub struct Walk {
 
 impl Walk {
     pub fn new(theta: Vec<f64>, recipe: Recipe, grain: Grain, length: f64) -> Walk {
+        let params = theta.len();
         Walk {
             recipe,
             grain,
@@ -132,7 +135,7 @@ impl Walk {
             loss: f64::NAN,
             gradient: Vec::new(),
             gradient_norm: f64::INFINITY,
-            memory: Lbfgs::new(recipe.memory),
+            memory: Lbfgs::new(memory(params)),
             direction: Vec::new(),
             slope: 0.0,
             excess: f64::INFINITY,
@@ -330,23 +333,30 @@ impl Walk {
 
     pub fn end(&self, descent: Descent, lowest: Option<Lowest>) -> Quenched {
         let gradient_norm = self.gradient_norm;
-        let evidence = match lowest {
-            Some(Lowest { values: eigenvalues, tau, method, projected, .. }) => Evidence {
-                gradient_norm,
-                eigenvalues,
-                tau: Some(tau),
-                spectrum: Some(method),
-                projected,
-                ..Evidence::default()
-            },
-            None => Evidence { gradient_norm, ..Evidence::default() },
-        };
+        let bare = Evidence { gradient_norm, ..Evidence::default() };
+        let evidence = lowest.map_or(bare, |lowest| lowest.evidence(gradient_norm));
         let (theta, trail) = (self.theta.clone(), self.trail.clone());
         Quenched { theta, loss: self.loss, descent, evidence, evaluations: self.evaluations, trail }
     }
 }
 
+/// How many steps a descent remembers, two vectors each.
+pub fn memory(params: usize) -> usize {
+    let [fewest, most] = REMEMBERS;
+    let room = BYTES / (2 * size_of::<f64>()) / params.max(1);
+    params.min(room).clamp(fewest, most)
+}
+
 /// Where the steps begin that tell what is usual.
 fn late(steps: usize) -> usize {
     steps.div_ceil(2).max(steps.saturating_sub(LATE))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_descent_remembers_what_there_is_room_for() {
+        let steps = [2, 114, 1418, 25_450, 1_000_000, usize::MAX].map(super::memory);
+        assert_eq!(steps, [50, 114, 400, 164, 50, 50]);
+    }
 }

@@ -3,6 +3,7 @@
 use crate::explore::AtPass;
 use crate::persistence::Barcode;
 use crate::run::Ended;
+use crate::search::Pair;
 
 /// The record of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,21 +22,31 @@ pub struct RunRecord {
     pub notes: Vec<String>,
     /// The metrics at verified saddles and at the tops of the paths that decide bars.
     pub passes: Vec<AtPass>,
+    /// What lies between given points, in their order.
+    pub pairs: Vec<Pair>,
 }
 
 #[cfg(feature = "store")]
 mod stored {
     use super::RunRecord;
     use crate::run::Ended;
+    use crate::search::Pair;
 
     /// The key under which the noise is kept; a search keeps it as soon as it was measured.
     pub const NOISE: &str = "noise";
+    /// How the keys of pairs begin; each is kept as soon as it was measured.
+    const PAIR: &str = "pair ";
+
+    /// The key of a pair.
+    pub fn pair_key(pair: &Pair) -> String {
+        format!("{PAIR}{} {}", pair.given.0, pair.given.1)
+    }
 
     impl RunRecord {
         /// The record as words by name, as they are kept.
-        pub(in crate::store) fn words(&self) -> serde_json::Result<Vec<(&'static str, String)>> {
+        pub(in crate::store) fn words(&self) -> serde_json::Result<Vec<(String, String)>> {
             // Taken apart by name: a new field must not be forgotten here.
-            let RunRecord { title, seconds, noise, ended, barcode, notes, passes } = self;
+            let RunRecord { title, seconds, noise, ended, barcode, notes, passes, pairs } = self;
             let mut words = vec![("title", title.clone()), ("seconds", seconds.to_string())];
             words.extend(noise.map(|noise| (NOISE, noise.to_string())));
             words.extend(ended.map(|ended| ("ended", ended.to_string())));
@@ -47,6 +58,11 @@ mod stored {
             }
             if !passes.is_empty() {
                 words.push(("passes", serde_json::to_string(passes)?));
+            }
+            let mut words: Vec<(String, String)> =
+                words.into_iter().map(|(key, word)| (key.to_owned(), word)).collect();
+            for pair in pairs {
+                words.push((pair_key(pair), serde_json::to_string(pair)?));
             }
             Ok(words)
         }
@@ -65,9 +81,13 @@ mod stored {
                     "barcode" => record.barcode = Some(serde_json::from_str(word).map_err(|e| format!("{key}: {e}"))?),
                     "notes" => record.notes = serde_json::from_str(word).map_err(|e| format!("{key}: {e}"))?,
                     "passes" => record.passes = serde_json::from_str(word).map_err(|e| format!("{key}: {e}"))?,
+                    pair if pair.starts_with(PAIR) => {
+                        record.pairs.push(serde_json::from_str(word).map_err(|e| format!("{key}: {e}"))?);
+                    }
                     _ => return Err(unreadable()),
                 }
             }
+            record.pairs.sort_by_key(|pair| pair.given);
             match (record.ended, record.noise) {
                 (Some(Ended::Complete), None) => Err("a run that is complete without its noise".to_owned()),
                 _ => Ok(record),
@@ -76,4 +96,4 @@ mod stored {
     }
 }
 #[cfg(feature = "store")]
-pub(super) use stored::NOISE;
+pub(super) use stored::{NOISE, pair_key};

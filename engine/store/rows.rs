@@ -2,7 +2,7 @@
 
 use super::census::Pen;
 use super::exact::{Exact, ExactEvidence, Floats, bytes};
-use super::record::NOISE;
+use super::record::{NOISE, pair_key};
 use super::tables::{CELLS, EVALUATIONS, META, MINIMA, PATHS, VALUES};
 use crate::persistence::CellKind;
 use crate::search::{Critical, Evidence, Finding, Metric, Minimum, Pass, Path as Curve, Profile, Stage, Tally};
@@ -65,6 +65,7 @@ pub fn put(pen: &mut Pen<'_>, finding: &Finding<'_>) -> rusqlite::Result<()> {
         ),
         Finding::Values(first, values) => pen.put(&VALUES, &[&first.cast_signed(), &bytes(values)]),
         Finding::Noise(noise) => pen.put(&META, &[&NOISE, &noise.to_string()]),
+        Finding::Pair(pair) => pen.put(&META, &[&pair_key(pair), &json(pair)?]),
     }
 }
 

@@ -28,6 +28,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import unittest.mock
 import warnings
 from pathlib import Path
 
@@ -48,6 +49,8 @@ KNOWN += ["penalised", "sample_weights"]
 KEYS = ["state_dict", "model_state_dict", "model", "net", "module", "ema_state_dict", "state_dict_ema", "ema", "model_ema"]
 # Our gradients are exact to rounding; exporters write constants (an epsilon, a square root) in single precision.
 TOLERANCE = 1e-5
+# What a module calls where it is not exported.
+embedding_bag = F.embedding_bag
 # torch's exporter warns of packages that nobody asked for.
 logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 
@@ -231,7 +234,7 @@ def exported(module, inputs):
     samples = tuple(torch.as_tensor(value[:2]) for value in inputs.values())
     samples = tuple(cast(sample, probe) for sample in samples)
     shapes = {name: {0: torch.export.Dim("n", min=1)} for name in inputs}
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings(action="ignore"), unittest.mock.patch.object(F, "embedding_bag", bags):
         program = torch.onnx.export(
             probe, samples, dynamo=True, optimize=False, input_names=list(inputs), dynamic_shapes=shapes, verbose=False
         )
@@ -253,6 +256,24 @@ def exported(module, inputs):
             name, order = found[0]
             aliases[tensor.name] = {"name": name, "transpose": None if list(order) == sorted(order) else list(order)}
     return file, aliases
+
+
+def bags(tokens, weight, *settings, **more):
+    """F.embedding_bag, of which the exporter makes a loop over the samples: for bags of one length it needs none."""
+    given = inspect.signature(embedding_bag).bind(tokens, weight, *settings, **more)
+    given.apply_defaults()
+    names = ["offsets", "max_norm", "mode", "per_sample_weights", "padding_idx"]
+    offsets, longest, mode, weights, padding = (given.arguments[name] for name in names)
+    if offsets is not None or tokens.ndim != 2 or longest is not None:
+        return embedding_bag(tokens, weight, *settings, **more)
+    rows = F.embedding(tokens, weight)
+    counts = (tokens == tokens if padding is None else tokens != padding).unsqueeze(-1)
+    if mode == "max":
+        largest = rows.masked_fill(~counts, -torch.inf).amax(1)
+        return largest.masked_fill(~counts.any(1), 0.0)
+    factors = counts.to(rows) if weights is None else counts * weights.unsqueeze(-1)
+    total = (rows * factors).sum(1)
+    return total if mode == "sum" else total / counts.sum(1).clamp(min=1)
 
 
 def cast(value, module):

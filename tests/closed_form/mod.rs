@@ -3,7 +3,7 @@
 #![allow(dead_code)] // No one test uses them all.
 
 use mountainpass::Result;
-use mountainpass::loss::{Batch, Bounds, Caps, Dtype, Info, Loss};
+use mountainpass::loss::{Batch, Bounds, Caps, Dtype, Info, Loss, Split, Symmetry};
 
 /// Writes the gradient, returns the loss.
 pub type Function = fn(&[f64], &mut [f64]) -> f64;
@@ -15,6 +15,9 @@ pub struct ClosedForm<F = Function> {
     pub range: Option<[f64; 2]>,
     /// Where every search begins, whatever its seed.
     pub start: Option<Vec<f64>>,
+    pub symmetries: Vec<Symmetry>,
+    /// Its accuracy on the test part.
+    pub accuracy: Option<fn(&[f64]) -> f64>,
     f: F,
     /// The lists of samples asked for, repeats left out.
     pub ids: Vec<Option<Vec<u64>>>,
@@ -39,7 +42,7 @@ impl<F: FnMut(&[f64], &mut [f64]) -> f64 + Send> ClosedForm<F> {
             noise: 0.0,
             dtype: Dtype::F64,
         };
-        ClosedForm { info, range, start: None, f, ids: Vec::new() }
+        ClosedForm { info, range, start: None, symmetries: Vec::new(), accuracy: None, f, ids: Vec::new() }
     }
 }
 
@@ -72,6 +75,19 @@ impl<F: FnMut(&[f64], &mut [f64]) -> f64 + Send> Loss for ClosedForm<F> {
     fn bounds(&self) -> Result<Option<Bounds>> {
         let p = self.info.params;
         Ok(self.range.map(|[low, high]| Bounds { lower: vec![low; p], upper: vec![high; p] }))
+    }
+
+    fn symmetries(&self) -> Result<Vec<Symmetry>> {
+        Ok(self.symmetries.clone())
+    }
+
+    fn metric_names(&self, split: Split) -> Result<Vec<String>> {
+        let has = split == Split::Test && self.accuracy.is_some();
+        Ok(has.then(|| "accuracy".to_owned()).into_iter().collect())
+    }
+
+    fn metrics(&mut self, _: Split, theta: &[f64]) -> Result<Vec<f64>> {
+        Ok(self.accuracy.iter().flat_map(|of| theta.chunks_exact(self.info.params).map(of)).collect())
     }
 }
 

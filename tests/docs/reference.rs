@@ -74,6 +74,7 @@ fn keys() -> BTreeSet<String> {
             "positive",
             "number",
             "numbers",
+            "within",
             "intervals",
             "choice",
             "take",
@@ -84,6 +85,21 @@ fn keys() -> BTreeSet<String> {
         }
     }
     keys
+}
+
+#[test]
+fn the_page_on_networks_lists_every_operator_and_no_other() {
+    let page = std::fs::read_to_string(root().join("docs/networks.md")).unwrap();
+    let list = page.split_once("### All operators\n").unwrap().1.split("\n#").next().unwrap();
+    let items =
+        |text: &str| text.split([',', '.']).map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+    let [own, fused] = &list.trim().splitn(2, "\n\n").map(str::to_owned).collect::<Vec<String>>()[..] else {
+        panic!("{list}")
+    };
+    let fused = fused.strip_prefix("Of the domain com.microsoft:").unwrap();
+    let (own, fused): (Vec<String>, Vec<String>) = (items(own), items(fused));
+    let listed: Vec<String> = own.into_iter().chain(fused.iter().map(|name| format!("com.microsoft.{name}"))).collect();
+    assert_eq!(listed, mountainpass_network::onnx::names());
 }
 
 #[test]

@@ -198,6 +198,34 @@ fn some_minimum(cell: u64) -> Minimum {
     }
 }
 
+fn some_pair(given: (u64, u64)) -> Pair {
+    let along = Along {
+        length: 0.1 + 0.2,
+        height: f64::INFINITY,
+        climb: f64::INFINITY,
+        barrier: f64::INFINITY,
+        worst: Place { t: 0.5, loss: f64::INFINITY, metrics: vec![("test loss".to_owned().into(), f64::INFINITY)] },
+        loss: vec![1.0 / 3.0, f64::INFINITY, -0.0],
+        metrics: vec![("test loss".to_owned().into(), vec![f64::INFINITY, 5e-324, 1.0])],
+    };
+    let path = Some(Way { minima: (0, 4), paths: vec![7], along: along.clone() });
+    Pair { given, raw: along, aligned: None, path }
+}
+
+#[test]
+fn a_pair_is_kept_as_it_is_made_and_what_replaces_it_is_the_one_that_is_kept() {
+    let file = folder("pairs").join("landscape.sqlite");
+    let mut store = Store::create(&file, &provenance()).unwrap();
+    for given in [(0, 10), (1, 2), (0, 2), (0, 10)] {
+        store.commit(&[Finding::Pair(&some_pair(given))]).unwrap();
+    }
+    let other = Pair { path: None, ..some_pair((1, 2)) };
+    store.commit(&[Finding::Pair(&other)]).unwrap();
+    drop(store);
+    let kept = Store::open(&file).unwrap().record().unwrap().pairs;
+    assert_eq!(kept, [some_pair((0, 2)), some_pair((0, 10)), other]);
+}
+
 #[test]
 fn provenance_and_record_come_back() {
     let folder = folder("provenance");
@@ -214,6 +242,7 @@ fn provenance_and_record_come_back() {
         barcode: Some(Barcode::default()),
         notes: vec!["\u{0} \"".into()],
         passes: vec![AtPass { cell: 3, metrics: vec![("train accuracy".to_owned().into(), 0.1 + 0.2)] }],
+        pairs: vec![some_pair((0, 2)), some_pair((0, 10)), some_pair((1, 2))],
     };
     store.put_record(&record).unwrap();
     drop(store);

@@ -19,17 +19,21 @@ pub trait Mean: Send + Sync + 'static {
     /// What a worker keeps between passes.
     type Scratch<T: Real>: Default + Send;
 
-    /// Lays out the samples `ids`, or all; memory of an earlier filling is reused.
-    fn lay_out<T: Real>(
+    /// Makes ready for passes over `n` samples; they are laid out afterwards.
+    fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error>;
+
+    /// Lays out all samples of a part.
+    fn lay_out<T: Real>(&self, samples: &Samples, hands: Hands<'_>, laid: &mut Self::Laid<T>) -> Result<(), Error>;
+
+    /// Lays out the `chosen` samples of a part; memory of an earlier filling is reused. What is known of the part's samples for
+    /// good is kept in `whole`, where all of them are, or will be, laid out.
+    fn choose<T: Real>(
         &self,
-        samples: &Samples,
-        ids: Option<&[u64]>,
-        host: Host<'_>,
+        chosen: (&Samples, &[u64]),
+        hands: Hands<'_>,
+        whole: &mut Self::Laid<T>,
         laid: &mut Self::Laid<T>,
     ) -> Result<(), Error>;
-
-    /// Makes ready for passes over `n` samples laid out.
-    fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error>;
 
     /// Into how many pieces `n` samples are cut; this depends on the network only.
     fn pieces(&self, n: usize) -> usize;
@@ -51,6 +55,22 @@ pub trait Mean: Send + Sync + 'static {
         scratch: &mut Self::Scratch<T>,
         theta: &[T],
     ) -> Result<Verdict, Error>;
+}
+
+/// Who lays out samples, and until when.
+#[derive(Clone, Copy)]
+pub struct Hands<'a> {
+    /// The workers.
+    pub host: Host<'a>,
+    /// Who may stop them.
+    pub cancel: Option<Cancel<'a>>,
+}
+
+impl Hands<'_> {
+    /// Whether they are to stop.
+    pub fn stopped(&self) -> bool {
+        self.cancel.is_some_and(|cancel| cancel.fired())
+    }
 }
 
 /// Piece `t` of `n` samples, and who may share it.

@@ -44,6 +44,9 @@ pub trait Plan: Send + Sync + 'static {
     /// About how many numbers a run holds at one time.
     fn numbers(&self) -> usize;
 
+    /// Whether an input slot is read.
+    fn reads(&self, slot: usize) -> bool;
+
     /// Computes the outputs, which are then found in `memory`, with the workers of the host where one is given. Cancelled
     /// soon after `stop` says so; whether it is asked on this thread or on another is the plan's affair.
     fn run<T: Real>(

@@ -1,12 +1,12 @@
 //! A mean over samples and its penalty, as a loss of the plugin contract.
 
-use crate::batch::{Mean, Part, Penalty, Row, Verdict, Wanted, Workers};
+use crate::batch::{Hands, Mean, Part, Penalty, Row, Verdict, Wanted, Workers};
 use crate::real::Real;
 use mountainpass_network::graph::Graph;
 use mountainpass_network::graph::op::Op;
 use mountainpass_network::invariance::symmetries;
 use mountainpass_network::model::Model;
-use mountainpass_network::{Dataset, Objective};
+use mountainpass_network::{Dataset, Objective, Samples};
 use mountainpass_sdk::{
     Cancel, Caps, Dtypes, Error, Eval, Host, Identity, Info, Loss, Matrix, MatrixMut, Parameter, Rows, RowsMut, Split,
     Symmetry,
@@ -47,9 +47,10 @@ impl Description {
             is_joint: network.is_joint,
             only: model.only().map(|(only, _)| only).filter(|only| *only > 1 || network.is_joint),
             // Any penalty sees the scale of a unit.
-            symmetries: outputs
-                .first()
-                .map_or(Vec::new(), |output| symmetries(&graph, *output, objective.penalties.is_none())),
+            symmetries: match outputs.first() {
+                Some(output) => symmetries(&graph, *output, objective.penalties.is_none())?,
+                None => Vec::new(),
+            },
             dtypes: Dtypes { f32: true, f64: true },
             options,
             notes,
@@ -128,6 +129,22 @@ struct Request<'a> {
     cancel: Cancel<'a>,
 }
 
+impl<L> Part<L> {
+    /// All samples, laid out once.
+    fn all<T: Real, M: Mean<Laid<T> = L>>(
+        &mut self,
+        mean: &M,
+        samples: &Samples,
+        hands: Hands<'_>,
+    ) -> Result<&Part<L>, Error> {
+        if self.n == 0 {
+            mean.lay_out::<T>(samples, hands, &mut self.laid)?;
+            self.n = samples.n;
+        }
+        Ok(self)
+    }
+}
+
 impl<T: Real, M: Mean> Workspace<T, M> {
     fn eval(
         &mut self,
@@ -138,21 +155,17 @@ impl<T: Real, M: Mean> Workspace<T, M> {
         hvp: Option<(Rows<'_, T>, RowsMut<'_, T>)>,
     ) -> Result<(), Error> {
         let Setting { host, mean, penalty, data, p } = setting;
+        let hands = Hands { host, cancel: Some(request.cancel) };
+        let wanted = Wanted::Derivatives { grad: grad.is_some(), hvp: hvp.is_some() };
+        mean.prepare(request.ids.map_or(data.train.n, <[u64]>::len), wanted)?;
         let part = match request.ids {
             Some(ids) => {
-                mean.lay_out(&data.train, Some(ids), host, &mut self.batch.laid)?;
+                mean.choose::<T>((&data.train, ids), hands, &mut self.train.laid, &mut self.batch.laid)?;
                 self.batch.n = ids.len();
                 &self.batch
             }
-            None => {
-                if self.train.n == 0 {
-                    mean.lay_out(&data.train, None, host, &mut self.train.laid)?;
-                    self.train.n = data.train.n;
-                }
-                &self.train
-            }
+            None => self.train.all::<T, M>(mean, &data.train, hands)?,
         };
-        mean.prepare(part.n, Wanted::Derivatives { grad: grad.is_some(), hvp: hvp.is_some() })?;
         let mut grads = grad.map(|g| g.into_rows().into_iter());
         let mut hvps = hvp.map(|(dir, out)| (dir, out.into_rows().into_iter()));
         let outputs = request.loss.iter_mut().zip(request.status);
@@ -188,11 +201,8 @@ impl<T: Real, M: Mean> Workspace<T, M> {
             Split::Train => (&mut self.train, &data.train),
             Split::Test => (&mut self.test, &data.test),
         };
-        if part.n == 0 {
-            mean.lay_out(samples, None, host, &mut part.laid)?;
-            part.n = samples.n;
-        }
-        mean.prepare(part.n, Wanted::Verdict)?;
+        mean.prepare(samples.n, Wanted::Verdict)?;
+        let part = part.all::<T, M>(mean, samples, Hands { host, cancel: None })?;
         let mut rows: Vec<(&[T], Verdict)> = (0..theta.n()).map(|i| (theta.row(i), Verdict::default())).collect();
         if rows.iter().any(|(theta, _)| theta.len() != p) {
             return Err(Error::argument(format!("there are {p} parameters")));

@@ -61,10 +61,18 @@ impl<E: Executor> Prepared<E> {
             }
             _ => error,
         };
-        let description = Description::of(model.clone(), &objective, (options, notes)).map_err(named)?;
+        let mut description = Description::of(model.clone(), &objective, (options, notes)).map_err(named)?;
         let Penalties { l2, l1, .. } = objective.penalties;
         let penalty = Penalty { l2, l1, ranges: objective.penalties.ranges(&*model)? };
         let network = Network::new(&who, executor, model.clone(), objective.clone(), &mut data).map_err(named)?;
+        if network.leaves_targets() && data.train.targets.is_some() {
+            let note = format!(
+                "the targets (y) of {} are not looked at: the loss is what the file computes, and arrays feed all that it takes",
+                data.name
+            );
+            host.log(log::INFO, &format!("{who}: {note}"));
+            description.notes.push(note);
+        }
         Ok(Prepared { who, network, penalty, objective, data, description })
     }
 

@@ -13,6 +13,7 @@ pub mod checkpoint;
 mod data;
 pub mod graph;
 mod hex;
+pub mod hoist;
 pub mod invariance;
 pub mod judge;
 mod mlp;

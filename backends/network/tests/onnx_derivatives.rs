@@ -8,7 +8,7 @@ use mountainpass_network::graph::Id;
 use mountainpass_network::graph::evaluate::{Sources, evaluate};
 use mountainpass_network::graph::op::{Element, Values};
 use mountainpass_network::model::{Model, Network};
-use mountainpass_network::onnx::{OnnxModel, names};
+use mountainpass_network::onnx::{OnnxModel, name, names};
 use std::collections::BTreeSet;
 
 /// What is constant almost everywhere, holds whole numbers or truths, or only says how others work.
@@ -132,7 +132,7 @@ fn derivatives_are_limits_of_differences() {
             match check(&read, network, &inputs) {
                 Ok(size) if size > 0.0 => {
                     seen += 1;
-                    right.extend(graph.node.iter().map(|node| node.op_type().to_owned()));
+                    right.extend(graph.node.iter().map(name));
                 }
                 Ok(_) => (),
                 Err(text) => failed.push(format!("{}: {output}: {text}", graph.name())),
@@ -140,6 +140,40 @@ fn derivatives_are_limits_of_differences() {
         }
     }
     assert!(failed.is_empty(), "{seen} right, {} wrong:\n{}", failed.len(), failed.join("\n"));
-    let bare: Vec<&str> = names().into_iter().filter(|n| !right.contains(*n) && !WITHOUT.contains(n)).collect();
+    let is_bare = |name: &String| !right.contains(name) && !WITHOUT.contains(&name.as_str());
+    let bare: Vec<String> = names().into_iter().filter(is_bare).collect();
     assert!(bare.is_empty(), "{seen} right; no case has a derivative of {bare:?}");
+}
+
+#[test]
+fn norms_of_zeros_alone_have_derivatives() {
+    let mut seen = BTreeSet::new();
+    for mut proto in bundle::models() {
+        let graph = proto.graph.as_mut().unwrap();
+        let [node] = &graph.node[..] else { continue };
+        let op = node.op_type().to_owned();
+        let is_norm = ["LpPool", "GlobalLpPool", "ReduceL2"].contains(&op.as_str());
+        if !is_norm && !["LpNormalization", "MeanVarianceNormalization"].contains(&op.as_str()) {
+            continue;
+        }
+        let x = graph.initializer.iter_mut().find(|tensor| tensor.name() == node.input[0]).unwrap();
+        x.raw_data = x.raw_data.as_ref().map(|raw| vec![0; raw.len()].into());
+        let model = bundle::open(&proto, &bundle::outputs(&proto)[0]).unwrap();
+        let Network { mut graph, output, .. } = model.network(1).unwrap();
+        let theta = model.start(0).unwrap();
+        if theta.is_empty() {
+            continue;
+        }
+        let seed = graph.fill_like(1.0, output).unwrap();
+        let shape = model.parameters()[0].shape.iter().map(|d| *d as usize).collect();
+        let block = graph.parameter(0, shape).unwrap();
+        let slope = graph.gradient(output, seed, &[block]).unwrap()[0].unwrap();
+        let rate = graph.rates(&[slope]).unwrap()[0];
+        let sources = Sources { inputs: &[], theta: &theta, direction: &vec![1.0; theta.len()] };
+        let found = evaluate(&graph, sources, &[output, slope, rate.unwrap_or(slope)]).unwrap();
+        assert!(found.iter().all(|array| reals(array).iter().all(|x| x.is_finite())), "{op}: {found:?}");
+        assert!(!is_norm || reals(&found[1]).iter().all(|g| *g == 0.0), "{op}: {:?}", found[1]);
+        seen.insert(op);
+    }
+    assert_eq!(seen.len(), 5, "{seen:?}");
 }

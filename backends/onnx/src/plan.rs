@@ -5,6 +5,7 @@ use crate::runtime::{Runtime, runtime};
 use crate::settings::Settings;
 use mountainpass_mean::real::Real;
 use mountainpass_mean::{Executor, Input, Outcome, Plan, Sources};
+use mountainpass_network::graph::op::Op;
 use mountainpass_network::graph::{Graph, Id};
 use mountainpass_network::onnx::{Origin, Precision, Program, Source};
 use mountainpass_sdk::abi::{dtype, status};
@@ -181,6 +182,10 @@ impl Plan for SessionPlan {
 
     fn numbers(&self) -> usize {
         self.numbers
+    }
+
+    fn reads(&self, slot: usize) -> bool {
+        self.graph.nodes().iter().any(|node| matches!(node.op, Op::Input { slot: of, .. } if of == slot))
     }
 
     fn run<T: Real>(

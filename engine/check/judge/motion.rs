@@ -9,7 +9,7 @@ pub fn moved(theta: &mut [f64], symmetry: &Symmetry, random: &mut Random) {
     let blocks: Vec<Vec<usize>> =
         symmetry.blocks.iter().map(|block| block.iter().map(|&i| i as usize).collect()).collect();
     match symmetry.kind {
-        SymmetryKind::Permutation => permute(theta, &blocks, random),
+        SymmetryKind::Permutation => permute(theta, &blocks, &shuffled(blocks.len(), random)),
         SymmetryKind::Sign => {
             // At least one block, or nothing is tried.
             let chosen = random.below(blocks.len().max(1) as u64) as usize;
@@ -34,6 +34,17 @@ pub fn moved(theta: &mut [f64], symmetry: &Symmetry, random: &mut Random) {
             }
         }
         SymmetryKind::Rigid => rigid(theta, &blocks, random),
+        SymmetryKind::Conjugation { split } => {
+            let order = shuffled(blocks.len(), random);
+            permute(theta, &blocks, &order);
+            // The rows are where they belong; their entries follow.
+            let columns =
+                |block: &Vec<usize>| block[split as usize..].chunks(order.len()).map(<[usize]>::to_vec).collect();
+            for row in blocks.iter().flat_map(|block| -> Vec<Vec<usize>> { columns(block) }) {
+                let entries: Vec<Vec<usize>> = row.into_iter().map(|at| vec![at]).collect();
+                permute(theta, &entries, &order);
+            }
+        }
     }
 }
 
@@ -46,18 +57,24 @@ pub fn name(symmetry: &Symmetry) -> String {
         SymmetryKind::Scale { .. } => "a rescaling",
         SymmetryKind::Period(_) => "shifts by whole periods",
         SymmetryKind::Rigid => "a rigid motion",
+        SymmetryKind::Conjugation { .. } => "a permutation with rows and columns",
     };
     format!("{what} of {n} blocks of {block}")
 }
 
-fn permute(theta: &mut [f64], blocks: &[Vec<usize>], random: &mut Random) {
-    let mut order: Vec<usize> = (0..blocks.len()).collect();
+/// An order that is not the first one.
+fn shuffled(n: usize, random: &mut Random) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
     random.shuffle(&mut order);
     if order.len() > 1 && order.iter().enumerate().all(|(i, &from)| i == from) {
         order.swap(0, 1);
     }
+    order
+}
+
+fn permute(theta: &mut [f64], blocks: &[Vec<usize>], order: &[usize]) {
     let values: Vec<Vec<f64>> = blocks.iter().map(|block| block.iter().map(|&at| theta[at]).collect()).collect();
-    for (to, &from) in blocks.iter().zip(&order) {
+    for (to, &from) in blocks.iter().zip(order) {
         to.iter().zip(&values[from]).for_each(|(&at, &value)| theta[at] = value);
     }
 }
@@ -109,6 +126,24 @@ mod tests {
             pairs
         };
         trials(&symmetry(SymmetryKind::Permutation, 5, 2), 10, |a, b| assert_eq!(pairs(a), pairs(b)));
+    }
+
+    #[test]
+    fn conjugations_keep_the_traces_of_powers() {
+        // Two own entries a block, then the rows of a 3 x 3 matrix.
+        let matrix = |x: &[f64]| -> Vec<f64> { (0..9).map(|k| x[k / 3 * 5 + 2 + k % 3]).collect() };
+        let square = |m: &[f64]| -> Vec<f64> {
+            (0..9).map(|k| (0..3).map(|j| m[k / 3 * 3 + j] * m[3 * j + k % 3]).sum()).collect()
+        };
+        let trace = |m: &[f64]| m[0] + m[4] + m[8];
+        trials(&symmetry(SymmetryKind::Conjugation { split: 2 }, 3, 5), 15, |a, b| {
+            let (a, b) = (matrix(a), matrix(b));
+            assert!((trace(&a) - trace(&b)).abs() < 1e-12);
+            assert!((trace(&square(&a)) - trace(&square(&b))).abs() < 1e-12);
+            let mut sorted = [a, b];
+            sorted.iter_mut().for_each(|m| m.sort_by(f64::total_cmp));
+            assert_eq!(sorted[0], sorted[1]);
+        });
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Claims about whole explorations, watched from commit to commit over random landscapes with bent valleys.
 
 mod at_once;
+mod pairs;
 mod trained;
 
 use crate::explore::{Ended, Explored, MergeTree, Plan, Rivals, Silent, explore};

@@ -5,17 +5,22 @@ use crate::loss::closed_form::{ClosedForm, three_hump_camel};
 use crate::loss::oracle::Oracle;
 use crate::run::{Budget, Cancel};
 use crate::search::training::Training;
+use crate::search::training::schedule::Schedule;
 use crate::search::vector::norm;
-use crate::search::{Descent, Landscape, Metric, Minimum, Origin, Unrecorded};
+use crate::search::{Descent, Finding, Journal, Landscape, Metric, Minimum, Origin, Unrecorded};
 
 const SIDE: [f64; 2] = [-1.74755, 0.87378]; // A minimum, as far as six digits name it.
 
 fn explored(plan: &Plan, known: Landscape, evaluations: Option<u64>) -> Explored {
+    kept(plan, known, evaluations, &mut Unrecorded)
+}
+
+fn kept(plan: &Plan, known: Landscape, evaluations: Option<u64>, journal: &mut dyn Journal) -> Explored {
     let mut loss = ClosedForm::new(2, None, three_hump_camel);
     loss.start = Some(vec![1.9, -0.8]);
     let budget = Budget { evaluations, seconds: None };
     let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), budget).unwrap();
-    explore(&mut oracle, plan, known, &mut Unrecorded, &mut Silent).unwrap()
+    explore(&mut oracle, plan, known, journal, &mut Silent).unwrap()
 }
 
 fn given(polish: bool) -> Plan {
@@ -43,6 +48,32 @@ fn what_is_given_stands_where_it_was_and_is_flagged_if_it_is_no_minimum() {
     }
     let descents: Vec<Descent> = sampled.iter().map(|m| m.descent).collect();
     assert_eq!(descents, [Descent::Converged, Descent::Unconverged, Descent::Unconverged]);
+}
+
+/// Every minimum as it was put, in order.
+#[derive(Default)]
+struct Put(Vec<Minimum>);
+
+impl Journal for Put {
+    fn commit(&mut self, findings: &[Finding<'_>]) -> crate::Result<()> {
+        self.0.extend(findings.iter().filter_map(|finding| match finding {
+            Finding::Minimum(m) => Some((*m).clone()),
+            _ => None,
+        }));
+        Ok(())
+    }
+}
+
+#[test]
+#[cfg(feature = "dense")]
+fn a_point_is_kept_before_its_spectrum_and_one_on_a_slope_has_none() {
+    let (plan, mut put) = (given(false), Put::default());
+    let whole = kept(&plan, Landscape::default(), None, &mut put).landscape;
+    let told: Vec<(u64, bool)> = put.0.iter().map(|m| (m.cell, m.evidence.spectrum.is_some())).collect();
+    assert_eq!(told[..4], [(0, false), (0, true), (1, false), (2, false)]);
+    // Stopped between the two.
+    let known = Landscape { minima: vec![put.0[0].clone()], ..Landscape::default() };
+    assert_eq!(explored(&plan, known, None).landscape.minima, whole.minima);
 }
 
 #[test]
@@ -77,7 +108,7 @@ fn a_point_above_its_minimum_keeps_its_bar() {
 
 #[test]
 fn a_stop_anywhere_changes_nothing_in_the_end() {
-    let training = Training { epochs: 40, batch: 3, momentum: 0.5, rate: vec![(0.0, 0.02), (40.0, 0.01)] };
+    let training = Training::with_momentum(40, 3, 0.5, Schedule::Straight(vec![(0.0, 0.02), (40.0, 0.01)]));
     let trained = Plan { starts: 3, way: Way::Training(training), polish: true, ..Plan::default() };
     for (plan, stops) in [(given(true), [1, 5, 30]), (trained, [20, 70, 110])] {
         let whole = explored(&plan, Landscape::default(), None);
@@ -93,7 +124,7 @@ fn a_stop_anywhere_changes_nothing_in_the_end() {
 
 #[test]
 fn a_start_is_trained_the_same_whatever_else_is() {
-    let training = Training { epochs: 20, batch: 4, momentum: 0.9, rate: vec![(0.0, 1e-3)] };
+    let training = Training::with_momentum(20, 4, 0.9, Schedule::constant(1e-3));
     let plan = |seed, starts| Plan { seed, starts, way: Way::Training(training.clone()), ..Plan::default() };
     let many = explored(&plan(3, 4), Landscape::default(), None).landscape;
     let one = explored(&plan(5, 1), Landscape::default(), None).landscape;

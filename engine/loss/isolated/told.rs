@@ -141,6 +141,7 @@ pub fn symmetry_told(Symmetry { kind, blocks }: Symmetry) -> ToldSymmetry {
         SymmetryKind::Scale { split } => (2, split, 0.0, blocks),
         SymmetryKind::Period(period) => (3, 0, period, blocks),
         SymmetryKind::Rigid => (4, 0, 0.0, blocks),
+        SymmetryKind::Conjugation { split } => (5, split, 0.0, blocks),
     }
 }
 
@@ -151,6 +152,7 @@ pub fn symmetry((kind, split, period, blocks): ToldSymmetry) -> Option<Symmetry>
         2 => SymmetryKind::Scale { split },
         3 => SymmetryKind::Period(period),
         4 => SymmetryKind::Rigid,
+        5 => SymmetryKind::Conjugation { split },
         _ => return None,
     };
     Some(Symmetry { kind, blocks })

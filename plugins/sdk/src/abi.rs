@@ -84,6 +84,7 @@ pub mod symmetry {
     pub const SCALE: u32 = 3;
     pub const PERIOD: u32 = 4;
     pub const RIGID: u32 = 5;
+    pub const CONJUGATION: u32 = 6;
 }
 
 /// Kinds of options, `MPASS_OPTION_*`.

@@ -254,6 +254,12 @@ pub enum SymmetryKind {
     Period(f64),
     /// Blocks are points, moved rigidly together.
     Rigid,
+    /// The blocks may be permuted, and with them what stands behind the first `split` entries of each: rows of square
+    /// matrices, an entry for every block, whose columns are permuted as the rows are (P M P^T).
+    Conjugation {
+        /// How many entries of a block are in no matrix.
+        split: u64,
+    },
 }
 
 /// Which loss this is.

@@ -46,6 +46,10 @@ impl mountainpass_mean::Plan for Plan {
         Plan::numbers(self)
     }
 
+    fn reads(&self, slot: usize) -> bool {
+        Plan::reads(self, slot)
+    }
+
     fn run<T: Real>(
         &self,
         host: Option<Host<'_>>,

@@ -32,6 +32,11 @@ impl Plan {
         self.number
     }
 
+    /// Whether an input is read.
+    pub(crate) fn reads(&self, slot: usize) -> bool {
+        self.inputs.iter().any(|(of, ..)| *of == slot)
+    }
+
     /// How many numbers the buffers of a run hold.
     pub fn numbers(&self) -> usize {
         self.reals.iter().fold(0, |all, len| all.saturating_add(*len))

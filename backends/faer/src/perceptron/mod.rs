@@ -6,10 +6,10 @@ mod pass;
 mod scratch;
 mod tiles;
 
-use crate::batch::{Mean, Outputs, Piece, Verdict, Wanted};
+use crate::batch::{Hands, Mean, Outputs, Piece, Verdict, Wanted};
 use crate::real::Real;
 use mountainpass_network::{DataTerm, Feed, Mlp, Samples};
-use mountainpass_sdk::{Error, Host};
+use mountainpass_sdk::Error;
 use pass::{Function, forward, pass};
 use scratch::Scratch;
 use tiles::Tiles;
@@ -41,18 +41,22 @@ impl Mean for Perceptron {
     type Laid<T: Real> = Tiles<T>;
     type Scratch<T: Real> = Scratch<T>;
 
-    fn lay_out<T: Real>(
-        &self,
-        samples: &Samples,
-        ids: Option<&[u64]>,
-        host: Host<'_>,
-        laid: &mut Tiles<T>,
-    ) -> Result<(), Error> {
-        Ok(laid.fill((&self.feed, samples), ids, self.tile, host)?)
-    }
-
     fn prepare(&mut self, _: usize, _: Wanted) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn lay_out<T: Real>(&self, samples: &Samples, hands: Hands<'_>, laid: &mut Tiles<T>) -> Result<(), Error> {
+        Ok(laid.fill((&self.feed, samples), None, self.tile, hands.host)?)
+    }
+
+    fn choose<T: Real>(
+        &self,
+        (samples, ids): (&Samples, &[u64]),
+        hands: Hands<'_>,
+        _: &mut Tiles<T>,
+        laid: &mut Tiles<T>,
+    ) -> Result<(), Error> {
+        Ok(laid.fill((&self.feed, samples), Some(ids), self.tile, hands.host)?)
     }
 
     fn pieces(&self, n: usize) -> usize {

@@ -3,11 +3,12 @@
 use super::statistics::is_statistic;
 use super::tensor::Tensor;
 use crate::onnx;
-use crate::onnx::aliases::{self, Alias};
-use crate::onnx::messages::{NodeProto, decode};
+use crate::onnx::aliases::Alias;
+use crate::onnx::contents::{self, Contents};
+use crate::onnx::messages::NodeProto;
 use crate::onnx::tensors::{self, ValueKind};
 use bytes::Bytes;
-use mountainpass_sdk::{Error, memory};
+use mountainpass_sdk::Error;
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -34,19 +35,14 @@ pub struct ModelFile {
 impl ModelFile {
     /// Reads the initializers of a file and their aliases; external data is looked for in the same folder.
     pub fn read(path: &Path) -> Result<ModelFile, Error> {
-        let failed = |error: std::io::Error| Error::not_found(error.to_string());
-        let size = std::fs::metadata(path).map_err(failed)?.len();
-        if size > tensors::BYTES_MAX {
-            return Err(Error::unsupported(format!("{size} bytes: ONNX files of more than 2 GB are not read")));
-        }
-        ModelFile::of(memory::contents(path).map_err(failed)?.into(), tensors::folder_of(path))
+        let (bytes, folder) = contents::bytes(path)?;
+        ModelFile::of(bytes, folder)
     }
 
     /// Reads the bytes of a file.
     pub(super) fn of(bytes: Bytes, folder: Option<&Path>) -> Result<ModelFile, Error> {
-        let file = decode(bytes)?;
-        let graph = file.graph.unwrap_or_default();
-        let opset = onnx::opset(&file.opset_import).unwrap_or(0);
+        let Contents { graph, opset, aliases, folder } = Contents::of(bytes, folder)?;
+        let opset = opset.unwrap_or(0);
         let mut normalisations = graph.node.iter().filter(|node| node.op_type() == NORMALISATION).peekable();
         let is_in_training =
             normalisations.peek().is_some() && normalisations.all(|node| onnx::in_training(node, opset));
@@ -54,7 +50,6 @@ impl ModelFile {
         let normalising = normalising.flat_map(|node| node.input.iter().skip(3)).cloned().collect();
         let tie = |node: &NodeProto| Some((node.input.first()?.clone(), node.output.first()?.clone()));
         let ties = graph.node.iter().filter(|node| node.op_type() == "Identity").filter_map(tie).collect();
-        let aliases = aliases::read(&file.metadata_props, &graph)?;
         let is_there = |name: &str| {
             graph.initializer.iter().any(|tensor| tensor.name() == name)
                 || aliases.iter().any(|alias| alias.name == name)
@@ -62,7 +57,7 @@ impl ModelFile {
         let merged = onnx::module(&graph).filter(|name| !is_there(name)).map(str::to_owned).collect();
         let numeric = graph.initializer.iter().filter(|tensor| tensors::kind(tensor.data_type()).is_some());
         let tensors = numeric.map(|tensor| {
-            let read = tensors::read(tensor, folder)?;
+            let read = tensors::read(tensor, folder.as_deref())?;
             let (name, is_real) = (tensor.name().to_owned(), read.kind == ValueKind::Real);
             Ok(Tensor { name, shape: read.shape.clone(), values: read.into_reals()?, is_real })
         });

@@ -98,10 +98,15 @@ impl Graph {
 
     /// For every node whether one of `outputs` needs it.
     pub fn needed(&self, outputs: &[Id]) -> Vec<bool> {
+        self.needed_behind(&vec![None; self.nodes.len()], outputs)
+    }
+
+    /// The same where some nodes are given.
+    fn needed_behind(&self, given: &[Option<usize>], outputs: &[Id]) -> Vec<bool> {
         let mut needed = vec![false; self.nodes.len()];
         outputs.iter().for_each(|id| needed[id.index()] = true);
         for (i, node) in self.nodes.iter().enumerate().rev() {
-            if needed[i] {
+            if needed[i] && given[i].is_none() {
                 node.args.iter().for_each(|id| needed[id.index()] = true);
             }
         }
@@ -110,15 +115,28 @@ impl Graph {
 
     /// The same graph with nothing but what `outputs` need, and the outputs in it.
     pub fn pruned(&self, outputs: &[Id]) -> (Graph, Vec<Id>) {
-        let needed = self.needed(outputs);
+        self.behind(&[], 0, outputs)
+    }
+
+    /// What `outputs` need once the nodes `cuts` are given, as inputs in the slots from `first` on; and the outputs in it.
+    pub fn behind(&self, cuts: &[Id], first: usize, outputs: &[Id]) -> (Graph, Vec<Id>) {
+        let mut given = vec![None; self.nodes.len()];
+        cuts.iter().zip(first..).for_each(|(cut, slot)| given[cut.index()] = Some(slot));
+        let needed = self.needed_behind(&given, outputs);
         let mut kept = Graph::new();
         let mut now = vec![Id(u32::MAX); self.nodes.len()];
         for (i, node) in self.nodes.iter().enumerate().filter(|(i, _)| needed[*i]) {
+            let (op, args) = match given[i] {
+                Some(slot) => {
+                    let Type { shape, element } = node.of.clone();
+                    (Op::Input { slot, shape, element }, Vec::new())
+                }
+                None => (node.op.clone(), node.args.iter().map(|arg| now[arg.index()]).collect()),
+            };
             let id = Id(kept.nodes.len() as u32);
-            let args: Vec<Id> = node.args.iter().map(|arg| now[arg.index()]).collect();
             now[i] = id;
-            kept.known.insert((node.op.clone(), args.clone()), id);
-            kept.nodes.push(Node { op: node.op.clone(), args, of: node.of.clone() });
+            kept.known.insert((op.clone(), args.clone()), id);
+            kept.nodes.push(Node { op, args, of: node.of.clone() });
         }
         (kept, outputs.iter().map(|id| now[id.index()]).collect())
     }

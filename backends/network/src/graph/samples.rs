@@ -36,6 +36,28 @@ impl Graph {
 
     /// Where in `of` the samples of all inputs stand, if nothing before it mixed them.
     pub(crate) fn batch_axis(&self, of: Id) -> Option<BatchAxis> {
+        match self.traces(of)?[of.index()] {
+            Trace::Along(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    /// For every node up to `of` whether each sample's numbers stand together, sample after sample, and depend on no other.
+    pub(crate) fn sample_first(&self, of: Id) -> Vec<bool> {
+        let is_first = |trace: &Trace| *trace == Trace::Along(BatchAxis { axis: 0, before: 1 });
+        let is_alone = self.nodes().iter().all(|node| match &node.op {
+            Op::Input { shape, .. } => shape.first() == Some(&1),
+            _ => true,
+        });
+        match self.traces(of) {
+            Some(traces) => traces.iter().map(is_first).collect(),
+            // One sample is the first and the last.
+            None => vec![is_alone; of.index() + 1],
+        }
+    }
+
+    /// The samples of all inputs, followed up to `of`; `None` where inputs differ in their number, or have one.
+    fn traces(&self, of: Id) -> Option<Vec<Trace>> {
         let size = |node: &Node| match &node.op {
             Op::Input { shape, .. } => Some(shape.first().copied().unwrap_or(0)),
             _ => None,
@@ -45,15 +67,12 @@ impl Graph {
         if sizes.any(|m| m != n) {
             return None;
         }
-        let mut batches: Vec<Trace> = Vec::with_capacity(of.index() + 1);
+        let mut traces: Vec<Trace> = Vec::with_capacity(of.index() + 1);
         for node in &self.nodes()[..=of.index()] {
-            let batch = self.batch(node, &batches, n);
-            batches.push(batch);
+            let trace = self.batch(node, &traces, n);
+            traces.push(trace);
         }
-        match batches[of.index()] {
-            Trace::Along(place) => Some(place),
-            _ => None,
-        }
+        Some(traces)
     }
 
     fn batch(&self, node: &Node, known: &[Trace], n: usize) -> Trace {

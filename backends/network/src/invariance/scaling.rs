@@ -4,10 +4,11 @@
 //! demand linear relations between the powers e: a product adds them, a sum wants them equal, a tanh wants 0 (or, where c
 //! is -1, lets them pass), a sum over the units wants 0. What solves them all is a symmetry.
 
-use super::axes::{AxisClasses, Class};
+use super::classes::Class;
+use super::labels::{Labels, Letter};
 use crate::graph::op::{Binary, Op, Unary};
-use crate::graph::{Graph, Id, Node};
-use std::collections::BTreeMap;
+use crate::graph::{Id, Node};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which numbers c.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,25 +23,28 @@ pub enum Group {
 /// modulo 2 or modulo this, with one elimination for both.
 const PRIME: i64 = 2_147_483_647;
 
-/// A basis of the solutions in which parameters take part with the powers -1, 0 and 1 only; by parameter.
-pub fn powers(graph: &Graph, axes: &AxisClasses, output: Id, class: Class, group: Group) -> Vec<BTreeMap<Id, i32>> {
-    let needed = graph.needed(&[output]);
-    let carrying: Vec<Id> = (0..graph.nodes().len())
-        .map(|i| graph.id(i))
-        .filter(|id| needed[id.index()] && axes.carries(*id, class))
-        .collect();
-    // Of two axes in one class the power of a unit would depend on which of them is meant.
-    if carrying.iter().any(|id| axes.factors(id.index()).concat().iter().filter(|c| **c == class).count() > 1) {
-        return Vec::new();
+/// By which power, by parameter and factor of its axes.
+pub type Powers = BTreeMap<(Id, usize), i32>;
+
+/// A basis of the solutions in which parameters take part with the powers -1, 0 and 1 only.
+pub fn powers(labels: &Labels<'_>, class: Class, group: Group) -> Vec<Powers> {
+    // An array with several axes in the class has a power for each.
+    let mut column: BTreeMap<(Id, usize), usize> = BTreeMap::new();
+    for id in labels.carrying(class) {
+        for (k, _) in labels.at(*id).occurrences.iter().enumerate().filter(|(_, o)| o.class == class) {
+            let next = column.len();
+            column.insert((*id, k), next);
+        }
     }
-    let column: BTreeMap<Id, usize> = carrying.iter().enumerate().map(|(k, id)| (*id, k)).collect();
-    let mut system = System { columns: carrying.len(), rows: Vec::new(), prime: group.prime() };
-    for (i, node) in graph.nodes().iter().enumerate().filter(|(i, _)| needed[*i]) {
-        let of = |id: &Id| column.get(id).copied();
-        relations(group, (of(&graph.id(i)), node), &of, &mut |terms| system.demand(terms));
+    let mut system = System { columns: column.len(), rows: BTreeMap::new(), prime: group.prime() };
+    for id in labels.using(class) {
+        let Some(all) = by_letter(labels, *id, class, &column) else { return Vec::new() };
+        for (own, args) in all {
+            relations(group, (own, labels.graph.node(*id)), &args, &mut |terms| system.demand(terms));
+        }
     }
-    let is_parameter = |id: &Id| matches!(graph.node(*id).op, Op::Parameter { .. });
-    let parameters: Vec<(Id, usize)> = carrying.iter().copied().zip(0..).filter(|(id, _)| is_parameter(id)).collect();
+    let is_parameter = |id: &Id| matches!(labels.graph.node(*id).op, Op::Parameter { .. });
+    let parameters: Vec<((Id, usize), usize)> = column.into_iter().filter(|((id, _), _)| is_parameter(id)).collect();
     let mut found = Vec::new();
     for solution in system.solutions(&parameters.iter().map(|(_, k)| *k).collect::<Vec<usize>>()) {
         let power = |k: usize| match solution[k] {
@@ -49,7 +53,7 @@ pub fn powers(graph: &Graph, axes: &AxisClasses, output: Id, class: Class, group
             x if x == system.prime - 1 => Some(-1),
             _ => None,
         };
-        let powers: Option<BTreeMap<Id, i32>> = parameters.iter().map(|(id, k)| Some((*id, power(*k)?))).collect();
+        let powers: Option<Powers> = parameters.iter().map(|(id, k)| Some((*id, power(*k)?))).collect();
         let Some(mut powers) = powers else { continue };
         powers.retain(|_, power| *power != 0);
         // Up first: what comes before an activation grows, what comes behind shrinks.
@@ -61,6 +65,43 @@ pub fn powers(graph: &Graph, axes: &AxisClasses, output: Id, class: Class, group
         }
     }
     found
+}
+
+/// The column of an operator's array and those of its arguments, where they carry the class.
+type Columns = (Option<usize>, Vec<Option<usize>>);
+
+/// The columns that an operator relates, letter by letter; `None` where arrays that run together differ in their axes.
+fn by_letter(labels: &Labels<'_>, id: Id, class: Class, column: &BTreeMap<(Id, usize), usize>) -> Option<Vec<Columns>> {
+    let (lettered, args) = (labels.at(id), &labels.graph.node(id).args);
+    // Of an array by letter: the columns of its axes in the class, in order.
+    let columns = |id: Id, letters: &[Letter]| {
+        let mut found: BTreeMap<Letter, Vec<usize>> = BTreeMap::new();
+        for (k, (o, letter)) in labels.at(id).occurrences.iter().zip(letters).enumerate() {
+            if o.class == class {
+                found.entry(*letter).or_default().push(column[&(id, k)]);
+            }
+        }
+        found
+    };
+    let own = columns(id, &lettered.own);
+    let args: Vec<_> = args.iter().zip(&lettered.args).map(|(arg, letters)| columns(*arg, letters)).collect();
+    let letters: BTreeSet<Letter> = args.iter().chain([&own]).flat_map(|of| of.keys().copied()).collect();
+    let mut all = Vec::new();
+    for letter in letters {
+        let in_order = |of: &BTreeMap<Letter, Vec<usize>>| of.get(&letter).cloned().unwrap_or_default();
+        let own = in_order(&own);
+        let args: Vec<Vec<usize>> = match (&labels.graph.node(id).op, letter) {
+            // Along the joined axis each argument runs by itself.
+            (Op::Concat(_), (_, 1..)) => vec![in_order(&args[letter.1 - 1])],
+            _ => args.iter().map(in_order).collect(),
+        };
+        let count = args.iter().chain([&own]).map(Vec::len).max().unwrap_or(0);
+        if args.iter().chain([&own]).any(|of| !of.is_empty() && of.len() != count) {
+            return None;
+        }
+        all.extend((0..count).map(|j| (own.get(j).copied(), args.iter().map(|of| of.get(j).copied()).collect())));
+    }
+    Some(all)
 }
 
 impl Group {
@@ -79,10 +120,10 @@ type Term = (Option<usize>, i64);
 fn relations(
     group: Group,
     (own, node): (Option<usize>, &Node),
-    of: &impl Fn(&Id) -> Option<usize>,
+    args: &[Option<usize>],
     demand: &mut dyn FnMut(&[Term]),
 ) {
-    let arg = |k: usize| of(&node.args[k]);
+    let arg = |k: usize| args[k];
     let signs = group == Group::Signs;
     let mut invariant = |columns: &[Option<usize>]| columns.iter().for_each(|column| demand(&[(*column, 1)]));
     match &node.op {
@@ -114,7 +155,7 @@ fn relations(
             demand(&[(own, 1), (arg(1), -1)]);
             demand(&[(own, 1), (arg(2), -1)]);
         }
-        Op::Concat(_) => (0..node.args.len()).for_each(|k| demand(&[(own, 1), (arg(k), -1)])),
+        Op::Concat(_) => args.iter().for_each(|arg| demand(&[(own, 1), (*arg, -1)])),
         Op::Reshape(_)
         | Op::Transpose(_)
         | Op::Slice { .. }
@@ -166,37 +207,38 @@ fn law(f: Unary, group: Group) -> Law {
     }
 }
 
-/// Homogeneous linear equations modulo a prime, rows in echelon form.
+/// Homogeneous linear equations modulo a prime, in echelon form: rows by the column that they lead with, which has factor 1.
+/// Most say that two powers are equal; rows stay short.
 struct System {
     columns: usize,
-    rows: Vec<Vec<i64>>,
+    rows: BTreeMap<usize, BTreeMap<usize, i64>>,
     prime: i64,
 }
 
 impl System {
     /// Adds an equation; a missing column is 0.
     fn demand(&mut self, terms: &[Term]) {
-        let mut row = vec![0; self.columns];
-        for (column, factor) in terms {
-            if let Some(k) = column {
-                row[*k] = (row[*k] + factor).rem_euclid(self.prime);
-            }
+        let mut row = BTreeMap::new();
+        terms.iter().filter_map(|(column, factor)| Some((column.as_ref()?, factor))).for_each(|(column, factor)| {
+            self.add(&mut row, *column, *factor);
+        });
+        while let Some((&lead, &times)) = row.first_key_value() {
+            let Some(known) = self.rows.get(&lead) else {
+                let inverse = self.inverse(times);
+                row.values_mut().for_each(|x| *x = *x * inverse % self.prime);
+                self.rows.insert(lead, row);
+                return;
+            };
+            known.iter().for_each(|(column, factor)| self.add(&mut row, *column, -(times * factor % self.prime)));
         }
-        for known in &self.rows {
-            let lead = lead(known);
-            let times = row[lead];
-            row.iter_mut().zip(known).for_each(|(x, y)| *x = (*x - times * y % self.prime).rem_euclid(self.prime));
-        }
-        if row.iter().any(|x| *x != 0) {
-            let k = lead(&row);
-            let inverse = self.inverse(row[k]);
-            row.iter_mut().for_each(|x| *x = *x * inverse % self.prime);
-            for known in &mut self.rows {
-                let times = known[k];
-                known.iter_mut().zip(&row).for_each(|(x, y)| *x = (*x - times * y % self.prime).rem_euclid(self.prime));
-            }
-            self.rows.push(row);
-        }
+    }
+
+    fn add(&self, row: &mut BTreeMap<usize, i64>, column: usize, factor: i64) {
+        let sum = (row.get(&column).unwrap_or(&0) + factor).rem_euclid(self.prime);
+        match sum {
+            0 => row.remove(&column),
+            sum => row.insert(column, sum),
+        };
     }
 
     /// By Fermat's little theorem.
@@ -214,21 +256,17 @@ impl System {
 
     /// A basis of the solutions, one for each column that no row leads with, reduced to those that differ in `seen`.
     fn solutions(&self, seen: &[usize]) -> Vec<Vec<i64>> {
-        let leads: BTreeMap<usize, &Vec<i64>> = self.rows.iter().map(|row| (lead(row), row)).collect();
-        let free = (0..self.columns).filter(|k| !leads.contains_key(k));
+        let free = (0..self.columns).filter(|k| !self.rows.contains_key(k));
         let solution = |free: usize| {
-            (0..self.columns)
-                .map(|k| match leads.get(&k) {
-                    Some(row) => (-row[free]).rem_euclid(self.prime),
-                    None => i64::from(k == free),
-                })
-                .collect::<Vec<i64>>()
+            let mut solution = vec![0; self.columns];
+            solution[free] = 1;
+            for (lead, row) in self.rows.iter().rev() {
+                let sum = row.iter().skip(1).fold(0, |sum, (k, factor)| (sum + factor * solution[*k]) % self.prime);
+                solution[*lead] = (-sum).rem_euclid(self.prime);
+            }
+            solution
         };
         // Arrays that no parameter enters may have free powers of their own, which are no symmetry.
         free.map(solution).filter(|solution| seen.iter().any(|k| solution[*k] != 0)).collect()
     }
-}
-
-fn lead(row: &[i64]) -> usize {
-    row.iter().position(|x| *x != 0).unwrap_or(0)
 }

@@ -1,10 +1,9 @@
 //! One ONNX file: its output, and the nodes, inputs and initializers that enter it.
 
-use super::aliases::{self, Alias};
+use super::aliases::Alias;
+use super::contents::Contents;
 use super::control::taken;
-use super::messages::{
-    DimensionProto, GraphProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto, decode, entry,
-};
+use super::messages::{DimensionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto, entry};
 use super::options::Options;
 use super::tensors::{self, ValueKind};
 use crate::graph::op::{Element, Shape};
@@ -64,11 +63,6 @@ pub(super) struct File {
     pub candidates: Vec<Candidate>,
 }
 
-/// The version of ONNX's own operators.
-pub fn opset(imports: &[OperatorSetIdProto]) -> Option<i64> {
-    imports.iter().find(|set| matches!(set.domain(), "" | "ai.onnx")).map(|set| set.version())
-}
-
 impl File {
     /// Reads the messages and finds what enters; notes say what was decided.
     pub fn read(
@@ -77,14 +71,8 @@ impl File {
         options: &Options,
         notes: &mut Vec<String>,
     ) -> Result<File, Error> {
-        let size = bytes.len() as u64;
-        if size > tensors::BYTES_MAX {
-            return Err(Error::unsupported(format!("{size} bytes: models of more than 2 GB are not read")));
-        }
-        let model = decode(bytes)?;
-        let version = opset(&model.opset_import);
-        let graph = model.graph.filter(|graph| !graph.node.is_empty() || !graph.output.is_empty());
-        let (Some(graph), Some(opset)) = (graph, version) else {
+        let Contents { graph, opset, aliases, folder } = Contents::of(bytes, folder)?;
+        let (false, Some(opset)) = (graph.node.is_empty() && graph.output.is_empty(), opset) else {
             return Err(Error::argument("no ONNX file, or a broken one: it has no graph or no version of operators"));
         };
         if opset < OPSET_MIN {
@@ -92,9 +80,7 @@ impl File {
                 "its operators are of opset {opset}: export it with {OPSET_MIN} or later"
             )));
         }
-        let aliases = aliases::read(&model.metadata_props, &graph)?;
         let output = chosen(&graph, options, notes)?;
-        let folder = folder.map(Path::to_path_buf);
         let batch = BatchSize::None;
         let (nodes, features, candidates) = (Vec::new(), Vec::new(), Vec::new());
         let recomputed = options.recomputed;

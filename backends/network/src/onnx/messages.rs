@@ -81,6 +81,9 @@ pub struct FunctionProto {
     pub domain: Option<String>,
 }
 
+/// The domain of the operators that ONNX Runtime makes of several of ONNX's.
+pub(super) const MICROSOFT: &str = "com.microsoft";
+
 /// An operator with the names of what it takes and gives; an empty name is an argument left out.
 #[derive(Clone, PartialEq, Message)]
 pub struct NodeProto {

@@ -8,6 +8,8 @@
 //! read; messages are our own (see [`messages`]).
 
 pub(crate) mod aliases;
+mod apart;
+pub(crate) mod contents;
 mod control;
 mod ending;
 mod file;
@@ -24,10 +26,9 @@ pub(crate) mod tensors;
 mod writer;
 
 pub use aliases::Alias;
-pub(crate) use file::opset;
 pub use model::OnnxModel;
 pub(crate) use operators::in_training;
-pub use operators::names;
+pub use operators::{name, names};
 pub use options::{BATCHNORM, OPTIONS, Options, recomputed};
 pub(crate) use origin::module;
 pub(crate) use writer::tensor;

@@ -1,15 +1,15 @@
 //! A network out of an ONNX file: what its numbers are, which batch sizes it takes, and its graph for each.
 
+use super::contents;
 use super::ending::Met;
 use super::file::{BatchSize, Block, File};
 use super::options::Options;
-use super::tensors;
 use crate::graph::op::Op;
 use crate::graph::{Graph, Id};
 use crate::hex::hex;
 use crate::model::{Feature, Model, Network, OutputKind};
 use bytes::Bytes;
-use mountainpass_sdk::{Error, Parameter, memory};
+use mountainpass_sdk::{Error, Parameter};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,17 +41,8 @@ const LINE_MAX: usize = 4000;
 impl OnnxModel {
     /// Reads a file; its external data is looked for in the same folder.
     pub fn open(path: &Path, options: &Options) -> Result<OnnxModel, Error> {
-        let failed = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::not_found(format!("model {path:?}: no such file")),
-            _ => Error::argument(format!("model {path:?}: {error}")),
-        };
-        let size = std::fs::metadata(path).map_err(failed)?.len();
-        if size > tensors::BYTES_MAX {
-            return Err(Error::unsupported(format!("model {path:?} has {size} bytes: more than 2 GB are not read")));
-        }
-        let bytes = memory::contents(path).map_err(failed)?;
-        OnnxModel::read(bytes.into(), tensors::folder_of(path), options)
-            .map_err(|error| Error { text: format!("model {path:?}: {}", error.text), ..error })
+        let read = || contents::bytes(path).and_then(|(bytes, folder)| OnnxModel::read(bytes, folder, options));
+        read().map_err(|error| Error { text: format!("model {path:?}: {}", error.text), ..error })
     }
 
     /// Reads a file's bytes; `folder` is where its external data may be.

@@ -276,11 +276,6 @@ fn external(tensor: &TensorProto, count: usize, folder: Option<&Path>) -> Result
     }
 }
 
-/// The folder of a file, where its external data may be.
-pub(crate) fn folder_of(path: &Path) -> Option<&Path> {
-    path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
-}
-
 /// The path of an external file, which must be inside the model's folder, links followed.
 fn inside(name: &str, location: &str, folder: Option<&Path>) -> Result<PathBuf, Error> {
     let Some(folder) = folder else {

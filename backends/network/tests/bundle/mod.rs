@@ -23,7 +23,7 @@ struct Bundle {
 
 /// All models.
 pub fn models() -> impl Iterator<Item = ModelProto> {
-    ["operators.gz", "recurrent.gz", "settings.gz"].into_iter().flat_map(file)
+    ["operators.gz", "recurrent.gz", "settings.gz", "fused.gz"].into_iter().flat_map(file)
 }
 
 /// The models of one file.

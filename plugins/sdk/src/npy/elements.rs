@@ -4,13 +4,16 @@ use super::fault::Fault;
 use super::header::Header;
 use super::source::Source;
 use crate::memory::{self, BLOCK};
-use std::io::Read;
+use std::io::{self, Read, Write};
 
 /// A number as a file holds it.
 pub(super) trait Encoded: Copy {
     const WIDTH: usize;
 
     fn of(bytes: &[u8], big: bool) -> Self;
+
+    /// Block by block, little-endian, so that no copy of all is made.
+    fn write(values: &[Self], to: &mut impl Write) -> io::Result<()>;
 }
 
 /// Refuses a file that is not as long as its header says, where its length is known.
@@ -55,6 +58,28 @@ pub(super) fn elements<T: Encoded, U: Clone + Default>(
         }
     }
     Ok(values)
+}
+
+/// The next elements of a file in its own order, behind the first `start`, as what `to` makes of them.
+pub(super) fn next<T: Encoded, U>(
+    file: &mut Source<impl Read>,
+    header: &Header,
+    start: usize,
+    out: &mut [U],
+    to: impl Fn(T) -> U,
+) -> Result<(), Fault> {
+    let mut block = vec![0; BLOCK.min(out.len() * T::WIDTH)];
+    for (k, out) in out.chunks_mut((BLOCK / T::WIDTH).max(1)).enumerate() {
+        let size = out.len() * T::WIDTH;
+        let full = file.fill(&mut block[..size])?;
+        if full < size {
+            let there = start * T::WIDTH + k * BLOCK + full;
+            return Err(cut_off(&header.shape, header.needed()?, there as u64));
+        }
+        let elements = block[..size].chunks_exact(T::WIDTH);
+        out.iter_mut().zip(elements).for_each(|(out, bytes)| *out = to(T::of(bytes, header.big)));
+    }
+    Ok(())
 }
 
 /// Refuses what stands behind the elements. Whoever checks sums at the end of a file is thus brought there.

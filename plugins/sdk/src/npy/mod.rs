@@ -11,12 +11,14 @@ mod elements;
 mod fault;
 mod header;
 mod source;
+mod stream;
 mod values;
 
 pub use fault::Fault;
+pub use stream::Stream;
 pub use values::Values;
 
-use elements::{end, fits};
+use elements::{Encoded, end, fits};
 use header::Header;
 use source::Source;
 use std::io::{self, Read, Write};
@@ -78,17 +80,31 @@ pub fn parse(bytes: &[u8]) -> Result<Array, String> {
 
 /// Writes a .npy file, in C order and little-endian.
 pub fn write(array: &Array, to: &mut impl Write) -> io::Result<()> {
-    let axes: String = array.shape.iter().map(|axis| format!("{axis},")).collect();
-    let order = if array.values.descr().ends_with('1') { '|' } else { '<' };
-    let text = format!("{{'descr': '{order}{}', 'fortran_order': False, 'shape': ({axes}), }}", array.values.descr());
+    write_header(&array.shape, array.values.descr(), to)?;
+    array.values.write(to)
+}
+
+/// Writes the start of a .npy file of f64, whose elements follow by [`write_reals`], as many as the product of the shape.
+pub fn write_start(shape: &[usize], to: &mut impl Write) -> io::Result<()> {
+    write_header(shape, "f8", to)
+}
+
+/// Writes elements behind the [start](write_start) of a file.
+pub fn write_reals(values: &[f64], to: &mut impl Write) -> io::Result<()> {
+    f64::write(values, to)
+}
+
+fn write_header(shape: &[usize], descr: &str, to: &mut impl Write) -> io::Result<()> {
+    let axes: String = shape.iter().map(|axis| format!("{axis},")).collect();
+    let order = if descr.ends_with('1') { '|' } else { '<' };
+    let text = format!("{{'descr': '{order}{descr}', 'fortran_order': False, 'shape': ({axes}), }}");
     // Magic, version and length take ten bytes; the data begins at a multiple of 64, after a line's end.
     let padding = 63 - (10 + text.len()) % 64;
     to.write_all(b"\x93NUMPY\x01\x00")?;
     to.write_all(&((text.len() + padding + 1) as u16).to_le_bytes())?;
     to.write_all(text.as_bytes())?;
     to.write_all(&[b' '; 63][..padding])?;
-    to.write_all(b"\n")?;
-    array.values.write(to)
+    to.write_all(b"\n")
 }
 
 /// The bytes of a .npy file.
@@ -144,7 +160,17 @@ mod tests {
             let array = Array { shape, values: (0..n).map(value).collect::<Vec<f64>>().into() };
             let bytes = bytes(&array);
             prop_assert_eq!(bytes.len() % 64, 8 * n % 64);
-            prop_assert_eq!(parse(&bytes).unwrap(), array);
+            prop_assert_eq!(parse(&bytes).unwrap(), array.clone());
+            // Piece by piece, both ways.
+            let mut written = Vec::new();
+            write_start(&array.shape, &mut written).unwrap();
+            let values = array.values.to_f64();
+            values.chunks(3).for_each(|values| write_reals(values, &mut written).unwrap());
+            prop_assert_eq!(&written, &bytes);
+            let mut stream = Stream::new(&bytes[..], Some(bytes.len() as u64)).unwrap();
+            let mut read = vec![0.0; n];
+            read.chunks_mut(2).for_each(|values| stream.fill(values).unwrap());
+            prop_assert_eq!((stream.shape(), read), (&array.shape[..], values));
         }
 
         #[test]

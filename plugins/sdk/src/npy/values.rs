@@ -1,6 +1,6 @@
 //! The elements of an array in memory, in the type that its file has them in.
 
-use super::elements::{Encoded, elements};
+use super::elements::{Encoded, elements, next};
 use super::fault::Fault;
 use super::header::Header;
 use super::source::Source;
@@ -55,19 +55,8 @@ macro_rules! element_types {
                 }
             }
 
-            /// Block by block, so that no copy of all is made.
             pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
-                const BLOCK: usize = 1 << 10;
-                match self {
-                    $(Values::$variant(values) => {
-                        let mut bytes = [0; BLOCK * size_of::<$type>()];
-                        values.chunks(BLOCK).try_for_each(|values| {
-                            let places = bytes.chunks_exact_mut(size_of::<$type>());
-                            places.zip(values).for_each(|(to, value)| to.copy_from_slice(&value.to_le_bytes()));
-                            to.write_all(&bytes[..size_of_val(values)])
-                        })
-                    }),*
-                }
+                match self { $(Values::$variant(values) => $type::write(values, to)),* }
             }
         }
 
@@ -85,12 +74,35 @@ macro_rules! element_types {
                 let bytes = bytes.try_into().unwrap_or_default(); // As many as the width, everywhere here.
                 if big { $type::from_be_bytes(bytes) } else { $type::from_le_bytes(bytes) }
             }
+
+            fn write(values: &[$type], to: &mut impl Write) -> io::Result<()> {
+                const BLOCK: usize = 1 << 12;
+                let mut bytes = [0; BLOCK * size_of::<$type>()];
+                values.chunks(BLOCK).try_for_each(|values| {
+                    let places = bytes.chunks_exact_mut(size_of::<$type>());
+                    places.zip(values).for_each(|(to, value)| to.copy_from_slice(&value.to_le_bytes()));
+                    to.write_all(&bytes[..size_of_val(values)])
+                })
+            }
         })*
 
         /// The elements that a file holds behind its header, as f64.
         pub(super) fn read_wide(file: &mut Source<impl Read>, header: &Header) -> Result<Vec<f64>, Fault> {
             match header.element() {
                 $($descr => elements(file, header, |x: $type| x as f64),)*
+                _ => Err(header.strange()),
+            }
+        }
+
+        /// The next elements of a file, behind the first `start`, as f64.
+        pub(super) fn read_next(
+            file: &mut Source<impl Read>,
+            header: &Header,
+            start: usize,
+            out: &mut [f64],
+        ) -> Result<(), Fault> {
+            match header.element() {
+                $($descr => next(file, header, start, out, |x: $type| x as f64),)*
                 _ => Err(header.strange()),
             }
         }

@@ -28,7 +28,7 @@ pub(super) fn attention(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             *part = l.graph.push(Op::Concat(2), &[before, *part])?;
         }
     }
-    let (&[batch, count, rows, width], &[_, shared, columns, _]) = (l.graph.shape(q), l.graph.shape(k)) else {
+    let (&[_, count, rows, width], &[_, shared, columns, _]) = (l.graph.shape(q), l.graph.shape(k)) else {
         return Err(Error::argument("Q, K and V have four axes, or three and a number of heads"));
     };
     if shared == 0 || count % shared != 0 {
@@ -74,9 +74,7 @@ pub(super) fn attention(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     };
     let mut y = l.graph.matmul(chances, v)?;
     if is_flat {
-        let width = l.graph.shape(y)[3];
-        y = l.graph.transpose(y, &[0, 2, 1, 3])?;
-        y = l.graph.reshape(y, vec![batch, rows, count * width])?;
+        y = merged(l, y)?;
     }
     Ok([y, present[0], present[1]].map(|id| Value::Node(id, ValueKind::Real)).to_vec())
 }
@@ -114,11 +112,24 @@ fn open_rows(l: &mut Lowering<'_>, scores: Id, mask: Id) -> Result<Id, Error> {
 /// An argument as `[batch, heads, sequence, width]`.
 fn heads(l: &mut Lowering<'_>, c: &Call<'_>, k: usize, count: &str) -> Result<Id, Error> {
     let x = l.real(c.input(k)?)?;
+    in_heads(l, x, c.int(count).and_then(|n| usize::try_from(n).ok()).unwrap_or(0), count)
+}
+
+/// `[batch, sequence, heads width]` as `[batch, heads, sequence, width]`; `count` names the number of heads.
+pub(super) fn in_heads(l: &mut Lowering<'_>, x: Id, heads: usize, count: &str) -> Result<Id, Error> {
     let &[batch, rows, all] = l.graph.shape(x) else { return Ok(x) };
-    let heads = c.int(count).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0 && all % n == 0);
-    let heads = heads.ok_or_else(|| Error::argument(format!("{count} for {:?}", l.graph.shape(x))))?;
+    if heads == 0 || !all.is_multiple_of(heads) {
+        return Err(Error::argument(format!("{count} for {:?}", l.graph.shape(x))));
+    }
     let x = l.graph.reshape(x, vec![batch, rows, heads, all / heads])?;
     l.graph.transpose(x, &[0, 2, 1, 3])
+}
+
+/// The same back.
+pub(super) fn merged(l: &mut Lowering<'_>, x: Id) -> Result<Id, Error> {
+    let x = l.graph.transpose(x, &[0, 2, 1, 3])?;
+    let &[batch, rows, heads, width] = l.graph.shape(x) else { return Ok(x) };
+    l.graph.reshape(x, vec![batch, rows, heads * width])
 }
 
 /// Every head `times` times in a row.

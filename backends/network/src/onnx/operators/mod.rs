@@ -2,9 +2,12 @@
 
 mod attention;
 mod convolutions;
+mod determinant;
 mod einsum;
 mod elementwise;
 mod fourier;
+mod fused;
+mod heads;
 mod known;
 mod lookup;
 mod losses;
@@ -22,7 +25,7 @@ mod sequences;
 mod shape;
 
 use super::lowering::Lower;
-use super::messages::NodeProto;
+use super::messages::{MICROSOFT, NodeProto};
 use mountainpass_sdk::Error;
 pub use normalisation::in_training;
 pub(super) use parts::join;
@@ -30,7 +33,7 @@ pub(super) use parts::join;
 /// Those that have graphs of their own are written out around the others.
 pub(super) const WITH_GRAPHS: &[&str] = &["If", "Loop", "Scan"];
 
-/// By name; the message about unsupported operators lists them.
+/// By name.
 const TABLE: &[(&[&str], Lower)] = &[
     (&["Relu", "Sigmoid", "Tanh", "Exp", "Log", "Sqrt", "Neg", "Abs", "Reciprocal"], elementwise::unary),
     (&["Sign", "Softplus", "Erf", "Sin", "Cos", "Atan", "Floor", "Round"], elementwise::unary),
@@ -87,6 +90,7 @@ const TABLE: &[(&[&str], Lower)] = &[
     (&["MatMul"], products::matmul),
     (&["Gemm"], products::gemm),
     (&["DFT"], fourier::dft),
+    (&["Det"], determinant::det),
     (&["Einsum"], einsum::einsum),
     (&["Conv"], convolutions::conv),
     (&["ConvTranspose"], convolutions::conv_transpose),
@@ -97,31 +101,66 @@ const TABLE: &[(&[&str], Lower)] = &[
     (&["ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"], reduction::reduce),
     (&["Softmax", "LogSoftmax"], reduction::softmax),
     (&["Attention"], attention::attention),
+    (&["RotaryEmbedding"], heads::rotary),
     (&["RNN", "GRU", "LSTM"], recurrent::recurrent),
     (&["BatchNormalization"], normalisation::batch),
-    (&["LayerNormalization", "RMSNormalization"], normalisation::layer),
+    (&["LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"], normalisation::layer),
     (&["InstanceNormalization", "GroupNormalization"], normalisation::groups),
     (&["LRN"], normalisation::local),
     (&["MeanVarianceNormalization", "LpNormalization"], normalisation::whole),
     (&["SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss"], losses::likelihood),
 ];
 
+/// Of the domain [`MICROSOFT`].
+const FUSED: &[(&[&str], Lower)] = &[
+    (&["BiasAdd", "BiasGelu", "BiasSplitGelu", "FastGelu", "Gelu", "QuickGelu"], fused::curve),
+    (&["FusedMatMul"], fused::matmul),
+    (&["FusedGemm"], products::gemm),
+    (&["FusedConv"], fused::conv),
+    (&["SkipLayerNormalization", "SkipSimplifiedLayerNormalization"], fused::skip_layer),
+    (&["EmbedLayerNormalization"], fused::embedding),
+    (&["Attention"], heads::attention),
+    (&["MultiHeadAttention"], heads::multi_head),
+    (&["RotaryEmbedding"], heads::rotary),
+    (&["Trilu"], parts::trilu),
+];
+
 /// How a node's operator is lowered.
 pub(super) fn find(node: &NodeProto) -> Result<Lower, Error> {
     let op = node.op_type();
-    let standard = matches!(node.domain(), "" | "ai.onnx");
-    let found = TABLE.iter().find(|(names, _)| standard && names.contains(&op));
+    let table = match node.domain() {
+        "" | "ai.onnx" => TABLE,
+        MICROSOFT => FUSED,
+        other => {
+            // Those of com.microsoft.nchwc have the layouts of one machine.
+            let hint = if other.starts_with(MICROSOFT) { "; save the file at ORT_ENABLE_EXTENDED" } else { "" };
+            return Err(Error::unsupported(format!(
+                "the operator {op} is of the domain {other:?}: known are ONNX's own and {MICROSOFT}{hint}"
+            )));
+        }
+    };
+    let found = table.iter().find(|(names, _)| names.contains(&op));
     found.map(|(_, lower)| *lower).ok_or_else(|| {
-        let full = if standard { op.to_owned() } else { format!("{}.{op}", node.domain()) };
-        let names = names().join(", ");
-        Error::unsupported(format!("the operator {full} is not supported; supported are {names}"))
+        let all = names();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let nearest = Error::unknown("operator", &name(node), &all).text;
+        Error::unsupported(format!("{nearest}; docs/networks.md lists all that are known"))
     })
 }
 
+/// What messages and lists call a node's operator: of others' domains with the domain in front.
+pub fn name(node: &NodeProto) -> String {
+    match node.domain() {
+        "" | "ai.onnx" => node.op_type().to_owned(),
+        other => format!("{other}.{}", node.op_type()),
+    }
+}
+
 /// The names of all operators, sorted.
-pub fn names() -> Vec<&'static str> {
-    let table = TABLE.iter().flat_map(|(names, _)| names.iter().copied());
-    let mut names: Vec<&str> = table.chain(WITH_GRAPHS.iter().copied()).collect();
+pub fn names() -> Vec<String> {
+    let all = |table: &'static [(&[&str], Lower)]| table.iter().flat_map(|(names, _)| names.iter().copied());
+    let own = all(TABLE).chain(WITH_GRAPHS.iter().copied()).map(str::to_owned);
+    let mut names: Vec<String> = own.chain(all(FUSED).map(|name| format!("{MICROSOFT}.{name}"))).collect();
     names.sort_unstable();
     names
 }

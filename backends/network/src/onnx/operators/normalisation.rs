@@ -2,6 +2,8 @@
 
 use super::super::lowering::{Call, Lowering, Results, Value, real};
 use super::super::messages::NodeProto;
+use super::super::tensors::ValueKind;
+use super::reduction::root;
 use crate::graph::Id;
 use crate::graph::op::{Binary, Number, Op, Unary, Values, Window};
 use mountainpass_sdk::Error;
@@ -18,7 +20,7 @@ pub(super) fn batch(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let (scale, bias) = (l.real(c.input(1)?)?, l.real(c.input(2)?)?);
     if l.recomputed.unwrap_or_else(|| in_training(c.node, c.opset)) {
         let axes: Vec<usize> = (0..shape.len()).filter(|axis| *axis != 1).collect();
-        let y = normalised(l, x, &axes, epsilon, true)?;
+        let y = normalised(l, x, &axes, epsilon, true)?.y;
         return real(scaled(l, y, (scale, Some(bias)), channels)?);
     }
     let mut by_file = [0; 2].map(|_| bias);
@@ -66,20 +68,40 @@ fn scaled(l: &mut Lowering<'_>, x: Id, (scale, bias): (Id, Option<Id>), channels
     l.graph.add(y, bias)
 }
 
+/// What was normalised, the mean that was taken from it, and the factor behind.
+pub(super) struct Normal {
+    pub y: Id,
+    pub mean: Id,
+    pub inverse: Id,
+}
+
 /// (x - mean) / sqrt(variance + epsilon) over axes; without the mean, x / sqrt(mean square + epsilon).
-fn normalised(l: &mut Lowering<'_>, x: Id, axes: &[usize], epsilon: f64, centred: bool) -> Result<Id, Error> {
+fn normalised(l: &mut Lowering<'_>, x: Id, axes: &[usize], epsilon: f64, centred: bool) -> Result<Normal, Error> {
     let g = &mut l.graph;
-    let centred = if centred {
-        let mean = g.mean(x, axes)?;
-        g.sub(x, mean)?
-    } else {
-        x
-    };
+    let mean = g.mean(x, axes)?;
+    let (centred, mean) = if centred { (g.sub(x, mean)?, mean) } else { (x, g.fill_like(0.0, mean)?) };
     let square = g.mul(centred, centred)?;
     let variance = g.mean(square, axes)?;
     let shifted = g.shift(variance, epsilon)?;
     let inverse = g.unary(Unary::Power(Number::new(-0.5)), shifted)?;
-    g.mul(centred, inverse)
+    Ok(Normal { y: g.mul(centred, inverse)?, mean, inverse })
+}
+
+/// The same, then a factor and perhaps a summand for each number of a vector.
+pub(super) fn vectors(
+    l: &mut Lowering<'_>,
+    x: Id,
+    (axes, epsilon, centred): (&[usize], f64, bool),
+    (scale, bias): (&Value, Option<&Value>),
+) -> Result<Normal, Error> {
+    let normal = normalised(l, x, axes, epsilon, centred)?;
+    let scale = l.real(scale)?;
+    let mut y = l.graph.mul(normal.y, scale)?;
+    if let Some(bias) = bias {
+        let bias = l.real(bias)?;
+        y = l.graph.add(y, bias)?;
+    }
+    Ok(Normal { y, ..normal })
 }
 
 /// LayerNormalization (Ba et al. 2016) and its form without a mean, over all axes from `axis` on.
@@ -89,16 +111,10 @@ pub(super) fn layer(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let axes: Vec<usize> = (axis..rank).collect();
     let x = l.real(c.input(0)?)?;
     let is_layer = c.op() == "LayerNormalization";
-    let y = normalised(l, x, &axes, c.float("epsilon", f64::from(1e-5f32)), is_layer)?;
-    let scale = l.real(c.input(1)?)?;
-    let y = l.graph.mul(y, scale)?;
-    match c.optional(2) {
-        Some(bias) if is_layer => {
-            let bias = l.real(bias)?;
-            real(l.graph.add(y, bias)?)
-        }
-        _ => real(y),
-    }
+    let how = (&axes[..], c.float("epsilon", f64::from(1e-5f32)), is_layer);
+    let Normal { y, mean, inverse } = vectors(l, x, how, (c.input(1)?, c.optional(2).filter(|_| is_layer)))?;
+    let results = if is_layer { vec![y, mean, inverse] } else { vec![y, inverse] };
+    Ok(results.into_iter().map(|id| Value::Node(id, ValueKind::Real)).collect())
 }
 
 /// Normalisation of every sample's channels, one by one or in groups (Wu and He 2018).
@@ -117,7 +133,7 @@ pub(super) fn groups(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
     let x = l.real(c.input(0)?)?;
     let inner = shape[1..].iter().product::<usize>() / groups;
     let grouped = l.graph.reshape(x, vec![n, groups, inner])?;
-    let y = normalised(l, grouped, &[2], c.float("epsilon", f64::from(1e-5f32)), true)?;
+    let y = normalised(l, grouped, &[2], c.float("epsilon", f64::from(1e-5f32)), true)?.y;
     let (scale, bias) = (l.real(c.input(1)?)?, l.real(c.input(2)?)?);
     // Up to opset 20 a group has one scale, later every channel.
     if groups != channels && l.graph.shape(scale) == [groups] {
@@ -158,7 +174,7 @@ pub(super) fn whole(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         let centred = l.graph.sub(x, mean)?;
         let square = l.graph.mul(centred, centred)?;
         let variance = l.graph.mean(square, &axes)?;
-        let deviation = l.graph.unary(Unary::Sqrt, variance)?;
+        let deviation = root(&mut l.graph, variance, 2.0)?;
         let below = l.graph.shift(deviation, 1e-9)?;
         return real(l.graph.div(centred, below)?);
     }
@@ -171,7 +187,7 @@ pub(super) fn whole(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         2 => {
             let square = l.graph.mul(x, x)?;
             let sum = l.graph.sum(square, &[axis])?;
-            l.graph.unary(Unary::Sqrt, sum)?
+            root(&mut l.graph, sum, 2.0)?
         }
         p => return Err(c.refuse(format!("p = {p}"))),
     };

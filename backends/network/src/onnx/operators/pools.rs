@@ -5,6 +5,7 @@
 
 use super::super::lowering::{Call, Lowering, Results, Value, real};
 use super::super::tensors::ValueKind;
+use super::reduction::root;
 use crate::graph::Id;
 use crate::graph::op::{Number, Op, Shape, Unary, Values, Window};
 use mountainpass_sdk::Error;
@@ -193,7 +194,7 @@ pub(super) fn pool(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             let p = c.int("p").unwrap_or(2) as f64;
             let powers = powers(l, x, p)?;
             let sum = summed(l, powers, &sides)?;
-            let y = l.graph.unary(Unary::Power(Number::new(p.recip())), sum)?;
+            let y = root(&mut l.graph, sum, p)?;
             real(to_first(l, y, rank)?)
         }
         _ => {
@@ -275,7 +276,7 @@ pub(super) fn global(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
             let p = c.int("p").unwrap_or(2) as f64;
             let powers = powers(l, x, p)?;
             let sum = l.graph.sum(powers, &axes)?;
-            l.graph.unary(Unary::Power(Number::new(p.recip())), sum)?
+            root(&mut l.graph, sum, p)?
         }
         _ => l.graph.mean(x, &axes)?,
     })

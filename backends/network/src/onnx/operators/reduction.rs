@@ -3,8 +3,8 @@
 use super::super::lowering::{Call, Lowering, Results, Value, real};
 use super::super::tensors::{KnownArray, ValueKind};
 use super::shape::axes;
-use crate::graph::Id;
-use crate::graph::op::{Op, Unary};
+use crate::graph::op::{Binary, Number, Op, Unary};
+use crate::graph::{Graph, Id};
 use mountainpass_sdk::Error;
 
 /// A product is written factor by factor, so many at most.
@@ -55,7 +55,7 @@ fn reduced(l: &mut Lowering<'_>, c: &Call<'_>, x: Id, axes: &[usize]) -> Result<
         "ReduceSumSquare" | "ReduceL2" => {
             let square = g.mul(x, x)?;
             let sum = g.sum(square, axes)?;
-            if c.op() == "ReduceL2" { g.unary(Unary::Sqrt, sum) } else { Ok(sum) }
+            if c.op() == "ReduceL2" { root(g, sum, 2.0) } else { Ok(sum) }
         }
         "ReduceLogSum" => {
             let sum = g.sum(x, axes)?;
@@ -84,6 +84,19 @@ fn reduced(l: &mut Lowering<'_>, c: &Call<'_>, x: Id, axes: &[usize]) -> Result<
             Ok(product)
         }
     }
+}
+
+/// The root of a sum of powers. Of zeros alone it is 0 with the derivative 0, as torch's norms have it: the formula has none.
+pub(super) fn root(g: &mut Graph, sum: Id, p: f64) -> Result<Id, Error> {
+    if p == 1.0 {
+        return Ok(sum);
+    }
+    let zero = g.fill_like(0.0, sum)?;
+    let is_zero = g.binary(Binary::Equal, sum, zero)?;
+    let above = g.add(sum, is_zero)?;
+    let f = if p == 2.0 { Unary::Sqrt } else { Unary::Power(Number::new(p.recip())) };
+    let root = g.unary(f, above)?;
+    g.sub(root, is_zero)
 }
 
 /// Softmax and its logarithm: over one axis since opset 13, over all from `axis` on before.

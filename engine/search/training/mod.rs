@@ -1,16 +1,21 @@
-//! Training: a point walks down gradients of minibatches, with momentum, for a given number of epochs; the recipes of
-//! arXiv 2012.15834 are two settings of it.
+//! Training: a point walks down gradients of minibatches, by the rule of an optimiser and at the pace of a schedule, for a
+//! given number of epochs; the recipes of arXiv 2012.15834 are two settings of it.
 //!
-//! `v <- momentum v + g`, `theta <- theta - rate v` (the form that torch.optim.SGD takes). Every epoch visits every
-//! sample once, in an order that depends on seed and epoch alone, the last minibatch being what is left over. So the
-//! end depends on start, seed and loss, not on what else is trained, nor on threads.
+//! Every epoch visits every sample once, in an order that depends on seed and epoch alone, the last minibatch being what is
+//! left over. So the end depends on start, seed and loss, not on what else is trained, nor on threads.
 
 #![forbid(unsafe_code)]
 
+pub mod optimiser;
+pub mod schedule;
+
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
+use crate::search::vector::norm;
+use optimiser::{Memory, Optimiser};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use schedule::{Place, Schedule};
 
 /// The first of the streams of random numbers that orders are drawn from, one an epoch; starts and clouds have lower ones.
 const STREAM: u64 = 1 << 32;
@@ -22,32 +27,52 @@ pub struct Training {
     pub epochs: u64,
     /// Samples in a minibatch.
     pub batch: usize,
-    /// The momentum of the steps, from 0 to below 1.
-    pub momentum: f64,
-    /// Epochs, ascending, and the learning rates there; straight between two of them, constant outside.
-    pub rate: Vec<(f64, f64)>,
+    /// What a step makes of a gradient.
+    pub optimiser: Optimiser,
+    /// How large the steps are.
+    pub schedule: Schedule,
+    /// What gradients are cut to.
+    pub clip: Clip,
+}
+
+/// What the gradient of a minibatch is cut to, before anything else is made of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Clip {
+    /// The largest absolute value of a number of it (torch.nn.utils.clip_grad_value_).
+    pub value: Option<f64>,
+    /// Its largest norm (torch.nn.utils.clip_grad_norm_).
+    pub norm: Option<f64>,
+}
+
+impl Clip {
+    fn cut(&self, gradient: &mut [f64]) {
+        if let Some(most) = self.value {
+            gradient.iter_mut().for_each(|g| *g = g.clamp(-most, most));
+        }
+        if let Some(most) = self.norm {
+            // Torch's guard against a norm of 0.
+            let factor = most / (norm(gradient) + 1e-6);
+            if factor < 1.0 {
+                gradient.iter_mut().for_each(|g| *g *= factor);
+            }
+        }
+    }
 }
 
 impl Training {
     /// Type 1 of arXiv 2012.15834: a small constant rate for 2,001 epochs.
     pub fn small_rate() -> Training {
-        Training { epochs: 2001, batch: 256, momentum: 0.9, rate: vec![(0.0, 1e-4)] }
+        Training::with_momentum(2001, 256, 0.9, Schedule::constant(1e-4))
     }
 
     /// Type 2 of arXiv 2012.15834: a large rate for 10 epochs, then linearly down to the small one at epoch 50.
     pub fn annealed() -> Training {
-        Training { epochs: 101, batch: 256, momentum: 0.9, rate: vec![(0.0, 5e-2), (10.0, 5e-2), (50.0, 1e-4)] }
+        Training::with_momentum(101, 256, 0.9, Schedule::Straight(vec![(0.0, 5e-2), (10.0, 5e-2), (50.0, 1e-4)]))
     }
 
-    /// The rate of all steps of an epoch, counted from 0.
-    pub fn rate_at(&self, epoch: u64) -> f64 {
-        let epoch = epoch as f64;
-        let after = self.rate.iter().position(|(at, _)| *at > epoch).unwrap_or(self.rate.len());
-        match (after.checked_sub(1).map(|before| self.rate[before]), self.rate.get(after)) {
-            (Some((from, high)), Some(&(to, low))) => high + (low - high) * (epoch - from) / (to - from),
-            (Some((_, rate)), None) | (None, Some(&(_, rate))) => rate,
-            (None, None) => 0.0,
-        }
+    /// Descent with momentum.
+    pub fn with_momentum(epochs: u64, batch: usize, momentum: f64, schedule: Schedule) -> Training {
+        Training { epochs, batch, optimiser: Optimiser::momentum(momentum), schedule, clip: Clip::default() }
     }
 }
 
@@ -73,22 +98,22 @@ pub fn train(
 ) -> Result<Trained> {
     let ids = oracle.ids();
     let mut order = ids.clone();
-    let (mut velocity, mut gradient) = (vec![0.0; theta.len()], vec![0.0; theta.len()]);
-    for epoch in 0..training.epochs {
+    let (mut memory, mut gradient) = (Memory::new(training.optimiser, theta.len()), vec![0.0; theta.len()]);
+    let (epochs, batch) = (training.epochs, training.batch.max(1));
+    let steps = order.len().div_ceil(batch) as u64;
+    for epoch in 0..epochs {
         oracle.begin_epoch()?;
         order.copy_from_slice(&ids);
         shuffle(&mut order, seed, epoch);
-        let (rate, mut sum) = (training.rate_at(epoch), 0.0);
-        for minibatch in order.chunks(training.batch.max(1)) {
+        let mut sum = 0.0;
+        for (minibatch, step) in order.chunks(batch).zip(0..) {
             let loss = oracle.minibatch(&theta, minibatch, &mut gradient)?;
             if !loss.is_finite() {
                 return Ok(Trained { theta, is_finite: false, epochs: epoch + 1 });
             }
             sum += loss * minibatch.len() as f64;
-            for ((x, v), g) in theta.iter_mut().zip(&mut velocity).zip(&gradient) {
-                *v = training.momentum * *v + g;
-                *x -= rate * *v;
-            }
+            training.clip.cut(&mut gradient);
+            memory.step(&mut theta, &mut gradient, training.schedule.at(Place { epoch, step, epochs, steps }));
         }
         on_epoch(epoch + 1, sum / order.len() as f64);
     }
@@ -112,18 +137,6 @@ mod tests {
     use crate::loss::closed_form::{ClosedForm, Function};
     use crate::loss::{Batch, Info, Loss};
     use crate::run::{Budget, Cancel};
-
-    #[test]
-    fn rates_are_straight_between_their_epochs() {
-        let annealed = Training::annealed();
-        let known = [(0, 5e-2), (10, 5e-2), (30, (5e-2 + 1e-4) / 2.0), (50, 1e-4), (100, 1e-4)];
-        for (epoch, rate) in known {
-            assert!((annealed.rate_at(epoch) - rate).abs() < 1e-16, "epoch {epoch}"); // One rounding.
-        }
-        assert_eq!(Training::small_rate().rate_at(2000), 1e-4);
-        let late = Training { rate: vec![(5.0, 1.0), (7.0, 3.0)], ..annealed };
-        assert_eq!([0, 5, 6, 7, 9].map(|epoch| late.rate_at(epoch)), [1.0, 1.0, 2.0, 3.0, 3.0]);
-    }
 
     #[test]
     fn an_order_holds_every_sample_once_and_changes_from_epoch_to_epoch_and_seed_to_seed() {
@@ -167,7 +180,7 @@ mod tests {
 
     #[test]
     fn steps_are_those_of_momentum_written_out() {
-        let training = Training { epochs: 3, batch: 4, momentum: 0.9, rate: vec![(0.0, 0.1), (2.0, 0.05)] };
+        let training = Training::with_momentum(3, 4, 0.9, Schedule::Straight(vec![(0.0, 0.1), (2.0, 0.05)]));
         let mut loss = distances();
         let ids: Vec<u64> = vec![7, 1, 2, 9, 4, 4];
         let cancel = Cancel::default();
@@ -198,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_rate_too_large_ends_in_a_word_and_a_spent_budget_in_an_error() {
-        let training = Training { epochs: 5000, batch: 10, momentum: 0.9, rate: vec![(0.0, 50.0)] };
+        let training = Training::with_momentum(5000, 10, 0.9, Schedule::constant(50.0));
         let (mut loss, cancel) = (distances(), Cancel::default());
         let mut oracle = Oracle::new(&mut loss, None, &cancel, Budget::default()).unwrap();
         let trained = train(&mut oracle, vec![3.0], &training, 5, |_, _| {}).unwrap();
@@ -206,7 +219,7 @@ mod tests {
         let mut loss = distances();
         let few = Budget { evaluations: Some(2), seconds: None };
         let mut oracle = Oracle::new(&mut loss, None, &cancel, few).unwrap();
-        let gentle = Training { rate: vec![(0.0, 1e-3)], ..training };
+        let gentle = Training { schedule: Schedule::constant(1e-3), ..training };
         let error = train(&mut oracle, vec![3.0], &gentle, 5, |_, _| {}).unwrap_err();
         assert_eq!(error.to_string(), "the budget of evaluations is spent");
         assert_eq!(loss.0.ids.len(), 2);
