@@ -7,8 +7,11 @@
 
 use crate::graph::op::{Op, Shape, Stride};
 use crate::graph::{Graph, Id};
-use mountainpass_sdk::Error;
+use mountainpass_sdk::{Error, memory};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Bytes a node, in two copies of the graph, with what slices were and what axes are called.
+const NODE: u64 = 1 << 10;
 
 /// A graph whose parameters are pieces of theta.
 pub struct Pieces {
@@ -21,6 +24,7 @@ pub struct Pieces {
 impl Pieces {
     /// The pieces of what `output` needs.
     pub fn of(graph: &Graph, output: Id) -> Result<Pieces, Error> {
+        memory::afford((graph.nodes().len() as u64).checked_mul(NODE))?;
         let (sliced, end) = sliced(graph, output)?;
         cut(&sliced, end)
     }

@@ -7,6 +7,7 @@
 //! crate because engine and backends both read such files, and this is the one they share.
 //! Format: NumPy Enhancement Proposal 1 and numpy.lib.format.
 
+mod begin;
 mod elements;
 mod fault;
 mod header;
@@ -18,11 +19,10 @@ pub use fault::Fault;
 pub use stream::Stream;
 pub use values::Values;
 
-use elements::{Encoded, end, fits};
-use header::Header;
-use source::Source;
+use begin::begin;
+use elements::{Encoded, end};
 use std::io::{self, Read, Write};
-use values::{KNOWN, read_wide};
+use values::read_wide;
 
 /// An n-dimensional array in C order.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,17 +60,6 @@ pub fn widened(file: impl Read, length: Option<u64>) -> Result<Wide, Fault> {
     end(&mut file, &header)?;
     let is_real = header.descr.starts_with('f');
     Ok(Wide { shape: header.shape, values, is_real })
-}
-
-/// Reads the header, and looks whether the file is as long as it says.
-fn begin<R: Read>(from: R, length: Option<u64>) -> Result<(Source<R>, Header), Fault> {
-    let mut file = Source::new(from, length);
-    let header = Header::read(&mut file)?;
-    if !KNOWN.contains(&header.element()) {
-        return Err(header.strange());
-    }
-    fits(&file, &header)?;
-    Ok((file, header))
 }
 
 /// Reads the bytes of a .npy file; the fault, if any, as one sentence.

@@ -1,6 +1,6 @@
 //! A .npy file read piece by piece, for who needs no more of it at once.
 
-use super::begin;
+use super::begin::begin;
 use super::elements::end;
 use super::fault::Fault;
 use super::header::Header;
