@@ -5,6 +5,9 @@
 
 use crate::graph::op::Stride;
 
+/// An axis that is a sum of more parts than these has its places told apart: doubled thirty times they would be a billion.
+const PARTS_MAX: usize = 1 << 9;
+
 /// A set of axes (or factors of axes) of one size that are permuted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Class(usize);
@@ -226,6 +229,7 @@ impl Classes {
         if is_frozen {
             self.freeze(&[kept]);
         }
+        self.keep_few(&[kept]);
     }
 
     /// Two lists of parts, cut where either has a boundary; `None` where a part is no single class to cut.
@@ -300,11 +304,37 @@ impl Classes {
     /// Axes one behind the other.
     pub fn joined(&mut self, parts: Vec<Factors>, size: usize) -> Factors {
         let is_told_apart = |class: &Class| self.0[class.0].1 == Freedom::Frozen;
-        let freedom = match parts.iter().all(|part| self.leaves(part).iter().all(is_told_apart)) {
-            true => Freedom::Frozen,
-            false => Freedom::Joined(parts),
-        };
-        self.class(size, freedom)
+        if parts.iter().all(|part| self.leaves(part).iter().all(is_told_apart)) {
+            return self.class(size, Freedom::Frozen);
+        }
+        let sum = self.class(size, Freedom::Joined(parts));
+        self.keep_few(&sum);
+        sum
+    }
+
+    /// Freezes an axis of too many parts.
+    fn keep_few(&mut self, axis: &[Class]) {
+        if self.spread(axis, PARTS_MAX) > PARTS_MAX {
+            self.freeze(axis);
+        }
+    }
+
+    /// How many parts an axis has, those of sums within sums too; counted until they are more than `most`.
+    fn spread(&self, axis: &[Class], most: usize) -> usize {
+        let mut count = 0;
+        for class in self.leaves(axis) {
+            let Freedom::Joined(parts) = &self.0[class.0].1 else {
+                count += 1;
+                continue;
+            };
+            for part in parts {
+                if count > most {
+                    return count;
+                }
+                count += self.spread(part, most - count);
+            }
+        }
+        count
     }
 
     /// The part of an axis: all of it, or a whole stretch of `count` out of several, or places that are told apart.

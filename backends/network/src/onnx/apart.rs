@@ -2,17 +2,35 @@
 //! looks for the activation at the end of a file finds it there.
 
 use super::messages::{AttributeProto, GraphProto, MICROSOFT, NodeProto};
+use mountainpass_sdk::{Error, memory};
+
+/// Nodes that one becomes at the most: itself, an activation, and two bounds of that.
+const MOST: usize = 4;
 
 /// Takes the nodes of a graph apart, and those of the graphs inside.
-pub(super) fn apart(graph: &mut GraphProto) {
-    for mut node in std::mem::take(&mut graph.node) {
-        node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()).for_each(apart);
-        let is_fused = node.domain() == MICROSOFT && ["FusedConv", "FusedGemm"].contains(&node.op_type());
-        match activation(&node).filter(|_| is_fused) {
-            Some(op) => graph.node.extend(both(node, op)),
-            None => graph.node.push(node),
+pub(super) fn apart(graph: &mut GraphProto) -> Result<(), Error> {
+    let inside = graph.node.iter_mut().flat_map(|node| &mut node.attribute);
+    inside.filter_map(|attribute| attribute.g.as_mut()).try_for_each(apart)?;
+    let fused = graph.node.iter().filter(|node| fused_with(node).is_some()).count();
+    if fused == 0 {
+        return Ok(());
+    }
+    let mut nodes = Vec::new();
+    memory::reserve(&mut nodes, graph.node.len() + (MOST - 1) * fused)?;
+    for node in std::mem::take(&mut graph.node) {
+        match fused_with(&node) {
+            Some(op) => nodes.extend(both(node, op)),
+            None => nodes.push(node),
         }
     }
+    graph.node = nodes;
+    Ok(())
+}
+
+/// The activation that a node has beside what it is.
+fn fused_with(node: &NodeProto) -> Option<String> {
+    let is_fused = node.domain() == MICROSOFT && ["FusedConv", "FusedGemm"].contains(&node.op_type());
+    activation(node).filter(|_| is_fused)
 }
 
 fn activation(node: &NodeProto) -> Option<String> {

@@ -26,7 +26,7 @@ impl Contents {
         affordable(bytes.len() as u64)?;
         let model = decode(bytes)?;
         let mut graph = model.graph.unwrap_or_default();
-        apart(&mut graph);
+        apart(&mut graph)?;
         let aliases = aliases::read(&model.metadata_props, &graph)?;
         Ok(Contents { graph, opset: opset(&model.opset_import), aliases, folder: folder.map(Path::to_path_buf) })
     }
