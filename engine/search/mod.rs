@@ -26,6 +26,7 @@ pub mod landscape;
 pub mod lbfgs;
 mod metric;
 pub mod minima;
+mod mixing;
 pub mod noise;
 #[cfg(feature = "dense")]
 pub mod orbit;
@@ -37,6 +38,7 @@ mod rigid;
 mod rotation;
 pub mod saddle;
 mod signs;
+mod singular;
 pub mod spectrum;
 pub mod start;
 #[cfg(feature = "dense")]
