@@ -128,8 +128,8 @@ impl Family {
             return;
         }
         (self.turned, self.seen, self.blurred) = first;
-        let is_turned = |k: &usize| self.turned.iter().flatten().any(|place| place.contains(k));
-        self.signed = vec![(0, (0..self.own).filter(|k| !is_turned(k)).collect())];
+        let turned: BTreeSet<usize> = self.turned.iter().flatten().flatten().copied().collect();
+        self.signed = vec![(0, (0..self.own).filter(|k| !turned.contains(k)).collect())];
     }
 
     /// Of a unit the mixings that it has for itself, point by point; its points of others, by mixing; and what is neither.

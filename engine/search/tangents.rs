@@ -48,7 +48,7 @@ impl Tangents {
     }
 
     /// An orthonormal basis of the tangents at a point. Directions that do not move it are left out: the axis of points
-    /// on a line, a block of zeros. O(k^2 p) for k tangents.
+    /// on a line, a block of zeros. O(k^2 p) for k tangents that move the same numbers.
     pub fn at(&self, theta: &[f64]) -> Vec<Vec<f64>> {
         let points = |set: &Vec<Vec<usize>>| set.first().map_or(0, |point| point.len() * (point.len() + 1) / 2);
         let mixed = self.mixings.iter().map(Mixing::dimension).sum::<usize>();
@@ -98,9 +98,12 @@ fn rigid(set: &[Vec<usize>], theta: &[f64]) -> Vec<Vec<f64>> {
 /// Adds what is new in a direction to an orthonormal basis.
 fn join(basis: &mut Vec<Vec<f64>>, mut t: Vec<f64>) {
     let size = norm(&t);
+    // Most symmetries move other numbers: such tangents are orthogonal already.
+    let moved: Vec<usize> = (0..t.len()).filter(|&i| t[i] != 0.0).collect();
+    let meeting: Vec<&Vec<f64>> = basis.iter().filter(|b| moved.iter().any(|&i| b[i] != 0.0)).collect();
     for _ in 0..2 {
         // Twice is enough (Parlett).
-        remove(basis, &mut t);
+        remove(&meeting, &mut t);
     }
     let left = norm(&t);
     if left > 1e-8 * size {
@@ -110,8 +113,8 @@ fn join(basis: &mut Vec<Vec<f64>>, mut t: Vec<f64>) {
 }
 
 /// Takes the parts along an orthonormal basis out of a vector.
-pub fn remove(basis: &[Vec<f64>], v: &mut [f64]) {
-    for b in basis {
+pub fn remove<B: AsRef<[f64]>>(basis: &[B], v: &mut [f64]) {
+    for b in basis.iter().map(B::as_ref) {
         let along = dot(v, b);
         axpy(v, -along, b);
     }
