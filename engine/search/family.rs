@@ -29,18 +29,24 @@ pub struct Family {
     /// What units are told by: sets of own entries that are sorted, one by one where nothing else moves them, and whether
     /// their signs count.
     told: Vec<(Vec<Place>, bool)>,
-    /// Own entries by the points whose coordinates they are, if these are mixed in the unit alone.
-    turned: Vec<Vec<Place>>,
-    /// The points that it has of others.
-    seen: Vec<(usize, Place)>,
-    /// Own entries that are in a point of which the unit does not have all, or in two.
-    blurred: BTreeSet<usize>,
+    held: Held,
     /// Whether signs of entries of the matrices count.
     is_matrix_signed: bool,
 }
 
 /// Own entries of which the length counts: one, or the coordinates of a point.
 type Place = Vec<usize>;
+
+/// What a unit has of points whose coordinates are mixed.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Held {
+    /// Own entries by the points whose coordinates they are, if these are mixed in the unit alone.
+    turned: Vec<Vec<Place>>,
+    /// The points that it has of others.
+    seen: Vec<(usize, Place)>,
+    /// Own entries that are in a point of which the unit does not have all, or in two.
+    blurred: BTreeSet<usize>,
+}
 
 /// More signs than this of one unit are not tried in all combinations.
 const SIGNS_MAX: usize = 6;
@@ -99,8 +105,7 @@ impl Family {
     pub fn new(blocks: Vec<Vec<usize>>, own: usize) -> Family {
         let signed = vec![(0, (0..own).collect())];
         let signs = vec![Vec::new(); blocks.len()];
-        let (told, turned, seen, blurred) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
-        Family { blocks, own, signed, signs, told, turned, seen, blurred, is_matrix_signed: false }
+        Family { blocks, own, signed, signs, told: Vec::new(), held: Held::default(), is_matrix_signed: false }
     }
 
     /// Whether an assignment is all there is to it.
@@ -111,7 +116,7 @@ impl Family {
     /// Whether another family moves some of it, or it moves itself.
     pub fn is_coupled(&self) -> bool {
         let is_alone = |(places, _): &(Vec<Place>, bool)| matches!(&places[..], [place] if place.len() == 1);
-        !self.is_linear() || !self.blurred.is_empty() || !self.told.iter().all(is_alone)
+        !self.is_linear() || !self.held.blurred.is_empty() || !self.told.iter().all(is_alone)
     }
 
     /// What the family is like; families that a third one exchanges are alike.
@@ -124,16 +129,16 @@ impl Family {
         let first = self.points_of(0, points);
         if (1..self.blocks.len()).any(|unit| self.points_of(unit, points) != first) {
             let is_in_point = |k: &usize| self.blocks.iter().any(|block| !points.of.at(block[*k]).is_empty());
-            self.blurred = (0..self.own).filter(is_in_point).collect();
+            self.held.blurred = (0..self.own).filter(is_in_point).collect();
             return;
         }
-        (self.turned, self.seen, self.blurred) = first;
-        let turned: BTreeSet<usize> = self.turned.iter().flatten().flatten().copied().collect();
+        self.held = first;
+        let turned: BTreeSet<usize> = self.held.turned.iter().flatten().flatten().copied().collect();
         self.signed = vec![(0, (0..self.own).filter(|k| !turned.contains(k)).collect())];
     }
 
     /// Of a unit the mixings that it has for itself, point by point; its points of others, by mixing; and what is neither.
-    fn points_of(&self, unit: usize, points: &Points<'_>) -> (Vec<Vec<Place>>, Vec<(usize, Place)>, BTreeSet<usize>) {
+    fn points_of(&self, unit: usize, points: &Points<'_>) -> Held {
         let own = &self.blocks[unit][..self.own];
         let places: BTreeMap<usize, usize> = own.iter().enumerate().map(|(k, i)| (*i, k)).collect();
         let mut blurred = BTreeSet::new();
@@ -157,7 +162,7 @@ impl Family {
         whole.sort();
         let others =
             others.into_iter().flat_map(|(mixing, places)| places.into_iter().map(move |place| (mixing, place)));
-        (whole, others.collect(), blurred)
+        Held { turned: whole, seen: others.collect(), blurred }
     }
 
     /// Takes note of the signs that belong to its units.
@@ -211,10 +216,10 @@ impl Family {
 
     /// What other families and mixings leave to look at, in the order of the block.
     fn places(&self) -> Vec<Place> {
-        let mut places: Vec<Place> = self.turned.concat();
-        places.extend(self.seen.iter().map(|(_, place)| place.clone()));
+        let mut places: Vec<Place> = self.held.turned.concat();
+        places.extend(self.held.seen.iter().map(|(_, place)| place.clone()));
         let in_points: BTreeSet<usize> = places.iter().flatten().copied().collect();
-        let is_alone = |k: &usize| !in_points.contains(k) && !self.blurred.contains(k);
+        let is_alone = |k: &usize| !in_points.contains(k) && !self.held.blurred.contains(k);
         places.extend((0..self.own).filter(is_alone).map(|k| vec![k]));
         places.sort();
         places
@@ -275,7 +280,7 @@ impl Family {
             let (wanted, given) = (points(mixing, pair / n), points(mixing, pair % n));
             Singular::of(correlation(wanted.iter().zip(&given), [reference, theta], mixing[0].len())).sum()
         };
-        self.turned.iter().map(of).sum()
+        self.held.turned.iter().map(of).sum()
     }
 
     /// By the signs that negate them, the correlations of own entries of every unit of the reference with every other.

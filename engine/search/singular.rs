@@ -126,10 +126,11 @@ fn rest(mut v: Vec<f64>, others: &[Vec<f64>]) -> Vec<f64> {
     v
 }
 
-fn turn(columns: &mut Columns, [i, j]: [usize; 2], cosine: f64, sine: f64) {
-    for k in 0..columns.len() {
-        let (x, y) = (columns[i][k], columns[j][k]);
-        (columns[i][k], columns[j][k]) = (cosine * x - sine * y, sine * x + cosine * y);
+fn turn(columns: &mut [Vec<f64>], [i, j]: [usize; 2], cosine: f64, sine: f64) {
+    // The second lies before the first.
+    let (before, behind) = columns.split_at_mut(i);
+    for (x, y) in behind[0].iter_mut().zip(&mut before[j]) {
+        (*x, *y) = (cosine * *x - sine * *y, sine * *x + cosine * *y);
     }
 }
 

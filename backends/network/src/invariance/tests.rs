@@ -156,7 +156,8 @@ fn exact(name: &str, model: &dyn Model) -> (Vec<usize>, [usize; 2], Vec<usize>) 
 #[test]
 fn exported_networks_have_the_symmetries_of_the_modules_they_were() {
     // Units of every permutation; negated and scaled units; units of every mixing, those of embeddings before sequences too.
-    let cases: [(&str, &[usize], [usize; 2], &[usize]); 11] = [
+    type Case<'a> = (&'a str, &'a [usize], [usize; 2], &'a [usize]);
+    let cases: [Case<'_>; 11] = [
         // Both directions of two layers; all states are odd, and odd in what they are computed from.
         ("stack", &[4, 4, 4, 4], [16, 0], &[3]),
         ("gates", &[4, 4, 4, 4], [16, 0], &[3]),
