@@ -31,11 +31,6 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Makes a graph ready for the computation of some of its nodes.
     fn plan(&self, graph: &Graph, outputs: &[Id]) -> Result<Self::Plan, Error>;
-
-    /// How many numbers the arrays of a run best hold: more samples at once are no faster.
-    fn room(&self) -> usize {
-        1 << 21
-    }
 }
 
 /// A graph made ready; one worker runs it on one memory at a time.

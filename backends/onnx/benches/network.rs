@@ -2,12 +2,15 @@
 //!
 //! `cargo bench -p mountainpass-onnx --bench network`: medians of fifteen in milliseconds, by the clock and
 //! of the processor, all threads together; ORT_DYLIB_PATH or the installed library is taken. `... -- cuda:0` adds a device, `... -- transformer` takes networks of
-//! that name alone; `... -- write FILE SPEC SAMPLES` writes the model that a session is made of.
+//! that name alone; `... -- write FILE SPEC SAMPLES` writes the model that a session is made of; with `peer` it
+//! serves `benches/peers/network.py --onnx`.
 
 #[path = "../../faer/tests/caller/mod.rs"]
 mod caller;
 #[path = "../../faer/benches/clock/mod.rs"]
 mod clock;
+#[path = "../../faer/benches/peer/mod.rs"]
+mod peer;
 
 use caller::{Array, Call, Loss};
 use clock::clock;
@@ -82,10 +85,14 @@ fn write(file: &str, spec: &str, n: usize) {
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    if let [word, file, spec, n] = &wanted[..]
-        && word == "write"
-    {
-        return write(file, spec, n.parse().expect("a number of samples"));
+    let words: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let count = |text: &str| text.parse().expect("a number");
+    match words[..] {
+        ["write", file, spec, n] => return write(file, spec, count(n)),
+        ["peer", folder, spec, n, workers, rows, _] => {
+            return peer::peer::<Onnx, f32>(folder, spec, count(n), count(workers), count(rows));
+        }
+        _ => {}
     }
     let (devices, names): (Vec<&String>, Vec<&String>) = wanted.iter().partition(|word| word.starts_with("cuda"));
     let is_wanted = |spec: &str| names.is_empty() || names.iter().any(|name| spec.starts_with(name.as_str()));

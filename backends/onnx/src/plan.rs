@@ -59,11 +59,6 @@ impl Executor for Sessions {
             programs: Default::default(),
         })
     }
-
-    /// Twice what the faer executor takes: every run costs a microsecond or two a node, however few samples there are.
-    fn room(&self) -> usize {
-        1 << 22
-    }
 }
 
 /// The most numbers that live at one time, if every array is dropped behind its last reader.

@@ -133,8 +133,10 @@ fn operators_of_files_agree() {
                         false => faults.push(format!("{} [{which}]: {text}", case.name)),
                     },
                 };
-            // Beside the interpreter's f64.
-            judge(0, found::<f32>(&sessions, &case), wanted::<f32>(&case), 1e-5);
+            // Beside the interpreter's f64. Of the tanh some units in the last place are wrong, and 1 - tanh^2 near 1 makes more of them.
+            let nodes = format!("{:?}", proto.graph.as_ref().unwrap().node);
+            let tolerance = if nodes.contains("Tanh") { 3e-5 } else { 1e-5 };
+            judge(0, found::<f32>(&sessions, &case), wanted::<f32>(&case), tolerance);
             judge(1, found::<f64>(&sessions, &case), wanted::<f64>(&case), 1e-12);
         }
     }

@@ -26,6 +26,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use trunk::Trunk;
 
+/// The buffers of a chunk hold no more numbers than this, if more than one sample stands in it.
+const CHUNK_NUMBERS: usize = 1 << 21;
 const CHUNK_MAX: usize = 256;
 /// How many times smaller the arrays of the samples may be than those of many parameters.
 const SAMPLES_PART: usize = 4;
@@ -157,7 +159,7 @@ impl<E: Executor> Network<E> {
         let (few, more) = (few?, more?);
         let each = (more.saturating_sub(few) / 2).max(1);
         let fixed = few.saturating_sub(2 * each);
-        let room = self.executor.room().saturating_sub(fixed).max(fixed / SAMPLES_PART);
+        let room = CHUNK_NUMBERS.saturating_sub(fixed).max(fixed / SAMPLES_PART);
         let count = (room / each).clamp(1, CHUNK_MAX);
         let chunk = 1 << count.ilog2();
         Ok((chunk, fixed.saturating_add(each.saturating_mul(chunk))))
