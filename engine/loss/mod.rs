@@ -14,6 +14,7 @@ pub(crate) mod extension;
 pub(crate) mod foreign;
 pub(crate) mod host;
 mod isolated;
+mod kinks;
 pub(crate) mod loader;
 mod plugin;
 mod registry;

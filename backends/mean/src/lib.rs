@@ -9,10 +9,12 @@
 
 pub mod batch;
 mod executor;
+mod kinks;
 mod lanes;
 mod loss;
 mod network;
 mod open;
+mod penalty;
 pub mod real;
 pub mod sums;
 

@@ -1,6 +1,8 @@
 //! A mean over samples and its penalty, as a loss of the plugin contract.
 
-use crate::batch::{Hands, Mean, Part, Penalty, Row, Verdict, Wanted, Workers};
+use crate::batch::{Hands, Mean, Part, Row, Verdict, Wanted, Workers};
+use crate::network::Network;
+use crate::penalty::Penalty;
 use crate::real::Real;
 use mountainpass_network::graph::Graph;
 use mountainpass_network::graph::op::Op;
@@ -8,8 +10,8 @@ use mountainpass_network::invariance::symmetries;
 use mountainpass_network::model::Model;
 use mountainpass_network::{Dataset, Objective, Samples};
 use mountainpass_sdk::{
-    Cancel, Caps, Dtypes, Error, Eval, Host, Identity, Info, Loss, Matrix, MatrixMut, Parameter, Rows, RowsMut, Split,
-    Symmetry,
+    Cancel, Caps, Dtypes, Error, Eval, Figures, Host, Identity, Info, Kink, Loss, Matrix, MatrixMut, Parameter, Rows,
+    RowsMut, Slope, Split, Symmetry,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -86,20 +88,22 @@ pub(crate) struct MeanLoss<M: Mean> {
 
 /// What is kept between calls: plans, laid out samples, the workers' memory.
 pub(crate) struct State<M: Mean> {
-    mean: M,
+    pub mean: M,
     single: Workspace<f32, M>,
     double: Workspace<f64, M>,
+    /// Of the network with its kinks bent.
+    pub bent: Workspace<f64, Network<M::Executor>>,
 }
 
 impl<M: Mean> State<M> {
     pub fn new(mean: M) -> State<M> {
-        State { mean, single: Workspace::default(), double: Workspace::default() }
+        State { mean, single: Workspace::default(), double: Workspace::default(), bent: Workspace::default() }
     }
 }
 
 /// What is kept per element type: laid out samples and the workers' memory; made on first use.
-struct Workspace<T: Real, M: Mean> {
-    train: Part<M::Laid<T>>,
+pub(crate) struct Workspace<T: Real, M: Mean> {
+    pub train: Part<M::Laid<T>>,
     test: Part<M::Laid<T>>,
     batch: Part<M::Laid<T>>,
     workers: Workers<T, M::Scratch<T>>,
@@ -113,25 +117,25 @@ impl<T: Real, M: Mean> Default for Workspace<T, M> {
 }
 
 /// What an evaluation needs beside the memory of its element type.
-struct Setting<'a, M> {
-    host: Host<'a>,
-    mean: &'a mut M,
-    penalty: &'a Penalty,
-    data: &'a Dataset,
-    p: usize,
+pub(crate) struct Setting<'a, M> {
+    pub host: Host<'a>,
+    pub mean: &'a mut M,
+    pub penalty: &'a Penalty,
+    pub data: &'a Dataset,
+    pub p: usize,
 }
 
 /// The part of an evaluation that does not depend on the element type.
-struct Request<'a> {
-    ids: Option<&'a [u64]>,
-    loss: &'a mut [f64],
-    status: &'a mut [i32],
-    cancel: Cancel<'a>,
+pub(crate) struct Request<'a> {
+    pub ids: Option<&'a [u64]>,
+    pub loss: &'a mut [f64],
+    pub status: &'a mut [i32],
+    pub cancel: Cancel<'a>,
 }
 
 impl<L> Part<L> {
     /// All samples, laid out once.
-    fn all<T: Real, M: Mean<Laid<T> = L>>(
+    pub fn all<T: Real, M: Mean<Laid<T> = L>>(
         &mut self,
         mean: &M,
         samples: &Samples,
@@ -146,7 +150,7 @@ impl<L> Part<L> {
 }
 
 impl<T: Real, M: Mean> Workspace<T, M> {
-    fn eval(
+    pub fn eval(
         &mut self,
         setting: Setting<'_, M>,
         request: Request<'_>,
@@ -227,11 +231,11 @@ impl<M: Mean> MeanLoss<M> {
         host: Host<'a>,
         state: &'a mut State<M>,
     ) -> (Setting<'a, M>, &'a mut Workspace<f32, M>, &'a mut Workspace<f64, M>) {
-        let (MeanLoss { penalty, data, description, .. }, State { mean, single, double }) = (self, state);
+        let (MeanLoss { penalty, data, description, .. }, State { mean, single, double, .. }) = (self, state);
         (Setting { host, mean, penalty, data, p: description.p }, single, double)
     }
 
-    fn state(&self) -> MutexGuard<'_, State<M>> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -336,5 +340,24 @@ impl<M: Mean> Loss for MeanLoss<M> {
             ),
             notes: notes.join("\n"),
         }
+    }
+    fn kinks(&self) -> Result<u64, Error> {
+        self.count_kinks()
+    }
+
+    fn eval_smoothed(&self, eps: f64, eval: Eval<'_>) -> Result<(), Error> {
+        self.smoothed(eps, eval)
+    }
+
+    fn kinks_near(&self, host: Host<'_>, theta: &[f64], width: f64) -> Result<Vec<Kink>, Error> {
+        self.near(host, theta, width)
+    }
+
+    fn eval_linear(&self, slopes: &[Slope], eval: Eval<'_>, figures: Figures<'_>) -> Result<(), Error> {
+        self.linear(slopes, eval, figures)
+    }
+
+    fn kink_rows(&self, host: Host<'_>, theta: &[f64], slopes: &[Slope], out: &mut [f64]) -> Result<(), Error> {
+        self.rows_of(host, theta, slopes, out)
     }
 }
