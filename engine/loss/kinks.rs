@@ -137,7 +137,7 @@ impl PluginLoss {
                     told(&records, kinks, width).map(Some)
                 }
             });
-            match self.answered("kinks.near", read.map_err(EvalFault::Broken), &Cancel::new())? {
+            match self.answered("kinks.near", read.map_err(EvalFault::Broken), &Cancel::default())? {
                 Some(kinks) => return Ok(kinks),
                 // There is room for all there are from here on.
                 None => room = usize::try_from(kinks).map_err(|_| Error::Argument("too many kinks".into()))?,
@@ -196,7 +196,7 @@ impl PluginLoss {
             rows(self.handle.raw, theta.as_ptr(), records.as_ptr(), records.len() as u64, room, err)
         })?;
         let read = values.close("out").and_then(|values| figures("out", values, true, out));
-        self.answered("kinks.rows", read.map_err(EvalFault::Broken), &Cancel::new())
+        self.answered("kinks.rows", read.map_err(EvalFault::Broken), &Cancel::default())
     }
 }
 
