@@ -215,7 +215,14 @@ fn bits_do_not_depend_on_the_number_of_threads() {
         let bent = linear(&mut *loss, &slopes, &theta, &dir);
         (near, bent, smoothed(&mut *loss, 0.01, &theta, &dir), rows(&mut *loss, &slopes, &theta))
     };
-    assert_eq!(told(1), told(4));
+    let (one, many) = (told(1), told(4));
+    let parts = [one.0 == many.0, one.1 == many.1, one.2 == many.2, one.3 == many.3];
+    let network = |threads: usize| {
+        let mut loss = open("cnn:8x8x1-3-4-10:relu", &[], threads);
+        let theta = loss.start(3).unwrap().unwrap();
+        plain(&mut *loss, &theta, &direction(theta.len()))
+    };
+    assert_eq!((parts, network(1) == network(4)), ([true; 4], true), "near, linear, smoothed, rows; the plain network");
 }
 
 #[test]

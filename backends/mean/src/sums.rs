@@ -39,13 +39,13 @@ pub fn add_to<T: Real>(sum: &mut [T], part: &[T]) {
     );
 }
 
-/// `out = factor * x`, or added to it.
+/// `out = factor * x`, or added to it: rounded before it is added, as what another worker hands over is.
 pub fn add_scaled_to<T: Real>(out: &mut [T], add: bool, factor: f64, x: &[T]) {
     let factor = T::from_f64(factor);
     vectorised(
         #[inline(always)]
         || match add {
-            true => out.iter_mut().zip(x).for_each(|(out, x)| *out = factor.fma(*x, *out)),
+            true => out.iter_mut().zip(x).for_each(|(out, x)| *out += factor * *x),
             false => out.iter_mut().zip(x).for_each(|(out, x)| *out = factor * *x),
         },
     );
