@@ -164,9 +164,12 @@ enum {
   MPASS_SYMMETRY_PERIOD = 4,      /* every indexed coordinate is periodic with `period` */
   MPASS_SYMMETRY_RIGID = 5,       /* blocks are points of `block` coordinates, translated and rotated together; a reflection is */
                                   /* a SIGN of one block, all their coordinates */
-  MPASS_SYMMETRY_CONJUGATION = 6  /* the blocks may be permuted, and with them what stands behind the first `split` entries of */
+  MPASS_SYMMETRY_CONJUGATION = 6, /* the blocks may be permuted, and with them what stands behind the first `split` entries of */
                                   /* each: rows of square matrices, n_blocks entries each, whose columns are permuted as the */
                                   /* rows are (the weights from a recurrent layer's units to themselves) */
+  MPASS_SYMMETRY_MIXING = 7       /* blocks are points of `block` coordinates: the first `split` may be multiplied by any */
+                                  /* invertible matrix, one for all of them, if the others are by the inverse of its transpose */
+                                  /* (the queries and keys of a head); with split = 0 all of them by any orthogonal one */
 };
 typedef struct mpass_symmetry {   /* frozen */
   uint32_t kind, reserved;

@@ -104,6 +104,7 @@ fn constants() -> Vec<(&'static str, i64)> {
         ("MPASS_SYMMETRY_PERMUTATION", symmetry::PERMUTATION), ("MPASS_SYMMETRY_SIGN", symmetry::SIGN),
         ("MPASS_SYMMETRY_SCALE", symmetry::SCALE), ("MPASS_SYMMETRY_PERIOD", symmetry::PERIOD),
         ("MPASS_SYMMETRY_RIGID", symmetry::RIGID), ("MPASS_SYMMETRY_CONJUGATION", symmetry::CONJUGATION),
+        ("MPASS_SYMMETRY_MIXING", symmetry::MIXING),
         ("MPASS_OPTION_TEXT", option::TEXT), ("MPASS_OPTION_INTEGER", option::INTEGER),
         ("MPASS_OPTION_NUMBER", option::NUMBER), ("MPASS_OPTION_BOOLEAN", option::BOOLEAN),
         ("MPASS_OPTION_PATH", option::PATH), ("MPASS_OPTION_LIST", option::LIST),

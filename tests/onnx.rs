@@ -6,7 +6,7 @@ mod library;
 mod mpass;
 
 use library::library;
-use mpass::{bars, file, folder, run, succeeds};
+use mpass::{Ended, bars, end, file, folder, mpass, run, succeeds};
 use serde_json::Value;
 use std::path::Path;
 
@@ -85,6 +85,43 @@ fn it_is_installed_once_and_where_it_is_is_printed() {
     let into = Path::new(&library).parent().unwrap().to_str().unwrap();
     let told = succeeds(&folder, &["onnxruntime", "install", "--dir", into]);
     assert_eq!(told.stdout.trim(), library);
+}
+
+/// Installing with this for python3, and for nothing where there is none.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn installed_by(name: &str, python: Option<&str>, flags: &[&str]) -> (Ended, bool) {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder(&format!("onnx-pip-{name}"));
+    if let Some(script) = python {
+        let path = file(&folder, "python3", format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = mpass(&folder, [&["onnxruntime", "install", "--dir", "into"], flags].concat());
+    command.env("PATH", if python.is_some() { format!("{}:/usr/bin:/bin", folder.display()) } else { String::new() });
+    (end(command), folder.join("into").exists())
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn what_pip_does_not_fetch_or_fetches_of_others_is_refused_and_nothing_is_left() {
+    let refuses = "echo 'ERROR: No matching distribution found' >&2; exit 1";
+    let fetches =
+        "while [ $# -gt 0 ]; do [ \"$1\" = --dest ] && mkdir -p \"$2\" && echo else > \"$2/a.whl\"; shift; done";
+    for (flags, package) in [(&[][..], "onnxruntime"), (&["--gpu"][..], "onnxruntime-gpu")] {
+        for (name, python, wanted) in [
+            ("none", None, "python3 is not installed: it fetches ONNX Runtime, by pip".to_owned()),
+            (
+                "refuses",
+                Some(refuses),
+                format!("python3 could not fetch {package}==1.28.0: ERROR: No matching distribution found"),
+            ),
+            ("others", Some(fetches), format!("{package} 1.28.0 has the SHA-256 ")),
+        ] {
+            let (ended, is_there) = installed_by(&format!("{name}-{package}"), python, flags);
+            assert!(ended.code == Some(2) && ended.stderr.contains(&wanted), "{name}: {ended:?}");
+            assert!(!is_there, "{name}: {ended:?}");
+        }
+    }
 }
 
 #[test]

@@ -75,6 +75,20 @@ fn a_permuted_copy_has_a_barrier_as_it_is_and_none_after_alignment() {
         assert!(number(pair, "/aligned/barrier") < 1e-9 && number(pair, "/aligned/climb") < 1e-9, "{pair}");
         assert_eq!(pair["path"]["minima"][0], pair["path"]["minima"][1]);
     }
+    // The same in a table.
+    let table = String::from_utf8(bytes(&here.join("run"), "pairs.csv")).unwrap();
+    let (head, rows) = table.split_once('\n').unwrap();
+    assert_eq!(head, "first,second,curve,length,height,climb,barrier,worst_at,worst_loss");
+    let rows: Vec<Vec<&str>> = rows.lines().map(|row| row.split(',').collect()).collect();
+    let mut told_there = pairs.iter().flat_map(|pair| ["raw", "aligned", "path"].map(|curve| (pair, curve)));
+    for row in &rows {
+        let (pair, curve) = told_there.find(|(pair, curve)| pair.get(*curve).is_some() && *curve == row[2]).unwrap();
+        assert_eq!([row[0], row[1]], [0, 1].map(|k| pair["between"][k].as_str().unwrap()));
+        for (k, name) in [(3, "length"), (4, "height"), (5, "climb"), (6, "barrier")] {
+            assert_eq!(row[k].parse::<f64>().unwrap(), number(pair, &format!("/{curve}/{name}")), "{row:?}");
+        }
+    }
+    assert_eq!((rows.len(), told_there.find(|(pair, curve)| pair.get(*curve).is_some())), (18, None));
     // What is a copy of either has the same way between, which is no higher than the line after alignment.
     let height = |pair: &Value| number(pair, "/path/height");
     for pair in &pairs[1..5] {

@@ -70,6 +70,7 @@ fn a_run_writes_every_file_and_a_second_one_changes_none() {
         "barcode.json",
         "barcode.svg",
         "landscape.sqlite",
+        "pairs.csv",
         "paths.svg",
         "report.html",
         "summary.json",
@@ -99,7 +100,7 @@ fn a_run_writes_every_file_and_a_second_one_changes_none() {
 
 /// The files that carry neither a time nor a machine.
 fn assert_same_results(a: &Path, b: &Path) {
-    for name in ["barcode.json", "barcode.csv", "barcode.svg", "tree.svg", "paths.svg", "report.html"] {
+    for name in ["barcode.json", "barcode.csv", "pairs.csv", "barcode.svg", "tree.svg", "paths.svg", "report.html"] {
         assert!(bytes(a, name) == bytes(b, name), "{name} differs between {} and {}", a.display(), b.display());
     }
 }

@@ -88,12 +88,19 @@ fn prepared(name: &str, model: &str, x: (&[usize], bool)) -> (std::path::PathBuf
 
 const LOSS: &str = "[loss]\nbackend = \"faer\"\nmodel = \"m.onnx\"\ndata = \"d.npz\"\nl2 = 1e-2\n";
 
+/// The same without a penalty.
+const FREE: &str = "[loss]\nbackend = \"faer\"\nmodel = \"m.onnx\"\ndata = \"d.npz\"\n";
+
 /// How many minima and how many copies a run knows of two points.
 fn counted(here: &Path, points: [&[f64]; 2]) -> [u64; 2] {
+    counted_under(LOSS, here, points)
+}
+
+fn counted_under(loss: &str, here: &Path, points: [&[f64]; 2]) -> [u64; 2] {
     for (name, theta) in ["a.npy", "b.npy"].iter().zip(points) {
         file(here, name, npy::bytes(&Array { shape: vec![1, theta.len()], values: theta.to_vec().into() }));
     }
-    file(here, "r.toml", format!("{LOSS}[minima]\ntheta = [\"a.npy\", \"b.npy\"]\n[paths]\nvisits = 1\n"));
+    file(here, "r.toml", format!("{loss}[minima]\ntheta = [\"a.npy\", \"b.npy\"]\n[paths]\nvisits = 1\n"));
     succeeds(here, &["run", "r.toml", "--force", "--threads", "1"]);
     let summary: Value = serde_json::from_slice(&bytes(&here.join("r"), "summary.json")).unwrap();
     ["minima", "copies"].map(|name| summary[name].as_u64().unwrap())
@@ -181,4 +188,73 @@ fn channels_within_groups_are_told_and_groups_too() {
         [vec![along("c1.weight", 0, &exchanged), along("c1.bias", 0, &exchanged)], out(&[3, 4, 5, 0, 1, 2, 6, 7, 8])];
     let all = [out(&[0, 1, 2, 3, 4, 5, 8, 6, 7]), groups.concat()];
     copies_are_one("units_groups", "groups-plain", (&[2, 5, 5], false), &all);
+}
+
+/// Rows of numbers.
+type Matrix = [[f64; 3]; 3];
+
+/// Three places of an axis of a parameter, from `first` on, multiplied by a matrix.
+fn mixed(theta: &mut [f64], blocks: &[Block], (name, axis, first): (&str, usize, usize), by: &Matrix) {
+    let block = blocks.iter().find(|block| block.name == name).unwrap_or_else(|| panic!("no {name}"));
+    let (size, inner) = (block.shape[axis], block.shape[axis + 1..].iter().product::<usize>());
+    let count: usize = block.shape.iter().product();
+    for start in (0..count).filter(|i| i / inner % size == first) {
+        let at = |k: usize| block.offset + start + k * inner;
+        let given = [0, 1, 2].map(|k| theta[at(k)]);
+        (0..3).for_each(|k| theta[at(k)] = (0..3).map(|j| by[k][j] * given[j]).sum());
+    }
+}
+
+/// A matrix of three plane rotations, stretched along one axis between them; and the inverse of its transpose.
+fn matrix(angle: f64, stretch: f64) -> [Matrix; 2] {
+    let of = |stretch: f64| {
+        let mut m = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        for (i, j, angle) in [(0, 1, angle), (1, 2, 1.3 * angle), (0, 2, 0.6 - angle)] {
+            let (sin, cos) = angle.sin_cos();
+            for row in &mut m {
+                (row[i], row[j]) = (cos * row[i] - sin * row[j], sin * row[i] + cos * row[j]);
+                row[i] *= stretch;
+            }
+        }
+        m
+    };
+    [of(stretch), of(1.0 / stretch)]
+}
+
+#[test]
+fn heads_are_told_whatever_matrix_mixes_their_directions() {
+    let (here, blocks, theta) = prepared("units_mixed", "heads-plain", (&[3, 4], false));
+    // Queries and keys of a head, by one angle; values and what reads them, by another.
+    let copy = |theta: &[f64], stretch: f64| {
+        let mut copy = theta.to_vec();
+        for first in [0, 3] {
+            let [by, over] = matrix(0.7 + first as f64, stretch);
+            ["q.weight", "q.bias"].iter().for_each(|name| mixed(&mut copy, &blocks, (name, 0, first), &by));
+            ["k.weight", "k.bias"].iter().for_each(|name| mixed(&mut copy, &blocks, (name, 0, first), &over));
+            let [by, over] = matrix(2.9 - first as f64, stretch);
+            ["v.weight", "v.bias"].iter().for_each(|name| mixed(&mut copy, &blocks, (name, 0, first), &by));
+            mixed(&mut copy, &blocks, ("out.weight", 1, first), &over);
+        }
+        copy
+    };
+    let exchanged = moved(&theta, &blocks, &heads()[2]);
+    for theta_or_copy in [&theta, &exchanged] {
+        assert_eq!(counted(&here, [&theta, &copy(theta_or_copy, 1.0)]), [1, 1]);
+        assert_eq!(counted_under(FREE, &here, [&theta, &copy(theta_or_copy, 1.6)]), [1, 1]);
+    }
+    // A penalty sees what is stretched.
+    assert_eq!(counted(&here, [&theta, &copy(&theta, 1.6)])[1], 0);
+}
+
+#[test]
+fn separate_descents_of_a_network_with_attention_end_as_one_minimum() {
+    let (here, _, theta) = prepared("units_descents", "heads-plain", (&[3, 4], false));
+    file(&here, "r.toml", format!("{LOSS}[minima]\nstarts = 4\n[paths]\nvisits = 1\n"));
+    succeeds(&here, &["run", "r.toml", "--force", "--threads", "1"]);
+    let summary: Value = serde_json::from_slice(&bytes(&here.join("r"), "summary.json")).unwrap();
+    assert_eq!(["minima", "copies"].map(|name| summary[name].as_u64().unwrap()), [1, 3]);
+    // Every one was told by its distance: no motion was looked for along directions without curvature, which are none.
+    let spent = |name: &str| summary["evaluations"]["minima"][name].as_u64().unwrap();
+    let p = theta.len() as u64;
+    assert!(spent("hessian_product") <= 5 * p, "{} for {p} parameters", spent("hessian_product"));
 }

@@ -13,8 +13,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 class Ours:
     """`cargo bench --bench BENCH -- peer ARGUMENTS`, as each bench describes it."""
 
-    def __init__(self, bench, *arguments):
-        command = ["cargo", "bench", "-q", "-p", "mountainpass-faer", "--bench", bench, "--", "peer"]
+    def __init__(self, bench, *arguments, package="mountainpass-faer"):
+        command = ["cargo", "bench", "-q", "-p", package, "--bench", bench, "--", "peer"]
         command += [str(argument) for argument in arguments]
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1

@@ -9,7 +9,7 @@ use crate::search::training::{Clip, Training};
 use toml::{Table, Value};
 
 /// Keys that belong to one kind of optimiser.
-const OF_SGD: [&str; 2] = ["momentum", "nesterov"];
+const OF_SGD: [&str; 3] = ["momentum", "dampening", "nesterov"];
 const OF_ADAM: [&str; 3] = ["betas", "eps", "amsgrad"];
 
 /// Numbers of intervals, as messages have them.
@@ -55,15 +55,17 @@ pub(super) fn training(mut recipe: Section) -> Result<Training> {
 
 /// A rule by its name, and its settings.
 fn optimiser(recipe: &mut Section) -> Result<Optimiser> {
-    let sgd = Rule::Sgd { momentum: 0.9, nesterov: false };
+    let sgd = Rule::Sgd { momentum: 0.9, dampening: 0.0, nesterov: false };
     let adam = |decoupled| Rule::Adam { betas: [0.9, 0.999], eps: 1e-8, amsgrad: false, decoupled };
     let known = [("sgd", (sgd, 0.0)), ("adam", (adam(false), 0.0)), ("adamw", (adam(true), 0.01))];
     let (mut rule, mut decay) = recipe.choice("optimiser", &known)?.unwrap_or((sgd, 0.0));
     set(&mut decay, recipe.within("weight_decay", FROM_ZERO, is_from_zero)?);
     let (others, whose) = match &mut rule {
-        Rule::Sgd { momentum, nesterov } => {
+        Rule::Sgd { momentum, dampening, nesterov } => {
             set(momentum, recipe.within("momentum", BELOW_ONE, is_below_one)?);
+            set(dampening, recipe.within("dampening", PART, is_part)?);
             set(nesterov, recipe.boolean("nesterov")?);
+            consistent(*momentum, *dampening, *nesterov)?;
             (&OF_ADAM[..], "a key of optimiser = \"adam\" and \"adamw\"")
         }
         Rule::Adam { betas, eps, amsgrad, .. } => {
@@ -75,6 +77,17 @@ fn optimiser(recipe: &mut Section) -> Result<Optimiser> {
     };
     recipe.refuse(|key| others.contains(&key).then(|| whose.to_owned()))?;
     Ok(Optimiser { rule, decay })
+}
+
+/// Refuses, as torch does, what only momentum gives a meaning, and a step ahead along a momentum that is damped.
+fn consistent(momentum: f64, dampening: f64, nesterov: bool) -> Result<()> {
+    let wrong = |text: &str| Err(Error::Argument(format!("[minima.recipe] {text}")));
+    match (momentum > 0.0, dampening > 0.0, nesterov) {
+        (false, _, true) => wrong("nesterov = true: there is no momentum to look ahead along (momentum = 0)"),
+        (false, true, _) => wrong("dampening: there is no momentum to dampen (momentum = 0)"),
+        (_, true, true) => wrong("nesterov = true and dampening: torch knows no such step; leave one of the two out"),
+        _ => Ok(()),
+    }
 }
 
 /// Two numbers below 1.
@@ -184,6 +197,10 @@ fn one_cycle(schedule: &mut Section) -> Result<Option<Curve>> {
     let straight = schedule.choice("anneal_strategy", &[("cos", false), ("linear", true)])?.unwrap_or(false);
     let three_phase = schedule.boolean("three_phase")?.unwrap_or(false);
     let cycles = schedule.boolean("cycle_momentum")?.unwrap_or(true);
+    if !cycles {
+        let whose = "a key of cycle_momentum = true";
+        schedule.refuse(|key| ["base_momentum", "max_momentum"].contains(&key).then(|| whose.to_owned()))?;
+    }
     let mut momenta = [0.85, 0.95];
     set(&mut momenta[0], schedule.within("base_momentum", BELOW_ONE, is_below_one)?);
     set(&mut momenta[1], schedule.within("max_momentum", BELOW_ONE, is_below_one)?);
@@ -257,11 +274,28 @@ mod tests {
                 "rate = 1\noptimiser = \"adam\"\nbetas = [0.9, 1]",
                 "[minima.recipe] betas = [0.9, 1]: wants two numbers from 0 up to, but not, 1",
             ),
+            (
+                "rate = 1\nmomentum = 0\nnesterov = true",
+                "[minima.recipe] nesterov = true: there is no momentum to look ahead along (momentum = 0)",
+            ),
+            (
+                "rate = 1\nmomentum = 0\ndampening = 0.5",
+                "[minima.recipe] dampening: there is no momentum to dampen (momentum = 0)",
+            ),
+            (
+                "rate = 1\nnesterov = true\ndampening = 0.5",
+                "[minima.recipe] nesterov = true and dampening: torch knows no such step; leave one of the two out",
+            ),
+            ("rate = 1\ndampening = 2", "[minima.recipe] dampening = 2: wants a number from 0 to 1"),
             ("rate = 1\nweight_decay = -1", "[minima.recipe] weight_decay = -1: wants a number from 0"),
             ("rate = 1\nclip_norm = 0", "[minima.recipe] clip_norm = 0: wants a positive number"),
             (
                 "rate = [[0, 1], [5, 2]]\nschedule = \"cosine\"",
                 "[minima.recipe] rate says every epoch's, and schedule too: leave one of the two out",
+            ),
+            (
+                "rate = 1\nschedule = { name = \"one-cycle\", cycle_momentum = false, base_momentum = 0.5 }",
+                "[minima.recipe.schedule] base_momentum: a key of cycle_momentum = true",
             ),
             ("rate = 1\nschedule = \"step\"", "[minima.recipe.schedule] step_size is missing"),
             ("rate = 1\nschedule = {}", "[minima.recipe.schedule] name is missing"),

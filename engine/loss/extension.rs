@@ -253,6 +253,7 @@ unsafe fn symmetry(raw: &abi::Symmetry, p: u64) -> Checked<Symmetry> {
         PERIOD => SymmetryKind::Period(period),
         RIGID => SymmetryKind::Rigid,
         CONJUGATION => SymmetryKind::Conjugation { split },
+        MIXING => SymmetryKind::Mixing { split },
         other => return Err(format!("unknown kind {other}")),
     };
     // No index repeats, so that there are at most p of them.
@@ -278,6 +279,9 @@ pub(super) fn sound(symmetry: Symmetry, p: u64) -> Checked<Symmetry> {
         {
             let n = blocks.len();
             return Err(format!("split is {split} in blocks of {block}: what is behind it are no rows of {n} entries"));
+        }
+        SymmetryKind::Mixing { split } if split >= blocks.len() as u64 => {
+            return Err(format!("split is {split} of {} points: none is left for the inverse", blocks.len()));
         }
         SymmetryKind::Period(period) if !(period.is_finite() && period > 0.0) => {
             return Err(format!("period is {period}"));
@@ -338,7 +342,9 @@ mod tests {
         assert!(read(SCALE, 1, 2, &[0, 1], 2, 0.0).is_ok());
         // A matrix of 2 x 2, and nothing beside it.
         assert!(read(CONJUGATION, 2, 2, &[0, 1, 2, 3], 0, 0.0).is_ok());
+        assert!(read(MIXING, 2, 2, &[0, 1, 2, 3], 0, 0.0).is_ok() && read(MIXING, 2, 2, &[0, 1, 2, 3], 1, 0.0).is_ok());
         for (found, says) in [
+            (read(MIXING, 2, 2, &[0, 1, 2, 3], 2, 0.0), "split is 2 of 2 points: none is left for the inverse"),
             (read(CONJUGATION, 2, 2, &[0, 1, 2, 3], 1, 0.0), "what is behind it are no rows of 2 entries"),
             (read(CONJUGATION, 2, 2, &[0, 1, 2, 3], 2, 0.0), "what is behind it are no rows of 2 entries"),
             (read(PERMUTATION, 2, 2, &[0, 1, 2, 4], 0, 0.0), "index 4 lies outside 4 parameters"),

@@ -73,6 +73,15 @@ impl Curve {
         }
     }
 
+    /// Its name in files.
+    pub fn key(self) -> &'static str {
+        match self {
+            Curve::Raw => "raw",
+            Curve::Aligned => "aligned",
+            Curve::Path => "path",
+        }
+    }
+
     /// Its name where there is little room.
     pub fn short_name(self) -> &'static str {
         match self {

@@ -9,8 +9,8 @@ use crate::machine::durable;
 use std::path::{Path, PathBuf};
 
 /// The names of a report's files, in the order in which they are written.
-pub const FILES: [&str; 7] =
-    ["barcode.json", "barcode.csv", "summary.json", "barcode.svg", "tree.svg", "paths.svg", "report.html"];
+pub const FILES: [&str; 8] =
+    ["barcode.json", "barcode.csv", "pairs.csv", "summary.json", "barcode.svg", "tree.svg", "paths.svg", "report.html"];
 
 /// Writes all files of a report into a folder and returns their paths; what is there already is left as it is. Where there
 /// is no tree or no path to draw, the drawing says so.
@@ -24,6 +24,7 @@ pub fn write(findings: &Findings<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
     let texts = [
         BarcodeFile::of_findings(findings)?.to_json()?,
         csv::barcode(findings),
+        csv::pairs(findings),
         summary::write(findings)?,
         barcode::draw(findings).file(),
         or_nothing(tree.as_ref(), "merge tree"),

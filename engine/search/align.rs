@@ -4,12 +4,14 @@
 //! correlations (`family.rs`); families that share coordinates (the layers of a deep network, heads of attention and the
 //! units within them) take turns until nothing improves (weight matching, Ainsworth, Hayase and Srinivasa 2022): from the
 //! point as it is, and from its units as far as they are told by what no other family changes. Points that move rigidly
-//! are matched and turned together (`rigid.rs`). Periodic coordinates are shifted by whole periods. Blocks that may be
+//! are matched and turned together (`rigid.rs`); those whose coordinates are mixed get the least sum of squares, and are
+//! turned with every turn of the families (`mixing.rs`). Periodic coordinates are shifted by whole periods. Blocks that may be
 //! rescaled get the scale of the reference: points that only their direction tells lie on one sphere. Every
 //! move leaves the objective unchanged, so a path to a copy of a minimum is a path to that minimum in the quotient,
 //! and bounds the death of its start in the raw landscape too.
 
-use super::family::{Family, Membership};
+use super::family::{Family, Membership, Points};
+use super::mixing::{Mixed, Mixing};
 use super::rigid::RigidSet;
 use super::vector::{distance, norm};
 use crate::loss::{Symmetry, SymmetryKind};
@@ -25,6 +27,7 @@ pub struct Alignment {
     /// (coordinate, period).
     periods: Vec<(usize, f64)>,
     scalings: Vec<Scaling>,
+    mixings: Vec<Mixing>,
     /// Kinds that were declared but are not matched here.
     ignored: Vec<&'static str>,
 }
@@ -56,6 +59,7 @@ impl Alignment {
                     let down = up.split_off((split as usize).min(up.len()));
                     Scaling { up, down }
                 })),
+                SymmetryKind::Mixing { split } => alignment.mixings.push(Mixing::new(blocks, split as usize)),
                 SymmetryKind::Rigid => rigid.push(blocks),
             }
         }
@@ -80,7 +84,9 @@ impl Alignment {
         let coordinates: Vec<Vec<usize>> = self.families.iter().map(|family| family.blocks.concat()).collect();
         let families = Membership::of(coordinates.iter().map(Vec::as_slice));
         let likeness: Vec<[usize; 3]> = self.families.iter().map(Family::likeness).collect();
+        let points = Points::of(&self.mixings);
         for (at, family) in self.families.iter_mut().enumerate() {
+            family.mix(&points);
             family.sign(&self.signs, &signs);
             family.tell(at, &likeness, &families, &signs);
         }
@@ -94,7 +100,7 @@ impl Alignment {
     /// True when points have no copies to choose from.
     pub fn is_trivial(&self) -> bool {
         let are_moved = self.families.is_empty() && self.signs.is_empty() && self.points.is_empty();
-        are_moved && self.periods.is_empty() && self.scalings.is_empty()
+        are_moved && self.periods.is_empty() && self.scalings.is_empty() && self.mixings.is_empty()
     }
 
     /// Kinds that were declared but do not identify points here.
@@ -114,10 +120,11 @@ impl Alignment {
         self.points.iter().for_each(|points| points.nearest(reference, &mut theta));
         // Units are matched as if all were scaled alike, and get the scales of the reference at the end.
         let mut wanted = reference.to_vec();
-        let scales = self.balance(&mut wanted);
+        let (scales, mixed) = self.balance(&mut wanted);
         self.balance(&mut theta);
         self.matched(&wanted, &mut theta);
         self.scalings.iter().zip(scales).for_each(|(scaling, by)| scaling.stretch(&mut theta, 1.0 / by));
+        self.mixings.iter().zip(&mixed).for_each(|(mixing, mixed)| mixing.unmix(&mut theta, mixed));
         theta
     }
 
@@ -143,15 +150,18 @@ impl Alignment {
         let mut best = distance(reference, theta);
         for _turn in 0..20 {
             let mut trial = theta.clone();
+            self.mixings.iter().for_each(|mixing| mixing.turn(reference, &mut trial));
             self.families.iter().for_each(|family| family.correlate(reference, &mut trial));
             self.negate(reference, &mut trial);
+            // Units that came to another place are turned as those that are there.
+            self.mixings.iter().for_each(|mixing| mixing.turn(reference, &mut trial));
             let d = distance(reference, &trial);
             if d >= best * (1.0 - 1e-12) {
                 break;
             }
             best = d;
             *theta = trial;
-            if self.families.len() == 1 && self.families[0].is_linear() {
+            if self.families.len() == 1 && self.families[0].is_linear() && self.mixings.is_empty() {
                 break; // An exact assignment has nothing left to improve.
             }
         }
@@ -167,9 +177,11 @@ impl Alignment {
         }
     }
 
-    /// Scales every block so that both its parts are equally long, or its only part is of length one; by how much each was.
-    fn balance(&self, theta: &mut [f64]) -> Vec<f64> {
+    /// Scales every block so that both its parts are equally long, or its only part is of length one, and mixes points
+    /// likewise; by how much each was.
+    fn balance(&self, theta: &mut [f64]) -> (Vec<f64>, Vec<Mixed>) {
         let mut scales = vec![1.0; self.scalings.len()];
+        let mut mixed: Vec<Mixed> = self.mixings.iter().map(Mixing::unmixed).collect();
         // Blocks that share coordinates, those of two layers, take turns: the least sum of squares has them all balanced.
         for _turn in 0..TURNS {
             let mut most = 1.0_f64;
@@ -179,11 +191,14 @@ impl Alignment {
                 *scale *= by;
                 most = most.max(by).max(1.0 / by);
             }
+            for (mixing, mixed) in self.mixings.iter().zip(&mut mixed) {
+                most = most.max(mixing.balance(theta, mixed));
+            }
             if most <= 1.0 + 1e-13 {
                 break;
             }
         }
-        scales
+        (scales, mixed)
     }
 
     /// The Betti numbers of what points are compared in: of a product of lines, circles (a coordinate with a period) and
@@ -194,7 +209,8 @@ impl Alignment {
             self.scalings.iter().map(|s| s.down.is_empty().then(|| s.up.len() - 1)).collect::<Option<Vec<usize>>>()?;
         let own =
             |block: &[usize]| self.scalings.iter().filter(|s| s.up.iter().any(|i| block.contains(i))).count() == 1;
-        let is_flat = self.families.is_empty() && self.signs.is_empty() && self.points.is_empty();
+        let is_flat =
+            self.families.is_empty() && self.signs.is_empty() && self.points.is_empty() && self.mixings.is_empty();
         if !is_flat || !self.scalings.iter().all(|s| own(&s.up)) {
             return None;
         }
@@ -357,6 +373,52 @@ mod tests {
         let sphere = Alignment::new(&[scale(vec![vec![0, 1, 2]], 3)]);
         assert_eq!(sphere.nearest(&[3.0, 0.0, 4.0], &[0.0, 0.1, 0.0]), vec![0.0, 5.0, 0.0]);
         assert_eq!((sphere.betti(3), alignment.betti(8)), (Some(vec![1, 0, 1]), None));
+    }
+
+    proptest! {
+        #[test]
+        fn heads_that_are_mixed_and_exchanged_are_told_beside_a_permuted_stream(
+            theta in prop::collection::vec(-3.0f64..3.0, 84), turn in 0.1f64..3.0, stretch in 0.5f64..2.0,
+            shift in 0usize..6, exchanged: bool, split in prop::sample::select(vec![0u64, 6]),
+        ) {
+            // Two heads of queries and keys of three: 6 x 3 each, stream dimension by dimension; and what else each of those is.
+            let at = |head: usize, kind: usize, row: usize, k: usize| (head * 36 + kind * 18 + row * 3 + k) as u64;
+            let point = |h: usize, p: usize| (0..3).map(|k| at(h, p / 6, p % 6, k)).collect::<Vec<u64>>();
+            let head = |h: usize| (0..12).map(|p| point(h, p)).collect::<Vec<_>>();
+            let row = |r: usize| -> Vec<u64> {
+                let of_heads = (0..4).flat_map(|p| point(p / 2, p % 2 * 6 + r));
+                of_heads.chain([72 + 2 * r as u64, 73 + 2 * r as u64]).collect()
+            };
+            let all = [
+                Symmetry { kind: SymmetryKind::Permutation, blocks: (0..2).map(|h| head(h).concat()).collect() },
+                Symmetry { kind: SymmetryKind::Permutation, blocks: (0..6).map(row).collect() },
+                Symmetry { kind: SymmetryKind::Mixing { split }, blocks: head(0) },
+                Symmetry { kind: SymmetryKind::Mixing { split }, blocks: head(1) },
+            ];
+            let mut copy = theta.clone();
+            for (h, by) in [(0, turn), (1, 1.7 * turn)] {
+                let (sin, cos) = by.sin_cos();
+                for (p, point) in head(h).iter().enumerate() {
+                    let [a, b, c] = [0, 1, 2].map(|k| copy[point[k] as usize]);
+                    let factor = if split == 0 { 1.0 } else if p < 6 { stretch } else { 1.0 / stretch };
+                    for (k, x) in [factor * (cos * a - sin * b), sin * a + cos * b, -c].into_iter().enumerate() {
+                        copy[point[k] as usize] = x;
+                    }
+                }
+            }
+            let before = copy.clone();
+            for r in 0..6 {
+                let from = row((r * 5 + shift) % 6);
+                row(r).iter().zip(from).for_each(|(to, from)| copy[*to as usize] = before[from as usize]);
+            }
+            if exchanged {
+                let (a, b) = copy[..72].split_at_mut(36);
+                a.swap_with_slice(b);
+            }
+            let alignment = Alignment::new(&all);
+            prop_assert!(alignment.distance(&theta, &copy) < 1e-6, "{}", alignment.distance(&theta, &copy));
+            prop_assert_eq!(alignment.betti(84), None);
+        }
     }
 
     #[test]

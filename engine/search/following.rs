@@ -1,9 +1,6 @@
-//! Eigenvector following (Cerjan and Miller 1981): steps that climb along the lowest mode of the Hessian and descend along
-//! all others, from a top that the string has brought close: from a rough one every refiner walks off
-//! (docs/decisions.md#search).
-//!
-//! The pairs are those of the whole Hessian where it is cheap, else of a Krylov space of the gradient and the last mode;
-//! all in the complement of the tangents of continuous symmetries.
+//! Eigenvector following (Cerjan and Miller 1981): Newton's steps that climb along the lowest mode of the Hessian and descend
+//! along all others, in the complement of the tangents of continuous symmetries. The pairs are those of the whole Hessian
+//! where it is cheap, else of a Krylov space of the gradient and the last mode, and then `hybrid.rs` comes first.
 
 use super::critical::{Near, Saddle, Verdict};
 use super::hessian::{self, Hessian};
@@ -18,8 +15,8 @@ use crate::loss::oracle::Oracle;
 const STEPS: usize = 60;
 const PRODUCTS: usize = 3000;
 /// How many reaches a search goes from the top: further where it has come down, for a lower pass of the same ridge.
-const NEAR: f64 = 5.0;
-const FAR: f64 = 20.0;
+pub(super) const NEAR: f64 = 5.0;
+pub(super) const FAR: f64 = 20.0;
 
 /// A saddle near the top of a path, or the reason why there is none.
 pub fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
@@ -76,22 +73,23 @@ pub fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> R
 }
 
 /// A point and what the loss is there.
-struct Point {
-    theta: Vec<f64>,
-    loss: f64,
-    gradient: Vec<f64>,
+#[derive(Clone)]
+pub(super) struct Point {
+    pub theta: Vec<f64>,
+    pub loss: f64,
+    pub gradient: Vec<f64>,
     /// The gradient's norm.
-    size: f64,
+    pub size: f64,
 }
 
 impl Point {
-    fn at(oracle: &mut Oracle<'_>, theta: Vec<f64>) -> Result<Point> {
+    pub fn at(oracle: &mut Oracle<'_>, theta: Vec<f64>) -> Result<Point> {
         let (losses, gradient) = oracle.gradients(&theta)?;
         let size = norm(&gradient);
         Ok(Point { theta, loss: losses[0], gradient, size })
     }
 
-    fn moved(&self, oracle: &mut Oracle<'_>, step: &[f64]) -> Result<Point> {
+    pub fn moved(&self, oracle: &mut Oracle<'_>, step: &[f64]) -> Result<Point> {
         let mut theta = self.theta.clone();
         axpy(&mut theta, 1.0, step);
         Point::at(oracle, theta)
@@ -100,24 +98,24 @@ impl Point {
 
 /// The way of a search, as far as it led down.
 #[derive(Default)]
-struct Trail {
+pub(super) struct Trail {
     points: Vec<(f64, Vec<f64>)>,
 }
 
 impl Trail {
-    fn leave(&mut self, here: &Point) {
+    pub fn leave(&mut self, here: &Point) {
         if self.points.last().is_none_or(|(loss, _)| here.loss < *loss) {
             self.points.push((here.loss, here.theta.clone()));
         }
     }
 
     /// The points above where it has ended, row after row.
-    fn down_to(self, end: &Point) -> Vec<f64> {
+    pub fn down_to(self, end: &Point) -> Vec<f64> {
         self.points.into_iter().filter(|(loss, _)| *loss > end.loss).flat_map(|(_, theta)| theta).collect()
     }
 }
 
-fn shorten(step: &mut [f64], longest: f64) {
+pub(super) fn shorten(step: &mut [f64], longest: f64) {
     let length = norm(step);
     if length > longest {
         step.iter_mut().for_each(|x| *x *= longest / length);
@@ -136,7 +134,8 @@ fn newton_step(hessian: &Hessian, gradient: &[f64]) -> Vec<f64> {
     step
 }
 
-fn index_checked(
+/// A critical point as a saddle, if its curvatures say so, or what speaks against it.
+pub(super) fn index_checked(
     oracle: &mut Oracle<'_>,
     symmetry: &Tangents,
     Point { theta, loss, size: gradient_norm, .. }: Point,
@@ -175,35 +174,6 @@ mod tests {
     use super::*;
     use crate::loss::closed_form::ClosedForm;
     use crate::run::{Budget, Cancel};
-
-    #[test]
-    fn a_saddle_of_many_parameters_is_found_in_a_krylov_space() {
-        // f = (x_0^2 - 1)^2 / 4 + sum of c_i (x_i - x_0 x_i-1 / 4)^2 / 2: the saddle is the origin, its index 1.
-        let curvature = |i: usize| 1e-3 + (i as f64 / 500.0).powi(4);
-        let f = |x: &[f64], g: &mut [f64]| {
-            let u = x[0] * x[0] - 1.0;
-            g.fill(0.0);
-            g[0] = u * x[0];
-            let mut sum = 0.25 * u * u;
-            for i in 1..x.len() {
-                let off = x[i] - 0.25 * x[0] * x[i - 1];
-                let force = curvature(i) * off;
-                sum += 0.5 * force * off;
-                g[i] += force;
-                g[0] -= 0.25 * force * x[i - 1];
-                g[i - 1] -= 0.25 * force * x[0];
-            }
-            sum
-        };
-        let mut loss = ClosedForm::new(500, None, f);
-        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let top: Vec<f64> = (0..500).map(|i| 0.02 * f64::from(i * 7 % 11 - 5)).collect();
-        let along: Vec<f64> = (0..500).map(|i| if i == 0 { 1.0 } else { 0.01 }).collect();
-        let near = Near { top: &top, along: &along, reach: 0.5, tolerance: 1e-8, null: 0 };
-        let saddle = follow(&mut oracle, &Tangents::none(), near).unwrap().unwrap();
-        assert!((saddle.loss - 0.25).abs() < 1e-12 && norm(&saddle.theta) < 1e-4, "{}", saddle.loss);
-        assert!(saddle.mode[0].abs() > 0.99);
-    }
 
     #[test]
     fn a_ridge_that_leads_down_is_followed_to_its_saddle() {

@@ -21,11 +21,14 @@ pub mod hessian;
 pub mod higher;
 pub mod hop;
 #[cfg(feature = "dense")]
+mod hybrid;
+#[cfg(feature = "dense")]
 mod krylov;
 pub mod landscape;
 pub mod lbfgs;
 mod metric;
 pub mod minima;
+mod mixing;
 pub mod noise;
 #[cfg(feature = "dense")]
 pub mod orbit;
@@ -37,6 +40,7 @@ mod rigid;
 mod rotation;
 pub mod saddle;
 mod signs;
+mod singular;
 pub mod spectrum;
 pub mod start;
 #[cfg(feature = "dense")]

@@ -20,6 +20,18 @@ pub enum Rejected {
         /// How many had been made.
         made: usize,
     },
+    /// Gradients and Hessian products were spent at this gradient norm.
+    Evaluations {
+        /// The norm where more were wanted.
+        gradient_norm: f64,
+        /// How many had been made.
+        made: usize,
+    },
+    /// No direction of negative curvature was found where the gradient had this norm.
+    NoMode {
+        /// The norm there.
+        gradient_norm: f64,
+    },
     /// The steps were spent at this gradient norm.
     Steps {
         /// The norm before the last one.
@@ -65,6 +77,12 @@ impl fmt::Display for Rejected {
             Rejected::Products { gradient_norm, made } => {
                 write!(f, "budget: gradient norm {gradient_norm:.1e} after {made} Hessian products")
             }
+            Rejected::Evaluations { gradient_norm, made } => {
+                write!(f, "budget: gradient norm {gradient_norm:.1e} after {made} gradients and Hessian products")
+            }
+            Rejected::NoMode { gradient_norm } => {
+                write!(f, "no direction of negative curvature, at a gradient norm of {gradient_norm:.1e}")
+            }
             Rejected::Steps { gradient_norm, made } => {
                 write!(f, "budget: gradient norm {gradient_norm:.1e} after {made} steps")
             }
@@ -93,6 +111,14 @@ mod tests {
             (
                 Rejected::Products { gradient_norm: 0.00123, made: 3000 },
                 "budget: gradient norm 1.2e-3 after 3000 Hessian products",
+            ),
+            (
+                Rejected::Evaluations { gradient_norm: 0.02, made: 3010 },
+                "budget: gradient norm 2.0e-2 after 3010 gradients and Hessian products",
+            ),
+            (
+                Rejected::NoMode { gradient_norm: 1e-3 },
+                "no direction of negative curvature, at a gradient norm of 1.0e-3",
             ),
             (Rejected::Steps { gradient_norm: 2.0, made: 30 }, "budget: gradient norm 2.0e0 after 30 steps"),
             (Rejected::Degenerate(3), "degenerate, 3 undecided"),

@@ -1,8 +1,6 @@
 //! From the top of a path to a true saddle of index 1, and back into the path.
 
 pub use super::critical::{Near, Saddle, Verdict};
-#[cfg(feature = "dense")]
-use super::following;
 use super::height::{Care, measure};
 use super::landscape::{Path, PathState};
 use super::polyline::Polyline;
@@ -10,21 +8,31 @@ use super::rejected::Rejected;
 #[cfg(not(feature = "dense"))]
 use super::signs::NoSpectrum;
 use super::tangents::Tangents;
+#[cfg(feature = "dense")]
+use super::{following, hessian, hybrid};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 
 /// Knots that the way down a side of a saddle keeps at most: the few that it bends most at, or where these cut a corner more.
 const WAY: [usize; 2] = [15, 90];
 
-/// A saddle near the top of a path, or the reason why there is none. Costs at most 3,000 Hessian products, 6,000
-/// where it comes down from the top, usually 500 to 2,000; where a Hessian is cheaper, p products for each.
+/// A saddle near the top of a path, or the reason why there is none. Costs at most 3,000 gradients and Hessian products, 6,000
+/// where it comes down from the top, usually 300 to 1,000; where the whole Hessian is cheap, p products for each.
 #[cfg_attr(not(feature = "dense"), allow(unused_variables))]
 pub fn refine(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
     if !oracle.info().caps.smooth {
         return Ok(Err(Rejected::Kink));
     }
     #[cfg(feature = "dense")]
-    return following::follow(oracle, symmetry, near);
+    {
+        if near.top.len() > hessian::DENSE {
+            let found = hybrid::follow(oracle, symmetry, near)?;
+            if !matches!(found, Err(Rejected::NoMode { .. })) {
+                return Ok(found);
+            }
+        }
+        following::follow(oracle, symmetry, near)
+    }
     #[cfg(not(feature = "dense"))]
     Ok(Err(Rejected::NoSpectrum(NoSpectrum::NotBuilt)))
 }

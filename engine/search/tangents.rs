@@ -3,6 +3,7 @@
 //! A Hessian is zero along them, so they would leave every index undecided; the spectrum is taken in their complement
 //! (docs/mathematics.md#the-spectrum). They hold whether or not points are compared modulo the symmetries.
 
+use super::mixing::Mixing;
 use super::vector::{axpy, dot, norm};
 use crate::loss::{Symmetry, SymmetryKind};
 
@@ -11,6 +12,7 @@ use crate::loss::{Symmetry, SymmetryKind};
 pub struct Tangents {
     /// Sets of points that move rigidly together: the coordinates of every point.
     rigid: Vec<Vec<Vec<usize>>>,
+    mixings: Vec<Mixing>,
     /// (the entries of a block that are multiplied, those that are divided).
     scales: Vec<(Vec<usize>, Vec<usize>)>,
 }
@@ -30,6 +32,7 @@ impl Tangents {
                     let down = up.split_off((split as usize).min(up.len()));
                     (up, down)
                 })),
+                SymmetryKind::Mixing { split } => tangents.mixings.push(Mixing::new(blocks.collect(), split as usize)),
                 SymmetryKind::Permutation
                 | SymmetryKind::Conjugation { .. }
                 | SymmetryKind::Sign
@@ -45,16 +48,20 @@ impl Tangents {
     }
 
     /// An orthonormal basis of the tangents at a point. Directions that do not move it are left out: the axis of points
-    /// on a line, a block of zeros. O(k^2 p) for k tangents.
+    /// on a line, a block of zeros. O(k^2 p) for k tangents that move the same numbers.
     pub fn at(&self, theta: &[f64]) -> Vec<Vec<f64>> {
         let points = |set: &Vec<Vec<usize>>| set.first().map_or(0, |point| point.len() * (point.len() + 1) / 2);
-        let count = self.rigid.iter().map(points).sum::<usize>() + self.scales.len();
+        let mixed = self.mixings.iter().map(Mixing::dimension).sum::<usize>();
+        let count = self.rigid.iter().map(points).sum::<usize>() + mixed + self.scales.len();
         if count.saturating_mul(theta.len()) > HELD {
             return Vec::new();
         }
         let mut basis: Vec<Vec<f64>> = Vec::new();
         for set in &self.rigid {
             rigid(set, theta).into_iter().for_each(|t| join(&mut basis, t));
+        }
+        for mixing in &self.mixings {
+            mixing.tangents(theta).into_iter().for_each(|t| join(&mut basis, t));
         }
         for (up, down) in &self.scales {
             let mut t = vec![0.0; theta.len()];
@@ -91,9 +98,12 @@ fn rigid(set: &[Vec<usize>], theta: &[f64]) -> Vec<Vec<f64>> {
 /// Adds what is new in a direction to an orthonormal basis.
 fn join(basis: &mut Vec<Vec<f64>>, mut t: Vec<f64>) {
     let size = norm(&t);
+    // Most symmetries move other numbers: such tangents are orthogonal already.
+    let moved: Vec<usize> = (0..t.len()).filter(|&i| t[i] != 0.0).collect();
+    let meeting: Vec<&Vec<f64>> = basis.iter().filter(|b| moved.iter().any(|&i| b[i] != 0.0)).collect();
     for _ in 0..2 {
         // Twice is enough (Parlett).
-        remove(basis, &mut t);
+        remove(&meeting, &mut t);
     }
     let left = norm(&t);
     if left > 1e-8 * size {
@@ -103,8 +113,8 @@ fn join(basis: &mut Vec<Vec<f64>>, mut t: Vec<f64>) {
 }
 
 /// Takes the parts along an orthonormal basis out of a vector.
-pub fn remove(basis: &[Vec<f64>], v: &mut [f64]) {
-    for b in basis {
+pub fn remove<B: AsRef<[f64]>>(basis: &[B], v: &mut [f64]) {
+    for b in basis.iter().map(B::as_ref) {
         let along = dot(v, b);
         axpy(v, -along, b);
     }
@@ -127,6 +137,23 @@ mod tests {
         // On a line no rotation round it moves anything; on one spot none does.
         assert_eq!(at(3, &[0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0]), 5);
         assert_eq!(at(3, &[1.0; 9]), 3);
+    }
+
+    #[test]
+    fn mixed_points_have_the_tangents_of_their_group() {
+        let theta = [0.7, -1.3, 0.2, 0.5, -0.4, 1.9, 1.1, 0.3];
+        for (split, dimension) in [(0, 1), (2, 4)] {
+            let tangents = Tangents::new(&[Symmetry { kind: SymmetryKind::Mixing { split }, blocks: set(4, 2) }]);
+            let basis = tangents.at(&theta);
+            assert_eq!(basis.len(), dimension);
+            // Along them the products of points of either kind do not change: a . b for a of the first, b of the last two.
+            for t in &basis {
+                for (a, b) in [(0, 2), (0, 3), (1, 2), (1, 3)] {
+                    let slope = (0..2).map(|k| t[2 * a + k] * theta[2 * b + k] + theta[2 * a + k] * t[2 * b + k]);
+                    assert!(slope.sum::<f64>().abs() < 1e-14);
+                }
+            }
+        }
     }
 
     #[test]

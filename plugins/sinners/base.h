@@ -76,6 +76,12 @@ typedef struct loss {
 #ifndef SYMMETRY_SPLIT
 #define SYMMETRY_SPLIT 0
 #endif
+#ifndef SYMMETRY_BLOCKS
+#define SYMMETRY_BLOCKS P
+#endif
+#ifndef ASKEW /* a multiple of x_0 that is added, and tells the parameters apart */
+#define ASKEW 0
+#endif
 static const mpass_device *PROBE(uint32_t index);
 static mpass_status OPEN(const mpass_host *, const mpass_open *, void **, mpass_error *);
 static const mpass_loss_info *INFO(const void *);
@@ -183,13 +189,13 @@ static inline void base_row(const mpass_eval *call, uint64_t r, double tilt) {
     value += x * x * x * x / 4 - x * x / 2;
     if (call->hvp.data) along += get(&call->dir, r, (uint64_t)i);
   }
-  value += tilt * sum + sum * sum / 8;
+  value += tilt * sum + sum * sum / 8 + ASKEW * get(&call->theta, r, 0);
   call->loss[r] = value;
   finite = isfinite(value);
   for (i = 0; i < P; i++) {
     double x = get(&call->theta, r, (uint64_t)i);
     if (call->grad.data) {
-      set(&call->grad, r, (uint64_t)i, x * x * x - x + tilt + sum / 4);
+      set(&call->grad, r, (uint64_t)i, x * x * x - x + tilt + sum / 4 + (i == 0 ? ASKEW : 0));
       finite = finite && isfinite(get(&call->grad, r, (uint64_t)i));
     }
     if (call->hvp.data) {
@@ -262,7 +268,8 @@ static inline mpass_status base_metrics(void *self, uint32_t split, const mpass_
 }
 static inline mpass_status base_symmetries(const void *self, const mpass_symmetry **out, uint64_t *count, mpass_error *err) {
   static const uint64_t index[P] = { 0, 1, 2, 3 };
-  static const mpass_symmetry any = { SYMMETRY_KIND, 0, P, 1, index, SYMMETRY_SPLIT, 0 };
+  static const mpass_symmetry any = { SYMMETRY_KIND, 0, SYMMETRY_BLOCKS, P / SYMMETRY_BLOCKS, index,
+                                      SYMMETRY_SPLIT, 0 };
   UNUSED(self); UNUSED(err);
   *out = &any;
   *count = 1;

@@ -49,6 +49,9 @@ say("rate = 0.05", sgd)
 say("rate = 0.05, momentum = 0", lambda p: SGD(p, 0.05))
 say("rate = 0.05, weight_decay = 0.1", lambda p: SGD(p, 0.05, 0.9, weight_decay=0.1))
 say("rate = 0.05, nesterov = true, weight_decay = 0.1", lambda p: SGD(p, 0.05, 0.9, weight_decay=0.1, nesterov=True))
+say("rate = 0.05, dampening = 0.4", lambda p: SGD(p, 0.05, 0.9, dampening=0.4))
+say("rate = 0.05, momentum = 0.5, dampening = 1, weight_decay = 0.1",
+    lambda p: SGD(p, 0.05, 0.5, dampening=1, weight_decay=0.1))
 say('optimiser = "adam", rate = 0.05', lambda p: Adam(p, 0.05))
 say('optimiser = "adam", rate = 0.2, betas = [0.8, 0.9], eps = 0.01, weight_decay = 0.1',
     lambda p: Adam(p, 0.2, (0.8, 0.9), 0.01, 0.1))

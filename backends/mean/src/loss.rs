@@ -6,9 +6,9 @@ use crate::penalty::Penalty;
 use crate::real::Real;
 use mountainpass_network::graph::Graph;
 use mountainpass_network::graph::op::Op;
-use mountainpass_network::invariance::symmetries;
+use mountainpass_network::invariance::{Seen, symmetries};
 use mountainpass_network::model::Model;
-use mountainpass_network::{Dataset, Objective, Samples};
+use mountainpass_network::{Dataset, Objective, Penalties, Samples};
 use mountainpass_sdk::{
     Cancel, Caps, Dtypes, Error, Eval, Figures, Host, Identity, Info, Kink, Loss, Matrix, MatrixMut, Parameter, Rows,
     RowsMut, Slope, Split, Symmetry,
@@ -48,9 +48,8 @@ impl Description {
             is_smooth: is_smooth(&graph) && objective.is_smooth(),
             is_joint: network.is_joint,
             only: model.only().map(|(only, _)| only).filter(|only| *only > 1 || network.is_joint),
-            // Any penalty sees the scale of a unit.
             symmetries: match outputs.first() {
-                Some(output) => symmetries(&graph, *output, objective.penalties.is_none())?,
+                Some(output) => symmetries(&graph, *output, seen(&objective.penalties))?,
                 None => Vec::new(),
             },
             dtypes: Dtypes { f32: true, f64: true },
@@ -58,6 +57,15 @@ impl Description {
             notes,
             model,
         })
+    }
+}
+
+/// What penalties see. They take a parameter whole or not at all, and a mixing leaves each one's sum of squares.
+fn seen(penalties: &Penalties) -> Seen {
+    match penalties {
+        Penalties { l1, .. } if *l1 > 0.0 => Seen::Sizes,
+        Penalties { l2, .. } if *l2 > 0.0 => Seen::Squares,
+        _ => Seen::Nothing,
     }
 }
 

@@ -1,13 +1,25 @@
 //! What a network costs by ONNX Runtime and by the faer executor: opening, and one loss with its gradient.
 //!
-//! `cargo bench -p mountainpass-onnx --bench network`: medians of nine, in milliseconds of this machine's clock, as all
-//! threads of both are waited for; ORT_DYLIB_PATH or the installed library is taken. `... -- cuda:0` adds a device.
+//! `cargo bench -p mountainpass-onnx --bench network`: medians of fifteen in milliseconds, by the clock and
+//! of the processor, all threads together; ORT_DYLIB_PATH or the installed library is taken. `... -- cuda:0` adds a device, `... -- transformer` takes networks of
+//! that name alone; `... -- write FILE SPEC SAMPLES` writes the model that a session is made of; with `peer` it
+//! serves `benches/peers/network.py --onnx`.
 
 #[path = "../../faer/tests/caller/mod.rs"]
 mod caller;
+#[path = "../../faer/benches/clock/mod.rs"]
+mod clock;
+#[path = "../../faer/benches/peer/mod.rs"]
+mod peer;
 
 use caller::{Array, Call, Loss};
+use clock::clock;
 use mountainpass_faer::Faer;
+use mountainpass_network::DataTerm;
+use mountainpass_network::build::Built;
+use mountainpass_network::graph::Id;
+use mountainpass_network::onnx::{Precision, Program};
+use mountainpass_network::problem::{Aim, Problem};
 use mountainpass_onnx::Onnx;
 use mountainpass_sdk::Backend;
 use std::time::Instant;
@@ -19,6 +31,8 @@ const NETWORKS: [(&str, u64); 5] = [
     ("resnet20:32x32x3-10:relu", 64),
     ("transformer:vocabulary=96:context=64:width=128:heads=4:layers=2", 16),
 ];
+
+const ROUNDS: usize = 15;
 
 /// Samples of any values, for whatever the network takes.
 fn arrays(spec: &str, n: u64) -> (Vec<u64>, Vec<f64>, Vec<u64>, Vec<f64>) {
@@ -41,8 +55,8 @@ fn median(mut all: Vec<f64>) -> f64 {
     all[all.len() / 2]
 }
 
-/// Milliseconds of opening, and of a loss with its gradient.
-fn cost<B: Backend>(threads: usize, spec: &str, n: u64, options: &[(&str, &str)]) -> Result<[f64; 2], String> {
+/// Milliseconds of opening, and of a loss with its gradient: by the clock, and of the processor.
+fn cost<B: Backend>(threads: usize, spec: &str, n: u64, options: &[(&str, &str)]) -> Result<[f64; 3], String> {
     let (shape, x, labels, y) = arrays(spec, n);
     let arrays = [Array::reals(c"x", &shape, &x), Array::reals(c"y", &labels, &y)];
     let began = Instant::now();
@@ -52,24 +66,48 @@ fn cost<B: Backend>(threads: usize, spec: &str, n: u64, options: &[(&str, &str)]
     let mut out = loss.buffers(1);
     loss.run(&Call::new(&theta), &mut out);
     let once = |_| {
-        let began = Instant::now();
+        let (began, used) = (Instant::now(), clock());
         loss.run(&Call::new(&theta), &mut out);
-        began.elapsed().as_secs_f64() * 1e3
+        (began.elapsed().as_secs_f64() * 1e3, (clock() - used) * 1e3)
     };
-    Ok([opened, median((0..9).map(once).collect())])
+    let (wall, used): (Vec<f64>, Vec<f64>) = (0..ROUNDS).map(once).unzip();
+    Ok([opened, median(wall), median(used)])
+}
+
+/// The model that sessions are made of, for so many samples: a file for the profilers of others.
+fn write(file: &str, spec: &str, n: usize) {
+    let model = Built::parse(spec).expect("a specification");
+    let problem = Problem::new(&model, &DataTerm::CrossEntropy.into(), (Aim::Classes, None), n).expect("a problem");
+    let outputs: Vec<Id> = std::iter::once(problem.losses).chain(problem.gradient).collect();
+    let program = Program::new(&problem.graph, &outputs, Precision::Single).expect("it is written");
+    std::fs::write(file, program.bytes).expect("the file can be written");
 }
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    let devices: Vec<&String> = wanted.iter().filter(|word| word.starts_with("cuda")).collect();
+    let words: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let count = |text: &str| text.parse().expect("a number");
+    match words[..] {
+        ["write", file, spec, n] => return write(file, spec, count(n)),
+        ["peer", folder, spec, n, workers, rows, _] => {
+            return peer::peer::<Onnx, f32>(folder, spec, count(n), count(workers), count(rows));
+        }
+        _ => {}
+    }
+    let (devices, names): (Vec<&String>, Vec<&String>) = wanted.iter().partition(|word| word.starts_with("cuda"));
+    let is_wanted = |spec: &str| names.is_empty() || names.iter().any(|name| spec.starts_with(name.as_str()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("{threads} threads; milliseconds: opened, loss and gradient");
-    for (spec, n) in NETWORKS {
+    println!("{threads} threads; milliseconds: opened, loss and gradient by the clock, of the processor");
+    for (spec, n) in NETWORKS.into_iter().filter(|(spec, _)| is_wanted(spec)) {
         let faer = cost::<Faer>(threads, spec, n, &[]).unwrap();
-        println!("{spec} x {n}\n  faer      {:9.1} {:9.2}", faer[0], faer[1]);
+        println!("{spec} x {n}\n  faer      {:9.1} {:9.2} {:9.2}", faer[0], faer[1], faer[2]);
         for device in std::iter::once("cpu").chain(devices.iter().map(|device| device.as_str())) {
             match cost::<Onnx>(threads, spec, n, &[("device", device)]) {
-                Ok([opened, each]) => println!("  {device:<9} {opened:9.1} {each:9.2}   {:.2} of faer", each / faer[1]),
+                Ok([opened, each, used]) => println!(
+                    "  {device:<9} {opened:9.1} {each:9.2} {used:9.2}   {:.2}, {:.2} of faer",
+                    each / faer[1],
+                    used / faer[2]
+                ),
                 Err(text) => println!("  {device:<9} {text}"),
             }
         }

@@ -51,7 +51,7 @@ impl Executor for Sessions {
         let (graph, outputs) = graph.pruned(outputs);
         Ok(SessionPlan {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
-            numbers: live(&graph, &outputs),
+            numbers: live(&graph, &outputs).saturating_add(Program::beside(&graph)),
             graph,
             outputs,
             runtime: self.runtime,

@@ -6,6 +6,7 @@ mod bundle;
 mod library;
 
 use library::library;
+use mountainpass_faer::graph::Kernels;
 use mountainpass_mean::real::Real;
 use mountainpass_mean::{Executor, Input, Outcome, Plan, Sources};
 use mountainpass_network::graph::evaluate::{self, evaluate};
@@ -13,7 +14,7 @@ use mountainpass_network::graph::op::{Element, Values};
 use mountainpass_network::graph::{Graph, Id};
 use mountainpass_network::model::{Model, Network};
 use mountainpass_network::onnx::messages::ModelProto;
-use mountainpass_onnx::{Kept, Sessions};
+use mountainpass_onnx::Sessions;
 
 /// A graph, what is wanted of it, and what it reads.
 struct Case {
@@ -62,8 +63,8 @@ fn wanted<T: Real>(case: &Case) -> Vec<Vec<f64>> {
     all.iter().map(|values| bundle::reals(values).to_vec()).collect()
 }
 
-fn found<T: Real>(sessions: &Sessions, case: &Case) -> Result<Vec<Vec<f64>>, String> {
-    let plan = sessions.plan(&case.graph, &case.outputs).map_err(|error| error.text)?;
+fn found<T: Real>(executor: &impl Executor, case: &Case) -> Result<Vec<Vec<f64>>, String> {
+    let plan = executor.plan(&case.graph, &case.outputs).map_err(|error| error.text)?;
     let reals = |x: &[f64]| x.iter().map(|x| T::of(*x)).collect::<Vec<T>>();
     let inputs: Vec<Vec<T>> = case
         .inputs
@@ -83,10 +84,10 @@ fn found<T: Real>(sessions: &Sessions, case: &Case) -> Result<Vec<Vec<f64>>, Str
         })
         .collect();
     let (theta, direction) = (reals(&case.theta), reals(&case.direction));
-    let mut memory = Kept::<T>::default();
+    let mut memory = Default::default();
     let sources = Sources { inputs: &inputs, theta: &theta, direction: &direction };
     plan.run(None, &mut memory, sources, &|| false).map_err(|error| error.text)?;
-    Ok((0..case.outputs.len()).map(|k| memory.output(k).iter().map(|x| x.to_f64()).collect()).collect())
+    Ok((0..case.outputs.len()).map(|k| Outcome::<T>::output(&memory, k).iter().map(|x| x.to_f64()).collect()).collect())
 }
 
 /// The largest difference beside the largest number; what is not finite is the same in both.
@@ -102,7 +103,7 @@ fn apart(found: &[f64], wanted: &[f64]) -> f64 {
 }
 
 /// What ONNX Runtime cannot, said in opening.
-const REFUSED: [&str; 3] = ["no kernel for Erf of f64", "no kernel for Atan of f64", "no window of it may lie outside"];
+const REFUSED: [&str; 2] = ["no kernel for Erf of f64", "no kernel for Atan of f64"];
 /// All 2,100 cases take half a minute: every so-many-th stands for them, all with MPASS_OPERATORS_STEP=1.
 const STEP: usize = 7;
 
@@ -118,8 +119,12 @@ fn operators_of_files_agree() {
                 |which: usize, found: Result<Vec<Vec<f64>>, String>, wanted: Vec<Vec<f64>>, tolerance| match found {
                     Ok(found) => {
                         compared[which] += 1;
-                        let gap = found.iter().zip(&wanted).map(|(a, b)| apart(a, b)).fold(0.0, f64::max);
-                        if gap > tolerance {
+                        let of =
+                            |all: &[Vec<f64>]| all.iter().zip(&wanted).map(|(a, b)| apart(a, b)).fold(0.0, f64::max);
+                        let gap = of(&found);
+                        // Steps that amplify what f32 rounds: no farther off than the other executor's.
+                        let own = |case| self::found::<f32>(&Kernels, case).map_or(0.0, |all| of(&all));
+                        if gap > tolerance && (which == 1 || gap > 3.0 * own(&case)) {
                             faults.push(format!("{} [{which}]: {gap:.1e} apart", case.name));
                         }
                     }
@@ -128,12 +133,50 @@ fn operators_of_files_agree() {
                         false => faults.push(format!("{} [{which}]: {text}", case.name)),
                     },
                 };
-            // Beside the interpreter's f64: f32 loses some digits in products of 20 steps.
-            judge(0, found::<f32>(&sessions, &case), wanted::<f32>(&case), 5e-5);
+            // Beside the interpreter's f64. Of the tanh some units in the last place are wrong, and 1 - tanh^2 near 1 makes more of them.
+            let nodes = format!("{:?}", proto.graph.as_ref().unwrap().node);
+            let tolerance = if nodes.contains("Tanh") { 3e-5 } else { 1e-5 };
+            judge(0, found::<f32>(&sessions, &case), wanted::<f32>(&case), tolerance);
             judge(1, found::<f64>(&sessions, &case), wanted::<f64>(&case), 1e-12);
         }
     }
     println!("{compared:?} compared, {refused:#?}");
     assert!(compared.iter().all(|count| *count > 200), "{compared:?}");
     assert!(faults.is_empty(), "{} of {compared:?}:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// Operators that look for the largest, or for a side.
+const CHOOSING: [&str; 6] = ["Max", "Relu", "Clip", "Min", "Sign", "Softmax"];
+
+/// With one parameter that is no number: wherever the interpreter says that an output is none, it is none here. ONNX Runtime's own
+/// `MaxPool` and `ReduceMax` look past it.
+#[test]
+fn what_is_no_number_stays_none() {
+    let Some(library) = library() else { return };
+    let sessions = Sessions::on_cpu(&library).unwrap();
+    let (mut faults, mut compared) = (Vec::new(), 0);
+    let chooses = |proto: &ModelProto| {
+        let nodes = &proto.graph.as_ref().unwrap().node;
+        nodes.iter().any(|node| CHOOSING.iter().any(|op| node.op_type().contains(op)))
+    };
+    for proto in bundle::models().filter(chooses) {
+        for mut case in bundle::outputs(&proto).iter().filter_map(|output| case(&proto, output)) {
+            case.outputs.truncate(1);
+            let theta = case.theta.clone();
+            // The first one, too: a window's last tap was told by chance.
+            for at in [0, theta.len() / 2].into_iter().filter(|at| *at < theta.len()) {
+                case.theta.clone_from(&theta);
+                case.theta[at] = f64::NAN;
+                let expected = wanted::<f32>(&case);
+                for found in [found::<f32>(&sessions, &case), found::<f64>(&sessions, &case)].into_iter().flatten() {
+                    compared += usize::from(expected[0].iter().any(|x| x.is_nan()));
+                    if found[0].iter().zip(&expected[0]).any(|(found, wanted)| wanted.is_nan() && !found.is_nan()) {
+                        faults.push(case.name.clone());
+                    }
+                }
+            }
+        }
+    }
+    assert!(compared > 100, "{compared}");
+    assert!(faults.is_empty(), "{} of {compared}: {faults:?}", faults.len());
 }

@@ -45,6 +45,7 @@ pub fn moved(theta: &mut [f64], symmetry: &Symmetry, random: &mut Random) {
                 permute(theta, &entries, &order);
             }
         }
+        SymmetryKind::Mixing { split } => mix(theta, &blocks, split as usize, random),
     }
 }
 
@@ -58,6 +59,8 @@ pub fn name(symmetry: &Symmetry) -> String {
         SymmetryKind::Period(_) => "shifts by whole periods",
         SymmetryKind::Rigid => "a rigid motion",
         SymmetryKind::Conjugation { .. } => "a permutation with rows and columns",
+        SymmetryKind::Mixing { split: 0 } => "a rotation",
+        SymmetryKind::Mixing { .. } => "a mixing",
     };
     format!("{what} of {n} blocks of {block}")
 }
@@ -83,6 +86,34 @@ fn permute(theta: &mut [f64], blocks: &[Vec<usize>], order: &[usize]) {
 fn rigid(theta: &mut [f64], points: &[Vec<usize>], random: &mut Random) {
     let dimension = points.first().map_or(0, Vec::len);
     let far = scale(theta);
+    turn(theta, points, random);
+    for i in 0..dimension {
+        let shift = far * random.normal();
+        points.iter().for_each(|point| theta[point[i]] += shift);
+    }
+}
+
+/// An orthogonal matrix; or one that is none between two, by its singular values.
+fn mix(theta: &mut [f64], points: &[Vec<usize>], split: usize, random: &mut Random) {
+    let (up, down) = points.split_at(split);
+    turn(theta, points, random);
+    let dimension = points.first().map_or(0, Vec::len);
+    if up.is_empty() {
+        let axis = random.below(dimension.max(1) as u64) as usize;
+        down.iter().for_each(|point| theta[point[axis]] = -theta[point[axis]]);
+        return;
+    }
+    for axis in 0..dimension {
+        let factor = (2.0 * random.unit() - 1.0).exp();
+        up.iter().for_each(|point| theta[point[axis]] *= factor);
+        down.iter().for_each(|point| theta[point[axis]] /= factor);
+    }
+    turn(theta, points, random);
+}
+
+/// A rotation about the origin, made of plane rotations.
+fn turn(theta: &mut [f64], points: &[Vec<usize>], random: &mut Random) {
+    let dimension = points.first().map_or(0, Vec::len);
     for i in 0..dimension {
         for j in i + 1..dimension {
             let (sine, cosine) = (std::f64::consts::TAU * random.unit()).sin_cos();
@@ -92,10 +123,6 @@ fn rigid(theta: &mut [f64], points: &[Vec<usize>], random: &mut Random) {
                 theta[point[j]] = sine * x + cosine * y;
             }
         }
-    }
-    for i in 0..dimension {
-        let shift = far * random.normal();
-        points.iter().for_each(|point| theta[point[i]] += shift);
     }
 }
 
@@ -144,6 +171,19 @@ mod tests {
             sorted.iter_mut().for_each(|m| m.sort_by(f64::total_cmp));
             assert_eq!(sorted[0], sorted[1]);
         });
+    }
+
+    #[test]
+    fn mixings_keep_the_products_of_points() {
+        let product = |x: &[f64], i: usize, j: usize| -> f64 { (0..3).map(|k| x[3 * i + k] * x[3 * j + k]).sum() };
+        for split in [0, 2] {
+            trials(&symmetry(SymmetryKind::Mixing { split }, 4, 3), 12, |a, b| {
+                let kept = |i, j| (product(a, i, j) - product(b, i, j)).abs() < 1e-12;
+                assert!((0..2).all(|i| (2..4).all(|j| kept(i, j))));
+                // Among points that move alike only an orthogonal matrix keeps them.
+                assert_eq!((0..4).all(|i| (0..4).all(|j| kept(i, j))), split == 0);
+            });
+        }
     }
 
     #[test]

@@ -142,6 +142,7 @@ pub fn symmetry_told(Symmetry { kind, blocks }: Symmetry) -> ToldSymmetry {
         SymmetryKind::Period(period) => (3, 0, period, blocks),
         SymmetryKind::Rigid => (4, 0, 0.0, blocks),
         SymmetryKind::Conjugation { split } => (5, split, 0.0, blocks),
+        SymmetryKind::Mixing { split } => (6, split, 0.0, blocks),
     }
 }
 
@@ -153,6 +154,7 @@ pub fn symmetry((kind, split, period, blocks): ToldSymmetry) -> Option<Symmetry>
         3 => SymmetryKind::Period(period),
         4 => SymmetryKind::Rigid,
         5 => SymmetryKind::Conjugation { split },
+        6 => SymmetryKind::Mixing { split },
         _ => return None,
     };
     Some(Symmetry { kind, blocks })

@@ -1,6 +1,7 @@
 //! What a step makes of a gradient: stochastic descent with momentum, Adam and AdamW, each as torch.optim defines it.
 //!
-//! Sgd: `g += decay theta`, `v <- momentum v + g`, `theta <- theta - rate v` (Nesterov: `- rate (g + momentum v)`).
+//! Sgd: `g += decay theta`, `v <- momentum v + (1 - dampening) g` (at the first step `v <- g`), `theta <- theta - rate v`
+//! (Nesterov: `- rate (g + momentum v)`).
 //! Adam (Kingma and Ba 2015): the same decay, `m <- b1 m + (1 - b1) g`, `s <- b2 s + (1 - b2) g^2`, and
 //! `theta <- theta - rate / (1 - b1^t) m / (sqrt(s / (1 - b2^t)) + eps)`; with `amsgrad` (Reddi et al. 2018) the largest s
 //! so far. AdamW (Loshchilov and Hutter 2019): `theta <- theta (1 - rate decay)` in the place of the decay of g.
@@ -25,6 +26,8 @@ pub enum Rule {
     Sgd {
         /// From 0 to below 1.
         momentum: f64,
+        /// By which part gradients count less for the momentum, the first but one on; from 0 to 1.
+        dampening: f64,
         /// Whether a step looks ahead along the momentum.
         nesterov: bool,
     },
@@ -44,7 +47,7 @@ pub enum Rule {
 impl Optimiser {
     /// Descent with momentum and no more.
     pub fn momentum(momentum: f64) -> Optimiser {
-        Optimiser { rule: Rule::Sgd { momentum, nesterov: false }, decay: 0.0 }
+        Optimiser { rule: Rule::Sgd { momentum, dampening: 0.0, nesterov: false }, decay: 0.0 }
     }
 }
 
@@ -79,10 +82,11 @@ impl Memory {
             _ => {}
         }
         match rule {
-            Rule::Sgd { momentum, nesterov } => {
+            Rule::Sgd { momentum, dampening, nesterov } => {
                 let momentum = pace.momentum.unwrap_or(momentum);
+                let fresh = if self.steps == 1.0 || momentum == 0.0 { 1.0 } else { 1.0 - dampening };
                 for ((x, v), g) in theta.iter_mut().zip(&mut self.mean).zip(&*gradient) {
-                    *v = momentum * *v + g;
+                    *v = momentum * *v + fresh * g;
                     *x -= pace.rate * if nesterov { g + momentum * *v } else { *v };
                 }
             }

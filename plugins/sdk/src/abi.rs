@@ -85,6 +85,7 @@ pub mod symmetry {
     pub const PERIOD: u32 = 4;
     pub const RIGID: u32 = 5;
     pub const CONJUGATION: u32 = 6;
+    pub const MIXING: u32 = 7;
 }
 
 /// Kinds of options, `MPASS_OPTION_*`.

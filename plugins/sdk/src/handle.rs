@@ -153,6 +153,7 @@ fn record(symmetry: crate::Symmetry, kept: &mut Kept) -> Result<abi::Symmetry, E
         SymmetryKind::Period(period) => (abi::symmetry::PERIOD, 0, period),
         SymmetryKind::Rigid => (abi::symmetry::RIGID, 0, 0.0),
         SymmetryKind::Conjugation { split } => (abi::symmetry::CONJUGATION, split, 0.0),
+        SymmetryKind::Mixing { split } => (abi::symmetry::MIXING, split, 0.0),
     };
     let blocks = symmetry.blocks;
     let block = blocks.first().map_or(0, Vec::len);

@@ -310,6 +310,12 @@ pub enum SymmetryKind {
         /// How many entries of a block are in no matrix.
         split: u64,
     },
+    /// Blocks are points: the first `split` may be multiplied by any invertible matrix, one for all of them, if the others
+    /// are by the inverse of its transpose. With `split` 0 all of them may be by any orthogonal one.
+    Mixing {
+        /// How many points are multiplied by the matrix itself; fewer than there are.
+        split: u64,
+    },
 }
 
 /// Which loss this is.

@@ -25,7 +25,7 @@ use mountainpass_network::graph::{Graph, Id};
 use mountainpass_sdk::{Error, Host};
 
 /// Runs graphs by the kernels of this crate.
-pub(crate) struct Kernels;
+pub struct Kernels;
 
 impl Executor for Kernels {
     type Plan = Plan;

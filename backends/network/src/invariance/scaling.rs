@@ -38,8 +38,10 @@ pub fn powers(labels: &Labels<'_>, class: Class, group: Group) -> Vec<Powers> {
     }
     let mut system = System { columns: column.len(), rows: BTreeMap::new(), prime: group.prime() };
     for id in labels.using(class) {
-        let Some(all) = by_letter(labels, *id, class, &column) else { return Vec::new() };
+        let Some(all) = by_letter(labels, *id, class) else { return Vec::new() };
+        let at = |occurrence: Option<(Id, usize)>| occurrence.map(|occurrence| column[&occurrence]);
         for (own, args) in all {
+            let (own, args) = (at(own), args.into_iter().map(at).collect::<Vec<_>>());
             relations(group, (own, labels.graph.node(*id)), &args, &mut |terms| system.demand(terms));
         }
     }
@@ -67,18 +69,18 @@ pub fn powers(labels: &Labels<'_>, class: Class, group: Group) -> Vec<Powers> {
     found
 }
 
-/// The column of an operator's array and those of its arguments, where they carry the class.
-type Columns = (Option<usize>, Vec<Option<usize>>);
+/// Which factor of its axes the class is in an operator's array and in its arguments, where they carry it.
+pub type Columns = (Option<(Id, usize)>, Vec<Option<(Id, usize)>>);
 
-/// The columns that an operator relates, letter by letter; `None` where arrays that run together differ in their axes.
-fn by_letter(labels: &Labels<'_>, id: Id, class: Class, column: &BTreeMap<(Id, usize), usize>) -> Option<Vec<Columns>> {
+/// What an operator relates, letter by letter; `None` where arrays that run together differ in their axes.
+pub fn by_letter(labels: &Labels<'_>, id: Id, class: Class) -> Option<Vec<Columns>> {
     let (lettered, args) = (labels.at(id), &labels.graph.node(id).args);
     // Of an array by letter: the columns of its axes in the class, in order.
     let columns = |id: Id, letters: &[Letter]| {
-        let mut found: BTreeMap<Letter, Vec<usize>> = BTreeMap::new();
+        let mut found: BTreeMap<Letter, Vec<(Id, usize)>> = BTreeMap::new();
         for (k, (o, letter)) in labels.at(id).occurrences.iter().zip(letters).enumerate() {
             if o.class == class {
-                found.entry(*letter).or_default().push(column[&(id, k)]);
+                found.entry(*letter).or_default().push((id, k));
             }
         }
         found
@@ -88,9 +90,9 @@ fn by_letter(labels: &Labels<'_>, id: Id, class: Class, column: &BTreeMap<(Id, u
     let letters: BTreeSet<Letter> = args.iter().chain([&own]).flat_map(|of| of.keys().copied()).collect();
     let mut all = Vec::new();
     for letter in letters {
-        let in_order = |of: &BTreeMap<Letter, Vec<usize>>| of.get(&letter).cloned().unwrap_or_default();
+        let in_order = |of: &BTreeMap<Letter, Vec<(Id, usize)>>| of.get(&letter).cloned().unwrap_or_default();
         let own = in_order(&own);
-        let args: Vec<Vec<usize>> = match (&labels.graph.node(id).op, letter) {
+        let args: Vec<Vec<(Id, usize)>> = match (&labels.graph.node(id).op, letter) {
             // Along the joined axis each argument runs by itself.
             (Op::Concat(_), (_, 1..)) => vec![in_order(&args[letter.1 - 1])],
             _ => args.iter().map(in_order).collect(),

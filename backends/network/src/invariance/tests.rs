@@ -1,6 +1,6 @@
 //! Random elements of every symmetry found, on whole networks; and what should be found.
 
-use super::symmetries;
+use super::{Seen, symmetries};
 use crate::build::Built;
 use crate::graph::Graph;
 use crate::graph::evaluate::{Sources, evaluate};
@@ -13,19 +13,20 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 
-fn of(spec: &str, scales: bool) -> Vec<Symmetry> {
+fn of(spec: &str, seen: Seen) -> Vec<Symmetry> {
     let network = Built::parse(spec).unwrap().network(1).unwrap();
-    symmetries(&network.graph, network.output, scales).unwrap()
+    symmetries(&network.graph, network.output, seen).unwrap()
 }
 
-/// How many permutations, signs and scales.
-fn counts(spec: &str) -> [usize; 3] {
-    let all = of(spec, true);
+/// How many permutations, signs, scales and mixings.
+fn counts(spec: &str) -> [usize; 4] {
+    let all = of(spec, Seen::Nothing);
     let count = |is: &dyn Fn(&SymmetryKind) -> bool| all.iter().filter(|s| is(&s.kind)).count();
     [
         count(&|k| *k == SymmetryKind::Permutation),
         count(&|k| *k == SymmetryKind::Sign),
         count(&|k| matches!(k, SymmetryKind::Scale { .. })),
+        count(&|k| matches!(k, SymmetryKind::Mixing { .. })),
     ]
 }
 
@@ -72,6 +73,24 @@ fn moved(theta: &[f64], symmetry: &Symmetry, rng: &mut ChaCha8Rng) -> Vec<f64> {
                 }
             }
         }
+        SymmetryKind::Mixing { split } => {
+            let (up, down) = blocks.split_at(split as usize);
+            // Shears, with their inverses turned over, make up any matrix of determinant 1; plane rotations are orthogonal.
+            for _ in 0..8 {
+                let [i, j] = [0, 1].map(|_| (rng.next_u64() % blocks[0].len() as u64) as usize);
+                let a = 0.2 + (rng.next_u64() % 1000) as f64 / 2000.0;
+                let rows = [[1.0, a], [0.0, 1.0]];
+                let over = [[1.0, 0.0], [-a, 1.0]];
+                let round = [[a.cos(), -a.sin()], [a.sin(), a.cos()]];
+                let (first, second) = if split == 0 { (round, round) } else { (rows, over) };
+                for (points, m) in [(up, first), (down, second)] {
+                    for point in points.iter().filter(|_| i != j) {
+                        let [x, y] = [i, j].map(|k| moved[point[k] as usize]);
+                        [i, j].iter().zip(m).for_each(|(k, row)| moved[point[*k] as usize] = row[0] * x + row[1] * y);
+                    }
+                }
+            }
+        }
         _ => panic!("{symmetry:?}"),
     }
     moved
@@ -82,9 +101,9 @@ fn exported(name: &str) -> OnnxModel {
     OnnxModel::open(&path, &Options::default()).unwrap_or_else(|e| panic!("{name}: {}", e.text))
 }
 
-/// Moves random parameters by random elements of every symmetry; how many of each kind there are, and how many units each
-/// permutes.
-fn exact(name: &str, model: &dyn Model) -> (Vec<usize>, [usize; 2]) {
+/// Moves random parameters by random elements of every symmetry; how many units each permutation has, how many are negated
+/// and scaled, and how many each mixing has.
+fn exact(name: &str, model: &dyn Model) -> (Vec<usize>, [usize; 2], Vec<usize>) {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let n = model.only().map_or(2, |(only, _)| only);
     let network = model.network(n).unwrap();
@@ -101,14 +120,24 @@ fn exact(name: &str, model: &dyn Model) -> (Vec<usize>, [usize; 2]) {
     let theta: Vec<f64> = (0..p).map(|_| (rng.next_u64() % 2001) as f64 / 1000.0 - 1.0).collect();
     let truth = outputs(&network.graph, network.output, &inputs, &theta);
     let size = truth.iter().map(|x| x.abs()).fold(0.0, f64::max);
-    let symmetries = symmetries(&network.graph, network.output, true).unwrap();
-    for symmetry in &symmetries {
+    let all = [Seen::Squares, Seen::Nothing].map(|seen| symmetries(&network.graph, network.output, seen).unwrap());
+    let of = |blocks: &[u64], theta: &[f64]| blocks.iter().map(|i| theta[*i as usize].powi(2)).sum::<f64>();
+    for (symmetry, seen) in
+        all.iter().zip([Seen::Squares, Seen::Nothing]).flat_map(|(all, s)| all.iter().map(move |x| (x, s)))
+    {
         let there = moved(&theta, symmetry, &mut rng);
-        let seen = outputs(&network.graph, network.output, &inputs, &there);
-        let error = truth.iter().zip(&seen).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        let moved = outputs(&network.graph, network.output, &inputs, &there);
+        let error = truth.iter().zip(&moved).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         // Sums in another order, through up to 14 layers.
         assert!(error <= 1e-11 * size, "{name}: {:?} moves the output by {error}", symmetry.kind);
+        for parameter in model.parameters().iter().filter(|_| seen == Seen::Squares) {
+            let count = parameter.shape.iter().product::<u64>();
+            let entries: Vec<u64> = (parameter.offset..parameter.offset + count).collect();
+            let (before, after) = (of(&entries, &theta), of(&entries, &there));
+            assert!((before - after).abs() < 1e-11 * before, "{name}: {:?} moves {}", symmetry.kind, parameter.name);
+        }
     }
+    let [_, symmetries] = all;
     let count = |is: &dyn Fn(&SymmetryKind) -> bool| -> usize {
         symmetries.iter().filter(|s| is(&s.kind)).map(|s| s.blocks.len()).sum()
     };
@@ -116,36 +145,42 @@ fn exact(name: &str, model: &dyn Model) -> (Vec<usize>, [usize; 2]) {
     (
         symmetries.iter().filter(is_permutation).map(|s| s.blocks.len()).collect(),
         [count(&|k| *k == SymmetryKind::Sign), count(&|k| matches!(k, SymmetryKind::Scale { .. }))],
+        symmetries
+            .iter()
+            .filter(|s| matches!(s.kind, SymmetryKind::Mixing { split: 1.. }))
+            .map(|s| s.blocks[0].len())
+            .collect(),
     )
 }
 
 #[test]
 fn exported_networks_have_the_symmetries_of_the_modules_they_were() {
-    // Units of every permutation; negated and scaled units. Those before sequences are embeddings, or a first layer.
-    let cases: [(&str, &[usize], [usize; 2]); 11] = [
+    // Units of every permutation; negated and scaled units; units of every mixing, those of embeddings before sequences too.
+    type Case<'a> = (&'a str, &'a [usize], [usize; 2], &'a [usize]);
+    let cases: [Case<'_>; 11] = [
         // Both directions of two layers; all states are odd, and odd in what they are computed from.
-        ("stack", &[3, 4, 4, 4, 4], [19, 3]),
-        ("gates", &[3, 4, 4, 4, 4], [19, 3]),
-        ("lstm", &[3, 4, 4, 4, 4], [19, 3]),
-        ("gru", &[3, 4], [7, 3]),
+        ("stack", &[4, 4, 4, 4], [16, 0], &[3]),
+        ("gates", &[4, 4, 4, 4], [16, 0], &[3]),
+        ("lstm", &[4, 4, 4, 4], [16, 0], &[3]),
+        ("gru", &[4], [4, 0], &[3]),
         // A rectifier scales its state.
-        ("rnn", &[3, 4], [3, 7]),
-        // Two heads; in each three units of queries and keys, and three of values; of either kind signs and scales.
-        ("heads", &[2, 3, 3, 3, 3], [12, 12]),
-        ("multihead", &[2, 3, 3, 3, 3, 6], [18, 12]),
-        ("causal", &[2, 2, 2, 2, 2, 4], [8, 8]),
-        ("sdpa", &[2, 2, 2, 2, 2], [8, 8]),
+        ("rnn", &[4], [0, 4], &[3]),
+        // Two heads; in each three units of queries and keys, and three of values.
+        ("heads", &[2], [0, 0], &[3, 3, 3, 3]),
+        ("multihead", &[2, 6], [6, 0], &[3, 3, 3, 3]),
+        ("causal", &[2, 2, 2], [0, 0], &[4, 2, 2]),
+        ("sdpa", &[2], [0, 0], &[2, 2, 2, 2]),
         // Three groups; in each two inputs and three outputs, which are groups of one input and two outputs each.
-        ("groups", &[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3], [0, 48]),
+        ("groups", &[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3], [0, 48], &[]),
         // What is joined, with the data between, keeps its units apart; part of it is joined again.
-        ("joined", &[2, 4, 5], [9, 2]),
+        ("joined", &[2, 4, 5], [9, 2], &[]),
     ];
-    for (name, permutations, signed) in cases {
+    for (name, permutations, signed, mixed) in cases {
         for kind in ["old", "plain", "new"] {
             let name = format!("{name}-{kind}");
-            let (mut found, counts) = exact(&name, &exported(&name));
+            let (mut found, counts, widths) = exact(&name, &exported(&name));
             found.sort_unstable();
-            assert_eq!((&found[..], counts), (permutations, signed), "{name}");
+            assert_eq!((&found[..], counts, &widths[..]), (permutations, signed, mixed), "{name}");
         }
     }
 }
@@ -160,8 +195,7 @@ fn random_elements_leave_the_output_of_every_exported_network_unchanged() {
     names.sort();
     assert!(names.len() > 60);
     for name in names {
-        let (permutations, signed) = exact(&name, &exported(&name));
-        println!("{name}: {permutations:?} {signed:?}");
+        println!("{name}: {:?}", exact(&name, &exported(&name)));
     }
 }
 
@@ -221,9 +255,10 @@ fn of_perceptron(mlp: &Mlp, scales: bool) -> Vec<Symmetry> {
 #[test]
 fn a_perceptron_has_the_symmetries_that_were_written_by_hand() {
     for activation in Activation::NAMES {
-        for scales in [false, true] {
+        for seen in [Seen::Squares, Seen::Nothing] {
             let spec = format!("mlp:4-5-6-3:{activation}");
-            assert_eq!(of(&spec, scales), of_perceptron(&Mlp::parse(&spec).unwrap(), scales), "{spec}");
+            let by_hand = of_perceptron(&Mlp::parse(&spec).unwrap(), seen == Seen::Nothing);
+            assert_eq!(of(&spec, seen), by_hand, "{spec}");
         }
     }
 }
@@ -231,19 +266,19 @@ fn a_perceptron_has_the_symmetries_that_were_written_by_hand() {
 #[test]
 fn the_symmetries_of_known_architectures_are_all_found() {
     // Two hidden layers of channels; relu scales them through maxima and convolutions.
-    assert_eq!(counts("cnn:5x4x2-3-4-3:relu"), [2, 0, 2]);
+    assert_eq!(counts("cnn:5x4x2-3-4-3:relu"), [2, 0, 2, 0]);
     // A maximum of 2x2 is not odd: only signs behind the last one could pass, and there is one behind each layer here.
-    assert_eq!(counts("cnn:1x4x2-3-4-3:tanh"), [2, 2, 0]);
-    assert_eq!(counts("cnn:5x4x2-3-4-3:tanh"), [2, 0, 0]);
+    assert_eq!(counts("cnn:1x4x2-3-4-3:tanh"), [2, 2, 0, 0]);
+    assert_eq!(counts("cnn:5x4x2-3-4-3:tanh"), [2, 0, 0, 0]);
     // A normalisation forgets the sign of what comes before it (its scale up to epsilon only), and the relu behind it
     // passes the scale of its own weights.
-    assert_eq!(counts("cnn:4x4x1-3-3:relu:batchnorm"), [1, 1, 1]);
+    assert_eq!(counts("cnn:4x4x1-3-3:relu:batchnorm"), [1, 1, 1, 0]);
     // Three streams and the inside of each of six blocks, of which those that change the width have no stream.
-    assert_eq!(counts("resnet14:4x4x1-3"), [9, 0, 9]);
-    // The heads, in each of two the directions in which queries meet keys and those in which values leave, the perceptron's
-    // units, the residual stream. Signs and scales: queries against keys and values against what reads them, direction by
-    // direction, and the weights of three normalisations against what reads those.
-    assert_eq!(counts("transformer:vocabulary=7:context=4:width=6:heads=2:layers=1"), [7, 5, 5]);
+    assert_eq!(counts("resnet14:4x4x1-3"), [9, 0, 9, 0]);
+    // The heads, the perceptron's units, the residual stream. Signs and scales: the weights of three normalisations against
+    // what reads those. Mixed are, in each of two heads, the directions in which queries meet keys and those in which
+    // values leave.
+    assert_eq!(counts("transformer:vocabulary=7:context=4:width=6:heads=2:layers=1"), [3, 3, 3, 4]);
 }
 
 #[test]
@@ -258,7 +293,7 @@ fn places_that_are_told_apart_are_not_permuted() {
         let weights = g.constant(vec![1, 4], Values::Real(weights)).unwrap();
         let h = g.mul(h, weights).unwrap();
         let y = g.sum(h, &[1]).unwrap();
-        assert_eq!(symmetries(&g, y, false).unwrap().len(), usize::from(!told_apart));
+        assert_eq!(symmetries(&g, y, Seen::Sizes).unwrap().len(), usize::from(!told_apart));
     }
     let mut g = Graph::new();
     let x = g.input(0, vec![2, 3], Element::Real).unwrap();
@@ -267,15 +302,15 @@ fn places_that_are_told_apart_are_not_permuted() {
     let along = vec![Stride { start: 0, step: 1 }, Stride { start: 1, step: 1 }];
     let part = g.push(Op::Slice { along, shape: vec![2, 2] }, &[h]).unwrap();
     let y = g.sum(part, &[1]).unwrap();
-    assert_eq!(symmetries(&g, y, false).unwrap(), []);
+    assert_eq!(symmetries(&g, y, Seen::Sizes).unwrap(), []);
 }
 
 #[test]
 fn layers_of_one_width_share_no_constant() {
     // Their epsilons are one node of the graph: each layer's units still move on their own.
     // A sign before a normalisation is undone by its scale.
-    assert_eq!(counts("cnn:8x8x1-4-4-4-10:relu:batchnorm"), [3, 3, 3]);
-    assert_eq!(counts("cnn:8x8x1-4-4-10:leaky_relu"), [2, 0, 2]);
+    assert_eq!(counts("cnn:8x8x1-4-4-4-10:relu:batchnorm"), [3, 3, 3, 0]);
+    assert_eq!(counts("cnn:8x8x1-4-4-10:leaky_relu"), [2, 0, 2, 0]);
     // The residual stream of each width, and the inner channels of four blocks.
     assert_eq!(counts("resnet9:8x8x1-10:relu:batchnorm")[0], counts("resnet9:8x8x1-10:relu")[0]);
 }
@@ -293,7 +328,7 @@ fn units_move_with_rows_that_are_looked_up_but_not_past_their_order() {
     let placed = g.push(Op::Scatter { axis: 1, size: 3, shared: 1 }, &[rows, at]).unwrap();
     let bent = g.unary(crate::graph::op::Unary::Sigmoid, placed).unwrap();
     let y = g.matmul(bent, v).unwrap();
-    let found = symmetries(&g, y, true).unwrap();
+    let found = symmetries(&g, y, Seen::Nothing).unwrap();
     assert_eq!(found.len(), 1);
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let theta: Vec<f64> = (0..30).map(|i| ((i * 37) % 101) as f64 / 50.0 - 1.0).collect();
@@ -307,5 +342,5 @@ fn units_move_with_rows_that_are_looked_up_but_not_past_their_order() {
     let number = g.push(Op::ToReal, &[at]).unwrap();
     let top = g.push(Op::Gather { axis: 2, shared: 2 }, &[h, at]).unwrap();
     let y = g.mul(top, number).unwrap();
-    assert_eq!(symmetries(&g, y, true).unwrap(), []);
+    assert_eq!(symmetries(&g, y, Seen::Nothing).unwrap(), []);
 }

@@ -79,6 +79,29 @@ impl<'a> Elements<'a> {
         Some(vec![Symmetry { kind: SymmetryKind::Conjugation { split }, blocks: own }])
     }
 
+    /// Its elements as the coordinates of points, one mixing a fibre: multiplied and divided as the powers say, or, where they
+    /// do not speak of all parameters, turned. None where a parameter has units that it shares with nothing.
+    pub fn mixings(&self, powers: Option<&Powers>) -> Vec<Symmetry> {
+        let mut parts: [Vec<Vec<u64>>; 2] = [(); 2].map(|()| vec![Vec::new(); self.fibres * self.count]);
+        let mut is_told = true;
+        let power = |parameter, occurrence| powers.and_then(|powers| powers.get(&(parameter, occurrence))).copied();
+        self.each(&mut |Stretch { parameter, elements, to }| {
+            let [one] = to else { return };
+            let power = power(parameter, one.occurrence);
+            is_told &= power.is_some();
+            parts[usize::from(power == Some(-1))][one.unit].extend(&self.places[elements]);
+        });
+        let [up, down] = parts;
+        let split = up.first().map_or(0, Vec::len);
+        let split = if is_told && down.first().is_some_and(|down| !down.is_empty()) { split as u64 } else { 0 };
+        let units: Vec<Vec<u64>> = up.into_iter().zip(down).map(|(up, down)| [up, down].concat()).collect();
+        let points = |units: &[Vec<u64>]| -> Vec<Vec<u64>> {
+            (0..units.first().map_or(0, Vec::len)).map(|k| units.iter().map(|unit| unit[k]).collect()).collect()
+        };
+        let fibres = units.chunks(self.count).map(points);
+        fibres.map(|blocks| Symmetry { kind: SymmetryKind::Mixing { split }, blocks }).collect()
+    }
+
     /// What is negated with every unit.
     pub fn signs(&self, powers: &Powers) -> Vec<Symmetry> {
         let mut blocks: Vec<Vec<u64>> = vec![Vec::new(); self.fibres * self.count];

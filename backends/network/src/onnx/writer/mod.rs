@@ -4,10 +4,13 @@
 //! wants another way round is transposed by a node. A graph is made for one batch size at a time, so that two of them are
 //! compared, node by node: an axis that differs is the batch's, and anything else that differs is refused.
 
+mod columns;
 mod message;
 mod nodes;
 mod operators;
 mod pair;
+mod permuted;
+mod pools;
 mod precision;
 mod program;
 mod sized;

@@ -371,7 +371,10 @@ impl<'g> Writer<'g> {
         if let Some(name) = self.turned.get(&key) {
             return Ok(name.clone());
         }
-        let name = self.nodes.push("Transpose", vec![self.value(id)?], vec![ints("perm", key.1.iter().copied())]);
+        let name = match self.sources {
+            Some(_) => self.permuted(self.value(id)?, self.pair.small.shape(id), &key.1),
+            None => self.nodes.push("Transpose", vec![self.value(id)?], vec![ints("perm", key.1.iter().copied())]),
+        };
         self.turned.insert(key, name.clone());
         Ok(name)
     }

@@ -1,6 +1,7 @@
 //! A graph of one size as an ONNX model in memory, for a runtime: whatever it reads is an input, and it has any number of
 //! outputs. Derivatives are written like all else.
 
+use super::columns;
 use super::message::{encoded, info};
 use super::operators::Writer;
 use super::pair::AxisSize;
@@ -65,6 +66,11 @@ impl Program {
         let name = Some("mountainpass".into());
         let bytes = encoded(GraphProto { node, name, input, output, ..GraphProto::default() });
         Ok(Program { bytes, sources: sources.into_iter().map(|(_, source)| source).collect(), outputs: results })
+    }
+
+    /// About how many numbers a run of it holds beside the arrays of its graph.
+    pub fn beside(graph: &Graph) -> usize {
+        columns::beside(graph)
     }
 }
 

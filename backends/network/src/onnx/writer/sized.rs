@@ -3,9 +3,9 @@
 //! A window is taken apart into its taps (one strided part of the image for each) wherever ONNX has no operator: for the
 //! gradient by a kernel, and for whatever ONNX Runtime computes in f32 only.
 
+use super::columns::Sight;
 use super::nodes::{int, ints};
-use super::operators::{LAST, Writer, windowed};
-use super::pair::FIRST;
+use super::operators::Writer;
 use super::precision::Precision;
 use crate::graph::Id;
 use crate::graph::op::{Op, Stride, Unary, Window};
@@ -50,6 +50,20 @@ impl Writer<'_> {
                 let x = self.value(args[0])?;
                 self.softplus(x)
             }
+            // Its kernel for f64 looks past what is not a number, as that of Softmax does not.
+            Op::LogSoftmax if !is_single => {
+                let (x, zero) = (self.value(args[0])?, self.nodes.number(0.0));
+                let mut last = |op: &str| self.nodes.push(op, vec![x.clone()], vec![int("axis", -1)]);
+                let (log, softmax) = (last("LogSoftmax"), last("Softmax"));
+                let nothing = self.nodes.push("Mul", vec![softmax, zero], Vec::new());
+                self.nodes.push("Add", vec![log, nothing], Vec::new())
+            }
+            // There is a kernel of the sine.
+            Op::Unary(Unary::Cos) if !is_single => {
+                let quarter = self.nodes.number(std::f64::consts::FRAC_PI_2);
+                let ahead = self.nodes.push("Add", vec![self.value(args[0])?, quarter], Vec::new());
+                self.nodes.push("Sin", vec![ahead], Vec::new())
+            }
             Op::OneHot { classes } => self.hot(args[0], *classes)?,
             Op::Place { along, .. } if along.iter().any(|by| by.step != 1) => {
                 let x = self.value(args[0])?;
@@ -73,14 +87,22 @@ impl Writer<'_> {
                 let [_, places] = self.nodes.pair("TopK", vec![self.value(args[0])?, count], Vec::new());
                 places
             }
-            Op::Convolve { window, groups } if !is_single => self.products(args, window, *groups, graph.shape(id))?,
-            Op::ConvolveImage { window, groups, .. } if !is_single => {
-                self.image_products(args, window, *groups, graph.shape(id))?
+            Op::Convolve { window, groups } => match self.convolved(args, window, *groups, graph.shape(id))? {
+                None if is_single => return Ok(None),
+                None => self.products(args, window, *groups, graph.shape(id))?,
+                Some(name) => name,
+            },
+            Op::ConvolveImage { window, groups, .. } => {
+                match self.image_convolved(args, window, *groups, graph.shape(id))? {
+                    None if is_single => return Ok(None),
+                    None => self.image_products(args, window, *groups, graph.shape(id))?,
+                    Some(name) => name,
+                }
             }
             Op::ConvolveKernel { window, groups } => self.kernel_products(args, window, *groups, graph.shape(id))?,
             Op::SumPool(window) if !is_single || is_far(window) => {
                 let places = &graph.shape(id)[1..3];
-                let taps = self.taps(args[0], window, [places[0], places[1]])?;
+                let taps = self.taps(args[0], window, [places[0], places[1]], None)?;
                 self.total(taps)
             }
             Op::SumUnpool { window, .. } => {
@@ -88,31 +110,20 @@ impl Writer<'_> {
                 let taps = (0..window.kernel.iter().product()).map(|_| y.clone()).collect();
                 self.untapped(taps, graph.shape(args[0]), window, graph.shape(id))
             }
-            Op::PickMax(window) | Op::PlaceMax(window) if is_far(window) => {
-                return Err(Error::unsupported("no window of it may lie outside of the image"));
-            }
-            Op::PickMax(window) => {
-                let [top, at] = self.largest(args[0], window)?;
-                let picked = if args[0] == args[1] {
-                    top
-                } else {
-                    let x = self.flat(args[1])?;
-                    self.nodes.push("Gather", vec![x, at], vec![int("axis", 0)])
-                };
-                self.channels_last(id, picked)
-            }
-            Op::PlaceMax(window) => self.largest_placed(args, window)?,
+            Op::Largest(axes) => self.largest(args[0], axes)?,
+            Op::PickMax(window) => self.picked(args, window, &graph.shape(id)[1..3])?,
+            Op::PlaceMax(window) => self.picked_placed(args, window, graph.shape(id))?,
             _ => return Ok(None),
         };
         Ok(Some(name))
     }
 
     /// A value with its own axes, though it may not be written but for others.
-    fn straight(&mut self, x: Id) -> Result<String, Error> {
+    pub(super) fn straight(&mut self, x: Id) -> Result<String, Error> {
         self.transposed(x, (0..self.pair.small.shape(x).len()).collect())
     }
 
-    fn reshape(&mut self, x: String, shape: &[usize]) -> String {
+    pub(super) fn reshape(&mut self, x: String, shape: &[usize]) -> String {
         let shape = self.nodes.wholes(shape.iter().map(|size| *size as i64).collect());
         self.nodes.once("Reshape", vec![x, shape], Vec::new())
     }
@@ -122,12 +133,12 @@ impl Writer<'_> {
         self.nodes.once("Expand", vec![x, shape], Vec::new())
     }
 
-    fn turn(&mut self, x: String, perm: &[usize]) -> String {
+    pub(super) fn turn(&mut self, x: String, perm: &[usize]) -> String {
         self.nodes.once("Transpose", vec![x], vec![ints("perm", perm.iter().copied())])
     }
 
     /// `x` with zeros around it.
-    fn pad(&mut self, x: String, before: &[usize], after: &[usize]) -> String {
+    pub(super) fn pad(&mut self, x: String, before: &[usize], after: &[usize]) -> String {
         if before.iter().chain(after).all(|pad| *pad == 0) {
             return x;
         }
@@ -136,14 +147,14 @@ impl Writer<'_> {
     }
 
     /// Along axes from `first` on: (start, end, step) of each.
-    fn part(&mut self, x: String, first: usize, along: &[[i64; 3]]) -> String {
+    pub(super) fn part(&mut self, x: String, first: usize, along: &[[i64; 3]]) -> String {
         let list = |k: usize| along.iter().map(|by| by[k]).collect::<Vec<i64>>();
         let axes = (first..first + along.len()).map(|axis| axis as i64).collect();
         let lists = [list(0), list(1), axes, list(2)].map(|list| self.nodes.wholes(list));
         self.nodes.once("Slice", std::iter::once(x).chain(lists).collect(), Vec::new())
     }
 
-    fn product(&mut self, a: String, b: String) -> String {
+    pub(super) fn product(&mut self, a: String, b: String) -> String {
         self.nodes.push("MatMul", vec![a, b], Vec::new())
     }
 
@@ -235,11 +246,25 @@ impl Writer<'_> {
         Ok(self.reshape(sum, out))
     }
 
-    /// What each tap of a window sees of an image from all `places`; zeros outside of it.
-    fn taps(&mut self, x: Id, window: &Window, places: [usize; 2]) -> Result<Vec<String>, Error> {
+    /// What each tap of a window sees of an image from all `places`; `outside` of it, zeros unless it is given.
+    pub(super) fn taps(
+        &mut self,
+        x: Id,
+        window: &Window,
+        places: [usize; 2],
+        outside: Option<f64>,
+    ) -> Result<Vec<String>, Error> {
         let Window { kernel, strides, dilations, begin, end } = *window;
         let x = self.straight(x)?;
-        let padded = self.pad(x, &[0, begin[0], begin[1], 0], &[0, end[0], end[1], 0]);
+        let around = [[0, begin[0], begin[1], 0], [0, end[0], end[1], 0]];
+        let padded = match outside.filter(|_| around != [[0; 4]; 2]) {
+            Some(outside) => {
+                let pads = self.nodes.wholes(around.concat().into_iter().map(|pad| pad as i64).collect());
+                let outside = self.nodes.number(outside);
+                self.nodes.once("Pad", vec![x, pads, outside], Vec::new())
+            }
+            None => self.pad(x, &around[0], &around[1]),
+        };
         let mut taps = Vec::with_capacity(kernel[0] * kernel[1]);
         for tap in (0..kernel[0]).flat_map(|i| (0..kernel[1]).map(move |j| [i, j])) {
             let along = [0, 1].map(|k| {
@@ -252,7 +277,7 @@ impl Writer<'_> {
     }
 
     /// The adjoint: the sum of what every tap gives back, `y` being the axes of one.
-    fn untapped(&mut self, taps: Vec<String>, y: &[usize], window: &Window, x: &[usize]) -> String {
+    pub(super) fn untapped(&mut self, taps: Vec<String>, y: &[usize], window: &Window, x: &[usize]) -> String {
         let Window { kernel, strides, dilations, begin, end } = *window;
         let whole = [x[0], x[1] + begin[0] + end[0], x[2] + begin[1] + end[1], x[3]];
         let still = Stride { start: 0, step: 1 };
@@ -289,7 +314,7 @@ impl Writer<'_> {
         let (kernel, places) = (self.pair.small.shape(args[1]), out[0] * out[1] * out[2]);
         let w = self.straight(args[1])?;
         let mut all = Vec::new();
-        for (k, tap) in self.taps(args[0], window, [out[1], out[2]])?.into_iter().enumerate() {
+        for (k, tap) in self.taps(args[0], window, [out[1], out[2]], None)?.into_iter().enumerate() {
             let x = self.grouped(tap, places, [groups, kernel[2]]);
             let w = self.tap_of(&w, kernel, k, groups);
             all.push(self.product(x, w));
@@ -324,8 +349,15 @@ impl Writer<'_> {
         let places = y[0] * y[1] * y[2];
         let (inputs, each) = (out[2], out[3] / groups);
         let g = self.value(args[1])?;
+        if groups == 1
+            && let Some(columns) = self.columns(args[0], &Sight::of(window), [y[1], y[2]])?
+        {
+            let g = self.reshape(g, &[places, each]);
+            let sum = self.nodes.push("Gemm", vec![columns, g], vec![int("transA", 1)]);
+            return Ok(self.reshape(sum, out));
+        }
         let mut rows = Vec::new();
-        for tap in self.taps(args[0], window, [y[1], y[2]])? {
+        for tap in self.taps(args[0], window, [y[1], y[2]], None)? {
             let row = if groups == 1 {
                 let (x, g) = (self.reshape(tap, &[places, inputs]), self.reshape(g.clone(), &[places, each]));
                 self.nodes.push("Gemm", vec![x, g], vec![int("transA", 1)])
@@ -343,33 +375,5 @@ impl Writer<'_> {
         }
         let all = if rows.len() == 1 { rows.remove(0) } else { self.nodes.push("Concat", rows, vec![int("axis", 0)]) };
         Ok(self.reshape(all, out))
-    }
-
-    /// The largest of every window, and where in the array with channels first, as one axis, it stands.
-    fn largest(&mut self, x: Id, window: &Window) -> Result<[String; 2], Error> {
-        let x = self.transposed(x, FIRST.to_vec())?;
-        Ok(self.nodes.pair("MaxPool", vec![x], windowed(window)))
-    }
-
-    /// An array with channels first, as one axis.
-    fn flat(&mut self, x: Id) -> Result<String, Error> {
-        let count = self.pair.small.shape(x).iter().product();
-        let x = self.transposed(x, FIRST.to_vec())?;
-        Ok(self.reshape(x, &[count]))
-    }
-
-    fn largest_placed(&mut self, args: &[Id], window: &Window) -> Result<String, Error> {
-        let graph = self.pair.small;
-        let (x, count) = (graph.shape(args[0]), graph.shape(args[1]).iter().product());
-        let [_, at] = self.largest(args[0], window)?;
-        let (at, g) = (self.reshape(at, &[count]), self.flat(args[1])?);
-        let zero = self.nodes.number(0.0);
-        let zeros = self.expand(zero, &[x.iter().product()]);
-        // Windows that do not overlap never add.
-        let is_apart = [0, 1].iter().all(|k| (window.kernel[*k] - 1) * window.dilations[*k] < window.strides[*k]);
-        let how = if is_apart { Vec::new() } else { vec![super::nodes::text("reduction", "add")] };
-        let sum = self.nodes.push("ScatterElements", vec![zeros, at, g], how);
-        let sum = self.reshape(sum, &[x[0], x[3], x[1], x[2]]);
-        Ok(self.turn(sum, &LAST))
     }
 }
