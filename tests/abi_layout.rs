@@ -135,7 +135,7 @@ fn constants() -> Vec<(&'static str, i64)> {
         .chain(callers.map(|(name, code)| (name, i64::from(code)))).collect()
 }
 
-fn texts() -> [(&'static str, &'static std::ffi::CStr); 6] {
+fn texts() -> [(&'static str, &'static std::ffi::CStr); 7] {
     use abi::ext::*;
     [
         ("MPASS_EXT_PARAMETERS", PARAMETERS),

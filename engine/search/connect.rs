@@ -374,6 +374,7 @@ pub fn pieces(
             continue;
         }
         let whole = joined(back, line.part(from, to), on);
+        let whole = if whole.n() > KNOTS { whole.fewer(KNOTS) } else { whole };
         let measured = measure(oracle, &whole, Care::CLOSE)?;
         let id = Ids { path: first.path + pieces.len() as u64, cell: first.cell + pieces.len() as u64 };
         // A piece that already has the knots of a stage need not go through it again.

@@ -148,7 +148,7 @@ impl Search {
         let mut slope = self.across(self.here.gradient.clone());
         for _ in 0..self.down {
             let along = dot(&self.here.gradient, &self.low[0]).abs();
-            if self.here.size <= self.tolerance || !(norm(&slope) > ENOUGH * along) {
+            if self.here.size <= self.tolerance || norm(&slope) <= ENOUGH * along {
                 return Ok(());
             }
             let first = if self.memory.is_empty() { 0.1 } else { 1.0 };
@@ -170,7 +170,7 @@ impl Search {
     fn lower(&mut self, oracle: &mut Oracle<'_>, step: &mut [f64], slope: &[f64]) -> Result<Option<Point>> {
         for _ in 0..SHORTENED {
             let promised = dot(step, slope);
-            if !(promised < 0.0) {
+            if promised.is_nan() || promised >= 0.0 {
                 return Ok(None);
             }
             let there = self.moved(oracle, step)?;

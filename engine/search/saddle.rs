@@ -76,12 +76,18 @@ pub fn own_path(
 ) -> Result<Option<Path>> {
     let p = saddle.theta.len();
     let over = Polyline::new([&sides[0][..], &saddle.theta, &sides[1]].concat(), p);
+    let mut last = None;
     for most in WAY {
         let way = |k: usize| Polyline::new([&sides[k][..], ways[k]].concat(), p).fewer(most);
-        let led = below(oracle, path, saddle, way(0).reversed().then(&over).then(&way(1)))?;
+        let curve = way(0).reversed().then(&over).then(&way(1));
+        if last.as_ref() == Some(&curve) {
+            break;
+        }
+        let led = below(oracle, path, saddle, curve.clone())?;
         if led.is_some() {
             return Ok(led);
         }
+        last = Some(curve);
     }
     Ok(None)
 }

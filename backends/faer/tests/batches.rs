@@ -72,8 +72,11 @@ fn rows_and_threads_leave_the_bits_alone_of_other_networks() {
     rows_and_threads_leave_bits::<f64>("cnn:8x8x1-4-5-10:gelu", &options, None);
     rows_and_threads_leave_bits::<f32>("cnn:8x8x1-4-5-10:relu", &options, Some(&[3, 3, 80, 41, 7]));
     rows_and_threads_leave_bits::<f32>("resnet9:8x8x1-10:relu:batchnorm", &options, None);
-    // One piece, whose steps have many parts.
+    // Several pieces, which one worker adds up as it goes and several hand over.
     let options = [("data", "digits"), ("limit", "300")];
+    rows_and_threads_leave_bits::<f64>("cnn:8x8x1-3-4-10:tanh", &options, None);
+    rows_and_threads_leave_bits::<f32>("cnn:8x8x1-3-4-10:relu", &options, None);
+    // One piece, whose steps have many parts.
     rows_and_threads_leave_bits::<f64>("cnn:8x8x1-7-5-10:gelu:batchnorm", &options, None);
 }
 
