@@ -2,7 +2,7 @@
 //! differences, for networks of one layer and more, pools, shortcuts and an L1 penalty.
 #![cfg(feature = "faer")]
 
-use mountainpass::loss::{Batch, Kink, Linear, Loss, OpenRequest, Registry, Slope};
+use mountainpass::loss::{Batch, Isolation, Kink, Limits, Linear, Loss, OpenRequest, Registry, Slope};
 use mountainpass::machine::pool::Pool;
 use mountainpass::run::Cancel;
 use mountainpass_faer::Faer;
@@ -17,7 +17,10 @@ const NETWORKS: [(&str, &[(&str, &str)]); 5] = [
 ];
 
 fn open(model: &str, options: &[(&str, &str)], threads: usize) -> Box<dyn Loss> {
-    let registry = Registry::new();
+    open_in(&Registry::new(), model, options, threads)
+}
+
+fn open_in(registry: &Registry, model: &str, options: &[(&str, &str)], threads: usize) -> Box<dyn Loss> {
     registry.register::<Faer>().unwrap();
     let all = [&[("data", "digits"), ("limit", "300")], options].concat();
     let options = all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -230,4 +233,38 @@ fn a_loss_without_kinks_has_none_and_one_whose_samples_see_each_other_says_so() 
     assert_eq!(open("mlp:64-4-10:tanh", &[], 1).kinks().unwrap(), 0);
     let joint = open("cnn:8x8x1-3-4-10:relu:batchnorm", &[], 1);
     assert!(joint.kinks().unwrap_err().to_string().contains("samples see each other"));
+}
+
+/// Count, kinks, the linear loss with z and delta, the smoothed loss, rows.
+type AllTold = (u64, Vec<Kink>, (Found, Vec<f64>, Vec<f64>), Found, Vec<Vec<f64>>);
+
+/// All that a loss tells of kinks at the start of a seed.
+fn all_told(loss: &mut dyn Loss) -> AllTold {
+    let theta = loss.start(3).unwrap().unwrap();
+    let dir = direction(theta.len());
+    let near = loss.kinks_near(&theta, 0.1).unwrap();
+    let slopes = few(&near, 0.3);
+    assert!(slopes.len() > 2, "{} slopes", slopes.len());
+    let bent = linear(loss, &slopes, &theta, &dir);
+    (loss.kinks().unwrap(), near, bent, smoothed(loss, 0.01, &theta, &dir), rows(loss, &slopes, &theta))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_isolated_loss_tells_the_same_bits_and_refuses_by_the_same_words() {
+    let isolated = |model: &str, options: &[(&str, &str)]| {
+        let isolation = Isolation::new(env!("CARGO_BIN_EXE_mpass").into(), Limits::default()).unwrap();
+        open_in(&Registry::new().isolated(Arc::new(isolation)), model, options, 2)
+    };
+    for (model, options) in [NETWORKS[1], NETWORKS[4]] {
+        assert_eq!(all_told(&mut *isolated(model, options)), all_told(&mut *open(model, options, 2)), "{model}");
+    }
+    let model = "cnn:8x8x1-3-4-10:relu:batchnorm";
+    let [there, here] = [isolated(model, &[]), open(model, &[], 2)].map(|loss| loss.kinks().unwrap_err().to_string());
+    assert_eq!(there, here);
+    let mut there = isolated("mlp:64-4-10:relu", &[]);
+    let theta = there.start(3).unwrap().unwrap();
+    let slope = Slope { id: u64::MAX, t: 0.5 };
+    let refused = there.kink_rows(&theta, &[slope], &mut vec![0.0; theta.len()]).unwrap_err().to_string();
+    assert!(refused.contains("of which there are 1200"), "{refused}");
 }

@@ -6,7 +6,7 @@
 
 use super::batch::{EvalFault, check};
 use super::foreign::Output;
-use super::loss::{Batch, Dtype, Kink, Linear, Loss, Slope};
+use super::loss::{Batch, Dtype, Info, Kink, Linear, Loss, Slope};
 use super::plugin::{PluginLoss, TypedBuffers};
 use crate::error::{Error, Result};
 use crate::run::Cancel;
@@ -33,22 +33,55 @@ fn records(slopes: &[Slope], kinks: u64) -> Result<Vec<abi::Slope>> {
     }
 }
 
-/// Kinks as a backend has told them.
-fn told(records: &[abi::Kink], kinks: u64, width: f64) -> Checked<Vec<Kink>> {
-    if let Some(pair) = records.windows(2).find(|pair| pair[0].id >= pair[1].id) {
+/// Kinks as a backend has told them, where they can be.
+pub(super) fn told(all: Vec<Kink>, kinks: u64, width: f64) -> Checked<Vec<Kink>> {
+    if let Some(pair) = all.windows(2).find(|pair| pair[0].id >= pair[1].id) {
         return Err(format!("kink {} stands before kink {}: ids must ascend", pair[0].id, pair[1].id));
     }
-    let kink = |raw: &abi::Kink| {
-        let abi::Kink { id, z, alpha, delta } = *raw;
-        match () {
-            () if id >= kinks => Err(format!("kink {id}, but count is {kinks}")),
-            () if !(z.abs() < width) => Err(format!("kink {id}: z is {z}, which is not below the width {width}")),
-            () if !(alpha.is_finite() && alpha < 1.0) => Err(format!("kink {id}: alpha is {alpha}, expected below 1")),
-            () if !delta.is_finite() => Err(format!("kink {id}: delta is {delta}")),
-            () => Ok(Kink { id, z, alpha, delta }),
+    let sound = |&Kink { id, z, alpha, delta }: &Kink| match () {
+        () if id >= kinks => Err(format!("kink {id}, but count is {kinks}")),
+        () if z.is_nan() || z.abs() >= width => {
+            Err(format!("kink {id}: z is {z}, which is not below the width {width}"))
         }
+        () if !(alpha.is_finite() && alpha < 1.0) => Err(format!("kink {id}: alpha is {alpha}, expected below 1")),
+        () if !delta.is_finite() => Err(format!("kink {id}: delta is {delta}")),
+        () => Ok(()),
     };
-    records.iter().map(kink).collect()
+    all.iter().try_for_each(sound)?;
+    Ok(all)
+}
+
+/// Refuses a batch that is not of the loss over all samples.
+pub(super) fn whole(info: &Info, batch: &Batch<'_>) -> Result<()> {
+    check(info, batch)?;
+    match batch.ids {
+        None => Ok(()),
+        Some(_) => Err(Error::Argument("kinks are those of all samples: ids are given".into())),
+    }
+}
+
+/// Refuses what is no theta.
+pub(super) fn point(info: &Info, theta: &[f64]) -> Result<()> {
+    match theta.len() == info.params {
+        true => Ok(()),
+        false => Err(Error::Argument(format!("theta has {} values, expected {}", theta.len(), info.params))),
+    }
+}
+
+/// Refuses outputs that are not z and delta of `n` rows of `count` kinks.
+pub(super) fn room(n: usize, count: usize, out: &Linear<'_>) -> Result<()> {
+    match n.checked_mul(count) {
+        Some(cells) if [out.z.len(), out.delta.len()] == [cells; 2] => Ok(()),
+        _ => Err(Error::Argument(format!("z and delta of {n} rows of {count} kinks are not as long"))),
+    }
+}
+
+/// Refuses an output that is not a row for each slope.
+pub(super) fn room_of_rows(info: &Info, slopes: &[Slope], out: &[f64]) -> Result<()> {
+    match slopes.len().checked_mul(info.params) == Some(out.len()) {
+        true => Ok(()),
+        false => Err(Error::Argument(format!("rows of {} kinks in {} values", slopes.len(), out.len()))),
+    }
 }
 
 impl PluginLoss {
@@ -80,7 +113,7 @@ impl PluginLoss {
         if !(eps > 0.0 && eps.is_finite()) {
             return Err(Error::Argument(format!("a loss smoothed at width {eps}")));
         }
-        self.bent(&batch)?;
+        whole(&self.info, &batch)?;
         let handle = &self.handle;
         // SAFETY: a live handle, one call at a time; the record is whole for the call.
         let call = |call: *const abi::Eval, err: *mut abi::Error| unsafe { slot(handle.raw, eps, call, err) };
@@ -89,27 +122,10 @@ impl PluginLoss {
         self.answered("kinks.eval_smoothed", answer, batch.cancel)
     }
 
-    /// What makes a batch one of the loss over all samples.
-    fn bent(&self, batch: &Batch<'_>) -> Result<()> {
-        check(&self.info, batch)?;
-        match batch.ids {
-            None => Ok(()),
-            Some(_) => Err(Error::Argument("kinks are those of all samples: ids are given".into())),
-        }
-    }
-
-    /// One theta.
-    fn point(&self, theta: &[f64]) -> Result<()> {
-        match theta.len() == self.info.params {
-            true => Ok(()),
-            false => Err(Error::Argument(format!("theta has {} values, expected {}", theta.len(), self.info.params))),
-        }
-    }
-
     /// The kinks nearer than `width`, by id.
     pub(super) fn near(&mut self, theta: &[f64], width: f64) -> Result<Vec<Kink>> {
         let near = self.kink_table()?.near.ok_or_else(|| self.no_kinks())?;
-        self.point(theta)?;
+        point(&self.info, theta)?;
         let kinks = self.count_kinks()?;
         let mut room = ROOM.min(usize::try_from(kinks).unwrap_or(ROOM));
         loop {
@@ -127,14 +143,13 @@ impl PluginLoss {
                 count if count > room as u64 => Ok(None),
                 count => {
                     let number = f64::from_bits;
-                    let record = |raw: &[u64]| abi::Kink {
+                    let record = |raw: &[u64]| Kink {
                         id: raw[0],
                         z: number(raw[1]),
                         alpha: number(raw[2]),
                         delta: number(raw[3]),
                     };
-                    let records: Vec<abi::Kink> = values.chunks_exact(4).take(count as usize).map(record).collect();
-                    told(&records, kinks, width).map(Some)
+                    told(values.chunks_exact(4).take(count as usize).map(record).collect(), kinks, width).map(Some)
                 }
             });
             match self.answered("kinks.near", read.map_err(EvalFault::Broken), &Cancel::default())? {
@@ -148,11 +163,9 @@ impl PluginLoss {
     /// The loss with slopes given, row after row.
     pub(super) fn linear(&mut self, slopes: &[Slope], mut batch: Batch<'_>, out: Linear<'_>) -> Result<()> {
         let slot = self.kink_table()?.eval_linear.ok_or_else(|| self.no_kinks())?;
-        self.bent(&batch)?;
+        whole(&self.info, &batch)?;
         let (n, count) = (batch.loss.len(), slopes.len());
-        if [out.z.len(), out.delta.len()] != [n * count; 2] {
-            return Err(Error::Argument(format!("z and delta of {n} rows of {count} kinks are not as long")));
-        }
+        room(n, count, &out)?;
         let records = records(slopes, self.count_kinks()?)?;
         for row in 0..n {
             let mut one = of_row(&mut batch, row, self.info.params);
@@ -183,10 +196,8 @@ impl PluginLoss {
     /// The gradients of z, one for each slope.
     pub(super) fn rows(&mut self, theta: &[f64], slopes: &[Slope], out: &mut [f64]) -> Result<()> {
         let rows = self.kink_table()?.rows.ok_or_else(|| self.no_kinks())?;
-        self.point(theta)?;
-        if slopes.len().checked_mul(self.info.params) != Some(out.len()) {
-            return Err(Error::Argument(format!("rows of {} kinks in {} values", slopes.len(), out.len())));
-        }
+        point(&self.info, theta)?;
+        room_of_rows(&self.info, slopes, out)?;
         let records = records(slopes, self.count_kinks()?)?;
         let plugin = &self.handle.plugin;
         let mut values = Output::new(CANARY);

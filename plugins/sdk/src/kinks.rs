@@ -66,6 +66,7 @@ impl<B: Backend> Table<B> {
             // SAFETY: "theta (p values)".
             let theta = unsafe { slice(theta, handle.records.info.params as usize, "theta") }?;
             let found = handle.loss.kinks_near(handle.host(), theta, width)?;
+            let room = if out.is_null() { 0 } else { room };
             let written = found.len().min(usize::try_from(room).unwrap_or(usize::MAX));
             for (i, kink) in found[..written].iter().enumerate() {
                 let record = abi::Kink { id: kink.id, z: kink.z, alpha: kink.alpha, delta: kink.delta };
@@ -121,6 +122,9 @@ impl<B: Backend> Table<B> {
             let slopes = unsafe { read(slopes, n) }?;
             if slopes.is_empty() {
                 return Ok(());
+            }
+            if out.is_null() {
+                return Err(Error::argument("out is missing"));
             }
             let cells = slopes.len().checked_mul(p).ok_or_else(|| Error::argument("more rows than fit"))?;
             // SAFETY: "n x p".

@@ -4,8 +4,8 @@
 //! before) + e; kinks that no sample enters come behind those of all samples. A pass of linear kinks looks at one
 //! piece, so what it found is kept piece by piece and told in the order of ids, whoever ran it.
 
-use super::{Network, Scratch};
-use crate::batch::Wanted;
+use super::Network;
+use crate::batch::{Mean, Wanted};
 use crate::executor::{Executor, Input, Plan, Sources};
 use crate::real::Real;
 use mountainpass_network::bent::{BentProblem, Site, weights};
@@ -279,7 +279,7 @@ impl<E: Executor> Network<E> {
         }
     }
 
-    /// The gradients of z of `slopes`, row by row, where all kinks of `n` samples have them.
+    /// The gradients of z of `slopes`, row by row, where all kinks of `n` samples have them; what is run is [`Way::Rows`].
     pub(crate) fn rows(
         &mut self,
         host: Host<'_>,
@@ -289,17 +289,18 @@ impl<E: Executor> Network<E> {
         out: &mut [f64],
     ) -> Result<(), Error> {
         let sites = self.sites()?;
-        let plan = self.bent_plan(1, super::GRADIENT, Bend::Rows)?;
+        self.prepare(1, super::GRADIENT)?;
         let network = &*self;
-        let scratch: Vec<Mutex<Scratch<<E::Plan as Plan>::Memory<f64>>>> =
+        let plan = &network.prepared(1, super::GRADIENT)?.plan;
+        let scratch: Vec<Mutex<super::MemoryOf<E, f64>>> =
             (0..host.workers().max(1)).map(|_| Mutex::default()).collect();
         let mut rows: Vec<(&mut [f64], Result<(), Error>)> =
             out.chunks_exact_mut(theta.len()).map(|row| (row, Ok(()))).collect();
         host.for_each(&mut rows, |(row, done), i, worker| {
             // Never contended, as a worker runs one body at a time.
             let mut scratch = scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
-            let memory = scratch.of(&plan);
-            *done = network.row((&plan, memory), &sites, (laid, n), theta, (slopes, i), row);
+            let memory = scratch.of(plan);
+            *done = network.row((plan, memory), &sites, (laid, n), theta, (slopes, i), row);
         });
         rows.into_iter().try_for_each(|(_, done)| done)
     }
