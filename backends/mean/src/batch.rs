@@ -4,10 +4,9 @@
 //! other and workers take pieces, whose partial sums are added in order, or share the only one. All add the same numbers in
 //! the same order, so bits depend on neither threads nor rows.
 
-use crate::executor::Executor;
-use crate::network::Network;
 use crate::penalty::Penalty;
 use crate::real::Real;
+use crate::row::Row;
 use crate::sums::add_to;
 use mountainpass_network::Samples;
 use mountainpass_sdk::{Cancel, Error, Host, memory};
@@ -49,11 +48,6 @@ pub trait Mean: Send + Sync + 'static {
         out: Outputs<'_, T>,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<f64, Error>;
-
-    /// Who runs the network's graph, and the network: kinks are asked of it.
-    type Executor: Executor;
-    /// Likewise.
-    fn network(&mut self) -> &mut Network<Self::Executor>;
 
     /// How well piece `t` is met.
     fn judge<T: Real>(
@@ -132,15 +126,6 @@ pub struct Verdict {
 pub(crate) struct Part<L> {
     pub n: usize,
     pub laid: L,
-}
-
-/// One row: what comes in and where results go.
-pub(crate) struct Row<'a, T> {
-    pub theta: &'a [T],
-    pub loss: &'a mut f64,
-    pub grad: Option<&'a mut [T]>,
-    pub hvp: Option<(&'a [T], &'a mut [T])>,
-    pub status: &'a mut i32,
 }
 
 /// Memory of the workers, kept between calls.

@@ -2,16 +2,16 @@
 //!
 //! They are run by the graph of the network in f64, whatever computes the loss itself; losses of the two agree to rounding.
 
-use crate::batch::{Hands, Mean};
+use crate::batch::Hands;
 use crate::loss::{MeanLoss, Request, Setting, State, Workspace};
-use crate::network::{Asked, Found, Network, Way};
+use crate::network::{Asked, Found, Graphed, Network, Way};
 use crate::penalty::{Corners, Penalty};
 use mountainpass_sdk::{
     Cancel, Error, Eval, Figures, Host, Kink, Matrix, MatrixMut, Rows, RowsMut, Slope, abi::status,
 };
 
 /// The network's loss with its kinks bent, and all that an evaluation of it takes.
-struct Bent<'a, M: Mean> {
+struct Bent<'a, M: Graphed> {
     loss: &'a MeanLoss<M>,
     network: &'a mut Network<M::Executor>,
     work: &'a mut Workspace<f64, Network<M::Executor>>,
@@ -27,7 +27,7 @@ struct Row<'a> {
     status: &'a mut [i32],
 }
 
-impl<M: Mean> Bent<'_, M> {
+impl<M: Graphed> Bent<'_, M> {
     /// Evaluates rows in one way, after which the network is as it was; returns what was found on it.
     fn eval(
         &mut self,
@@ -89,7 +89,7 @@ impl<M: Mean> Bent<'_, M> {
     }
 }
 
-impl<M: Mean> MeanLoss<M> {
+impl<M: Graphed> MeanLoss<M> {
     fn bent<'a>(&'a self, state: &'a mut State<M>) -> Result<Bent<'a, M>, Error> {
         if !self.description.dtypes.f64 {
             return Err(Error::unsupported("kinks are told in f64, in which this loss cannot be computed"));

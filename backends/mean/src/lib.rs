@@ -16,8 +16,9 @@ mod network;
 mod open;
 mod penalty;
 pub mod real;
+mod row;
 pub mod sums;
 
 pub use executor::{Executor, Input, Outcome, Plan, Sources};
-pub use network::Network;
+pub use network::{Graphed, Network};
 pub use open::Prepared;

@@ -1,9 +1,10 @@
 //! A mean over samples and its penalty, as a loss of the plugin contract.
 
-use crate::batch::{Hands, Mean, Part, Row, Verdict, Wanted, Workers};
-use crate::network::Network;
+use crate::batch::{Hands, Mean, Part, Verdict, Wanted, Workers};
+use crate::network::{Graphed, Network};
 use crate::penalty::Penalty;
 use crate::real::Real;
+use crate::row::Row;
 use mountainpass_network::graph::Graph;
 use mountainpass_network::graph::op::Op;
 use mountainpass_network::invariance::{Seen, symmetries};
@@ -83,7 +84,7 @@ fn is_smooth(graph: &Graph) -> bool {
 }
 
 /// An opened loss with its data.
-pub(crate) struct MeanLoss<M: Mean> {
+pub(crate) struct MeanLoss<M: Graphed> {
     pub penalty: Penalty,
     pub objective: Objective,
     pub data: Dataset,
@@ -95,7 +96,7 @@ pub(crate) struct MeanLoss<M: Mean> {
 }
 
 /// What is kept between calls: plans, laid out samples, the workers' memory.
-pub(crate) struct State<M: Mean> {
+pub(crate) struct State<M: Graphed> {
     pub mean: M,
     single: Workspace<f32, M>,
     double: Workspace<f64, M>,
@@ -103,7 +104,7 @@ pub(crate) struct State<M: Mean> {
     pub bent: Workspace<f64, Network<M::Executor>>,
 }
 
-impl<M: Mean> State<M> {
+impl<M: Graphed> State<M> {
     pub fn new(mean: M) -> State<M> {
         State { mean, single: Workspace::default(), double: Workspace::default(), bent: Workspace::default() }
     }
@@ -233,7 +234,7 @@ impl<T: Real, M: Mean> Workspace<T, M> {
     }
 }
 
-impl<M: Mean> MeanLoss<M> {
+impl<M: Graphed> MeanLoss<M> {
     fn parts<'a>(
         &'a self,
         host: Host<'a>,
@@ -248,7 +249,7 @@ impl<M: Mean> MeanLoss<M> {
     }
 }
 
-impl<M: Mean> Loss for MeanLoss<M> {
+impl<M: Graphed> Loss for MeanLoss<M> {
     fn info(&self) -> Info {
         Info {
             caps: Caps {

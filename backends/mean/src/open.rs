@@ -1,9 +1,8 @@
 //! Opening: from the request's model and options to a network, its data and what computes it.
 
-use crate::batch::Mean;
 use crate::executor::Executor;
 use crate::loss::{Description, MeanLoss, State};
-use crate::network::{Network, short};
+use crate::network::{Graphed, Network, short};
 use crate::penalty::{Corners, Penalty};
 use mountainpass_network::build::{self, Built};
 use mountainpass_network::model::{Model, OutputKind};
@@ -115,7 +114,7 @@ impl<E: Executor> Prepared<E> {
     }
 
     /// The loss with another way to compute it, made of its network.
-    pub fn run_by<M: Mean>(self, mean: impl FnOnce(Network<E>) -> M) -> Box<dyn Loss> {
+    pub fn run_by<M: Graphed>(self, mean: impl FnOnce(Network<E>) -> M) -> Box<dyn Loss> {
         let Prepared { network, penalty, objective, data, description, .. } = self;
         let has_accuracy = network.has_accuracy();
         let state = Mutex::new(State::new(mean(network)));

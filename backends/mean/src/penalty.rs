@@ -1,7 +1,7 @@
 //! What is laid on top of a mean: squares, and absolute values, whose corners may be bent as a network's kinks are.
 
-use crate::batch::Row;
 use crate::real::Real;
+use crate::row::Row;
 use crate::sums::{absolute_sum, add_scaled, add_signs, is_finite, square_norm};
 use mountainpass_sdk::abi::status;
 use std::ops::Range;

@@ -9,7 +9,7 @@ mod tiles;
 use crate::batch::{Hands, Mean, Outputs, Piece, Verdict, Wanted};
 use crate::graph::Kernels;
 use crate::real::Real;
-use mountainpass_mean::Network;
+use mountainpass_mean::{Graphed, Network};
 use mountainpass_network::{DataTerm, Feed, Mlp, Samples};
 use mountainpass_sdk::Error;
 use pass::{Function, forward, pass};
@@ -41,15 +41,17 @@ impl Perceptron {
     }
 }
 
-impl Mean for Perceptron {
-    type Laid<T: Real> = Tiles<T>;
-    type Scratch<T: Real> = Scratch<T>;
-
+impl Graphed for Perceptron {
     type Executor = Kernels;
 
     fn network(&mut self) -> &mut Network<Kernels> {
         &mut self.network
     }
+}
+
+impl Mean for Perceptron {
+    type Laid<T: Real> = Tiles<T>;
+    type Scratch<T: Real> = Scratch<T>;
 
     fn prepare(&mut self, _: usize, _: Wanted) -> Result<(), Error> {
         Ok(())

@@ -5,6 +5,7 @@
 //! whose samples see each other all samples are one chunk. What depends on inputs alone is a [`Trunk`]'s: the plans are then
 //! those of the rest, cut into the chunks of the whole, so that the bits are those of the whole.
 
+mod bent;
 mod kinks;
 mod slots;
 #[cfg(test)]
@@ -308,13 +309,24 @@ impl<M: Default> Scratch<M> {
     }
 }
 
-impl<E: Executor> Mean for Network<E> {
+/// A mean that is a network's, whoever computes it.
+pub trait Graphed: Mean {
+    /// Who runs the network's graph.
+    type Executor: Executor;
+
+    /// The network: kinks are asked of it.
+    fn network(&mut self) -> &mut Network<Self::Executor>;
+}
+
+impl<E: Executor> Graphed for Network<E> {
     type Executor = E;
 
     fn network(&mut self) -> &mut Network<E> {
         self
     }
+}
 
+impl<E: Executor> Mean for Network<E> {
     type Laid<T: Real> = Laid<T>;
     type Scratch<T: Real> = MemoryOf<E, T>;
 
