@@ -2,7 +2,7 @@
 //!
 //! They are run by the graph of the network in f64, whatever computes the loss itself; losses of the two agree to rounding.
 
-use crate::batch::Hands;
+use crate::batch::{Hands, Mean};
 use crate::loss::{MeanLoss, Request, Setting, State, Workspace};
 use crate::network::{Asked, Found, Graphed, Network, Way};
 use crate::penalty::{Corners, Penalty};
