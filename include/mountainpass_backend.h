@@ -195,6 +195,35 @@ typedef struct mpass_ext_identity {
   const mpass_identity *(*get)(const void *loss); /* owned by the loss, constant until close */
 } mpass_ext_identity;
 
+/* The kinks of a piecewise smooth loss, and the smooth losses round them. Every kinked operation is written by
+ * h = max(z, alpha z), alpha < 1: |z| has alpha = -1, max(a, b) = b + max(a - b, 0), a maximum of several folds that from the
+ * first on. A kink's id names its operation, sample and element, and stays. theta is host f64, the loss that over all samples
+ * (ids is not given). A loss that has jumps, or samples that see each other, answers MPASS_E_UNSUPPORTED and says why. */
+#define MPASS_EXT_KINKS "mountainpass.kinks/1"
+typedef struct mpass_kink {       /* frozen */
+  uint64_t id;
+  double z, alpha;
+  double delta;                   /* derivative of the loss by h, all kinks on the side of z; exactly 0 = h does not matter here */
+} mpass_kink;
+typedef struct mpass_slope {      /* frozen; h is replaced by t z. Any other kink is on the side of its own z */
+  uint64_t id;
+  double t;                       /* alpha and 1 name a side, whatever z */
+} mpass_slope;
+typedef struct mpass_ext_kinks {
+  uint32_t struct_size, reserved;
+  mpass_status (*count)(const void *loss, uint64_t *kinks, mpass_error *err); /* how many there are at all */
+  /* eval of the loss with every h replaced by alpha z + (1 - alpha) eps log(1 + exp(z / eps)), eps > 0. */
+  mpass_status (*eval_smoothed)(void *loss, double eps, const mpass_eval *, mpass_error *err);
+  /* The kinks with |z| < width at theta (p values), by id; the first `room` of them are written, *count is how many there are. */
+  mpass_status (*near)(void *loss, const double *theta, double width, mpass_kink *out, uint64_t room, uint64_t *count,
+                       mpass_error *err);
+  /* eval of the loss with n slopes given (by id, each once): with z and delta of these kinks in it, rows x n, where not NULL. */
+  mpass_status (*eval_linear)(void *loss, const mpass_slope *, uint64_t n, const mpass_eval *, double *z, double *delta,
+                              mpass_error *err);
+  /* The gradients by theta of z of the n kinks in that loss, n x p. */
+  mpass_status (*rows)(void *loss, const double *theta, const mpass_slope *, uint64_t n, double *out, mpass_error *err);
+} mpass_ext_kinks;
+
 #ifdef __cplusplus
 }
 #endif

@@ -57,6 +57,9 @@ fn layouts() -> Vec<Layout> {
         "mpass_ext_symmetry" abi ExtSymmetry { struct_size reserved list }
         "mpass_identity" abi Identity { struct_size reserved model_hash data_hash options notes }
         "mpass_ext_identity" abi ExtIdentity { struct_size reserved get }
+        "mpass_kink" abi Kink { id z alpha delta }
+        "mpass_slope" abi Slope { id t }
+        "mpass_ext_kinks" abi ExtKinks { struct_size reserved count eval_smoothed near eval_linear rows }
         "mpass_option" abi Declared { name about default_value words kind reserved }
         "mpass_ext_options" abi ExtOptions { struct_size reserved options n_options }
         "mpass_hooks" callers Hooks { struct_size log_level user log progress }
@@ -132,7 +135,7 @@ fn constants() -> Vec<(&'static str, i64)> {
         .chain(callers.map(|(name, code)| (name, i64::from(code)))).collect()
 }
 
-fn texts() -> [(&'static str, &'static std::ffi::CStr); 6] {
+fn texts() -> [(&'static str, &'static std::ffi::CStr); 7] {
     use abi::ext::*;
     [
         ("MPASS_EXT_PARAMETERS", PARAMETERS),
@@ -141,6 +144,7 @@ fn texts() -> [(&'static str, &'static std::ffi::CStr); 6] {
         ("MPASS_EXT_SYMMETRY", SYMMETRY),
         ("MPASS_EXT_IDENTITY", IDENTITY),
         ("MPASS_EXT_OPTIONS", OPTIONS),
+        ("MPASS_EXT_KINKS", KINKS),
     ]
 }
 

@@ -67,6 +67,9 @@ const NEAR: usize = 1 << 22;
 /// Rows that are not too many for one call, however long they are.
 const ROWS: usize = 16;
 
+/// The name of a slot, and the call of it with a record that is whole for the call.
+pub(super) type Slot<'a> = (&'static str, &'a dyn Fn(*const abi::Eval, *mut abi::Error) -> Status);
+
 /// Inputs as the backend takes them and outputs as it writes them; kept, so that only the first call allocates.
 pub(super) struct Buffers<T> {
     pub theta: Vec<T>,
@@ -111,19 +114,33 @@ impl<T: Scalar> Buffers<T> {
         }
     }
 
-    /// Evaluates a checked batch, in calls of at most `rows_max` rows, and of not many more numbers than stay near: what is
-    /// copied of long rows then goes through memory that is there already.
+    /// Evaluates a checked batch by the table's `eval`.
     pub fn eval(&mut self, handle: &Handle, info: &Info, batch: &mut Batch<'_>) -> std::result::Result<(), EvalFault> {
+        let plugin = &handle.plugin;
+        // SAFETY: a live handle, one call at a time; the record is a call's (`rows`).
+        self.eval_by(handle, info, batch, &("eval", &|call, err| unsafe { (plugin.eval)(handle.raw, call, err) }))
+    }
+
+    /// Evaluates a checked batch by a slot that takes an `mpass_eval`, in calls of at most `rows_max` rows, and of not many more numbers than stay near: what is
+    /// copied of long rows then goes through memory that is there already.
+    pub fn eval_by(
+        &mut self,
+        handle: &Handle,
+        info: &Info,
+        batch: &mut Batch<'_>,
+        slot: &Slot<'_>,
+    ) -> std::result::Result<(), EvalFault> {
         let n = batch.loss.len();
         let near = (NEAR / info.params.max(1)).max(info.rows_best).max(ROWS);
         let most = if info.rows_max == 0 { near } else { info.rows_max.min(near) };
-        (0..n).step_by(most).try_for_each(|first| self.rows(handle, info.params, batch, first..n.min(first + most)))
+        let rows = |first: usize| first..n.min(first + most);
+        (0..n).step_by(most).try_for_each(|first| self.rows((handle, slot), info.params, batch, rows(first)))
     }
 
     /// Evaluates some of a batch's rows in one call.
     fn rows(
         &mut self,
-        handle: &Handle,
+        (handle, (name, slot)): (&Handle, &Slot<'_>),
         p: usize,
         batch: &mut Batch<'_>,
         rows: Range<usize>,
@@ -132,7 +149,7 @@ impl<T: Scalar> Buffers<T> {
         let cells = rows.start * p..rows.end * p;
         let nan = T::from_f64(f64::NAN);
         let plugin = &handle.plugin;
-        let short = |shortage| EvalFault::Failed(plugin.short("eval", shortage));
+        let short = |shortage| EvalFault::Failed(plugin.short(name, shortage));
         let theta = input(&batch.theta[cells.clone()], &mut self.theta).map_err(short)?;
         let dir = batch.hvp.as_ref().map(|(dir, _)| input(&dir[cells.clone()], &mut self.dir));
         let dir = dir.transpose().map_err(short)?;
@@ -155,8 +172,8 @@ impl<T: Scalar> Buffers<T> {
             cancel: std::ptr::from_ref(batch.cancel.flag()).cast(),
             ..abi::Eval::zeroed()
         };
-        // SAFETY: a live handle, one call at a time; every view covers n x p elements and outlives the call.
-        let answer = plugin.call("eval", |err| unsafe { (plugin.eval)(handle.raw, &raw const call, err) });
+        // Every view covers n x p elements and outlives the call.
+        let answer = plugin.call(name, |err| slot(&raw const call, err));
         // Canaries first: an overrun is worth knowing of a call that failed, too.
         let (loss, status) = (self.loss.close("loss")?, self.status.close("row_status")?);
         let grad = batch.grad.is_some().then(|| self.grad.close("grad")).transpose()?;

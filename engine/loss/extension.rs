@@ -25,6 +25,7 @@ pub(crate) struct Extensions {
     pub metrics: Option<abi::ExtMetrics>,
     pub symmetry: Option<abi::ExtSymmetry>,
     pub identity: Option<abi::ExtIdentity>,
+    pub kinks: Option<abi::ExtKinks>,
 }
 
 /// What is wrong, as the end of a sentence.
@@ -51,6 +52,7 @@ impl Extensions {
             metrics: offered(plugin, ext::METRICS, abi::ExtMetrics::zeroed())?,
             symmetry: offered(plugin, ext::SYMMETRY, abi::ExtSymmetry::zeroed())?,
             identity: offered(plugin, ext::IDENTITY, abi::ExtIdentity::zeroed())?,
+            kinks: offered(plugin, ext::KINKS, abi::ExtKinks::zeroed())?,
         })
     }
 

@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::run::Cancel;
 pub use mountainpass_sdk::{Bounds, Caps, Identity, Parameter, Split, Symmetry, SymmetryKind};
 
@@ -61,6 +61,36 @@ pub struct Batch<'a> {
     pub cancel: &'a Cancel,
 }
 
+/// A kink h = max(z, alpha z) at some theta.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Kink {
+    /// Its operation, sample and element.
+    pub id: u64,
+    /// What it bends by the sign of.
+    pub z: f64,
+    /// The slope where z < 0, below 1; above it is 1.
+    pub alpha: f64,
+    /// The derivative of the loss by h, every kink on the side of its z; exactly 0 where h does not matter.
+    pub delta: f64,
+}
+
+/// A kink made linear: h = t z, whatever the sign of z.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slope {
+    /// The kink's.
+    pub id: u64,
+    /// Between alpha and 1, or one of them.
+    pub t: f64,
+}
+
+/// Where the figures of linear kinks go, `n x slopes` each.
+pub struct Linear<'a> {
+    /// z of each.
+    pub z: &'a mut [f64],
+    /// The derivative by h of each.
+    pub delta: &'a mut [f64],
+}
+
 /// One opened loss function.
 pub trait Loss: Send {
     /// What it is and can do; constant.
@@ -92,6 +122,31 @@ pub trait Loss: Send {
     /// What leaves the objective unchanged.
     fn symmetries(&self) -> Result<Vec<Symmetry>> {
         Ok(Vec::new())
+    }
+    /// How many kinks there are; an error where the loss does not supply them. The other calls on kinks are as in
+    /// `mpass_ext_kinks` (mountainpass_backend.h); none takes a choice of samples.
+    fn kinks(&self) -> Result<u64> {
+        Err(self.no_kinks())
+    }
+    /// [`eval`](Loss::eval) of the loss smoothed at width `eps`.
+    fn eval_smoothed(&mut self, _eps: f64, _batch: Batch<'_>) -> Result<()> {
+        Err(self.no_kinks())
+    }
+    /// The kinks nearer than `width` at one theta, by id.
+    fn kinks_near(&mut self, _theta: &[f64], _width: f64) -> Result<Vec<Kink>> {
+        Err(self.no_kinks())
+    }
+    /// [`eval`](Loss::eval) of the loss with slopes given, by id; `out` takes z and delta of these kinks, `n x slopes` each.
+    fn eval_linear(&mut self, _slopes: &[Slope], _batch: Batch<'_>, _out: Linear<'_>) -> Result<()> {
+        Err(self.no_kinks())
+    }
+    /// The gradients of z of these kinks in that loss, `slopes x p`.
+    fn kink_rows(&mut self, _theta: &[f64], _slopes: &[Slope], _out: &mut [f64]) -> Result<()> {
+        Err(self.no_kinks())
+    }
+    /// What a loss answers that supplies no kinks.
+    fn no_kinks(&self) -> Error {
+        Error::Unsupported { backend: self.info().backend.clone(), text: "supplies no kinks".to_owned() }
     }
     /// Which loss this is.
     fn identity(&self) -> Result<Identity> {

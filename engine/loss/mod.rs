@@ -14,6 +14,7 @@ pub(crate) mod extension;
 pub(crate) mod foreign;
 pub(crate) mod host;
 mod isolated;
+mod kinks;
 pub(crate) mod loader;
 mod plugin;
 mod registry;
@@ -24,7 +25,9 @@ pub(crate) mod table;
 pub use declared::Declared;
 pub use host::Log;
 pub use isolated::{Isolation, Limits};
-pub use loss::{Batch, Bounds, Caps, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
+pub use loss::{
+    Batch, Bounds, Caps, Dtype, Identity, Info, Kink, Linear, Loss, Parameter, Slope, Split, Symmetry, SymmetryKind,
+};
 pub use mountainpass_sdk::Kind;
 pub use registry::{KnownBackend, Registry};
 pub use request::{Elements, Foreign, NamedArray, OpenRequest};

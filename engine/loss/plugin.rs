@@ -12,12 +12,13 @@ use super::batch::{Buffers, EvalFault, check, input};
 use super::extension::Extensions;
 use super::foreign;
 use super::host::Log;
-use super::loss::{Batch, Bounds, Dtype, Identity, Info, Loss, Parameter, Split, Symmetry};
+use super::loss::{Batch, Bounds, Dtype, Identity, Info, Kink, Linear, Loss, Parameter, Slope, Split, Symmetry};
 use super::request::OpenRequest;
 use super::table::{Handle, Plugin};
 use crate::error::{Error, Result};
 use crate::machine::memory;
 use crate::machine::pool::Pool;
+use crate::run::Cancel;
 use mountainpass_sdk::Caps;
 use mountainpass_sdk::abi::{self, status};
 use std::sync::Arc;
@@ -29,15 +30,15 @@ const SMALL: u64 = 100_000;
 
 /// One loss opened through a table.
 pub(super) struct PluginLoss {
-    handle: Handle,
-    info: Info,
-    extensions: Extensions,
-    buffers: TypedBuffers,
+    pub handle: Handle,
+    pub info: Info,
+    pub extensions: Extensions,
+    pub buffers: TypedBuffers,
     fault: Option<String>,
 }
 
 /// Buffers of either element type.
-enum TypedBuffers {
+pub(super) enum TypedBuffers {
     F32(Buffers<f32>),
     F64(Buffers<f64>),
 }
@@ -59,6 +60,31 @@ impl PluginLoss {
         };
         Ok(PluginLoss { handle, info, extensions, buffers, fault: None })
     }
+
+    /// Fails once a promise was broken.
+    pub fn trusted(&self) -> Result<()> {
+        match &self.fault {
+            Some(fault) => Err(self.handle.plugin.broken("eval", format!("no longer trusted since {fault}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// What a slot's answer comes to; a broken promise is kept in mind.
+    pub fn answered<T>(
+        &mut self,
+        slot: &'static str,
+        answer: std::result::Result<T, EvalFault>,
+        cancel: &Cancel,
+    ) -> Result<T> {
+        answer.map_err(|fault| match fault {
+            EvalFault::Failed(Error::Refused { code: status::CANCELLED, .. }) if cancel.fired() => Error::Cancelled,
+            EvalFault::Failed(error) => error,
+            EvalFault::Broken(text) => {
+                self.fault = Some(text.clone());
+                self.handle.plugin.broken(slot, text)
+            }
+        })
+    }
 }
 
 impl Loss for PluginLoss {
@@ -67,25 +93,13 @@ impl Loss for PluginLoss {
     }
 
     fn eval(&mut self, mut batch: Batch<'_>) -> Result<()> {
-        if let Some(fault) = &self.fault {
-            return Err(self.handle.plugin.broken("eval", format!("no longer trusted since {fault}")));
-        }
+        self.trusted()?;
         check(&self.info, &batch)?;
         let evaluated = match &mut self.buffers {
             TypedBuffers::F32(buffers) => buffers.eval(&self.handle, &self.info, &mut batch),
             TypedBuffers::F64(buffers) => buffers.eval(&self.handle, &self.info, &mut batch),
         };
-        match evaluated {
-            Ok(()) => Ok(()),
-            Err(EvalFault::Failed(Error::Refused { code: status::CANCELLED, .. })) if batch.cancel.fired() => {
-                Err(Error::Cancelled)
-            }
-            Err(EvalFault::Failed(error)) => Err(error),
-            Err(EvalFault::Broken(text)) => {
-                self.fault = Some(text.clone());
-                Err(self.handle.plugin.broken("eval", text))
-            }
-        }
+        self.answered("eval", evaluated, batch.cancel)
     }
 
     fn parameters(&self) -> Result<Vec<Parameter>> {
@@ -133,6 +147,26 @@ impl Loss for PluginLoss {
 
     fn identity(&self) -> Result<Identity> {
         self.extensions.identity(&self.handle)
+    }
+
+    fn kinks(&self) -> Result<u64> {
+        self.count_kinks()
+    }
+
+    fn eval_smoothed(&mut self, eps: f64, batch: Batch<'_>) -> Result<()> {
+        self.smoothed(eps, batch)
+    }
+
+    fn kinks_near(&mut self, theta: &[f64], width: f64) -> Result<Vec<Kink>> {
+        self.near(theta, width)
+    }
+
+    fn eval_linear(&mut self, slopes: &[Slope], batch: Batch<'_>, out: Linear<'_>) -> Result<()> {
+        self.linear(slopes, batch, out)
+    }
+
+    fn kink_rows(&mut self, theta: &[f64], slopes: &[Slope], out: &mut [f64]) -> Result<()> {
+        self.rows(theta, slopes, out)
     }
 }
 

@@ -38,7 +38,7 @@ impl Backend for Faer {
         }
         let prepared = Prepared::new(host, request, Kernels)?;
         Ok(match prepared.perceptron()? {
-            Some((mlp, term, feed)) => prepared.run_by(Perceptron::new(mlp, term, feed)),
+            Some((mlp, term, feed)) => prepared.run_by(|network| Perceptron::new(mlp, term, feed, network)),
             None => prepared.finished(),
         })
     }

@@ -4,11 +4,12 @@
 //! other and workers take pieces, whose partial sums are added in order, or share the only one. All add the same numbers in
 //! the same order, so bits depend on neither threads nor rows.
 
+use crate::penalty::Penalty;
 use crate::real::Real;
-use crate::sums::{absolute_sum, add_scaled, add_signs, add_to, is_finite, square_norm};
+use crate::row::Row;
+use crate::sums::add_to;
 use mountainpass_network::Samples;
-use mountainpass_sdk::{Cancel, Error, Host, abi::status, memory};
-use std::ops::Range;
+use mountainpass_sdk::{Cancel, Error, Host, memory};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -125,22 +126,6 @@ pub struct Verdict {
 pub(crate) struct Part<L> {
     pub n: usize,
     pub laid: L,
-}
-
-/// One row: what comes in and where results go.
-pub(crate) struct Row<'a, T> {
-    pub theta: &'a [T],
-    pub loss: &'a mut f64,
-    pub grad: Option<&'a mut [T]>,
-    pub hvp: Option<(&'a [T], &'a mut [T])>,
-    pub status: &'a mut i32,
-}
-
-/// `l2 / 2` times the sum of squares over some parts of theta, and `l1` times the sum of absolute values.
-pub(crate) struct Penalty {
-    pub l2: f64,
-    pub l1: f64,
-    pub ranges: Vec<Range<usize>>,
 }
 
 /// Memory of the workers, kept between calls.
@@ -358,33 +343,4 @@ fn add_in_order<T: Real>(
             }
         }
     });
-}
-
-impl Penalty {
-    /// The penalty at theta.
-    pub fn at<T: Real>(&self, theta: &[T]) -> f64 {
-        let of = |part: &[T]| {
-            let absolute = if self.l1 > 0.0 { self.l1 * absolute_sum(part) } else { 0.0 };
-            0.5 * self.l2 * square_norm(part) + absolute
-        };
-        self.ranges.iter().map(|range| of(&theta[range.clone()])).sum()
-    }
-
-    /// Adds the penalty to a row, and flags it if anything is not finite.
-    fn finish<T: Real>(&self, row: &mut Row<'_, T>, mean: f64) {
-        *row.loss = mean + self.at(row.theta);
-        let mut finite = row.loss.is_finite() && is_finite(row.theta);
-        if let Some(grad) = &mut row.grad {
-            add_scaled(grad, self.l2, row.theta, &self.ranges);
-            if self.l1 > 0.0 {
-                add_signs(grad, self.l1, row.theta, &self.ranges);
-            }
-            finite &= is_finite(grad);
-        }
-        if let Some((dir, hvp)) = &mut row.hvp {
-            add_scaled(hvp, self.l2, dir, &self.ranges);
-            finite &= is_finite(hvp);
-        }
-        *row.status = if finite { status::OK } else { status::NUMERIC };
-    }
 }

@@ -9,13 +9,16 @@
 
 pub mod batch;
 mod executor;
+mod kinks;
 mod lanes;
 mod loss;
 mod network;
 mod open;
+mod penalty;
 pub mod real;
+mod row;
 pub mod sums;
 
 pub use executor::{Executor, Input, Outcome, Plan, Sources};
-pub use network::Network;
+pub use network::{Graphed, Network};
 pub use open::Prepared;

@@ -1,15 +1,18 @@
 //! A mean over samples and its penalty, as a loss of the plugin contract.
 
-use crate::batch::{Hands, Mean, Part, Penalty, Row, Verdict, Wanted, Workers};
+use crate::batch::{Hands, Mean, Part, Verdict, Wanted, Workers};
+use crate::network::{Graphed, Network};
+use crate::penalty::Penalty;
 use crate::real::Real;
+use crate::row::Row;
 use mountainpass_network::graph::Graph;
 use mountainpass_network::graph::op::Op;
 use mountainpass_network::invariance::{Seen, symmetries};
 use mountainpass_network::model::Model;
 use mountainpass_network::{Dataset, Objective, Penalties, Samples};
 use mountainpass_sdk::{
-    Cancel, Caps, Dtypes, Error, Eval, Host, Identity, Info, Loss, Matrix, MatrixMut, Parameter, Rows, RowsMut, Split,
-    Symmetry,
+    Cancel, Caps, Dtypes, Error, Eval, Figures, Host, Identity, Info, Kink, Loss, Matrix, MatrixMut, Parameter, Rows,
+    RowsMut, Slope, Split, Symmetry,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -81,7 +84,7 @@ fn is_smooth(graph: &Graph) -> bool {
 }
 
 /// An opened loss with its data.
-pub(crate) struct MeanLoss<M: Mean> {
+pub(crate) struct MeanLoss<M: Graphed> {
     pub penalty: Penalty,
     pub objective: Objective,
     pub data: Dataset,
@@ -93,21 +96,23 @@ pub(crate) struct MeanLoss<M: Mean> {
 }
 
 /// What is kept between calls: plans, laid out samples, the workers' memory.
-pub(crate) struct State<M: Mean> {
-    mean: M,
+pub(crate) struct State<M: Graphed> {
+    pub mean: M,
     single: Workspace<f32, M>,
     double: Workspace<f64, M>,
+    /// Of the network with its kinks bent.
+    pub bent: Workspace<f64, Network<M::Executor>>,
 }
 
-impl<M: Mean> State<M> {
+impl<M: Graphed> State<M> {
     pub fn new(mean: M) -> State<M> {
-        State { mean, single: Workspace::default(), double: Workspace::default() }
+        State { mean, single: Workspace::default(), double: Workspace::default(), bent: Workspace::default() }
     }
 }
 
 /// What is kept per element type: laid out samples and the workers' memory; made on first use.
-struct Workspace<T: Real, M: Mean> {
-    train: Part<M::Laid<T>>,
+pub(crate) struct Workspace<T: Real, M: Mean> {
+    pub train: Part<M::Laid<T>>,
     test: Part<M::Laid<T>>,
     batch: Part<M::Laid<T>>,
     workers: Workers<T, M::Scratch<T>>,
@@ -121,25 +126,25 @@ impl<T: Real, M: Mean> Default for Workspace<T, M> {
 }
 
 /// What an evaluation needs beside the memory of its element type.
-struct Setting<'a, M> {
-    host: Host<'a>,
-    mean: &'a mut M,
-    penalty: &'a Penalty,
-    data: &'a Dataset,
-    p: usize,
+pub(crate) struct Setting<'a, M> {
+    pub host: Host<'a>,
+    pub mean: &'a mut M,
+    pub penalty: &'a Penalty,
+    pub data: &'a Dataset,
+    pub p: usize,
 }
 
 /// The part of an evaluation that does not depend on the element type.
-struct Request<'a> {
-    ids: Option<&'a [u64]>,
-    loss: &'a mut [f64],
-    status: &'a mut [i32],
-    cancel: Cancel<'a>,
+pub(crate) struct Request<'a> {
+    pub ids: Option<&'a [u64]>,
+    pub loss: &'a mut [f64],
+    pub status: &'a mut [i32],
+    pub cancel: Cancel<'a>,
 }
 
 impl<L> Part<L> {
     /// All samples, laid out once.
-    fn all<T: Real, M: Mean<Laid<T> = L>>(
+    pub fn all<T: Real, M: Mean<Laid<T> = L>>(
         &mut self,
         mean: &M,
         samples: &Samples,
@@ -154,7 +159,7 @@ impl<L> Part<L> {
 }
 
 impl<T: Real, M: Mean> Workspace<T, M> {
-    fn eval(
+    pub fn eval(
         &mut self,
         setting: Setting<'_, M>,
         request: Request<'_>,
@@ -229,22 +234,22 @@ impl<T: Real, M: Mean> Workspace<T, M> {
     }
 }
 
-impl<M: Mean> MeanLoss<M> {
+impl<M: Graphed> MeanLoss<M> {
     fn parts<'a>(
         &'a self,
         host: Host<'a>,
         state: &'a mut State<M>,
     ) -> (Setting<'a, M>, &'a mut Workspace<f32, M>, &'a mut Workspace<f64, M>) {
-        let (MeanLoss { penalty, data, description, .. }, State { mean, single, double }) = (self, state);
+        let (MeanLoss { penalty, data, description, .. }, State { mean, single, double, .. }) = (self, state);
         (Setting { host, mean, penalty, data, p: description.p }, single, double)
     }
 
-    fn state(&self) -> MutexGuard<'_, State<M>> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<M: Mean> Loss for MeanLoss<M> {
+impl<M: Graphed> Loss for MeanLoss<M> {
     fn info(&self) -> Info {
         Info {
             caps: Caps {
@@ -344,5 +349,24 @@ impl<M: Mean> Loss for MeanLoss<M> {
             ),
             notes: notes.join("\n"),
         }
+    }
+    fn kinks(&self) -> Result<u64, Error> {
+        self.count_kinks()
+    }
+
+    fn eval_smoothed(&self, eps: f64, eval: Eval<'_>) -> Result<(), Error> {
+        self.smoothed(eps, eval)
+    }
+
+    fn kinks_near(&self, host: Host<'_>, theta: &[f64], width: f64) -> Result<Vec<Kink>, Error> {
+        self.near(host, theta, width)
+    }
+
+    fn eval_linear(&self, slopes: &[Slope], eval: Eval<'_>, figures: Figures<'_>) -> Result<(), Error> {
+        self.linear(slopes, eval, figures)
+    }
+
+    fn kink_rows(&self, host: Host<'_>, theta: &[f64], slopes: &[Slope], out: &mut [f64]) -> Result<(), Error> {
+        self.rows_of(host, theta, slopes, out)
     }
 }

@@ -1,9 +1,9 @@
 //! Opening: from the request's model and options to a network, its data and what computes it.
 
-use crate::batch::{Mean, Penalty};
 use crate::executor::Executor;
 use crate::loss::{Description, MeanLoss, State};
-use crate::network::{Network, short};
+use crate::network::{Graphed, Network, short};
+use crate::penalty::{Corners, Penalty};
 use mountainpass_network::build::{self, Built};
 use mountainpass_network::model::{Model, OutputKind};
 use mountainpass_network::onnx::{self, OnnxModel};
@@ -63,7 +63,7 @@ impl<E: Executor> Prepared<E> {
         };
         let mut description = Description::of(model.clone(), &objective, (options, notes)).map_err(named)?;
         let Penalties { l2, l1, .. } = objective.penalties;
-        let penalty = Penalty { l2, l1, ranges: objective.penalties.ranges(&*model)? };
+        let penalty = Penalty { l2, l1, ranges: objective.penalties.ranges(&*model)?, corners: Corners::Sharp };
         let network = Network::new(&who, executor, model.clone(), objective.clone(), &mut data).map_err(named)?;
         if network.leaves_targets() && data.train.targets.is_some() {
             let note = format!(
@@ -110,16 +110,14 @@ impl<E: Executor> Prepared<E> {
 
     /// The loss, run by its network.
     pub fn finished(self) -> Box<dyn Loss> {
-        let Prepared { network, penalty, objective, data, description, .. } = self;
-        let has_accuracy = network.has_accuracy();
-        let state = Mutex::new(State::new(network));
-        Box::new(MeanLoss { penalty, objective, data, has_accuracy, description, state })
+        self.run_by(|network| network)
     }
 
-    /// The same loss with another way to compute it.
-    pub fn run_by<M: Mean>(self, mean: M) -> Box<dyn Loss> {
+    /// The loss with another way to compute it, made of its network.
+    pub fn run_by<M: Graphed>(self, mean: impl FnOnce(Network<E>) -> M) -> Box<dyn Loss> {
         let Prepared { network, penalty, objective, data, description, .. } = self;
-        let (has_accuracy, state) = (network.has_accuracy(), Mutex::new(State::new(mean)));
+        let has_accuracy = network.has_accuracy();
+        let state = Mutex::new(State::new(mean(network)));
         Box::new(MeanLoss { penalty, objective, data, has_accuracy, description, state })
     }
 }

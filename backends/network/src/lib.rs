@@ -8,6 +8,7 @@
 #[cfg(test)]
 #[path = "../tests/archive/mod.rs"]
 mod archive;
+pub mod bent;
 pub mod build;
 pub mod checkpoint;
 mod data;

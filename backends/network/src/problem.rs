@@ -47,6 +47,32 @@ impl Problem {
         (aim, factors): (Aim, Option<usize>),
         n: usize,
     ) -> Result<Problem, Error> {
+        let Terms { mut graph, losses, judged, is_joint } = Terms::new(model, objective, (aim, factors), n)?;
+        let blocks = blocks(&mut graph, model)?;
+        let seed = graph.fill_like(1.0, losses)?;
+        let found = graph.gradient(losses, seed, &blocks)?;
+        let gradient = or_zeros(&mut graph, &blocks, &found)?;
+        let rates = graph.rates(&gradient)?;
+        let product = or_zeros(&mut graph, &blocks, &rates)?;
+        Ok(Problem { graph, losses, judged, gradient, product, is_joint })
+    }
+}
+
+/// What is asked of a batch before anything is differentiated.
+pub(crate) struct Terms {
+    pub graph: Graph,
+    pub losses: Id,
+    pub judged: Option<(Id, Judge)>,
+    pub is_joint: bool,
+}
+
+impl Terms {
+    pub fn new(
+        model: &dyn Model,
+        objective: &Objective,
+        (aim, factors): (Aim, Option<usize>),
+        n: usize,
+    ) -> Result<Terms, Error> {
         let Network { mut graph, output, kind, is_joint } = model.network(n)?;
         let slot = model.features().len();
         let factors = match factors {
@@ -61,21 +87,20 @@ impl Problem {
             Aim::Numbers => fitted(&mut graph, (output, kind), objective, (slot, factors), n)?,
             Aim::Nothing => (own(&mut graph, output, factors, n)?, None),
         };
-        let mut blocks = Vec::new();
-        for Parameter { shape, offset, .. } in model.parameters() {
-            blocks.push(graph.parameter(*offset as usize, shape.iter().map(|d| *d as usize).collect())?);
-        }
-        let seed = graph.fill_like(1.0, losses)?;
-        let found = graph.gradient(losses, seed, &blocks)?;
-        let gradient = or_zeros(&mut graph, &blocks, &found)?;
-        let rates = graph.rates(&gradient)?;
-        let product = or_zeros(&mut graph, &blocks, &rates)?;
-        Ok(Problem { graph, losses, judged, gradient, product, is_joint })
+        Ok(Terms { graph, losses, judged, is_joint })
     }
 }
 
+/// The blocks of theta.
+pub(crate) fn blocks(graph: &mut Graph, model: &dyn Model) -> Result<Vec<Id>, Error> {
+    let block = |Parameter { shape, offset, .. }: &Parameter| {
+        graph.parameter(*offset as usize, shape.iter().map(|d| *d as usize).collect())
+    };
+    model.parameters().iter().map(block).collect()
+}
+
 /// Zeros of a block's shape where there is no derivative.
-fn or_zeros(graph: &mut Graph, blocks: &[Id], found: &[Option<Id>]) -> Result<Vec<Id>, Error> {
+pub(crate) fn or_zeros(graph: &mut Graph, blocks: &[Id], found: &[Option<Id>]) -> Result<Vec<Id>, Error> {
     blocks.iter().zip(found).map(|(block, found)| found.map_or_else(|| graph.fill_like(0.0, *block), Ok)).collect()
 }
 

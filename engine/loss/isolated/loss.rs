@@ -4,15 +4,18 @@
 
 use super::message::Call;
 use super::packed;
-use super::rows::{EvalCall, MetricsCall, RowCall, StartCall};
+use super::rows::{EvalCall, Form, MetricsCall, RowCall, StartCall, words, words_mut};
 use super::served::{Answer, Asked, Served, Trouble, insist, survive, twice};
 use super::terms::{BackendSource, Isolation, Terms};
-use super::told::{self, ToldInfo, ToldParameter, ToldSymmetry};
+use super::told::{self, ToldInfo, ToldKink, ToldParameter, ToldSymmetry};
 use crate::error::{Error, Result};
 use crate::loss::batch::check;
 use crate::loss::extension::{self, MOST_METRICS};
+use crate::loss::kinks;
 use crate::loss::plugin::afford;
-use crate::loss::{Batch, Bounds, Identity, Info, Log, Loss, OpenRequest, Parameter, Split, Symmetry};
+use crate::loss::{
+    Batch, Bounds, Identity, Info, Kink, Linear, Log, Loss, OpenRequest, Parameter, Slope, Split, Symmetry,
+};
 use crate::run::Cancel;
 use mountainpass_sdk::abi::{log, status};
 use serde::de::DeserializeOwned;
@@ -104,12 +107,27 @@ impl IsolatedLoss {
 
     /// A call that is answered with a text of which `read` makes sense, or with nothing.
     fn told<T: DeserializeOwned, U>(&self, call: Call, first: u64, read: impl Fn(T) -> Option<U>) -> Result<Option<U>> {
-        let ask = |served: &mut Served| match served.ask(call, &[first], &[], &self.cancel)? {
+        self.told_of(call, first, &[], read)
+    }
+
+    /// The same of a point.
+    fn told_of<T: DeserializeOwned, U>(
+        &self,
+        call: Call,
+        first: u64,
+        theta: &[f64],
+        read: impl Fn(T) -> Option<U>,
+    ) -> Result<Option<U>> {
+        self.insisted(call, |served| match served.ask(call, &[first], &[words(theta)], &self.cancel)? {
             Answer::Nothing => Ok(None),
             answer => read(served.read(answer)?).map(Some).ok_or_else(|| served.scribbled()),
-        };
+        })
+    }
+
+    /// A call whose answer cannot be left out.
+    fn insisted<T>(&self, call: Call, mut ask: impl FnMut(&mut Served) -> Asked<T>) -> Result<T> {
         let tell = |how: &str| self.warn(call, how);
-        let asked = insist(self.isolation.limits, || self.with(&self.cancel, ask), tell);
+        let asked = insist(self.isolation.limits, || self.with(&self.cancel, &mut ask), tell);
         asked.map_err(|trouble| match trouble {
             Trouble::Failed(error) => error,
             Trouble::Lost(how) => self.lost(call, how),
@@ -139,7 +157,7 @@ impl IsolatedLoss {
         let Some(how) = self.try_rows(rows, range.clone(), cancel)? else { return Ok(()) };
         let alone = range.len() == 1;
         let again = if alone { "asked once more" } else { "its batch is repeated row by row" };
-        self.warn(R::CALL, &format!("{how}; {again} in a fresh process"));
+        self.warn(rows.call(), &format!("{how}; {again} in a fresh process"));
         range.into_iter().try_for_each(|row| {
             if cancel.fired() {
                 return Err(Error::Cancelled);
@@ -163,15 +181,21 @@ impl IsolatedLoss {
         }
     }
 
+    /// Evaluates a checked batch.
+    fn form(&self, batch: &mut Batch<'_>, form: Form<'_>) -> Result<()> {
+        let (cancel, p) = (batch.cancel, self.info.params);
+        self.rows(&mut EvalCall { batch, p, form }, cancel)
+    }
+
     fn mark<R: RowCall>(&self, rows: &mut R, row: usize, how: &str) -> Result<()> {
         let [which, so] = rows.mark(row);
-        self.warn(R::CALL, &format!("{which}: {how}{so}"));
+        self.warn(rows.call(), &format!("{which}: {how}{so}"));
         self.isolation.marked.fetch_add(1, Ordering::Relaxed);
         self.marked.set(self.marked.get() + 1);
         if self.marked.get() < MOST_MARKED {
             return Ok(());
         }
-        Err(self.lost(R::CALL, format!("{MOST_MARKED} rows were lost and none came through; the last: {how}")))
+        Err(self.lost(rows.call(), format!("{MOST_MARKED} rows were lost and none came through; the last: {how}")))
     }
 }
 
@@ -184,10 +208,48 @@ impl Loss for IsolatedLoss {
         self.cancel = cancel.clone();
     }
 
+    fn kinks(&self) -> Result<u64> {
+        self.told(Call::Kinks, 0, Some).map(Option::unwrap_or_default)
+    }
+
+    fn eval_smoothed(&mut self, eps: f64, mut batch: Batch<'_>) -> Result<()> {
+        kinks::whole(&self.info, &batch)?;
+        self.form(&mut batch, Form::Smoothed(eps))
+    }
+
+    fn kinks_near(&mut self, theta: &[f64], width: f64) -> Result<Vec<Kink>> {
+        kinks::point(&self.info, theta)?;
+        let read = |all: Vec<ToldKink>| kinks::told(all.into_iter().map(told::kink).collect(), u64::MAX, width).ok();
+        self.told_of(Call::Near, width.to_bits(), theta, read).map(Option::unwrap_or_default)
+    }
+
+    fn eval_linear(&mut self, slopes: &[Slope], mut batch: Batch<'_>, out: Linear<'_>) -> Result<()> {
+        kinks::whole(&self.info, &batch)?;
+        kinks::room(batch.loss.len(), slopes.len(), &out)?;
+        let (kinks, slopes) = slopes.iter().map(|slope| (slope.id, slope.t)).unzip();
+        self.form(&mut batch, Form::Linear { kinks, slopes, out })
+    }
+
+    fn kink_rows(&mut self, theta: &[f64], slopes: &[Slope], out: &mut [f64]) -> Result<()> {
+        kinks::point(&self.info, theta)?;
+        kinks::room_of_rows(&self.info, slopes, out)?;
+        let (ids, ts): (Vec<u64>, Vec<f64>) = slopes.iter().map(|slope| (slope.id, slope.t)).unzip();
+        let count = [slopes.len() as u64];
+        self.insisted(Call::KinkRows, |served| {
+            served.room(out.len())?;
+            let Answer::Done = served.ask(Call::KinkRows, &count, &[words(theta), &ids, words(&ts)], &self.cancel)?
+            else {
+                return Err(served.scribbled());
+            };
+            served.numbers(&mut [words_mut(out)])?;
+            // The adapter over there has looked at every number.
+            if out.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(served.scribbled()) }
+        })
+    }
+
     fn eval(&mut self, mut batch: Batch<'_>) -> Result<()> {
         check(&self.info, &batch)?;
-        let (cancel, p) = (batch.cancel, self.info.params);
-        self.rows(&mut EvalCall { batch: &mut batch, p }, cancel)
+        self.form(&mut batch, Form::Plain)
     }
 
     fn parameters(&self) -> Result<Vec<Parameter>> {

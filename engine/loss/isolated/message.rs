@@ -30,6 +30,16 @@ pub enum Call {
     MetricNames,
     Symmetries,
     Identity,
+    /// How many there are.
+    Kinks,
+    /// As [`Eval`](Call::Eval), and the width.
+    Smoothed,
+    /// The width; p words, and [`ToldKink`](super::told::ToldKink) back.
+    Near,
+    /// As [`Eval`](Call::Eval), and how many slopes; both payloads by [`BatchShape`].
+    Linear,
+    /// How many slopes; theta, ids and slopes, and n x p words back.
+    KinkRows,
     /// The next piece of a text longer than the payload.
     More,
     Close,
@@ -53,6 +63,11 @@ impl Call {
             MetricNames,
             Symmetries,
             Identity,
+            Kinks,
+            Smoothed,
+            Near,
+            Linear,
+            KinkRows,
             More,
             Close,
         ];
@@ -73,6 +88,11 @@ impl Call {
             Call::Parameters => "parameters",
             Call::Symmetries => "symmetry",
             Call::Identity => "identity",
+            Call::Kinks => "kinks.count",
+            Call::Smoothed => "kinks.eval_smoothed",
+            Call::Near => "kinks.near",
+            Call::Linear => "kinks.eval_linear",
+            Call::KinkRows => "kinks.rows",
             Call::Close => "close",
         }
     }
@@ -105,30 +125,34 @@ pub struct BatchShape {
     pub ids: Option<usize>,
     pub grad: bool,
     pub hvp: bool,
+    /// Kinks that are made linear.
+    pub slopes: usize,
 }
 
 impl BatchShape {
-    /// Words of theta, ids, dir, which are asked, and of loss, ok, grad, hvp, which are answered; those of either follow
-    /// each other in the payload. `None` for more than memory can hold.
-    pub fn words(&self) -> Option<([usize; 3], [usize; 4])> {
+    /// Words of theta, ids, dir, kinks, slopes, which are asked, and of loss, ok, grad, hvp, z, delta, which are answered;
+    /// those of either follow each other in the payload. `None` for more than memory can hold.
+    pub fn words(&self) -> Option<([usize; 5], [usize; 6])> {
         let cells = self.n.checked_mul(self.p)?;
         let if_wanted = |wanted: bool| if wanted { cells } else { 0 };
         let (grad, hvp) = (if_wanted(self.grad), if_wanted(self.hvp));
-        let (asked, answered) = ([cells, self.ids.unwrap_or(0), hvp], [self.n, self.n, grad, hvp]);
+        let told = self.n.checked_mul(self.slopes)?;
+        let asked = [cells, self.ids.unwrap_or(0), hvp, self.slopes, self.slopes];
+        let answered = [self.n, self.n, grad, hvp, told, told];
         let all = asked.iter().chain(&answered);
         all.copied().try_fold(0_usize, usize::checked_add).map(|_| (asked, answered))
     }
 
-    /// The arguments of [`Call::Eval`].
+    /// The arguments of [`Call::Eval`], which come first in those of its likes.
     pub fn arguments(&self) -> [u64; 3] {
         let flags = u64::from(self.grad) | u64::from(self.hvp) << 1;
         [self.n as u64, self.ids.map_or(ALL, |m| m as u64), flags]
     }
 
     /// The shape of such arguments.
-    pub fn of([n, ids, flags]: [u64; 3], p: usize) -> BatchShape {
+    pub fn of([n, ids, flags]: [u64; 3], p: usize, slopes: usize) -> BatchShape {
         let ids = (ids != ALL).then_some(ids as usize);
-        BatchShape { n: n as usize, p, ids, grad: flags & 1 != 0, hvp: flags & 2 != 0 }
+        BatchShape { n: n as usize, p, ids, grad: flags & 1 != 0, hvp: flags & 2 != 0, slopes }
     }
 }
 
@@ -163,18 +187,18 @@ mod tests {
 
     #[test]
     fn a_batch_larger_than_memory_has_no_place() {
-        let shape = BatchShape { n: 1 << 40, p: 1 << 40, ids: None, grad: true, hvp: false };
+        let shape = BatchShape { n: 1 << 40, p: 1 << 40, ids: None, grad: true, hvp: false, slopes: 0 };
         assert!(shape.words().is_none());
-        let shape = BatchShape { n: 2, p: 3, ids: Some(5), grad: true, hvp: true };
-        assert_eq!(shape.words(), Some(([6, 5, 6], [2, 2, 6, 6])));
-        let again = BatchShape::of(shape.arguments(), 3);
+        let shape = BatchShape { n: 2, p: 3, ids: Some(5), grad: true, hvp: true, slopes: 4 };
+        assert_eq!(shape.words(), Some(([6, 5, 6, 4, 4], [2, 2, 6, 6, 8, 8])));
+        let again = BatchShape::of(shape.arguments(), 3, 4);
         assert_eq!(again.words(), shape.words());
-        assert_eq!(BatchShape::of(BatchShape { ids: None, ..shape }.arguments(), 3).ids, None);
+        assert_eq!(BatchShape::of(BatchShape { ids: None, ..shape }.arguments(), 3, 0).ids, None);
     }
 
     #[test]
     fn every_call_has_a_word_of_its_own() {
-        let calls: Vec<Call> = (0..20).filter_map(Call::of).collect();
-        assert!(calls.len() == 15 && calls.iter().zip(0..).all(|(call, word)| *call as u64 == word));
+        let calls: Vec<Call> = (0..30).filter_map(Call::of).collect();
+        assert!(calls.len() == 20 && calls.iter().zip(0..).all(|(call, word)| *call as u64 == word));
     }
 }

@@ -6,14 +6,14 @@
 use super::message::{BatchShape, Call};
 use super::served::{Answer, Asked, Served};
 use crate::error::Error;
-use crate::loss::{Batch, Split};
+use crate::loss::{Batch, Linear, Split};
 use crate::run::Cancel;
 use std::ops::Range;
 
 /// A call for rows, which are asked for together and, where that is lost, one by one.
 pub trait RowCall {
     /// Which it is.
-    const CALL: Call;
+    fn call(&self) -> Call;
     /// How many there are.
     fn count(&self) -> usize;
     /// Asks for some of them.
@@ -26,37 +26,97 @@ pub trait RowCall {
 pub struct EvalCall<'a, 'b> {
     pub batch: &'a mut Batch<'b>,
     pub p: usize,
+    pub form: Form<'a>,
+}
+
+/// What of a loss is evaluated.
+pub enum Form<'a> {
+    /// Itself.
+    Plain,
+    /// Smoothed at a width.
+    Smoothed(f64),
+    /// With slopes of kinks given; checked to be of one length, and the outputs as long in every row.
+    Linear { kinks: Vec<u64>, slopes: Vec<f64>, out: Linear<'a> },
+}
+
+impl Form<'_> {
+    /// The argument behind those of the batch.
+    fn argument(&self) -> u64 {
+        match self {
+            Form::Plain => 0,
+            Form::Smoothed(width) => width.to_bits(),
+            Form::Linear { kinks, .. } => kinks.len() as u64,
+        }
+    }
+
+    fn given(&self) -> (&[u64], &[f64]) {
+        match self {
+            Form::Linear { kinks, slopes, .. } => (kinks, slopes),
+            Form::Plain | Form::Smoothed(_) => (&[], &[]),
+        }
+    }
+
+    /// Where z and delta of some rows go.
+    fn told(&mut self, rows: Range<usize>) -> [&mut [f64]; 2] {
+        match self {
+            Form::Linear { kinks, out, .. } => {
+                let cells = rows.start * kinks.len()..rows.end * kinks.len();
+                [&mut out.z[cells.clone()], &mut out.delta[cells]]
+            }
+            Form::Plain | Form::Smoothed(_) => [&mut [], &mut []],
+        }
+    }
 }
 
 impl RowCall for EvalCall<'_, '_> {
-    const CALL: Call = Call::Eval;
+    fn call(&self) -> Call {
+        match self.form {
+            Form::Plain => Call::Eval,
+            Form::Smoothed(_) => Call::Smoothed,
+            Form::Linear { .. } => Call::Linear,
+        }
+    }
 
     fn count(&self) -> usize {
         self.batch.loss.len()
     }
 
     fn ask(&mut self, served: &mut Served, rows: Range<usize>, cancel: &Cancel) -> Asked<()> {
-        let EvalCall { batch, p } = self;
-        let (n, p) = (rows.len(), *p);
+        let call = self.call();
+        let EvalCall { batch, p, form } = self;
+        let (n, p, (kinks, slopes)) = (rows.len(), *p, form.given());
         let (grad, hvp) = (batch.grad.is_some(), batch.hvp.is_some());
-        let shape = BatchShape { n, p, ids: batch.ids.map(<[u64]>::len), grad, hvp };
+        let shape = BatchShape { n, p, ids: batch.ids.map(<[u64]>::len), grad, hvp, slopes: kinks.len() };
         let (_, answered) = shape.words().ok_or_else(|| Error::Argument("a batch larger than any memory".into()))?;
         served.room(answered.iter().sum())?;
         let cells = rows.start * p..rows.end * p;
         let dir = batch.hvp.as_ref().map_or(&[][..], |(dir, _)| &dir[cells.clone()]);
-        let asked = [words(&batch.theta[cells.clone()]), batch.ids.unwrap_or_default(), words(dir)];
-        let Answer::Done = served.ask(Call::Eval, &shape.arguments(), &asked, cancel)? else {
+        let theta = words(&batch.theta[cells.clone()]);
+        let asked = [theta, batch.ids.unwrap_or_default(), words(dir), kinks, words(slopes)];
+        let [count, ids, flags] = shape.arguments();
+        let Answer::Done = served.ask(call, &[count, ids, flags, form.argument()], &asked, cancel)? else {
             return Err(served.scribbled());
         };
         let mut fine = vec![0; n];
         let loss = &mut batch.loss[rows.clone()];
         let grad = batch.grad.as_deref_mut().map_or(&mut [][..], |grad| &mut grad[cells.clone()]);
         let hvp = batch.hvp.as_mut().map_or(&mut [][..], |(_, hvp)| &mut hvp[cells]);
-        served.numbers(&mut [words_mut(loss), &mut fine, words_mut(grad), words_mut(hvp)])?;
+        let [z, delta] = form.told(rows.clone());
+        served.numbers(&mut [
+            words_mut(loss),
+            &mut fine,
+            words_mut(grad),
+            words_mut(hvp),
+            words_mut(z),
+            words_mut(delta),
+        ])?;
         for (i, ok) in batch.ok[rows].iter_mut().enumerate() {
             *ok = fine[i] == 1;
-            let finite = |values: &[f64]| values.iter().skip(i * p).take(p).all(|value| value.is_finite());
-            if *ok && !(loss[i].is_finite() && finite(grad) && finite(hvp)) {
+            let finite = |values: &[f64]| {
+                let width = values.len() / n;
+                values[i * width..][..width].iter().all(|value| value.is_finite())
+            };
+            if *ok && !(loss[i].is_finite() && [&*grad, hvp, z, delta].into_iter().all(finite)) {
                 return Err(served.scribbled()); // The adapter over there has looked at every number.
             }
         }
@@ -64,7 +124,8 @@ impl RowCall for EvalCall<'_, '_> {
     }
 
     fn mark(&mut self, row: usize) -> [String; 2] {
-        let EvalCall { batch, p } = self;
+        let EvalCall { batch, p, form } = self;
+        form.told(row..row + 1).into_iter().for_each(|out| out.fill(f64::NAN));
         let cells = row * *p..(row + 1) * *p;
         batch.loss[row] = f64::NAN;
         batch.ok[row] = false;
@@ -85,7 +146,9 @@ pub struct MetricsCall<'a> {
 }
 
 impl RowCall for MetricsCall<'_> {
-    const CALL: Call = Call::Metrics;
+    fn call(&self) -> Call {
+        Call::Metrics
+    }
 
     fn count(&self) -> usize {
         self.theta.len() / self.p
@@ -119,7 +182,9 @@ pub struct StartCall<'a> {
 }
 
 impl RowCall for StartCall<'_> {
-    const CALL: Call = Call::Start;
+    fn call(&self) -> Call {
+        Call::Start
+    }
 
     fn count(&self) -> usize {
         1
@@ -143,11 +208,11 @@ impl RowCall for StartCall<'_> {
     }
 }
 
-fn words(values: &[f64]) -> &[u64] {
+pub fn words(values: &[f64]) -> &[u64] {
     bytemuck::cast_slice(values)
 }
 
-fn words_mut(values: &mut [f64]) -> &mut [u64] {
+pub fn words_mut(values: &mut [f64]) -> &mut [u64] {
     bytemuck::cast_slice_mut(values)
 }
 

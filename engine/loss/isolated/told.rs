@@ -4,7 +4,7 @@
 
 use super::message::Call;
 use crate::error::Error;
-use crate::loss::{Bounds, Caps, Declared, Dtype, Identity, Info, Kind, Parameter, Symmetry, SymmetryKind};
+use crate::loss::{Bounds, Caps, Declared, Dtype, Identity, Info, Kind, Kink, Parameter, Symmetry, SymmetryKind};
 use mountainpass_sdk::abi::Status;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -92,7 +92,7 @@ impl ToldError {
     pub fn into_error(self, call: Call, file: Option<&Path>) -> Result<Error, String> {
         // Slots are named by the code that calls them; only a few calls of ours reach more than one.
         let slot = |name: String| {
-            let known = ["open", "info", "eval", "extension", "probe", "register"];
+            let known = ["open", "info", "eval", "extension", "probe", "register", "kinks.count"];
             known.into_iter().find(|known| *known == name).unwrap_or(call.slot())
         };
         Ok(match self {
@@ -117,6 +117,8 @@ pub type ToldParameter = (String, Vec<u64>, u64);
 /// Name, code of the kind, sentence, default, words.
 pub type ToldOption = (String, u32, String, Option<String>, Vec<String>);
 pub type ToldSymmetry = (u32, u64, f64, Vec<Vec<u64>>);
+/// Id, z, alpha, delta.
+pub type ToldKink = (u64, f64, f64, f64);
 
 pub fn parameter_told(Parameter { name, shape, offset }: Parameter) -> ToldParameter {
     (name, shape, offset)
@@ -158,6 +160,14 @@ pub fn symmetry((kind, split, period, blocks): ToldSymmetry) -> Option<Symmetry>
         _ => return None,
     };
     Some(Symmetry { kind, blocks })
+}
+
+pub fn kink_told(Kink { id, z, alpha, delta }: Kink) -> ToldKink {
+    (id, z, alpha, delta)
+}
+
+pub fn kink((id, z, alpha, delta): ToldKink) -> Kink {
+    Kink { id, z, alpha, delta }
 }
 
 pub fn bounds((lower, upper): (Vec<f64>, Vec<f64>)) -> Bounds {

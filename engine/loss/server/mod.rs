@@ -13,7 +13,7 @@ use super::isolated::message::{self, BatchShape, Call, SCRIBBLED, answer};
 use super::isolated::packed;
 use super::isolated::shared::{HEAD, Patience, SharedMemory, sum};
 use super::isolated::told::{self, Loaded, ToldError, ToldInfo};
-use super::loss::{Batch, Loss, Split};
+use super::loss::{Batch, Linear, Loss, Slope, Split};
 use super::registry::Registry;
 use super::request::OpenRequest;
 use crate::error::{Error, Result};
@@ -168,7 +168,7 @@ impl Server {
                 json(&registry.options(backend)?.into_iter().map(told::option_told).collect::<Vec<_>>())
             }
             Call::Open => self.open(),
-            Call::Eval => self.eval([first, second, third]),
+            Call::Eval | Call::Smoothed | Call::Linear => self.eval(call, arguments),
             Call::Start => match self.loss()?.start(first)? {
                 None => Ok(Reply::Nothing),
                 Some(theta) => Ok(self.numbers(&theta)),
@@ -189,6 +189,9 @@ impl Server {
                 let identity = self.loss()?.identity()?;
                 json(&[identity.model_hash, identity.data_hash, identity.options, identity.notes])
             }
+            Call::Kinks => json(&self.loss()?.kinks()?),
+            Call::Near => self.near(f64::from_bits(first)),
+            Call::KinkRows => self.kink_rows(first as usize),
             Call::More => Ok(Reply::More),
             Call::Close => {
                 self.loss = None;
@@ -215,18 +218,35 @@ impl Server {
         json(&ToldInfo::of(loss.info()))
     }
 
-    fn eval(&mut self, arguments: [u64; 3]) -> Result<Reply> {
+    fn near(&mut self, width: f64) -> Result<Reply> {
+        let loss = self.loss.as_mut().ok_or_else(out_of_turn)?;
+        let kinks = loss.kinks_near(bytemuck::cast_slice(&self.inbox), width)?;
+        json(&kinks.into_iter().map(told::kink_told).collect::<Vec<_>>())
+    }
+
+    fn kink_rows(&mut self, count: usize) -> Result<Reply> {
         let Server { loss, inbox, outbox, .. } = self;
         let loss = loss.as_mut().ok_or_else(out_of_turn)?;
-        let shape = BatchShape::of(arguments, loss.info().params);
+        let p = loss.info().params;
+        let [theta, kinks, given] = message::parts(inbox, [p, count, count]).ok_or_else(out_of_turn)?;
+        outbox.resize(count.checked_mul(p).ok_or_else(out_of_turn)?, 0);
+        loss.kink_rows(bytemuck::cast_slice(theta), &slopes(kinks, given), bytemuck::cast_slice_mut(outbox))?;
+        Ok(Reply::Done)
+    }
+
+    fn eval(&mut self, call: Call, [n, ids, flags, last]: [u64; HEAD - 1]) -> Result<Reply> {
+        let Server { loss, inbox, outbox, .. } = self;
+        let loss = loss.as_mut().ok_or_else(out_of_turn)?;
+        let count = if call == Call::Linear { last as usize } else { 0 };
+        let shape = BatchShape::of([n, ids, flags], loss.info().params, count);
         let (asked, answered) = shape.words().ok_or_else(out_of_turn)?;
-        let [theta, ids, dir] = message::parts(inbox, asked).ok_or_else(out_of_turn)?;
+        let [theta, ids, dir, kinks, given] = message::parts(inbox, asked).ok_or_else(out_of_turn)?;
         outbox.resize(answered.iter().sum(), 0);
-        let [values, fine, grad, hvp] = message::parts_mut(outbox, answered);
+        let [values, fine, grad, hvp, z, delta] = message::parts_mut(outbox, answered);
         let cancel = Cancel::default();
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = cancel.clone();
         let mut ok = vec![true; shape.n];
-        loss.eval(Batch {
+        let batch = Batch {
             theta: bytemuck::cast_slice(theta),
             ids: shape.ids.map(|_| ids),
             loss: bytemuck::cast_slice_mut(values),
@@ -234,7 +254,15 @@ impl Server {
             hvp: shape.hvp.then(|| (bytemuck::cast_slice(dir), bytemuck::cast_slice_mut(hvp))),
             ok: &mut ok,
             cancel: &cancel,
-        })?;
+        };
+        match call {
+            Call::Smoothed => loss.eval_smoothed(f64::from_bits(last), batch)?,
+            Call::Linear => {
+                let out = Linear { z: bytemuck::cast_slice_mut(z), delta: bytemuck::cast_slice_mut(delta) };
+                loss.eval_linear(&slopes(kinks, given), batch, out)?;
+            }
+            _ => loss.eval(batch)?,
+        }
         fine.iter_mut().zip(ok).for_each(|(fine, ok)| *fine = ok.into());
         Ok(Reply::Done)
     }
@@ -280,6 +308,11 @@ impl Server {
     fn send(&self, turn: u32, [kind, length, more]: [u64; 3], words: &[u64]) {
         self.shared.send(&self.shared.header().reply, turn, [kind, length, more, 0, 0], &[words]);
     }
+}
+
+/// Slopes of kinks, as they travel.
+fn slopes(kinks: &[u64], given: &[u64]) -> Vec<Slope> {
+    kinks.iter().zip(given).map(|(id, t)| Slope { id: *id, t: f64::from_bits(*t) }).collect()
 }
 
 /// What an error is sent as.

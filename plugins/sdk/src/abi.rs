@@ -113,6 +113,7 @@ pub mod ext {
     pub const METRICS: &CStr = c"mountainpass.metrics/1";
     pub const SYMMETRY: &CStr = c"mountainpass.symmetry/1";
     pub const IDENTITY: &CStr = c"mountainpass.identity/1";
+    pub const KINKS: &CStr = c"mountainpass.kinks/1";
 }
 
 /// `mpass_error`: the caller's memory, frozen for ever.
@@ -250,6 +251,27 @@ abi_structs! {
     pub struct ExtIdentity {
         struct_size: u32, reserved: u32,
         get: Option<unsafe extern "C" fn(*const c_void) -> *const Identity>,
+    }
+    /// `mpass_kink`; frozen.
+    pub struct Kink { id: u64, z: f64, alpha: f64, delta: f64 }
+    /// `mpass_slope`; frozen.
+    pub struct Slope { id: u64, t: f64 }
+    /// `mpass_ext_kinks`.
+    pub struct ExtKinks {
+        struct_size: u32, reserved: u32,
+        count: Option<unsafe extern "C" fn(*const c_void, *mut u64, *mut Error) -> Status>,
+        eval_smoothed: Option<unsafe extern "C" fn(*mut c_void, f64, *const Eval, *mut Error) -> Status>,
+        near: Option<
+            unsafe extern "C" fn(*mut c_void, *const f64, f64, *mut Kink, u64, *mut u64, *mut Error) -> Status,
+        >,
+        eval_linear: Option<
+            unsafe extern "C" fn(
+                *mut c_void, *const Slope, u64, *const Eval, *mut f64, *mut f64, *mut Error,
+            ) -> Status,
+        >,
+        rows: Option<
+            unsafe extern "C" fn(*mut c_void, *const f64, *const Slope, u64, *mut f64, *mut Error) -> Status,
+        >,
     }
 }
 

@@ -169,6 +169,11 @@ unsafe impl Send for Cancel<'_> {}
 unsafe impl Sync for Cancel<'_> {}
 
 impl Cancel<'_> {
+    /// Of a call that nobody stops.
+    pub fn never() -> Cancel<'static> {
+        Cancel { host: Host::none(), token: std::ptr::null() }
+    }
+
     /// True once the call should stop with [`Error::cancelled`](crate::Error::cancelled).
     pub fn fired(&self) -> bool {
         // SAFETY: the token of an eval that lasts for 'a (`Eval::from_abi`).

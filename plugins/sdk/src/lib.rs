@@ -14,6 +14,7 @@ mod declared;
 mod error;
 mod handle;
 mod host;
+mod kinks;
 mod loss;
 pub mod memory;
 pub mod npy;
@@ -26,7 +27,9 @@ pub use batch::{Cancel, Eval, Matrix, MatrixMut, Rows, RowsMut, Scalar};
 pub use declared::{Declared, Kind, joined};
 pub use error::Error;
 pub use host::Host;
-pub use loss::{Backend, Bounds, Caps, Dtypes, Identity, Info, Loss, Parameter, Split, Symmetry, SymmetryKind};
+pub use loss::{
+    Backend, Bounds, Caps, Dtypes, Figures, Identity, Info, Kink, Loss, Parameter, Slope, Split, Symmetry, SymmetryKind,
+};
 pub use request::Open;
 pub use table::{entry, table};
 

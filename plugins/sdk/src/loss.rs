@@ -78,6 +78,36 @@ pub trait Loss: Send + Sync + 'static {
     fn identity(&self) -> Identity {
         Identity::default()
     }
+
+    /// How many kinks a piecewise smooth loss has; [`Error::unsupported`] where it cannot tell. The other calls on kinks are
+    /// as in `mpass_ext_kinks`; none of them is over chosen samples, and theta is f64.
+    fn kinks(&self) -> Result<u64, Error> {
+        Err(no_kinks())
+    }
+
+    /// [`eval`](Loss::eval) of the loss smoothed at width `eps`, which is above 0.
+    fn eval_smoothed(&self, _eps: f64, _eval: Eval<'_>) -> Result<(), Error> {
+        Err(no_kinks())
+    }
+
+    /// The kinks with |z| < `width` at one theta, by id.
+    fn kinks_near(&self, _host: Host<'_>, _theta: &[f64], _width: f64) -> Result<Vec<Kink>, Error> {
+        Err(no_kinks())
+    }
+
+    /// [`eval`](Loss::eval) of the loss with these slopes, by id, each once; with their figures.
+    fn eval_linear(&self, _slopes: &[Slope], _eval: Eval<'_>, _figures: Figures<'_>) -> Result<(), Error> {
+        Err(no_kinks())
+    }
+
+    /// The gradients by theta of z of these kinks in that loss, one after the other, `p` values each.
+    fn kink_rows(&self, _host: Host<'_>, _theta: &[f64], _slopes: &[Slope], _out: &mut [f64]) -> Result<(), Error> {
+        Err(no_kinks())
+    }
+}
+
+fn no_kinks() -> Error {
+    Error::unsupported("supplies no kinks")
 }
 
 /// A backend with losses of several kinds opens boxes of them.
@@ -116,6 +146,26 @@ impl Loss for Box<dyn Loss> {
 
     fn identity(&self) -> Identity {
         (**self).identity()
+    }
+
+    fn kinks(&self) -> Result<u64, Error> {
+        (**self).kinks()
+    }
+
+    fn eval_smoothed(&self, eps: f64, eval: Eval<'_>) -> Result<(), Error> {
+        (**self).eval_smoothed(eps, eval)
+    }
+
+    fn kinks_near(&self, host: Host<'_>, theta: &[f64], width: f64) -> Result<Vec<Kink>, Error> {
+        (**self).kinks_near(host, theta, width)
+    }
+
+    fn eval_linear(&self, slopes: &[Slope], eval: Eval<'_>, figures: Figures<'_>) -> Result<(), Error> {
+        (**self).eval_linear(slopes, eval, figures)
+    }
+
+    fn kink_rows(&self, host: Host<'_>, theta: &[f64], slopes: &[Slope], out: &mut [f64]) -> Result<(), Error> {
+        (**self).kink_rows(host, theta, slopes, out)
     }
 }
 
@@ -279,6 +329,37 @@ pub struct Identity {
     pub options: String,
     /// What whoever reads results should know of how it was opened, a sentence a line.
     pub notes: String,
+}
+
+/// A kink h = max(z, alpha z) of a piecewise smooth loss, at some theta.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Kink {
+    /// Its operation, sample and element; stays.
+    pub id: u64,
+    /// What it bends by the sign of.
+    pub z: f64,
+    /// The slope where z < 0, below 1.
+    pub alpha: f64,
+    /// The derivative of the loss by h, every kink on the side of its z.
+    pub delta: f64,
+}
+
+/// A kink made linear: h = t z, whatever the sign of z.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slope {
+    /// The kink's.
+    pub id: u64,
+    /// Between alpha and 1, or one of them.
+    pub t: f64,
+}
+
+/// Where the figures of linear kinks go, `n x slopes` each, if wanted.
+#[derive(Default)]
+pub struct Figures<'a> {
+    /// z of each.
+    pub z: Option<&'a mut [f64]>,
+    /// The derivative of the loss by h of each.
+    pub delta: Option<&'a mut [f64]>,
 }
 
 #[cfg(test)]

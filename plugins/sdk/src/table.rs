@@ -22,7 +22,7 @@ pub unsafe fn entry<B: Backend>(_host: *const abi::Host, _err: *mut abi::Error) 
     table::<B>()
 }
 
-struct Table<B>(std::marker::PhantomData<B>);
+pub(crate) struct Table<B>(std::marker::PhantomData<B>);
 
 impl<B: Backend> Table<B> {
     const TABLE: &'static abi::Backend = &abi::Backend {
@@ -103,7 +103,7 @@ impl<B: Backend> Table<B> {
     ///
     /// # Safety
     /// `loss` is a live handle, `err` the caller's memory.
-    unsafe fn with(
+    pub(crate) unsafe fn with(
         loss: *const c_void,
         err: *mut abi::Error,
         body: impl FnOnce(&Handle<B::Loss>) -> Result<(), Error>,
@@ -143,13 +143,14 @@ impl<B: Backend> Table<B> {
         // SAFETY: "All text is UTF-8 and NUL-terminated."
         let id = unsafe { CStr::from_ptr(id) };
         let options = if B::OPTIONS.is_empty() { std::ptr::null() } else { std::ptr::from_ref(Self::OPTIONS) };
-        let known: [(&CStr, *const c_void); 6] = [
+        let known: [(&CStr, *const c_void); 7] = [
             (abi::ext::OPTIONS, options.cast()),
             (abi::ext::PARAMETERS, std::ptr::from_ref(Self::PARAMETERS).cast()),
             (abi::ext::START, std::ptr::from_ref(Self::START).cast()),
             (abi::ext::METRICS, std::ptr::from_ref(Self::METRICS).cast()),
             (abi::ext::SYMMETRY, std::ptr::from_ref(Self::SYMMETRY).cast()),
             (abi::ext::IDENTITY, std::ptr::from_ref(Self::IDENTITY).cast()),
+            (abi::ext::KINKS, std::ptr::from_ref(Self::KINKS).cast()),
         ];
         known.iter().find(|(name, _)| *name == id).map_or(std::ptr::null(), |(_, record)| *record)
     }

@@ -7,7 +7,9 @@ mod scratch;
 mod tiles;
 
 use crate::batch::{Hands, Mean, Outputs, Piece, Verdict, Wanted};
+use crate::graph::Kernels;
 use crate::real::Real;
+use mountainpass_mean::{Graphed, Network};
 use mountainpass_network::{DataTerm, Feed, Mlp, Samples};
 use mountainpass_sdk::Error;
 use pass::{Function, forward, pass};
@@ -21,10 +23,12 @@ pub(crate) struct Perceptron {
     feed: Feed,
     /// Samples a tile.
     tile: usize,
+    /// The same as a graph, for kinks.
+    network: Network<Kernels>,
 }
 
 impl Perceptron {
-    pub(crate) fn new(mlp: Mlp, term: DataTerm, feed: Feed) -> Perceptron {
+    pub(crate) fn new(mlp: Mlp, term: DataTerm, feed: Feed, network: Network<Kernels>) -> Perceptron {
         // Long columns for the products, but two tiles of a usual minibatch, for two workers, and so few samples that one
         // layer of one tile takes well below the 100 ms between polls of the cancel token.
         let tile = match mlp.layers().iter().map(|l| l.inputs * l.outputs).max() {
@@ -33,7 +37,15 @@ impl Perceptron {
             Some(weights) if weights > 1 << 16 => 128,
             _ => 256,
         };
-        Perceptron { mlp, term, feed, tile }
+        Perceptron { mlp, term, feed, tile, network }
+    }
+}
+
+impl Graphed for Perceptron {
+    type Executor = Kernels;
+
+    fn network(&mut self) -> &mut Network<Kernels> {
+        &mut self.network
     }
 }
 

@@ -5,15 +5,19 @@
 //! whose samples see each other all samples are one chunk. What depends on inputs alone is a [`Trunk`]'s: the plans are then
 //! those of the rest, cut into the chunks of the whole, so that the bits are those of the whole.
 
+mod bent;
+mod kinks;
 mod slots;
 #[cfg(test)]
 mod tests;
 mod trunk;
 
 use crate::batch::{Hands, Mean, Outputs, Piece, Verdict, Wanted};
-use crate::executor::{Executor, Outcome, Plan, Sources};
+use crate::executor::{Executor, Input, Outcome, Plan, Sources};
 use crate::real::Real;
 use crate::sums::add_scaled_to;
+pub(crate) use kinks::{Asked, Found, Way};
+use kinks::{Bend, Sites};
 use mountainpass_network::hoist::Hoisted;
 use mountainpass_network::judge::{Judge, is_largest, is_on_side};
 use mountainpass_network::model::Model;
@@ -56,14 +60,25 @@ pub struct Network<E: Executor> {
     /// Parts of theta, block by block.
     blocks: Vec<Range<usize>>,
     programs: Vec<Program<E::Plan>>,
+    /// What is run in passes.
+    pub(crate) way: Way,
+    /// Where its kinks stand, once that was asked.
+    sites: Option<Arc<Sites>>,
 }
 
 /// A plan for so many samples.
 struct Program<P> {
     n: usize,
     wanted: Wanted,
+    bend: Bend,
     judge: Option<Judge>,
     plan: P,
+}
+
+impl<P> Program<P> {
+    fn is(&self, n: usize, wanted: Wanted, bend: Bend) -> bool {
+        (self.n, self.wanted, self.bend) == (n, wanted, bend)
+    }
 }
 
 impl<E: Executor> Network<E> {
@@ -110,8 +125,18 @@ impl<E: Executor> Network<E> {
         let block = |start: u64, shape: &[u64]| start as usize..(start + shape.iter().product::<u64>()) as usize;
         let blocks = model.parameters().iter().map(|block_| block(block_.offset, &block_.shape)).collect();
         let is_single = few == 1 && !is_joint;
-        let mut network =
-            Network { executor, model, trunk: None, objective, slots, chunk: None, blocks, programs: Vec::new() };
+        let mut network = Network {
+            executor,
+            model,
+            trunk: None,
+            objective,
+            slots,
+            chunk: None,
+            blocks,
+            programs: Vec::new(),
+            way: Way::Plain,
+            sites: None,
+        };
         let numbers = if is_joint {
             network.program(few, GRADIENT)?.plan.numbers()
         } else if is_single {
@@ -172,6 +197,10 @@ impl<E: Executor> Network<E> {
     }
 
     fn program(&self, n: usize, wanted: Wanted) -> Result<Program<E::Plan>, Error> {
+        let bend = self.way.bend();
+        if bend != Bend::None {
+            return Ok(Program { n, wanted, bend, judge: None, plan: self.bent_plan(n, wanted, bend)? });
+        }
         let Problem { graph, losses, judged, gradient, product, .. } =
             Problem::new(&*self.model, &self.objective, (self.slots.aim, self.slots.factors), n)?;
         let mut outputs = vec![losses];
@@ -182,7 +211,13 @@ impl<E: Executor> Network<E> {
             }
             Wanted::Verdict => outputs.extend(judged.map(|(predictions, _)| predictions)),
         }
-        Ok(Program { n, wanted, judge: judged.map(|(_, judge)| judge), plan: self.executor.plan(&graph, &outputs)? })
+        Ok(Program {
+            n,
+            wanted,
+            bend,
+            judge: judged.map(|(_, judge)| judge),
+            plan: self.executor.plan(&graph, &outputs)?,
+        })
     }
 
     fn chunk(&self, n: usize) -> usize {
@@ -202,7 +237,7 @@ impl<E: Executor> Network<E> {
     }
 
     fn prepared(&self, count: usize, wanted: Wanted) -> Result<&Program<E::Plan>, Error> {
-        let found = self.programs.iter().find(|program| program.n == count && program.wanted == wanted);
+        let found = self.programs.iter().find(|program| program.is(count, wanted, self.way.bend()));
         found.ok_or_else(|| Error::argument("not prepared for this many samples"))
     }
 
@@ -218,10 +253,22 @@ impl<E: Executor> Network<E> {
         let (first, count) = self.samples(n, t);
         let plan = &self.prepared(count, wanted)?.plan;
         let inputs = laid.inputs(&self.slots, first..first + count);
+        let inputs = &inputs[..self.slots.all.len()];
         let memory = scratch.of(plan);
         // Samples that see each other are one piece: whoever is free shares its steps.
         let host = self.chunk.is_none().then_some(host);
-        plan.run(host, memory, Sources { inputs: &inputs[..self.slots.all.len()], theta, direction }, stop)?;
+        let bent: Vec<Vec<T>>;
+        let mut all: Vec<Input<'_, T>>;
+        let inputs = match &self.way {
+            Way::Plain => inputs,
+            way => {
+                bent = way.inputs(first..first + count, n);
+                all = inputs.to_vec();
+                all.extend(bent.iter().map(|values| Input::Real(values)));
+                &all
+            }
+        };
+        plan.run(host, memory, Sources { inputs, theta, direction }, stop)?;
         Ok(memory)
     }
 
@@ -262,6 +309,23 @@ impl<M: Default> Scratch<M> {
     }
 }
 
+/// A mean that is a network's, whoever computes it.
+pub trait Graphed: Mean {
+    /// Who runs the network's graph.
+    type Executor: Executor;
+
+    /// The network: kinks are asked of it.
+    fn network(&mut self) -> &mut Network<Self::Executor>;
+}
+
+impl<E: Executor> Graphed for Network<E> {
+    type Executor = E;
+
+    fn network(&mut self) -> &mut Network<E> {
+        self
+    }
+}
+
 impl<E: Executor> Mean for Network<E> {
     type Laid<T: Real> = Laid<T>;
     type Scratch<T: Real> = MemoryOf<E, T>;
@@ -269,7 +333,7 @@ impl<E: Executor> Mean for Network<E> {
     fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error> {
         let chunk = self.chunk(n);
         for count in [chunk.min(n), n % chunk] {
-            let is_there = |program: &Program<E::Plan>| program.n == count && program.wanted == wanted;
+            let is_there = |program: &Program<E::Plan>| program.is(count, wanted, self.way.bend());
             if count == 0 || self.programs.iter().any(is_there) {
                 continue;
             }
@@ -318,7 +382,9 @@ impl<E: Executor> Mean for Network<E> {
         out: Outputs<'_, T>,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<f64, Error> {
-        let scale = 1.0 / piece.n as f64;
+        let (t, n) = (piece.t, piece.n);
+        let samples = self.samples(n, t);
+        let scale = 1.0 / n as f64;
         let wanted = Wanted::Derivatives { grad: out.grad.is_some(), hvp: out.hvp.is_some() };
         let direction = out.hvp.as_ref().map_or(&[][..], |(direction, _)| direction);
         let memory = self.run(piece, wanted, scratch, (theta, direction), stop)?;
@@ -329,6 +395,10 @@ impl<E: Executor> Mean for Network<E> {
         }
         if let Some((_, hvp)) = out.hvp {
             self.collect(memory, first, scale, out.add, hvp);
+            first += self.blocks.len();
+        }
+        if let Way::Linear(asked) = &self.way {
+            asked.take((t, samples, n), scale, |k| f64s(memory.output(first + k)));
         }
         Ok(total(memory.output(0)))
     }
@@ -366,6 +436,11 @@ impl<E: Executor> Mean for Network<E> {
         });
         Ok(Verdict { loss: total(memory.output(0)), correct, predictions })
     }
+}
+
+/// As f64, where they are not.
+fn f64s<T: Real>(values: &[T]) -> Vec<f64> {
+    values.iter().map(|x| x.to_f64()).collect()
 }
 
 fn total<T: Real>(values: &[T]) -> f64 {

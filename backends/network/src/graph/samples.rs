@@ -56,6 +56,18 @@ impl Graph {
         }
     }
 
+    /// The same for `n` samples, of which an input may hold several places each.
+    pub(crate) fn batch_axis_of(&self, of: Id, n: usize) -> Option<BatchAxis> {
+        let holds = |node: &Node| match &node.op {
+            Op::Input { shape, .. } => shape.first().is_some_and(|size| size.is_multiple_of(n)),
+            _ => true,
+        };
+        match self.nodes()[..=of.index()].iter().all(holds).then(|| self.followed(of, n))?[of.index()] {
+            Trace::Along(place) => Some(place),
+            _ => None,
+        }
+    }
+
     /// The samples of all inputs, followed up to `of`; `None` where inputs differ in their number, or have one.
     fn traces(&self, of: Id) -> Option<Vec<Trace>> {
         let size = |node: &Node| match &node.op {
@@ -67,12 +79,17 @@ impl Graph {
         if sizes.any(|m| m != n) {
             return None;
         }
+        Some(self.followed(of, n))
+    }
+
+    /// `n` samples, followed from the inputs, each of which holds them.
+    fn followed(&self, of: Id, n: usize) -> Vec<Trace> {
         let mut traces: Vec<Trace> = Vec::with_capacity(of.index() + 1);
         for node in &self.nodes()[..=of.index()] {
             let trace = self.batch(node, &traces, n);
             traces.push(trace);
         }
-        Some(traces)
+        traces
     }
 
     fn batch(&self, node: &Node, known: &[Trace], n: usize) -> Trace {

@@ -1,0 +1,210 @@
+//! The calls on kinks of a mean loss: its network's, and behind them the corners of the penalty's absolute values.
+//!
+//! They are run by the graph of the network in f64, whatever computes the loss itself; losses of the two agree to rounding.
+
+use crate::batch::{Hands, Mean};
+use crate::loss::{MeanLoss, Request, Setting, State, Workspace};
+use crate::network::{Asked, Found, Graphed, Network, Way};
+use crate::penalty::{Corners, Penalty};
+use mountainpass_sdk::{
+    Cancel, Error, Eval, Figures, Host, Kink, Matrix, MatrixMut, Rows, RowsMut, Slope, abi::status,
+};
+
+/// The network's loss with its kinks bent, and all that an evaluation of it takes.
+struct Bent<'a, M: Graphed> {
+    loss: &'a MeanLoss<M>,
+    network: &'a mut Network<M::Executor>,
+    work: &'a mut Workspace<f64, Network<M::Executor>>,
+    penalty: Penalty,
+}
+
+/// One row of an evaluation.
+struct Row<'a> {
+    theta: &'a [f64],
+    loss: &'a mut [f64],
+    grad: Option<&'a mut [f64]>,
+    hvp: Option<(&'a [f64], &'a mut [f64])>,
+    status: &'a mut [i32],
+}
+
+impl<M: Graphed> Bent<'_, M> {
+    /// Evaluates rows in one way, after which the network is as it was; returns what was found on it.
+    fn eval(
+        &mut self,
+        way: Way,
+        (host, cancel): (Host<'_>, Cancel<'_>),
+        (theta, loss, row_status): (Rows<'_, f64>, &mut [f64], &mut [i32]),
+        grad: Option<RowsMut<'_, f64>>,
+        hvp: Option<(Rows<'_, f64>, RowsMut<'_, f64>)>,
+    ) -> Result<Way, Error> {
+        self.network.way = way;
+        let request = Request { ids: None, loss, status: row_status, cancel };
+        let setting = Setting {
+            host,
+            mean: &mut *self.network,
+            penalty: &self.penalty,
+            data: &self.loss.data,
+            p: self.loss.description.p,
+        };
+        let done = self.work.eval(setting, request, theta, grad, hvp);
+        let way = std::mem::replace(&mut self.network.way, Way::Plain);
+        done.map(|()| way)
+    }
+
+    /// One row with linear kinks, and what was asked of these.
+    fn linear(
+        &mut self,
+        (slopes, width): (&[Slope], Option<f64>),
+        hands: (Host<'_>, Cancel<'_>),
+        row: Row<'_>,
+    ) -> Result<Vec<Found>, Error> {
+        let (n, p) = (self.loss.data.train.n, self.loss.description.p);
+        let sites = self.network.sites()?;
+        let own = slopes.partition_point(|slope| slope.id < sites.count(n));
+        let corners: Vec<(usize, f64)> = self.loss.corners(&slopes[own..], sites.count(n))?;
+        self.penalty.corners = Corners::Linear(corners.clone());
+        let asked = Asked::new(sites, slopes[..own].to_vec(), width, self.network.pieces(n));
+        let theta = row.theta;
+        let grad = row.grad.map(|grad| RowsMut::new(grad, p));
+        let hvp = row.hvp.map(|(dir, hvp)| (Rows::new(dir, p), RowsMut::new(hvp, p)));
+        let way = self.eval(Way::Linear(asked), hands, (Rows::new(theta, p), row.loss, row.status), grad, hvp)?;
+        let mut found = match way {
+            Way::Linear(asked) => asked.found(),
+            _ => Vec::new(),
+        };
+        let first = self.network.sites()?.count(n);
+        let corner =
+            |(k, i): (usize, usize)| Found { id: first + k as u64, z: theta[i], alpha: -1.0, delta: self.penalty.l1 };
+        let all = self.penalty.places().enumerate();
+        match width {
+            Some(width) => found.extend(all.map(corner).filter(|kink| kink.z.abs() < width)),
+            None => found.extend(slopes[own..].iter().zip(&corners).map(|(slope, (place, _))| Found {
+                id: slope.id,
+                z: theta[*place],
+                alpha: -1.0,
+                delta: self.penalty.l1,
+            })),
+        }
+        Ok(found)
+    }
+}
+
+impl<M: Graphed> MeanLoss<M> {
+    fn bent<'a>(&'a self, state: &'a mut State<M>) -> Result<Bent<'a, M>, Error> {
+        if !self.description.dtypes.f64 {
+            return Err(Error::unsupported("kinks are told in f64, in which this loss cannot be computed"));
+        }
+        let State { mean, bent, .. } = state;
+        Ok(Bent { loss: self, network: mean.network(), work: bent, penalty: self.penalty.clone() })
+    }
+
+    /// The places of theta, and the slopes, of kinks of the penalty.
+    fn corners(&self, slopes: &[Slope], first: u64) -> Result<Vec<(usize, f64)>, Error> {
+        if slopes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let places: Vec<usize> = self.penalty.places().collect();
+        let corner = |slope: &Slope| {
+            let place = usize::try_from(slope.id - first).ok().and_then(|k| places.get(k));
+            let place = place.ok_or_else(|| Error::argument(format!("there is no kink {}", slope.id)))?;
+            Ok((*place, slope.t))
+        };
+        slopes.iter().map(corner).collect()
+    }
+
+    pub(crate) fn count_kinks(&self) -> Result<u64, Error> {
+        let mut state = self.state();
+        let bent = self.bent(&mut state)?;
+        Ok(bent.network.sites()?.count(self.data.train.n) + self.penalty.places().count() as u64)
+    }
+
+    pub(crate) fn smoothed(&self, eps: f64, eval: Eval<'_>) -> Result<(), Error> {
+        let mut state = self.state();
+        let mut bent = self.bent(&mut state)?;
+        bent.network.sites()?;
+        bent.penalty.corners = Corners::Smoothed(eps);
+        let Eval { loss, row_status, cancel, host, .. } = eval;
+        let (theta, grad, hvp) = doubles(eval.theta, eval.grad, eval.hvp)?;
+        bent.eval(Way::Smoothed(eps), (host, cancel), (theta, loss, row_status), grad, hvp).map(drop)
+    }
+
+    pub(crate) fn near(&self, host: Host<'_>, theta: &[f64], width: f64) -> Result<Vec<Kink>, Error> {
+        let mut state = self.state();
+        let (loss, status) = (&mut [0.0], &mut [status::OK]);
+        let row = Row { theta, loss, grad: None, hvp: None, status };
+        let hands = (host, Cancel::never());
+        let found = self.bent(&mut state)?.linear((&[], Some(width)), hands, row)?;
+        Ok(found.into_iter().map(|Found { id, z, alpha, delta }| Kink { id, z, alpha, delta }).collect())
+    }
+
+    pub(crate) fn linear(&self, slopes: &[Slope], eval: Eval<'_>, figures: Figures<'_>) -> Result<(), Error> {
+        let mut state = self.state();
+        let mut bent = self.bent(&mut state)?;
+        let hands = (eval.host, eval.cancel);
+        let (theta, grad, hvp) = doubles(eval.theta, eval.grad, eval.hvp)?;
+        let mut grads = grad.map(|grad| grad.into_rows().into_iter());
+        let mut hvps = hvp.map(|(dir, out)| (dir, out.into_rows().into_iter()));
+        let Figures { mut z, mut delta } = figures;
+        let rows = eval.loss.chunks_mut(1).zip(eval.row_status.chunks_mut(1));
+        for (i, (loss, status)) in rows.enumerate() {
+            let row = Row {
+                theta: theta.row(i),
+                loss,
+                grad: grads.as_mut().and_then(Iterator::next),
+                hvp: hvps.as_mut().and_then(|(dir, out)| out.next().map(|out| (dir.row(i), out))),
+                status,
+            };
+            let found = bent.linear((slopes, None), hands, row)?;
+            for (k, found) in found.iter().enumerate() {
+                z.iter_mut().for_each(|z| z[i * slopes.len() + k] = found.z);
+                delta.iter_mut().for_each(|delta| delta[i * slopes.len() + k] = found.delta);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn rows_of(
+        &self,
+        host: Host<'_>,
+        theta: &[f64],
+        slopes: &[Slope],
+        out: &mut [f64],
+    ) -> Result<(), Error> {
+        let mut state = self.state();
+        let Bent { network, work, .. } = self.bent(&mut state)?;
+        let (n, p) = (self.data.train.n, self.description.p);
+        let first = network.sites()?.count(n);
+        let own = slopes.partition_point(|slope| slope.id < first);
+        let (rows, corners) = out.split_at_mut(own * p);
+        corners.fill(0.0);
+        for ((place, _), row) in self.corners(&slopes[own..], first)?.iter().zip(corners.chunks_exact_mut(p)) {
+            row[*place] = 1.0;
+        }
+        let part = work.train.all::<f64, _>(network, &self.data.train, Hands { host, cancel: None })?;
+        network.way = Way::Rows;
+        let done = network.rows(host, (&part.laid, n), theta, &slopes[..own], rows);
+        network.way = Way::Plain;
+        done
+    }
+}
+
+/// Rows of f64, with gradient and product where these are wanted.
+type Doubles<'a> = (Rows<'a, f64>, Option<RowsMut<'a, f64>>, Option<(Rows<'a, f64>, RowsMut<'a, f64>)>);
+
+fn doubles<'a>(
+    theta: Matrix<'a>,
+    grad: Option<MatrixMut<'a>>,
+    hvp: Option<(Matrix<'a>, MatrixMut<'a>)>,
+) -> Result<Doubles<'a>, Error> {
+    match (theta, grad, hvp) {
+        (Matrix::F64(theta), None, None) => Ok((theta, None, None)),
+        (Matrix::F64(theta), Some(MatrixMut::F64(grad)), None) => Ok((theta, Some(grad), None)),
+        (Matrix::F64(theta), None, Some((Matrix::F64(dir), MatrixMut::F64(out)))) => {
+            Ok((theta, None, Some((dir, out))))
+        }
+        (Matrix::F64(theta), Some(MatrixMut::F64(grad)), Some((Matrix::F64(dir), MatrixMut::F64(out)))) => {
+            Ok((theta, Some(grad), Some((dir, out))))
+        }
+        _ => Err(Error::argument("kinks are told in f64")),
+    }
+}
