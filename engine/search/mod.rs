@@ -21,6 +21,8 @@ pub mod hessian;
 pub mod higher;
 pub mod hop;
 #[cfg(feature = "dense")]
+pub mod kink;
+#[cfg(feature = "dense")]
 mod krylov;
 pub mod landscape;
 pub mod lbfgs;
