@@ -124,7 +124,7 @@ impl Certificate {
         let regular = self.strict.is_some_and(|strict| strict < -needed);
         let flat = self.eigenvalues.iter().any(|value| value.abs() <= self.tau);
         let doubts = [
-            (!(self.residual <= RESIDUAL), Doubt::Residual),
+            (self.residual.is_nan() || self.residual > RESIDUAL, Doubt::Residual),
             (regular, Doubt::Regular),
             (!regular && !holds(self.strict, needed), Doubt::Slope),
             (!holds(self.side, needed), Doubt::Side),

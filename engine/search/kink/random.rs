@@ -154,7 +154,7 @@ fn info(p: usize) -> Info {
 
 fn random(seed: u64) -> Kinked {
     let mut numbers = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1);
-    (0..8).for_each(|_| drop(numbers.next()));
+    numbers.row(8);
     let (p, nested, alpha) = (2 + seed as usize % 2, seed % 4 < 2, [0.0, 0.1, -1.0][seed as usize % 3]);
     let (n, outputs) = (5, 3);
     let first = if nested { 3 } else { n };
@@ -182,38 +182,42 @@ fn on(oracle: &mut Oracle<'_>, alpha: f64, pattern: &[usize]) -> Option<(Vec<f64
     if active.len() > p {
         return None;
     }
+    let fits = |z: &[f64]| pattern.iter().zip(z).all(|(kind, z)| [*z < 0.0, z.abs() < 1e-9, *z > 0.0][*kind]);
     let t = |kind: usize| [alpha, 0.5 * (1.0 + alpha), 1.0][kind];
     let mut slopes: Vec<Slope> = (0..pattern.len()).map(|k| Slope { id: k as u64, t: t(pattern[k]) }).collect();
     let mut theta = vec![0.0; p];
-    // The first step is onto the point; slopes follow layer by layer.
-    for _ in 0..4 {
+    // The first step is onto the point, whatever the slopes; they follow layer by layer.
+    for step in 0..4 {
         let system = System::at(oracle, &theta, &slopes).unwrap();
+        if step > 0 && !fits(&system.at.z) {
+            return None;
+        }
         let step = system.step(&active, &[]);
         axpy(&mut theta, 1.0, &step[..p]);
         let delta = oracle.linear(&theta, &slopes).unwrap().delta;
         active.iter().zip(&step[p..]).for_each(|(&a, mu)| slopes[a].t += mu / delta[a]);
     }
     let z = oracle.linear(&theta, &slopes).unwrap().z;
-    let fits = pattern.iter().zip(&z).all(|(kind, z)| [*z < 0.0, z.abs() < 1e-9, *z > 0.0][*kind]);
     let known: Vec<(Kink, f64)> =
         active.iter().map(|&a| (Kink { id: a as u64, z: z[a], alpha, delta: 0.0 }, slopes[a].t)).collect();
-    fits.then(|| (theta.clone(), Certificate::of(oracle, &theta, &known, &Tangents::none(), 10.0).unwrap()))
+    fits(&z).then(|| (theta.clone(), Certificate::of(oracle, &theta, &known, &Tangents::none(), 10.0).unwrap()))
 }
 
-/// All critical points, with their certificates, and how many strata were undecided.
+/// All critical points, with their certificates, and how many strata were undecided. Where a slope is outside by its margin
+/// none is critical, however well the point is known.
 fn critical(loss: &mut Kinked) -> (Vec<(Vec<f64>, Certificate)>, usize) {
     let (n, alpha) = (loss.constant.len(), loss.alpha);
     let mut oracle = oracle(loss);
     let patterns = (0..3_usize.pow(n as u32)).map(|code| (0..n).map(|k| code / 3_usize.pow(k as u32) % 3).collect());
     let found = patterns.filter_map(|pattern: Vec<usize>| on(&mut oracle, alpha, &pattern));
     let (certified, other): (Vec<_>, Vec<_>) = found.partition(|(_, c)| c.index().is_some());
-    (certified, other.iter().filter(|(_, c)| c.doubts != [Doubt::Regular]).count())
+    (certified, other.iter().filter(|(_, c)| !c.doubts.contains(&Doubt::Regular)).count())
 }
 
 #[test]
 fn the_indices_of_all_critical_points_add_up_to_that_of_a_ball() {
     let (mut decided, mut inverted) = (0, 0);
-    for seed in 0..150 {
+    for seed in 0..1000 {
         let (points, undecided) = critical(&mut random(seed));
         if undecided > 0 {
             continue;
@@ -223,7 +227,8 @@ fn the_indices_of_all_critical_points_add_up_to_that_of_a_ball() {
         decided += 1;
         inverted += points.iter().filter(|(_, c)| !c.inverted.is_empty()).count();
     }
-    assert!(decided >= 145 && inverted >= 10, "{decided} {inverted}");
+    // Undecided are a few whose slopes are beyond 1e4: delta is nearly zero, and K nearly singular.
+    assert!(decided >= 980 && inverted >= 1000, "{decided} {inverted}");
 }
 
 #[test]
