@@ -7,9 +7,11 @@
 pub mod certificate;
 mod linear;
 pub mod polish;
+pub mod stationary;
 
 pub use certificate::{Certificate, Doubt};
 pub use polish::{Polished, polish};
+pub use stationary::stationarity;
 
 #[cfg(test)]
 mod random;

@@ -2,10 +2,11 @@
 //! f = |U h2 + W h1 - y|^2 / 2 + l |theta|^2 / 2, h = max(z, alpha z), z1 = A theta + a, z2 = B h1 + C theta + c.
 
 use super::super::tangents::Tangents;
-use super::super::vector::{axpy, distance, dot};
+use super::super::vector::{axpy, distance, dot, norm};
 use super::certificate::{Certificate, Doubt};
 use super::linear::System;
 use super::polish::polish;
+use super::stationary::stationarity;
 use crate::Result;
 use crate::loss::closed_form::ClosedForm;
 use crate::loss::oracle::Oracle;
@@ -305,4 +306,34 @@ fn an_inflection_and_a_kink_on_the_edge_are_refused() {
     let mut edge = edges([1.0, 1.0], -1.0);
     let seen = Certificate::of(&mut oracle(&mut edge), &[0.0; 2], &[kink(1)], &Tangents::none(), 1.0).unwrap();
     assert!(seen.doubts.contains(&Doubt::Side), "{seen:?}");
+}
+
+#[test]
+fn beside_a_critical_point_the_least_norm_is_small_where_the_gradient_is_not() {
+    let mut asked = 0;
+    for seed in (0..200).filter(|seed| seed % 4 >= 2) {
+        // One layer: no kink feeds another.
+        let mut loss = random(seed);
+        let (points, _) = critical(&mut loss);
+        let mut oracle = oracle(&mut loss);
+        for (theta, _) in points.iter().filter(|(_, certificate)| !certificate.active.is_empty()) {
+            let near: Vec<f64> = theta.iter().map(|x| x + 1e-7).collect();
+            let gradient = norm(&oracle.gradients(&near).unwrap().1);
+            // The gradient changes by the curvature, of 1e2 at most, times 1e-7.
+            let least = stationarity(&mut oracle, &near, 1e-5).unwrap();
+            assert!(least < 1e-5 && least <= gradient, "seed {seed}: {least} {gradient}");
+            asked += usize::from(gradient > 1e-2);
+        }
+    }
+    assert!(asked > 50, "{asked}");
+}
+
+#[test]
+fn where_no_slope_helps_the_least_norm_is_that_of_the_nearest_slopes() {
+    for (weights, expected) in [([1.0, 1.0], 0.02_f64.sqrt()), ([-1.0, 1.0], 0.02_f64.sqrt()), ([2.0, 0.0], 0.2)] {
+        // Slopes of 0.1 to 1 times the weights: 0 is not among them.
+        let mut loss = Kinked { alpha: 0.1, ..edges(weights, -1.0) };
+        let least = stationarity(&mut oracle(&mut loss), &[0.0; 2], 1.0).unwrap();
+        assert!((least - expected).abs() < 1e-15, "{least} {expected}");
+    }
 }
