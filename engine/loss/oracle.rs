@@ -245,8 +245,9 @@ impl<'a> Oracle<'a> {
         let (grad, cancel) = (Some(&mut at.grad[..]), &self.cancel);
         let batch = Batch { theta, ids: None, loss: &mut loss, grad, hvp: None, ok: &mut ok, cancel };
         self.loss.eval_linear(slopes, batch, Linear { z: &mut at.z, delta: &mut at.delta })?;
-        if ok[0] {
-            at.loss = loss[0];
+        match ok[0] {
+            true => at.loss = loss[0],
+            false => at.grad.fill(f64::NAN),
         }
         Ok(at)
     }
@@ -263,6 +264,9 @@ impl<'a> Oracle<'a> {
         let (hvp, cancel) = (Some((directions, &mut out[..])), &self.cancel);
         let batch = Batch { theta: &theta, ids: None, loss: &mut loss, grad: None, hvp, ok: &mut ok, cancel };
         self.loss.eval_linear(slopes, batch, Linear { z: &mut z, delta: &mut delta })?;
+        let p = self.params();
+        let bad = (0..n).filter(|&row| !ok[row]);
+        bad.for_each(|row| out[row * p..(row + 1) * p].fill(f64::NAN));
         Ok(out)
     }
 

@@ -80,7 +80,7 @@ impl Kinked {
         let (mut grad, mut hvp, mut out) = (batch.grad, batch.hvp, out);
         for (i, theta) in batch.theta.chunks_exact(p).enumerate() {
             let at = self.smooth(theta, slopes);
-            (batch.loss[i], batch.ok[i]) = (at.loss, true);
+            (batch.loss[i], batch.ok[i]) = (at.loss, at.loss.is_finite());
             if let Some(grad) = &mut grad {
                 grad[i * p..(i + 1) * p].copy_from_slice(&at.grad);
             }
@@ -336,4 +336,18 @@ fn where_no_slope_helps_the_least_norm_is_that_of_the_nearest_slopes() {
         let least = stationarity(&mut oracle(&mut loss), &[0.0; 2], 1.0).unwrap();
         assert!((least - expected).abs() < 1e-15, "{least} {expected}");
     }
+}
+
+#[test]
+fn where_the_loss_is_not_finite_nothing_is_certified() {
+    // Its square overflows, in an output that moves with nothing: gradient and products are those of the minimum.
+    let mut loss = edges([1.0, 1.0], -1.0);
+    loss.out.push(vec![0.0; 2]);
+    loss.target.push(1e200);
+    let kink = |id: u64| (Kink { id, z: 0.0, alpha: -1.0, delta: 0.0 }, 0.0);
+    let mut oracle = oracle(&mut loss);
+    let seen = Certificate::of(&mut oracle, &[0.0; 2], &[kink(0), kink(1)], &Tangents::none(), 1.0).unwrap();
+    assert_eq!((seen.index(), seen.doubts.first()), (None, Some(&Doubt::Residual)));
+    assert!(polish(&mut oracle, &[1e-6; 2], 1e-4, &Tangents::none()).unwrap().is_none());
+    assert!(stationarity(&mut oracle, &[1e-6; 2], 1e-4).unwrap().is_nan());
 }
