@@ -47,7 +47,7 @@ CONTENTS = {
     "Use it": ["docs/reference", "docs/networks", "examples/python/README", "examples/torch/README"],
     "Embed it": ["docs/c-abi", "docs/site/headers"],
     "Write a backend": ["docs/writing-a-backend"],
-    "Understand it": ["docs/mathematics", "docs/benchmarks"],
+    "Understand it": ["docs/mathematics", "docs/kinks", "docs/benchmarks"],
     "Work on it": ["CONTRIBUTING", "ARCHITECTURE", "docs/decisions", "docs/site/crates", "backends/network/data/README", "CHANGELOG"],
 }
 HEADERS = ["mountainpass_base.h", "mountainpass.h", "mountainpass_backend.h"]

@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::loss::{Batch, Dtype, Info, Loss};
+use super::loss::{Batch, Dtype, Info, Kink, Linear, Loss, Slope};
 use crate::error::{Error, Result};
 use crate::run::{Budget, Cancel, Purse};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,19 @@ impl Tally {
     pub fn total(&self) -> u64 {
         self.loss + self.gradient + self.hessian_product
     }
+}
+
+/// A loss some of whose kinks were made linear, at one theta.
+#[derive(Clone, Debug)]
+pub struct Linearised {
+    /// Its value.
+    pub loss: f64,
+    /// Its gradient.
+    pub grad: Vec<f64>,
+    /// z of the kinks made linear, in their order.
+    pub z: Vec<f64>,
+    /// The derivative by h of each.
+    pub delta: Vec<f64>,
 }
 
 /// A counted, budgeted loss on a fixed list of evaluation ids.
@@ -210,6 +223,76 @@ impl<'a> Oracle<'a> {
     pub fn round(&self, theta: &mut [f64]) {
         if self.info().dtype == Dtype::F32 {
             theta.iter_mut().for_each(|x| *x = f64::from(*x as f32));
+        }
+    }
+
+    /// The kinks nearer than `width` to theta, by id. Counted as one gradient.
+    pub fn kinks_near(&mut self, theta: &[f64], width: f64) -> Result<Vec<Kink>> {
+        self.charge_kinks()?;
+        self.loss.kinks_near(theta, width)
+    }
+
+    /// The loss with some kinks linear, at one theta. Counted as one gradient.
+    pub fn linear(&mut self, theta: &[f64], slopes: &[Slope]) -> Result<Linearised> {
+        self.charge_kinks()?;
+        let mut at = Linearised {
+            loss: f64::NAN,
+            grad: vec![f64::NAN; theta.len()],
+            z: vec![f64::NAN; slopes.len()],
+            delta: vec![f64::NAN; slopes.len()],
+        };
+        let (mut loss, mut ok) = ([f64::NAN], [true]);
+        let (grad, cancel) = (Some(&mut at.grad[..]), &self.cancel);
+        let batch = Batch { theta, ids: None, loss: &mut loss, grad, hvp: None, ok: &mut ok, cancel };
+        self.loss.eval_linear(slopes, batch, Linear { z: &mut at.z, delta: &mut at.delta })?;
+        match ok[0] {
+            true => at.loss = loss[0],
+            false => at.grad.fill(f64::NAN),
+        }
+        Ok(at)
+    }
+
+    /// Products of the Hessian of that loss with directions, `n x p`, at one theta.
+    pub fn linear_products(&mut self, theta: &[f64], slopes: &[Slope], directions: &[f64]) -> Result<Vec<f64>> {
+        self.of_all_samples()?;
+        let n = directions.len() / self.params();
+        self.charge(n)?;
+        self.tally.hessian_product += n as u64;
+        let (mut loss, mut ok, mut out) = (vec![f64::NAN; n], vec![true; n], vec![f64::NAN; directions.len()]);
+        let (mut z, mut delta) = (vec![f64::NAN; n * slopes.len()], vec![f64::NAN; n * slopes.len()]);
+        let theta = theta.repeat(n);
+        let (hvp, cancel) = (Some((directions, &mut out[..])), &self.cancel);
+        let batch = Batch { theta: &theta, ids: None, loss: &mut loss, grad: None, hvp, ok: &mut ok, cancel };
+        self.loss.eval_linear(slopes, batch, Linear { z: &mut z, delta: &mut delta })?;
+        let p = self.params();
+        let bad = (0..n).filter(|&row| !ok[row]);
+        bad.for_each(|row| out[row * p..(row + 1) * p].fill(f64::NAN));
+        Ok(out)
+    }
+
+    /// The gradients of z of these kinks in that loss, `slopes x p`. Counted as one gradient.
+    pub fn kink_rows(&mut self, theta: &[f64], slopes: &[Slope]) -> Result<Vec<f64>> {
+        self.charge_kinks()?;
+        let mut rows = vec![f64::NAN; slopes.len() * theta.len()];
+        self.loss.kink_rows(theta, slopes, &mut rows)?;
+        Ok(rows)
+    }
+
+    fn charge_kinks(&mut self) -> Result<()> {
+        self.of_all_samples()?;
+        self.charge(1)?;
+        self.tally.gradient += 1;
+        Ok(())
+    }
+
+    /// Kinks are those of the whole loss: beside values over a choice of samples they would be another function's.
+    fn of_all_samples(&self) -> Result<()> {
+        match self.ids {
+            None => Ok(()),
+            Some(_) => {
+                let text = "supplies kinks over all samples only".to_owned();
+                Err(Error::Unsupported { backend: self.info().backend.clone(), text })
+            }
         }
     }
 

@@ -65,25 +65,30 @@ impl Hessian {
             (0..rows).for_each(|r| directions[r * p + first + r] = 1.0);
             h.extend(oracle.hessian_products(theta, &directions)?);
         }
+        Ok(Hessian::of(&h, &symmetry.at(theta), oracle.product_error()))
+    }
+
+    /// Decomposes a matrix of products, `p x p`, in the complement of orthonormal vectors.
+    pub fn of(h: &[f64], held: &[Vec<f64>], product_error: f64) -> Found<Hessian> {
         if h.iter().any(|x| !x.is_finite()) {
-            return Ok(Err(NoSpectrum::NotFinite));
+            return Err(NoSpectrum::NotFinite);
         }
+        let p = h.len().isqrt();
         let asymmetry =
             (0..p).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| (h[i * p + j] - h[j * p + i]).powi(2));
         let asymmetry = asymmetry.sum::<f64>().sqrt();
         let mut matrix = faer::Mat::from_fn(p, p, |i, j| 0.5 * (h[i * p + j] + h[j * p + i]));
-        let tangents = symmetry.at(theta);
-        let lifted = lift(&mut matrix, &tangents);
-        let kept = p - tangents.len();
+        let lifted = lift(&mut matrix, held);
+        let kept = p - held.len();
         let Ok(eigen) = matrix.self_adjoint_eigen(faer::Side::Lower) else {
-            return Ok(Err(NoSpectrum::NotConverged));
+            return Err(NoSpectrum::NotConverged);
         };
         let values: Vec<f64> = eigen.S().column_vector().iter().copied().take(kept).collect();
         let vectors = (0..kept).flat_map(|k| eigen.U().col(k).iter().copied().collect::<Vec<_>>()).collect();
         let largest = values.iter().fold(lifted, |m: f64, v| m.max(v.abs()));
         // A symmetric eigensolver is backward stable: each value is off by at most a modest multiple of eps |H|.
-        let tau = asymmetry.max(f64::EPSILON * largest * (p as f64).sqrt() * 4.0).max(oracle.product_error() * largest);
-        Ok(Ok(Hessian { values, vectors, tau, projected: tangents.len() }))
+        let tau = asymmetry.max(f64::EPSILON * largest * (p as f64).sqrt() * 4.0).max(product_error * largest);
+        Ok(Hessian { values, vectors, tau, projected: held.len() })
     }
 
     /// All eigenpairs where p is small; of more parameters those of the space that a gradient and a low mode begin:

@@ -23,6 +23,8 @@ pub mod hop;
 #[cfg(feature = "dense")]
 mod hybrid;
 #[cfg(feature = "dense")]
+pub mod kink;
+#[cfg(feature = "dense")]
 mod krylov;
 pub mod landscape;
 pub mod lbfgs;

@@ -1,0 +1,17 @@
+//! Critical points of losses with kinks: where some kinks are exactly at their edge.
+//!
+//! Kinks h = max(z, alpha z) that are *active* (z = 0) are made linear with slopes t, which turns the loss into a smooth one
+//! that equals it where they stay active. A point is critical if that loss is for some t between alpha and 1; its index
+//! counts the negative eigenvalues along the active set and the kinks that bend downwards (docs/kinks.md).
+
+pub mod certificate;
+mod linear;
+pub mod polish;
+pub mod stationary;
+
+pub use certificate::{Certificate, Doubt};
+pub use polish::{Polished, polish};
+pub use stationary::stationarity;
+
+#[cfg(test)]
+mod random;
