@@ -8,7 +8,7 @@
 
 use crate::error::{Error, Result};
 use crate::run::Cancel;
-pub use mountainpass_sdk::{Bounds, Caps, Identity, Parameter, Split, Symmetry, SymmetryKind};
+pub use mountainpass_sdk::{Bounds, Caps, Identity, Kink, Parameter, Slope, Split, Symmetry, SymmetryKind};
 
 /// The element type in which parameters travel to the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -59,28 +59,6 @@ pub struct Batch<'a> {
     pub ok: &'a mut [bool],
     /// Polled by backends that can stop early.
     pub cancel: &'a Cancel,
-}
-
-/// A kink h = max(z, alpha z) at some theta.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Kink {
-    /// Its operation, sample and element.
-    pub id: u64,
-    /// What it bends by the sign of.
-    pub z: f64,
-    /// The slope where z < 0, below 1; above it is 1.
-    pub alpha: f64,
-    /// The derivative of the loss by h, every kink on the side of its z; exactly 0 where h does not matter.
-    pub delta: f64,
-}
-
-/// A kink made linear: h = t z, whatever the sign of z.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Slope {
-    /// The kink's.
-    pub id: u64,
-    /// Between alpha and 1, or one of them.
-    pub t: f64,
 }
 
 /// Where the figures of linear kinks go, `n x slopes` each.

@@ -116,7 +116,10 @@ impl Search {
             if grown == Grown::NotFinite {
                 return Ok(Err(NoSpectrum::NotFinite));
             }
-            let Some(ritz) = space.ritz() else { return Ok(Err(NoSpectrum::NotConverged)) };
+            // No direction at all is left where the path has none and symmetries have the rest.
+            let Some(ritz) = space.ritz().filter(|ritz| !ritz.values.is_empty()) else {
+                return Ok(Err(NoSpectrum::NotConverged));
+            };
             let is_known = ritz.values[0] <= -self.sure * space.residual(&ritz, 0);
             if is_known || grown == Grown::By(0) || space.len() + 1 >= room {
                 break ritz;

@@ -7,6 +7,7 @@
 //! maximum, so that what is cut off does not tie for ever. Slopes are never differentiated: a graph of linear kinks is the
 //! graph of a smooth function, whatever takes its gradient.
 
+use super::choice::Choice;
 use super::op::{Binary, Element, Op, Unary, Values, Window};
 use super::{Graph, Id, Node};
 use mountainpass_sdk::Error;
@@ -339,7 +340,8 @@ impl Bending<'_> {
 
     /// Of a node that a jump stands in: what it is if both sides of the jump meet there, a choice or a product.
     fn mended(&mut self, node: &Node) -> Result<Option<Id>, Error> {
-        let Some(Choice { side, apart, below }) = self.choice(node) else { return Ok(None) };
+        let jumps = |id: Id| matches!(self.now[id.index()], Now::Jumps(_));
+        let Some(Choice { side, apart, below }) = self.from.choice(node, jumps) else { return Ok(None) };
         let Now::Is(of) = self.now[side.of.index()] else { return Ok(None) };
         let below = match below.map(|(id, sign)| (&self.now[id.index()], sign)) {
             Some((Now::Is(id), sign)) => Some((*id, sign)),
@@ -357,110 +359,6 @@ impl Bending<'_> {
                 self.to.add(below, h).map(Some)
             }
         }
-    }
-
-    /// Reads a node as a choice between two things that meet where it changes.
-    fn choice(&self, node: &Node) -> Option<Choice> {
-        let (side, apart, below) = match (&node.op, &node.args[..]) {
-            (Op::Select, &[condition, a, b]) => {
-                (self.side(condition)?, self.line(a).minus(self.line(b))?, Some((b, 1.0)))
-            }
-            (Op::Binary(Binary::Mul), &[a, b]) => {
-                let (condition, y) = if matches!(self.now[a.index()], Now::Jumps(_)) { (a, b) } else { (b, a) };
-                match self.from.node(condition).op {
-                    Op::Unary(Unary::Sign) => {
-                        (self.line(self.from.node(condition).args[0]), self.line(y).times(2.0), Some((y, -1.0)))
-                    }
-                    _ => (self.side(condition)?, self.line(y), None),
-                }
-            }
-            _ => return None,
-        };
-        let (of, slope) = (side.of?, apart.slope / side.slope);
-        // Both vanish at one place, or the choice jumps.
-        let gap = apart.shift - slope * side.shift;
-        let meets = apart.of == side.of && gap.abs() <= 1e-12 * apart.shift.abs();
-        meets.then_some(Choice { side: Side { of, slope: side.slope, shift: side.shift }, apart: slope, below })
-    }
-
-    /// What is above 0 where a condition holds, and below it elsewhere.
-    fn side(&self, condition: Id) -> Option<Line> {
-        let node = self.from.node(condition);
-        let args = &node.args[..];
-        let is_equal = |id: Id, of: Id| {
-            let (equal, less) = (self.from.node(id), self.from.node(of));
-            equal.op == Op::Binary(Binary::Equal) && less.args.iter().all(|arg| equal.args.contains(arg))
-        };
-        match node.op {
-            Op::Unary(Unary::Step) => Some(self.line(args[0])),
-            Op::Binary(Binary::Less) => self.line(args[1]).minus(self.line(args[0])),
-            Op::Binary(Binary::Add) if is_equal(args[1], args[0]) => self.side(args[0]),
-            Op::Binary(Binary::Add) if is_equal(args[0], args[1]) => self.side(args[1]),
-            Op::Binary(Binary::Sub) if self.line(args[0]) == Line::number(1.0) => {
-                self.side(args[1]).map(|line| line.times(-1.0))
-            }
-            _ => None,
-        }
-    }
-
-    /// A node as a multiple of another one, and a number.
-    fn line(&self, id: Id) -> Line {
-        let node = self.from.node(id);
-        let arg = |k: usize| self.line(node.args[k]);
-        let own = Line { of: Some(id), slope: 1.0, shift: 0.0 };
-        match node.op {
-            Op::Fill(number, _) => Line::number(number.get()),
-            Op::Unary(Unary::Neg) => arg(0).times(-1.0),
-            Op::Binary(Binary::Add) => arg(0).minus(arg(1).times(-1.0)).unwrap_or(own),
-            Op::Binary(Binary::Sub) => arg(0).minus(arg(1)).unwrap_or(own),
-            Op::Binary(Binary::Mul) => match (arg(0), arg(1)) {
-                (line, Line { of: None, shift, .. }) | (Line { of: None, shift, .. }, line) => line.times(shift),
-                _ => own,
-            },
-            _ => own,
-        }
-    }
-}
-
-/// b and, where `side` is above 0, `apart` times it.
-struct Choice {
-    side: Side,
-    apart: f64,
-    /// b and a factor of it, if it is not 0.
-    below: Option<(Id, f64)>,
-}
-
-/// A line that has a node.
-struct Side {
-    of: Id,
-    slope: f64,
-    shift: f64,
-}
-
-/// slope * node + shift.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Line {
-    of: Option<Id>,
-    slope: f64,
-    shift: f64,
-}
-
-impl Line {
-    fn number(shift: f64) -> Line {
-        Line { of: None, slope: 0.0, shift }
-    }
-
-    fn times(self, factor: f64) -> Line {
-        Line { of: self.of, slope: self.slope * factor, shift: self.shift * factor }
-    }
-
-    /// The difference, if it is a line.
-    fn minus(self, other: Line) -> Option<Line> {
-        if self.of.is_some() && other.of.is_some() && self.of != other.of {
-            return None;
-        }
-        let (slope, shift) = (self.slope - other.slope, self.shift - other.shift);
-        Some(Line { of: self.of.or(other.of).filter(|_| slope != 0.0), slope, shift })
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod algebra;
 mod build;
+mod choice;
 mod elementary;
 pub mod evaluate;
 pub mod forward;
