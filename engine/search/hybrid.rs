@@ -116,10 +116,7 @@ impl Search {
             if grown == Grown::NotFinite {
                 return Ok(Err(NoSpectrum::NotFinite));
             }
-            // No direction at all is left where the path has none and symmetries have the rest.
-            let Some(ritz) = space.ritz().filter(|ritz| !ritz.values.is_empty()) else {
-                return Ok(Err(NoSpectrum::NotConverged));
-            };
+            let Some(ritz) = space.ritz() else { return Ok(Err(NoSpectrum::NotConverged)) };
             let is_known = ritz.values[0] <= -self.sure * space.residual(&ritz, 0);
             if is_known || grown == Grown::By(0) || space.len() + 1 >= room {
                 break ritz;
@@ -231,5 +228,19 @@ mod tests {
         let saddle = follow(&mut oracle, &Tangents::none(), near).unwrap().unwrap();
         assert!((saddle.loss - 0.25).abs() < 1e-12 && norm(&saddle.theta) < 1e-4, "{}", saddle.loss);
         assert!(saddle.mode[0].abs() > 0.99);
+    }
+
+    #[test]
+    fn a_path_without_a_direction_is_no_panic() {
+        let f = |x: &[f64], g: &mut [f64]| {
+            g.copy_from_slice(x);
+            0.5 * dot(x, x)
+        };
+        let mut loss = ClosedForm::new(400, None, f);
+        let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
+        let (top, along) = (vec![1.0; 400], vec![0.0; 400]);
+        let near = Near { top: &top, along: &along, reach: 0.5, tolerance: 1e-8, null: 0 };
+        let found = follow(&mut oracle, &Tangents::none(), near).unwrap();
+        assert!(matches!(found, Err(Rejected::NoSpectrum(_))), "{found:?}");
     }
 }

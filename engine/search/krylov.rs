@@ -110,9 +110,13 @@ impl<'a> Space<'a> {
         is_new.then_some(vector)
     }
 
-    /// The eigenpairs of the Hessian as far as the space sees it; `None` if the eigensolver spends its iterations.
+    /// The eigenpairs of the Hessian as far as the space sees it; `None` if it has no direction, or the eigensolver spends its
+    /// iterations.
     pub fn ritz(&self) -> Option<Ritz> {
         let n = self.basis.len();
+        if n == 0 {
+            return None;
+        }
         let matrix = Mat::from_fn(n, n, |i, j| self.table[i.max(j)][i.min(j)]);
         let eigen = matrix.self_adjoint_eigen(Side::Lower).ok()?;
         let values = eigen.S().column_vector().iter().copied().collect();
