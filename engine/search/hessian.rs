@@ -19,6 +19,8 @@ use crate::loss::oracle::Oracle;
 pub const DENSE: usize = 300;
 /// The most products of an iterative check.
 const PRODUCTS: usize = 400;
+/// Products of one batch, where the whole Hessian is formed.
+const ROWS: usize = 64;
 /// Directions held at once, products between two looks at the pairs, and pairs kept at a restart.
 const DIRECTIONS: usize = 120;
 const LOOK: usize = 6;
@@ -56,15 +58,7 @@ pub struct Hessian {
 impl Hessian {
     /// Forms the Hessian at theta from p products and decomposes it.
     pub fn at(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents) -> Result<Found<Hessian>> {
-        let p = theta.len();
-        let mut h = Vec::with_capacity(p * p);
-        const ROWS: usize = 64;
-        for first in (0..p).step_by(ROWS) {
-            let rows = ROWS.min(p - first);
-            let mut directions = vec![0.0; rows * p];
-            (0..rows).for_each(|r| directions[r * p + first + r] = 1.0);
-            h.extend(oracle.hessian_products(theta, &directions)?);
-        }
+        let h = whole(theta.len(), |directions| oracle.hessian_products(theta, directions))?;
         Ok(Hessian::of(&h, &symmetry.at(theta), oracle.product_error()))
     }
 
@@ -130,6 +124,18 @@ impl Hessian {
             projected: self.projected,
         }
     }
+}
+
+/// A Hessian from its products with all unit vectors, some at a time: `p x p`.
+pub fn whole(p: usize, mut products: impl FnMut(&[f64]) -> Result<Vec<f64>>) -> Result<Vec<f64>> {
+    let mut h = Vec::with_capacity(p * p);
+    for first in (0..p).step_by(ROWS) {
+        let rows = ROWS.min(p - first);
+        let mut directions = vec![0.0; rows * p];
+        (0..rows).for_each(|r| directions[r * p + first + r] = 1.0);
+        h.extend(products(&directions)?);
+    }
+    Ok(h)
 }
 
 /// Makes tangents eigenvectors of a matrix, of an eigenvalue above all others, which it returns: they then come last. The

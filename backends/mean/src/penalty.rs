@@ -73,6 +73,7 @@ impl Penalty {
         }
         *row.status = if finite { status::OK } else { status::NUMERIC };
     }
+
     /// What stands for |x| at a place of theta.
     fn bent_size(&self, place: usize, x: f64) -> Bent {
         match &self.corners {

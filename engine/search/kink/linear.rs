@@ -1,13 +1,12 @@
 //! The loss with active kinks made linear, whole at one theta: gradient, Hessian, rows, and their system.
 
-use super::super::vector::{axpy, dot, norm};
+use super::super::vector::{dot, norm};
+use super::super::{hessian, tangents};
 use crate::error::Result;
 use crate::loss::Slope;
 use crate::loss::oracle::{Linearised, Oracle};
 use faer::linalg::solvers::Solve;
 
-/// Directions of one batch of products.
-const ROWS: usize = 64;
 /// What an orthogonalised row may lose of its length before it counts as dependent.
 const DEPENDENT: f64 = 1e-12;
 
@@ -27,13 +26,7 @@ impl System {
         let p = theta.len();
         let at = oracle.linear(theta, slopes)?;
         let rows = oracle.kink_rows(theta, slopes)?.chunks_exact(p).map(<[f64]>::to_vec).collect();
-        let mut hessian = Vec::with_capacity(p * p);
-        for first in (0..p).step_by(ROWS) {
-            let n = ROWS.min(p - first);
-            let mut directions = vec![0.0; n * p];
-            (0..n).for_each(|r| directions[r * p + first + r] = 1.0);
-            hessian.extend(oracle.linear_products(theta, slopes, &directions)?);
-        }
+        let hessian = hessian::whole(p, |directions| oracle.linear_products(theta, slopes, directions))?;
         Ok(System { at, hessian, rows })
     }
 
@@ -74,10 +67,7 @@ pub fn orthonormal(mut basis: Vec<Vec<f64>>, rows: impl Iterator<Item = Vec<f64>
         let before = norm(&row);
         // Twice is enough (Kahan, Parlett).
         for _ in 0..2 {
-            for b in &basis {
-                let along = dot(&row, b);
-                axpy(&mut row, -along, b);
-            }
+            tangents::remove(&basis, &mut row);
         }
         let after = norm(&row);
         if after > DEPENDENT * before {
