@@ -93,25 +93,6 @@ fn below(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle, curve: Polyline)
     let measured = measure(oracle, &curve, Care::CLOSE)?;
     let loss = &measured.profile.loss;
     let climb = saddle.loss - loss[0].max(loss[loss.len() - 1]);
-    if std::env::var("MP_TELL").is_ok() {
-        let arcs = curve.arcs();
-        let at = (0..curve.n())
-            .min_by(|&a, &b| {
-                let d = |k: usize| super::vector::distance(curve.knot(k), &saddle.theta);
-                d(a).total_cmp(&d(b))
-            })
-            .unwrap();
-        eprintln!(
-            "OWN knots {} over {:.1e} err {:.1e} climb {:.1e} saddle at {:.3} top at {:.3} of {:.3};",
-            curve.n(),
-            measured.height - saddle.loss,
-            measured.error,
-            climb,
-            arcs[at],
-            measured.arc,
-            arcs[arcs.len() - 1]
-        );
-    }
     let slack = 1e-9 * climb + 16.0 * f64::EPSILON * saddle.loss.abs();
     if measured.height + measured.error > saddle.loss + slack {
         return Ok(None);

@@ -46,7 +46,7 @@ impl Edges {
             _ => None,
         };
         let rows = System::at(oracle, theta, slopes.clone())?.rows;
-        Ok(Edges { slopes, inverted, factors: Factors::of(rows.iter()) })
+        Ok(Edges { slopes, inverted, factors: Factors::of(theta.len(), rows.iter()) })
     }
 
     /// The unit vector that crosses the inverted kink and stays on the edges of the others, to first order.
@@ -96,24 +96,21 @@ impl Edges {
                 break;
             }
         }
-        if std::env::var("MP_TELL").is_ok() {
-            eprintln!(
-                "DOWN {} points step {:.1e} of {length:.1e} fall {:.1e} edges {}",
-                way.len() / theta.len(),
-                step,
-                loss - lowest,
-                self.slopes.len()
-            );
-        }
         Ok(way)
+    }
+
+    /// All but the inverted kink: that one is on its side, which kinks behind it feel.
+    fn upright(&self) -> Vec<Slope> {
+        let upright = self.slopes.iter().enumerate().filter(|(at, _)| Some(*at) != self.inverted);
+        upright.map(|(_, slope)| *slope).collect()
     }
 
     /// Moves a point back onto the edges beside which it is, that of the inverted kink excepted.
     fn back(&self, oracle: &mut Oracle<'_>, point: &mut [f64]) -> Result<()> {
         let mut before = f64::INFINITY;
         for _ in 0..BACK {
-            let mut off: Vec<f64> = oracle.linear(point, &self.slopes)?.z.iter().map(|z| -z).collect();
-            self.inverted.into_iter().for_each(|inverted| off[inverted] = 0.0);
+            let mut off: Vec<f64> = oracle.linear(point, &self.upright())?.z.iter().map(|z| -z).collect();
+            self.inverted.into_iter().for_each(|inverted| off.insert(inverted, 0.0));
             let size = norm(&off);
             if size.is_nan() || size >= before || size == 0.0 {
                 break;
@@ -141,17 +138,13 @@ impl Edges {
         self.slopes.push(Slope { id: kink.id, t: 0.5 * (kink.alpha + 1.0) });
         self.slopes.sort_by_key(|slope| slope.id);
         self.inverted = inverted.and_then(|id| self.slopes.iter().position(|slope| slope.id == id));
-        self.factors = Factors::of(System::at(oracle, here, self.slopes.clone())?.rows.iter());
+        self.factors = Factors::of(here.len(), System::at(oracle, here, self.slopes.clone())?.rows.iter());
         Ok(())
     }
 
     /// The unit vector of steepest descent along these edges, the inverted kink on its side.
     fn steepest(&self, oracle: &mut Oracle<'_>, here: &[f64]) -> Result<Vec<f64>> {
-        let mut slopes = self.slopes.clone();
-        if let Some(inverted) = self.inverted {
-            slopes.remove(inverted);
-        }
-        let system = System::at(oracle, here, slopes)?;
+        let system = System::at(oracle, here, self.upright())?;
         let mut down: Vec<f64> = system.at.grad.iter().map(|g| -g).collect();
         let across = orthonormal(Vec::new(), system.rows.into_iter());
         for _ in 0..2 {

@@ -58,7 +58,7 @@ impl System {
         held: &[Vec<f64>],
         left: f64,
     ) -> Result<Option<Step>> {
-        let factors = Factors::of(active.iter().map(|&a| &self.rows[a]));
+        let factors = Factors::of(theta.len(), active.iter().map(|&a| &self.rows[a]));
         let onto = factors.onto(&active.iter().map(|&a| -self.at.z[a]).collect::<Vec<_>>());
         if onto.iter().any(|x| !x.is_finite()) {
             return Ok(None);
@@ -95,25 +95,25 @@ pub fn on_side(kink: &Kink) -> Slope {
 /// Rows J taken apart: J' = Q R.
 #[derive(Clone)]
 pub struct Factors {
+    p: usize,
     /// The columns of Q.
     span: Vec<Vec<f64>>,
     r: faer::Mat<f64>,
 }
 
 impl Factors {
-    pub fn of<'a>(rows: impl ExactSizeIterator<Item = &'a Vec<f64>> + Clone) -> Factors {
-        let p = rows.clone().next().map_or(0, Vec::len);
+    pub fn of<'a>(p: usize, rows: impl ExactSizeIterator<Item = &'a Vec<f64>>) -> Factors {
         let mut columns = faer::Mat::zeros(p, rows.len());
         rows.enumerate().for_each(|(a, row)| (0..p).for_each(|i| columns[(i, a)] = row[i]));
         let qr = columns.qr();
         let q = qr.compute_thin_Q();
         let span = (0..q.ncols()).map(|a| q.col(a).iter().copied().collect()).collect();
-        Factors { span, r: qr.thin_R().to_owned() }
+        Factors { p, span, r: qr.thin_R().to_owned() }
     }
 
     /// The shortest d with J d = z: R' y = z, d = Q y. Not finite where rows are dependent.
     pub fn onto(&self, z: &[f64]) -> Vec<f64> {
-        let mut d = vec![0.0; self.span.first().map_or(0, Vec::len)];
+        let mut d = vec![0.0; self.p];
         let mut y: Vec<f64> = Vec::with_capacity(z.len());
         for i in 0..z.len() {
             let before: f64 = (0..i).map(|j| self.r[(j, i)] * y[j]).sum();

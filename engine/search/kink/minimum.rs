@@ -5,7 +5,7 @@
 
 use super::super::domain::Domain;
 use super::super::landscape::{Descent, Evidence};
-use super::super::minima::{self, Quenched, Recipe, SMALL};
+use super::super::minima::{self, Quenched, Recipe};
 use super::polish::{Polished, polish};
 use super::stationary::stationarity;
 use crate::error::Result;
@@ -21,9 +21,6 @@ const NARROW: f64 = 3e-4;
 const NEAR: f64 = 1e-3;
 /// The part of the distance between points of a way that they have here: edges are more bent than valleys.
 const FINER: f64 = 0.05;
-/// The least norm of a point that counts as converged without a certificate, as [`Recipe::small`].
-const CONVERGED: f64 = 1e3 * SMALL;
-
 /// A descent under way.
 struct Descending {
     theta: Vec<f64>,

@@ -18,3 +18,5 @@ pub use stationary::stationarity;
 
 #[cfg(test)]
 mod random;
+#[cfg(test)]
+mod searched;

@@ -30,18 +30,12 @@ pub fn find(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Res
         Ok(saddle) => saddle,
         Err(rejected) => return Ok(Err(rejected)),
     };
-    if std::env::var("MP_TELL").is_ok() {
-        eprintln!("PASS wide at {:.7} {:?}", at.loss, at.evidence.eigenvalues);
-    }
     let trail = std::mem::take(&mut at.trail);
     let (mut width, mut factor) = (WIDE, FACTOR);
     while width > NARROWEST {
         let next = factor * width;
         let there = Near { top: &at.theta, along: &at.mode, ..near };
         let found = oracle.seen(View::Smoothed(next), |oracle| following::follow(oracle, symmetry, there))?;
-        if std::env::var("MP_TELL").is_ok() {
-            eprintln!("  track {next:.5} {:?}", found.as_ref().map(|s| (s.loss, s.evidence.eigenvalues.clone())));
-        }
         match found {
             Ok(saddle) => (at, width, factor) = (saddle, next, FACTOR),
             Err(_) if factor < SLOWEST => {
@@ -54,14 +48,6 @@ pub fn find(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Res
             continue;
         }
         if let Some(polished) = polish(oracle, &at.theta, width, symmetry)? {
-            if std::env::var("MP_TELL").is_ok() {
-                eprintln!(
-                    "  polished {:?} {:?} {:?}",
-                    polished.certified.certificate.index(),
-                    polished.certified.certificate.doubts,
-                    polished.certified.certificate.inverted
-                );
-            }
             if polished.certified.certificate.index() == Some(1) {
                 return Ok(saddle(oracle, polished, trail, near.reach)?.ok_or(Rejected::Slid));
             }

@@ -14,7 +14,7 @@ use crate::loss::oracle::Oracle;
 use crate::loss::{Batch, Info, Kink, Linear, Loss, Slope};
 use crate::run::{Budget, Cancel};
 
-struct Kinked {
+pub struct Kinked {
     info: Info,
     alpha: f64,
     /// Kinks of the first layer; the others are of the second.
@@ -29,7 +29,7 @@ struct Kinked {
     l: f64,
 }
 
-/// The function with every kink on some slope: it is quadratic.
+/// The function with every kink on some slope (it is quadratic) or smoothed.
 struct Smooth {
     loss: f64,
     grad: Vec<f64>,
@@ -37,13 +37,15 @@ struct Smooth {
     delta: Vec<f64>,
     rows: Vec<Vec<f64>>,
     residuals: Vec<Vec<f64>>,
+    /// Of each kink by its z, where it is smoothed.
+    curvature: Vec<f64>,
 }
 
 impl Kinked {
-    fn smooth(&self, theta: &[f64], slopes: &[Slope]) -> Smooth {
+    fn smooth(&self, theta: &[f64], slopes: &[Slope], width: f64) -> Smooth {
         let n = self.constant.len();
         let given = |k: usize| slopes.iter().find(|slope| slope.id == k as u64).map(|slope| slope.t);
-        let (mut z, mut h, mut t): (Vec<f64>, Vec<f64>, Vec<f64>) = Default::default();
+        let (mut z, mut h, mut t, mut curvature): (Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>) = Default::default();
         let mut rows: Vec<Vec<f64>> = Vec::new();
         for k in 0..n {
             let (mut row, mut value) = (self.by_theta[k].clone(), dot(&self.by_theta[k], theta) + self.constant[k]);
@@ -51,9 +53,19 @@ impl Kinked {
                 value += weight * h[j];
                 axpy(&mut row, weight * t[j], &rows[j]);
             }
-            t.push(given(k).unwrap_or(if value < 0.0 { self.alpha } else { 1.0 }));
+            let bend = 1.0 - self.alpha;
+            if width > 0.0 {
+                let part = 1.0 / (1.0 + (-value / width).exp());
+                let softplus = value.max(0.0) + width * (-(value / width).abs()).exp().ln_1p();
+                t.push(self.alpha + bend * part);
+                h.push(self.alpha * value + bend * softplus);
+                curvature.push(bend * part * (1.0 - part) / width);
+            } else {
+                t.push(given(k).unwrap_or(if value < 0.0 { self.alpha } else { 1.0 }));
+                h.push(t[k] * value);
+                curvature.push(0.0);
+            }
             z.push(value);
-            h.push(t[k] * value);
             rows.push(row);
         }
         let (mut loss, mut grad) = (0.5 * self.l * dot(theta, theta), vec![0.0; theta.len()]);
@@ -73,14 +85,14 @@ impl Kinked {
                 delta[j] += self.by_kink[k][j] * t[k] * delta[k];
             }
         }
-        Smooth { loss, grad, z, delta, rows, residuals }
+        Smooth { loss, grad, z, delta, rows, residuals, curvature }
     }
 
-    fn write(&self, slopes: &[Slope], batch: Batch<'_>, out: Option<Linear<'_>>) {
+    fn write(&self, (slopes, width): (&[Slope], f64), batch: Batch<'_>, out: Option<Linear<'_>>) {
         let p = self.info.params;
         let (mut grad, mut hvp, mut out) = (batch.grad, batch.hvp, out);
         for (i, theta) in batch.theta.chunks_exact(p).enumerate() {
-            let at = self.smooth(theta, slopes);
+            let at = self.smooth(theta, slopes, width);
             (batch.loss[i], batch.ok[i]) = (at.loss, at.loss.is_finite());
             if let Some(grad) = &mut grad {
                 grad[i * p..(i + 1) * p].copy_from_slice(&at.grad);
@@ -90,6 +102,9 @@ impl Kinked {
                 product.fill(0.0);
                 axpy(product, self.l, v);
                 at.residuals.iter().for_each(|row| axpy(product, dot(row, v), row));
+                for (k, row) in at.rows.iter().enumerate() {
+                    axpy(product, at.delta[k] * at.curvature[k] * dot(row, v), row);
+                }
             }
             if let Some(out) = &mut out {
                 for (j, slope) in slopes.iter().enumerate() {
@@ -107,7 +122,7 @@ impl Loss for Kinked {
     }
 
     fn eval(&mut self, batch: Batch<'_>) -> Result<()> {
-        self.write(&[], batch, None);
+        self.write((&[], 0.0), batch, None);
         Ok(())
     }
 
@@ -115,19 +130,24 @@ impl Loss for Kinked {
         Ok(self.constant.len() as u64)
     }
 
+    fn eval_smoothed(&mut self, eps: f64, batch: Batch<'_>) -> Result<()> {
+        self.write((&[], eps), batch, None);
+        Ok(())
+    }
+
     fn kinks_near(&mut self, theta: &[f64], width: f64) -> Result<Vec<Kink>> {
-        let at = self.smooth(theta, &[]);
+        let at = self.smooth(theta, &[], 0.0);
         let kink = |k: usize| Kink { id: k as u64, z: at.z[k], alpha: self.alpha, delta: at.delta[k] };
         Ok((0..at.z.len()).map(kink).filter(|kink| kink.z.abs() < width).collect())
     }
 
     fn eval_linear(&mut self, slopes: &[Slope], batch: Batch<'_>, out: Linear<'_>) -> Result<()> {
-        self.write(slopes, batch, Some(out));
+        self.write((slopes, 0.0), batch, Some(out));
         Ok(())
     }
 
     fn kink_rows(&mut self, theta: &[f64], slopes: &[Slope], out: &mut [f64]) -> Result<()> {
-        let at = self.smooth(theta, slopes);
+        let at = self.smooth(theta, slopes, 0.0);
         let rows = out.chunks_exact_mut(theta.len());
         rows.zip(slopes).for_each(|(out, slope)| out.copy_from_slice(&at.rows[slope.id as usize]));
         Ok(())
@@ -154,7 +174,7 @@ fn info(p: usize) -> Info {
     info
 }
 
-fn random(seed: u64) -> Kinked {
+pub fn random(seed: u64) -> Kinked {
     let mut numbers = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1);
     numbers.row(8);
     let (p, nested, alpha) = (2 + seed as usize % 2, seed % 4 < 2, [0.0, 0.1, -1.0][seed as usize % 3]);
@@ -173,7 +193,7 @@ fn random(seed: u64) -> Kinked {
     }
 }
 
-fn oracle(loss: &mut Kinked) -> Oracle<'_> {
+pub fn oracle(loss: &mut Kinked) -> Oracle<'_> {
     Oracle::new(loss, None, &Cancel::default(), Budget::default()).unwrap()
 }
 
@@ -208,7 +228,7 @@ fn on(oracle: &mut Oracle<'_>, alpha: f64, pattern: &[usize]) -> Option<(Vec<f64
 
 /// All critical points, with their certificates, and how many strata were undecided. Where a slope is outside by its margin
 /// none is critical, however well the point is known.
-fn critical(loss: &mut Kinked) -> (Vec<(Vec<f64>, Certificate)>, usize) {
+pub fn critical(loss: &mut Kinked) -> (Vec<(Vec<f64>, Certificate)>, usize) {
     let (n, alpha) = (loss.constant.len(), loss.alpha);
     let mut oracle = oracle(loss);
     let patterns = (0..3_usize.pow(n as u32)).map(|code| (0..n).map(|k| code / 3_usize.pow(k as u32) % 3).collect());
