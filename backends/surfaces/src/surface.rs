@@ -1,5 +1,6 @@
 //! What a closed-form loss is: value, gradient, Hessian, where searches start, and the answers that are known about it.
 
+use crate::Kinks;
 use mountainpass_sdk::{Bounds, Error, Open, Symmetry};
 
 /// A function of `n` variables in closed form. Slices have `n` entries; rows are evaluated on several threads.
@@ -32,6 +33,10 @@ pub trait Surface: Send + Sync {
             }
             None => (0..self.n()).map(|_| 2.0 * uniform() - 1.0).collect(),
         }
+    }
+    /// The surface as one that tells of its kinks, where it does.
+    fn kinks(&self) -> Option<&dyn Kinks> {
+        None
     }
     /// What leaves the function unchanged.
     fn symmetries(&self) -> Vec<Symmetry> {
