@@ -99,6 +99,24 @@ fn our_deep_networks_keep_what_they_promise_of_values_and_derivatives() {
 }
 
 #[test]
+fn our_kinks_are_what_differences_say() {
+    let data = format!("data={}", images(4).display());
+    let options = [&data, "l1=0.01", "l2=0.01"];
+    keep_the_contract(&["mlp:16-3-3-3:relu", "mlp:16-3-2-3:leaky_relu"], &options, &["kinks"]);
+    let file = built::cdylib("mountainpass-surfaces-so");
+    let (code, report) = check(&file, &["--model", "kinked", "--option", "n=4", "--only", "kinks"]);
+    assert_eq!((code, remarkable(&report)), (0, vec![]), "{report:#}");
+    // What tells of no kinks is not asked.
+    for (model, reason) in
+        [("himmelblau", "kinks are not told: himmelblau tells of no kinks"), ("torus", "kinks are not")]
+    {
+        let (code, report) = check(&file, &["--model", model, "--only", "kinks"]);
+        assert_eq!((code, remarkable(&report)), (0, vec![]), "{report:#}");
+        assert!(test(&report, "kinks.near")["reason"].as_str().unwrap().starts_with(reason), "{report:#}");
+    }
+}
+
+#[test]
 fn the_smallest_backend_of_our_tests_keeps_the_contract() {
     let file = built::c_plugin("quad_well.c", &[], &built::folder("check"), "libmpass_quad-well");
     let (code, report) = check(&file, &["--model", "double-well"]);
