@@ -234,6 +234,42 @@ fn bits_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
+fn rows_of_a_batch_have_the_bits_that_they_have_alone() {
+    for ((model, options), threads) in [(NETWORKS[1], 1), (NETWORKS[1], 3), (NETWORKS[3], 2)] {
+        let mut loss = open(model, options, threads);
+        let p = loss.info().params;
+        let theta = loss.start(3).unwrap().unwrap();
+        let dir = direction(p);
+        let slopes = few(&loss.kinks_near(&theta, 0.1).unwrap(), 0.3);
+        let count = slopes.len();
+        // One of them is no point.
+        let rows: Vec<Vec<f64>> =
+            (0..9).map(|i| moved(&theta, if i == 4 { f64::NAN } else { 0.01 * f64::from(i) }, &dir)).collect();
+        let (mut value, mut grad, mut hvp) = (vec![0.0; 9], vec![0.0; 9 * p], vec![0.0; 9 * p]);
+        let (mut z, mut delta, mut ok) = (vec![0.0; 9 * count], vec![0.0; 9 * count], vec![true; 9]);
+        let batch = Batch {
+            theta: &rows.concat(),
+            ids: None,
+            loss: &mut value,
+            grad: Some(&mut grad),
+            hvp: Some((&dir.repeat(9), &mut hvp)),
+            ok: &mut ok,
+            cancel: &Cancel::default(),
+        };
+        loss.eval_linear(&slopes, batch, Linear { z: &mut z, delta: &mut delta }).unwrap();
+        assert!(count > 2 && z[4 * count..5 * count].iter().all(|z| z.is_nan()), "{model}: {count}");
+        for (i, theta) in rows.iter().enumerate() {
+            assert_eq!(ok[i], i != 4, "{model}: row {i}");
+            if ok[i] {
+                let cut = |all: &[f64], each: usize| all[i * each..(i + 1) * each].to_vec();
+                let here = ((value[i], cut(&grad, p), cut(&hvp, p)), cut(&z, count), cut(&delta, count));
+                assert_eq!(here, linear(&mut *loss, &slopes, theta, &dir), "{model}: row {i} on {threads} threads");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_loss_without_kinks_has_none_and_one_whose_samples_see_each_other_says_so() {
     assert_eq!(open("mlp:64-4-10:tanh", &[], 1).kinks().unwrap(), 0);
     let joint = open("cnn:8x8x1-3-4-10:relu:batchnorm", &[], 1);
