@@ -332,7 +332,11 @@ fn a_loss_written_in_c_tells_of_its_kinks_as_far_as_to_the_certificate() {
     for (near, at, index, value) in [([1e-5; 2], [0.0, 0.0], 1, 0.0), ([1e-5, 0.4], [0.0, 0.5], 0, -0.25)] {
         let found = polish(&mut oracle, &near, 1e-3, &Tangents::none()).unwrap().unwrap();
         assert!(gap(&found.theta, &at) < 1e-14, "{found:?}");
-        assert_eq!((found.certificate.index(), found.certificate.loss), (Some(index), value), "{found:?}");
+        assert_eq!(
+            (found.certified.certificate.index(), found.certified.certificate.loss),
+            (Some(index), value),
+            "{found:?}"
+        );
     }
 }
 

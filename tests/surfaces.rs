@@ -166,7 +166,7 @@ fn certificates_on_kinks_know_the_points_that_are_known() {
         for point in &known.critical {
             let near: Vec<f64> = point.x.iter().zip(0..).map(|(x, i)| x + 1e-5 * f64::from(i + 1)).collect();
             let polished = polish(&mut oracle, &near, 1e-4, &Tangents::none()).unwrap().unwrap();
-            let (found, at) = (&polished.certificate, &point.x);
+            let (found, at) = (&polished.certified.certificate, &point.x);
             let off = polished.theta.iter().zip(at).fold(0.0_f64, |most, (a, b)| most.max((a - b).abs()));
             assert!(off < 1e-12 && (found.loss - point.value).abs() < 1e-12, "{at:?}: {off} {found:?}");
             assert_eq!(found.index(), Some(point.index), "{at:?}: {found:?}");

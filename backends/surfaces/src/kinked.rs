@@ -8,10 +8,10 @@
 //! the top is on a kink; g_3 is smooth, so its top is a pass with a negative eigenvalue, on the kinks of x_1; from the
 //! fourth on the only critical point is a minimum on a kink. At a kink derivatives are those from z = +0.
 
-use crate::kinks::{Bend, Kinks};
+use crate::bend::Bend;
 use crate::separable::{Extremum, Line, products};
 use crate::surface::dimensions;
-use crate::{Answers, Surface};
+use crate::{Answers, Kinks, Surface};
 use mountainpass_sdk::{Bounds, Error, Open};
 use std::iter::once;
 

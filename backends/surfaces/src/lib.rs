@@ -7,9 +7,9 @@
 #![warn(missing_docs)]
 
 mod alpine01;
+mod bend;
 mod himmelblau;
 mod kinked;
-mod kinks;
 mod lennard_jones;
 mod loss;
 mod mueller_brown;
@@ -25,9 +25,9 @@ mod three_hump_camel;
 mod torus;
 mod xin_she_yang_4;
 
-pub use kinks::{Bend, Kinks};
+pub use bend::Bend;
 pub use loss::SurfaceLoss;
-pub use surface::{Answers, CriticalPoint, Surface};
+pub use surface::{Answers, CriticalPoint, Kinks, Surface};
 
 use mountainpass_sdk::{Backend, Declared, Error, Host, Kind, Open};
 use std::ffi::CStr;

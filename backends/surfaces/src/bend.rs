@@ -1,8 +1,7 @@
-//! Surfaces that tell of their kinks: each is h = |z|, so alpha = -1, and may be put on a slope or smoothed.
+//! The kinks of surfaces: each is h = |z|, so alpha = -1, and may be put on a slope or smoothed.
 //!
 //! A surface with its kinks bent is a surface like any other; what is evaluated need not know.
 
-use crate::Surface;
 use mountainpass_sdk::Slope;
 
 /// What stands for the kinks of a surface.
@@ -30,16 +29,4 @@ impl Bend {
         let t = t.unwrap_or(if z < 0.0 { -1.0 } else { 1.0 });
         [t * z, t, 0.0]
     }
-}
-
-/// What a surface says of its kinks. Ids are below their number.
-pub trait Kinks: Send + Sync {
-    /// How many there are.
-    fn count(&self) -> u64;
-    /// The surface with its kinks bent in this way.
-    fn bent(&self, bend: Bend) -> Box<dyn Surface>;
-    /// z of a kink at x, and the derivative of f by its h.
-    fn figures(&self, id: u64, x: &[f64]) -> (f64, f64);
-    /// The gradient of z of a kink at x.
-    fn row(&self, id: u64, x: &[f64], out: &mut [f64]);
 }
