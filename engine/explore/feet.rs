@@ -17,17 +17,17 @@ pub(super) struct Foot {
 }
 
 impl Explorer<'_, '_> {
-    /// The feet below two points, by steps no longer than `step` if that is given; new minima are numbered after those so
+    /// The feet below two points, on ways lower than `below`, by steps no longer than `step` if that is given; new minima are numbered after those so
     /// far. `None` where a descent ends in no minimum.
     pub(super) fn feet(
         &mut self,
-        points: [Vec<f64>; 2],
+        (points, below): ([Vec<f64>; 2], f64),
         step: Option<f64>,
         path: PathId,
         minima: &mut Vec<Minimum>,
     ) -> Result<Option<[Foot; 2]>> {
         let (step, trail) = (step.or(self.plan.recipe.step), step.map(|step| TRAIL * step));
-        let quick = Recipe { check: false, step, trail, stays: true, ..self.plan.recipe };
+        let quick = Recipe { check: false, step, trail, stays: true, below: Some(below), ..self.plan.recipe };
         let (ends, stop) = quench(self.oracle, points.into(), &quick, &self.domain, |_, _| {});
         stop?;
         let mut feet = Vec::new();

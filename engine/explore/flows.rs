@@ -32,7 +32,7 @@ impl Explorer<'_, '_> {
     ) -> Result<Option<[Foot; 2]>> {
         let p = self.oracle.params();
         let last = |line: &Descended| line.knots[line.knots.len() - p..].to_vec();
-        self.feet([last(&lines[0]), last(&lines[1])], None, path, minima)
+        self.feet(([last(&lines[0]), last(&lines[1])], f64::INFINITY), None, path, minima)
     }
 
     /// The path that two lines make over their saddle, if all of it stays below.

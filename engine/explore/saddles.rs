@@ -5,12 +5,9 @@ use super::explorer::Explorer;
 use super::feet::Foot;
 use crate::error::Result;
 use crate::search::connect::{self, Cut};
-use crate::search::saddle::{self, Near, Saddle, Verdict};
+use crate::search::saddle::{self, Near, Verdict};
 use crate::search::vector::dot;
 use crate::search::{Minimum, Pass, PassKind, Path, PathState, Rejected};
-
-/// How often the way aside from a saddle on kinks is halved.
-const HALVINGS: usize = 12;
 
 impl Explorer<'_, '_> {
     /// True when the top of a path may be close enough to a saddle: of one that decides a bar before the finest band, which
@@ -39,8 +36,8 @@ impl Explorer<'_, '_> {
             Err(rejected) => return Ok(refused(path, rejected)),
         };
         let led = saddle::lead_over(self.oracle, &path, &saddle)?;
-        let sides = self.sides(&saddle, 0.2 * connect::reach(&path))?;
-        let feet = self.two_feet(&sides, &path, minima)?;
+        let sides = saddle.sides(0.2 * connect::reach(&path));
+        let feet = self.two_feet((&sides, saddle.loss), &path, minima)?;
         match (led, feet) {
             (Ok(led), Ok(feet)) => Ok(confirmed(led, &feet)),
             (Ok(mut led), Err(rejected)) => {
@@ -63,22 +60,6 @@ impl Explorer<'_, '_> {
         }
     }
 
-    /// The points on either side of a saddle where descents begin: so far along its mode, or, beside an edge, as much nearer as
-    /// the loss has to be lower there.
-    fn sides(&mut self, saddle: &Saddle, aside: f64) -> Result<[Vec<f64>; 2]> {
-        let mut aside = aside;
-        if saddle.evidence.kinks.is_some() {
-            for _halving in 0..HALVINGS {
-                let losses = self.oracle.values(&saddle.sides(aside).concat())?;
-                if losses.iter().all(|loss| *loss < saddle.loss) {
-                    break;
-                }
-                aside *= 0.5;
-            }
-        }
-        Ok(saddle.sides(aside))
-    }
-
     /// A saddle that may be the path's, or one that a lower path leads over: no higher than its top.
     fn sought(&mut self, path: &Path) -> Result<Verdict> {
         let (top, along) = (&path.pass.theta, &connect::direction(path));
@@ -97,11 +78,13 @@ impl Explorer<'_, '_> {
     /// over a ridge would tell nothing of the saddle.
     fn two_feet(
         &mut self,
-        sides: &[Vec<f64>; 2],
+        (sides, below): (&[Vec<f64>; 2], f64),
         path: &Path,
         minima: &mut Vec<Minimum>,
     ) -> Result<std::result::Result<[Foot; 2], Rejected>> {
-        Ok(match self.feet(sides.clone(), Some(connect::reach(path)), path.id, minima)? {
+        let p = self.oracle.params();
+        let lowest = [0, 1].map(|k| sides[k][sides[k].len() - p..].to_vec());
+        Ok(match self.feet((lowest, below), Some(connect::reach(path)), path.id, minima)? {
             Some(feet) if feet[0].cell == feet[1].cell => Err(Rejected::OneEnd(feet[0].cell)),
             Some(feet) => Ok(feet),
             None => Err(Rejected::NoEnd),

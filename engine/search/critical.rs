@@ -15,6 +15,8 @@ pub struct Saddle {
     pub mode: Vec<f64>,
     /// What speaks for its being a saddle.
     pub evidence: Evidence,
+    /// Where kinks are at their edge: points on either side further and further down along them, row after row.
+    pub beside: Option<[Vec<f64>; 2]>,
     /// Points of the way to it from the top where it was looked for, row after row, each lower than the one before.
     pub trail: Vec<f64>,
 }
@@ -58,8 +60,12 @@ impl Saddle {
         if on_kinks { PassKind::VerifiedKinkSaddle } else { PassKind::VerifiedSaddle }
     }
 
-    /// The points on either side of it, so far along its mode.
+    /// The ways down from it on either side as far as they are known, row after row: to one point so far along its mode, or
+    /// along its kinks.
     pub fn sides(&self, aside: f64) -> [Vec<f64>; 2] {
+        if let Some(beside) = &self.beside {
+            return beside.clone();
+        }
         [aside, -aside].map(|step| self.theta.iter().zip(&self.mode).map(|(s, m)| s + step * m).collect())
     }
 }

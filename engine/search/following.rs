@@ -166,7 +166,7 @@ pub(super) fn index_checked(
         projected: lowest.projected,
         ..Evidence::default()
     };
-    Ok(Ok(Saddle { theta, loss, mode: lowest.vector, evidence, trail: Vec::new() }))
+    Ok(Ok(Saddle { theta, loss, mode: lowest.vector, evidence, beside: None, trail: Vec::new() }))
 }
 
 #[cfg(test)]

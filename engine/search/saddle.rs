@@ -38,7 +38,8 @@ pub fn refine(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> R
 pub fn lead_over(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle) -> Result<std::result::Result<Path, Rejected>> {
     let p = oracle.params();
     let (arc, loss) = (&path.profile.arc, &path.profile.loss);
-    if saddle.loss < loss[0].max(loss[loss.len() - 1]) {
+    // Beside kinks it falls along a curve: a straight way over the saddle rises.
+    if saddle.loss < loss[0].max(loss[loss.len() - 1]) || saddle.beside.is_some() {
         return Ok(Err(Rejected::Above));
     }
     let line = Polyline::new(path.knots.clone(), p);
@@ -68,10 +69,12 @@ pub fn own_path(
     ways: [&[f64]; 2],
 ) -> Result<Option<Path>> {
     let p = saddle.theta.len();
-    let over = Polyline::new([&sides[0][..], &saddle.theta, &sides[1]].concat(), p);
+    let side = |k: usize| Polyline::new([&saddle.theta[..], &sides[k]].concat(), p);
+    let over = side(0).reversed().then(&side(1));
     let mut last = None;
     for most in WAY {
-        let way = |k: usize| Polyline::new([&sides[k][..], ways[k]].concat(), p).fewer(most);
+        let foot = |k: usize| &sides[k][sides[k].len() - p..];
+        let way = |k: usize| Polyline::new([foot(k), ways[k]].concat(), p).fewer(most);
         let curve = way(0).reversed().then(&over).then(&way(1));
         if last.as_ref() == Some(&curve) {
             break;
@@ -90,6 +93,25 @@ fn below(oracle: &mut Oracle<'_>, path: &Path, saddle: &Saddle, curve: Polyline)
     let measured = measure(oracle, &curve, Care::CLOSE)?;
     let loss = &measured.profile.loss;
     let climb = saddle.loss - loss[0].max(loss[loss.len() - 1]);
+    if std::env::var("MP_TELL").is_ok() {
+        let arcs = curve.arcs();
+        let at = (0..curve.n())
+            .min_by(|&a, &b| {
+                let d = |k: usize| super::vector::distance(curve.knot(k), &saddle.theta);
+                d(a).total_cmp(&d(b))
+            })
+            .unwrap();
+        eprintln!(
+            "OWN knots {} over {:.1e} err {:.1e} climb {:.1e} saddle at {:.3} top at {:.3} of {:.3};",
+            curve.n(),
+            measured.height - saddle.loss,
+            measured.error,
+            climb,
+            arcs[at],
+            measured.arc,
+            arcs[arcs.len() - 1]
+        );
+    }
     let slack = 1e-9 * climb + 16.0 * f64::EPSILON * saddle.loss.abs();
     if measured.height + measured.error > saddle.loss + slack {
         return Ok(None);

@@ -54,6 +54,8 @@ pub struct Recipe {
     pub small: f64,
     /// Whether it is to stay in the basin where it begins: the smoothing of kinks is narrow from the first.
     pub stays: bool,
+    /// What the loss is to stay below on the way, where that matters: the smoothing of kinks is so narrow that it does.
+    pub below: Option<f64>,
 }
 
 impl Recipe {
@@ -66,6 +68,7 @@ impl Recipe {
         trail: None,
         small: SMALL,
         stays: false,
+        below: None,
     };
 
     /// This recipe for a point whose own basin is wanted.

@@ -11,7 +11,7 @@ use super::super::kinked::Certificate;
 use super::super::signs::Lowest;
 use super::super::tangents::Tangents;
 use super::super::vector::norm;
-use super::linear::{Factors, System, orthonormal};
+use super::linear::{System, on_side, orthonormal};
 use crate::error::Result;
 use crate::loss::oracle::{Oracle, View};
 use crate::loss::{Kink, Slope};
@@ -23,19 +23,6 @@ pub struct Certified {
     pub certificate: Certificate,
     /// The lowest eigenvalues along the active set.
     pub lowest: Option<Lowest>,
-}
-
-impl Certified {
-    /// The unit vector that crosses the inverted kink, if there is just one, and stays on the edges of the others.
-    pub fn across_inverted(&self, oracle: &mut Oracle<'_>, theta: &[f64]) -> Result<Option<Vec<f64>>> {
-        let [inverted] = self.certificate.inverted[..] else { return Ok(None) };
-        let slopes = self.certificate.active.iter().zip(&self.certificate.slopes).map(|(&id, &t)| Slope { id, t });
-        let system = System::at(oracle, theta, slopes.collect())?;
-        let z = self.certificate.active.iter().map(|&id| f64::from(id == inverted)).collect::<Vec<_>>();
-        let across = Factors::of(system.rows.iter()).onto(&z);
-        let length = norm(&across);
-        Ok(Some(across.into_iter().map(|x| x / length).collect()))
-    }
 }
 
 /// Looks at a point where these kinks are to be active with these slopes, and at every other kink nearer than `width`. A
@@ -88,7 +75,6 @@ fn side(oracle: &mut Oracle<'_>, theta: &[f64], slopes: &[Slope], width: f64) ->
     if other.is_empty() {
         return Ok(None);
     }
-    let on_side = |kink: &Kink| Slope { id: kink.id, t: if kink.z < 0.0 { kink.alpha } else { 1.0 } };
     let mut all: Vec<Slope> = slopes.iter().copied().chain(other.iter().map(on_side)).collect();
     all.sort_by_key(|slope| slope.id);
     let rows = oracle.kink_rows(theta, &all)?;

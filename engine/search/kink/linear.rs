@@ -8,8 +8,8 @@ use super::super::krylov::{self, Grown, Space};
 use super::super::tangents;
 use super::super::vector::{axpy, dot, norm};
 use crate::error::Result;
-use crate::loss::Slope;
 use crate::loss::oracle::{Linearised, Oracle, View};
+use crate::loss::{Kink, Slope};
 
 /// What an orthogonalised row may lose of its length before it counts as dependent.
 const DEPENDENT: f64 = 1e-12;
@@ -87,7 +87,13 @@ impl System {
     }
 }
 
+/// The slope of a kink on the side where it is.
+pub fn on_side(kink: &Kink) -> Slope {
+    Slope { id: kink.id, t: if kink.z < 0.0 { kink.alpha } else { 1.0 } }
+}
+
 /// Rows J taken apart: J' = Q R.
+#[derive(Clone)]
 pub struct Factors {
     /// The columns of Q.
     span: Vec<Vec<f64>>,

@@ -19,6 +19,8 @@ const WIDTHS: [(f64, f64); 8] =
 const NARROW: f64 = 3e-4;
 /// The widest of a descent that stays in its basin.
 const NEAR: f64 = 1e-3;
+/// The part of the distance between points of a way that they have here: edges are more bent than valleys.
+const FINER: f64 = 0.05;
 /// The least norm of a point that counts as converged without a certificate, as [`Recipe::small`].
 const CONVERGED: f64 = 1e3 * SMALL;
 
@@ -55,9 +57,15 @@ fn down(
         if recipe.stays && width > NEAR {
             continue;
         }
-        let mut going: Vec<&mut Descending> = all.iter_mut().filter(|descending| descending.done.is_none()).collect();
+        let mut going: Vec<&mut Descending> = Vec::new();
+        for descending in all.iter_mut().filter(|descending| descending.done.is_none()) {
+            if descending.may_begin(oracle, width, recipe.below)? {
+                going.push(descending);
+            }
+        }
         let starts = going.iter().map(|descending| descending.theta.clone()).collect();
-        let smoothed = Recipe { check: false, small, ..*recipe };
+        let trail = recipe.trail.map(|apart| FINER * apart);
+        let smoothed = Recipe { check: false, small, trail, ..*recipe };
         let (ends, stop) = oracle.seen(View::Smoothed(width), |oracle| {
             Ok(minima::descend(oracle, starts, &smoothed, domain, &mut *on_round))
         })?;
@@ -74,6 +82,16 @@ fn down(
 }
 
 impl Descending {
+    /// Whether a descent smoothed so widely begins where it may.
+    fn may_begin(&mut self, oracle: &mut Oracle<'_>, width: f64, below: Option<f64>) -> Result<bool> {
+        let [.., (narrowest, _)] = WIDTHS;
+        if let Some(below) = below.filter(|_| self.evaluations == 0 && width > narrowest) {
+            let smoothed = oracle.seen(View::Smoothed(width), |oracle| oracle.values(&self.theta))?;
+            return Ok(smoothed[0] < below);
+        }
+        Ok(true)
+    }
+
     /// Takes where a smoothed descent ended; it is done if that was nowhere, or beside a certified minimum.
     fn pass(&mut self, oracle: &mut Oracle<'_>, end: Quenched, width: f64, domain: &Domain) -> Result<()> {
         self.evaluations += end.evaluations;

@@ -5,6 +5,7 @@
 //! counts the negative eigenvalues along the active set and the kinks that bend downwards (docs/kinks.md).
 
 mod certificate;
+mod edges;
 mod linear;
 pub mod minimum;
 pub mod pass;

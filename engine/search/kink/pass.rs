@@ -12,6 +12,7 @@ use super::super::kinked::WIDE;
 use super::super::landscape::Evidence;
 use super::super::rejected::Rejected;
 use super::super::tangents::Tangents;
+use super::edges::Edges;
 use super::polish::{Polished, polish};
 use crate::error::Result;
 use crate::loss::oracle::{Oracle, View};
@@ -62,7 +63,7 @@ pub fn find(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Res
                 );
             }
             if polished.certified.certificate.index() == Some(1) {
-                return Ok(saddle(oracle, polished, trail)?.ok_or(Rejected::Slid));
+                return Ok(saddle(oracle, polished, trail, near.reach)?.ok_or(Rejected::Slid));
             }
         }
     }
@@ -70,13 +71,20 @@ pub fn find(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Res
 }
 
 /// A certified point of index 1 as a saddle: along the direction of negative curvature, or across its inverted kink.
-fn saddle(oracle: &mut Oracle<'_>, polished: Polished, trail: Vec<f64>) -> Result<Option<Saddle>> {
+fn saddle(oracle: &mut Oracle<'_>, polished: Polished, trail: Vec<f64>, reach: f64) -> Result<Option<Saddle>> {
     let Polished { theta, certified, .. } = polished;
     let loss = oracle.values(&theta)?[0];
-    let across = certified.across_inverted(oracle, &theta)?;
     let (certificate, Some(lowest)) = (certified.certificate, certified.lowest) else { return Ok(None) };
-    let mode = across.unwrap_or_else(|| lowest.vector.clone());
+    let edges = Edges::of(oracle, &theta, &certificate)?;
+    let mode = edges.across().unwrap_or_else(|| lowest.vector.clone());
+    let beside = match certificate.active.is_empty() {
+        true => None,
+        false => Some([
+            edges.clone().down(oracle, (&theta, loss), &mode, reach)?,
+            edges.down(oracle, (&theta, loss), &mode, -reach)?,
+        ]),
+    };
     let kinks = Some(Box::new(certificate));
     let evidence = Evidence { kinks, ..lowest.evidence(0.0) };
-    Ok(Some(Saddle { theta, loss, mode, evidence, trail }))
+    Ok(Some(Saddle { theta, loss, mode, evidence, beside, trail }))
 }

@@ -4,9 +4,10 @@
 //! kink nearby fed another one: exact where none does. Slopes that are found give an upper bound of the least norm.
 
 use super::super::vector::{axpy, dot, norm};
+use super::linear::on_side;
 use crate::error::Result;
+use crate::loss::Slope;
 use crate::loss::oracle::Oracle;
-use crate::loss::{Kink, Slope};
 
 /// Passes over all slopes, one at a time.
 const SWEEPS: usize = 1000;
@@ -16,7 +17,7 @@ const LITTLE: f64 = 1e-12;
 /// The least norm at theta with the kinks nearer than `width` on slopes. Costs three gradients.
 pub fn stationarity(oracle: &mut Oracle<'_>, theta: &[f64], width: f64) -> Result<f64> {
     let near = oracle.kinks_near(theta, width)?;
-    let slopes: Vec<Slope> = near.iter().map(|kink| Slope { id: kink.id, t: side(kink) }).collect();
+    let slopes: Vec<Slope> = near.iter().map(on_side).collect();
     let at = oracle.linear(theta, &slopes)?;
     let rows = oracle.kink_rows(theta, &slopes)?;
     let mut bends: Vec<Bend> = Vec::new();
@@ -24,14 +25,10 @@ pub fn stationarity(oracle: &mut Oracle<'_>, theta: &[f64], width: f64) -> Resul
         let direction: Vec<f64> = row.iter().map(|x| delta * x).collect();
         let square = dot(&direction, &direction);
         if square > 0.0 {
-            bends.push(Bend { direction, square, t: side(kink), alpha: kink.alpha });
+            bends.push(Bend { direction, square, t: on_side(kink).t, alpha: kink.alpha });
         }
     }
     Ok(least(at.grad, &mut bends))
-}
-
-fn side(kink: &Kink) -> f64 {
-    if kink.z < 0.0 { kink.alpha } else { 1.0 }
 }
 
 /// What a slope adds to the gradient.
