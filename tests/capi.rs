@@ -84,6 +84,11 @@ fn every_slot_runs_on_the_thread_that_called_however_many_workers_there_are() {
 }
 
 #[test]
+fn a_registered_loss_is_asked_for_its_kinks() {
+    assert_eq!(printed(&program("tests/capi/kinks.c"), &[]), "kinks were asked for\n");
+}
+
+#[test]
 fn a_request_arrives_as_made_and_a_run_keeps_to_the_chosen_samples() {
     assert_eq!(printed(&program("tests/capi/samples.c"), &[]), "samples are as chosen\n");
 }

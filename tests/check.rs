@@ -99,6 +99,64 @@ fn our_deep_networks_keep_what_they_promise_of_values_and_derivatives() {
 }
 
 #[test]
+fn our_kinks_are_what_differences_say() {
+    let data = format!("data={}", images(4).display());
+    let options = [&data, "l1=0.01", "l2=0.01"];
+    keep_the_contract(&["mlp:16-3-3-3:relu", "mlp:16-3-2-3:leaky_relu"], &options, &["kinks"]);
+    let file = built::cdylib("mountainpass-surfaces-so");
+    let (code, report) = check(&file, &["--model", "kinked", "--option", "n=4", "--only", "kinks"]);
+    assert_eq!((code, remarkable(&report)), (0, vec![]), "{report:#}");
+    // What tells of no kinks is not asked.
+    for (model, reason) in
+        [("himmelblau", "kinks are not told: himmelblau tells of no kinks"), ("torus", "kinks are not")]
+    {
+        let (code, report) = check(&file, &["--model", model, "--only", "kinks"]);
+        assert_eq!((code, remarkable(&report)), (0, vec![]), "{report:#}");
+        assert!(test(&report, "kinks.near")["reason"].as_str().unwrap().starts_with(reason), "{report:#}");
+    }
+}
+
+/// The files of `backends/network/tests/fixtures/kinks.gz`, which `kinks.py` there makes: networks of one operator each.
+fn networks_that_bend() -> Vec<PathBuf> {
+    let packed = std::fs::File::open(built::root().join("backends/network/tests/fixtures/kinks.gz")).unwrap();
+    let (folder, mut all) = (folder("check-operators"), Vec::new());
+    std::io::copy(&mut flate2::read::GzDecoder::new(packed), &mut all).unwrap();
+    // Each is a field of a message: its tag, its length in sevens of bits, itself.
+    let (mut at, mut files) = (0, Vec::new());
+    while at < all.len() {
+        let (mut size, mut bits) = (0, 0);
+        loop {
+            at += 1;
+            size |= usize::from(all[at] & 127) << bits;
+            bits += 7;
+            if all[at] < 128 {
+                break;
+            }
+        }
+        at += 1;
+        files.push(file(&folder, &format!("{}.onnx", files.len()), &all[at..at + size]));
+        at += size;
+    }
+    files
+}
+
+#[test]
+fn kinks_of_every_operator_that_bends_are_what_differences_say() {
+    let (data, files) = (format!("data={}", images(4).display()), networks_that_bend());
+    let models: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
+    let (bend, jump) = models.split_at(21);
+    assert_eq!(jump.len(), 6);
+    keep_the_contract(bend, &[&data, "limit=3"], &["kinks"]);
+    let (_, report) =
+        check(&built::cdylib("mountainpass-faer-so"), &["--model", bend[2], "--option", &data, "--only", "kinks"]);
+    assert!(report["tests"].as_array().unwrap().iter().all(|test| test["verdict"] == "pass"), "{report:#}");
+    let (_, report) =
+        check(&built::cdylib("mountainpass-faer-so"), &["--model", jump[0], "--option", &data, "--only", "kinks"]);
+    let reason = "kinks are not told: the loss jumps: Sign of what depends on theta";
+    assert_eq!(test(&report, "kinks.jump")["reason"], reason, "{report:#}");
+}
+
+#[test]
 fn the_smallest_backend_of_our_tests_keeps_the_contract() {
     let file = built::c_plugin("quad_well.c", &[], &built::folder("check"), "libmpass_quad-well");
     let (code, report) = check(&file, &["--model", "double-well"]);

@@ -1,10 +1,15 @@
 //! The kinks of real networks through the table and the adapter: what is told of them against the plain loss and
-//! differences, for networks of one layer and more, pools, shortcuts and an L1 penalty.
-#![cfg(feature = "faer")]
+//! differences, for networks of one layer and more, pools, shortcuts and an L1 penalty; of a surface in a process of its own, and of a loss in C.
+#![cfg(all(feature = "faer", feature = "surfaces", feature = "dense"))]
 
+mod built;
+
+use mountainpass::loss::oracle::Oracle;
 use mountainpass::loss::{Batch, Isolation, Kink, Limits, Linear, Loss, OpenRequest, Registry, Slope};
 use mountainpass::machine::pool::Pool;
-use mountainpass::run::Cancel;
+use mountainpass::run::{Budget, Cancel};
+use mountainpass::search::kink::polish;
+use mountainpass::search::tangents::Tangents;
 use mountainpass_faer::Faer;
 use std::sync::Arc;
 
@@ -229,6 +234,42 @@ fn bits_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
+fn rows_of_a_batch_have_the_bits_that_they_have_alone() {
+    for ((model, options), threads) in [(NETWORKS[1], 1), (NETWORKS[1], 3), (NETWORKS[3], 2)] {
+        let mut loss = open(model, options, threads);
+        let p = loss.info().params;
+        let theta = loss.start(3).unwrap().unwrap();
+        let dir = direction(p);
+        let slopes = few(&loss.kinks_near(&theta, 0.1).unwrap(), 0.3);
+        let count = slopes.len();
+        // One of them is no point.
+        let rows: Vec<Vec<f64>> =
+            (0..9).map(|i| moved(&theta, if i == 4 { f64::NAN } else { 0.01 * f64::from(i) }, &dir)).collect();
+        let (mut value, mut grad, mut hvp) = (vec![0.0; 9], vec![0.0; 9 * p], vec![0.0; 9 * p]);
+        let (mut z, mut delta, mut ok) = (vec![0.0; 9 * count], vec![0.0; 9 * count], vec![true; 9]);
+        let batch = Batch {
+            theta: &rows.concat(),
+            ids: None,
+            loss: &mut value,
+            grad: Some(&mut grad),
+            hvp: Some((&dir.repeat(9), &mut hvp)),
+            ok: &mut ok,
+            cancel: &Cancel::default(),
+        };
+        loss.eval_linear(&slopes, batch, Linear { z: &mut z, delta: &mut delta }).unwrap();
+        assert!(count > 2 && z[4 * count..5 * count].iter().all(|z| z.is_nan()), "{model}: {count}");
+        for (i, theta) in rows.iter().enumerate() {
+            assert_eq!(ok[i], i != 4, "{model}: row {i}");
+            if ok[i] {
+                let cut = |all: &[f64], each: usize| all[i * each..(i + 1) * each].to_vec();
+                let here = ((value[i], cut(&grad, p), cut(&hvp, p)), cut(&z, count), cut(&delta, count));
+                assert_eq!(here, linear(&mut *loss, &slopes, theta, &dir), "{model}: row {i} on {threads} threads");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_loss_without_kinks_has_none_and_one_whose_samples_see_each_other_says_so() {
     assert_eq!(open("mlp:64-4-10:tanh", &[], 1).kinks().unwrap(), 0);
     let joint = open("cnn:8x8x1-3-4-10:relu:batchnorm", &[], 1);
@@ -267,4 +308,56 @@ fn an_isolated_loss_tells_the_same_bits_and_refuses_by_the_same_words() {
     let slope = Slope { id: u64::MAX, t: 0.5 };
     let refused = there.kink_rows(&theta, &[slope], &mut vec![0.0; theta.len()]).unwrap_err().to_string();
     assert!(refused.contains("of which there are 1200"), "{refused}");
+}
+
+#[test]
+fn a_loss_written_in_c_tells_of_its_kinks_as_far_as_to_the_certificate() {
+    let registry = Registry::new();
+    let plugin = built::c_plugin("corner.c", &["PLUGIN"], &built::folder("kinks"), "corner");
+    assert_eq!(registry.load(&plugin).unwrap(), "corner");
+    let mut loss = registry.open("corner", &OpenRequest::default(), Arc::new(Pool::new(1))).unwrap();
+    // f = |x| - |y| + x^2 + y^2.
+    let theta = [0.25, -0.5];
+    let kink = |id: u64, z: f64, delta: f64| Kink { id, z, alpha: -1.0, delta };
+    let [x, y] = [kink(0, 0.25, 1.0), kink(1, -0.5, -1.0)];
+    assert_eq!(loss.kinks_near(&theta, 0.3).unwrap(), [x]);
+    assert_eq!(loss.kinks_near(&theta, 1.0).unwrap(), [x, y]);
+    let slopes = [Slope { id: 0, t: 0.5 }, Slope { id: 1, t: -0.5 }];
+    let told = linear(&mut *loss, &slopes, &theta, &[1.0, 2.0]);
+    assert_eq!(told, ((0.1875, vec![1.0, -0.5], vec![2.0, 4.0]), vec![0.25, -0.5], vec![1.0, -1.0]));
+    assert_eq!(rows(&mut *loss, &slopes, &theta), [[1.0, 0.0], [0.0, 1.0]]);
+    let smooth = smoothed(&mut *loss, 1e-3, &theta, &[1.0, 2.0]);
+    assert!((smooth.0 - 0.0625).abs() < 1e-15 && gap(&smooth.1, &[1.5, 0.0]) < 1e-15, "{smooth:?}");
+    let mut oracle = Oracle::new(&mut *loss, None, &Cancel::default(), Budget::default()).unwrap();
+    for (near, at, index, value) in [([1e-5; 2], [0.0, 0.0], 1, 0.0), ([1e-5, 0.4], [0.0, 0.5], 0, -0.25)] {
+        let found = polish(&mut oracle, &near, 1e-3, &Tangents::none()).unwrap().unwrap();
+        assert!(gap(&found.theta, &at) < 1e-14, "{found:?}");
+        assert_eq!(
+            (found.certified.certificate.index(), found.certified.certificate.loss),
+            (Some(index), value),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_isolated_surface_tells_the_same_bits() {
+    let opened = |registry: &Registry| {
+        registry.register::<mountainpass_surfaces::Surfaces>().unwrap();
+        let options = vec![("n".to_owned(), "40".to_owned())];
+        let request = OpenRequest { model: "kinked".into(), options, ..OpenRequest::default() };
+        registry.open("surfaces", &request, Arc::new(Pool::new(2))).unwrap()
+    };
+    let isolation = Isolation::new(env!("CARGO_BIN_EXE_mpass").into(), Limits::default()).unwrap();
+    let (mut there, mut here) = (opened(&Registry::new().isolated(Arc::new(isolation))), opened(&Registry::new()));
+    let theta: Vec<f64> = direction(40).into_iter().map(|x| 0.2 * x - 0.05).collect();
+    let all = |loss: &mut dyn Loss| {
+        let near = loss.kinks_near(&theta, 1.0).unwrap();
+        let slopes: Vec<Slope> = near.iter().map(|kink| Slope { id: kink.id, t: 0.25 }).collect();
+        assert!(slopes.len() > 10, "{near:?}");
+        let bent = linear(loss, &slopes, &theta, &direction(40));
+        (loss.kinks().unwrap(), near, bent, smoothed(loss, 0.01, &theta, &direction(40)), rows(loss, &slopes, &theta))
+    };
+    assert_eq!(all(&mut *there), all(&mut *here));
 }

@@ -57,6 +57,17 @@ fn the_camel_on_a_grid_has_its_three_bars() {
 }
 
 #[test]
+fn a_kinked_loss_on_a_grid_has_the_bars_of_its_closed_form() {
+    let folder = folder("grid-kinked");
+    // Spacing 1/64: minima are samples, but a diagonal step passes over an edge of slope 1 by its two sides.
+    let complex = "[complex]\nmethod = \"grid\"\nsamples = 385\nmax_degree = 0\nsimplify = 0.02\n";
+    let found = barcode(&folder, &surface("kinked", complex));
+    let part = |birth: f64, death: f64| (birth / 32.0, Some(death / 32.0));
+    let known = [(-21.0 / 32.0, None), part(-13.0, 7.0), part(-5.0, 4.0), part(3.0, 12.0)];
+    assert_bars(&found, &known, 1.0 / 64.0);
+}
+
+#[test]
 fn mueller_brown_on_a_grid_has_its_three_bars() {
     let complex = "[complex]\nmethod = \"grid\"\nbox = [[-1.5, 1.2], [-0.2, 2]]\nsamples = 541\nsimplify = 0.1\n";
     let found = barcode(&folder("grid-mb"), &surface("mueller-brown", complex));

@@ -10,6 +10,8 @@ use mountainpass::persistence::DeathKind;
 use mountainpass::run::{Budget, Cancel};
 use mountainpass::search::align::Alignment;
 use mountainpass::search::connect::Schedule;
+use mountainpass::search::kink::polish;
+use mountainpass::search::tangents::Tangents;
 use mountainpass::search::{Landscape, Unrecorded};
 use mountainpass_sdk::Open;
 use mountainpass_surfaces::{MODELS, Surfaces, surface};
@@ -152,6 +154,27 @@ fn surfaces_have_their_known_barcodes() {
     assert_known_bars("six-hump-camel", &[], 64);
     assert_known_bars("rastrigin", &[("n", "1")], 96);
     assert_known_bars("rosenbrock", &[("n", "5")], 24);
+}
+
+#[test]
+fn certificates_on_kinks_know_the_points_that_are_known() {
+    for n in ["1", "2", "3", "6"] {
+        let options: Options<'_> = &[("n", n)];
+        let known = surface(&mut Open::new("kinked", options)).unwrap().known();
+        let mut loss = open("kinked", options, Dtype::F64, 1);
+        let mut oracle = Oracle::new(&mut *loss, None, &Cancel::default(), Budget::default()).unwrap();
+        for point in &known.critical {
+            let near: Vec<f64> = point.x.iter().zip(0..).map(|(x, i)| x + 1e-5 * f64::from(i + 1)).collect();
+            let polished = polish(&mut oracle, &near, 1e-4, &Tangents::none()).unwrap().unwrap();
+            let (found, at) = (&polished.certified.certificate, &point.x);
+            let off = polished.theta.iter().zip(at).fold(0.0_f64, |most, (a, b)| most.max((a - b).abs()));
+            assert!(off < 1e-12 && (found.loss - point.value).abs() < 1e-12, "{at:?}: {off} {found:?}");
+            assert_eq!(found.index(), Some(point.index), "{at:?}: {found:?}");
+            // Only the third coordinate's top is smooth.
+            assert_eq!(found.negative, usize::from(at.get(2).is_some_and(|x| x + at[0].abs() == 0.0)), "{at:?}");
+            assert_eq!(found.active[0], u64::from(at[0] != 0.0), "{at:?}: {:?}", found.active);
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::plugin::{PluginLoss, TypedBuffers};
 use crate::error::{Error, Result};
 use crate::run::Cancel;
 use mountainpass_sdk::abi;
-use std::ops::Range;
+use std::cell::Cell;
 
 /// A value no backend writes by chance.
 const CANARY: f64 = -2.468e-29;
@@ -160,37 +160,41 @@ impl PluginLoss {
         }
     }
 
-    /// The loss with slopes given, row after row.
+    /// The loss with slopes given, the rows of a batch side by side.
     pub(super) fn linear(&mut self, slopes: &[Slope], mut batch: Batch<'_>, out: Linear<'_>) -> Result<()> {
         let slot = self.kink_table()?.eval_linear.ok_or_else(|| self.no_kinks())?;
         whole(&self.info, &batch)?;
         let (n, count) = (batch.loss.len(), slopes.len());
         room(n, count, &out)?;
         let records = records(slopes, self.count_kinks()?)?;
-        for row in 0..n {
-            let mut one = of_row(&mut batch, row, self.info.params);
-            let (mut z, mut delta) = (Output::new(CANARY), Output::new(CANARY));
-            let short = |shortage| self.handle.plugin.short("kinks.eval_linear", shortage);
-            let zs = z.open(count, f64::NAN).map_err(short)?;
-            let deltas = delta.open(count, f64::NAN).map_err(short)?;
-            let (handle, given) = (&self.handle, records.as_ptr());
-            // SAFETY: a live handle, one call at a time; n slopes, and an output for each beside the record of one row.
-            let call = |call: *const abi::Eval, err: *mut abi::Error| unsafe {
-                slot(handle.raw, given, count as u64, call, zs, deltas, err)
-            };
-            let TypedBuffers::F64(buffers) = &mut self.buffers else { return Err(Error::Argument("f32".into())) };
-            let answer = buffers.eval_by(handle, &self.info, &mut one, &("kinks.eval_linear", &call));
-            let (is_good, cells) = (one.ok[0], row * count..(row + 1) * count);
-            let read = answer.and_then(|()| {
-                for (name, values, out) in [("z", &z, &mut *out.z), ("delta", &delta, &mut *out.delta)] {
-                    figures(name, values.close(name)?, is_good, &mut out[cells.clone()])?;
+        let (mut z, mut delta) = (Output::new(CANARY), Output::new(CANARY));
+        let short = |shortage| self.handle.plugin.short("kinks.eval_linear", shortage);
+        let zs = z.open(n * count, f64::NAN).map_err(short)?;
+        let deltas = delta.open(n * count, f64::NAN).map_err(short)?;
+        // A batch may take several calls.
+        let (handle, given, done) = (&self.handle, records.as_ptr(), Cell::new(0));
+        let call = |call: *const abi::Eval, err: *mut abi::Error| {
+            // SAFETY: the record of this call.
+            let rows = unsafe { (*call).theta.rows } as usize;
+            let first = count * done.replace(done.get() + rows);
+            let (z, delta) = (zs.wrapping_add(first), deltas.wrapping_add(first));
+            // SAFETY: a live handle, one call at a time; n slopes, and an output for each of them and each row, of which the
+            // calls before have had theirs.
+            unsafe { slot(handle.raw, given, count as u64, call, z, delta, err) }
+        };
+        let TypedBuffers::F64(buffers) = &mut self.buffers else { return Err(Error::Argument("f32".into())) };
+        let answer = buffers.eval_by(handle, &self.info, &mut batch, &("kinks.eval_linear", &call));
+        let read = answer.and_then(|()| {
+            for (name, values, out) in [("z", &z, out.z), ("delta", &delta, out.delta)] {
+                let values = values.close(name)?;
+                for row in 0..n {
+                    let cells = row * count..(row + 1) * count;
+                    figures(name, &values[cells.clone()], batch.ok[row], &mut out[cells])?;
                 }
-                Ok(())
-            });
-            let cancel = one.cancel;
-            self.answered("kinks.eval_linear", read, cancel)?;
-        }
-        Ok(())
+            }
+            Ok(())
+        });
+        self.answered("kinks.eval_linear", read, batch.cancel)
     }
 
     /// The gradients of z, one for each slope.
@@ -223,19 +227,5 @@ fn figures(name: &str, values: &[f64], is_good: bool, out: &mut [f64]) -> Checke
             out.fill(f64::NAN);
             Ok(())
         }
-    }
-}
-
-/// One row of a batch, as a batch.
-fn of_row<'a>(batch: &'a mut Batch<'_>, row: usize, p: usize) -> Batch<'a> {
-    let cells: Range<usize> = row * p..(row + 1) * p;
-    Batch {
-        theta: &batch.theta[cells.clone()],
-        ids: None,
-        loss: &mut batch.loss[row..=row],
-        grad: batch.grad.as_mut().map(|grad| &mut grad[cells.clone()]),
-        hvp: batch.hvp.as_mut().map(|(dir, hvp)| (&dir[cells.clone()], &mut hvp[cells.clone()])),
-        ok: &mut batch.ok[row..=row],
-        cancel: batch.cancel,
     }
 }

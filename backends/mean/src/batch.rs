@@ -74,8 +74,10 @@ impl Hands<'_> {
     }
 }
 
-/// Piece `t` of `n` samples, and who may share it.
+/// Piece `t` of `n` samples for one row of the batch, and who may share it.
 pub struct Piece<'a, L> {
+    /// Which row.
+    pub row: usize,
     /// All that is laid out.
     pub laid: &'a L,
     /// How many samples that is.
@@ -212,7 +214,7 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
         let (scale, pieces) = (1.0 / *n as f64, mean.pieces(*n));
         if rows.len() >= host.workers() || pieces == 1 {
             let scratch = &self.scratch;
-            let through = |row: &mut Row<'_, T>, worker: usize, host: Host<'_>| {
+            let through = |(i, row): (usize, &mut Row<'_, T>), worker: usize, host: Host<'_>| {
                 let mut scratch = Self::scratch(scratch, worker);
                 let mut sum = 0.0;
                 for t in 0..pieces {
@@ -224,18 +226,18 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
                         hvp: row.hvp.as_mut().map(|(dir, hvp)| (*dir, &mut **hvp)),
                         add: t > 0,
                     };
-                    let piece = Piece { laid, n: *n, t, host };
+                    let piece = Piece { row: i, laid, n: *n, t, host };
                     sum += stop.note(mean.pass(piece, &mut scratch, row.theta, out, &|| stop.asked()));
                 }
                 penalty.finish(row, sum * scale);
             };
             match rows.len() >= host.workers() {
-                true => host.for_each(rows, |row, _, worker| through(row, worker, Host::none())),
-                false => rows.iter_mut().for_each(|row| through(row, 0, host)),
+                true => host.for_each(rows, |row, i, worker| through((i, row), worker, Host::none())),
+                false => rows.iter_mut().enumerate().for_each(|row| through(row, 0, host)),
             }
         } else {
-            for row in rows {
-                let sum = self.over_pieces(mean, part, row, host, &stop);
+            for (i, row) in rows.iter_mut().enumerate() {
+                let sum = self.over_pieces(mean, part, (i, &mut *row), host, &stop);
                 penalty.finish(row, sum * scale);
             }
         }
@@ -247,7 +249,7 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
         &mut self,
         mean: &M,
         part: &Part<M::Laid<T>>,
-        row: &mut Row<'_, T>,
+        (at, row): (usize, &mut Row<'_, T>),
         host: Host<'_>,
         stop: &Stop<'_>,
     ) -> f64 {
@@ -272,7 +274,7 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
                         hvp: dir.map(|dir| (dir, &mut partial.hvp[..])),
                         add: false,
                     };
-                    let piece = Piece { laid: &part.laid, n: part.n, t: first + i, host: Host::none() };
+                    let piece = Piece { row: at, laid: &part.laid, n: part.n, t: first + i, host: Host::none() };
                     mean.pass(piece, &mut scratch, theta, out, &|| stop.asked())
                 };
                 partial.loss = stop.note(pass());
@@ -303,10 +305,10 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
         self.reserve(host);
         let scratch = &self.scratch;
         let failure = Mutex::new(None);
-        host.for_each(rows, |(theta, sum), _, worker| {
+        host.for_each(rows, |(theta, sum), row, worker| {
             let mut scratch = Self::scratch(scratch, worker);
             for t in 0..mean.pieces(part.n) {
-                let piece = Piece { laid: &part.laid, n: part.n, t, host: Host::none() };
+                let piece = Piece { row, laid: &part.laid, n: part.n, t, host: Host::none() };
                 match mean.judge(piece, &mut scratch, theta) {
                     Ok(Verdict { loss, correct, predictions }) => {
                         sum.loss += loss;

@@ -18,13 +18,13 @@ struct Bent<'a, M: Graphed> {
     penalty: Penalty,
 }
 
-/// One row of an evaluation.
-struct Row<'a> {
-    theta: &'a [f64],
+/// What is evaluated: theta, where losses and flags go, and derivatives if they are wanted.
+struct Batch<'a> {
+    theta: Rows<'a, f64>,
     loss: &'a mut [f64],
-    grad: Option<&'a mut [f64]>,
-    hvp: Option<(&'a [f64], &'a mut [f64])>,
     status: &'a mut [i32],
+    grad: Option<RowsMut<'a, f64>>,
+    hvp: Option<(Rows<'a, f64>, RowsMut<'a, f64>)>,
 }
 
 impl<M: Graphed> Bent<'_, M> {
@@ -33,12 +33,10 @@ impl<M: Graphed> Bent<'_, M> {
         &mut self,
         way: Way,
         (host, cancel): (Host<'_>, Cancel<'_>),
-        (theta, loss, row_status): (Rows<'_, f64>, &mut [f64], &mut [i32]),
-        grad: Option<RowsMut<'_, f64>>,
-        hvp: Option<(Rows<'_, f64>, RowsMut<'_, f64>)>,
+        Batch { theta, loss, status, grad, hvp }: Batch<'_>,
     ) -> Result<Way, Error> {
         self.network.way = way;
-        let request = Request { ids: None, loss, status: row_status, cancel };
+        let request = Request { ids: None, loss, status, cancel };
         let setting = Setting {
             host,
             mean: &mut *self.network,
@@ -51,39 +49,35 @@ impl<M: Graphed> Bent<'_, M> {
         done.map(|()| way)
     }
 
-    /// One row with linear kinks, and what was asked of these.
+    /// Rows with linear kinks, and what was asked of these in each.
     fn linear(
         &mut self,
         (slopes, width): (&[Slope], Option<f64>),
         hands: (Host<'_>, Cancel<'_>),
-        row: Row<'_>,
-    ) -> Result<Vec<Found>, Error> {
-        let (n, p) = (self.loss.data.train.n, self.loss.description.p);
+        batch: Batch<'_>,
+    ) -> Result<Vec<Vec<Found>>, Error> {
+        let n = self.loss.data.train.n;
         let sites = self.network.sites()?;
-        let own = slopes.partition_point(|slope| slope.id < sites.count(n));
-        let corners: Vec<(usize, f64)> = self.loss.corners(&slopes[own..], sites.count(n))?;
+        let first = sites.count(n);
+        let own = slopes.partition_point(|slope| slope.id < first);
+        let corners: Vec<(usize, f64)> = self.loss.corners(&slopes[own..], first)?;
         self.penalty.corners = Corners::Linear(corners.clone());
-        let asked = Asked::new(sites, slopes[..own].to_vec(), width, self.network.pieces(n));
-        let theta = row.theta;
-        let grad = row.grad.map(|grad| RowsMut::new(grad, p));
-        let hvp = row.hvp.map(|(dir, hvp)| (Rows::new(dir, p), RowsMut::new(hvp, p)));
-        let way = self.eval(Way::Linear(asked), hands, (Rows::new(theta, p), row.loss, row.status), grad, hvp)?;
-        let mut found = match way {
+        // Those of them that are told of: their ids, and what they are corners of.
+        let told: Vec<(u64, usize)> = match width {
+            Some(_) => self.penalty.places().enumerate().map(|(k, place)| (first + k as u64, place)).collect(),
+            None => slopes[own..].iter().zip(&corners).map(|(slope, (place, _))| (slope.id, *place)).collect(),
+        };
+        let (theta, delta) = (batch.theta, self.penalty.l1);
+        let sizes = (theta.n(), self.network.pieces(n));
+        let way = Way::Linear(Asked::new(sites, slopes[..own].to_vec(), width, sizes));
+        let mut found = match self.eval(way, hands, batch)? {
             Way::Linear(asked) => asked.found(),
             _ => Vec::new(),
         };
-        let first = self.network.sites()?.count(n);
-        let corner =
-            |(k, i): (usize, usize)| Found { id: first + k as u64, z: theta[i], alpha: -1.0, delta: self.penalty.l1 };
-        let all = self.penalty.places().enumerate();
-        match width {
-            Some(width) => found.extend(all.map(corner).filter(|kink| kink.z.abs() < width)),
-            None => found.extend(slopes[own..].iter().zip(&corners).map(|(slope, (place, _))| Found {
-                id: slope.id,
-                z: theta[*place],
-                alpha: -1.0,
-                delta: self.penalty.l1,
-            })),
+        for (row, found) in found.iter_mut().enumerate() {
+            let corner = |&(id, place): &(u64, usize)| Found { id, z: theta.row(row)[place], alpha: -1.0, delta };
+            let is_near = |kink: &Found| width.is_none_or(|width| kink.z.abs() < width);
+            found.extend(told.iter().map(corner).filter(is_near));
         }
         Ok(found)
     }
@@ -125,16 +119,17 @@ impl<M: Graphed> MeanLoss<M> {
         bent.penalty.corners = Corners::Smoothed(eps);
         let Eval { loss, row_status, cancel, host, .. } = eval;
         let (theta, grad, hvp) = doubles(eval.theta, eval.grad, eval.hvp)?;
-        bent.eval(Way::Smoothed(eps), (host, cancel), (theta, loss, row_status), grad, hvp).map(drop)
+        let batch = Batch { theta, loss, status: row_status, grad, hvp };
+        bent.eval(Way::Smoothed(eps), (host, cancel), batch).map(drop)
     }
 
     pub(crate) fn near(&self, host: Host<'_>, theta: &[f64], width: f64) -> Result<Vec<Kink>, Error> {
         let mut state = self.state();
         let (loss, status) = (&mut [0.0], &mut [status::OK]);
-        let row = Row { theta, loss, grad: None, hvp: None, status };
+        let batch = Batch { theta: Rows::new(theta, self.description.p), loss, status, grad: None, hvp: None };
         let hands = (host, Cancel::never());
-        let found = self.bent(&mut state)?.linear((&[], Some(width)), hands, row)?;
-        Ok(found.into_iter().map(|Found { id, z, alpha, delta }| Kink { id, z, alpha, delta }).collect())
+        let found = self.bent(&mut state)?.linear((&[], Some(width)), hands, batch)?;
+        Ok(found.into_iter().flatten().map(|Found { id, z, alpha, delta }| Kink { id, z, alpha, delta }).collect())
     }
 
     pub(crate) fn linear(&self, slopes: &[Slope], eval: Eval<'_>, figures: Figures<'_>) -> Result<(), Error> {
@@ -142,23 +137,12 @@ impl<M: Graphed> MeanLoss<M> {
         let mut bent = self.bent(&mut state)?;
         let hands = (eval.host, eval.cancel);
         let (theta, grad, hvp) = doubles(eval.theta, eval.grad, eval.hvp)?;
-        let mut grads = grad.map(|grad| grad.into_rows().into_iter());
-        let mut hvps = hvp.map(|(dir, out)| (dir, out.into_rows().into_iter()));
+        let batch = Batch { theta, loss: eval.loss, status: eval.row_status, grad, hvp };
+        let found = bent.linear((slopes, None), hands, batch)?;
         let Figures { mut z, mut delta } = figures;
-        let rows = eval.loss.chunks_mut(1).zip(eval.row_status.chunks_mut(1));
-        for (i, (loss, status)) in rows.enumerate() {
-            let row = Row {
-                theta: theta.row(i),
-                loss,
-                grad: grads.as_mut().and_then(Iterator::next),
-                hvp: hvps.as_mut().and_then(|(dir, out)| out.next().map(|out| (dir.row(i), out))),
-                status,
-            };
-            let found = bent.linear((slopes, None), hands, row)?;
-            for (k, found) in found.iter().enumerate() {
-                z.iter_mut().for_each(|z| z[i * slopes.len() + k] = found.z);
-                delta.iter_mut().for_each(|delta| delta[i * slopes.len() + k] = found.delta);
-            }
+        for (i, found) in found.iter().flatten().enumerate() {
+            z.iter_mut().for_each(|z| z[i] = found.z);
+            delta.iter_mut().for_each(|delta| delta[i] = found.delta);
         }
         Ok(())
     }

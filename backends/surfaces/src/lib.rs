@@ -7,7 +7,9 @@
 #![warn(missing_docs)]
 
 mod alpine01;
+mod bend;
 mod himmelblau;
+mod kinked;
 mod lennard_jones;
 mod loss;
 mod mueller_brown;
@@ -23,15 +25,16 @@ mod three_hump_camel;
 mod torus;
 mod xin_she_yang_4;
 
+pub use bend::Bend;
 pub use loss::SurfaceLoss;
-pub use surface::{Answers, CriticalPoint, Surface};
+pub use surface::{Answers, CriticalPoint, Kinks, Surface};
 
 use mountainpass_sdk::{Backend, Declared, Error, Host, Kind, Open};
 use std::ffi::CStr;
 use surface::dimensions;
 
 /// The models, in the order in which messages list them.
-pub const MODELS: [&str; 13] = [
+pub const MODELS: [&str; 14] = [
     "three-hump-camel",
     "mueller-brown",
     "himmelblau",
@@ -45,6 +48,7 @@ pub const MODELS: [&str; 13] = [
     "rosenbrock",
     "lennard-jones",
     "p-spin",
+    "kinked",
 ];
 
 /// The surface a request names; reads the options of that surface and no others.
@@ -63,6 +67,7 @@ pub fn surface(request: &mut Open<'_>) -> Result<Box<dyn Surface>, Error> {
         "rosenbrock" => Ok(Box::new(rosenbrock::Rosenbrock::open(request)?)),
         "lennard-jones" => Ok(Box::new(lennard_jones::LennardJones::open(request)?)),
         "p-spin" => Ok(Box::new(p_spin::PSpin::open(request)?)),
+        "kinked" => Ok(Box::new(kinked::Kinked::open(request)?)),
         other => Err(Error::unknown("model", other, &MODELS)),
     }
 }

@@ -3,10 +3,11 @@
 //! Rows are computed in f64 into shares of our own, a few for each worker, and copied out: after the largest batch has been
 //! seen once, an evaluation allocates nothing here. A row's bits do not depend on its share.
 
-use crate::Surface;
+use crate::{Bend, Kinks, Surface};
 use mountainpass_sdk::abi::status;
 use mountainpass_sdk::{
-    Bounds, Cancel, Caps, Dtypes, Error, Eval, Identity, Info, Loss, Matrix, MatrixMut, Parameter, Symmetry,
+    Bounds, Cancel, Caps, Dtypes, Error, Eval, Figures, Host, Identity, Info, Kink, Loss, Matrix, MatrixMut, Parameter,
+    Slope, Symmetry,
 };
 use std::sync::{Mutex, PoisonError};
 
@@ -41,14 +42,14 @@ impl SurfaceLoss {
     }
 
     /// Computes rows `first..first + count` into the shares; returns how many rows a share holds.
-    fn compute(&self, eval: &Eval<'_>, first: usize, count: usize, kept: &mut Vec<Share>) -> usize {
-        let shared = count * self.surface.cost() >= WORTH_SHARING && eval.host.workers() > 1;
+    fn compute(surface: &dyn Surface, eval: &Eval<'_>, first: usize, count: usize, kept: &mut Vec<Share>) -> usize {
+        let shared = count * surface.cost() >= WORTH_SHARING && eval.host.workers() > 1;
         let shares = if shared { (4 * eval.host.workers()).min(count) } else { 1 };
         let rows = count.div_ceil(shares);
         if kept.len() < shares {
             kept.resize_with(shares, Share::default);
         }
-        let (surface, theta, cancel) = (&*self.surface, eval.theta, eval.cancel);
+        let (theta, cancel) = (eval.theta, eval.cancel);
         let (wants_grad, dir) = (eval.grad.is_some(), eval.hvp.as_ref().map(|(dir, _)| *dir));
         eval.host.for_each(&mut kept[..shares], |share, at, _| {
             let from = first + (at * rows).min(count);
@@ -56,6 +57,41 @@ impl SurfaceLoss {
             share.compute(surface, theta, dir, wants_grad, from..to, cancel);
         });
         rows
+    }
+
+    /// Evaluates the surface, or what stands for it.
+    fn evaluate(&self, surface: &dyn Surface, mut eval: Eval<'_>) -> Result<(), Error> {
+        let (n, all) = (surface.n(), eval.n());
+        let shares = &mut *self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = 0;
+        while first < all {
+            let count = (HELD / (2 * n + 1)).max(1).min(all - first);
+            let rows = Self::compute(surface, &eval, first, count, shares);
+            if eval.cancel.fired() {
+                return Err(Error::cancelled());
+            }
+            for at in 0..count {
+                let (share, k, i) = (&shares[at / rows], at % rows, first + at);
+                eval.loss[i] = share.loss[k];
+                let fits = stored(eval.grad.as_mut(), i, &share.grad, k, n)
+                    & stored(eval.hvp.as_mut().map(|(_, out)| out), i, &share.hvp, k, n);
+                if !fits || !share.loss[k].is_finite() {
+                    eval.row_status[i] = status::NUMERIC;
+                }
+            }
+            first += count;
+        }
+        Ok(())
+    }
+
+    fn told(&self) -> Result<&dyn Kinks, Error> {
+        self.surface.kinks().ok_or_else(|| Error::unsupported(format!("{} tells of no kinks", self.model)))
+    }
+
+    /// The surface with its kinks bent, evaluated.
+    fn evaluate_bent(&self, bend: Bend, eval: Eval<'_>) -> Result<Box<dyn Surface>, Error> {
+        let bent = self.told()?.bent(bend);
+        self.evaluate(&*bent, eval).map(|()| bent)
     }
 }
 
@@ -123,28 +159,8 @@ impl Loss for SurfaceLoss {
         }
     }
 
-    fn eval(&self, mut eval: Eval<'_>) -> Result<(), Error> {
-        let (n, all) = (self.surface.n(), eval.n());
-        let shares = &mut *self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut first = 0;
-        while first < all {
-            let count = (HELD / (2 * n + 1)).max(1).min(all - first);
-            let rows = self.compute(&eval, first, count, shares);
-            if eval.cancel.fired() {
-                return Err(Error::cancelled());
-            }
-            for at in 0..count {
-                let (share, k, i) = (&shares[at / rows], at % rows, first + at);
-                eval.loss[i] = share.loss[k];
-                let fits = stored(eval.grad.as_mut(), i, &share.grad, k, n)
-                    & stored(eval.hvp.as_mut().map(|(_, out)| out), i, &share.hvp, k, n);
-                if !fits || !share.loss[k].is_finite() {
-                    eval.row_status[i] = status::NUMERIC;
-                }
-            }
-            first += count;
-        }
-        Ok(())
+    fn eval(&self, eval: Eval<'_>) -> Result<(), Error> {
+        self.evaluate(&*self.surface, eval)
     }
 
     fn parameters(&self) -> Vec<Parameter> {
@@ -165,9 +181,60 @@ impl Loss for SurfaceLoss {
         self.surface.symmetries()
     }
 
+    fn kinks(&self) -> Result<u64, Error> {
+        Ok(self.told()?.count())
+    }
+
+    fn eval_smoothed(&self, eps: f64, eval: Eval<'_>) -> Result<(), Error> {
+        self.evaluate_bent(Bend::Smoothed(eps), eval).map(drop)
+    }
+
+    fn kinks_near(&self, _: Host<'_>, theta: &[f64], width: f64) -> Result<Vec<Kink>, Error> {
+        let kinks = self.told()?;
+        let one = |id: u64| {
+            let (z, delta) = kinks.figures(id, theta);
+            Kink { id, z, alpha: -1.0, delta }
+        };
+        Ok((0..kinks.count()).map(one).filter(|kink| kink.z.abs() < width).collect())
+    }
+
+    fn eval_linear(&self, slopes: &[Slope], eval: Eval<'_>, figures: Figures<'_>) -> Result<(), Error> {
+        check(self.told()?, slopes)?;
+        let Figures { mut z, mut delta } = figures;
+        let theta = eval.theta;
+        let bent = self.evaluate_bent(Bend::Linear(slopes.to_vec()), eval)?;
+        let Some(kinks) = bent.kinks() else { return Ok(()) };
+        let mut buffer = Vec::new();
+        for i in 0..theta.n() {
+            let x = row(theta, i, &mut buffer);
+            for (k, slope) in slopes.iter().enumerate() {
+                let found = kinks.figures(slope.id, x);
+                z.iter_mut().for_each(|z| z[i * slopes.len() + k] = found.0);
+                delta.iter_mut().for_each(|delta| delta[i * slopes.len() + k] = found.1);
+            }
+        }
+        Ok(())
+    }
+
+    fn kink_rows(&self, _: Host<'_>, theta: &[f64], slopes: &[Slope], out: &mut [f64]) -> Result<(), Error> {
+        check(self.told()?, slopes)?;
+        let bent = self.told()?.bent(Bend::Linear(slopes.to_vec()));
+        let rows = slopes.iter().zip(out.chunks_exact_mut(theta.len()));
+        rows.for_each(|(slope, out)| bent.kinks().into_iter().for_each(|kinks| kinks.row(slope.id, theta, out)));
+        Ok(())
+    }
+
     fn identity(&self) -> Identity {
         let options = format!("model = {}\n{}", self.model, self.surface.options());
         Identity { options, ..Identity::default() }
+    }
+}
+
+/// Refuses the slope of a kink that there is not.
+fn check(kinks: &dyn Kinks, slopes: &[Slope]) -> Result<(), Error> {
+    match slopes.iter().find(|slope| slope.id >= kinks.count()) {
+        Some(slope) => Err(Error::argument(format!("kink {}, of which there are {}", slope.id, kinks.count()))),
+        None => Ok(()),
     }
 }
 

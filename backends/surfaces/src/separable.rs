@@ -35,18 +35,6 @@ impl<C: Curve> Separable<C> {
     pub fn new(n: usize) -> Separable<C> {
         Separable { n, curve: PhantomData }
     }
-
-    /// Every choice of `n` of the extrema, the last coordinate running fastest; none if they are too many.
-    fn choices<'e>(&self, extrema: &[&'e Extremum]) -> Vec<Vec<&'e Extremum>> {
-        let listed = u32::try_from(self.n).ok().and_then(|n| extrema.len().checked_pow(n));
-        if listed.is_none_or(|count| count > LISTED) {
-            return Vec::new();
-        }
-        let longer = |found: Vec<Vec<&'e Extremum>>, _| {
-            found.iter().flat_map(|x| extrema.iter().map(move |&e| [&x[..], &[e]].concat())).collect()
-        };
-        (0..self.n).fold(vec![Vec::new()], longer)
-    }
 }
 
 impl<C: Curve> Surface for Separable<C> {
@@ -79,33 +67,8 @@ impl<C: Curve> Surface for Separable<C> {
     /// critical points of f. Up to 4096 of each are listed.
     fn known(&self) -> Answers {
         let extrema = extrema(C::RANGE, 20_000, C::slope);
-        let bars = bars(&extrema, C::value);
-        let place = |choice: &[&Extremum]| choice.iter().map(|e| e.x).collect::<Vec<f64>>();
-        let point = |choice: &Vec<&Extremum>| {
-            let x = place(choice);
-            let index = choice.iter().filter(|e| !e.minimum).count();
-            CriticalPoint { value: self.value(&x), x, index }
-        };
-        let all: Vec<&Extremum> = extrema.iter().collect();
-        let critical = self.choices(&all).iter().map(point).collect();
-
-        let minima: Vec<&Extremum> = extrema.iter().filter(|e| e.minimum).collect();
-        let bar = |choice: &Vec<&Extremum>| {
-            let mut x = place(choice);
-            let birth = self.value(&x);
-            let lengths = choice.iter().enumerate().filter_map(|(i, minimum)| {
-                let &(_, pass) = bars.iter().find(|(born, _)| *born == minimum.x)?;
-                pass.map(|pass| (C::value(pass) - C::value(minimum.x), i, pass))
-            });
-            let Some((_, i, pass)) = lengths.min_by(|a, b| a.0.total_cmp(&b.0)) else {
-                return (birth, f64::INFINITY);
-            };
-            x[i] = pass;
-            (birth, self.value(&x))
-        };
-        let mut bars: Vec<(f64, f64)> = self.choices(&minima).iter().map(bar).collect();
-        bars.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        Answers { critical, bars }
+        let line = Line { bars: bars(&extrema, C::value), extrema };
+        products(&vec![&line; self.n], |x| self.value(x))
     }
 
     fn options(&self) -> String {
@@ -113,7 +76,53 @@ impl<C: Curve> Surface for Separable<C> {
     }
 }
 
+/// What is known of a function of one variable.
+pub struct Line {
+    pub extrema: Vec<Extremum>,
+    /// For every minimum, where it is and the maximum at which it dies.
+    pub bars: Vec<(f64, Option<f64>)>,
+}
+
+/// Every choice of one of `of` for each line, the last coordinate running fastest; none if they are too many.
+fn choices<'e>(lines: &[&'e Line], of: fn(&Extremum) -> bool) -> Vec<Vec<&'e Extremum>> {
+    let each: Vec<Vec<&Extremum>> = lines.iter().map(|line| line.extrema.iter().filter(|e| of(e)).collect()).collect();
+    let listed = each.iter().try_fold(1_usize, |all, some| all.checked_mul(some.len()));
+    if listed.is_none_or(|count| count > LISTED) {
+        return Vec::new();
+    }
+    let longer = |found: Vec<Vec<&'e Extremum>>, some: &Vec<&'e Extremum>| {
+        found.iter().flat_map(|x| some.iter().map(move |&e| [&x[..], &[e]].concat())).collect()
+    };
+    each.iter().fold(vec![Vec::new()], longer)
+}
+
+/// The critical points and bars of a sum of functions of one coordinate each, whose sum is `value`. Up to 4096 of each.
+pub fn products(lines: &[&Line], value: impl Fn(&[f64]) -> f64) -> Answers {
+    let place = |choice: &[&Extremum]| choice.iter().map(|e| e.x).collect::<Vec<f64>>();
+    let point = |choice: &Vec<&Extremum>| {
+        let x = place(choice);
+        let index = choice.iter().filter(|e| !e.minimum).count();
+        CriticalPoint { value: value(&x), x, index }
+    };
+    let bar = |choice: &Vec<&Extremum>| {
+        let mut x = place(choice);
+        let birth = value(&x);
+        let mut death = f64::INFINITY;
+        for (i, line) in lines.iter().enumerate() {
+            let Some(&(minimum, Some(pass))) = line.bars.iter().find(|(born, _)| *born == x[i]) else { continue };
+            x[i] = pass;
+            death = death.min(value(&x));
+            x[i] = minimum;
+        }
+        (birth, death)
+    };
+    let mut bars: Vec<(f64, f64)> = choices(lines, |e| e.minimum).iter().map(bar).collect();
+    bars.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    Answers { critical: choices(lines, |_| true).iter().map(point).collect(), bars }
+}
+
 /// A minimum or a maximum of a function of one variable.
+#[derive(Clone, Copy)]
 pub struct Extremum {
     pub x: f64,
     pub minimum: bool,

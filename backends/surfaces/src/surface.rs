@@ -1,5 +1,6 @@
 //! What a closed-form loss is: value, gradient, Hessian, where searches start, and the answers that are known about it.
 
+use crate::bend::Bend;
 use mountainpass_sdk::{Bounds, Error, Open, Symmetry};
 
 /// A function of `n` variables in closed form. Slices have `n` entries; rows are evaluated on several threads.
@@ -33,6 +34,10 @@ pub trait Surface: Send + Sync {
             None => (0..self.n()).map(|_| 2.0 * uniform() - 1.0).collect(),
         }
     }
+    /// The surface as one that tells of its kinks, where it does.
+    fn kinks(&self) -> Option<&dyn Kinks> {
+        None
+    }
     /// What leaves the function unchanged.
     fn symmetries(&self) -> Vec<Symmetry> {
         Vec::new()
@@ -41,6 +46,18 @@ pub trait Surface: Send + Sync {
     fn options(&self) -> String {
         String::new()
     }
+}
+
+/// What a surface says of its kinks. Ids are below their number.
+pub trait Kinks: Send + Sync {
+    /// How many there are.
+    fn count(&self) -> u64;
+    /// The surface with its kinks bent in this way.
+    fn bent(&self, bend: Bend) -> Box<dyn Surface>;
+    /// z of a kink at x, and the derivative of f by its h.
+    fn figures(&self, id: u64, x: &[f64]) -> (f64, f64);
+    /// The gradient of z of a kink at x.
+    fn row(&self, id: u64, x: &[f64], out: &mut [f64]);
 }
 
 /// Answers answers.

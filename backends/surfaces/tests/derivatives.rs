@@ -5,7 +5,7 @@ use mountainpass_surfaces::{CriticalPoint, MODELS, Surface, Surfaces, surface};
 
 /// Every model, those of any dimension in several.
 fn surfaces() -> Vec<(String, Box<dyn Surface>)> {
-    let variants: [(&str, &[(&str, &str)]); 26] = [
+    let variants: [(&str, &[(&str, &str)]); 30] = [
         ("three-hump-camel", &[]),
         ("mueller-brown", &[]),
         ("himmelblau", &[]),
@@ -32,6 +32,10 @@ fn surfaces() -> Vec<(String, Box<dyn Surface>)> {
         ("lennard-jones", &[("atoms", "13")]),
         ("p-spin", &[("spins", "3")]),
         ("p-spin", &[]),
+        ("kinked", &[("n", "1")]),
+        ("kinked", &[]),
+        ("kinked", &[("n", "3")]),
+        ("kinked", &[("n", "6")]),
     ];
     for model in MODELS {
         assert!(variants.iter().any(|(name, _)| *name == model), "{model} is not tested");
@@ -85,8 +89,12 @@ fn order(remainder: impl Fn(f64) -> f64, scale: f64) -> f64 {
     if coarse < 1e-11 * scale { 2.0 } else { (coarse / fine).log10() }
 }
 
-/// Whether a step from `x` to `y` stays clear of every kink: of x = 0, and for Alpine's function of its zeros.
-fn is_clear(name: &str, x: &[f64], y: &[f64]) -> bool {
+/// Whether a step from `x` to `y` stays clear of every kink: of those that are told, or of x = 0, and for Alpine's function
+/// of its zeros.
+fn is_clear((name, surface): (&str, &dyn Surface), x: &[f64], y: &[f64]) -> bool {
+    if let Some(kinks) = surface.kinks() {
+        return (0..kinks.count()).all(|id| kinks.figures(id, x).0 * kinks.figures(id, y).0 > 0.0);
+    }
     let h = |x: f64| if name.starts_with("alpine") { x.sin() + 0.1 } else { 1.0 };
     // Ten steps off: Schwefel's and Xin-She Yang's functions bend ever more near zero.
     x.iter().zip(y).all(|(&x, &y)| x.abs() > 10.0 * (y - x).abs() && h(x) * h(y) > 0.0)
@@ -99,7 +107,7 @@ fn gradients_and_hessian_products_pass_the_taylor_test() {
         let mut tested = 0;
         for (x, v) in points(surface, 20).iter().zip(points(surface, 21).iter().skip(1)) {
             let v = &moved(&vec![0.0; x.len()], 1.0 / dot(v, v).sqrt(), v);
-            if !surface.smooth() && !is_clear(&name, x, &moved(x, 1e-3, v)) {
+            if !surface.smooth() && !is_clear((&name, surface), x, &moved(x, 1e-3, v)) {
                 continue;
             }
             tested += 1;
@@ -178,6 +186,11 @@ fn downhill(surface: &dyn Surface, x: &[f64]) -> usize {
     let value = |i: usize, step: f64| {
         let mut y = x.to_vec();
         y[i] += step;
+        if i == 0 && surface.kinks().is_some() {
+            // The other coordinates of `kinked` are x_i + |x_1|.
+            let fold = y[0].abs() - x[0].abs();
+            y[1..].iter_mut().for_each(|other| *other -= fold);
+        }
         surface.value(&y) - surface.value(x)
     };
     let falls = |&i: &usize| {
@@ -335,6 +348,8 @@ fn bars_of_a_separable_function_are_those_of_a_grid() {
         ("alpine01", [-10.0, 10.0], 0.2),
         // From the outermost maximum on: beyond it f falls again, to a constrained minimum.
         ("schwefel", [-420.9, 450.0], 0.2),
+        // Minima are samples; a diagonal step passes over an edge by its two sides.
+        ("kinked", [-4.0, 4.0], 0.02),
     ] {
         let surface = open(model, &[]);
         let n = 1025;

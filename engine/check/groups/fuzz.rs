@@ -201,7 +201,7 @@ impl<'a> Sequence<'a> {
             }
         }
         let fired = if token.fired() { ", its token fired" } else { "" };
-        self.trail.push(format!("{} of loss {which}{fired}", call.title(n)));
+        self.trail.push(format!("{} of loss {which}{fired}", call.title("eval", n)));
         let single = call.single;
         let answer = loss.eval(&call)?;
         if token.fired() && answer.status == status::CANCELLED {

@@ -1,7 +1,7 @@
 //! Group `gradient`: the gradient is that of the loss.
 
 use crate::check::judge::taylor::{self, Found, TestedFunction};
-use crate::check::plugin::{Call, OpenLoss};
+use crate::check::plugin::{Call, Evaluated};
 use crate::check::test::{Outcome, Random, Subject, Test, fail, skip, warn};
 use mountainpass_sdk::abi::cap;
 use std::time::Duration;
@@ -35,19 +35,20 @@ pub const TESTS: &[Test] = &[
 /// How long one base point may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The loss over some samples as a function of theta.
-struct Losses<'a> {
-    loss: &'a OpenLoss<'a>,
-    ids: Option<&'a [u64]>,
-    epsilon: f64,
-    noise: f64,
+/// The loss over some samples, or what stands for it, as a function of theta.
+pub(super) struct Losses<'a> {
+    pub loss: &'a dyn Evaluated,
+    pub ids: Option<&'a [u64]>,
+    pub epsilon: f64,
+    pub noise: f64,
 }
 
 impl TestedFunction for Losses<'_> {
     fn values(&self, theta: &[f64]) -> Outcome<Vec<f64>> {
         let mut all = Vec::new();
-        for rows in theta.chunks(self.loss.rows_of_a_call()? * self.loss.p()?) {
-            let answer = self.loss.eval(&Call { ids: self.ids, ..Call::of(rows) })?.accepted()?;
+        let open = self.loss.open();
+        for rows in theta.chunks(open.rows_of_a_call()? * open.p()?) {
+            let answer = self.loss.evaluate(&Call { ids: self.ids, ..Call::of(rows) })?.accepted()?;
             all.extend((0..answer.n()).map(|row| if answer.good(row) { answer.loss[row] } else { f64::NAN }));
         }
         Ok(all)
@@ -63,10 +64,15 @@ impl TestedFunction for Losses<'_> {
 }
 
 /// A base point with numbers for loss and gradient, and the gradient.
-fn base(loss: &OpenLoss<'_>, away: bool, ids: Option<&[u64]>, random: &mut Random) -> Outcome<(Vec<f64>, Vec<f64>)> {
+pub(super) fn base(
+    loss: &dyn Evaluated,
+    away: bool,
+    ids: Option<&[u64]>,
+    random: &mut Random,
+) -> Outcome<(Vec<f64>, Vec<f64>)> {
     for _ in 0..10 {
-        let theta = loss.base_point(away, random)?;
-        let answer = loss.eval(&Call { ids, ..Call::of(&theta).grad() })?.accepted()?;
+        let theta = loss.open().base_point(away, random)?;
+        let answer = loss.evaluate(&Call { ids, ..Call::of(&theta).grad() })?.accepted()?;
         if answer.good(0) {
             return Ok((theta, answer.grad));
         }

@@ -5,7 +5,7 @@
 use crate::check::judge::alike::{MEASURED, ROUNDINGS, largest};
 use crate::check::judge::line::{self, Line, Slope};
 use crate::check::judge::taylor::{Direction, rounded, scale};
-use crate::check::plugin::{Call, OpenLoss};
+use crate::check::plugin::{Call, Evaluated};
 use crate::check::test::{Outcome, Random, Subject, Test, fail, skip};
 use mountainpass_sdk::abi::cap;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The Hessian at a point.
 struct Hessian<'a> {
-    loss: &'a OpenLoss<'a>,
+    loss: &'a dyn Evaluated,
     theta: Vec<f64>,
     epsilon: f64,
     /// The change of a product with a unit vector when its inputs change by a rounding.
@@ -49,12 +49,12 @@ struct Hessian<'a> {
 
 impl<'a> Hessian<'a> {
     /// At a random start, or beside one.
-    fn at(loss: &'a OpenLoss<'a>, away: bool, random: &mut Random) -> Outcome<Hessian<'a>> {
-        let (p, epsilon) = (loss.p()?, loss.epsilon()?);
+    fn at(loss: &'a dyn Evaluated, away: bool, random: &mut Random) -> Outcome<Hessian<'a>> {
+        let (p, epsilon) = (loss.open().p()?, loss.open().epsilon()?);
         for _ in 0..10 {
-            let theta = loss.base_point(away, random)?;
+            let theta = loss.open().base_point(away, random)?;
             let v = vector(p, epsilon, random);
-            if !loss.eval(&Call::of(&theta).hvp(&v))?.accepted()?.good(0) {
+            if !loss.evaluate(&Call::of(&theta).hvp(&v))?.accepted()?.good(0) {
                 continue;
             }
             let mut hessian = Hessian { loss, theta, epsilon, noise: 0.0 };
@@ -64,7 +64,7 @@ impl<'a> Hessian<'a> {
                     x.iter().map(|x| rounded(x + x * epsilon * (2.0 * random.unit() - 1.0).signum(), epsilon)).collect()
                 };
                 let (theta, v) = (jog(&hessian.theta), jog(&v));
-                let answer = loss.eval(&Call::of(&theta).hvp(&v))?.accepted()?;
+                let answer = loss.evaluate(&Call::of(&theta).hvp(&v))?.accepted()?;
                 let change = product.iter().zip(answer.hvp(0)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
                 hessian.noise = hessian.noise.max(if change.is_finite() { change } else { 0.0 });
             }
@@ -74,7 +74,7 @@ impl<'a> Hessian<'a> {
     }
 
     fn times(&self, v: &[f64]) -> Outcome<Vec<f64>> {
-        let answer = self.loss.eval(&Call::of(&self.theta).hvp(v))?.accepted()?;
+        let answer = self.loss.evaluate(&Call::of(&self.theta).hvp(v))?.accepted()?;
         match answer.flaw(0) {
             None => Ok(answer.hvp),
             Some(flaw) => Err(fail("a finite product, as with another vector", flaw).at(0)),
@@ -167,10 +167,15 @@ fn derivative(subject: &Subject, random: &mut Random) -> Outcome {
     loss.requires(cap::GRAD, "MPASS_CAP_GRAD")?;
     // Across kinks the gradient jumps, and differences see the jumps as well as the Hessian beside them.
     loss.requires(cap::SMOOTH, "MPASS_CAP_SMOOTH")?;
-    let p = loss.p()?;
+    differences(&loss, random)
+}
+
+/// Holds products against differences of gradients, at a start and beside one.
+pub(super) fn differences(loss: &dyn Evaluated, random: &mut Random) -> Outcome {
+    let p = loss.open().p()?;
     for away in [false, true] {
         let since = Instant::now();
-        let hessian = Hessian::at(&loss, away, random)?;
+        let hessian = Hessian::at(loss, away, random)?;
         let mut directions: Vec<Direction> = (0..3).map(|_| Direction::dense(p, random)).collect();
         directions.extend((0..6.min(p)).map(|_| Direction::single(random.below(p as u64) as usize)));
         for (i, direction) in directions.iter().enumerate() {
@@ -197,9 +202,9 @@ fn along(hessian: &Hessian<'_>, direction: &Direction, random: &mut Random) -> O
         steps.iter().copied().chain(steps.iter().map(|step| -step)).chain([0.0]).chain(stretch).collect();
     // Per offset: the gradient through every weight, and the size of the terms in it.
     let mut seen: Vec<Vec<(f64, f64)>> = Vec::new();
-    for offsets in offsets.chunks(loss.rows_of_a_call()?) {
+    for offsets in offsets.chunks(loss.open().rows_of_a_call()?) {
         let points = direction.points(theta, offsets.iter().copied(), *epsilon);
-        let answer = loss.eval(&Call::of(&points).grad())?.accepted()?;
+        let answer = loss.evaluate(&Call::of(&points).grad())?.accepted()?;
         let through = |row: usize, weight: &Direction| {
             let terms = weight.entries.iter().map(|&(at, component)| answer.grad(row)[at] * component);
             let value = if answer.good(row) { terms.clone().sum() } else { f64::NAN };

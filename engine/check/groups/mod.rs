@@ -11,6 +11,7 @@ mod extensions;
 mod fuzz;
 mod gradient;
 mod hvp;
+mod kinks;
 mod load;
 mod memory;
 mod minibatch;
@@ -33,6 +34,7 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
         noise::TESTS,
         gradient::TESTS,
         hvp::TESTS,
+        kinks::TESTS,
         minibatch::TESTS,
         threads::TESTS,
         cancel::TESTS,

@@ -94,14 +94,14 @@ impl<'a> Call<'a> {
         Call { cancel: Some(cancel), ..self }
     }
 
-    /// How the journal and messages call it, `n` being its rows.
-    pub fn title(&self, n: usize) -> String {
+    /// How the journal and messages call it, by the slot's name, `n` being its rows.
+    pub fn title(&self, name: &str, n: usize) -> String {
         let rows = if n == 1 { "1 row".to_owned() } else { format!("{n} rows") };
         let ids = self.ids.map_or(String::new(), |ids| format!(", {} ids", ids.len()));
         let grad = if self.grad { ", grad" } else { "" };
         let hvp = if self.dir.is_some() { ", hvp" } else { "" };
         let single = if self.single { ", f32" } else { "" };
         let gap = if self.gap > 0 { format!(", rows {} apart", self.gap) } else { String::new() };
-        format!("eval ({rows}{ids}{grad}{hvp}{single}{gap})")
+        format!("{name} ({rows}{ids}{grad}{hvp}{single}{gap})")
     }
 }

@@ -142,7 +142,19 @@ impl<'a> OpenLoss<'a> {
     /// Evaluates, and says what came back, whatever it is. Ends early only for want of memory, or of f32 where the
     /// call asks for it.
     pub fn eval(&self, call: &Call<'_>) -> Outcome<EvalAnswer> {
-        let (p, handle) = (self.p()?, self.handle()?);
+        let eval = self.handle()?.plugin.eval;
+        // SAFETY: a live handle; every view covers its elements and outlives the call.
+        self.eval_by("eval", call, |record, err| unsafe { eval(self.raw, record, err) })
+    }
+
+    /// The same by another slot, which gets the record and the error.
+    pub(super) fn eval_by(
+        &self,
+        name: &str,
+        call: &Call<'_>,
+        slot: impl FnOnce(*const abi::Eval, *mut abi::Error) -> abi::Status,
+    ) -> Outcome<EvalAnswer> {
+        let (p, _open) = (self.p()?, self.handle()?);
         if call.single && !self.offers(dtype::F32)? {
             return Err(skip("f32 is not offered"));
         }
@@ -154,13 +166,12 @@ impl<'a> OpenLoss<'a> {
         let record = if fence == Fence::Guard { record.read_only() } else { record };
         let err = ErrorText::room()?;
         let (status, when) = {
-            let _lane = self.journal.enter(&call.title(call.theta.len() / p));
+            let _lane = self.journal.enter(&call.title(name, call.theta.len() / p));
             let _visit = self.host.visit(call.cancel);
             let _scarce = call.scarce.then(Scarcity::begin);
             call.gate.iter().for_each(|gate| gate.together());
             let began = Instant::now();
-            // SAFETY: a live handle; every view covers its elements and outlives the call.
-            let status = unsafe { (handle.plugin.eval)(self.raw, record.start().cast(), err.start().cast()) };
+            let status = slot(record.start().cast(), err.start().cast());
             (status, (began, began.elapsed()))
         };
         self.spoiled.store(status != status::OK, Ordering::Relaxed);
@@ -190,6 +201,24 @@ impl Drop for OpenLoss<'_> {
         let _lane = self.journal.enter("close");
         let _visit = self.host.visit(None);
         self.handle = None;
+    }
+}
+
+/// What is evaluated as a loss is: the loss itself, or one that stands for it.
+pub trait Evaluated {
+    /// The loss that it is, or is made of.
+    fn open(&self) -> &OpenLoss<'_>;
+    /// Evaluates, as [`OpenLoss::eval`] does.
+    fn evaluate(&self, call: &Call<'_>) -> Outcome<EvalAnswer>;
+}
+
+impl Evaluated for OpenLoss<'_> {
+    fn open(&self) -> &OpenLoss<'_> {
+        self
+    }
+
+    fn evaluate(&self, call: &Call<'_>) -> Outcome<EvalAnswer> {
+        self.eval(call)
     }
 }
 

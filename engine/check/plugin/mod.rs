@@ -6,11 +6,13 @@
 
 mod answer;
 mod call;
+mod edges;
 mod eval_memory;
 mod extensions;
 mod gate;
 mod host;
 mod journal;
+mod kinks;
 mod loss;
 mod matrix;
 mod open_call;
@@ -23,10 +25,12 @@ mod subject;
 
 pub use answer::EvalAnswer;
 pub use call::Call;
+pub use edges::{AtEdge, edges, part};
 pub use gate::Gate;
 pub use host::{Host, Polls};
 pub use journal::Journal;
-pub use loss::{OpenLoss, shown};
+pub use kinks::{Bent, Kinks};
+pub use loss::{Evaluated, OpenLoss, shown};
 pub use open_call::OpenCall;
 pub use refusal::Refusal;
 pub use region::Fence;

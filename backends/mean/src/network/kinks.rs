@@ -138,7 +138,8 @@ pub(crate) struct Asked {
     slopes: Vec<Slope>,
     /// The kinks nearer than this; without it those that have slopes.
     width: Option<f64>,
-    /// Piece by piece.
+    pieces: usize,
+    /// Row by row, and piece by piece.
     found: Vec<Mutex<Vec<Found>>>,
 }
 
@@ -152,15 +153,16 @@ pub(crate) struct Found {
 }
 
 impl Asked {
-    pub fn new(sites: Arc<Sites>, slopes: Vec<Slope>, width: Option<f64>, pieces: usize) -> Asked {
-        let found = (0..pieces).map(|_| Mutex::default()).collect();
-        Asked { sites, slopes, width, found }
+    pub fn new(sites: Arc<Sites>, slopes: Vec<Slope>, width: Option<f64>, (rows, pieces): (usize, usize)) -> Asked {
+        let found = (0..rows * pieces).map(|_| Mutex::default()).collect();
+        Asked { sites, slopes, width, pieces, found }
     }
 
-    /// Looks at what the pass of piece `t` has left: every z, then every derivative by h.
+    /// Looks at what the pass of piece `t` of a row has left: every z, then every derivative by h.
     pub(super) fn take(
         &self,
-        (t, (first, count), n): (usize, (usize, usize), usize),
+        (row, t): (usize, usize),
+        ((first, count), n): ((usize, usize), usize),
         scale: f64,
         output: impl Fn(usize) -> Vec<f64>,
     ) {
@@ -187,23 +189,28 @@ impl Asked {
                 }
             }
         }
-        if let Some(found) = self.found.get(t) {
+        if let Some(found) = self.found.get(row * self.pieces + t) {
             *found.lock().unwrap_or_else(PoisonError::into_inner) = all;
         }
     }
 
-    /// All that was found, by id; what no sample enters is worth what it is to all pieces together.
-    pub fn found(self) -> Vec<Found> {
-        let pieces = self.found.into_iter().map(|piece| piece.into_inner().unwrap_or_else(PoisonError::into_inner));
-        let mut all: Vec<Found> = pieces.flatten().collect();
-        all.sort_by_key(|found| found.id);
-        let mut joined: Vec<Found> = Vec::with_capacity(all.len());
-        for found in all {
-            match joined.last_mut() {
-                Some(last) if last.id == found.id => last.delta += found.delta,
-                _ => joined.push(found),
-            }
-        }
-        joined
+    /// All that was found in each row, by id; what no sample enters is worth what it is to all pieces together.
+    pub fn found(self) -> Vec<Vec<Found>> {
+        let all = self.found.into_iter().map(|piece| piece.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let all: Vec<Vec<Found>> = all.collect();
+        all.chunks(self.pieces.max(1)).map(|pieces| joined(pieces.concat())).collect()
     }
+}
+
+/// What pieces found, by id.
+fn joined(mut all: Vec<Found>) -> Vec<Found> {
+    all.sort_by_key(|found| found.id);
+    let mut joined: Vec<Found> = Vec::with_capacity(all.len());
+    for found in all {
+        match joined.last_mut() {
+            Some(last) if last.id == found.id => last.delta += found.delta,
+            _ => joined.push(found),
+        }
+    }
+    joined
 }

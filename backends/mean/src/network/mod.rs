@@ -244,7 +244,7 @@ impl<E: Executor> Network<E> {
     /// Runs the plan of piece `t` and hands on its results.
     fn run<'a, T: Real>(
         &self,
-        Piece { laid, n, t, host }: Piece<'_, Laid<T>>,
+        Piece { laid, n, t, host, .. }: Piece<'_, Laid<T>>,
         wanted: Wanted,
         scratch: &'a mut MemoryOf<E, T>,
         (theta, direction): (&[T], &[T]),
@@ -382,7 +382,7 @@ impl<E: Executor> Mean for Network<E> {
         out: Outputs<'_, T>,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<f64, Error> {
-        let (t, n) = (piece.t, piece.n);
+        let (row, t, n) = (piece.row, piece.t, piece.n);
         let samples = self.samples(n, t);
         let scale = 1.0 / n as f64;
         let wanted = Wanted::Derivatives { grad: out.grad.is_some(), hvp: out.hvp.is_some() };
@@ -398,18 +398,19 @@ impl<E: Executor> Mean for Network<E> {
             first += self.blocks.len();
         }
         if let Way::Linear(asked) = &self.way {
-            asked.take((t, samples, n), scale, |k| f64s(memory.output(first + k)));
+            asked.take((row, t), (samples, n), scale, |k| f64s(memory.output(first + k)));
         }
         Ok(total(memory.output(0)))
     }
 
     fn judge<T: Real>(
         &self,
-        Piece { laid, n, t, host }: Piece<'_, Laid<T>>,
+        piece: Piece<'_, Laid<T>>,
         scratch: &mut MemoryOf<E, T>,
         theta: &[T],
     ) -> Result<Verdict, Error> {
-        let memory = self.run(Piece { laid, n, t, host }, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
+        let Piece { laid, n, t, .. } = piece;
+        let memory = self.run(piece, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
         let (first, count) = self.samples(n, t);
         let judge = self.prepared(count, Wanted::Verdict)?.judge;
         let place = |is: fn(&From) -> bool| self.slots.place(is).map(|at| (self.slots.all[at].size, &laid.arrays[at]));

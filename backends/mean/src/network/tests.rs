@@ -166,7 +166,7 @@ fn bits(network: &mut Network<Interpreter>, data: &Dataset, ids: Option<&[u64]>)
     let (mut grad, mut hvp, mut scratch) = (vec![0.0; P], vec![0.0; P], Scratch::default());
     let mut loss = 0.0;
     for t in 0..network.pieces(n) {
-        let piece = Piece { laid: &laid, n, t, host: Host::none() };
+        let piece = Piece { row: 0, laid: &laid, n, t, host: Host::none() };
         let out = Outputs { grad: Some(&mut grad), hvp: Some((&theta, &mut hvp)), add: t > 0 };
         loss += network.pass(piece, &mut scratch, &theta, out, &|| false).unwrap();
     }

@@ -130,7 +130,14 @@ pub(super) fn rectifier(l: &mut Lowering<'_>, c: &Call<'_>) -> Results {
         "Shrink" => {
             // Towards 0 by the bias beyond the threshold, 0 within.
             let (threshold, bias) = (c.float("lambd", 0.5), c.float("bias", 0.0));
-            let (above, down) = (thresholded(g, x, threshold)?, g.neg(x)?);
+            let down = g.neg(x)?;
+            if bias == threshold {
+                // Soft: it bends, and jumps nowhere.
+                let (above, below) = (g.shift(x, -bias)?, g.shift(down, -bias)?);
+                let (above, below) = (g.unary(Unary::Relu, above)?, g.unary(Unary::Relu, below)?);
+                return real(g.sub(above, below)?);
+            }
+            let above = thresholded(g, x, threshold)?;
             let below = thresholded(g, down, threshold)?;
             let all = g.sub(above, below)?;
             let sign = g.unary(Unary::Sign, all)?;
