@@ -4,14 +4,16 @@
 //! other and workers take pieces, whose partial sums are added in order, or share the only one. All add the same numbers in
 //! the same order, so bits depend on neither threads nor rows.
 
+use crate::kept::{Hands, Kept, Part};
 use crate::penalty::Penalty;
 use crate::real::Real;
 use crate::row::Row;
+use crate::shelf::Shelf;
 use crate::sums::add_to;
 use mountainpass_network::Samples;
 use mountainpass_sdk::{Cancel, Error, Host, memory};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// A mean over samples, computed piece by piece by workers that share nothing.
 pub trait Mean: Send + Sync + 'static {
@@ -21,7 +23,7 @@ pub trait Mean: Send + Sync + 'static {
     type Scratch<T: Real>: Default + Send;
 
     /// Makes ready for passes over `n` samples; they are laid out afterwards.
-    fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error>;
+    fn prepare(&self, n: usize, wanted: Wanted) -> Result<(), Error>;
 
     /// Lays out all samples of a part.
     fn lay_out<T: Real>(&self, samples: &Samples, hands: Hands<'_>, laid: &mut Self::Laid<T>) -> Result<(), Error>;
@@ -32,7 +34,7 @@ pub trait Mean: Send + Sync + 'static {
         &self,
         chosen: (&Samples, &[u64]),
         hands: Hands<'_>,
-        whole: &mut Self::Laid<T>,
+        whole: &Kept<Self::Laid<T>>,
         laid: &mut Self::Laid<T>,
     ) -> Result<(), Error>;
 
@@ -56,22 +58,6 @@ pub trait Mean: Send + Sync + 'static {
         scratch: &mut Self::Scratch<T>,
         theta: &[T],
     ) -> Result<Verdict, Error>;
-}
-
-/// Who lays out samples, and until when.
-#[derive(Clone, Copy)]
-pub struct Hands<'a> {
-    /// The workers.
-    pub host: Host<'a>,
-    /// Who may stop them.
-    pub cancel: Option<Cancel<'a>>,
-}
-
-impl Hands<'_> {
-    /// Whether they are to stop.
-    pub fn stopped(&self) -> bool {
-        self.cancel.is_some_and(|cancel| cancel.fired())
-    }
 }
 
 /// Piece `t` of `n` samples, and who may share it.
@@ -121,22 +107,15 @@ pub struct Verdict {
     pub predictions: usize,
 }
 
-/// Samples laid out.
-#[derive(Default)]
-pub(crate) struct Part<L> {
-    pub n: usize,
-    pub laid: L,
-}
-
-/// Memory of the workers, kept between calls.
+/// Memory of the workers and of calls, kept between these.
 pub(crate) struct Workers<T, S> {
-    scratch: Vec<Mutex<S>>,
-    partials: Vec<Partial<T>>,
+    pub scratch: Shelf<S>,
+    partials: Shelf<Vec<Partial<T>>>,
 }
 
 impl<T, S> Default for Workers<T, S> {
     fn default() -> Workers<T, S> {
-        Workers { scratch: Vec::new(), partials: Vec::new() }
+        Workers { scratch: Shelf::default(), partials: Shelf::default() }
     }
 }
 
@@ -187,33 +166,20 @@ impl Stop<'_> {
 }
 
 impl<T: Real, S: Default + Send> Workers<T, S> {
-    fn reserve(&mut self, host: Host<'_>) {
-        let workers = host.workers().max(self.scratch.len());
-        self.scratch.resize_with(workers, Mutex::default);
-    }
-
-    /// The memory of one worker; never contended, as a worker runs one body at a time.
-    fn scratch(scratch: &[Mutex<S>], worker: usize) -> MutexGuard<'_, S> {
-        scratch[worker].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Evaluates every row on all samples of `part`, for which `mean` has been prepared.
     pub fn evaluate<M: Mean<Scratch<T> = S>>(
-        &mut self,
+        &self,
         (mean, penalty): (&M, &Penalty),
         part: &Part<M::Laid<T>>,
         rows: &mut [Row<'_, T>],
         host: Host<'_>,
         cancel: Cancel<'_>,
     ) -> Result<(), Error> {
-        self.reserve(host);
         let stop = Stop { cancel, stopped: AtomicBool::new(false), failure: Mutex::new(None) };
         let Part { n, laid } = part;
         let (scale, pieces) = (1.0 / *n as f64, mean.pieces(*n));
         if rows.len() >= host.workers() || pieces == 1 {
-            let scratch = &self.scratch;
-            let through = |row: &mut Row<'_, T>, worker: usize, host: Host<'_>| {
-                let mut scratch = Self::scratch(scratch, worker);
+            let through = |row: &mut Row<'_, T>, scratch: &mut S, host: Host<'_>| {
                 let mut sum = 0.0;
                 for t in 0..pieces {
                     if stop.asked() {
@@ -225,28 +191,30 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
                         add: t > 0,
                     };
                     let piece = Piece { laid, n: *n, t, host };
-                    sum += stop.note(mean.pass(piece, &mut scratch, row.theta, out, &|| stop.asked()));
+                    sum += stop.note(mean.pass(piece, scratch, row.theta, out, &|| stop.asked()));
                 }
                 penalty.finish(row, sum * scale);
             };
             match rows.len() >= host.workers() {
-                true => host.for_each(rows, |row, _, worker| through(row, worker, Host::none())),
-                false => rows.iter_mut().for_each(|row| through(row, 0, host)),
+                true => host.for_each(rows, |row, _, _| self.scratch.with(|own| through(row, own, Host::none()))),
+                false => self.scratch.with(|own| rows.iter_mut().for_each(|row| through(row, own, host))),
             }
         } else {
-            for row in rows {
-                let sum = self.over_pieces(mean, part, row, host, &stop);
-                penalty.finish(row, sum * scale);
-            }
+            self.partials.with(|partials| {
+                for row in rows {
+                    let sum = self.over_pieces(mean, (part, partials), row, host, &stop);
+                    penalty.finish(row, sum * scale);
+                }
+            });
         }
         stop.end()
     }
 
     /// One row with the pieces shared out among the workers; returns the sum of losses.
     fn over_pieces<M: Mean<Scratch<T> = S>>(
-        &mut self,
+        &self,
         mean: &M,
-        part: &Part<M::Laid<T>>,
+        (part, partials): (&Part<M::Laid<T>>, &mut Vec<Partial<T>>),
         row: &mut Row<'_, T>,
         host: Host<'_>,
         stop: &Stop<'_>,
@@ -255,16 +223,14 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
         let pieces = mean.pieces(part.n);
         let (grad, hvp) = (row.grad.is_some(), row.hvp.is_some());
         let wave = pieces.min((PARTIAL_NUMBERS / p.max(1)).max(host.workers()));
-        self.partials.resize_with(self.partials.len().max(wave), Partial::default);
+        partials.resize_with(partials.len().max(wave), Partial::default);
         let (theta, dir) = (row.theta, row.hvp.as_ref().map(|(dir, _)| *dir));
         let mut sum = 0.0;
         for first in (0..pieces).step_by(wave) {
             let count = wave.min(pieces - first);
-            let partials = &mut self.partials[..count];
-            let scratch = &self.scratch;
-            host.for_each(partials, |partial, i, worker| {
-                let mut scratch = Self::scratch(scratch, worker);
-                let mut pass = || {
+            let partials = &mut partials[..count];
+            host.for_each(partials, |partial, i, _| {
+                let pass = |scratch: &mut S| {
                     memory::grow(&mut partial.grad, if grad { p } else { 0 })?;
                     memory::grow(&mut partial.hvp, if hvp { p } else { 0 })?;
                     let out = Outputs {
@@ -273,9 +239,9 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
                         add: false,
                     };
                     let piece = Piece { laid: &part.laid, n: part.n, t: first + i, host: Host::none() };
-                    mean.pass(piece, &mut scratch, theta, out, &|| stop.asked())
+                    mean.pass(piece, scratch, theta, out, &|| stop.asked())
                 };
-                partial.loss = stop.note(pass());
+                partial.loss = stop.note(self.scratch.with(pass));
             });
             partials.iter().for_each(|partial| sum += partial.loss);
             if stop.stopped.load(Ordering::Relaxed) {
@@ -294,30 +260,26 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
 
     /// Fills the verdict of every row over `part`, for which `mean` has been prepared; penalties do not enter.
     pub fn judge<M: Mean<Scratch<T> = S>>(
-        &mut self,
+        &self,
         mean: &M,
         part: &Part<M::Laid<T>>,
         rows: &mut [(&[T], Verdict)],
         host: Host<'_>,
     ) -> Result<(), Error> {
-        self.reserve(host);
-        let scratch = &self.scratch;
         let failure = Mutex::new(None);
-        host.for_each(rows, |(theta, sum), _, worker| {
-            let mut scratch = Self::scratch(scratch, worker);
+        let judged = |theta: &[T], sum: &mut Verdict, scratch: &mut S| {
             for t in 0..mean.pieces(part.n) {
                 let piece = Piece { laid: &part.laid, n: part.n, t, host: Host::none() };
-                match mean.judge(piece, &mut scratch, theta) {
-                    Ok(Verdict { loss, correct, predictions }) => {
-                        sum.loss += loss;
-                        sum.correct += correct;
-                        sum.predictions += predictions;
-                    }
-                    Err(error) => {
-                        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                        return;
-                    }
-                }
+                let Verdict { loss, correct, predictions } = mean.judge(piece, scratch, theta)?;
+                sum.loss += loss;
+                sum.correct += correct;
+                sum.predictions += predictions;
+            }
+            Ok(())
+        };
+        host.for_each(rows, |(theta, sum), _, _| {
+            if let Err(error) = self.scratch.with(|own| judged(theta, sum, own)) {
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             }
         });
         failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)

@@ -12,8 +12,9 @@ mod slots;
 mod tests;
 mod trunk;
 
-use crate::batch::{Hands, Mean, Outputs, Piece, Verdict, Wanted};
+use crate::batch::{Mean, Outputs, Piece, Verdict, Wanted};
 use crate::executor::{Executor, Input, Outcome, Plan, Sources};
+use crate::kept::{Hands, Kept};
 use crate::real::Real;
 use crate::sums::add_scaled_to;
 pub(crate) use kinks::{Asked, Found, Way};
@@ -27,7 +28,7 @@ use mountainpass_sdk::Error;
 use mountainpass_sdk::memory::{self, Shortage};
 use slots::{From, Laid, SLOTS_MAX, Slots};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use trunk::Trunk;
 
 /// The buffers of a chunk hold no more numbers than this, if more than one sample stands in it.
@@ -47,24 +48,27 @@ pub(crate) fn short(who: &str, what: &str, shortage: Shortage) -> Error {
     Error { code, text: format!("{who}: {what} {text}") }
 }
 
-/// A network with its objective and what feeds it.
+/// A network with its objective and what feeds it. Those of other ways share all else.
 pub struct Network<E: Executor> {
-    executor: E,
+    executor: Arc<E>,
     /// The rest of it, where it has a trunk.
     model: Arc<dyn Model>,
-    trunk: Option<Trunk<E::Plan>>,
-    objective: Objective,
-    slots: Slots,
+    trunk: Option<Arc<Trunk<E::Plan>>>,
+    objective: Arc<Objective>,
+    slots: Arc<Slots>,
     /// Samples a chunk; `None` where all are one.
     chunk: Option<usize>,
     /// Parts of theta, block by block.
-    blocks: Vec<Range<usize>>,
-    programs: Vec<Program<E::Plan>>,
+    blocks: Arc<[Range<usize>]>,
+    programs: Arc<Programs<E::Plan>>,
     /// What is run in passes.
     pub(crate) way: Way,
     /// Where its kinks stand, once that was asked.
-    sites: Option<Arc<Sites>>,
+    sites: Arc<OnceLock<Arc<Sites>>>,
 }
+
+/// Those that were asked for last.
+type Programs<P> = Mutex<Vec<Arc<Program<P>>>>;
 
 /// A plan for so many samples.
 struct Program<P> {
@@ -97,7 +101,7 @@ impl<E: Executor> Network<E> {
     ) -> Result<Network<E>, Error> {
         let (mut network, numbers) = Network::whole(who, executor, model, objective, data)?;
         network.hoist(data)?;
-        let numbers = numbers.max(network.trunk.as_ref().map_or(0, Trunk::numbers));
+        let numbers = numbers.max(network.trunk.as_ref().map_or(0, |trunk| trunk.numbers()));
         // As f32, and as few samples as it can be run for: who asks for more is told when it is.
         memory::afford(memory::bytes_of::<f32>(numbers)).map_err(|shortage| short(who, "a step of it", shortage))?;
         Ok(network)
@@ -126,16 +130,16 @@ impl<E: Executor> Network<E> {
         let blocks = model.parameters().iter().map(|block_| block(block_.offset, &block_.shape)).collect();
         let is_single = few == 1 && !is_joint;
         let mut network = Network {
-            executor,
+            executor: Arc::new(executor),
             model,
             trunk: None,
-            objective,
-            slots,
+            objective: Arc::new(objective),
+            slots: Arc::new(slots),
             chunk: None,
             blocks,
-            programs: Vec::new(),
+            programs: Arc::default(),
             way: Way::Plain,
-            sites: None,
+            sites: Arc::default(),
         };
         let numbers = if is_joint {
             network.program(few, GRADIENT)?.plan.numbers()
@@ -157,10 +161,10 @@ impl<E: Executor> Network<E> {
         if self.slots.all.len() + rest.kept().len() > SLOTS_MAX {
             return Ok(());
         }
-        self.trunk = Trunk::new(&self.executor, &rest, self.chunk, data)?;
-        if self.trunk.is_some() {
+        self.trunk = Trunk::new(&*self.executor, &rest, self.chunk, data)?.map(Arc::new);
+        if let (Some(_), Some(slots)) = (&self.trunk, Arc::get_mut(&mut self.slots)) {
             let few = self.model.only().map_or(2, |(only, _)| only);
-            self.slots.insert(features, rest.kept(), &rest.network(few)?.graph);
+            slots.insert(features, rest.kept(), &rest.network(few)?.graph);
             self.model = Arc::new(rest);
         }
         Ok(())
@@ -220,6 +224,22 @@ impl<E: Executor> Network<E> {
         })
     }
 
+    /// The same network, run in another way.
+    pub(crate) fn in_way(&self, way: Way) -> Network<E> {
+        Network {
+            executor: self.executor.clone(),
+            model: self.model.clone(),
+            trunk: self.trunk.clone(),
+            objective: self.objective.clone(),
+            slots: self.slots.clone(),
+            chunk: self.chunk,
+            blocks: self.blocks.clone(),
+            programs: self.programs.clone(),
+            way,
+            sites: self.sites.clone(),
+        }
+    }
+
     fn chunk(&self, n: usize) -> usize {
         self.chunk.unwrap_or(n).max(1)
     }
@@ -233,12 +253,25 @@ impl<E: Executor> Network<E> {
     /// Whether some plan reads a slot: where the rest could not be told from the trunk in the graph of so many samples, the
     /// plan is that of the whole.
     fn reads(&self, slot: usize) -> bool {
-        self.slots.all[slot].is_read || self.programs.iter().any(|program| program.plan.reads(slot))
+        self.slots.all[slot].is_read || self.programs().iter().any(|program| program.plan.reads(slot))
     }
 
-    fn prepared(&self, count: usize, wanted: Wanted) -> Result<&Program<E::Plan>, Error> {
-        let found = self.programs.iter().find(|program| program.is(count, wanted, self.way.bend()));
-        found.ok_or_else(|| Error::argument("not prepared for this many samples"))
+    fn programs(&self) -> MutexGuard<'_, Vec<Arc<Program<E::Plan>>>> {
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The program for so many samples, made unless it is there. Others wait for it: they may want the same.
+    fn prepared(&self, count: usize, wanted: Wanted) -> Result<Arc<Program<E::Plan>>, Error> {
+        let mut programs = self.programs();
+        if let Some(found) = programs.iter().find(|program| program.is(count, wanted, self.way.bend())) {
+            return Ok(found.clone());
+        }
+        if programs.len() == PLANS_MAX {
+            programs.remove(0);
+        }
+        let program = Arc::new(self.program(count, wanted)?);
+        programs.push(program.clone());
+        Ok(program)
     }
 
     /// Runs the plan of piece `t` and hands on its results.
@@ -251,7 +284,8 @@ impl<E: Executor> Network<E> {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<&'a <E::Plan as Plan>::Memory<T>, Error> {
         let (first, count) = self.samples(n, t);
-        let plan = &self.prepared(count, wanted)?.plan;
+        let program = self.prepared(count, wanted)?;
+        let plan = &program.plan;
         let inputs = laid.inputs(&self.slots, first..first + count);
         let inputs = &inputs[..self.slots.all.len()];
         let memory = scratch.of(plan);
@@ -315,13 +349,13 @@ pub trait Graphed: Mean {
     type Executor: Executor;
 
     /// The network: kinks are asked of it.
-    fn network(&mut self) -> &mut Network<Self::Executor>;
+    fn network(&self) -> &Network<Self::Executor>;
 }
 
 impl<E: Executor> Graphed for Network<E> {
     type Executor = E;
 
-    fn network(&mut self) -> &mut Network<E> {
+    fn network(&self) -> &Network<E> {
         self
     }
 }
@@ -330,20 +364,10 @@ impl<E: Executor> Mean for Network<E> {
     type Laid<T: Real> = Laid<T>;
     type Scratch<T: Real> = MemoryOf<E, T>;
 
-    fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error> {
+    fn prepare(&self, n: usize, wanted: Wanted) -> Result<(), Error> {
         let chunk = self.chunk(n);
-        for count in [chunk.min(n), n % chunk] {
-            let is_there = |program: &Program<E::Plan>| program.is(count, wanted, self.way.bend());
-            if count == 0 || self.programs.iter().any(is_there) {
-                continue;
-            }
-            if self.programs.len() == PLANS_MAX {
-                self.programs.remove(0);
-            }
-            let program = self.program(count, wanted)?;
-            self.programs.push(program);
-        }
-        Ok(())
+        let mut counts = [chunk.min(n), n % chunk].into_iter().filter(|count| *count > 0);
+        counts.try_for_each(|count| self.prepared(count, wanted).map(drop))
     }
 
     fn lay_out<T: Real>(&self, samples: &Samples, hands: Hands<'_>, laid: &mut Laid<T>) -> Result<(), Error> {
@@ -357,17 +381,18 @@ impl<E: Executor> Mean for Network<E> {
         &self,
         (samples, ids): (&Samples, &[u64]),
         hands: Hands<'_>,
-        whole: &mut Laid<T>,
+        whole: &Kept<Laid<T>>,
         laid: &mut Laid<T>,
     ) -> Result<(), Error> {
         self.slots.fill((samples, |i| ids[i] as usize), |slot| self.reads(slot), hands.host, ids.len(), laid)?;
-        match &self.trunk {
-            Some(trunk) => {
-                trunk.know((&self.slots, samples), Some(ids), hands, whole)?;
-                self.slots.gather(ids, whole, laid)
-            }
-            None => Ok(()),
+        let Some(trunk) = &self.trunk else { return Ok(()) };
+        let known = whole.read(hands)?;
+        if trunk.knows(samples.n, ids, &known.laid) {
+            return self.slots.gather(ids, &known.laid, laid);
         }
+        drop(known);
+        trunk.know((&self.slots, samples), Some(ids), hands, &mut whole.write(hands)?.laid)?;
+        self.slots.gather(ids, &whole.read(hands)?.laid, laid)
     }
 
     fn pieces(&self, n: usize) -> usize {
