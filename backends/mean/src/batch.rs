@@ -2,7 +2,8 @@
 //!
 //! With at least as many rows as workers, a worker takes a row through all pieces. With fewer, rows go one after the
 //! other and workers take pieces, whose partial sums are added in order, or share the only one. All add the same numbers in
-//! the same order, so bits depend on neither threads nor rows.
+//! the same order, so bits depend on neither threads nor rows. Where a pass takes several rows at once, groups of them stand
+//! in the place of rows: which rows are one depends on their order in the batch alone.
 
 use crate::kept::{Hands, Kept, Part};
 use crate::penalty::Penalty;
@@ -51,6 +52,25 @@ pub trait Mean: Send + Sync + 'static {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<f64, Error>;
 
+    /// How many rows are passed over at once, where there are so many.
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    /// [`pass`](Mean::pass) for each of some rows, at most [`at_once`](Mean::at_once); the sums are added to theirs.
+    fn pass_rows<T: Real>(
+        &self,
+        piece: Piece<'_, Self::Laid<T>>,
+        scratch: &mut Self::Scratch<T>,
+        rows: Vec<Ask<'_, T>>,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), Error> {
+        for Ask { theta, out, sum } in rows {
+            *sum += self.pass(piece, scratch, theta, out, stop)?;
+        }
+        Ok(())
+    }
+
     /// How well piece `t` is met.
     fn judge<T: Real>(
         &self,
@@ -71,6 +91,14 @@ pub struct Piece<'a, L> {
     /// Whose workers may share it.
     pub host: Host<'a>,
 }
+
+impl<L> Clone for Piece<'_, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L> Copy for Piece<'_, L> {}
 
 /// Which derivatives are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +124,16 @@ pub struct Outputs<'a, T> {
     pub add: bool,
 }
 
+/// A row of a pass.
+pub struct Ask<'a, T> {
+    /// The parameters.
+    pub theta: &'a [T],
+    /// Where derivatives go.
+    pub out: Outputs<'a, T>,
+    /// What the sum of losses is added to.
+    pub sum: &'a mut f64,
+}
+
 /// Sums over samples.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Verdict {
@@ -119,10 +157,10 @@ impl<T, S> Default for Workers<T, S> {
     }
 }
 
-/// The share of one piece in a row's results.
+/// The share of one piece in the results of a group of rows, one row after the other.
 #[derive(Default)]
 struct Partial<T> {
-    loss: f64,
+    losses: Vec<f64>,
     grad: Vec<T>,
     hvp: Vec<T>,
 }
@@ -147,13 +185,11 @@ impl Stop<'_> {
         stop
     }
 
-    /// The loss, NaN if there is none.
-    fn note(&self, result: Result<f64, Error>) -> f64 {
-        result.unwrap_or_else(|error| {
+    fn note(&self, result: Result<(), Error>) {
+        if let Err(error) = result {
             self.stopped.store(true, Ordering::Relaxed);
             self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            f64::NAN
-        })
+        }
     }
 
     fn end(self) -> Result<(), Error> {
@@ -177,85 +213,80 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
     ) -> Result<(), Error> {
         let stop = Stop { cancel, stopped: AtomicBool::new(false), failure: Mutex::new(None) };
         let Part { n, laid } = part;
-        let (scale, pieces) = (1.0 / *n as f64, mean.pieces(*n));
-        if rows.len() >= host.workers() || pieces == 1 {
-            let through = |row: &mut Row<'_, T>, scratch: &mut S, host: Host<'_>| {
-                let mut sum = 0.0;
+        let pieces = mean.pieces(*n);
+        let mut groups: Vec<&mut [Row<'_, T>]> = rows.chunks_mut(mean.at_once().max(1)).collect();
+        if groups.len() >= host.workers() || pieces == 1 {
+            let through = |group: &mut [Row<'_, T>], scratch: &mut S, host: Host<'_>| {
+                group.iter_mut().for_each(|row| *row.loss = 0.0);
                 for t in 0..pieces {
                     if stop.asked() {
                         return;
                     }
-                    let out = Outputs {
-                        grad: row.grad.as_deref_mut(),
-                        hvp: row.hvp.as_mut().map(|(dir, hvp)| (*dir, &mut **hvp)),
-                        add: t > 0,
-                    };
                     let piece = Piece { laid, n: *n, t, host };
-                    sum += stop.note(mean.pass(piece, scratch, row.theta, out, &|| stop.asked()));
+                    stop.note(passed(mean, piece, scratch, group.iter_mut().map(|row| row.asked(t > 0)), &stop));
                 }
-                penalty.finish(row, sum * scale);
+                penalty.finish_all(group, *n);
             };
-            match rows.len() >= host.workers() {
-                true => host.for_each(rows, |row, _, _| self.scratch.with(|own| through(row, own, Host::none()))),
-                false => self.scratch.with(|own| rows.iter_mut().for_each(|row| through(row, own, host))),
+            match groups.len() >= host.workers() {
+                true => {
+                    host.for_each(&mut groups, |group, _, _| {
+                        self.scratch.with(|own| through(group, own, Host::none()))
+                    });
+                }
+                false => self.scratch.with(|own| groups.iter_mut().for_each(|group| through(group, own, host))),
             }
         } else {
             self.partials.with(|partials| {
-                for row in rows {
-                    let sum = self.over_pieces(mean, (part, partials), row, host, &stop);
-                    penalty.finish(row, sum * scale);
+                for group in groups {
+                    self.over_pieces(mean, (part, partials), group, host, &stop);
+                    penalty.finish_all(group, *n);
                 }
             });
         }
         stop.end()
     }
 
-    /// One row with the pieces shared out among the workers; returns the sum of losses.
+    /// A group of rows with the pieces shared out among the workers.
     fn over_pieces<M: Mean<Scratch<T> = S>>(
         &self,
         mean: &M,
         (part, partials): (&Part<M::Laid<T>>, &mut Vec<Partial<T>>),
-        row: &mut Row<'_, T>,
+        group: &mut [Row<'_, T>],
         host: Host<'_>,
         stop: &Stop<'_>,
-    ) -> f64 {
-        let p = row.theta.len();
+    ) {
+        let (k, p) = (group.len(), group.first().map_or(0, |row| row.theta.len()));
         let pieces = mean.pieces(part.n);
-        let (grad, hvp) = (row.grad.is_some(), row.hvp.is_some());
-        let wave = pieces.min((PARTIAL_NUMBERS / p.max(1)).max(host.workers()));
+        let (grad, hvp) = group.first().map_or((false, false), |row| (row.grad.is_some(), row.hvp.is_some()));
+        let wave = pieces.min((PARTIAL_NUMBERS / (k * p).max(1)).max(host.workers()));
         partials.resize_with(partials.len().max(wave), Partial::default);
-        let (theta, dir) = (row.theta, row.hvp.as_ref().map(|(dir, _)| *dir));
-        let mut sum = 0.0;
+        group.iter_mut().for_each(|row| *row.loss = 0.0);
         for first in (0..pieces).step_by(wave) {
             let count = wave.min(pieces - first);
             let partials = &mut partials[..count];
+            let rows = &*group;
             host.for_each(partials, |partial, i, _| {
                 let pass = |scratch: &mut S| {
-                    memory::grow(&mut partial.grad, if grad { p } else { 0 })?;
-                    memory::grow(&mut partial.hvp, if hvp { p } else { 0 })?;
-                    let out = Outputs {
-                        grad: grad.then_some(&mut partial.grad[..]),
-                        hvp: dir.map(|dir| (dir, &mut partial.hvp[..])),
-                        add: false,
-                    };
                     let piece = Piece { laid: &part.laid, n: part.n, t: first + i, host: Host::none() };
-                    mean.pass(piece, scratch, theta, out, &|| stop.asked())
+                    passed(mean, piece, scratch, partial.asked(rows, (grad, hvp))?, stop)
                 };
-                partial.loss = stop.note(self.scratch.with(pass));
+                stop.note(self.scratch.with(pass));
             });
-            partials.iter().for_each(|partial| sum += partial.loss);
             if stop.stopped.load(Ordering::Relaxed) {
                 // Some have no derivatives to add, or no room for them.
                 break;
             }
-            if let Some(grad) = &mut row.grad {
-                add_in_order(grad, first > 0, partials, |partial| &partial.grad, host);
-            }
-            if let Some((_, hvp)) = &mut row.hvp {
-                add_in_order(hvp, first > 0, partials, |partial| &partial.hvp, host);
+            for (j, row) in group.iter_mut().enumerate() {
+                partials.iter().for_each(|partial| *row.loss += partial.losses[j]);
+                let its = j * p..(j + 1) * p;
+                if let Some(grad) = &mut row.grad {
+                    add_in_order(grad, first > 0, partials, |partial| &partial.grad[its.clone()], host);
+                }
+                if let Some((_, hvp)) = &mut row.hvp {
+                    add_in_order(hvp, first > 0, partials, |partial| &partial.hvp[its.clone()], host);
+                }
             }
         }
-        sum
     }
 
     /// Fills the verdict of every row over `part`, for which `mean` has been prepared; penalties do not enter.
@@ -286,12 +317,63 @@ impl<T: Real, S: Default + Send> Workers<T, S> {
     }
 }
 
+/// One pass for all rows of a group. A lone one makes no list.
+fn passed<'a, T: Real, M: Mean>(
+    mean: &M,
+    piece: Piece<'_, M::Laid<T>>,
+    scratch: &mut M::Scratch<T>,
+    mut rows: impl ExactSizeIterator<Item = Ask<'a, T>>,
+    stop: &Stop<'_>,
+) -> Result<(), Error> {
+    let stop = || stop.asked();
+    match (rows.len(), rows.next()) {
+        (1, Some(Ask { theta, out, sum })) => {
+            *sum += mean.pass(piece, scratch, theta, out, &stop)?;
+            Ok(())
+        }
+        (_, first) => mean.pass_rows(piece, scratch, first.into_iter().chain(rows).collect(), &stop),
+    }
+}
+
+impl<'a, T: Real> Row<'a, T> {
+    /// The row in a pass, whose results are added to what is there.
+    fn asked(&mut self, add: bool) -> Ask<'_, T> {
+        let out = Outputs {
+            grad: self.grad.as_deref_mut(),
+            hvp: self.hvp.as_mut().map(|(dir, hvp)| (*dir, &mut **hvp)),
+            add,
+        };
+        Ask { theta: self.theta, out, sum: self.loss }
+    }
+}
+
+impl<T: Real> Partial<T> {
+    /// Some rows in a pass, whose results come here.
+    fn asked<'a>(
+        &'a mut self,
+        rows: &'a [Row<'_, T>],
+        (grad, hvp): (bool, bool),
+    ) -> Result<impl ExactSizeIterator<Item = Ask<'a, T>>, Error> {
+        let (k, p) = (rows.len(), rows.first().map_or(0, |row| row.theta.len()));
+        self.losses.clear();
+        memory::grow(&mut self.losses, k)?;
+        memory::grow(&mut self.grad, if grad { k * p } else { 0 })?;
+        memory::grow(&mut self.hvp, if hvp { k * p } else { 0 })?;
+        let (mut grads, mut hvps) = (self.grad.chunks_exact_mut(p.max(1)), self.hvp.chunks_exact_mut(p.max(1)));
+        Ok(rows.iter().zip(&mut self.losses).map(move |(row, sum)| {
+            let hvp = row.hvp.as_ref().filter(|_| hvp).and_then(|(dir, _)| Some((*dir, hvps.next()?)));
+            let out = Outputs { grad: grads.next().filter(|_| grad), hvp, add: false };
+            Ask { theta: row.theta, out, sum }
+        }))
+    }
+}
+
 /// `sum` becomes (or grows by) the partial sums, in their order, block by block in parallel.
 fn add_in_order<T: Real>(
     sum: &mut [T],
     add: bool,
     partials: &[Partial<T>],
-    part: impl Fn(&Partial<T>) -> &Vec<T> + Sync,
+    part: impl Fn(&Partial<T>) -> &[T] + Sync,
     host: Host<'_>,
 ) {
     let mut blocks: Vec<&mut [T]> = sum.chunks_mut(BLOCK).collect();

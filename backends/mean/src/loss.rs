@@ -231,7 +231,8 @@ impl<M: Graphed> Loss for MeanLoss<M> {
                 hvp: true,
                 minibatch: self.description.only.is_none(),
                 many: true,
-                repeatable: true,
+                // Kernels may round a row by where it stands among those of a run.
+                repeatable: self.mean.at_once() == 1,
                 cancel: true,
                 smooth: self.description.is_smooth,
                 joint: self.description.is_joint && self.description.only.is_none(),
@@ -239,6 +240,7 @@ impl<M: Graphed> Loss for MeanLoss<M> {
             },
             params: self.description.p as u64,
             samples: self.data.train.n as u64,
+            rows_best: Some(self.mean.at_once() as u64).filter(|rows| *rows > 1).unwrap_or(0),
             dtypes: self.description.dtypes,
             ..Info::default()
         }

@@ -79,7 +79,7 @@ fn kinks_agree() {
         assert_eq!(onnx.kinks().unwrap(), faer.kinks().unwrap(), "{model}");
         let theta = faer.start(7).unwrap();
         let dir: Vec<f64> = (0..theta.len()).map(|i| ((i * 37 + 11) % 23) as f64 / 23.0 - 0.5).collect();
-        let smoothed = |loss: &dyn Fn(Eval<'_>)| evaluated(&theta, &dir, |eval| loss(eval));
+        let smoothed = |loss: &dyn Fn(Eval<'_>)| evaluated(&theta, &dir, loss);
         let found = smoothed(&|eval| onnx.eval_smoothed(0.05, eval).unwrap());
         let wanted = smoothed(&|eval| faer.eval_smoothed(0.05, eval).unwrap());
         (0..3).for_each(|k| agree(&format!("{model}, smoothed, {k}"), &found[k], &wanted[k]));

@@ -1,7 +1,8 @@
 //! The plans of the smooth networks round a network's kinks, and the gradients of z.
 
 use super::kinks::{Bend, Sites};
-use super::{GRADIENT, Laid, MemoryOf, Network};
+use super::programs::MemoryOf;
+use super::{GRADIENT, Laid, Network};
 use crate::batch::Wanted;
 use crate::executor::{Executor, Input, Plan, Sources};
 use crate::shelf::Shelf;
@@ -87,12 +88,12 @@ impl<E: Executor> Network<E> {
         out: &mut [f64],
     ) -> Result<(), Error> {
         let sites = self.sites()?;
-        let program = self.prepared(1, GRADIENT)?;
+        let program = self.prepared((1, 1), GRADIENT)?;
         let mut rows: Vec<(&mut [f64], Result<(), Error>)> =
             out.chunks_exact_mut(theta.len()).map(|row| (row, Ok(()))).collect();
         host.for_each(&mut rows, |(row, done), i, _| {
             *done = scratch.with(|scratch| {
-                let memory = scratch.of(&program.plan);
+                let memory = scratch.memories.of(&program.plan);
                 self.row((&program.plan, memory), &sites, (laid, n), theta, (slopes, i), row)
             });
         });

@@ -7,12 +7,14 @@
 
 mod bent;
 mod kinks;
+mod programs;
+mod rows;
 mod slots;
 #[cfg(test)]
 mod tests;
 mod trunk;
 
-use crate::batch::{Mean, Outputs, Piece, Verdict, Wanted};
+use crate::batch::{Ask, Mean, Outputs, Piece, Verdict, Wanted};
 use crate::executor::{Executor, Input, Outcome, Plan, Sources};
 use crate::kept::{Hands, Kept};
 use crate::real::Real;
@@ -22,13 +24,14 @@ use kinks::{Bend, Sites};
 use mountainpass_network::hoist::Hoisted;
 use mountainpass_network::judge::{Judge, is_largest, is_on_side};
 use mountainpass_network::model::Model;
-use mountainpass_network::problem::{Aim, Problem};
+use mountainpass_network::problem::Aim;
 use mountainpass_network::{DataTerm, Dataset, Objective, Samples};
 use mountainpass_sdk::Error;
 use mountainpass_sdk::memory::{self, Shortage};
+use programs::{Memories, MemoryOf, Programs};
 use slots::{From, Laid, SLOTS_MAX, Slots};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use trunk::Trunk;
 
 /// The buffers of a chunk hold no more numbers than this, if more than one sample stands in it.
@@ -36,11 +39,8 @@ const CHUNK_NUMBERS: usize = 1 << 21;
 const CHUNK_MAX: usize = 256;
 /// How many times smaller the arrays of the samples may be than those of many parameters.
 const SAMPLES_PART: usize = 4;
-/// Plans that are kept, and how many of them a worker keeps the arrays of.
-const PLANS_MAX: usize = 24;
-const MEMORIES_MAX: usize = 6;
-
 const GRADIENT: Wanted = Wanted::Derivatives { grad: true, hvp: false };
+const ALL: Wanted = Wanted::Derivatives { grad: true, hvp: true };
 
 /// Says of which network, and of what of it, there is too much.
 pub(crate) fn short(who: &str, what: &str, shortage: Shortage) -> Error {
@@ -58,6 +58,8 @@ pub struct Network<E: Executor> {
     slots: Arc<Slots>,
     /// Samples a chunk; `None` where all are one.
     chunk: Option<usize>,
+    /// Rows a run.
+    rows: usize,
     /// Parts of theta, block by block.
     blocks: Arc<[Range<usize>]>,
     programs: Arc<Programs<E::Plan>>,
@@ -65,24 +67,6 @@ pub struct Network<E: Executor> {
     pub(crate) way: Way,
     /// Where its kinks stand, once that was asked.
     sites: Arc<OnceLock<Arc<Sites>>>,
-}
-
-/// Those that were asked for last.
-type Programs<P> = Mutex<Vec<Arc<Program<P>>>>;
-
-/// A plan for so many samples.
-struct Program<P> {
-    n: usize,
-    wanted: Wanted,
-    bend: Bend,
-    judge: Option<Judge>,
-    plan: P,
-}
-
-impl<P> Program<P> {
-    fn is(&self, n: usize, wanted: Wanted, bend: Bend) -> bool {
-        (self.n, self.wanted, self.bend) == (n, wanted, bend)
-    }
 }
 
 impl<E: Executor> Network<E> {
@@ -101,6 +85,7 @@ impl<E: Executor> Network<E> {
     ) -> Result<Network<E>, Error> {
         let (mut network, numbers) = Network::whole(who, executor, model, objective, data)?;
         network.hoist(data)?;
+        network.rows = network.taken_rows()?;
         let numbers = numbers.max(network.trunk.as_ref().map_or(0, |trunk| trunk.numbers()));
         // As f32, and as few samples as it can be run for: who asks for more is told when it is.
         memory::afford(memory::bytes_of::<f32>(numbers)).map_err(|shortage| short(who, "a step of it", shortage))?;
@@ -136,16 +121,17 @@ impl<E: Executor> Network<E> {
             objective: Arc::new(objective),
             slots: Arc::new(slots),
             chunk: None,
+            rows: 1,
             blocks,
             programs: Arc::default(),
             way: Way::Plain,
             sites: Arc::default(),
         };
         let numbers = if is_joint {
-            network.program(few, GRADIENT)?.plan.numbers()
+            network.planned((few, 1), GRADIENT)?.plan.numbers()
         } else if is_single {
             network.chunk = Some(1);
-            network.program(1, GRADIENT)?.plan.numbers()
+            network.planned((1, 1), GRADIENT)?.plan.numbers()
         } else {
             let (chunk, numbers) = network.fitting()?;
             network.chunk = Some(chunk);
@@ -170,6 +156,16 @@ impl<E: Executor> Network<E> {
         Ok(())
     }
 
+    /// How many rows a run takes.
+    pub fn rows_a_run(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of samples of an example.
+    fn few(&self) -> usize {
+        self.model.only().map_or(2, |(only, _)| only)
+    }
+
     /// What targets are.
     pub(crate) fn aim(&self) -> Aim {
         self.slots.aim
@@ -184,7 +180,7 @@ impl<E: Executor> Network<E> {
     /// parameters alone fill the cache, so many that these are not read for every sample: samples get a part of the room
     /// that parameters take.
     fn fitting(&self) -> Result<(usize, usize), Error> {
-        let [few, more] = [2, 4].map(|n| self.program(n, GRADIENT).map(|program| program.plan.numbers()));
+        let [few, more] = [2, 4].map(|n| self.planned((n, 1), GRADIENT).map(|program| program.plan.numbers()));
         let (few, more) = (few?, more?);
         let each = (more.saturating_sub(few) / 2).max(1);
         let fixed = few.saturating_sub(2 * each);
@@ -196,32 +192,7 @@ impl<E: Executor> Network<E> {
 
     /// A plan of a few samples with every derivative, to be tried before data are seen.
     pub fn example(&self) -> Result<E::Plan, Error> {
-        let few = self.model.only().map_or(2, |(only, _)| only);
-        Ok(self.program(few, Wanted::Derivatives { grad: true, hvp: true })?.plan)
-    }
-
-    fn program(&self, n: usize, wanted: Wanted) -> Result<Program<E::Plan>, Error> {
-        let bend = self.way.bend();
-        if bend != Bend::None {
-            return Ok(Program { n, wanted, bend, judge: None, plan: self.bent_plan(n, wanted, bend)? });
-        }
-        let Problem { graph, losses, judged, gradient, product, .. } =
-            Problem::new(&*self.model, &self.objective, (self.slots.aim, self.slots.factors), n)?;
-        let mut outputs = vec![losses];
-        match wanted {
-            Wanted::Derivatives { grad, hvp } => {
-                outputs.extend(gradient.into_iter().filter(|_| grad));
-                outputs.extend(product.into_iter().filter(|_| hvp));
-            }
-            Wanted::Verdict => outputs.extend(judged.map(|(predictions, _)| predictions)),
-        }
-        Ok(Program {
-            n,
-            wanted,
-            bend,
-            judge: judged.map(|(_, judge)| judge),
-            plan: self.executor.plan(&graph, &outputs)?,
-        })
+        Ok(self.planned((self.few(), 1), ALL)?.plan)
     }
 
     /// The same network, run in another way.
@@ -233,6 +204,7 @@ impl<E: Executor> Network<E> {
             objective: self.objective.clone(),
             slots: self.slots.clone(),
             chunk: self.chunk,
+            rows: self.rows,
             blocks: self.blocks.clone(),
             programs: self.programs.clone(),
             way,
@@ -256,39 +228,21 @@ impl<E: Executor> Network<E> {
         self.slots.all[slot].is_read || self.programs().iter().any(|program| program.plan.reads(slot))
     }
 
-    fn programs(&self) -> MutexGuard<'_, Vec<Arc<Program<E::Plan>>>> {
-        self.programs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The program for so many samples, made unless it is there. Others wait for it: they may want the same.
-    fn prepared(&self, count: usize, wanted: Wanted) -> Result<Arc<Program<E::Plan>>, Error> {
-        let mut programs = self.programs();
-        if let Some(found) = programs.iter().find(|program| program.is(count, wanted, self.way.bend())) {
-            return Ok(found.clone());
-        }
-        if programs.len() == PLANS_MAX {
-            programs.remove(0);
-        }
-        let program = Arc::new(self.program(count, wanted)?);
-        programs.push(program.clone());
-        Ok(program)
-    }
-
     /// Runs the plan of piece `t` and hands on its results.
     fn run<'a, T: Real>(
         &self,
         Piece { laid, n, t, host }: Piece<'_, Laid<T>>,
-        wanted: Wanted,
-        scratch: &'a mut MemoryOf<E, T>,
+        (wanted, rows): (Wanted, usize),
+        memories: &'a mut Memories<<E::Plan as Plan>::Memory<T>>,
         (theta, direction): (&[T], &[T]),
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<&'a <E::Plan as Plan>::Memory<T>, Error> {
         let (first, count) = self.samples(n, t);
-        let program = self.prepared(count, wanted)?;
+        let program = self.prepared((count, rows), wanted)?;
         let plan = &program.plan;
         let inputs = laid.inputs(&self.slots, first..first + count);
         let inputs = &inputs[..self.slots.all.len()];
-        let memory = scratch.of(plan);
+        let memory = memories.of(plan);
         // Samples that see each other are one piece: whoever is free shares its steps.
         let host = self.chunk.is_none().then_some(host);
         let bent: Vec<Vec<T>>;
@@ -308,38 +262,38 @@ impl<E: Executor> Network<E> {
 
     /// `out` becomes, or grows by, `scale` times the outputs from `first` on, which are blocks of theta.
     fn collect<T: Real>(&self, memory: &impl Outcome<T>, first: usize, scale: f64, add: bool, out: &mut [T]) {
+        self.collect_row(memory, (first, 0), scale, add, out);
+    }
+
+    /// The same of one row of several.
+    fn collect_row<T: Real>(
+        &self,
+        memory: &impl Outcome<T>,
+        (first, row): (usize, usize),
+        scale: f64,
+        add: bool,
+        out: &mut [T],
+    ) {
         for (k, range) in self.blocks.iter().enumerate() {
-            add_scaled_to(&mut out[range.clone()], add, scale, memory.output(first + k));
+            let its = row * range.len()..(row + 1) * range.len();
+            add_scaled_to(&mut out[range.clone()], add, scale, &memory.output(first + k)[its]);
         }
     }
-}
 
-/// The arrays of the plans that a worker ran last.
-pub struct Scratch<M> {
-    memories: Vec<(u64, M)>,
-}
-
-/// What a worker keeps of an executor's plans.
-type MemoryOf<E, T> = Scratch<<<E as Executor>::Plan as Plan>::Memory<T>>;
-
-impl<M> Default for Scratch<M> {
-    fn default() -> Scratch<M> {
-        Scratch { memories: Vec::new() }
-    }
-}
-
-impl<M: Default> Scratch<M> {
-    fn of(&mut self, plan: &impl Plan) -> &mut M {
-        let number = plan.number();
-        let found = self.memories.iter().position(|(of, _)| *of == number);
-        let index = found.unwrap_or_else(|| {
-            if self.memories.len() == MEMORIES_MAX {
-                self.memories.remove(0);
-            }
-            self.memories.push((number, M::default()));
-            self.memories.len() - 1
-        });
-        &mut self.memories[index].1
+    /// Hands on the derivatives of a row of a run; the first output behind them.
+    fn derivatives<T: Real>(
+        &self,
+        memory: &impl Outcome<T>,
+        row: usize,
+        scale: f64,
+        Outputs { grad, hvp, add }: Outputs<'_, T>,
+    ) -> usize {
+        let mut first = 1;
+        for out in grad.into_iter().chain(hvp.map(|(_, hvp)| hvp)) {
+            self.collect_row(memory, (first, row), scale, add, out);
+            first += self.blocks.len();
+        }
+        first
     }
 }
 
@@ -367,7 +321,7 @@ impl<E: Executor> Mean for Network<E> {
     fn prepare(&self, n: usize, wanted: Wanted) -> Result<(), Error> {
         let chunk = self.chunk(n);
         let mut counts = [chunk.min(n), n % chunk].into_iter().filter(|count| *count > 0);
-        counts.try_for_each(|count| self.prepared(count, wanted).map(drop))
+        counts.try_for_each(|count| self.prepared((count, 1), wanted).map(drop))
     }
 
     fn lay_out<T: Real>(&self, samples: &Samples, hands: Hands<'_>, laid: &mut Laid<T>) -> Result<(), Error> {
@@ -412,20 +366,33 @@ impl<E: Executor> Mean for Network<E> {
         let scale = 1.0 / n as f64;
         let wanted = Wanted::Derivatives { grad: out.grad.is_some(), hvp: out.hvp.is_some() };
         let direction = out.hvp.as_ref().map_or(&[][..], |(direction, _)| direction);
-        let memory = self.run(piece, wanted, scratch, (theta, direction), stop)?;
-        let mut first = 1;
-        if let Some(grad) = out.grad {
-            self.collect(memory, first, scale, out.add, grad);
-            first += self.blocks.len();
-        }
-        if let Some((_, hvp)) = out.hvp {
-            self.collect(memory, first, scale, out.add, hvp);
-            first += self.blocks.len();
-        }
+        let memory = self.run(piece, (wanted, 1), &mut scratch.memories, (theta, direction), stop)?;
+        let first = self.derivatives(memory, 0, scale, out);
         if let Way::Linear(asked) = &self.way {
             asked.take((t, samples, n), scale, |k| f64s(memory.output(first + k)));
         }
         Ok(total(memory.output(0)))
+    }
+
+    fn at_once(&self) -> usize {
+        if self.way.bend() == Bend::None { self.rows } else { 1 }
+    }
+
+    fn pass_rows<T: Real>(
+        &self,
+        piece: Piece<'_, Laid<T>>,
+        scratch: &mut MemoryOf<E, T>,
+        rows: Vec<Ask<'_, T>>,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), Error> {
+        // Fewer than half are not worth a run of all.
+        if 2 * rows.len() > self.rows {
+            return self.pass_together(piece, scratch, rows, stop);
+        }
+        for Ask { theta, out, sum } in rows {
+            *sum += self.pass(piece, scratch, theta, out, stop)?;
+        }
+        Ok(())
     }
 
     fn judge<T: Real>(
@@ -434,9 +401,10 @@ impl<E: Executor> Mean for Network<E> {
         scratch: &mut MemoryOf<E, T>,
         theta: &[T],
     ) -> Result<Verdict, Error> {
-        let memory = self.run(Piece { laid, n, t, host }, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
+        let piece = Piece { laid, n, t, host };
+        let memory = self.run(piece, (Wanted::Verdict, 1), &mut scratch.memories, (theta, &[]), &|| false)?;
         let (first, count) = self.samples(n, t);
-        let judge = self.prepared(count, Wanted::Verdict)?.judge;
+        let judge = self.prepared((count, 1), Wanted::Verdict)?.judge;
         let place = |is: fn(&From) -> bool| self.slots.place(is).map(|at| (self.slots.all[at].size, &laid.arrays[at]));
         let aims = place(|from| matches!(from, From::Targets));
         let (Some(judge), Some((size, aims))) = (judge, aims) else {

@@ -173,7 +173,7 @@ fn bits_with(
     }
     let known = if ids.is_some() { whole.read(hands).unwrap().laid.known.clone() } else { laid.known.clone() };
     let theta: Vec<f64> = network.model.start(0).unwrap();
-    let (mut grad, mut hvp, mut scratch) = (vec![0.0; P], vec![0.0; P], Scratch::default());
+    let (mut grad, mut hvp, mut scratch) = (vec![0.0; P], vec![0.0; P], MemoryOf::<Interpreter, f64>::default());
     let mut loss = 0.0;
     for t in 0..network.pieces(n) {
         let piece = Piece { laid: &laid, n, t, host: Host::none() };
