@@ -173,7 +173,8 @@ typedef struct mpass_minimum {
 enum { MPASS_PATH_STRAIGHT = 0, MPASS_PATH_RELAXED = 1, MPASS_PATH_CONVERGED = 2, MPASS_PATH_SPLIT = 3 };
 enum {
   MPASS_DEATH_NEVER = 0, MPASS_DEATH_CELL = 1, MPASS_DEATH_PATH_MAXIMUM = 2, MPASS_DEATH_VERIFIED_SADDLE = 3,
-  MPASS_DEATH_CRITICAL_POINT = 4                /* of index 2 or above: the end of a bar of degree 1 or above */
+  MPASS_DEATH_CRITICAL_POINT = 4,               /* of index 2 or above: the end of a bar of degree 1 or above */
+  MPASS_DEATH_VERIFIED_KINK_SADDLE = 5          /* a verified saddle where kinks of the loss are at their edge */
 };
 typedef struct mpass_path {                     /* a measured curve between two minima, and its highest point, the pass */
   uint32_t struct_size;
@@ -181,7 +182,7 @@ typedef struct mpass_path {                     /* a measured curve between two 
   uint64_t id;
   uint64_t from_cell, to_cell;                  /* the minima at its ends */
   uint64_t pass_cell;
-  uint32_t pass_kind;                           /* MPASS_DEATH_PATH_MAXIMUM or MPASS_DEATH_VERIFIED_SADDLE */
+  uint32_t pass_kind;                           /* MPASS_DEATH_PATH_MAXIMUM, VERIFIED_SADDLE or VERIFIED_KINK_SADDLE */
   uint32_t reserved;
   double height, height_error;                  /* an upper bound on the pass; how far the curve may rise above it */
   double pass_arc;                              /* arc length from from_cell to the pass */

@@ -48,6 +48,7 @@ pub mod death {
     pub const PATH_MAXIMUM: u32 = 2;
     pub const VERIFIED_SADDLE: u32 = 3;
     pub const CRITICAL_POINT: u32 = 4;
+    pub const VERIFIED_KINK_SADDLE: u32 = 5;
 }
 
 /// Flags of a bar, `MPASS_BAR_*`.

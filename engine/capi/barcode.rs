@@ -216,6 +216,7 @@ pub(super) fn death_code(kind: DeathKind) -> u32 {
         DeathKind::Cell => death::CELL,
         DeathKind::PathMaximum => death::PATH_MAXIMUM,
         DeathKind::VerifiedSaddle => death::VERIFIED_SADDLE,
+        DeathKind::VerifiedKinkSaddle => death::VERIFIED_KINK_SADDLE,
         DeathKind::CriticalPoint => death::CRITICAL_POINT,
     }
 }

@@ -2,7 +2,8 @@
 
 use super::explorer::Explorer;
 use crate::error::Result;
-use crate::search::minima::{Quenched, Recipe, quench};
+use crate::search::minima::{Quenched, Recipe};
+use crate::search::quench::quench;
 use crate::search::{CellId, Descent, Minimum, Origin, PathId};
 
 /// How far apart the points of a way down are that are kept, by its longest step.
@@ -26,7 +27,7 @@ impl Explorer<'_, '_> {
         minima: &mut Vec<Minimum>,
     ) -> Result<Option<[Foot; 2]>> {
         let (step, trail) = (step.or(self.plan.recipe.step), step.map(|step| TRAIL * step));
-        let quick = Recipe { check: false, step, trail, ..self.plan.recipe };
+        let quick = Recipe { check: false, step, trail, stays: true, ..self.plan.recipe };
         let (ends, stop) = quench(self.oracle, points.into(), &quick, &self.domain, |_, _| {});
         stop?;
         let mut feet = Vec::new();
@@ -48,7 +49,8 @@ impl Explorer<'_, '_> {
         if known.is_some() {
             return Ok(known);
         }
-        let (checked, stop) = quench(self.oracle, vec![end.theta], &self.plan.recipe, &self.domain, |_, _| {});
+        let (checked, stop) =
+            quench(self.oracle, vec![end.theta], &self.plan.recipe.staying(), &self.domain, |_, _| {});
         stop?;
         let Some(end) = checked.into_iter().flatten().find(|end| end.descent == Descent::Converged) else {
             return Ok(None);

@@ -31,7 +31,7 @@ impl Explorer<'_, '_> {
     /// Every critical point up to the highest index asked for, and every boundary that can be told.
     pub(super) fn higher(&mut self) -> Result<()> {
         let p = self.oracle.params();
-        if p > MOST || !self.oracle.info().caps.smooth {
+        if p > MOST || !self.oracle.is_smooth() {
             return Ok(());
         }
         for index in 2..=self.plan.index.min(self.dimensions()) {

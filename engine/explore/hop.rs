@@ -7,7 +7,7 @@ use super::explorer::Explorer;
 use super::progress::Doing;
 use crate::error::Result;
 use crate::search::hop::{Hop, Pace};
-use crate::search::minima::quench;
+use crate::search::quench::quench;
 use crate::search::start::start;
 use crate::search::{Descent, Minimum, Origin, Stage};
 

@@ -4,7 +4,8 @@ use super::explorer::Explorer;
 use super::progress::{Doing, Notice};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
-use crate::search::minima::{Quenched, quench};
+use crate::search::minima::Quenched;
+use crate::search::quench::quench;
 use crate::search::start::start;
 use crate::search::{CellId, Descent, Evidence, Finding, Metric, Minimum, Origin, PARTS, Stage};
 

@@ -4,7 +4,7 @@
 use super::explorer::Explorer;
 use super::tree::MergeTree;
 use crate::error::Result;
-use crate::search::{CellId, Metric, PassKind};
+use crate::search::{CellId, Metric};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ impl Explorer<'_, '_> {
         let tree = MergeTree::of(&self.landscape);
         let sampled = tree.merges.iter().filter(|merge| tree.minima[merge.dead].is_sampled());
         let deciding = sampled.map(|merge| tree.paths[merge.edge]);
-        let verified = tree.paths.iter().copied().filter(|path| path.pass.kind == PassKind::VerifiedSaddle);
+        let verified = tree.paths.iter().copied().filter(|path| path.pass.kind.is_verified());
         let cells: BTreeSet<CellId> = deciding.chain(verified).map(|path| path.pass.cell).collect();
         let mut all = Vec::new();
         for cell in cells {

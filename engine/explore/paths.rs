@@ -7,7 +7,7 @@ use super::progress::Doing;
 use super::round::Outcome;
 use crate::error::Result;
 use crate::search::connect::{self, Cut, Ids};
-use crate::search::minima::quench;
+use crate::search::quench::quench;
 use crate::search::{CellId, Descent, Minimum, Origin, Pass, Path, PathId, PathState, Stage};
 use std::collections::HashSet;
 
@@ -151,7 +151,7 @@ impl Explorer<'_, '_> {
             false => Vec::new(),
         };
         let starts: Vec<Vec<f64>> = arcs.iter().map(|&arc| connect::point(path, arc)).collect();
-        let (found, stop) = quench(self.oracle, starts, &self.plan.recipe, &self.domain, |_, _| {});
+        let (found, stop) = quench(self.oracle, starts, &self.plan.recipe.staying(), &self.domain, |_, _| {});
         stop?;
         let (mut minima, mut cuts): (Vec<Minimum>, Vec<Cut>) = Default::default();
         for (arc, quenched) in arcs.into_iter().zip(found.into_iter().flatten()) {

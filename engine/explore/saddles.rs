@@ -5,9 +5,12 @@ use super::explorer::Explorer;
 use super::feet::Foot;
 use crate::error::Result;
 use crate::search::connect::{self, Cut};
-use crate::search::saddle::{self, Near, Verdict};
+use crate::search::saddle::{self, Near, Saddle, Verdict};
 use crate::search::vector::dot;
 use crate::search::{Minimum, Pass, PassKind, Path, PathState, Rejected};
+
+/// How often the way aside from a saddle on kinks is halved.
+const HALVINGS: usize = 12;
 
 impl Explorer<'_, '_> {
     /// True when the top of a path may be close enough to a saddle: of one that decides a bar before the finest band, which
@@ -36,7 +39,7 @@ impl Explorer<'_, '_> {
             Err(rejected) => return Ok(refused(path, rejected)),
         };
         let led = saddle::lead_over(self.oracle, &path, &saddle)?;
-        let sides = saddle.sides(0.2 * connect::reach(&path));
+        let sides = self.sides(&saddle, 0.2 * connect::reach(&path))?;
         let feet = self.two_feet(&sides, &path, minima)?;
         match (led, feet) {
             (Ok(led), Ok(feet)) => Ok(confirmed(led, &feet)),
@@ -58,6 +61,22 @@ impl Explorer<'_, '_> {
                 self.beside(path, (own, ahead, &saddle.trail), (minima, new), deciding)
             }
         }
+    }
+
+    /// The points on either side of a saddle where descents begin: so far along its mode, or, beside an edge, as much nearer as
+    /// the loss has to be lower there.
+    fn sides(&mut self, saddle: &Saddle, aside: f64) -> Result<[Vec<f64>; 2]> {
+        let mut aside = aside;
+        if saddle.evidence.kinks.is_some() {
+            for _halving in 0..HALVINGS {
+                let losses = self.oracle.values(&saddle.sides(aside).concat())?;
+                if losses.iter().all(|loss| *loss < saddle.loss) {
+                    break;
+                }
+                aside *= 0.5;
+            }
+        }
+        Ok(saddle.sides(aside))
     }
 
     /// A saddle that may be the path's, or one that a lower path leads over: no higher than its top.
@@ -124,7 +143,7 @@ impl Explorer<'_, '_> {
     fn is_known(&self, own: &Path) -> bool {
         let near = self.nearness(own.pass.height);
         self.landscape.paths.iter().any(|other| {
-            let is_verified = other.pass.kind == PassKind::VerifiedSaddle;
+            let is_verified = other.pass.kind.is_verified();
             let is_as_high = (other.pass.height - own.pass.height).abs() <= near;
             is_verified && is_as_high && connect::are_ends(other, own.ends.0, own.ends.1)
         })

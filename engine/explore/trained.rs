@@ -8,7 +8,8 @@ use super::explorer::Explorer;
 use super::plan::Way;
 use super::progress::{Doing, Notice};
 use crate::error::{Error, Result};
-use crate::search::minima::{Quenched, Recipe, quench};
+use crate::search::minima::{Quenched, Recipe};
+use crate::search::quench::quench;
 use crate::search::spectrum::{self, NoSpectrum};
 use crate::search::start::start;
 use crate::search::training::{Trained, train};
@@ -102,7 +103,7 @@ impl Explorer<'_, '_> {
         if self.plan.polish {
             let (loss, gradient) = self.oracle.gradients(&trained.theta)?;
             before = vec![(Metric::LossBefore, loss[0]), (Metric::GradientBefore, norm(&gradient))];
-            recipe = self.plan.recipe;
+            recipe = self.plan.recipe.staying();
         }
         let progress = &mut *self.progress;
         let (mut ends, stop) = quench(self.oracle, vec![trained.theta], &recipe, &self.domain, |ended, slowest| {

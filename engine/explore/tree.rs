@@ -63,7 +63,7 @@ impl<'a> MergeTree<'a> {
             cells.extend(merge.map(|merge| {
                 let Pass { cell: id, height, kind, .. } = self.paths[merge.edge].pass;
                 let kind = match kind {
-                    PassKind::VerifiedSaddle => CellKind::Saddle,
+                    PassKind::VerifiedSaddle | PassKind::VerifiedKinkSaddle => CellKind::Saddle,
                     PassKind::PathMaximum => CellKind::PathMaximum,
                 };
                 cell(id, 1, height, kind)

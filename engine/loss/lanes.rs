@@ -8,8 +8,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::loss::{Batch, Bounds, Identity, Info, Loss, Parameter, Split, Symmetry};
-use super::oracle::Oracle;
+use super::loss::{Batch, Bounds, Identity, Info, Kink, Linear, Loss, Parameter, Slope, Split, Symmetry};
+use super::oracle::{Oracle, View};
 use crate::error::{Error, Result};
 use crate::run::Budget;
 use std::panic::resume_unwind;
@@ -54,8 +54,8 @@ struct Waiting {
     wished: Receiver<Wish>,
 }
 
-/// What is asked of the loss itself; whoever asks has left word where the answer goes.
-type Question = Box<dyn FnOnce(&mut dyn Loss) + Send>;
+/// What is asked of the caller's oracle or of its loss; whoever asks has left word where the answer goes.
+type Question = Box<dyn FnOnce(&mut Oracle<'_>) + Send>;
 
 /// What a search wants of the loss.
 enum Wish {
@@ -67,12 +67,13 @@ enum Wish {
 /// Rows to be evaluated, and who is told.
 struct Rows {
     kind: Kind,
+    view: View,
     theta: Vec<f64>,
     directions: Vec<f64>,
     answer: Sender<Numbers>,
 }
 
-/// What is wanted of rows: those of one kind are joined.
+/// What is wanted of rows: those of one kind and one view are joined.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Values,
@@ -93,6 +94,13 @@ impl Wish {
             Wish::Rows(rows) => Some(rows.kind),
         }
     }
+
+    fn view(&self) -> Option<&View> {
+        match self {
+            Wish::Alone(_) => None,
+            Wish::Rows(rows) => Some(&rows.view),
+        }
+    }
 }
 
 /// Answers until all have ended.
@@ -100,11 +108,12 @@ impl Wish {
 /// One kind of wish at a time, in the order of [`Kind`]: who wants Hessian products waits until all do. Searches for
 /// saddles ask for hundreds of them, one at a time, so that is how they come to be joined.
 fn serve(oracle: &mut Oracle<'_>, mut lanes: Vec<Waiting>) -> Result<()> {
-    while let Some(kind) = lanes.iter().flat_map(|lane| &lane.wish).map(Wish::kind).min() {
+    while let Some(next) = lanes.iter().flat_map(|lane| &lane.wish).min_by_key(|wish| wish.kind()) {
+        let (kind, view) = (next.kind(), next.view().cloned());
         let (mut asked, mut rows) = (Vec::new(), Vec::new());
         for lane in lanes.iter_mut() {
-            match lane.wish.take_if(|wish| wish.kind() == kind) {
-                Some(Wish::Alone(question)) => question(oracle.loss()),
+            match lane.wish.take_if(|wish| wish.kind() == kind && wish.view() == view.as_ref()) {
+                Some(Wish::Alone(question)) => question(oracle),
                 Some(Wish::Rows(wanted)) => rows.push(wanted),
                 None => continue,
             }
@@ -124,19 +133,19 @@ fn serve(oracle: &mut Oracle<'_>, mut lanes: Vec<Waiting>) -> Result<()> {
 
 /// The numbers for rows of one kind, from one batch.
 fn joined(oracle: &mut Oracle<'_>, rows: &[Rows]) -> Result<Vec<Numbers>> {
-    let Some(kind) = rows.first().map(|rows| rows.kind) else { return Ok(Vec::new()) };
+    let Some(Rows { kind, view, .. }) = rows.first() else { return Ok(Vec::new()) };
     let all = |of: fn(&Rows) -> &Vec<f64>| rows.iter().flat_map(of).copied().collect::<Vec<f64>>();
     let theta = all(|rows| &rows.theta);
-    let (loss, derivative) = match kind {
-        Kind::Values => (oracle.values(&theta)?, Vec::new()),
-        Kind::Gradients => oracle.gradients(&theta)?,
-        Kind::Products => oracle.products_at(&theta, &all(|rows| &rows.directions))?,
-    };
+    let (loss, derivative) = oracle.seen(view.clone(), |oracle| match kind {
+        Kind::Values => Ok((oracle.values(&theta)?, Vec::new())),
+        Kind::Gradients => oracle.gradients(&theta),
+        Kind::Products => oracle.products_at(&theta, &all(|rows| &rows.directions)),
+    })?;
     let (p, mut first) = (oracle.params(), 0);
     let part = |rows: &Rows| {
         let some = first..first + rows.theta.len() / p;
         first = some.end;
-        let cells = if kind == Kind::Values { 0..0 } else { some.start * p..some.end * p };
+        let cells = if *kind == Kind::Values { 0..0 } else { some.start * p..some.end * p };
         Numbers { loss: loss[some].to_vec(), derivative: derivative[cells].to_vec() }
     };
     Ok(rows.iter().map(part).collect())
@@ -157,16 +166,18 @@ impl Lane {
     }
 
     fn ask<T: Send + 'static>(&self, question: impl FnOnce(&mut dyn Loss) -> Result<T> + Send + 'static) -> Result<T> {
-        self.wish(|answer| Wish::Alone(Box::new(move |loss| _ = answer.send(question(loss)))))?
-    }
-}
-
-impl Loss for Lane {
-    fn info(&self) -> &Info {
-        &self.info
+        self.ask_oracle(move |oracle| question(oracle.loss()))
     }
 
-    fn eval(&mut self, batch: Batch<'_>) -> Result<()> {
+    fn ask_oracle<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Oracle<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.wish(|answer| Wish::Alone(Box::new(move |oracle| _ = answer.send(question(oracle)))))?
+    }
+
+    /// Rows of one view of the loss, joined with those that others want of it.
+    fn rows(&self, view: View, batch: Batch<'_>) -> Result<()> {
         let (kind, directions, out) = match (batch.grad, batch.hvp) {
             (None, None) => (Kind::Values, Vec::new(), None),
             (Some(grad), None) => (Kind::Gradients, Vec::new(), Some(grad)),
@@ -177,10 +188,53 @@ impl Loss for Lane {
             return Err(Error::Internal("a minibatch beside other searches".into()));
         }
         let theta = batch.theta.to_vec();
-        let numbers = self.wish(|answer| Wish::Rows(Rows { kind, theta, directions, answer }))?;
+        let numbers = self.wish(|answer| Wish::Rows(Rows { kind, view, theta, directions, answer }))?;
         batch.loss.copy_from_slice(&numbers.loss);
         batch.ok.iter_mut().zip(&numbers.loss).for_each(|(ok, loss)| *ok = !loss.is_nan());
         out.into_iter().for_each(|out| out.copy_from_slice(&numbers.derivative));
+        Ok(())
+    }
+}
+
+impl Loss for Lane {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn eval(&mut self, batch: Batch<'_>) -> Result<()> {
+        self.rows(View::Itself, batch)
+    }
+
+    fn kinks(&self) -> Result<u64> {
+        self.ask(|loss| loss.kinks())
+    }
+
+    fn eval_smoothed(&mut self, eps: f64, batch: Batch<'_>) -> Result<()> {
+        self.rows(View::Smoothed(eps), batch)
+    }
+
+    fn kinks_near(&mut self, theta: &[f64], width: f64) -> Result<Vec<Kink>> {
+        let theta = theta.to_vec();
+        self.ask_oracle(move |oracle| oracle.kinks_near(&theta, width))
+    }
+
+    /// z and delta are told of single gradients alone: nobody asks for others.
+    fn eval_linear(&mut self, slopes: &[Slope], batch: Batch<'_>, out: Linear<'_>) -> Result<()> {
+        if batch.loss.len() != 1 || batch.hvp.is_some() {
+            return self.rows(View::Linear(slopes.to_vec()), batch);
+        }
+        let (theta, slopes) = (batch.theta.to_vec(), slopes.to_vec());
+        let at = self.ask_oracle(move |oracle| oracle.linear(&theta, &slopes))?;
+        (batch.loss[0], batch.ok[0]) = (at.loss, !at.loss.is_nan());
+        batch.grad.into_iter().for_each(|grad| grad.copy_from_slice(&at.grad));
+        out.z.copy_from_slice(&at.z);
+        out.delta.copy_from_slice(&at.delta);
+        Ok(())
+    }
+
+    fn kink_rows(&mut self, theta: &[f64], slopes: &[Slope], out: &mut [f64]) -> Result<()> {
+        let (theta, slopes) = (theta.to_vec(), slopes.to_vec());
+        out.copy_from_slice(&self.ask_oracle(move |oracle| oracle.kink_rows(&theta, &slopes))?);
         Ok(())
     }
 

@@ -41,6 +41,18 @@ pub struct Linearised {
     pub delta: Vec<f64>,
 }
 
+/// Which loss values and derivatives are of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum View {
+    /// The one that was opened.
+    #[default]
+    Itself,
+    /// That, its kinks smoothed at this width.
+    Smoothed(f64),
+    /// That with these kinks linear, by id.
+    Linear(Vec<Slope>),
+}
+
 /// A counted, budgeted loss on a fixed list of evaluation ids.
 pub struct Oracle<'a> {
     loss: &'a mut dyn Loss,
@@ -50,6 +62,7 @@ pub struct Oracle<'a> {
     tally: Tally,
     noise: f64,
     length: f64,
+    view: View,
 }
 
 impl<'a> Oracle<'a> {
@@ -67,7 +80,16 @@ impl<'a> Oracle<'a> {
     pub fn of_values(loss: &'a mut dyn Loss, ids: Option<&'a [u64]>, cancel: &Cancel, budget: Budget) -> Oracle<'a> {
         loss.heed(cancel);
         let (purses, noise) = (vec![Purse::new(budget)], loss.info().noise);
-        Oracle { loss, ids, cancel: cancel.clone(), purses, tally: Tally::default(), noise, length: 1.0 }
+        Oracle {
+            loss,
+            ids,
+            cancel: cancel.clone(),
+            purses,
+            tally: Tally::default(),
+            noise,
+            length: 1.0,
+            view: View::Itself,
+        }
     }
 
     /// What the loss is.
@@ -99,6 +121,24 @@ impl<'a> Oracle<'a> {
     /// The unit of length.
     pub fn length(&self) -> f64 {
         self.length
+    }
+
+    /// Has values and derivatives of another view of the loss while `body` runs.
+    pub fn seen<T>(&mut self, view: View, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let before = std::mem::replace(&mut self.view, view);
+        let found = body(self);
+        self.view = before;
+        found
+    }
+
+    /// Whether what is seen is twice differentiable.
+    pub fn is_smooth(&self) -> bool {
+        self.view != View::Itself || self.info().caps.smooth
+    }
+
+    /// Whether the loss has kinks and supplies them.
+    pub fn has_kinks(&self) -> bool {
+        !self.info().caps.smooth && self.ids.is_none() && self.loss.kinks().is_ok()
     }
 
     /// The token that stops everything that asks this oracle.
@@ -252,24 +292,6 @@ impl<'a> Oracle<'a> {
         Ok(at)
     }
 
-    /// Products of the Hessian of that loss with directions, `n x p`, at one theta.
-    pub fn linear_products(&mut self, theta: &[f64], slopes: &[Slope], directions: &[f64]) -> Result<Vec<f64>> {
-        self.of_all_samples()?;
-        let n = directions.len() / self.params();
-        self.charge(n)?;
-        self.tally.hessian_product += n as u64;
-        let (mut loss, mut ok, mut out) = (vec![f64::NAN; n], vec![true; n], vec![f64::NAN; directions.len()]);
-        let (mut z, mut delta) = (vec![f64::NAN; n * slopes.len()], vec![f64::NAN; n * slopes.len()]);
-        let theta = theta.repeat(n);
-        let (hvp, cancel) = (Some((directions, &mut out[..])), &self.cancel);
-        let batch = Batch { theta: &theta, ids: None, loss: &mut loss, grad: None, hvp, ok: &mut ok, cancel };
-        self.loss.eval_linear(slopes, batch, Linear { z: &mut z, delta: &mut delta })?;
-        let p = self.params();
-        let bad = (0..n).filter(|&row| !ok[row]);
-        bad.for_each(|row| out[row * p..(row + 1) * p].fill(f64::NAN));
-        Ok(out)
-    }
-
     /// The gradients of z of these kinks in that loss, `slopes x p`. Counted as one gradient.
     pub fn kink_rows(&mut self, theta: &[f64], slopes: &[Slope]) -> Result<Vec<f64>> {
         self.charge_kinks()?;
@@ -329,7 +351,14 @@ impl<'a> Oracle<'a> {
         let mut ok = vec![true; loss.len()];
         let batch =
             Batch { theta, ids: self.ids, loss, grad: grad.as_deref_mut(), hvp, ok: &mut ok, cancel: &self.cancel };
-        self.loss.eval(batch)?;
+        match &self.view {
+            View::Itself => self.loss.eval(batch)?,
+            View::Smoothed(width) => self.loss.eval_smoothed(*width, batch)?,
+            View::Linear(slopes) => {
+                let [mut z, mut delta] = [(); 2].map(|()| vec![f64::NAN; batch.loss.len() * slopes.len()]);
+                self.loss.eval_linear(slopes, batch, Linear { z: &mut z, delta: &mut delta })?;
+            }
+        }
         for row in (0..ok.len()).filter(|&row| !ok[row]) {
             loss[row] = f64::NAN;
             if let Some(grad) = grad.as_deref_mut() {

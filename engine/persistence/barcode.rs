@@ -10,6 +10,8 @@ spelled! {
     pub enum DeathKind {
         /// A saddle that leads to both sides.
         VerifiedSaddle = PassKind::VerifiedSaddle.name(),
+        /// One on kinks of the loss.
+        VerifiedKinkSaddle = PassKind::VerifiedKinkSaddle.name(),
         /// The highest point of a path: an upper bound.
         PathMaximum = PassKind::PathMaximum.name(),
         /// A cell of a sampled function.
@@ -23,8 +25,16 @@ impl From<PassKind> for DeathKind {
     fn from(kind: PassKind) -> DeathKind {
         match kind {
             PassKind::VerifiedSaddle => DeathKind::VerifiedSaddle,
+            PassKind::VerifiedKinkSaddle => DeathKind::VerifiedKinkSaddle,
             PassKind::PathMaximum => DeathKind::PathMaximum,
         }
+    }
+}
+
+impl DeathKind {
+    /// Whether the bar ends at a point that is known to be a saddle, of either kind.
+    pub fn is_verified(self) -> bool {
+        matches!(self, DeathKind::VerifiedSaddle | DeathKind::VerifiedKinkSaddle)
     }
 }
 

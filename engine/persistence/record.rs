@@ -68,6 +68,7 @@ impl<'de> Deserialize<'de> for Bar {
             elder: record.elder,
             at: match record.death_kind {
                 Some(DeathKind::VerifiedSaddle) => top(PassKind::VerifiedSaddle),
+                Some(DeathKind::VerifiedKinkSaddle) => top(PassKind::VerifiedKinkSaddle),
                 Some(DeathKind::PathMaximum) => top(PassKind::PathMaximum),
                 Some(DeathKind::CriticalPoint) => DeathAt::Critical,
                 Some(DeathKind::Cell) | None => DeathAt::Cell,

@@ -166,7 +166,7 @@ pub fn birth_mark(bar: &Bar) -> Mark {
 /// How a death is drawn: open where it is the maximum of a path.
 pub fn death_mark(kind: DeathKind) -> Mark {
     match kind {
-        DeathKind::VerifiedSaddle | DeathKind::Cell => Mark::Saddle,
+        DeathKind::VerifiedSaddle | DeathKind::VerifiedKinkSaddle | DeathKind::Cell => Mark::Saddle,
         DeathKind::PathMaximum => Mark::Top,
         DeathKind::CriticalPoint => Mark::Higher,
     }
@@ -182,6 +182,7 @@ pub fn legend(bars: &[&Bar]) -> Vec<(Mark, &'static str)> {
         with(born(Mark::Birth), "birth"),
         with(born(Mark::OpenBirth), "birth, not converged"),
         with(died(DeathKind::VerifiedSaddle), "death: a verified saddle"),
+        with(died(DeathKind::VerifiedKinkSaddle), "death: a verified kink saddle"),
         with(died(DeathKind::Cell), "death: a critical cell"),
         with(died(DeathKind::CriticalPoint), "death: a point of higher index"),
         with(died(DeathKind::PathMaximum), "death: the maximum of a path"),

@@ -227,7 +227,7 @@ fn passes(page: &mut String, findings: &Findings<'_>) {
     let heads: Vec<(&str, &str)> = known.into_iter().chain(names.iter().map(|name| (name.as_str(), "n"))).collect();
     let row = |(path, metrics): &(&Path, &[(Metric, f64)])| {
         let kind = match path.pass.kind {
-            kind @ PassKind::VerifiedSaddle => kind.name(),
+            kind @ (PassKind::VerifiedSaddle | PassKind::VerifiedKinkSaddle) => kind.name(),
             PassKind::PathMaximum => "maximum of a path",
         };
         let between = format!("{} and {}", path.ends.0, path.ends.1);

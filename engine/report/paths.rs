@@ -52,6 +52,7 @@ pub fn draw(findings: &Findings<'_>) -> Option<Drawing> {
     let marks = [
         (Mark::Birth, "end: a minimum", true),
         (Mark::Saddle, "verified saddle", kinds(PassKind::VerifiedSaddle)),
+        (Mark::Saddle, "verified kink saddle", kinds(PassKind::VerifiedKinkSaddle)),
         (Mark::Top, "maximum of the path", kinds(PassKind::PathMaximum)),
     ];
     let marks: Vec<(Mark, &str)> = marks.into_iter().filter(|m| m.2).map(|m| (m.0, m.1)).collect();
@@ -203,6 +204,7 @@ fn visible(points: &[(f64, f64)], (from, to): (f64, f64), low: f64) -> Vec<Vec<(
 fn hint(path: &Path, climb: f64) -> String {
     let kind = match path.pass.kind {
         PassKind::VerifiedSaddle => "a verified saddle",
+        PassKind::VerifiedKinkSaddle => "a verified kink saddle",
         PassKind::PathMaximum => "the maximum of the path",
     };
     let reason = path.pass.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();

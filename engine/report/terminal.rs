@@ -207,6 +207,7 @@ fn bars(lines: &mut Vec<String>, findings: &Findings<'_>, degree: u32, width: us
     let any = |what: &dyn Fn(&Bar) -> bool| bars.iter().any(|bar| what(bar));
     let marks = [
         ("◆ verified saddle", any(&|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle))),
+        ("◆ verified kink saddle", any(&|bar| bar.death_kind() == Some(DeathKind::VerifiedKinkSaddle))),
         ("▲ point of higher index", any(&|bar| bar.death_kind() == Some(DeathKind::CriticalPoint))),
         ("◇ path maximum", any(&|bar| bar.death_kind() == Some(DeathKind::PathMaximum))),
         ("? below noise or not converged", any(&|bar| bar.is_doubtful())),

@@ -101,7 +101,7 @@ pub fn facts(findings: &Findings<'_>) -> Vec<String> {
             true => "TO-score 0: no pass to climb".to_owned(),
             false => format!("TO-score ({what}) {}", short(score.mean)),
         });
-        let verified = bars.iter().filter(|bar| bar.death_kind() == Some(DeathKind::VerifiedSaddle)).count();
+        let verified = bars.iter().filter(|bar| bar.death_kind().is_some_and(DeathKind::is_verified)).count();
         if score.zero > 0 {
             facts.push(counted(score.zero, "bar of no length", "bars of no length"));
         }

@@ -7,11 +7,12 @@
 use super::align::Alignment;
 use super::begin::path;
 use super::height::{Care, Measured, measure};
+use super::kinked::WIDE;
 use super::landscape::{CellId, Minimum, Path, PathState, Profile};
 use super::path::{Relax, Relaxed, relax, relax_below};
 use super::polyline::Polyline;
 use crate::error::Result;
-use crate::loss::oracle::Oracle;
+use crate::loss::oracle::{Oracle, View};
 
 pub use super::begin::{Ids, bent, straight};
 
@@ -124,12 +125,20 @@ pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Resul
     Ok(next)
 }
 
+/// Bands move by gradients: those of a loss with kinks, where it supplies them, smoothed. It is measured as it is.
+fn smoothly<T>(oracle: &mut Oracle<'_>, body: impl FnOnce(&mut Oracle<'_>) -> Result<T>) -> Result<T> {
+    match oracle.has_kinks() {
+        true => oracle.seen(View::Smoothed(WIDE), body),
+        false => body(oracle),
+    }
+}
+
 /// The lowest of a path and what a window of it is relaxed to, with twice the knots again and again until they see the
 /// top: else a band lies low at its knots and cuts the corners of a bent valley between them.
 fn resolved(oracle: &mut Oracle<'_>, path: &Path, mut window: Window, may_double: bool) -> Result<Path> {
     let mut lowest = path.clone();
     loop {
-        let relaxed = relax(oracle, &window.line, window.how)?;
+        let relaxed = smoothly(oracle, |oracle| relax(oracle, &window.line, window.how))?;
         window.line = relaxed.last.clone();
         let (lower, hidden) = lower_of(oracle, &lowest, relaxed.map(|line| window.within(line)))?;
         lowest = lower;
@@ -149,10 +158,11 @@ pub fn rival(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule, below: f
     let [(coarse, few), (mut knots, steps)] = RIVAL;
     let inner = line.n() - 2;
     if inner < coarse {
-        line = relax(oracle, &line, Relax::whole(coarse, few))?.last;
+        line = smoothly(oracle, |oracle| relax(oracle, &line, Relax::whole(coarse, few)))?.last;
     }
     while inner < knots && knots <= FINEST {
-        let Some(relaxed) = relax_below(oracle, &line, Relax::whole(knots, steps), below)? else { break };
+        let how = Relax::whole(knots, steps);
+        let Some(relaxed) = smoothly(oracle, |oracle| relax_below(oracle, &line, how, below))? else { break };
         line = relaxed.last.clone();
         let (lower, hidden) = lower_of(oracle, &lowest, relaxed)?;
         lowest = lower;

@@ -43,7 +43,7 @@ impl Saddle {
     pub fn pass(&self, cell: CellId, measured: &Measured) -> Pass {
         Pass {
             cell,
-            kind: PassKind::VerifiedSaddle,
+            kind: self.kind(),
             height: measured.height.max(self.loss),
             error: measured.error,
             arc: measured.arc,
@@ -51,6 +51,11 @@ impl Saddle {
             evidence: Some(self.evidence.clone()),
             reason: None,
         }
+    }
+
+    fn kind(&self) -> PassKind {
+        let on_kinks = self.evidence.kinks.as_ref().is_some_and(|kinks| !kinks.active.is_empty());
+        if on_kinks { PassKind::VerifiedKinkSaddle } else { PassKind::VerifiedSaddle }
     }
 
     /// The points on either side of it, so far along its mode.

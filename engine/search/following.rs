@@ -142,7 +142,7 @@ pub(super) fn index_checked(
     mode: &[f64],
     near: Near<'_>,
 ) -> Result<Verdict> {
-    let lowest = match hessian::lowest(oracle, &theta, symmetry, Some(mode))? {
+    let lowest = match hessian::lowest(oracle, &theta, &symmetry.at(&theta), Some(mode))? {
         Ok(lowest) => lowest,
         Err(none) => return Ok(Err(none.into())),
     };

@@ -125,7 +125,7 @@ fn refine(
         let (height, size) = (highest(&tilted), highest(samples));
         let climb = height - tilted[0].loss.max(tilted[tilted.len() - 1].loss);
         let tolerance = (precision * climb).max(4.0 * f64::EPSILON * size.abs()).max(oracle.noise());
-        let mut brackets = brackets(&tilted, oracle.info().caps.smooth, blur(oracle, size));
+        let mut brackets = brackets(&tilted, oracle.is_smooth(), blur(oracle, size));
         brackets.retain(|bracket| bracket.bound > height + tolerance);
         brackets.sort_by(|a, b| b.bound.total_cmp(&a.bound));
         let places = brackets.iter().filter_map(|bracket| bracket.place(samples));
@@ -294,7 +294,7 @@ fn hermite_peak(a: &Sample, b: &Sample) -> Option<(f64, f64)> {
 fn summary(oracle: &Oracle<'_>, samples: &[Sample], line: &Polyline, arcs: &[f64]) -> Measured {
     let top = samples.iter().copied().reduce(|best, s| if s.loss > best.loss { s } else { best });
     let top = top.unwrap_or(Sample { arc: 0.0, piece: 0, loss: f64::INFINITY, slope: 0.0 });
-    let brackets = brackets(samples, oracle.info().caps.smooth, blur(oracle, top.loss));
+    let brackets = brackets(samples, oracle.is_smooth(), blur(oracle, top.loss));
     let bound = brackets.into_iter().map(|bracket| bracket.bound).fold(top.loss, f64::max);
     Measured {
         profile: Profile {

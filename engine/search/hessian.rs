@@ -27,19 +27,21 @@ const LOOK: usize = 6;
 const KEPT: usize = 24;
 /// Directions of the space of a Newton step.
 const STEP: usize = 80;
+/// Products that tell the size of a Hessian.
+const SIZED: usize = 12;
 /// A value whose residual is at most this part of it has its sign.
 const DECIDED: f64 = 1.0 / 3.0;
 
-/// The lowest eigenvalues at theta.
+/// The lowest eigenvalues at theta in the complement of orthonormal directions.
 pub fn lowest(
     oracle: &mut Oracle<'_>,
     theta: &[f64],
-    symmetry: &Tangents,
+    held: &[Vec<f64>],
     known: Option<&[f64]>,
 ) -> Result<Found<Lowest>> {
     match theta.len() <= DENSE {
-        true => Ok(Hessian::at(oracle, theta, symmetry)?.map(|hessian| hessian.lowest())),
-        false => iterative(oracle, theta, symmetry, known),
+        true => Ok(Hessian::beside(oracle, theta, held)?.map(|hessian| hessian.lowest())),
+        false => iterative(oracle, theta, held, known),
     }
 }
 
@@ -58,12 +60,17 @@ pub struct Hessian {
 impl Hessian {
     /// Forms the Hessian at theta from p products and decomposes it.
     pub fn at(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents) -> Result<Found<Hessian>> {
+        Hessian::beside(oracle, theta, &symmetry.at(theta))
+    }
+
+    /// The same in the complement of orthonormal directions.
+    fn beside(oracle: &mut Oracle<'_>, theta: &[f64], held: &[Vec<f64>]) -> Result<Found<Hessian>> {
         let h = whole(theta.len(), |directions| oracle.hessian_products(theta, directions))?;
-        Ok(Hessian::of(&h, &symmetry.at(theta), oracle.product_error()))
+        Ok(Hessian::of(&h, held, oracle.product_error()))
     }
 
     /// Decomposes a matrix of products, `p x p`, in the complement of orthonormal vectors.
-    pub fn of(h: &[f64], held: &[Vec<f64>], product_error: f64) -> Found<Hessian> {
+    fn of(h: &[f64], held: &[Vec<f64>], product_error: f64) -> Found<Hessian> {
         if h.iter().any(|x| !x.is_finite()) {
             return Err(NoSpectrum::NotFinite);
         }
@@ -165,11 +172,10 @@ fn lift(matrix: &mut faer::Mat<f64>, tangents: &[Vec<f64>]) -> f64 {
 pub fn iterative(
     oracle: &mut Oracle<'_>,
     theta: &[f64],
-    symmetry: &Tangents,
+    held: &[Vec<f64>],
     known: Option<&[f64]>,
 ) -> Result<Found<Lowest>> {
-    let held = symmetry.at(theta);
-    let mut space = Space::new(theta, &held);
+    let mut space = Space::new(theta, held);
     let room = krylov::room(theta.len(), DIRECTIONS);
     let mut grown = space.join(oracle, known.map(<[f64]>::to_vec).into_iter().collect())?;
     if grown != Grown::NotFinite {
@@ -197,6 +203,18 @@ pub fn iterative(
             space.restart(&ritz, KEPT.min(room / 2));
         }
     }
+}
+
+/// About the largest curvature at theta, from above: a Krylov space sees it first. Costs 12 products.
+pub fn size(oracle: &mut Oracle<'_>, theta: &[f64]) -> Result<f64> {
+    let mut space = Space::new(theta, &[]);
+    let mut grown = space.join(oracle, vec![direction(theta.len())])?;
+    while matches!(grown, Grown::By(1..)) && space.len() < SIZED {
+        grown = space.grow(oracle)?;
+    }
+    let Some(ritz) = space.ritz().filter(|_| grown != Grown::NotFinite) else { return Ok(f64::INFINITY) };
+    let end = |k: usize| ritz.values[k].abs() + space.residual(&ritz, k);
+    Ok(end(0).max(end(ritz.values.len() - 1)))
 }
 
 /// The lowest values up to the first that is positive beyond its residual, and the largest of their residuals.
@@ -241,11 +259,11 @@ mod tests {
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let theta = [0.3, -0.2, 0.9, 0.6];
         let blocks = vec![vec![0, 1], vec![2, 3]];
-        let rigid = Tangents::new(&[Symmetry { kind: SymmetryKind::Rigid, blocks }]);
-        let whole = lowest(&mut oracle, &theta, &Tangents::none(), None).unwrap().unwrap();
+        let held = Tangents::new(&[Symmetry { kind: SymmetryKind::Rigid, blocks }]).at(&theta);
+        let whole = lowest(&mut oracle, &theta, &[], None).unwrap().unwrap();
         assert_eq!((whole.values.len(), whole.projected), (4, 0));
         assert!(whole.values[2].abs() <= whole.tau, "{whole:?}");
-        for found in [lowest(&mut oracle, &theta, &rigid, None), iterative(&mut oracle, &theta, &rigid, None)] {
+        for found in [lowest(&mut oracle, &theta, &held, None), iterative(&mut oracle, &theta, &held, None)] {
             let found = found.unwrap().unwrap();
             assert_eq!((found.values.len(), found.projected), (1, 3));
             assert!((found.values[0] - 16.0).abs() < 1e-6); // Differences of gradients are good to about 1e-9.
@@ -269,7 +287,7 @@ mod tests {
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let theta = vec![1.0; 30];
         let dense = Hessian::at(&mut oracle, &theta, &Tangents::none()).unwrap().unwrap().lowest();
-        let krylov = iterative(&mut oracle, &theta, &Tangents::none(), None).unwrap().unwrap();
+        let krylov = iterative(&mut oracle, &theta, &[], None).unwrap().unwrap();
         // Products are differences of gradients here, good to about 1e-9.
         assert!((dense.values[0] - krylov.values[0]).abs() < 1e-6, "{} {}", dense.values[0], krylov.values[0]);
         assert!(dot(&dense.vector, &krylov.vector).abs() > 1.0 - 1e-6);
@@ -291,7 +309,7 @@ mod tests {
         let theta = vec![0.0; curvatures.len()];
         let mut loss = quadratic(curvatures);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
-        let lowest = iterative(&mut oracle, &theta, &Tangents::none(), None).unwrap().unwrap();
+        let lowest = iterative(&mut oracle, &theta, &[], None).unwrap().unwrap();
         // Each product is two gradients here.
         assert!(oracle.take_tally().total() <= 2 * (PRODUCTS + LOOK) as u64);
         lowest

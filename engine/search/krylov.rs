@@ -8,6 +8,7 @@ use super::tangents;
 use super::vector::{axpy, dot, norm};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
+use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
 /// Numbers that the vectors of a space may hold together, and the fewest directions there is room for.
@@ -122,6 +123,19 @@ impl<'a> Space<'a> {
         let values = eigen.S().column_vector().iter().copied().collect();
         let weights = (0..n).map(|k| eigen.U().col(k).iter().copied().collect()).collect();
         Some(Ritz { values, weights })
+    }
+
+    /// The vector of the space whose image comes near to `wanted` (all that is left is orthogonal to the space), and how
+    /// much is left; `None` where the Hessian is singular on the space.
+    pub fn solved(&self, wanted: &[f64]) -> Option<(Vec<f64>, f64)> {
+        let n = self.basis.len();
+        let table = Mat::from_fn(n, n, |i, j| self.table[i.max(j)][i.min(j)]);
+        let right = Mat::from_fn(n, 1, |i, _| dot(&self.basis[i], wanted));
+        let weights: Vec<f64> = table.partial_piv_lu().solve(&right).col(0).iter().copied().collect();
+        let mut rest = wanted.to_vec();
+        self.images.iter().zip(&weights).for_each(|(image, weight)| axpy(&mut rest, -weight, image));
+        let off = norm(&rest);
+        off.is_finite().then(|| (combined(&self.basis, &weights), off))
     }
 
     /// The unit vector of a pair.

@@ -3,6 +3,7 @@
 //! Every minimum and every pass is a cell of the Morse complex and has one number, in the order of discovery; the
 //! same numbers stand in the database, in `barcode.json` and in the report.
 
+use super::kinked::Certificate;
 use super::metric::Metric;
 use super::pair::Pair;
 use crate::loss::oracle::Tally;
@@ -105,6 +106,10 @@ pub struct Evidence {
     /// The minima in which the two descents from a saddle end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ends: Option<(CellId, CellId)>,
+    /// What is known of the kinks that are at their edge there; of a loss that bends, then, gradient and eigenvalues are those
+    /// along them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kinks: Option<Box<Certificate>>,
     /// What the search for all saddles knows of it.
     #[serde(skip_serializing_if = "Survey::is_none", default)]
     pub survey: Survey,
@@ -266,7 +271,7 @@ pub struct Pass {
 impl Pass {
     /// What the search for all saddles knows of it, if it is a verified saddle.
     pub fn survey(&self) -> Option<&Survey> {
-        let verified = self.kind == PassKind::VerifiedSaddle;
+        let verified = self.kind.is_verified();
         self.evidence.as_ref().filter(|_| verified).map(|evidence| &evidence.survey)
     }
 }
@@ -308,7 +313,7 @@ pub struct Critical {
 impl Path {
     /// True where its pass is a verified saddle, and no earlier path's is known to be the same one.
     pub fn is_listed(&self) -> bool {
-        self.pass.kind == PassKind::VerifiedSaddle && !self.pass.survey().is_some_and(|survey| survey.copy)
+        self.pass.kind.is_verified() && !self.pass.survey().is_some_and(|survey| survey.copy)
     }
 }
 

@@ -18,7 +18,7 @@ pub use super::walk::{Quenched, Recipe, SMALL, memory};
 
 /// Descends from every start. When the run is stopped, what had converged by then is returned beside the error;
 /// the others are `None`. Memory: 100 vectors a start, up to 800 where they fit into 64 MB.
-pub fn quench(
+pub fn descend(
     oracle: &mut Oracle<'_>,
     starts: Vec<Vec<f64>>,
     recipe: &Recipe,
@@ -98,7 +98,7 @@ fn judged(oracle: &mut Oracle<'_>, walk: &mut Walk, end: Descent, domain: &Domai
         return Ok(Some(Descent::Converged));
     }
     // At a kink what is left to fall seems nothing, too.
-    if walk.evaluations < walk.recipe.evaluations && oracle.info().caps.smooth {
+    if walk.evaluations < walk.recipe.evaluations && oracle.is_smooth() {
         let noise = noise(oracle, &walk.theta, domain.length())?;
         if walk.heed(noise, domain.length()) {
             return Ok(None);
@@ -124,12 +124,12 @@ mod tests {
     use crate::run::{Budget, Cancel};
     use crate::search::vector::{distance, dot};
 
-    fn descend(f: fn(&[f64], &mut [f64]) -> f64, starts: Vec<Vec<f64>>, range: Option<[f64; 2]>) -> Vec<Quenched> {
+    fn ends(f: fn(&[f64], &mut [f64]) -> f64, starts: Vec<Vec<f64>>, range: Option<[f64; 2]>) -> Vec<Quenched> {
         let mut loss = ClosedForm::new(starts[0].len(), range, f);
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let bounds = oracle.loss().bounds().unwrap();
         let domain = Domain::new(bounds, &[], starts[0].len(), None, 2.0);
-        let (found, stop) = quench(&mut oracle, starts, &Recipe::POLISH, &domain, |_, _| {});
+        let (found, stop) = descend(&mut oracle, starts, &Recipe::POLISH, &domain, |_, _| {});
         stop.unwrap();
         found.into_iter().flatten().collect()
     }
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn descents_end_in_the_camels_minima() {
         let starts = vec![vec![0.3, 0.4], vec![2.0, -1.0], vec![-2.0, 1.0]];
-        let found = descend(three_hump_camel, starts, Some([-2.5, 2.5]));
+        let found = ends(three_hump_camel, starts, Some([-2.5, 2.5]));
         for (end, known) in found.iter().zip([0.0, 0.2986384422, 0.2986384422]) {
             assert_eq!(end.descent, Descent::Converged);
             assert!((end.loss - known).abs() < 1e-10); // The digits known.
@@ -147,9 +147,9 @@ mod tests {
 
     #[test]
     fn a_start_at_a_minimum_is_one() {
-        let ends = descend(three_hump_camel, vec![vec![0.3, 0.4], vec![2.0, -1.0]], Some([-2.5, 2.5]));
-        let starts: Vec<Vec<f64>> = ends.iter().map(|end| end.theta.clone()).chain([vec![0.0, 0.0]]).collect();
-        for again in descend(three_hump_camel, starts, Some([-2.5, 2.5])) {
+        let found = ends(three_hump_camel, vec![vec![0.3, 0.4], vec![2.0, -1.0]], Some([-2.5, 2.5]));
+        let starts: Vec<Vec<f64>> = found.iter().map(|end| end.theta.clone()).chain([vec![0.0, 0.0]]).collect();
+        for again in ends(three_hump_camel, starts, Some([-2.5, 2.5])) {
             assert_eq!(again.descent, Descent::Converged, "{again:?}");
         }
     }
@@ -161,7 +161,7 @@ mod tests {
             (g[0], g[1]) = (4.0 * x[0].powi(3) - 2.0 * x[0], 2.0 * x[1]);
             x[0].powi(4) - x[0].powi(2) + x[1].powi(2)
         };
-        let found = descend(f, vec![vec![0.0, 0.0]], None);
+        let found = ends(f, vec![vec![0.0, 0.0]], None);
         assert_eq!(found[0].descent, Descent::Converged);
         assert!((found[0].loss + 0.25).abs() < 1e-12);
     }
@@ -172,7 +172,7 @@ mod tests {
             g[0] = -1.0;
             if x[0] < 0.0 { f64::NAN } else { -x[0] }
         };
-        let found = descend(f, vec![vec![-1.0], vec![1.0]], Some([-2.0, 2.0]));
+        let found = ends(f, vec![vec![-1.0], vec![1.0]], Some([-2.0, 2.0]));
         assert_eq!(found[0].descent, Descent::NotFinite);
         assert_eq!(found[1].descent, Descent::Escaped);
     }
@@ -180,9 +180,9 @@ mod tests {
     #[test]
     fn a_descent_does_not_see_its_neighbours() {
         let starts = vec![vec![0.3, 0.4], vec![2.0, -1.0]];
-        let together = descend(three_hump_camel, starts.clone(), None);
+        let together = ends(three_hump_camel, starts.clone(), None);
         for (start, end) in starts.into_iter().zip(together) {
-            let alone = descend(three_hump_camel, vec![start], None).remove(0);
+            let alone = ends(three_hump_camel, vec![start], None).remove(0);
             assert_eq!((alone.theta, alone.evaluations), (end.theta, end.evaluations));
         }
     }
@@ -195,8 +195,8 @@ mod tests {
             0.5 * dot(x, g)
         };
         let starts = vec![vec![0.0; 301]; 2];
-        let together = descend(f, starts.clone(), None);
-        let alone = descend(f, vec![starts[1].clone()], None);
+        let together = ends(f, starts.clone(), None);
+        let alone = ends(f, vec![starts[1].clone()], None);
         assert_eq!(alone[0].evidence, together[1].evidence);
     }
 
@@ -206,7 +206,7 @@ mod tests {
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let domain = Domain::new(None, &[], 2, None, 2.0);
         let recipe = Recipe { trail: Some(0.1), step: Some(0.05), ..Recipe::POLISH };
-        let (ends, stop) = quench(&mut oracle, vec![vec![2.2, -1.5]], &recipe, &domain, |_, _| {});
+        let (ends, stop) = descend(&mut oracle, vec![vec![2.2, -1.5]], &recipe, &domain, |_, _| {});
         stop.unwrap();
         let end = ends.into_iter().flatten().next().unwrap();
         let points: Vec<&[f64]> = end.trail.chunks_exact(2).chain([&end.theta[..]]).collect();
@@ -223,7 +223,7 @@ mod tests {
             (g[0], g[1]) = (1.0, 2.0 * x[1]);
             x[0] + x[1] * x[1]
         };
-        let found = descend(f, vec![vec![0.3, -0.7], vec![-1.0, 1e-3], vec![2.0, 0.0]], None);
+        let found = ends(f, vec![vec![0.3, -0.7], vec![-1.0, 1e-3], vec![2.0, 0.0]], None);
         assert!(found.iter().all(|end| end.descent == Descent::Escaped && end.evaluations <= 200), "{found:?}");
     }
 
@@ -238,7 +238,7 @@ mod tests {
             4.0 * (sixth * sixth - sixth) + 1e-3 * (r * r + x[0] * x[0] + x[1] * x[1])
         };
         for apart in [1e-2, 0.03, 0.1, 0.3] {
-            let found = descend(f, vec![vec![apart, 0.0]], None);
+            let found = ends(f, vec![vec![apart, 0.0]], None);
             let Quenched { descent, loss, theta, .. } = &found[0];
             assert_eq!(
                 (*descent, (loss + 0.998).abs() < 2e-3),
@@ -265,7 +265,7 @@ mod tests {
         let mut oracle = Oracle::new(&mut loss, None, &Cancel::default(), Budget::default()).unwrap();
         let domain = Domain::new(None, &[], 20, None, 2.0);
         let quick = Recipe { check: false, ..Recipe::POLISH };
-        let (found, stop) = quench(&mut oracle, vec![vec![1.3; 20], vec![-0.4; 20]], &quick, &domain, |_, _| {});
+        let (found, stop) = descend(&mut oracle, vec![vec![1.3; 20], vec![-0.4; 20]], &quick, &domain, |_, _| {});
         stop.unwrap();
         for end in found.into_iter().flatten() {
             assert_eq!(end.descent, Descent::Converged, "gradient norm {:e}", end.evidence.gradient_norm);

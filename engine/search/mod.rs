@@ -5,6 +5,8 @@
 pub mod align;
 mod assignment;
 mod begin;
+#[cfg(feature = "dense")]
+mod climb;
 pub mod connect;
 mod critical;
 mod domain;
@@ -24,6 +26,7 @@ pub mod hop;
 mod hybrid;
 #[cfg(feature = "dense")]
 pub mod kink;
+pub mod kinked;
 #[cfg(feature = "dense")]
 mod krylov;
 pub mod landscape;
@@ -37,6 +40,7 @@ pub mod orbit;
 mod pair;
 pub mod path;
 pub mod polyline;
+pub mod quench;
 mod rejected;
 mod rigid;
 mod rotation;
@@ -56,6 +60,7 @@ mod walk;
 
 pub use crate::loss::oracle::Tally;
 pub use flaw::Flaw;
+pub use kinked::Certificate;
 pub use landscape::*;
 pub use metric::{Metric, PARTS};
 pub use pair::{Along, Pair, Place, Way};

@@ -9,6 +9,8 @@ use std::fmt;
 pub enum Rejected {
     /// The loss is not twice differentiable.
     Kink,
+    /// Smoothed, the loss has a saddle there, but none on its kinks that it narrows to was certified.
+    Slid,
     /// The loss or its gradient is not finite near the top.
     NotFinite,
     /// The Hessian could not be decomposed.
@@ -72,6 +74,7 @@ impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Rejected::Kink => f.write_str("kink: the loss is not twice differentiable"),
+            Rejected::Slid => f.write_str("kink: no certified pass where the smoothed loss has a saddle"),
             Rejected::NotFinite => f.write_str("the loss is not finite near the top"),
             Rejected::NoSpectrum(none) => none.fmt(f),
             Rejected::Products { gradient_norm, made } => {

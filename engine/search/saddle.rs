@@ -9,32 +9,25 @@ use super::rejected::Rejected;
 use super::signs::NoSpectrum;
 use super::tangents::Tangents;
 #[cfg(feature = "dense")]
-use super::{following, hessian, hybrid};
+use super::{climb::climb, kink};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 
 /// Knots that the way down a side of a saddle keeps at most: the few that it bends most at, or where these cut a corner more.
 const WAY: [usize; 2] = [15, 90];
 
-/// A saddle near the top of a path, or the reason why there is none. Costs at most 3,000 gradients and Hessian products, 6,000
-/// where it comes down from the top, usually 300 to 1,000; where the whole Hessian is cheap, p products for each.
+/// A saddle near the top of a path, or the reason why there is none ([`climb`](super::climb)); where the loss supplies its
+/// kinks, one that may lie on them.
 #[cfg_attr(not(feature = "dense"), allow(unused_variables))]
 pub fn refine(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
-    if !oracle.info().caps.smooth {
-        return Ok(Err(Rejected::Kink));
-    }
     #[cfg(feature = "dense")]
-    {
-        if near.top.len() > hessian::DENSE {
-            let found = hybrid::follow(oracle, symmetry, near)?;
-            if !matches!(found, Err(Rejected::NoMode { .. })) {
-                return Ok(found);
-            }
-        }
-        following::follow(oracle, symmetry, near)
-    }
+    return match oracle.is_smooth() {
+        true => climb(oracle, symmetry, near),
+        false if oracle.has_kinks() => kink::pass::find(oracle, symmetry, near),
+        false => Ok(Err(Rejected::Kink)),
+    };
     #[cfg(not(feature = "dense"))]
-    Ok(Err(Rejected::NoSpectrum(NoSpectrum::NotBuilt)))
+    Ok(Err(if oracle.is_smooth() { Rejected::NoSpectrum(NoSpectrum::NotBuilt) } else { Rejected::Kink }))
 }
 
 /// The path led over the saddle, if that makes its height the saddle's: everything else on it stays below

@@ -19,7 +19,7 @@ pub fn lowest(
     known: Option<&[f64]>,
 ) -> Result<Found<Lowest>> {
     #[cfg(feature = "dense")]
-    return hessian::lowest(oracle, theta, symmetry, known);
+    return hessian::lowest(oracle, theta, &symmetry.at(theta), known);
     #[cfg(not(feature = "dense"))]
     Ok(Err(NoSpectrum::NotBuilt))
 }

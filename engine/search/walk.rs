@@ -49,11 +49,29 @@ pub struct Recipe {
     pub check: bool,
     /// How far apart the points of the way are that are kept, if any are.
     pub trail: Option<f64>,
+    /// How small a gradient is where a descent has converged, as a fraction of what the largest curvature makes of a unit of
+    /// length.
+    pub small: f64,
+    /// Whether it is to stay in the basin where it begins: the smoothing of kinks is narrow from the first.
+    pub stays: bool,
 }
 
 impl Recipe {
     /// The recipe `polish`.
-    pub const POLISH: Recipe = Recipe { tolerance: None, step: None, evaluations: 20_000, check: true, trail: None };
+    pub const POLISH: Recipe = Recipe {
+        tolerance: None,
+        step: None,
+        evaluations: 20_000,
+        check: true,
+        trail: None,
+        small: SMALL,
+        stays: false,
+    };
+
+    /// This recipe for a point whose own basin is wanted.
+    pub fn staying(self) -> Recipe {
+        Recipe { stays: true, ..self }
+    }
 
     /// This recipe without a step: a point is looked at where it is.
     pub fn standing(self) -> Recipe {
@@ -245,7 +263,7 @@ impl Walk {
     }
 
     fn is_small(&self, curvature: f64, length: f64) -> bool {
-        self.gradient_norm <= SMALL * curvature * length
+        self.gradient_norm <= self.recipe.small * curvature * length
     }
 
     /// Whether no step has been of use yet, so that nothing is known of curvatures.

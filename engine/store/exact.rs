@@ -4,7 +4,7 @@
 //! ordinary numbers, so that a person can query them; the others as their eight bytes.
 
 use crate::search::landscape::is_zero;
-use crate::search::{CellId, Evidence, Spectrum, Survey};
+use crate::search::{CellId, Certificate, Evidence, Spectrum, Survey};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
@@ -72,6 +72,9 @@ pub struct ExactEvidence {
     projected: usize,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     ends: Option<(CellId, CellId)>,
+    /// Finite throughout: what is not is not certified.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    kinks: Option<Box<Certificate>>,
     #[serde(skip_serializing_if = "Survey::is_none", default)]
     survey: Survey,
 }
@@ -79,7 +82,7 @@ pub struct ExactEvidence {
 impl From<&Evidence> for ExactEvidence {
     fn from(evidence: &Evidence) -> ExactEvidence {
         // Taken apart by name: a new field must not be forgotten here.
-        let Evidence { gradient_norm, eigenvalues, tau, spectrum, projected, ends, survey } = evidence;
+        let Evidence { gradient_norm, eigenvalues, tau, spectrum, projected, ends, kinks, survey } = evidence;
         ExactEvidence {
             gradient_norm: Exact(*gradient_norm),
             eigenvalues: eigenvalues.iter().copied().map(Exact).collect(),
@@ -87,6 +90,7 @@ impl From<&Evidence> for ExactEvidence {
             spectrum: *spectrum,
             projected: *projected,
             ends: *ends,
+            kinks: kinks.clone(),
             survey: survey.clone(),
         }
     }
@@ -101,6 +105,7 @@ impl From<ExactEvidence> for Evidence {
             spectrum: evidence.spectrum,
             projected: evidence.projected,
             ends: evidence.ends,
+            kinks: evidence.kinks,
             survey: evidence.survey,
         }
     }

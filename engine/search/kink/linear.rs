@@ -1,33 +1,45 @@
-//! The loss with active kinks made linear, whole at one theta: gradient, Hessian, rows, and their system.
+//! The loss with active kinks made linear, at one theta: gradient, rows, and Newton's step onto the point where the gradient
+//! and the z of active kinks vanish.
+//!
+//! The step is taken apart: onto the active set by the rows alone, and along it, in their kernel, by a Krylov space of the
+//! Hessian. There the stiff directions across kinks are gone, and no Hessian is formed.
 
-use super::super::vector::{dot, norm};
-use super::super::{hessian, tangents};
+use super::super::krylov::{self, Grown, Space};
+use super::super::tangents;
+use super::super::vector::{axpy, dot, norm};
 use crate::error::Result;
 use crate::loss::Slope;
-use crate::loss::oracle::{Linearised, Oracle};
-use faer::linalg::solvers::Solve;
+use crate::loss::oracle::{Linearised, Oracle, View};
 
 /// What an orthogonalised row may lose of its length before it counts as dependent.
 const DEPENDENT: f64 = 1e-12;
+/// The most directions of a step along the active set, and directions between two looks at what is left.
+const DIRECTIONS: usize = 400;
+const LOOK: usize = 10;
 
-/// Everything of second order at one theta. O(p^2) of memory.
+/// What is known of the linearised loss at one theta.
 pub struct System {
     /// Loss, gradient, z and delta of the kinks with slopes.
     pub at: Linearised,
-    /// `p x p`.
-    pub hessian: Vec<f64>,
     /// The gradients of z, one a slope.
     pub rows: Vec<Vec<f64>>,
+    slopes: Vec<Slope>,
+}
+
+/// Newton's step.
+pub struct Step {
+    /// Of theta.
+    pub theta: Vec<f64>,
+    /// What is added to delta t of the active kinks.
+    pub multipliers: Vec<f64>,
 }
 
 impl System {
-    /// Asks for p products, the rows and one gradient.
-    pub fn at(oracle: &mut Oracle<'_>, theta: &[f64], slopes: &[Slope]) -> Result<System> {
-        let p = theta.len();
-        let at = oracle.linear(theta, slopes)?;
-        let rows = oracle.kink_rows(theta, slopes)?.chunks_exact(p).map(<[f64]>::to_vec).collect();
-        let hessian = hessian::whole(p, |directions| oracle.linear_products(theta, slopes, directions))?;
-        Ok(System { at, hessian, rows })
+    /// Asks for one gradient and the rows.
+    pub fn at(oracle: &mut Oracle<'_>, theta: &[f64], slopes: Vec<Slope>) -> Result<System> {
+        let at = oracle.linear(theta, &slopes)?;
+        let rows = oracle.kink_rows(theta, &slopes)?.chunks_exact(theta.len()).map(<[f64]>::to_vec).collect();
+        Ok(System { at, rows, slopes })
     }
 
     /// The length of (gradient, z of the active kinks).
@@ -36,28 +48,117 @@ impl System {
         (dot(&self.at.grad, &self.at.grad) + z).sqrt()
     }
 
-    /// [[H, J'], [J, 0]], with directions that move nothing made stiff.
-    pub fn matrix(&self, active: &[usize], held: &[Vec<f64>]) -> faer::Mat<f64> {
-        let p = self.at.grad.len();
-        let stiff = self.hessian.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-        faer::Mat::from_fn(p + active.len(), p + active.len(), |i, j| match (i < p, j < p) {
-            (true, true) => {
-                let symmetric = 0.5 * (self.hessian[i * p + j] + self.hessian[j * p + i]);
-                symmetric + stiff * held.iter().map(|t| t[i] * t[j]).sum::<f64>()
-            }
-            (true, false) => self.rows[active[j - p]][i],
-            (false, true) => self.rows[active[i - p]][j],
-            (false, false) => 0.0,
+    /// Newton's step, in the complement of `held` directions that move nothing, solved along the active set until so much of
+    /// the right side is left; `None` where the rows are dependent or the Hessian is singular.
+    pub fn step(
+        &self,
+        oracle: &mut Oracle<'_>,
+        theta: &[f64],
+        active: &[usize],
+        held: &[Vec<f64>],
+        left: f64,
+    ) -> Result<Option<Step>> {
+        let factors = Factors::of(active.iter().map(|&a| &self.rows[a]));
+        let onto = factors.onto(&active.iter().map(|&a| -self.at.z[a]).collect::<Vec<_>>());
+        if onto.iter().any(|x| !x.is_finite()) {
+            return Ok(None);
+        }
+        let view = View::Linear(self.slopes.clone());
+        oracle.seen(view, |oracle| {
+            let gradient = self.moved(oracle, theta, &onto)?;
+            let held = orthonormal(factors.span.clone(), held.iter().cloned());
+            let Some(along) = along(oracle, theta, &held, &gradient, left)? else { return Ok(None) };
+            let mut step = onto;
+            axpy(&mut step, 1.0, &along);
+            let gradient = self.moved(oracle, theta, &step)?;
+            let multipliers = factors.multipliers(&gradient);
+            let is_finite = step.iter().chain(&multipliers).all(|x| x.is_finite());
+            Ok(is_finite.then_some(Step { theta: step, multipliers }))
         })
     }
 
-    /// Newton's step: of theta, and what is added to delta t of the active kinks.
-    pub fn step(&self, active: &[usize], held: &[Vec<f64>]) -> Vec<f64> {
-        let p = self.at.grad.len();
-        let right = |i: usize| if i < p { -self.at.grad[i] } else { -self.at.z[active[i - p]] };
-        let right = faer::Mat::from_fn(p + active.len(), 1, |i, _| right(i));
-        let solved = self.matrix(active, held).partial_piv_lu().solve(&right);
-        solved.col(0).iter().copied().collect()
+    /// The gradient a step away, to first order.
+    fn moved(&self, oracle: &mut Oracle<'_>, theta: &[f64], step: &[f64]) -> Result<Vec<f64>> {
+        let mut gradient = self.at.grad.clone();
+        if step.iter().any(|x| *x != 0.0) {
+            axpy(&mut gradient, 1.0, &oracle.hessian_products(theta, step)?);
+        }
+        Ok(gradient)
+    }
+}
+
+/// Rows J taken apart: J' = Q R.
+pub struct Factors {
+    /// The columns of Q.
+    span: Vec<Vec<f64>>,
+    r: faer::Mat<f64>,
+}
+
+impl Factors {
+    pub fn of<'a>(rows: impl ExactSizeIterator<Item = &'a Vec<f64>> + Clone) -> Factors {
+        let p = rows.clone().next().map_or(0, Vec::len);
+        let mut columns = faer::Mat::zeros(p, rows.len());
+        rows.enumerate().for_each(|(a, row)| (0..p).for_each(|i| columns[(i, a)] = row[i]));
+        let qr = columns.qr();
+        let q = qr.compute_thin_Q();
+        let span = (0..q.ncols()).map(|a| q.col(a).iter().copied().collect()).collect();
+        Factors { span, r: qr.thin_R().to_owned() }
+    }
+
+    /// The shortest d with J d = z: R' y = z, d = Q y. Not finite where rows are dependent.
+    pub fn onto(&self, z: &[f64]) -> Vec<f64> {
+        let mut d = vec![0.0; self.span.first().map_or(0, Vec::len)];
+        let mut y: Vec<f64> = Vec::with_capacity(z.len());
+        for i in 0..z.len() {
+            let before: f64 = (0..i).map(|j| self.r[(j, i)] * y[j]).sum();
+            y.push((z[i] - before) / self.r[(i, i)]);
+            axpy(&mut d, y[i], &self.span[i]);
+        }
+        d
+    }
+
+    /// The mu with J' mu nearest to minus a gradient: R mu = -Q' gradient.
+    fn multipliers(&self, gradient: &[f64]) -> Vec<f64> {
+        let mut mu = vec![0.0; self.span.len()];
+        for i in (0..mu.len()).rev() {
+            let behind: f64 = (i + 1..mu.len()).map(|j| self.r[(i, j)] * mu[j]).sum();
+            mu[i] = (-dot(&self.span[i], gradient) - behind) / self.r[(i, i)];
+        }
+        mu
+    }
+}
+
+/// The step in the complement of some directions that takes a gradient there to zero.
+fn along(
+    oracle: &mut Oracle<'_>,
+    theta: &[f64],
+    held: &[Vec<f64>],
+    gradient: &[f64],
+    left: f64,
+) -> Result<Option<Vec<f64>>> {
+    let mut wanted: Vec<f64> = gradient.iter().map(|g| -g).collect();
+    for _ in 0..2 {
+        tangents::remove(held, &mut wanted);
+    }
+    let (goal, room) = (left * norm(&wanted), krylov::room(theta.len(), DIRECTIONS));
+    let mut space = Space::new(theta, held);
+    let mut grown = space.join(oracle, vec![wanted.clone()])?;
+    loop {
+        if grown == Grown::NotFinite {
+            return Ok(None);
+        }
+        if space.len() == 0 {
+            return Ok(Some(wanted));
+        }
+        for _ in 0..LOOK {
+            if matches!(grown, Grown::By(1..)) && space.len() < room {
+                grown = space.grow(oracle)?;
+            }
+        }
+        let Some((step, off)) = space.solved(&wanted) else { return Ok(None) };
+        if off <= goal || grown == Grown::By(0) || space.len() >= room {
+            return Ok(Some(step));
+        }
     }
 }
 

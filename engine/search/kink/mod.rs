@@ -4,12 +4,14 @@
 //! that equals it where they stay active. A point is critical if that loss is for some t between alpha and 1; its index
 //! counts the negative eigenvalues along the active set and the kinks that bend downwards (docs/kinks.md).
 
-pub mod certificate;
+mod certificate;
 mod linear;
-pub mod polish;
-pub mod stationary;
+pub mod minimum;
+pub mod pass;
+mod polish;
+mod stationary;
 
-pub use certificate::{Certificate, Doubt};
+pub use certificate::{Certified, certify};
 pub use polish::{Polished, polish};
 pub use stationary::stationarity;
 

@@ -1,9 +1,10 @@
 //! Random functions with kinks in two nested layers, all of whose critical points can be enumerated:
 //! f = |U h2 + W h1 - y|^2 / 2 + l |theta|^2 / 2, h = max(z, alpha z), z1 = A theta + a, z2 = B h1 + C theta + c.
 
+use super::super::kinked::{Certificate, Doubt};
 use super::super::tangents::Tangents;
 use super::super::vector::{axpy, distance, dot, norm};
-use super::certificate::{Certificate, Doubt};
+use super::certificate::certify;
 use super::linear::System;
 use super::polish::polish;
 use super::stationary::stationarity;
@@ -189,19 +190,20 @@ fn on(oracle: &mut Oracle<'_>, alpha: f64, pattern: &[usize]) -> Option<(Vec<f64
     let mut theta = vec![0.0; p];
     // The first step is onto the point, whatever the slopes; they follow layer by layer.
     for step in 0..4 {
-        let system = System::at(oracle, &theta, &slopes).unwrap();
+        let system = System::at(oracle, &theta, slopes.clone()).unwrap();
         if step > 0 && !fits(&system.at.z) {
             return None;
         }
-        let step = system.step(&active, &[]);
-        axpy(&mut theta, 1.0, &step[..p]);
+        let step = system.step(oracle, &theta, &active, &[], 0.0).unwrap()?;
+        axpy(&mut theta, 1.0, &step.theta);
         let delta = oracle.linear(&theta, &slopes).unwrap().delta;
-        active.iter().zip(&step[p..]).for_each(|(&a, mu)| slopes[a].t += mu / delta[a]);
+        active.iter().zip(&step.multipliers).for_each(|(&a, mu)| slopes[a].t += mu / delta[a]);
     }
     let z = oracle.linear(&theta, &slopes).unwrap().z;
     let known: Vec<(Kink, f64)> =
         active.iter().map(|&a| (Kink { id: a as u64, z: z[a], alpha, delta: 0.0 }, slopes[a].t)).collect();
-    fits(&z).then(|| (theta.clone(), Certificate::of(oracle, &theta, &known, &Tangents::none(), 10.0).unwrap()))
+    fits(&z)
+        .then(|| (theta.clone(), certify(oracle, &theta, &known, &Tangents::none(), 10.0, None).unwrap().certificate))
 }
 
 /// All critical points, with their certificates, and how many strata were undecided. Where a slope is outside by its margin
@@ -244,7 +246,8 @@ fn polishing_from_nearby_ends_on_the_point() {
             asked += 1;
             let polished = polish(&mut oracle, &near, 1e-4, &Tangents::none()).unwrap();
             reached += usize::from(polished.is_some_and(|polished| {
-                distance(&polished.theta, &theta) < 1e-8 && polished.certificate.index() == certificate.index()
+                distance(&polished.theta, &theta) < 1e-8
+                    && polished.certified.certificate.index() == certificate.index()
             }));
         }
     }
@@ -271,7 +274,7 @@ fn at_the_corner(weights: [f64; 2], t: [f64; 2]) -> Certificate {
     let mut loss = edges(weights, -1.0);
     let kink = |id: u64| Kink { id, z: 0.0, alpha: -1.0, delta: 0.0 };
     let active = [(kink(0), t[0]), (kink(1), t[1])];
-    Certificate::of(&mut oracle(&mut loss), &[0.0; 2], &active, &Tangents::none(), 1.0).unwrap()
+    certify(&mut oracle(&mut loss), &[0.0; 2], &active, &Tangents::none(), 1.0, None).unwrap().certificate
 }
 
 #[test]
@@ -292,8 +295,8 @@ fn two_kinks_in_one_are_dependent() {
     let mut loss = edges([1.0, 1.0], -1.0);
     loss.by_theta[1] = vec![1.0, 0.0];
     let kink = |id: u64| (Kink { id, z: 0.0, alpha: -1.0, delta: 0.0 }, 0.0);
-    let seen = Certificate::of(&mut oracle(&mut loss), &[0.0; 2], &[kink(0), kink(1)], &Tangents::none(), 1.0);
-    assert!(seen.unwrap().doubts.contains(&Doubt::Dependent));
+    let seen = certify(&mut oracle(&mut loss), &[0.0; 2], &[kink(0), kink(1)], &Tangents::none(), 1.0, None);
+    assert!(seen.unwrap().certificate.doubts.contains(&Doubt::Dependent));
 }
 
 #[test]
@@ -301,10 +304,12 @@ fn an_inflection_and_a_kink_on_the_edge_are_refused() {
     let mut flat = edges([0.0, 1.0], -1.0);
     flat.l = 0.0;
     let kink = |id: u64| (Kink { id, z: 0.0, alpha: -1.0, delta: 0.0 }, 0.0);
-    let seen = Certificate::of(&mut oracle(&mut flat), &[0.5, 0.0], &[kink(1)], &Tangents::none(), 1e-3).unwrap();
+    let seen =
+        certify(&mut oracle(&mut flat), &[0.5, 0.0], &[kink(1)], &Tangents::none(), 1e-3, None).unwrap().certificate;
     assert!(seen.doubts.contains(&Doubt::Flat), "{seen:?}");
     let mut edge = edges([1.0, 1.0], -1.0);
-    let seen = Certificate::of(&mut oracle(&mut edge), &[0.0; 2], &[kink(1)], &Tangents::none(), 1.0).unwrap();
+    let seen =
+        certify(&mut oracle(&mut edge), &[0.0; 2], &[kink(1)], &Tangents::none(), 1.0, None).unwrap().certificate;
     assert!(seen.doubts.contains(&Doubt::Side), "{seen:?}");
 }
 
@@ -346,7 +351,7 @@ fn where_the_loss_is_not_finite_nothing_is_certified() {
     loss.target.push(1e200);
     let kink = |id: u64| (Kink { id, z: 0.0, alpha: -1.0, delta: 0.0 }, 0.0);
     let mut oracle = oracle(&mut loss);
-    let seen = Certificate::of(&mut oracle, &[0.0; 2], &[kink(0), kink(1)], &Tangents::none(), 1.0).unwrap();
+    let seen = certify(&mut oracle, &[0.0; 2], &[kink(0), kink(1)], &Tangents::none(), 1.0, None).unwrap().certificate;
     assert_eq!((seen.index(), seen.doubts.first()), (None, Some(&Doubt::Residual)));
     assert!(polish(&mut oracle, &[1e-6; 2], 1e-4, &Tangents::none()).unwrap().is_none());
     assert!(stationarity(&mut oracle, &[1e-6; 2], 1e-4).unwrap().is_nan());

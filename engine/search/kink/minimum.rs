@@ -1,0 +1,109 @@
+//! Minima on kinks: descents on the loss with its kinks smoothed, ever narrower, until Newton's method ends on a certified one.
+//!
+//! A smoothed loss is an ordinary one for L-BFGS, and hands over which kinks are active and on which slopes. A descent that
+//! finds no certified point ends where the narrowest smoothing left it, with the least norm that slopes give.
+
+use super::super::domain::Domain;
+use super::super::landscape::{Descent, Evidence};
+use super::super::minima::{self, Quenched, Recipe, SMALL};
+use super::polish::{Polished, polish};
+use super::stationary::stationarity;
+use crate::error::Result;
+use crate::loss::oracle::{Oracle, View};
+
+/// Widths of the smoothing, as fractions of what z usually is, and how small a gradient each is left with, as
+/// [`Recipe::small`]: the wide ones only lead to the next.
+const WIDTHS: [(f64, f64); 8] =
+    [(0.1, 1e-4), (0.03, 3e-5), (0.01, 1e-5), (3e-3, 1e-5), (1e-3, 1e-5), (3e-4, 1e-6), (1e-4, 1e-6), (3e-5, 1e-7)];
+/// The widest from which Newton's method is tried.
+const NARROW: f64 = 3e-4;
+/// The widest of a descent that stays in its basin.
+const NEAR: f64 = 1e-3;
+/// The least norm of a point that counts as converged without a certificate, as [`Recipe::small`].
+const CONVERGED: f64 = 1e3 * SMALL;
+
+/// A descent under way.
+struct Descending {
+    theta: Vec<f64>,
+    evaluations: u64,
+    trail: Vec<f64>,
+    done: Option<Quenched>,
+}
+
+/// Descends from every start; what had ended by the time of a stop is returned beside it.
+pub fn descend(
+    oracle: &mut Oracle<'_>,
+    starts: Vec<Vec<f64>>,
+    recipe: &Recipe,
+    domain: &Domain,
+    mut on_round: impl FnMut(usize, f64),
+) -> (Vec<Option<Quenched>>, Result<()>) {
+    let new = |theta| Descending { theta, evaluations: 0, trail: Vec::new(), done: None };
+    let mut all: Vec<Descending> = starts.into_iter().map(new).collect();
+    let end = down(oracle, &mut all, recipe, domain, &mut on_round);
+    (all.into_iter().map(|descending| descending.done).collect(), end)
+}
+
+fn down(
+    oracle: &mut Oracle<'_>,
+    all: &mut [Descending],
+    recipe: &Recipe,
+    domain: &Domain,
+    on_round: &mut impl FnMut(usize, f64),
+) -> Result<()> {
+    for (width, small) in WIDTHS {
+        if recipe.stays && width > NEAR {
+            continue;
+        }
+        let mut going: Vec<&mut Descending> = all.iter_mut().filter(|descending| descending.done.is_none()).collect();
+        let starts = going.iter().map(|descending| descending.theta.clone()).collect();
+        let smoothed = Recipe { check: false, small, ..*recipe };
+        let (ends, stop) = oracle.seen(View::Smoothed(width), |oracle| {
+            Ok(minima::descend(oracle, starts, &smoothed, domain, &mut *on_round))
+        })?;
+        stop?;
+        for (descending, end) in going.iter_mut().zip(ends.into_iter().flatten()) {
+            descending.pass(oracle, end, width, domain)?;
+        }
+    }
+    for descending in all.iter_mut().filter(|descending| descending.done.is_none()) {
+        let least = stationarity(oracle, &descending.theta, NARROW)?;
+        descending.end(oracle, Descent::Unconverged, Evidence { gradient_norm: least, ..Evidence::default() })?;
+    }
+    Ok(())
+}
+
+impl Descending {
+    /// Takes where a smoothed descent ended; it is done if that was nowhere, or beside a certified minimum.
+    fn pass(&mut self, oracle: &mut Oracle<'_>, end: Quenched, width: f64, domain: &Domain) -> Result<()> {
+        self.evaluations += end.evaluations;
+        self.trail.extend(&end.trail);
+        self.theta = end.theta;
+        if matches!(end.descent, Descent::NotFinite | Descent::Escaped) {
+            return self.end(oracle, end.descent, end.evidence);
+        }
+        if width > NARROW {
+            return Ok(());
+        }
+        let Some(Polished { theta, certified }) = polish(oracle, &self.theta, width, domain.tangents())? else {
+            return Ok(());
+        };
+        if certified.certificate.index() == Some(0) {
+            self.theta = theta;
+            let gradient_norm = certified.certificate.residual;
+            let bare = Evidence { gradient_norm, ..Evidence::default() };
+            let evidence = certified.lowest.map_or(bare, |lowest| lowest.evidence(gradient_norm));
+            let kinks = Some(Box::new(certified.certificate));
+            let end = if domain.contains(&self.theta, 1e-9) { Descent::Converged } else { Descent::Escaped };
+            self.end(oracle, end, Evidence { kinks, ..evidence })?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, oracle: &mut Oracle<'_>, descent: Descent, evidence: Evidence) -> Result<()> {
+        let loss = oracle.values(&self.theta)?[0];
+        let (theta, trail) = (self.theta.clone(), std::mem::take(&mut self.trail));
+        self.done = Some(Quenched { theta, loss, descent, evidence, evaluations: self.evaluations, trail });
+        Ok(())
+    }
+}

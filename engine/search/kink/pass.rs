@@ -1,0 +1,82 @@
+//! Passes on kinks: the saddle of a widely smoothed loss, followed as the smoothing narrows, until Newton's method ends on a
+//! certified point of index 1.
+//!
+//! Smoothed, a pass has a direction of negative curvature also where the loss itself has only an edge that bends downwards.
+//! Narrower, it may turn into a pass of another kind, or meet another saddle and end: then a smaller step of the width is
+//! tried, and the search given up after a few.
+
+use super::super::climb::climb;
+use super::super::critical::{Near, Saddle, Verdict};
+use super::super::following;
+use super::super::kinked::WIDE;
+use super::super::landscape::Evidence;
+use super::super::rejected::Rejected;
+use super::super::tangents::Tangents;
+use super::polish::{Polished, polish};
+use crate::error::Result;
+use crate::loss::oracle::{Oracle, View};
+
+/// The widest from which Newton's method is tried, and the narrowest.
+const NARROW: f64 = 3e-3;
+const NARROWEST: f64 = 2e-5;
+/// By how much the width is narrowed at once, and the least of it.
+const FACTOR: f64 = 0.5;
+const SLOWEST: f64 = 0.9;
+
+/// A pass near the top of a path, certified on the loss itself, or the reason why there is none.
+pub fn find(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
+    let mut at = match oracle.seen(View::Smoothed(WIDE), |oracle| climb(oracle, symmetry, near))? {
+        Ok(saddle) => saddle,
+        Err(rejected) => return Ok(Err(rejected)),
+    };
+    if std::env::var("MP_TELL").is_ok() {
+        eprintln!("PASS wide at {:.7} {:?}", at.loss, at.evidence.eigenvalues);
+    }
+    let trail = std::mem::take(&mut at.trail);
+    let (mut width, mut factor) = (WIDE, FACTOR);
+    while width > NARROWEST {
+        let next = factor * width;
+        let there = Near { top: &at.theta, along: &at.mode, ..near };
+        let found = oracle.seen(View::Smoothed(next), |oracle| following::follow(oracle, symmetry, there))?;
+        if std::env::var("MP_TELL").is_ok() {
+            eprintln!("  track {next:.5} {:?}", found.as_ref().map(|s| (s.loss, s.evidence.eigenvalues.clone())));
+        }
+        match found {
+            Ok(saddle) => (at, width, factor) = (saddle, next, FACTOR),
+            Err(_) if factor < SLOWEST => {
+                factor = factor.sqrt();
+                continue;
+            }
+            Err(rejected) => return Ok(Err(rejected)),
+        }
+        if width > NARROW {
+            continue;
+        }
+        if let Some(polished) = polish(oracle, &at.theta, width, symmetry)? {
+            if std::env::var("MP_TELL").is_ok() {
+                eprintln!(
+                    "  polished {:?} {:?} {:?}",
+                    polished.certified.certificate.index(),
+                    polished.certified.certificate.doubts,
+                    polished.certified.certificate.inverted
+                );
+            }
+            if polished.certified.certificate.index() == Some(1) {
+                return Ok(saddle(oracle, polished, trail)?.ok_or(Rejected::Slid));
+            }
+        }
+    }
+    Ok(Err(Rejected::Slid))
+}
+
+/// A certified point of index 1 as a saddle: along the direction of negative curvature, or across its inverted kink.
+fn saddle(oracle: &mut Oracle<'_>, polished: Polished, trail: Vec<f64>) -> Result<Option<Saddle>> {
+    let Polished { theta, certified, .. } = polished;
+    let loss = oracle.values(&theta)?[0];
+    let across = certified.across_inverted(oracle, &theta)?;
+    let (certificate, Some(lowest)) = (certified.certificate, certified.lowest) else { return Ok(None) };
+    let mode = across.unwrap_or_else(|| lowest.vector.clone());
+    let kinks = Some(Box::new(certificate));
+    let evidence = Evidence { kinks, ..lowest.evidence(0.0) };
+    Ok(Some(Saddle { theta, loss, mode, evidence, trail }))
+}
