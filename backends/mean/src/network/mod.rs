@@ -7,6 +7,7 @@
 
 mod bent;
 mod kinks;
+mod plans;
 mod programs;
 mod rows;
 mod slots;
@@ -225,7 +226,7 @@ impl<E: Executor> Network<E> {
     /// Whether some plan reads a slot: where the rest could not be told from the trunk in the graph of so many samples, the
     /// plan is that of the whole.
     fn reads(&self, slot: usize) -> bool {
-        self.slots.all[slot].is_read || self.programs().iter().any(|program| program.plan.reads(slot))
+        self.slots.all[slot].is_read || self.programs.reads(slot)
     }
 
     /// Runs the plan of piece `t` and hands on its results.

@@ -1,12 +1,9 @@
-//! The plans of a network: each for so many samples and rows, and what is wanted of them. All calls share them; what a worker
-//! keeps of one is its own.
+//! Plans, each for so many samples and rows and what is wanted of them, shared by all calls; and what a worker keeps of them.
 
-use super::Network;
 use super::kinks::Bend;
 use crate::batch::Wanted;
 use crate::executor::{Executor, Plan};
 use mountainpass_network::judge::Judge;
-use mountainpass_network::problem::Problem;
 use mountainpass_sdk::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,72 +12,51 @@ const PLANS_MAX: usize = 24;
 const MEMORIES_MAX: usize = 6;
 
 /// Those that were asked for last.
-pub(super) type Programs<P> = Mutex<Vec<Arc<Program<P>>>>;
+pub(super) struct Programs<P>(Mutex<Vec<Arc<Program<P>>>>);
 
-/// A plan for so many samples.
+/// A plan for so many samples and rows.
 pub(super) struct Program<P> {
-    n: usize,
-    rows: usize,
-    wanted: Wanted,
-    bend: Bend,
+    pub of: Key,
+    /// How predictions are judged.
     pub judge: Option<Judge>,
     pub plan: P,
 }
 
-impl<P> Program<P> {
-    fn is(&self, (n, rows): (usize, usize), wanted: Wanted, bend: Bend) -> bool {
-        (self.n, self.rows, self.wanted, self.bend) == (n, rows, wanted, bend)
+/// What tells plans of one network apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub samples: usize,
+    pub rows: usize,
+    pub wanted: Wanted,
+    pub bend: Bend,
+}
+
+impl<P> Default for Programs<P> {
+    fn default() -> Programs<P> {
+        Programs(Mutex::new(Vec::new()))
     }
 }
 
-impl<E: Executor> Network<E> {
-    /// The program for so many samples and rows.
-    pub(super) fn planned(&self, size: (usize, usize), wanted: Wanted) -> Result<Program<E::Plan>, Error> {
-        let none = || Error::argument("this network takes one row at a time");
-        self.program(size, wanted)?.ok_or_else(none)
+impl<P: Plan> Programs<P> {
+    fn all(&self) -> MutexGuard<'_, Vec<Arc<Program<P>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same; `None` where the graph takes no more rows than one.
-    pub(super) fn program(&self, (n, rows): (usize, usize), wanted: Wanted) -> Result<Option<Program<E::Plan>>, Error> {
-        let bend = self.way.bend();
-        if bend != Bend::None {
-            return Ok(Some(Program { n, rows, wanted, bend, judge: None, plan: self.bent_plan(n, wanted, bend)? }));
-        }
-        let Problem { graph, losses, judged, gradient, product, .. } =
-            Problem::new(&*self.model, &self.objective, (self.slots.aim, self.slots.factors), n)?;
-        let mut outputs = vec![losses];
-        match wanted {
-            Wanted::Derivatives { grad, hvp } => {
-                outputs.extend(gradient.into_iter().filter(|_| grad));
-                outputs.extend(product.into_iter().filter(|_| hvp));
-            }
-            Wanted::Verdict => outputs.extend(judged.map(|(predictions, _)| predictions)),
-        }
-        let judge = judged.map(|(_, judge)| judge);
-        let program = |plan| Some(Program { n, rows, wanted, bend, judge, plan });
-        if rows == 1 {
-            return self.executor.plan(&graph, &outputs).map(program);
-        }
-        match graph.in_rows(&outputs, rows)?.filter(|_| self.is_in_blocks(&graph)) {
-            Some((graph, outputs)) => self.executor.plan(&graph, &outputs).map(program),
-            None => Ok(None),
-        }
+    /// Whether one of them reads an input slot.
+    pub fn reads(&self, slot: usize) -> bool {
+        self.all().iter().any(|program| program.plan.reads(slot))
     }
 
-    pub(super) fn programs(&self) -> MutexGuard<'_, Vec<Arc<Program<E::Plan>>>> {
-        self.programs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The program for so many samples and rows, made unless it is there. Others wait for it: they may want the same.
-    pub(super) fn prepared(&self, size: (usize, usize), wanted: Wanted) -> Result<Arc<Program<E::Plan>>, Error> {
-        let mut programs = self.programs();
-        if let Some(found) = programs.iter().find(|program| program.is(size, wanted, self.way.bend())) {
+    /// The one asked for, made unless it is there. Others wait for it: they may want the same.
+    pub fn get(&self, key: Key, make: impl FnOnce() -> Result<Program<P>, Error>) -> Result<Arc<Program<P>>, Error> {
+        let mut programs = self.all();
+        if let Some(found) = programs.iter().find(|program| program.of == key) {
             return Ok(found.clone());
         }
         if programs.len() == PLANS_MAX {
             programs.remove(0);
         }
-        let program = Arc::new(self.planned(size, wanted)?);
+        let program = Arc::new(make()?);
         programs.push(program.clone());
         Ok(program)
     }

@@ -2,31 +2,13 @@
 
 use super::programs::{MemoryOf, Scratch};
 use super::slots::Laid;
-use super::{ALL, Network, total};
+use super::{Network, total};
 use crate::batch::{Ask, Piece, Wanted};
 use crate::executor::{Executor, Outcome};
 use crate::real::Real;
-use mountainpass_network::graph::Graph;
-use mountainpass_network::graph::op::Op;
 use mountainpass_sdk::{Error, memory};
 
 impl<E: Executor> Network<E> {
-    /// As many rows as the executor wants in a run, if the graph takes them.
-    pub(super) fn taken_rows(&self) -> Result<usize, Error> {
-        let rows = self.executor.rows();
-        if rows > 1 && self.program((self.few(), rows), ALL)?.is_none() { Ok(1) } else { Ok(rows) }
-    }
-
-    /// Whether a graph reads theta by whole blocks: where there are several these stand row after row.
-    pub(super) fn is_in_blocks(&self, graph: &Graph) -> bool {
-        graph.nodes().iter().all(|node| match &node.op {
-            Op::Parameter { offset, shape } | Op::Direction { offset, shape } => {
-                self.blocks.contains(&(*offset..offset + shape.iter().product::<usize>()))
-            }
-            _ => true,
-        })
-    }
-
     /// One run of piece `t` for rows of which there are no more than it takes.
     pub(super) fn pass_together<T: Real>(
         &self,
