@@ -44,6 +44,26 @@ fn floats() -> impl Strategy<Value = Vec<f64>> {
     prop::collection::vec(any_float(), 0..6)
 }
 
+/// What is kept of a certified point on kinks is finite.
+fn on_kinks(id: u64) -> Certificate {
+    Certificate {
+        loss: 0.1 + 0.2,
+        active: vec![id],
+        slopes: vec![1.0 / 3.0],
+        inverted: Vec::new(),
+        negative: 1,
+        residual: 5e-324,
+        error: Some(1e-300),
+        width: 0.1,
+        side: None,
+        strict: Some(-0.0),
+        independence: Some(f64::EPSILON),
+        eigenvalues: vec![-1e-5, f64::MAX],
+        tau: 2.0_f64.sqrt(),
+        doubts: Vec::new(),
+    }
+}
+
 fn evidence() -> impl Strategy<Value = Evidence> {
     let spectrum = prop::sample::select(vec![None, Some(Spectrum::Dense), Some(Spectrum::Iterative)]);
     let ends = prop::option::of(any::<(u64, u64)>());
@@ -55,6 +75,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
             spectrum,
             projected,
             ends,
+            kinks: ends.map(|(id, _)| Box::new(on_kinks(id))),
             survey: Survey { found: projected as u32, boundary: ends, faces: Some(vec![7]), ..Survey::default() },
         },
     )

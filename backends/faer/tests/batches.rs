@@ -1,8 +1,10 @@
 //! Bits do not depend on neighbours, threads or order; minibatches average; bad rows and cancellation stay contained.
 
 mod caller;
+mod together;
 
 use caller::{Answer, Call, Loss, Numbers, data, dot, shifted};
+use mountainpass_faer::Faer;
 use mountainpass_sdk::{Scalar, abi};
 use proptest::prelude::*;
 use std::sync::atomic::AtomicI32;
@@ -199,4 +201,12 @@ fn no_rows_is_no_work() {
     let mut loss = digits(2);
     let answer = loss.eval(Call::<f64>::new(&[])).unwrap();
     assert!(answer.loss.is_empty() && answer.grad.is_empty());
+}
+
+#[test]
+fn calls_of_several_threads_say_what_each_says_alone() {
+    let options = [("data", "digits"), ("limit", "600"), ("l1", "1e-4")];
+    for spec in ["mlp:64-8-10:relu", "mlp:64-6-5-10:leaky_relu", "cnn:8x8x1-3-4-10:relu"] {
+        together::calls_at_once_say_what_each_says_alone::<Faer>(spec, &options);
+    }
 }

@@ -54,7 +54,7 @@ fn every_option_that_is_declared_is_read() {
 #[test]
 fn it_says_what_it_can_do() {
     use abi::cap::*;
-    let all = GRAD | HVP | MINIBATCH | REPEATABLE | CANCEL;
+    let all = GRAD | HVP | MINIBATCH | MANY | REPEATABLE | CANCEL;
     let caps = |activation: &str| {
         let loss =
             Loss::open(1, &format!("mlp:64-8-10:{activation}"), &[("data", "digits"), ("limit", "7")], None).unwrap();

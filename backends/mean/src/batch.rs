@@ -2,16 +2,19 @@
 //!
 //! With at least as many rows as workers, a worker takes a row through all pieces. With fewer, rows go one after the
 //! other and workers take pieces, whose partial sums are added in order, or share the only one. All add the same numbers in
-//! the same order, so bits depend on neither threads nor rows.
+//! the same order, so bits depend on neither threads nor rows. Where a pass takes several rows at once, groups of them stand
+//! in the place of rows: which rows are one depends on their order in the batch alone.
 
+use crate::kept::{Hands, Kept, Part};
 use crate::penalty::Penalty;
 use crate::real::Real;
 use crate::row::Row;
+use crate::shelf::Shelf;
 use crate::sums::add_to;
 use mountainpass_network::Samples;
 use mountainpass_sdk::{Cancel, Error, Host, memory};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// A mean over samples, computed piece by piece by workers that share nothing.
 pub trait Mean: Send + Sync + 'static {
@@ -21,7 +24,7 @@ pub trait Mean: Send + Sync + 'static {
     type Scratch<T: Real>: Default + Send;
 
     /// Makes ready for passes over `n` samples; they are laid out afterwards.
-    fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error>;
+    fn prepare(&self, n: usize, wanted: Wanted) -> Result<(), Error>;
 
     /// Lays out all samples of a part.
     fn lay_out<T: Real>(&self, samples: &Samples, hands: Hands<'_>, laid: &mut Self::Laid<T>) -> Result<(), Error>;
@@ -32,7 +35,7 @@ pub trait Mean: Send + Sync + 'static {
         &self,
         chosen: (&Samples, &[u64]),
         hands: Hands<'_>,
-        whole: &mut Self::Laid<T>,
+        whole: &Kept<Self::Laid<T>>,
         laid: &mut Self::Laid<T>,
     ) -> Result<(), Error>;
 
@@ -49,6 +52,25 @@ pub trait Mean: Send + Sync + 'static {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<f64, Error>;
 
+    /// How many rows are passed over at once, where there are so many.
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    /// [`pass`](Mean::pass) for each of some rows, at most [`at_once`](Mean::at_once); the sums are added to theirs.
+    fn pass_rows<T: Real>(
+        &self,
+        piece: Piece<'_, Self::Laid<T>>,
+        scratch: &mut Self::Scratch<T>,
+        rows: Vec<Ask<'_, T>>,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), Error> {
+        for Ask { theta, out, sum } in rows {
+            *sum += self.pass(piece, scratch, theta, out, stop)?;
+        }
+        Ok(())
+    }
+
     /// How well piece `t` is met.
     fn judge<T: Real>(
         &self,
@@ -58,25 +80,9 @@ pub trait Mean: Send + Sync + 'static {
     ) -> Result<Verdict, Error>;
 }
 
-/// Who lays out samples, and until when.
-#[derive(Clone, Copy)]
-pub struct Hands<'a> {
-    /// The workers.
-    pub host: Host<'a>,
-    /// Who may stop them.
-    pub cancel: Option<Cancel<'a>>,
-}
-
-impl Hands<'_> {
-    /// Whether they are to stop.
-    pub fn stopped(&self) -> bool {
-        self.cancel.is_some_and(|cancel| cancel.fired())
-    }
-}
-
-/// Piece `t` of `n` samples for one row of the batch, and who may share it.
+/// Piece `t` of `n` samples for rows of the batch, and who may share it.
 pub struct Piece<'a, L> {
-    /// Which row.
+    /// The first of the rows.
     pub row: usize,
     /// All that is laid out.
     pub laid: &'a L,
@@ -87,6 +93,14 @@ pub struct Piece<'a, L> {
     /// Whose workers may share it.
     pub host: Host<'a>,
 }
+
+impl<L> Clone for Piece<'_, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L> Copy for Piece<'_, L> {}
 
 /// Which derivatives are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +126,16 @@ pub struct Outputs<'a, T> {
     pub add: bool,
 }
 
+/// A row of a pass.
+pub struct Ask<'a, T> {
+    /// The parameters.
+    pub theta: &'a [T],
+    /// Where derivatives go.
+    pub out: Outputs<'a, T>,
+    /// What the sum of losses is added to.
+    pub sum: &'a mut f64,
+}
+
 /// Sums over samples.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Verdict {
@@ -123,29 +147,22 @@ pub struct Verdict {
     pub predictions: usize,
 }
 
-/// Samples laid out.
-#[derive(Default)]
-pub(crate) struct Part<L> {
-    pub n: usize,
-    pub laid: L,
-}
-
-/// Memory of the workers, kept between calls.
+/// Memory of the workers and of calls, kept between these.
 pub(crate) struct Workers<T, S> {
-    scratch: Vec<Mutex<S>>,
-    partials: Vec<Partial<T>>,
+    pub scratch: Shelf<S>,
+    partials: Shelf<Vec<Partial<T>>>,
 }
 
 impl<T, S> Default for Workers<T, S> {
     fn default() -> Workers<T, S> {
-        Workers { scratch: Vec::new(), partials: Vec::new() }
+        Workers { scratch: Shelf::default(), partials: Shelf::default() }
     }
 }
 
-/// The share of one piece in a row's results.
+/// The share of one piece in the results of a group of rows, one row after the other.
 #[derive(Default)]
 struct Partial<T> {
-    loss: f64,
+    losses: Vec<f64>,
     grad: Vec<T>,
     hvp: Vec<T>,
 }
@@ -170,13 +187,11 @@ impl Stop<'_> {
         stop
     }
 
-    /// The loss, NaN if there is none.
-    fn note(&self, result: Result<f64, Error>) -> f64 {
-        result.unwrap_or_else(|error| {
+    fn note(&self, result: Result<(), Error>) {
+        if let Err(error) = result {
             self.stopped.store(true, Ordering::Relaxed);
             self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            f64::NAN
-        })
+        }
     }
 
     fn end(self) -> Result<(), Error> {
@@ -189,140 +204,172 @@ impl Stop<'_> {
 }
 
 impl<T: Real, S: Default + Send> Workers<T, S> {
-    fn reserve(&mut self, host: Host<'_>) {
-        let workers = host.workers().max(self.scratch.len());
-        self.scratch.resize_with(workers, Mutex::default);
-    }
-
-    /// The memory of one worker; never contended, as a worker runs one body at a time.
-    fn scratch(scratch: &[Mutex<S>], worker: usize) -> MutexGuard<'_, S> {
-        scratch[worker].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Evaluates every row on all samples of `part`, for which `mean` has been prepared.
     pub fn evaluate<M: Mean<Scratch<T> = S>>(
-        &mut self,
+        &self,
         (mean, penalty): (&M, &Penalty),
         part: &Part<M::Laid<T>>,
         rows: &mut [Row<'_, T>],
         host: Host<'_>,
         cancel: Cancel<'_>,
     ) -> Result<(), Error> {
-        self.reserve(host);
         let stop = Stop { cancel, stopped: AtomicBool::new(false), failure: Mutex::new(None) };
         let Part { n, laid } = part;
-        let (scale, pieces) = (1.0 / *n as f64, mean.pieces(*n));
-        if rows.len() >= host.workers() || pieces == 1 {
-            let scratch = &self.scratch;
-            let through = |(i, row): (usize, &mut Row<'_, T>), worker: usize, host: Host<'_>| {
-                let mut scratch = Self::scratch(scratch, worker);
-                let mut sum = 0.0;
+        let pieces = mean.pieces(*n);
+        let at_once = mean.at_once().max(1);
+        let mut groups: Vec<&mut [Row<'_, T>]> = rows.chunks_mut(at_once).collect();
+        if groups.len() >= host.workers() || pieces == 1 {
+            let through = |(i, group): (usize, &mut [Row<'_, T>]), scratch: &mut S, host: Host<'_>| {
+                group.iter_mut().for_each(|row| *row.loss = 0.0);
                 for t in 0..pieces {
                     if stop.asked() {
                         return;
                     }
-                    let out = Outputs {
-                        grad: row.grad.as_deref_mut(),
-                        hvp: row.hvp.as_mut().map(|(dir, hvp)| (*dir, &mut **hvp)),
-                        add: t > 0,
-                    };
-                    let piece = Piece { row: i, laid, n: *n, t, host };
-                    sum += stop.note(mean.pass(piece, &mut scratch, row.theta, out, &|| stop.asked()));
+                    let piece = Piece { row: i * at_once, laid, n: *n, t, host };
+                    stop.note(passed(mean, piece, scratch, group.iter_mut().map(|row| row.asked(t > 0)), &stop));
                 }
-                penalty.finish(row, sum * scale);
+                penalty.finish_all(group, *n);
             };
-            match rows.len() >= host.workers() {
-                true => host.for_each(rows, |row, i, worker| through((i, row), worker, Host::none())),
-                false => rows.iter_mut().enumerate().for_each(|row| through(row, 0, host)),
+            match groups.len() >= host.workers() {
+                true => {
+                    host.for_each(&mut groups, |group, i, _| {
+                        self.scratch.with(|own| through((i, group), own, Host::none()))
+                    });
+                }
+                false => self
+                    .scratch
+                    .with(|own| groups.iter_mut().enumerate().for_each(|(i, group)| through((i, group), own, host))),
             }
         } else {
-            for (i, row) in rows.iter_mut().enumerate() {
-                let sum = self.over_pieces(mean, part, (i, &mut *row), host, &stop);
-                penalty.finish(row, sum * scale);
-            }
+            self.partials.with(|partials| {
+                for (i, group) in groups.into_iter().enumerate() {
+                    self.over_pieces(mean, (part, partials), (i * at_once, &mut *group), host, &stop);
+                    penalty.finish_all(group, *n);
+                }
+            });
         }
         stop.end()
     }
 
-    /// One row with the pieces shared out among the workers; returns the sum of losses.
+    /// A group of rows with the pieces shared out among the workers.
     fn over_pieces<M: Mean<Scratch<T> = S>>(
-        &mut self,
+        &self,
         mean: &M,
-        part: &Part<M::Laid<T>>,
-        (at, row): (usize, &mut Row<'_, T>),
+        (part, partials): (&Part<M::Laid<T>>, &mut Vec<Partial<T>>),
+        (row, group): (usize, &mut [Row<'_, T>]),
         host: Host<'_>,
         stop: &Stop<'_>,
-    ) -> f64 {
-        let p = row.theta.len();
+    ) {
+        let (k, p) = (group.len(), group.first().map_or(0, |row| row.theta.len()));
         let pieces = mean.pieces(part.n);
-        let (grad, hvp) = (row.grad.is_some(), row.hvp.is_some());
-        let wave = pieces.min((PARTIAL_NUMBERS / p.max(1)).max(host.workers()));
-        self.partials.resize_with(self.partials.len().max(wave), Partial::default);
-        let (theta, dir) = (row.theta, row.hvp.as_ref().map(|(dir, _)| *dir));
-        let mut sum = 0.0;
+        let (grad, hvp) = group.first().map_or((false, false), |row| (row.grad.is_some(), row.hvp.is_some()));
+        let wave = pieces.min((PARTIAL_NUMBERS / (k * p).max(1)).max(host.workers()));
+        partials.resize_with(partials.len().max(wave), Partial::default);
+        group.iter_mut().for_each(|row| *row.loss = 0.0);
         for first in (0..pieces).step_by(wave) {
             let count = wave.min(pieces - first);
-            let partials = &mut self.partials[..count];
-            let scratch = &self.scratch;
-            host.for_each(partials, |partial, i, worker| {
-                let mut scratch = Self::scratch(scratch, worker);
-                let mut pass = || {
-                    memory::grow(&mut partial.grad, if grad { p } else { 0 })?;
-                    memory::grow(&mut partial.hvp, if hvp { p } else { 0 })?;
-                    let out = Outputs {
-                        grad: grad.then_some(&mut partial.grad[..]),
-                        hvp: dir.map(|dir| (dir, &mut partial.hvp[..])),
-                        add: false,
-                    };
-                    let piece = Piece { row: at, laid: &part.laid, n: part.n, t: first + i, host: Host::none() };
-                    mean.pass(piece, &mut scratch, theta, out, &|| stop.asked())
+            let partials = &mut partials[..count];
+            let rows = &*group;
+            host.for_each(partials, |partial, i, _| {
+                let pass = |scratch: &mut S| {
+                    let piece = Piece { row, laid: &part.laid, n: part.n, t: first + i, host: Host::none() };
+                    passed(mean, piece, scratch, partial.asked(rows, (grad, hvp))?, stop)
                 };
-                partial.loss = stop.note(pass());
+                stop.note(self.scratch.with(pass));
             });
-            partials.iter().for_each(|partial| sum += partial.loss);
             if stop.stopped.load(Ordering::Relaxed) {
                 // Some have no derivatives to add, or no room for them.
                 break;
             }
-            if let Some(grad) = &mut row.grad {
-                add_in_order(grad, first > 0, partials, |partial| &partial.grad, host);
-            }
-            if let Some((_, hvp)) = &mut row.hvp {
-                add_in_order(hvp, first > 0, partials, |partial| &partial.hvp, host);
+            for (j, row) in group.iter_mut().enumerate() {
+                partials.iter().for_each(|partial| *row.loss += partial.losses[j]);
+                let its = j * p..(j + 1) * p;
+                if let Some(grad) = &mut row.grad {
+                    add_in_order(grad, first > 0, partials, |partial| &partial.grad[its.clone()], host);
+                }
+                if let Some((_, hvp)) = &mut row.hvp {
+                    add_in_order(hvp, first > 0, partials, |partial| &partial.hvp[its.clone()], host);
+                }
             }
         }
-        sum
     }
 
     /// Fills the verdict of every row over `part`, for which `mean` has been prepared; penalties do not enter.
     pub fn judge<M: Mean<Scratch<T> = S>>(
-        &mut self,
+        &self,
         mean: &M,
         part: &Part<M::Laid<T>>,
         rows: &mut [(&[T], Verdict)],
         host: Host<'_>,
     ) -> Result<(), Error> {
-        self.reserve(host);
-        let scratch = &self.scratch;
         let failure = Mutex::new(None);
-        host.for_each(rows, |(theta, sum), row, worker| {
-            let mut scratch = Self::scratch(scratch, worker);
+        let judged = |(row, theta): (usize, &[T]), sum: &mut Verdict, scratch: &mut S| {
             for t in 0..mean.pieces(part.n) {
                 let piece = Piece { row, laid: &part.laid, n: part.n, t, host: Host::none() };
-                match mean.judge(piece, &mut scratch, theta) {
-                    Ok(Verdict { loss, correct, predictions }) => {
-                        sum.loss += loss;
-                        sum.correct += correct;
-                        sum.predictions += predictions;
-                    }
-                    Err(error) => {
-                        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                        return;
-                    }
-                }
+                let Verdict { loss, correct, predictions } = mean.judge(piece, scratch, theta)?;
+                sum.loss += loss;
+                sum.correct += correct;
+                sum.predictions += predictions;
+            }
+            Ok(())
+        };
+        host.for_each(rows, |(theta, sum), row, _| {
+            if let Err(error) = self.scratch.with(|own| judged((row, theta), sum, own)) {
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             }
         });
         failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+}
+
+/// One pass for all rows of a group. A lone one makes no list.
+fn passed<'a, T: Real, M: Mean>(
+    mean: &M,
+    piece: Piece<'_, M::Laid<T>>,
+    scratch: &mut M::Scratch<T>,
+    mut rows: impl ExactSizeIterator<Item = Ask<'a, T>>,
+    stop: &Stop<'_>,
+) -> Result<(), Error> {
+    let stop = || stop.asked();
+    match (rows.len(), rows.next()) {
+        (1, Some(Ask { theta, out, sum })) => {
+            *sum += mean.pass(piece, scratch, theta, out, &stop)?;
+            Ok(())
+        }
+        (_, first) => mean.pass_rows(piece, scratch, first.into_iter().chain(rows).collect(), &stop),
+    }
+}
+
+impl<'a, T: Real> Row<'a, T> {
+    /// The row in a pass, whose results are added to what is there.
+    fn asked(&mut self, add: bool) -> Ask<'_, T> {
+        let out = Outputs {
+            grad: self.grad.as_deref_mut(),
+            hvp: self.hvp.as_mut().map(|(dir, hvp)| (*dir, &mut **hvp)),
+            add,
+        };
+        Ask { theta: self.theta, out, sum: self.loss }
+    }
+}
+
+impl<T: Real> Partial<T> {
+    /// Some rows in a pass, whose results come here.
+    fn asked<'a>(
+        &'a mut self,
+        rows: &'a [Row<'_, T>],
+        (grad, hvp): (bool, bool),
+    ) -> Result<impl ExactSizeIterator<Item = Ask<'a, T>>, Error> {
+        let (k, p) = (rows.len(), rows.first().map_or(0, |row| row.theta.len()));
+        self.losses.clear();
+        memory::grow(&mut self.losses, k)?;
+        memory::grow(&mut self.grad, if grad { k * p } else { 0 })?;
+        memory::grow(&mut self.hvp, if hvp { k * p } else { 0 })?;
+        let (mut grads, mut hvps) = (self.grad.chunks_exact_mut(p.max(1)), self.hvp.chunks_exact_mut(p.max(1)));
+        Ok(rows.iter().zip(&mut self.losses).map(move |(row, sum)| {
+            let hvp = row.hvp.as_ref().filter(|_| hvp).and_then(|(dir, _)| Some((*dir, hvps.next()?)));
+            let out = Outputs { grad: grads.next().filter(|_| grad), hvp, add: false };
+            Ask { theta: row.theta, out, sum }
+        }))
     }
 }
 
@@ -331,7 +378,7 @@ fn add_in_order<T: Real>(
     sum: &mut [T],
     add: bool,
     partials: &[Partial<T>],
-    part: impl Fn(&Partial<T>) -> &Vec<T> + Sync,
+    part: impl Fn(&Partial<T>) -> &[T] + Sync,
     host: Host<'_>,
 ) {
     let mut blocks: Vec<&mut [T]> = sum.chunks_mut(BLOCK).collect();

@@ -29,6 +29,11 @@ pub trait Executor: Send + Sync + 'static {
     /// What is made of a graph.
     type Plan: Plan;
 
+    /// How many rows of an evaluation one run is to take, where the graph can.
+    fn rows(&self) -> usize {
+        1
+    }
+
     /// Makes a graph ready for the computation of some of its nodes.
     fn plan(&self, graph: &Graph, outputs: &[Id]) -> Result<Self::Plan, Error>;
 }

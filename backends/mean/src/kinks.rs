@@ -2,8 +2,9 @@
 //!
 //! They are run by the graph of the network in f64, whatever computes the loss itself; losses of the two agree to rounding.
 
-use crate::batch::{Hands, Mean};
-use crate::loss::{MeanLoss, Request, Setting, State, Workspace};
+use crate::batch::Mean;
+use crate::kept::Hands;
+use crate::loss::{MeanLoss, Request, Setting, Workspace, laid_out};
 use crate::network::{Asked, Found, Graphed, Network, Way};
 use crate::penalty::{Corners, Penalty};
 use mountainpass_sdk::{
@@ -13,8 +14,8 @@ use mountainpass_sdk::{
 /// The network's loss with its kinks bent, and all that an evaluation of it takes.
 struct Bent<'a, M: Graphed> {
     loss: &'a MeanLoss<M>,
-    network: &'a mut Network<M::Executor>,
-    work: &'a mut Workspace<f64, Network<M::Executor>>,
+    network: &'a Network<M::Executor>,
+    work: &'a Workspace<f64, Network<M::Executor>>,
     penalty: Penalty,
 }
 
@@ -28,25 +29,19 @@ struct Batch<'a> {
 }
 
 impl<M: Graphed> Bent<'_, M> {
-    /// Evaluates rows in one way, after which the network is as it was; returns what was found on it.
+    /// Evaluates rows in one way; returns what was found on it.
     fn eval(
-        &mut self,
+        &self,
         way: Way,
         (host, cancel): (Host<'_>, Cancel<'_>),
         Batch { theta, loss, status, grad, hvp }: Batch<'_>,
     ) -> Result<Way, Error> {
-        self.network.way = way;
+        let network = self.network.in_way(way);
         let request = Request { ids: None, loss, status, cancel };
-        let setting = Setting {
-            host,
-            mean: &mut *self.network,
-            penalty: &self.penalty,
-            data: &self.loss.data,
-            p: self.loss.description.p,
-        };
-        let done = self.work.eval(setting, request, theta, grad, hvp);
-        let way = std::mem::replace(&mut self.network.way, Way::Plain);
-        done.map(|()| way)
+        let setting =
+            Setting { host, mean: &network, penalty: &self.penalty, data: &self.loss.data, p: self.loss.description.p };
+        self.work.eval(setting, request, theta, grad, hvp)?;
+        Ok(network.way)
     }
 
     /// Rows with linear kinks, and what was asked of these in each.
@@ -84,12 +79,11 @@ impl<M: Graphed> Bent<'_, M> {
 }
 
 impl<M: Graphed> MeanLoss<M> {
-    fn bent<'a>(&'a self, state: &'a mut State<M>) -> Result<Bent<'a, M>, Error> {
+    fn bent(&self) -> Result<Bent<'_, M>, Error> {
         if !self.description.dtypes.f64 {
             return Err(Error::unsupported("kinks are told in f64, in which this loss cannot be computed"));
         }
-        let State { mean, bent, .. } = state;
-        Ok(Bent { loss: self, network: mean.network(), work: bent, penalty: self.penalty.clone() })
+        Ok(Bent { loss: self, network: self.mean.network(), work: &self.bent, penalty: self.penalty.clone() })
     }
 
     /// The places of theta, and the slopes, of kinks of the penalty.
@@ -107,14 +101,12 @@ impl<M: Graphed> MeanLoss<M> {
     }
 
     pub(crate) fn count_kinks(&self) -> Result<u64, Error> {
-        let mut state = self.state();
-        let bent = self.bent(&mut state)?;
+        let bent = self.bent()?;
         Ok(bent.network.sites()?.count(self.data.train.n) + self.penalty.places().count() as u64)
     }
 
     pub(crate) fn smoothed(&self, eps: f64, eval: Eval<'_>) -> Result<(), Error> {
-        let mut state = self.state();
-        let mut bent = self.bent(&mut state)?;
+        let mut bent = self.bent()?;
         bent.network.sites()?;
         bent.penalty.corners = Corners::Smoothed(eps);
         let Eval { loss, row_status, cancel, host, .. } = eval;
@@ -124,17 +116,15 @@ impl<M: Graphed> MeanLoss<M> {
     }
 
     pub(crate) fn near(&self, host: Host<'_>, theta: &[f64], width: f64) -> Result<Vec<Kink>, Error> {
-        let mut state = self.state();
         let (loss, status) = (&mut [0.0], &mut [status::OK]);
         let batch = Batch { theta: Rows::new(theta, self.description.p), loss, status, grad: None, hvp: None };
         let hands = (host, Cancel::never());
-        let found = self.bent(&mut state)?.linear((&[], Some(width)), hands, batch)?;
+        let found = self.bent()?.linear((&[], Some(width)), hands, batch)?;
         Ok(found.into_iter().flatten().map(|Found { id, z, alpha, delta }| Kink { id, z, alpha, delta }).collect())
     }
 
     pub(crate) fn linear(&self, slopes: &[Slope], eval: Eval<'_>, figures: Figures<'_>) -> Result<(), Error> {
-        let mut state = self.state();
-        let mut bent = self.bent(&mut state)?;
+        let mut bent = self.bent()?;
         let hands = (eval.host, eval.cancel);
         let (theta, grad, hvp) = doubles(eval.theta, eval.grad, eval.hvp)?;
         let batch = Batch { theta, loss: eval.loss, status: eval.row_status, grad, hvp };
@@ -154,8 +144,7 @@ impl<M: Graphed> MeanLoss<M> {
         slopes: &[Slope],
         out: &mut [f64],
     ) -> Result<(), Error> {
-        let mut state = self.state();
-        let Bent { network, work, .. } = self.bent(&mut state)?;
+        let Bent { network, work, .. } = self.bent()?;
         let (n, p) = (self.data.train.n, self.description.p);
         let first = network.sites()?.count(n);
         let own = slopes.partition_point(|slope| slope.id < first);
@@ -164,11 +153,8 @@ impl<M: Graphed> MeanLoss<M> {
         for ((place, _), row) in self.corners(&slopes[own..], first)?.iter().zip(corners.chunks_exact_mut(p)) {
             row[*place] = 1.0;
         }
-        let part = work.train.all::<f64, _>(network, &self.data.train, Hands { host, cancel: None })?;
-        network.way = Way::Rows;
-        let done = network.rows(host, (&part.laid, n), theta, &slopes[..own], rows);
-        network.way = Way::Plain;
-        done
+        let part = laid_out((&work.train, &self.data.train), network, Hands { host, cancel: None })?;
+        network.in_way(Way::Rows).rows((host, &work.workers.scratch), (&part.laid, n), theta, &slopes[..own], rows)
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod batch;
 mod executor;
+mod kept;
 mod kinks;
 mod lanes;
 mod loss;
@@ -17,8 +18,10 @@ mod open;
 mod penalty;
 pub mod real;
 mod row;
+mod shelf;
 pub mod sums;
 
 pub use executor::{Executor, Input, Outcome, Plan, Sources};
+pub use kept::{Hands, Kept};
 pub use network::{Graphed, Network};
 pub use open::Prepared;

@@ -1,10 +1,12 @@
 //! A mean over samples and its penalty, as a loss of the plugin contract.
 
-use crate::batch::{Hands, Mean, Part, Verdict, Wanted, Workers};
+use crate::batch::{Mean, Verdict, Wanted, Workers};
+use crate::kept::{Hands, Kept, Part};
 use crate::network::{Graphed, Network};
 use crate::penalty::Penalty;
 use crate::real::Real;
 use crate::row::Row;
+use crate::shelf::Shelf;
 use mountainpass_network::graph::Graph;
 use mountainpass_network::graph::op::Op;
 use mountainpass_network::invariance::{Seen, symmetries};
@@ -14,7 +16,7 @@ use mountainpass_sdk::{
     Cancel, Caps, Dtypes, Error, Eval, Figures, Host, Identity, Info, Kink, Loss, Matrix, MatrixMut, Parameter, Rows,
     RowsMut, Slope, Split, Symmetry,
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, RwLockReadGuard};
 
 /// What is said about a loss, whoever computes it.
 pub(crate) struct Description {
@@ -83,52 +85,44 @@ fn is_smooth(graph: &Graph) -> bool {
     true
 }
 
-/// An opened loss with its data.
+/// An opened loss with its data. Calls of several threads share all of it: what a call alone writes to it takes from a shelf.
 pub(crate) struct MeanLoss<M: Graphed> {
+    pub mean: M,
     pub penalty: Penalty,
     pub objective: Objective,
     pub data: Dataset,
     /// Whether predictions can be right or wrong.
     pub has_accuracy: bool,
     pub description: Description,
-    /// What one call at a time works with.
-    pub state: Mutex<State<M>>,
-}
-
-/// What is kept between calls: plans, laid out samples, the workers' memory.
-pub(crate) struct State<M: Graphed> {
-    pub mean: M,
-    single: Workspace<f32, M>,
-    double: Workspace<f64, M>,
+    pub single: Workspace<f32, M>,
+    pub double: Workspace<f64, M>,
     /// Of the network with its kinks bent.
     pub bent: Workspace<f64, Network<M::Executor>>,
 }
 
-impl<M: Graphed> State<M> {
-    pub fn new(mean: M) -> State<M> {
-        State { mean, single: Workspace::default(), double: Workspace::default(), bent: Workspace::default() }
-    }
-}
-
 /// What is kept per element type: laid out samples and the workers' memory; made on first use.
 pub(crate) struct Workspace<T: Real, M: Mean> {
-    pub train: Part<M::Laid<T>>,
-    test: Part<M::Laid<T>>,
-    batch: Part<M::Laid<T>>,
-    workers: Workers<T, M::Scratch<T>>,
+    pub train: Kept<M::Laid<T>>,
+    test: Kept<M::Laid<T>>,
+    batch: Shelf<Part<M::Laid<T>>>,
+    pub workers: Workers<T, M::Scratch<T>>,
 }
 
 impl<T: Real, M: Mean> Default for Workspace<T, M> {
     fn default() -> Workspace<T, M> {
-        let part = || Part { n: 0, laid: M::Laid::default() };
-        Workspace { train: part(), test: part(), batch: part(), workers: Workers::default() }
+        Workspace {
+            train: Kept::default(),
+            test: Kept::default(),
+            batch: Shelf::default(),
+            workers: Workers::default(),
+        }
     }
 }
 
 /// What an evaluation needs beside the memory of its element type.
 pub(crate) struct Setting<'a, M> {
     pub host: Host<'a>,
-    pub mean: &'a mut M,
+    pub mean: &'a M,
     pub penalty: &'a Penalty,
     pub data: &'a Dataset,
     pub p: usize,
@@ -142,25 +136,18 @@ pub(crate) struct Request<'a> {
     pub cancel: Cancel<'a>,
 }
 
-impl<L> Part<L> {
-    /// All samples, laid out once.
-    pub fn all<T: Real, M: Mean<Laid<T> = L>>(
-        &mut self,
-        mean: &M,
-        samples: &Samples,
-        hands: Hands<'_>,
-    ) -> Result<&Part<L>, Error> {
-        if self.n == 0 {
-            mean.lay_out::<T>(samples, hands, &mut self.laid)?;
-            self.n = samples.n;
-        }
-        Ok(self)
-    }
+/// All samples of a part.
+pub(crate) fn laid_out<'a, T: Real, M: Mean>(
+    (part, samples): (&'a Kept<M::Laid<T>>, &Samples),
+    mean: &M,
+    hands: Hands<'_>,
+) -> Result<RwLockReadGuard<'a, Part<M::Laid<T>>>, Error> {
+    part.all(samples.n, hands, |laid| mean.lay_out::<T>(samples, hands, laid))
 }
 
 impl<T: Real, M: Mean> Workspace<T, M> {
     pub fn eval(
-        &mut self,
+        &self,
         setting: Setting<'_, M>,
         request: Request<'_>,
         theta: Rows<'_, T>,
@@ -171,14 +158,6 @@ impl<T: Real, M: Mean> Workspace<T, M> {
         let hands = Hands { host, cancel: Some(request.cancel) };
         let wanted = Wanted::Derivatives { grad: grad.is_some(), hvp: hvp.is_some() };
         mean.prepare(request.ids.map_or(data.train.n, <[u64]>::len), wanted)?;
-        let part = match request.ids {
-            Some(ids) => {
-                mean.choose::<T>((&data.train, ids), hands, &mut self.train.laid, &mut self.batch.laid)?;
-                self.batch.n = ids.len();
-                &self.batch
-            }
-            None => self.train.all::<T, M>(mean, &data.train, hands)?,
-        };
         let mut grads = grad.map(|g| g.into_rows().into_iter());
         let mut hvps = hvp.map(|(dir, out)| (dir, out.into_rows().into_iter()));
         let outputs = request.loss.iter_mut().zip(request.status);
@@ -199,28 +178,31 @@ impl<T: Real, M: Mean> Workspace<T, M> {
                 return Err(Error::argument(format!("rows of {lengths:?} values, but there are {p} parameters")));
             }
         }
-        self.workers.evaluate((&*mean, penalty), part, &mut rows, host, request.cancel)
+        let mut over =
+            |part: &Part<M::Laid<T>>| self.workers.evaluate((mean, penalty), part, &mut rows, host, request.cancel);
+        match request.ids {
+            Some(ids) => self.batch.with(|batch| {
+                mean.choose::<T>((&data.train, ids), hands, &self.train, &mut batch.laid)?;
+                batch.n = ids.len();
+                over(batch)
+            }),
+            None => over(&*laid_out((&self.train, &data.train), mean, hands)?),
+        }
     }
 
-    fn metrics(
-        &mut self,
-        setting: Setting<'_, M>,
-        split: Split,
-        theta: Rows<'_, T>,
-        out: &mut [f64],
-    ) -> Result<(), Error> {
+    fn metrics(&self, setting: Setting<'_, M>, split: Split, theta: Rows<'_, T>, out: &mut [f64]) -> Result<(), Error> {
         let Setting { host, mean, penalty, data, p } = setting;
         let (part, samples) = match split {
-            Split::Train => (&mut self.train, &data.train),
-            Split::Test => (&mut self.test, &data.test),
+            Split::Train => (&self.train, &data.train),
+            Split::Test => (&self.test, &data.test),
         };
         mean.prepare(samples.n, Wanted::Verdict)?;
-        let part = part.all::<T, M>(mean, samples, Hands { host, cancel: None })?;
+        let part = laid_out((part, samples), mean, Hands { host, cancel: None })?;
         let mut rows: Vec<(&[T], Verdict)> = (0..theta.n()).map(|i| (theta.row(i), Verdict::default())).collect();
         if rows.iter().any(|(theta, _)| theta.len() != p) {
             return Err(Error::argument(format!("there are {p} parameters")));
         }
-        self.workers.judge(&*mean, part, &mut rows, host)?;
+        self.workers.judge(mean, &*part, &mut rows, host)?;
         let each = out.len() / rows.len().max(1);
         for ((theta, verdict), out) in rows.iter().zip(out.chunks_exact_mut(each)) {
             let penalty = if split == Split::Train { penalty.at(theta) } else { 0.0 };
@@ -235,17 +217,9 @@ impl<T: Real, M: Mean> Workspace<T, M> {
 }
 
 impl<M: Graphed> MeanLoss<M> {
-    fn parts<'a>(
-        &'a self,
-        host: Host<'a>,
-        state: &'a mut State<M>,
-    ) -> (Setting<'a, M>, &'a mut Workspace<f32, M>, &'a mut Workspace<f64, M>) {
-        let (MeanLoss { penalty, data, description, .. }, State { mean, single, double, .. }) = (self, state);
-        (Setting { host, mean, penalty, data, p: description.p }, single, double)
-    }
-
-    pub(crate) fn state(&self) -> MutexGuard<'_, State<M>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn setting<'a>(&'a self, host: Host<'a>) -> Setting<'a, M> {
+        let MeanLoss { mean, penalty, data, description, .. } = self;
+        Setting { host, mean, penalty, data, p: description.p }
     }
 }
 
@@ -256,7 +230,9 @@ impl<M: Graphed> Loss for MeanLoss<M> {
                 grad: true,
                 hvp: true,
                 minibatch: self.description.only.is_none(),
-                repeatable: true,
+                many: true,
+                // Kernels may round a row by where it stands among those of a run.
+                repeatable: self.mean.at_once() == 1,
                 cancel: true,
                 smooth: self.description.is_smooth,
                 joint: self.description.is_joint && self.description.only.is_none(),
@@ -264,14 +240,14 @@ impl<M: Graphed> Loss for MeanLoss<M> {
             },
             params: self.description.p as u64,
             samples: self.data.train.n as u64,
+            rows_best: Some(self.mean.at_once() as u64).filter(|rows| *rows > 1).unwrap_or(0),
             dtypes: self.description.dtypes,
             ..Info::default()
         }
     }
 
     fn eval(&self, eval: Eval<'_>) -> Result<(), Error> {
-        let mut state = self.state();
-        let (setting, single, double) = self.parts(eval.host, &mut state);
+        let setting = self.setting(eval.host);
         let request = Request { ids: eval.ids, loss: eval.loss, status: eval.row_status, cancel: eval.cancel };
         let mixed = || Error::argument("theta, grad, dir and hvp differ in their element types");
         match eval.theta {
@@ -286,7 +262,7 @@ impl<M: Graphed> Loss for MeanLoss<M> {
                     None => None,
                     Some(_) => return Err(mixed()),
                 };
-                single.eval(setting, request, theta, grad, hvp)
+                self.single.eval(setting, request, theta, grad, hvp)
             }
             Matrix::F64(theta) => {
                 let grad = match eval.grad {
@@ -299,7 +275,7 @@ impl<M: Graphed> Loss for MeanLoss<M> {
                     None => None,
                     Some(_) => return Err(mixed()),
                 };
-                double.eval(setting, request, theta, grad, hvp)
+                self.double.eval(setting, request, theta, grad, hvp)
             }
         }
     }
@@ -321,11 +297,10 @@ impl<M: Graphed> Loss for MeanLoss<M> {
         if out.is_empty() {
             return Ok(());
         }
-        let mut state = self.state();
-        let (setting, single, double) = self.parts(host, &mut state);
+        let setting = self.setting(host);
         match theta {
-            Matrix::F32(theta) => single.metrics(setting, split, theta, out),
-            Matrix::F64(theta) => double.metrics(setting, split, theta, out),
+            Matrix::F32(theta) => self.single.metrics(setting, split, theta, out),
+            Matrix::F64(theta) => self.double.metrics(setting, split, theta, out),
         }
     }
 
@@ -350,6 +325,7 @@ impl<M: Graphed> Loss for MeanLoss<M> {
             notes: notes.join("\n"),
         }
     }
+
     fn kinks(&self) -> Result<u64, Error> {
         self.count_kinks()
     }

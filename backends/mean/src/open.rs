@@ -1,7 +1,7 @@
 //! Opening: from the request's model and options to a network, its data and what computes it.
 
 use crate::executor::Executor;
-use crate::loss::{Description, MeanLoss, State};
+use crate::loss::{Description, MeanLoss, Workspace};
 use crate::network::{Graphed, Network, short};
 use crate::penalty::{Corners, Penalty};
 use mountainpass_network::build::{self, Built};
@@ -12,7 +12,7 @@ use mountainpass_network::{DataTerm, Dataset, Feed, Mlp, Objective, Penalties};
 use mountainpass_sdk::abi::{log, status};
 use mountainpass_sdk::{Error, Host, Loss, Open, memory};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// A model, what messages call it, and the options that were its own.
 struct Opened {
@@ -117,8 +117,17 @@ impl<E: Executor> Prepared<E> {
     pub fn run_by<M: Graphed>(self, mean: impl FnOnce(Network<E>) -> M) -> Box<dyn Loss> {
         let Prepared { network, penalty, objective, data, description, .. } = self;
         let has_accuracy = network.has_accuracy();
-        let state = Mutex::new(State::new(mean(network)));
-        Box::new(MeanLoss { penalty, objective, data, has_accuracy, description, state })
+        Box::new(MeanLoss {
+            mean: mean(network),
+            penalty,
+            objective,
+            data,
+            has_accuracy,
+            description,
+            single: Workspace::default(),
+            double: Workspace::default(),
+            bent: Workspace::default(),
+        })
     }
 }
 

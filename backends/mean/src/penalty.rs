@@ -46,6 +46,12 @@ impl Penalty {
         self.ranges.iter().map(of).sum()
     }
 
+    /// Makes losses of sums over `n` samples, penalties included.
+    pub fn finish_all<T: Real>(&self, rows: &mut [Row<'_, T>], n: usize) {
+        let scale = 1.0 / n as f64;
+        rows.iter_mut().for_each(|row| self.finish(row, *row.loss * scale));
+    }
+
     /// Adds the penalty to a row, and flags it if anything is not finite.
     pub fn finish<T: Real>(&self, row: &mut Row<'_, T>, mean: f64) {
         *row.loss = mean + self.at(row.theta);

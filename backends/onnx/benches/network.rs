@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p mountainpass-onnx --bench network`: medians of fifteen in milliseconds, by the clock and
 //! of the processor, all threads together; ORT_DYLIB_PATH or the installed library is taken. `... -- cuda:0` adds a device, `... -- transformer` takes networks of
-//! that name alone; `... -- write FILE SPEC SAMPLES` writes the model that a session is made of; with `peer` it
+//! that name alone; `... -- rows` tells what a row costs by how many a run takes; `... -- write FILE SPEC SAMPLES` writes the model that a session is made of; with `peer` it
 //! serves `benches/peers/network.py --onnx`.
 
 #[path = "../../faer/tests/caller/mod.rs"]
@@ -21,7 +21,7 @@ use mountainpass_network::graph::Id;
 use mountainpass_network::onnx::{Precision, Program};
 use mountainpass_network::problem::{Aim, Problem};
 use mountainpass_onnx::Onnx;
-use mountainpass_sdk::Backend;
+use mountainpass_sdk::{Backend, Scalar};
 use std::time::Instant;
 
 const NETWORKS: [(&str, u64); 5] = [
@@ -74,6 +74,44 @@ fn cost<B: Backend>(threads: usize, spec: &str, n: u64, options: &[(&str, &str)]
     Ok([opened, median(wall), median(used)])
 }
 
+/// Small networks, for a few samples and for as many as a chunk has.
+const SMALL: [(&str, u64); 6] = [
+    ("mlp:2-4-10:tanh", 4),
+    ("mlp:4-8-10:tanh", 100),
+    ("mlp:64-8-10:tanh", 40),
+    ("mlp:64-8-10:tanh", 256),
+    ("mlp:64-8-10:tanh", 1437),
+    ("mlp:784-32-10:tanh", 256),
+];
+/// Rows of a call, and how many of them a run takes.
+const CALL: usize = 64;
+const A_RUN: [&str; 6] = ["1", "2", "4", "8", "16", "32"];
+
+/// The least microseconds of the processor that a row with its gradient took, one worker alone.
+fn a_row<B: Backend, T: Scalar>(spec: &str, n: u64, options: &[(&str, &str)]) -> f64 {
+    let (shape, x, labels, y) = arrays(spec, n);
+    let arrays = [Array::reals(c"x", &shape, &x), Array::reals(c"y", &labels, &y)];
+    let mut loss = Loss::open_of::<B>(1, spec, options, &arrays).expect("it opens");
+    let theta: Vec<T> = (0..CALL as u64).flat_map(|seed| loss.start(seed)).map(T::from_f64).collect();
+    let mut out = loss.buffers(CALL);
+    loss.run(&Call::new(&theta), &mut out);
+    let once = |_| {
+        let used = clock();
+        loss.run(&Call::new(&theta), &mut out);
+        (clock() - used) * 1e6 / CALL as f64
+    };
+    (0..4 * ROUNDS).map(once).fold(f64::INFINITY, f64::min)
+}
+
+/// What a row costs by faer, and by how many of them a run takes.
+fn rows<T: Scalar>() {
+    for (spec, n) in SMALL {
+        let of = |rows| format!("{:8.1}", a_row::<Onnx, T>(spec, n, &[("rows_per_run", rows)]));
+        let all = A_RUN.map(of).join("");
+        println!("{:<20}{n:>5} f{}{:8.1} |{all}", spec, 8 * size_of::<T>(), a_row::<Faer, T>(spec, n, &[]));
+    }
+}
+
 /// The model that sessions are made of, for so many samples: a file for the profilers of others.
 fn write(file: &str, spec: &str, n: usize) {
     let model = Built::parse(spec).expect("a specification");
@@ -88,6 +126,11 @@ fn main() {
     let words: Vec<&str> = wanted.iter().map(String::as_str).collect();
     let count = |text: &str| text.parse().expect("a number");
     match words[..] {
+        ["rows"] => {
+            println!("microseconds of the processor a row: faer | rows_per_run = {}", A_RUN.join(", "));
+            rows::<f32>();
+            return rows::<f64>();
+        }
         ["write", file, spec, n] => return write(file, spec, count(n)),
         ["peer", folder, spec, n, workers, rows, _] => {
             return peer::peer::<Onnx, f32>(folder, spec, count(n), count(workers), count(rows));

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// The backend; its losses are opened through [`mountainpass_sdk::table`] or [`Backend::open`].
 pub struct Onnx;
 
-const ALL: [Declared; 29] = joined(&[&mountainpass_network::OPTIONS, &OPTIONS]);
+const ALL: [Declared; 30] = joined(&[&mountainpass_network::OPTIONS, &OPTIONS]);
 
 impl Backend for Onnx {
     const NAME: &'static CStr = c"onnx";
@@ -30,16 +30,22 @@ impl Backend for Onnx {
         }
         let settings = Arc::new(Settings::of(&mut request)?);
         let runtime = runtime(&settings)?;
-        let lines = settings.lines(runtime.version());
+        let (lines, asked) = (settings.lines(runtime.version()), settings.rows_per_run);
         let mut prepared = Prepared::new(host, request, Sessions { runtime, settings })?;
         let example = prepared.network().example()?;
         let named = |error: Error, who: &str| Error { text: format!("{who}: {}", error.text), ..error };
         example.check::<f32>().map_err(|error| named(error, prepared.who()))?;
-        prepared.tell(&lines, None);
+        prepared.tell(&lines, alone(asked, prepared.network().rows_a_run()));
         if let Err(error) = example.check::<f64>() {
             prepared.only_single();
             prepared.tell("", Some(format!("computed in f32 only: {}", error.text)));
         }
         Ok(prepared.finished())
     }
+}
+
+/// What is said where a network does not take as many rows as were asked for.
+fn alone(asked: usize, rows: usize) -> Option<String> {
+    let text = "one row a run, not rows_per_run: an operator of it takes no axis of rows";
+    (rows < asked).then(|| format!("{text} (a convolution whose image and kernel both depend on theta)"))
 }

@@ -46,6 +46,10 @@ pub struct SessionPlan {
 impl Executor for Sessions {
     type Plan = SessionPlan;
 
+    fn rows(&self) -> usize {
+        self.settings.rows_per_run
+    }
+
     fn plan(&self, graph: &Graph, outputs: &[Id]) -> Result<SessionPlan, Error> {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let (graph, outputs) = graph.pruned(outputs);

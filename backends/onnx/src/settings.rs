@@ -3,10 +3,16 @@
 use mountainpass_sdk::{Declared, Error, Kind, Open};
 
 /// Beside those of every network.
-pub(crate) const OPTIONS: [Declared; 6] = [
+pub(crate) const OPTIONS: [Declared; 7] = [
     Declared::new(c"device", Kind::Text, c"Where it is computed: cpu, or cuda:N for the NVIDIA device N.")
         .default(c"cpu"),
     Declared::new(c"threads", Kind::Integer, c"Threads of one session; workers have a session each.").default(c"1"),
+    Declared::new(
+        c"rows_per_run",
+        Kind::Integer,
+        c"Rows of an evaluation that a run takes at once, where the network can; above 1 values no longer repeat bit for bit in another batch.",
+    )
+    .default(c"1"),
     Declared::new(c"deterministic", Kind::Text, c"Whether kernels that repeat their bits are asked for.")
         .words(c"true false")
         .default(c"true"),
@@ -21,6 +27,9 @@ pub(crate) const OPTIONS: [Declared; 6] = [
     ),
 ];
 
+/// The most rows of a run.
+const ROWS_MAX: usize = 1024;
+
 /// Where a graph is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Device {
@@ -33,6 +42,7 @@ pub(crate) enum Device {
 pub(crate) struct Settings {
     pub device: Device,
     pub threads: usize,
+    pub rows_per_run: usize,
     pub is_deterministic: bool,
     pub has_tf32: bool,
     pub provider_library: Option<String>,
@@ -47,9 +57,14 @@ impl Settings {
         if !(1..=1024).contains(&threads) {
             return Err(Error::argument(format!("option threads: {threads}, expected 1 to 1024")));
         }
+        let rows_per_run = request.parsed("rows_per_run")?.unwrap_or(1);
+        if !(1..=ROWS_MAX).contains(&rows_per_run) {
+            return Err(Error::argument(format!("option rows_per_run: {rows_per_run}, expected 1 to {ROWS_MAX}")));
+        }
         let settings = Settings {
             device,
             threads,
+            rows_per_run,
             is_deterministic: request.parsed("deterministic")?.unwrap_or(true),
             has_tf32: request.parsed("tf32")?.unwrap_or(false),
             provider_library: request.option("provider_library").map(str::to_owned),
@@ -72,9 +87,9 @@ impl Settings {
             Device::Cpu => "cpu".into(),
             Device::Cuda(n) => format!("cuda:{n}"),
         };
-        let Settings { threads, is_deterministic, has_tf32, .. } = self;
+        let Settings { threads, rows_per_run, is_deterministic, has_tf32, .. } = self;
         format!(
-            "device = {device}\nthreads = {threads}\ndeterministic = {is_deterministic}\ntf32 = {has_tf32}\n\
+            "device = {device}\nthreads = {threads}\nrows_per_run = {rows_per_run}\ndeterministic = {is_deterministic}\ntf32 = {has_tf32}\n\
              onnxruntime = {version}\n"
         )
     }

@@ -12,7 +12,7 @@ use library::library;
 use mountainpass_faer::Faer;
 use mountainpass_network::onnx::messages::{ModelProto, TensorProto};
 use mountainpass_onnx::Onnx;
-use mountainpass_sdk::Scalar;
+use mountainpass_sdk::{Scalar, abi};
 use prost::Message;
 use std::ffi::CString;
 
@@ -161,6 +161,104 @@ fn an_nvidia_device_agrees_and_repeats_its_bits() {
         let once = both.onnx.eval(Call::new(&theta)).unwrap();
         (0..3).for_each(|_| assert_eq!(both.onnx.eval(Call::new(&theta)).unwrap(), once, "{spec}"));
     }
+}
+
+/// A specification, options, and samples.
+type Spec<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [Array]);
+
+/// Three rows and more in a run, with rows left over that run alone and rows that fill a run with copies.
+#[test]
+fn rows_in_one_run_agree() {
+    let Some(library) = library() else { return };
+    let tokens: Vec<f64> = (0..40).map(|i| f64::from(i * i % 11)).collect();
+    let next: Vec<f64> = (1..41).map(|i| f64::from(i * i % 11)).collect();
+    let arrays = [Array::reals(c"x", &[5, 8], &tokens), Array::reals(c"y", &[5, 8], &next)];
+    let transformer = "transformer:vocabulary=11:context=8:width=8:heads=2:layers=1";
+    let cases: [Spec<'_>; 5] = [
+        ("mlp:64-8-10:tanh", &DIGITS, &[]),
+        ("mlp:64-5-4-10:relu", &[("data", "digits"), ("limit", "600"), ("l1", "0.001")], &[]),
+        ("mlp:64-4-10:softplus", &[("data", "digits"), ("limit", "100"), ("label_smoothing", "0.1")], &[]),
+        ("mlp:64-4-10:tanh", &[("data", "digits"), ("limit", "100"), ("objective", "mae")], &[]),
+        (transformer, &[], &arrays),
+    ];
+    for (spec, options, arrays) in cases {
+        for rows in ["2", "3", "4", "8"] {
+            let own = [options, &[("library", library.as_str()), ("rows_per_run", rows)]].concat();
+            let plain = [options, &[("library", library.as_str())]].concat();
+            let what = format!("{spec}, {rows} rows");
+            let mut many = Loss::open_of::<Onnx>(2, spec, &own, arrays).unwrap();
+            let mut one = Loss::open_of::<Onnx>(2, spec, &plain, arrays).unwrap();
+            assert_eq!(many.notes(), one.notes(), "{what}");
+            assert_eq!([many.caps(), one.caps()].map(|caps| caps & abi::cap::REPEATABLE != 0), [false, true]);
+            for n in [1, 2, 3, 5, 13] {
+                rows_agree::<f32>(&what, (&mut many, &mut one), n, 1e-6);
+                if one.has_double() {
+                    rows_agree::<f64>(&what, (&mut many, &mut one), n, 1e-12);
+                }
+            }
+        }
+    }
+}
+
+/// `n` rows of two losses, all samples and some, to a relative tolerance.
+fn rows_agree<T: Scalar>(what: &str, (many, one): (&mut Loss, &mut Loss), n: usize, tolerance: f64) {
+    let p = one.p;
+    let vector = |seed, spread| Numbers(seed).vector(n * p, spread).into_iter().map(T::from_f64).collect::<Vec<T>>();
+    let (theta, dir) = (vector(5, 0.4), vector(9, 0.3));
+    let some: Vec<u64> = (0..one.samples()).step_by(2).chain([0]).collect();
+    for (ids, dir) in [(None, Some(&dir[..])), (Some(&some[..]), None)] {
+        let call = Call { ids, dir, ..Call::new(&theta) };
+        let (found, wanted) = (many.eval(call).unwrap(), one.eval(call).unwrap());
+        assert_eq!(found.status, wanted.status, "{what}");
+        assert!(apart(&found.loss, &wanted.loss) < tolerance, "{what}: {:?}, {:?}", found.loss, wanted.loss);
+        for (kind, found, wanted) in [("gradient", &found.grad, &wanted.grad), ("product", &found.hvp, &wanted.hvp)] {
+            for (row, (found, wanted)) in found.chunks(p).zip(wanted.chunks(p)).enumerate() {
+                let gap = apart(found, wanted);
+                assert!(gap < tolerance, "{what}, {n} at once: the {kind} of row {row} is {gap} apart");
+            }
+        }
+        // Not bit for bit in another batch, but in the same one.
+        assert_eq!(many.eval(call).unwrap(), found, "{what}");
+    }
+}
+
+#[test]
+fn a_row_that_is_not_finite_spoils_no_other_of_its_run() {
+    let Some(library) = library() else { return };
+    let options = [&DIGITS[..], &[("library", library.as_str()), ("rows_per_run", "4")]].concat();
+    let mut loss = Loss::open_of::<Onnx>(1, "mlp:64-8-10:tanh", &options, &[]).unwrap();
+    let p = loss.p;
+    let mut theta: Vec<f64> = (1..5).flat_map(|seed| loss.start(seed)).collect();
+    let whole = loss.eval(Call::new(&theta)).unwrap();
+    theta[2 * p + 3] = f64::NAN;
+    let found = loss.eval(Call::new(&theta)).unwrap();
+    assert_eq!(
+        found.status.iter().map(|status| *status != abi::status::OK).collect::<Vec<_>>(),
+        [false, false, true, false]
+    );
+    for row in [0, 1, 3] {
+        assert_eq!(found.loss[row], whole.loss[row]);
+        assert_eq!(found.grad[row * p..(row + 1) * p], whole.grad[row * p..(row + 1) * p]);
+    }
+}
+
+#[test]
+fn rows_are_taken_alone_where_the_network_cannot_take_more() {
+    let Some(library) = library() else { return };
+    let options = [&DIGITS[..], &[("library", library.as_str()), ("rows_per_run", "8")]].concat();
+    let mut both = Both {
+        what: "a convolution".into(),
+        faer: Loss::open_of::<Faer>(2, "cnn:8x8x1-3-4-10:tanh", &DIGITS, &[]).unwrap(),
+        onnx: Loss::open_of::<Onnx>(2, "cnn:8x8x1-3-4-10:tanh", &options, &[]).unwrap(),
+    };
+    assert!(both.onnx.notes().contains("one row a run"), "{}", both.onnx.notes());
+    assert!(both.onnx.caps() & abi::cap::REPEATABLE != 0);
+    both.agree::<f32>(1e-5);
+    let refused = |rows: &str| {
+        let options = [&DIGITS[..], &[("library", library.as_str()), ("rows_per_run", rows)]].concat();
+        Loss::open_of::<Onnx>(1, "mlp:64-8-10:tanh", &options, &[]).err().unwrap()
+    };
+    assert_eq!(refused("0"), "option rows_per_run: 0, expected 1 to 1024");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use mountainpass_faer::graph::Kernels;
 use mountainpass_mean::real::Real;
 use mountainpass_mean::{Executor, Input, Outcome, Plan, Sources};
 use mountainpass_network::graph::evaluate::{self, evaluate};
-use mountainpass_network::graph::op::{Element, Values};
+use mountainpass_network::graph::op::{Element, Op, Values};
 use mountainpass_network::graph::{Graph, Id};
 use mountainpass_network::model::{Model, Network};
 use mountainpass_network::onnx::messages::ModelProto;
@@ -143,6 +143,79 @@ fn operators_of_files_agree() {
     println!("{compared:?} compared, {refused:#?}");
     assert!(compared.iter().all(|count| *count > 200), "{compared:?}");
     assert!(faults.is_empty(), "{} of {compared:?}:\n{}", faults.len(), faults.join("\n"));
+}
+
+impl Case {
+    /// The same graph for two rows, the second of which has its parameters and direction turned round; and the second alone. `None` where it
+    /// takes no rows.
+    fn of_two(&self) -> Option<(Case, Case)> {
+        let (graph, outputs) = self.graph.in_rows(&self.outputs, 2).unwrap()?;
+        let turned = |x: &[f64]| x.iter().rev().copied().collect::<Vec<f64>>();
+        let other = Case {
+            name: self.name.clone(),
+            graph: self.graph.clone(),
+            outputs: self.outputs.clone(),
+            inputs: self.inputs.clone(),
+            theta: turned(&self.theta),
+            direction: turned(&self.direction),
+        };
+        let stacked = |one: &[f64], other: &[f64]| {
+            let mut all = [one, other].concat();
+            for node in self.graph.nodes() {
+                if let Op::Parameter { offset, shape } = &node.op {
+                    let its = *offset..offset + shape.iter().product::<usize>();
+                    all[2 * its.start..2 * its.end].copy_from_slice(&[&one[its.clone()], &other[its]].concat());
+                }
+            }
+            all
+        };
+        let both = Case {
+            name: format!("{} of two rows", self.name),
+            graph,
+            outputs,
+            inputs: self.inputs.clone(),
+            theta: stacked(&self.theta, &other.theta),
+            direction: stacked(&self.direction, &other.direction),
+        };
+        Some((both, other))
+    }
+}
+
+/// Two rows in one run, of whatever takes them, and each by the interpreter: sums may come in another order.
+#[test]
+fn operators_take_rows() {
+    let Some(library) = library() else { return };
+    let sessions = Sessions::on_cpu(&library).unwrap();
+    let (mut faults, mut taken, mut alone) = (Vec::new(), 0, 0);
+    for proto in bundle::models().step_by(STEP) {
+        for case in bundle::outputs(&proto).iter().filter_map(|output| case(&proto, output)) {
+            let Some((both, other)) = case.of_two() else {
+                alone += 1;
+                continue;
+            };
+            // Where numbers turned round are outside of an operator's domain nothing is learnt.
+            let (one, two) = (wanted::<f64>(&case), wanted::<f64>(&other));
+            let is_finite = |all: &[Vec<f64>]| all.iter().flatten().all(|x| x.is_finite());
+            if !is_finite(&one) || !is_finite(&two) {
+                continue;
+            }
+            taken += 1;
+            let expected: Vec<Vec<f64>> = one.iter().zip(&two).map(|(a, b)| [&a[..], b].concat()).collect();
+            let gap = |found: &[Vec<f64>]| found.iter().zip(&expected).map(|(a, b)| apart(a, b)).fold(0.0, f64::max);
+            let mut judge = |found: Result<Vec<Vec<f64>>, String>| match found {
+                Ok(found) if gap(&found) > 1e-12 => faults.push(format!("{}: {:.1e} apart", both.name, gap(&found))),
+                Err(text) if !REFUSED.iter().any(|known| text.contains(known)) => {
+                    faults.push(format!("{}: {text}", both.name));
+                }
+                _ => {}
+            };
+            judge(Ok(wanted::<f64>(&both)));
+            judge(found::<f64>(&sessions, &both));
+        }
+    }
+    println!("{taken} of two rows, {alone} alone");
+    assert!(taken > 150 && alone < taken / 4, "{taken}, {alone}");
+    assert!(faults.is_empty(), "{} of {taken}:\n{}", faults.len(), faults.join("\n"));
 }
 
 /// Operators that look for the largest, or for a side.

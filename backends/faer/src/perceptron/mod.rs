@@ -6,10 +6,10 @@ mod pass;
 mod scratch;
 mod tiles;
 
-use crate::batch::{Hands, Mean, Outputs, Piece, Verdict, Wanted};
+use crate::batch::{Mean, Outputs, Piece, Verdict, Wanted};
 use crate::graph::Kernels;
 use crate::real::Real;
-use mountainpass_mean::{Graphed, Network};
+use mountainpass_mean::{Graphed, Hands, Kept, Network};
 use mountainpass_network::{DataTerm, Feed, Mlp, Samples};
 use mountainpass_sdk::Error;
 use pass::{Function, forward, pass};
@@ -44,8 +44,8 @@ impl Perceptron {
 impl Graphed for Perceptron {
     type Executor = Kernels;
 
-    fn network(&mut self) -> &mut Network<Kernels> {
-        &mut self.network
+    fn network(&self) -> &Network<Kernels> {
+        &self.network
     }
 }
 
@@ -53,7 +53,7 @@ impl Mean for Perceptron {
     type Laid<T: Real> = Tiles<T>;
     type Scratch<T: Real> = Scratch<T>;
 
-    fn prepare(&mut self, _: usize, _: Wanted) -> Result<(), Error> {
+    fn prepare(&self, _: usize, _: Wanted) -> Result<(), Error> {
         Ok(())
     }
 
@@ -65,7 +65,7 @@ impl Mean for Perceptron {
         &self,
         (samples, ids): (&Samples, &[u64]),
         hands: Hands<'_>,
-        _: &mut Tiles<T>,
+        _: &Kept<Tiles<T>>,
         laid: &mut Tiles<T>,
     ) -> Result<(), Error> {
         Ok(laid.fill((&self.feed, samples), Some(ids), self.tile, hands.host)?)

@@ -1,24 +1,25 @@
 //! The plans of the smooth networks round a network's kinks, and the gradients of z.
 
 use super::kinks::{Bend, Sites};
-use super::{GRADIENT, Laid, MemoryOf, Network};
-use crate::batch::{Mean, Wanted};
+use super::programs::MemoryOf;
+use super::{GRADIENT, Laid, Network};
+use crate::batch::Wanted;
 use crate::executor::{Executor, Input, Plan, Sources};
+use crate::shelf::Shelf;
 use mountainpass_network::bent::{BentProblem, Site, weights};
 use mountainpass_network::graph::kinks;
 use mountainpass_sdk::{Error, Host, Slope};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 impl<E: Executor> Network<E> {
     /// Where its kinks stand; an error where it jumps, or samples see each other.
-    pub(crate) fn sites(&mut self) -> Result<Arc<Sites>, Error> {
-        if let Some(sites) = &self.sites {
+    pub(crate) fn sites(&self) -> Result<Arc<Sites>, Error> {
+        if let Some(sites) = self.sites.get() {
             return Ok(sites.clone());
         }
         let few = self.model.only().map_or(2, |(only, _)| only);
         let sites = Arc::new(self.found_sites(few)?);
-        self.sites = Some(sites.clone());
-        Ok(sites)
+        Ok(self.sites.get_or_init(|| sites).clone())
     }
 
     fn found_sites(&self, n: usize) -> Result<Sites, Error> {
@@ -67,7 +68,7 @@ impl<E: Executor> Network<E> {
 
     /// Whether the problem of so many samples has the kinks of the others.
     fn fits(&self, problem: &BentProblem, n: usize) -> Result<(), Error> {
-        let Some(sites) = &self.sites else { return Ok(()) };
+        let Some(sites) = self.sites.get() else { return Ok(()) };
         let size = |k: usize| problem.graph.shape(problem.kinks[k].z).iter().product::<usize>();
         let is_same = problem.kinks.len() == sites.all.len()
             && sites.all.iter().enumerate().all(|(k, (_, site))| size(k) == site.count(n));
@@ -79,25 +80,22 @@ impl<E: Executor> Network<E> {
 
     /// The gradients of z of `slopes`, row by row, where all kinks of `n` samples have them; what is run is [`Way::Rows`].
     pub(crate) fn rows(
-        &mut self,
-        host: Host<'_>,
+        &self,
+        (host, scratch): (Host<'_>, &Shelf<MemoryOf<E, f64>>),
         (laid, n): (&Laid<f64>, usize),
         theta: &[f64],
         slopes: &[Slope],
         out: &mut [f64],
     ) -> Result<(), Error> {
         let sites = self.sites()?;
-        self.prepare(1, GRADIENT)?;
-        let network = &*self;
-        let plan = &network.prepared(1, GRADIENT)?.plan;
-        let scratch: Vec<Mutex<MemoryOf<E, f64>>> = (0..host.workers().max(1)).map(|_| Mutex::default()).collect();
+        let program = self.prepared((1, 1), GRADIENT)?;
         let mut rows: Vec<(&mut [f64], Result<(), Error>)> =
             out.chunks_exact_mut(theta.len()).map(|row| (row, Ok(()))).collect();
-        host.for_each(&mut rows, |(row, done), i, worker| {
-            // Never contended, as a worker runs one body at a time.
-            let mut scratch = scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
-            let memory = scratch.of(plan);
-            *done = network.row((plan, memory), &sites, (laid, n), theta, (slopes, i), row);
+        host.for_each(&mut rows, |(row, done), i, _| {
+            *done = scratch.with(|scratch| {
+                let memory = scratch.memories.of(&program.plan);
+                self.row((&program.plan, memory), &sites, (laid, n), theta, (slopes, i), row)
+            });
         });
         rows.into_iter().try_for_each(|(_, done)| done)
     }

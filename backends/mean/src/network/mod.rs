@@ -7,13 +7,17 @@
 
 mod bent;
 mod kinks;
+mod plans;
+mod programs;
+mod rows;
 mod slots;
 #[cfg(test)]
 mod tests;
 mod trunk;
 
-use crate::batch::{Hands, Mean, Outputs, Piece, Verdict, Wanted};
+use crate::batch::{Ask, Mean, Outputs, Piece, Verdict, Wanted};
 use crate::executor::{Executor, Input, Outcome, Plan, Sources};
+use crate::kept::{Hands, Kept};
 use crate::real::Real;
 use crate::sums::add_scaled_to;
 pub(crate) use kinks::{Asked, Found, Way};
@@ -21,13 +25,14 @@ use kinks::{Bend, Sites};
 use mountainpass_network::hoist::Hoisted;
 use mountainpass_network::judge::{Judge, is_largest, is_on_side};
 use mountainpass_network::model::Model;
-use mountainpass_network::problem::{Aim, Problem};
+use mountainpass_network::problem::Aim;
 use mountainpass_network::{DataTerm, Dataset, Objective, Samples};
 use mountainpass_sdk::Error;
 use mountainpass_sdk::memory::{self, Shortage};
+use programs::{Memories, MemoryOf, Programs};
 use slots::{From, Laid, SLOTS_MAX, Slots};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use trunk::Trunk;
 
 /// The buffers of a chunk hold no more numbers than this, if more than one sample stands in it.
@@ -35,11 +40,8 @@ const CHUNK_NUMBERS: usize = 1 << 21;
 const CHUNK_MAX: usize = 256;
 /// How many times smaller the arrays of the samples may be than those of many parameters.
 const SAMPLES_PART: usize = 4;
-/// Plans that are kept, and how many of them a worker keeps the arrays of.
-const PLANS_MAX: usize = 24;
-const MEMORIES_MAX: usize = 6;
-
 const GRADIENT: Wanted = Wanted::Derivatives { grad: true, hvp: false };
+const ALL: Wanted = Wanted::Derivatives { grad: true, hvp: true };
 
 /// Says of which network, and of what of it, there is too much.
 pub(crate) fn short(who: &str, what: &str, shortage: Shortage) -> Error {
@@ -47,38 +49,25 @@ pub(crate) fn short(who: &str, what: &str, shortage: Shortage) -> Error {
     Error { code, text: format!("{who}: {what} {text}") }
 }
 
-/// A network with its objective and what feeds it.
+/// A network with its objective and what feeds it. Those of other ways share all else.
 pub struct Network<E: Executor> {
-    executor: E,
+    executor: Arc<E>,
     /// The rest of it, where it has a trunk.
     model: Arc<dyn Model>,
-    trunk: Option<Trunk<E::Plan>>,
-    objective: Objective,
-    slots: Slots,
+    trunk: Option<Arc<Trunk<E::Plan>>>,
+    objective: Arc<Objective>,
+    slots: Arc<Slots>,
     /// Samples a chunk; `None` where all are one.
     chunk: Option<usize>,
+    /// Rows a run.
+    rows: usize,
     /// Parts of theta, block by block.
-    blocks: Vec<Range<usize>>,
-    programs: Vec<Program<E::Plan>>,
+    blocks: Arc<[Range<usize>]>,
+    programs: Arc<Programs<E::Plan>>,
     /// What is run in passes.
     pub(crate) way: Way,
     /// Where its kinks stand, once that was asked.
-    sites: Option<Arc<Sites>>,
-}
-
-/// A plan for so many samples.
-struct Program<P> {
-    n: usize,
-    wanted: Wanted,
-    bend: Bend,
-    judge: Option<Judge>,
-    plan: P,
-}
-
-impl<P> Program<P> {
-    fn is(&self, n: usize, wanted: Wanted, bend: Bend) -> bool {
-        (self.n, self.wanted, self.bend) == (n, wanted, bend)
-    }
+    sites: Arc<OnceLock<Arc<Sites>>>,
 }
 
 impl<E: Executor> Network<E> {
@@ -97,7 +86,8 @@ impl<E: Executor> Network<E> {
     ) -> Result<Network<E>, Error> {
         let (mut network, numbers) = Network::whole(who, executor, model, objective, data)?;
         network.hoist(data)?;
-        let numbers = numbers.max(network.trunk.as_ref().map_or(0, Trunk::numbers));
+        network.rows = network.taken_rows()?;
+        let numbers = numbers.max(network.trunk.as_ref().map_or(0, |trunk| trunk.numbers()));
         // As f32, and as few samples as it can be run for: who asks for more is told when it is.
         memory::afford(memory::bytes_of::<f32>(numbers)).map_err(|shortage| short(who, "a step of it", shortage))?;
         Ok(network)
@@ -126,22 +116,23 @@ impl<E: Executor> Network<E> {
         let blocks = model.parameters().iter().map(|block_| block(block_.offset, &block_.shape)).collect();
         let is_single = few == 1 && !is_joint;
         let mut network = Network {
-            executor,
+            executor: Arc::new(executor),
             model,
             trunk: None,
-            objective,
-            slots,
+            objective: Arc::new(objective),
+            slots: Arc::new(slots),
             chunk: None,
+            rows: 1,
             blocks,
-            programs: Vec::new(),
+            programs: Arc::default(),
             way: Way::Plain,
-            sites: None,
+            sites: Arc::default(),
         };
         let numbers = if is_joint {
-            network.program(few, GRADIENT)?.plan.numbers()
+            network.planned((few, 1), GRADIENT)?.plan.numbers()
         } else if is_single {
             network.chunk = Some(1);
-            network.program(1, GRADIENT)?.plan.numbers()
+            network.planned((1, 1), GRADIENT)?.plan.numbers()
         } else {
             let (chunk, numbers) = network.fitting()?;
             network.chunk = Some(chunk);
@@ -157,13 +148,23 @@ impl<E: Executor> Network<E> {
         if self.slots.all.len() + rest.kept().len() > SLOTS_MAX {
             return Ok(());
         }
-        self.trunk = Trunk::new(&self.executor, &rest, self.chunk, data)?;
-        if self.trunk.is_some() {
+        self.trunk = Trunk::new(&*self.executor, &rest, self.chunk, data)?.map(Arc::new);
+        if let (Some(_), Some(slots)) = (&self.trunk, Arc::get_mut(&mut self.slots)) {
             let few = self.model.only().map_or(2, |(only, _)| only);
-            self.slots.insert(features, rest.kept(), &rest.network(few)?.graph);
+            slots.insert(features, rest.kept(), &rest.network(few)?.graph);
             self.model = Arc::new(rest);
         }
         Ok(())
+    }
+
+    /// How many rows a run takes.
+    pub fn rows_a_run(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of samples of an example.
+    fn few(&self) -> usize {
+        self.model.only().map_or(2, |(only, _)| only)
     }
 
     /// What targets are.
@@ -180,7 +181,7 @@ impl<E: Executor> Network<E> {
     /// parameters alone fill the cache, so many that these are not read for every sample: samples get a part of the room
     /// that parameters take.
     fn fitting(&self) -> Result<(usize, usize), Error> {
-        let [few, more] = [2, 4].map(|n| self.program(n, GRADIENT).map(|program| program.plan.numbers()));
+        let [few, more] = [2, 4].map(|n| self.planned((n, 1), GRADIENT).map(|program| program.plan.numbers()));
         let (few, more) = (few?, more?);
         let each = (more.saturating_sub(few) / 2).max(1);
         let fixed = few.saturating_sub(2 * each);
@@ -192,32 +193,24 @@ impl<E: Executor> Network<E> {
 
     /// A plan of a few samples with every derivative, to be tried before data are seen.
     pub fn example(&self) -> Result<E::Plan, Error> {
-        let few = self.model.only().map_or(2, |(only, _)| only);
-        Ok(self.program(few, Wanted::Derivatives { grad: true, hvp: true })?.plan)
+        Ok(self.planned((self.few(), 1), ALL)?.plan)
     }
 
-    fn program(&self, n: usize, wanted: Wanted) -> Result<Program<E::Plan>, Error> {
-        let bend = self.way.bend();
-        if bend != Bend::None {
-            return Ok(Program { n, wanted, bend, judge: None, plan: self.bent_plan(n, wanted, bend)? });
+    /// The same network, run in another way.
+    pub(crate) fn in_way(&self, way: Way) -> Network<E> {
+        Network {
+            executor: self.executor.clone(),
+            model: self.model.clone(),
+            trunk: self.trunk.clone(),
+            objective: self.objective.clone(),
+            slots: self.slots.clone(),
+            chunk: self.chunk,
+            rows: self.rows,
+            blocks: self.blocks.clone(),
+            programs: self.programs.clone(),
+            way,
+            sites: self.sites.clone(),
         }
-        let Problem { graph, losses, judged, gradient, product, .. } =
-            Problem::new(&*self.model, &self.objective, (self.slots.aim, self.slots.factors), n)?;
-        let mut outputs = vec![losses];
-        match wanted {
-            Wanted::Derivatives { grad, hvp } => {
-                outputs.extend(gradient.into_iter().filter(|_| grad));
-                outputs.extend(product.into_iter().filter(|_| hvp));
-            }
-            Wanted::Verdict => outputs.extend(judged.map(|(predictions, _)| predictions)),
-        }
-        Ok(Program {
-            n,
-            wanted,
-            bend,
-            judge: judged.map(|(_, judge)| judge),
-            plan: self.executor.plan(&graph, &outputs)?,
-        })
     }
 
     fn chunk(&self, n: usize) -> usize {
@@ -233,28 +226,24 @@ impl<E: Executor> Network<E> {
     /// Whether some plan reads a slot: where the rest could not be told from the trunk in the graph of so many samples, the
     /// plan is that of the whole.
     fn reads(&self, slot: usize) -> bool {
-        self.slots.all[slot].is_read || self.programs.iter().any(|program| program.plan.reads(slot))
-    }
-
-    fn prepared(&self, count: usize, wanted: Wanted) -> Result<&Program<E::Plan>, Error> {
-        let found = self.programs.iter().find(|program| program.is(count, wanted, self.way.bend()));
-        found.ok_or_else(|| Error::argument("not prepared for this many samples"))
+        self.slots.all[slot].is_read || self.programs.reads(slot)
     }
 
     /// Runs the plan of piece `t` and hands on its results.
     fn run<'a, T: Real>(
         &self,
         Piece { laid, n, t, host, .. }: Piece<'_, Laid<T>>,
-        wanted: Wanted,
-        scratch: &'a mut MemoryOf<E, T>,
+        (wanted, rows): (Wanted, usize),
+        memories: &'a mut Memories<<E::Plan as Plan>::Memory<T>>,
         (theta, direction): (&[T], &[T]),
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<&'a <E::Plan as Plan>::Memory<T>, Error> {
         let (first, count) = self.samples(n, t);
-        let plan = &self.prepared(count, wanted)?.plan;
+        let program = self.prepared((count, rows), wanted)?;
+        let plan = &program.plan;
         let inputs = laid.inputs(&self.slots, first..first + count);
         let inputs = &inputs[..self.slots.all.len()];
-        let memory = scratch.of(plan);
+        let memory = memories.of(plan);
         // Samples that see each other are one piece: whoever is free shares its steps.
         let host = self.chunk.is_none().then_some(host);
         let bent: Vec<Vec<T>>;
@@ -274,38 +263,38 @@ impl<E: Executor> Network<E> {
 
     /// `out` becomes, or grows by, `scale` times the outputs from `first` on, which are blocks of theta.
     fn collect<T: Real>(&self, memory: &impl Outcome<T>, first: usize, scale: f64, add: bool, out: &mut [T]) {
+        self.collect_row(memory, (first, 0), scale, add, out);
+    }
+
+    /// The same of one row of several.
+    fn collect_row<T: Real>(
+        &self,
+        memory: &impl Outcome<T>,
+        (first, row): (usize, usize),
+        scale: f64,
+        add: bool,
+        out: &mut [T],
+    ) {
         for (k, range) in self.blocks.iter().enumerate() {
-            add_scaled_to(&mut out[range.clone()], add, scale, memory.output(first + k));
+            let its = row * range.len()..(row + 1) * range.len();
+            add_scaled_to(&mut out[range.clone()], add, scale, &memory.output(first + k)[its]);
         }
     }
-}
 
-/// The arrays of the plans that a worker ran last.
-pub struct Scratch<M> {
-    memories: Vec<(u64, M)>,
-}
-
-/// What a worker keeps of an executor's plans.
-type MemoryOf<E, T> = Scratch<<<E as Executor>::Plan as Plan>::Memory<T>>;
-
-impl<M> Default for Scratch<M> {
-    fn default() -> Scratch<M> {
-        Scratch { memories: Vec::new() }
-    }
-}
-
-impl<M: Default> Scratch<M> {
-    fn of(&mut self, plan: &impl Plan) -> &mut M {
-        let number = plan.number();
-        let found = self.memories.iter().position(|(of, _)| *of == number);
-        let index = found.unwrap_or_else(|| {
-            if self.memories.len() == MEMORIES_MAX {
-                self.memories.remove(0);
-            }
-            self.memories.push((number, M::default()));
-            self.memories.len() - 1
-        });
-        &mut self.memories[index].1
+    /// Hands on the derivatives of a row of a run; the first output behind them.
+    fn derivatives<T: Real>(
+        &self,
+        memory: &impl Outcome<T>,
+        row: usize,
+        scale: f64,
+        Outputs { grad, hvp, add }: Outputs<'_, T>,
+    ) -> usize {
+        let mut first = 1;
+        for out in grad.into_iter().chain(hvp.map(|(_, hvp)| hvp)) {
+            self.collect_row(memory, (first, row), scale, add, out);
+            first += self.blocks.len();
+        }
+        first
     }
 }
 
@@ -315,13 +304,13 @@ pub trait Graphed: Mean {
     type Executor: Executor;
 
     /// The network: kinks are asked of it.
-    fn network(&mut self) -> &mut Network<Self::Executor>;
+    fn network(&self) -> &Network<Self::Executor>;
 }
 
 impl<E: Executor> Graphed for Network<E> {
     type Executor = E;
 
-    fn network(&mut self) -> &mut Network<E> {
+    fn network(&self) -> &Network<E> {
         self
     }
 }
@@ -330,20 +319,10 @@ impl<E: Executor> Mean for Network<E> {
     type Laid<T: Real> = Laid<T>;
     type Scratch<T: Real> = MemoryOf<E, T>;
 
-    fn prepare(&mut self, n: usize, wanted: Wanted) -> Result<(), Error> {
+    fn prepare(&self, n: usize, wanted: Wanted) -> Result<(), Error> {
         let chunk = self.chunk(n);
-        for count in [chunk.min(n), n % chunk] {
-            let is_there = |program: &Program<E::Plan>| program.is(count, wanted, self.way.bend());
-            if count == 0 || self.programs.iter().any(is_there) {
-                continue;
-            }
-            if self.programs.len() == PLANS_MAX {
-                self.programs.remove(0);
-            }
-            let program = self.program(count, wanted)?;
-            self.programs.push(program);
-        }
-        Ok(())
+        let mut counts = [chunk.min(n), n % chunk].into_iter().filter(|count| *count > 0);
+        counts.try_for_each(|count| self.prepared((count, 1), wanted).map(drop))
     }
 
     fn lay_out<T: Real>(&self, samples: &Samples, hands: Hands<'_>, laid: &mut Laid<T>) -> Result<(), Error> {
@@ -357,17 +336,18 @@ impl<E: Executor> Mean for Network<E> {
         &self,
         (samples, ids): (&Samples, &[u64]),
         hands: Hands<'_>,
-        whole: &mut Laid<T>,
+        whole: &Kept<Laid<T>>,
         laid: &mut Laid<T>,
     ) -> Result<(), Error> {
         self.slots.fill((samples, |i| ids[i] as usize), |slot| self.reads(slot), hands.host, ids.len(), laid)?;
-        match &self.trunk {
-            Some(trunk) => {
-                trunk.know((&self.slots, samples), Some(ids), hands, whole)?;
-                self.slots.gather(ids, whole, laid)
-            }
-            None => Ok(()),
+        let Some(trunk) = &self.trunk else { return Ok(()) };
+        let known = whole.read(hands)?;
+        if trunk.knows(samples.n, ids, &known.laid) {
+            return self.slots.gather(ids, &known.laid, laid);
         }
+        drop(known);
+        trunk.know((&self.slots, samples), Some(ids), hands, &mut whole.write(hands)?.laid)?;
+        self.slots.gather(ids, &whole.read(hands)?.laid, laid)
     }
 
     fn pieces(&self, n: usize) -> usize {
@@ -387,20 +367,33 @@ impl<E: Executor> Mean for Network<E> {
         let scale = 1.0 / n as f64;
         let wanted = Wanted::Derivatives { grad: out.grad.is_some(), hvp: out.hvp.is_some() };
         let direction = out.hvp.as_ref().map_or(&[][..], |(direction, _)| direction);
-        let memory = self.run(piece, wanted, scratch, (theta, direction), stop)?;
-        let mut first = 1;
-        if let Some(grad) = out.grad {
-            self.collect(memory, first, scale, out.add, grad);
-            first += self.blocks.len();
-        }
-        if let Some((_, hvp)) = out.hvp {
-            self.collect(memory, first, scale, out.add, hvp);
-            first += self.blocks.len();
-        }
+        let memory = self.run(piece, (wanted, 1), &mut scratch.memories, (theta, direction), stop)?;
+        let first = self.derivatives(memory, 0, scale, out);
         if let Way::Linear(asked) = &self.way {
             asked.take((row, t), (samples, n), scale, |k| f64s(memory.output(first + k)));
         }
         Ok(total(memory.output(0)))
+    }
+
+    fn at_once(&self) -> usize {
+        if self.way.bend() == Bend::None { self.rows } else { 1 }
+    }
+
+    fn pass_rows<T: Real>(
+        &self,
+        piece: Piece<'_, Laid<T>>,
+        scratch: &mut MemoryOf<E, T>,
+        rows: Vec<Ask<'_, T>>,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), Error> {
+        // Fewer than half are not worth a run of all.
+        if 2 * rows.len() > self.rows {
+            return self.pass_together(piece, scratch, rows, stop);
+        }
+        for Ask { theta, out, sum } in rows {
+            *sum += self.pass(piece, scratch, theta, out, stop)?;
+        }
+        Ok(())
     }
 
     fn judge<T: Real>(
@@ -410,9 +403,9 @@ impl<E: Executor> Mean for Network<E> {
         theta: &[T],
     ) -> Result<Verdict, Error> {
         let Piece { laid, n, t, .. } = piece;
-        let memory = self.run(piece, Wanted::Verdict, scratch, (theta, &[]), &|| false)?;
+        let memory = self.run(piece, (Wanted::Verdict, 1), &mut scratch.memories, (theta, &[]), &|| false)?;
         let (first, count) = self.samples(n, t);
-        let judge = self.prepared(count, Wanted::Verdict)?.judge;
+        let judge = self.prepared((count, 1), Wanted::Verdict)?.judge;
         let place = |is: fn(&From) -> bool| self.slots.place(is).map(|at| (self.slots.all[at].size, &laid.arrays[at]));
         let aims = place(|from| matches!(from, From::Targets));
         let (Some(judge), Some((size, aims))) = (judge, aims) else {

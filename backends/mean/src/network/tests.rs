@@ -152,18 +152,28 @@ fn both(is_joint: bool, only: Option<usize>, data: &mut Dataset) -> [Network<Int
 }
 
 /// Loss, gradient and Hessian product, by their bits, and what is known of the trunk then.
-fn bits(network: &mut Network<Interpreter>, data: &Dataset, ids: Option<&[u64]>) -> (Vec<u64>, Vec<bool>) {
+fn bits(network: &Network<Interpreter>, data: &Dataset, ids: Option<&[u64]>) -> (Vec<u64>, Vec<bool>) {
+    bits_with(&Kept::default(), network, data, ids)
+}
+
+/// The same with what is kept of all samples.
+fn bits_with(
+    whole: &Kept<Laid<f64>>,
+    network: &Network<Interpreter>,
+    data: &Dataset,
+    ids: Option<&[u64]>,
+) -> (Vec<u64>, Vec<bool>) {
     let n = ids.map_or(data.train.n, <[u64]>::len);
     network.prepare(n, Wanted::Derivatives { grad: true, hvp: true }).unwrap();
     let hands = Hands { host: Host::none(), cancel: None };
-    let (mut whole, mut laid) = (Laid::default(), Laid::default());
+    let mut laid = Laid::default();
     match ids {
-        Some(ids) => network.choose((&data.train, ids), hands, &mut whole, &mut laid).unwrap(),
+        Some(ids) => network.choose((&data.train, ids), hands, whole, &mut laid).unwrap(),
         None => network.lay_out(&data.train, hands, &mut laid).unwrap(),
     }
-    let known = if ids.is_some() { whole.known } else { laid.known.clone() };
+    let known = if ids.is_some() { whole.read(hands).unwrap().laid.known.clone() } else { laid.known.clone() };
     let theta: Vec<f64> = network.model.start(0).unwrap();
-    let (mut grad, mut hvp, mut scratch) = (vec![0.0; P], vec![0.0; P], Scratch::default());
+    let (mut grad, mut hvp, mut scratch) = (vec![0.0; P], vec![0.0; P], MemoryOf::<Interpreter, f64>::default());
     let mut loss = 0.0;
     for t in 0..network.pieces(n) {
         let piece = Piece { row: 0, laid: &laid, n, t, host: Host::none() };
@@ -177,26 +187,26 @@ fn bits(network: &mut Network<Interpreter>, data: &Dataset, ids: Option<&[u64]>)
 #[test]
 fn a_trunk_apart_leaves_the_bits_alone() {
     let mut data = digits(1437);
-    let [mut whole, mut apart] = both(false, None, &mut data);
+    let [whole, apart] = both(false, None, &mut data);
     let (chunk, n) = (apart.chunk.unwrap(), data.train.n);
     assert!(n > chunk && n % chunk > 1, "several pieces, the last a part");
-    assert!(bits(&mut whole, &data, None).0 == bits(&mut apart, &data, None).0);
+    assert!(bits(&whole, &data, None).0 == bits(&apart, &data, None).0);
     let ids: Vec<u64> = (0..2 * chunk as u64 + 5).map(|i| i * i % n as u64).collect();
-    assert!(bits(&mut whole, &data, Some(&ids)).0 == bits(&mut apart, &data, Some(&ids)).0);
+    assert!(bits(&whole, &data, Some(&ids)).0 == bits(&apart, &data, Some(&ids)).0);
     // 33 would leave one sample alone.
     for (n, only) in [(33, None), (100, None), (40, Some(40))] {
         let mut data = digits(n);
-        let [mut whole, mut apart] = both(true, only, &mut data);
-        assert!(bits(&mut whole, &data, None).0 == bits(&mut apart, &data, None).0);
+        let [whole, apart] = both(true, only, &mut data);
+        assert!(bits(&whole, &data, None).0 == bits(&apart, &data, None).0);
     }
 }
 
 #[test]
 fn a_minibatch_asks_the_trunk_for_no_more_than_its_chunks() {
     let mut data = digits(1437);
-    let [_, mut apart] = both(false, None, &mut data);
+    let [_, apart] = both(false, None, &mut data);
     let chunk = apart.chunk.unwrap();
-    let known = bits(&mut apart, &data, Some(&[2 * chunk as u64, 1, 3])).1;
+    let known = bits(&apart, &data, Some(&[2 * chunk as u64, 1, 3])).1;
     assert_eq!(known.iter().enumerate().filter(|(_, known)| **known).map(|(t, _)| t).collect::<Vec<_>>(), [0, 2]);
     // Nor for more than fits: then there is none.
     data.train.n = 1 << 27;
@@ -206,4 +216,24 @@ fn a_minibatch_asks_the_trunk_for_no_more_than_its_chunks() {
             .trunk
             .is_none()
     );
+}
+
+#[test]
+fn threads_that_want_a_trunk_at_once_have_its_bits() {
+    let mut data = digits(300);
+    let [whole, apart] = both(false, None, &mut data);
+    let n = data.train.n as u64;
+    // Some chunks are wanted by several, and some by all.
+    let ids: Vec<Vec<u64>> = (0..4).map(|k| (0..40).map(|i| (i * (k + 3) + 60 * k) % n).collect()).collect();
+    let wanted: Vec<Vec<u64>> = ids.iter().map(|ids| bits(&whole, &data, Some(ids)).0).collect();
+    let (kept, gate) = (Kept::default(), std::sync::Barrier::new(ids.len()));
+    std::thread::scope(|scope| {
+        for (ids, wanted) in ids.iter().zip(&wanted) {
+            let (apart, data, kept, gate) = (&apart, &data, &kept, &gate);
+            scope.spawn(move || {
+                gate.wait();
+                assert!(bits_with(kept, apart, data, Some(ids)).0 == *wanted);
+            });
+        }
+    });
 }

@@ -4,8 +4,8 @@
 //! and they are computed when one of them is first asked for: neither minibatches nor their order change a bit.
 
 use super::slots::{Array, Laid, Slots};
-use crate::batch::Hands;
 use crate::executor::{Executor, Outcome, Plan, Sources};
+use crate::kept::Hands;
 use crate::real::Real;
 use mountainpass_network::hoist::Hoisted;
 use mountainpass_network::model::Model;
@@ -81,6 +81,12 @@ impl<P: Plan> Trunk<P> {
     fn plan(&self, count: usize) -> Result<&P, Error> {
         let found = self.plans.iter().find(|(of, _)| *of == count).map(|(_, plan)| plan);
         found.ok_or_else(|| Error::argument("a trunk not planned for this many samples"))
+    }
+
+    /// Whether the values of these of `n` samples are known.
+    pub(crate) fn knows<T>(&self, n: usize, ids: &[u64], laid: &Laid<T>) -> bool {
+        let chunk = self.chunk(n);
+        ids.iter().all(|id| laid.known.get(*id as usize / chunk).is_some_and(|known| *known))
     }
 
     /// Computes what is not known yet of the samples `ids`, or of all.

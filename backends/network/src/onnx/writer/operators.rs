@@ -144,7 +144,10 @@ impl<'g> Writer<'g> {
             Op::Largest(axes) => self.reduced("ReduceMax", args[0], axes),
             Op::Softmax => Ok(self.nodes.push("Softmax", vec![self.value(args[0])?], vec![int("axis", -1)])),
             Op::LogSoftmax => Ok(self.nodes.push("LogSoftmax", vec![self.value(args[0])?], vec![int("axis", -1)])),
-            Op::MatMul => Ok(self.nodes.push("MatMul", vec![self.value(args[0])?, self.value(args[1])?], Vec::new())),
+            Op::MatMul => {
+                let both = self.pair.factors(id).map(|factor| self.value(factor));
+                Ok(self.nodes.push("MatMul", both.into_iter().collect::<Result<_, Error>>()?, Vec::new()))
+            }
             Op::Convolve { window, groups } => {
                 let (x, w) = (self.transposed(args[0], FIRST.to_vec())?, self.transposed(args[1], KERNEL.to_vec())?);
                 let mut attributes = windowed(window);

@@ -90,6 +90,7 @@ impl Pair<'_> {
             Op::Binary(_) if self.mean(id).is_some() => self.mean(id).into_iter().collect(),
             Op::Binary(_) if self.gelu(id).is_some() => self.gelu(id).into_iter().collect(),
             Op::Binary(_) | Op::Select => self.operands(id),
+            Op::MatMul => self.factors(id).to_vec(),
             Op::Convolve { .. } | Op::ConvolveImage { .. } => {
                 vec![self.through(node.args[0], &FIRST).0, self.through(node.args[1], &KERNEL).0]
             }
@@ -182,6 +183,24 @@ impl Pair<'_> {
             all[k] = args[k];
         }
         all
+    }
+
+    /// The factors of a product, one of them not repeated along the axes before the last two if ONNX repeats it to the same.
+    pub fn factors(&self, id: Id) -> [Id; 2] {
+        let args = &self.small.node(id).args;
+        let least = |x: Id| {
+            let least = self.repeated(x);
+            let is_same_matrix = |graph: &Graph| {
+                let (from, to) = (graph.shape(least), graph.shape(x));
+                let last = from.iter().rev().zip(to.iter().rev()).take(2);
+                (2..=to.len()).contains(&from.len()) && last.into_iter().all(|(a, b)| a == b)
+            };
+            if is_same_matrix(self.small) && is_same_matrix(self.large) { least } else { x }
+        };
+        match (args[0], args[1]) {
+            (a, b) if least(a) != a => [least(a), b],
+            (a, b) => [a, least(b)],
+        }
     }
 
     /// What a value is a transposition of, and by which order of axes the value in another order is one of it.
