@@ -47,10 +47,9 @@ pub fn find(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Res
         if width > NARROW {
             continue;
         }
-        if let Some(polished) = polish(oracle, &at.theta, width, symmetry)? {
-            if polished.certified.certificate.index() == Some(1) {
-                return Ok(saddle(oracle, polished, trail, near.reach)?.ok_or(Rejected::Slid));
-            }
+        let polished = polish(oracle, &at.theta, width, symmetry)?;
+        if let Some(pass) = polished.filter(|polished| polished.certified.certificate.index() == Some(1)) {
+            return Ok(saddle(oracle, pass, trail, near.reach)?.ok_or(Rejected::Slid));
         }
     }
     Ok(Err(Rejected::Slid))
