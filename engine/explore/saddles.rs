@@ -4,7 +4,7 @@ use super::deciding::Deciding;
 use super::explorer::Explorer;
 use super::feet::Foot;
 use crate::error::Result;
-use crate::search::connect::{self, Cut};
+use crate::search::connect::{self, Cut, Top};
 use crate::search::saddle::{self, Near, Verdict};
 use crate::search::vector::dot;
 use crate::search::{Minimum, Pass, PassKind, Path, PathState, Rejected};
@@ -31,7 +31,8 @@ impl Explorer<'_, '_> {
         new: &mut Vec<Path>,
         deciding: &Deciding,
     ) -> Result<Path> {
-        let saddle = match self.sought(&path)? {
+        let top = connect::top(self.oracle, &path)?;
+        let saddle = match self.sought(&path, &top)? {
             Ok(saddle) => saddle,
             Err(rejected) => return Ok(refused(path, rejected)),
         };
@@ -54,15 +55,15 @@ impl Explorer<'_, '_> {
                 if connect::are_ends(&own, self.own(path.ends.0), self.own(path.ends.1)) {
                     return Ok(own);
                 }
-                let ahead = dot(&saddle.mode, &connect::direction(&path)) > 0.0;
-                self.beside(path, (own, ahead, &saddle.trail), (minima, new), deciding)
+                let ahead = dot(&saddle.mode, &top.along) > 0.0;
+                self.beside((path, top.arc), (own, ahead, &saddle.trail), (minima, new), deciding)
             }
         }
     }
 
     /// A saddle that may be the path's, or one that a lower path leads over: no higher than its top.
-    fn sought(&mut self, path: &Path) -> Result<Verdict> {
-        let (top, along) = (&path.pass.theta, &connect::direction(path));
+    fn sought(&mut self, path: &Path, top: &Top) -> Result<Verdict> {
+        let (top, along) = (&top.theta, &top.along);
         let (reach, tolerance) = (connect::reach(path), self.critical());
         let ends = [path.ends.0, path.ends.1].map(|end| self.landscape.minimum(end));
         let null = ends.iter().flatten().map(|end| end.evidence.undecided()).min().unwrap_or(0);
@@ -95,7 +96,7 @@ impl Explorer<'_, '_> {
     /// and down to its feet, unless its pieces rise too high.
     fn beside(
         &mut self,
-        mut path: Path,
+        (mut path, arc): (Path, f64),
         (own, ahead, trail): (Path, bool, &[f64]),
         (minima, new): (&[Minimum], &mut Vec<Path>),
         deciding: &Deciding,
@@ -103,7 +104,7 @@ impl Explorer<'_, '_> {
         let is_known = self.is_known(&own);
         let ends = [self.own(path.ends.0), self.own(path.ends.1)];
         let [over, under] = connect::sides(&own);
-        let cut = |cell, down: Vec<f64>| Cut { arc: path.pass.arc, cell, way: [trail, &down].concat() };
+        let cut = |cell, down: Vec<f64>| Cut { arc, cell, way: [trail, &down].concat() };
         let mut cuts = vec![cut(own.ends.0, over), cut(own.ends.1, under)];
         if ahead {
             cuts.reverse();

@@ -333,13 +333,31 @@ pub fn sides(path: &Path) -> [Vec<f64>; 2] {
     [line.part(0.0, top).reversed(), line.part(top, length)].map(Polyline::into_knots)
 }
 
-/// The direction of a path at its top.
-pub fn direction(path: &Path) -> Vec<f64> {
+/// Where on a path a search for the saddle begins.
+pub struct Top {
+    /// The arc length.
+    pub arc: f64,
+    /// The point.
+    pub theta: Vec<f64>,
+    /// The direction of the path there.
+    pub along: Vec<f64>,
+}
+
+/// The top of a path; of a loss with kinks that of the smoothed one, on which the search begins.
+pub fn top(oracle: &mut Oracle<'_>, path: &Path) -> Result<Top> {
     let line = Polyline::new(path.knots.clone(), path.pass.theta.len());
+    let (arc, theta) = match oracle.has_kinks() {
+        true => {
+            let measured = smoothly(oracle, |oracle| measure(oracle, &line, Care::GLANCE))?;
+            (measured.arc, measured.theta)
+        }
+        false => (path.pass.arc, path.pass.theta.clone()),
+    };
     let arcs = line.arcs();
     let aside = 1e-3 * arcs[arcs.len() - 1];
-    let (back, ahead) = (line.at(&arcs, path.pass.arc - aside), line.at(&arcs, path.pass.arc + aside));
-    ahead.iter().zip(&back).map(|(a, b)| a - b).collect()
+    let (back, ahead) = (line.at(&arcs, arc - aside), line.at(&arcs, arc + aside));
+    let along = ahead.iter().zip(&back).map(|(a, b)| a - b).collect();
+    Ok(Top { arc, theta, along })
 }
 
 /// The point of a path at an arc length.

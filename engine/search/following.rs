@@ -20,6 +20,29 @@ pub(super) const FAR: f64 = 20.0;
 
 /// A saddle near the top of a path, or the reason why there is none.
 pub fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
+    match reach(oracle, symmetry, near)? {
+        Ok(Reached { end, mode, trail }) => {
+            Ok(index_checked(oracle, symmetry, end, &mode, near)?.map(|saddle| Saddle { trail, ..saddle }))
+        }
+        Err(rejected) => Ok(Err(rejected)),
+    }
+}
+
+/// A critical point that was followed to, whatever its index.
+pub struct Reached {
+    pub end: Point,
+    /// The mode that was climbed.
+    pub mode: Vec<f64>,
+    /// Points of the way that lie above it, row after row.
+    pub trail: Vec<f64>,
+}
+
+/// The critical point that a mode leads to from near it, or the reason why it leads to none.
+pub fn reach(
+    oracle: &mut Oracle<'_>,
+    symmetry: &Tangents,
+    near: Near<'_>,
+) -> Result<std::result::Result<Reached, Rejected>> {
     let mut here = Point::at(oracle, near.top.to_vec())?;
     let mut hessian: Option<Hessian> = None;
     let (mut made, mut last, mut trust) = (0, f64::INFINITY, near.reach);
@@ -32,7 +55,7 @@ pub fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> R
         }
         if here.size <= near.tolerance {
             let trail = trail.down_to(&here);
-            return Ok(index_checked(oracle, symmetry, here, &mode, near)?.map(|saddle| Saddle { trail, ..saddle }));
+            return Ok(Ok(Reached { end: here, mode, trail }));
         }
         // Who comes down is on the way to a lower pass of the same ridge.
         let (far, more) = if here.loss < start { (FAR, 2) } else { (NEAR, 1) };
@@ -74,7 +97,7 @@ pub fn follow(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> R
 
 /// A point and what the loss is there.
 #[derive(Clone)]
-pub(super) struct Point {
+pub struct Point {
     pub theta: Vec<f64>,
     pub loss: f64,
     pub gradient: Vec<f64>,

@@ -16,7 +16,7 @@ use crate::loss::oracle::{Oracle, View};
 const WIDTHS: [(f64, f64); 8] =
     [(0.1, 1e-4), (0.03, 3e-5), (0.01, 1e-5), (3e-3, 1e-5), (1e-3, 1e-5), (3e-4, 1e-6), (1e-4, 1e-6), (3e-5, 1e-7)];
 /// The widest from which Newton's method is tried.
-const NARROW: f64 = 3e-4;
+const NARROW: f64 = 1e-4;
 /// The widest of a descent that stays in its basin.
 const NEAR: f64 = 1e-3;
 /// The part of the distance between points of a way that they have here: edges are more bent than valleys.

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::loss::oracle::{Oracle, View};
 
 /// The widest from which Newton's method is tried, and the narrowest.
-const NARROW: f64 = 3e-3;
+const NARROW: f64 = 4e-4;
 const NARROWEST: f64 = 2e-5;
 /// By how much the width is narrowed at once, and the least of it.
 const FACTOR: f64 = 0.5;
@@ -26,18 +26,17 @@ const SLOWEST: f64 = 0.9;
 
 /// A pass near the top of a path, certified on the loss itself, or the reason why there is none.
 pub fn find(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
-    let mut at = match oracle.seen(View::Smoothed(WIDE), |oracle| climb(oracle, symmetry, near))? {
+    let wide = match oracle.seen(View::Smoothed(WIDE), |oracle| climb(oracle, symmetry, near))? {
         Ok(saddle) => saddle,
         Err(rejected) => return Ok(Err(rejected)),
     };
-    let trail = std::mem::take(&mut at.trail);
+    let Saddle { mut theta, mut mode, trail, .. } = wide;
     let (mut width, mut factor) = (WIDE, FACTOR);
     while width > NARROWEST {
         let next = factor * width;
-        let there = Near { top: &at.theta, along: &at.mode, ..near };
-        let found = oracle.seen(View::Smoothed(next), |oracle| following::follow(oracle, symmetry, there))?;
-        match found {
-            Ok(saddle) => (at, width, factor) = (saddle, next, FACTOR),
+        let there = Near { top: &theta, along: &mode, ..near };
+        match oracle.seen(View::Smoothed(next), |oracle| following::reach(oracle, symmetry, there))? {
+            Ok(reached) => (theta, mode, width, factor) = (reached.end.theta, reached.mode, next, FACTOR),
             Err(_) if factor < SLOWEST => {
                 factor = factor.sqrt();
                 continue;
@@ -47,7 +46,7 @@ pub fn find(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Res
         if width > NARROW {
             continue;
         }
-        let polished = polish(oracle, &at.theta, width, symmetry)?;
+        let polished = polish(oracle, &theta, width, symmetry)?;
         if let Some(pass) = polished.filter(|polished| polished.certified.certificate.index() == Some(1)) {
             return Ok(saddle(oracle, pass, trail, near.reach)?.ok_or(Rejected::Slid));
         }

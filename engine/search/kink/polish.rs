@@ -4,8 +4,8 @@
 //! The kinks nearer than nine widths begin active, with the slopes that a smoothing of that width would have there. A slope
 //! that leaves [alpha, 1] puts its kink on that side; a kink that is found on its other side becomes active if it is near,
 //! else it changes sides. Where kinks take turns at that, one at a time is changed: a step ends at the first edge it meets,
-//! and once the gradient vanishes the kink leaves whose slope is furthest outside. It ends soon or is given up: then the
-//! width was not right.
+//! and once the gradient vanishes the kink leaves whose slope is furthest outside, none twice. It ends soon or is given
+//! up: then the width was not right.
 
 use super::super::kinked::RESIDUAL;
 use super::super::tangents::Tangents;
@@ -54,7 +54,7 @@ struct Held {
 pub fn polish(oracle: &mut Oracle<'_>, theta: &[f64], width: f64, symmetry: &Tangents) -> Result<Option<Polished>> {
     let near = oracle.kinks_near(theta, WATCHED * REACH * width)?;
     let mut held: Vec<Held> = near.into_iter().map(|kink| Held::of(kink, width)).collect();
-    let (mut theta, mut more) = (theta.to_vec(), MORE);
+    let (mut theta, mut more, mut released) = (theta.to_vec(), MORE, Vec::new());
     let most = STEPS + MORE + if width <= TAKING_TURNS { CAREFUL } else { 0 };
     for made in 0..most {
         let careful = made >= STEPS;
@@ -68,7 +68,12 @@ pub fn polish(oracle: &mut Oracle<'_>, theta: &[f64], width: f64, symmetry: &Tan
             return Ok(None);
         }
         if system.residual(&active) <= RESIDUAL {
-            if release(&mut held, &system.at.delta) {
+            if let Some(kink) = furthest_outside(&held, &system.at.delta) {
+                if released.contains(&kink) {
+                    return Ok(None);
+                }
+                released.push(kink);
+                held[kink].release();
                 continue;
             }
             if more == 0 {
@@ -90,16 +95,11 @@ pub fn polish(oracle: &mut Oracle<'_>, theta: &[f64], width: f64, symmetry: &Tan
     Ok(None)
 }
 
-/// Puts the active kink on its side whose slope is furthest outside, by what that adds to the gradient; false if none is.
-fn release(held: &mut [Held], delta: &[f64]) -> bool {
+/// The active kink whose slope is furthest outside, by what that adds to the gradient, if one is.
+fn furthest_outside(held: &[Held], delta: &[f64]) -> Option<usize> {
     let outside = |h: &Held| (h.kink.alpha - h.t).max(h.t - 1.0);
-    let leaving = held.iter().zip(delta).enumerate().filter(|(_, (h, _))| h.active && outside(h) > 0.0);
-    let worst =
-        leaving.max_by(|(_, (a, da)), (_, (b, db))| (outside(a) * da.abs()).total_cmp(&(outside(b) * db.abs())));
-    let Some((worst, _)) = worst else { return false };
-    let h = &mut held[worst];
-    (h.active, h.t) = (false, h.t.clamp(h.kink.alpha, 1.0));
-    true
+    let all = held.iter().zip(delta).enumerate().filter(|(_, (h, _))| h.active && outside(h) > 0.0);
+    all.max_by(|(_, (a, da)), (_, (b, db))| (outside(a) * da.abs()).total_cmp(&(outside(b) * db.abs()))).map(|(k, _)| k)
 }
 
 /// The first kink on a side whose edge a step crosses, to first order, and after which part of the step.
@@ -120,6 +120,11 @@ impl Held {
         let side = if kink.z < 0.0 { 0.0 } else { 1.0 };
         let part = if active { smoothed } else { side };
         Held { kink, t: kink.alpha + (1.0 - kink.alpha) * part, active, leaves: false }
+    }
+
+    /// Puts it on the side beyond whose end its slope is.
+    fn release(&mut self) {
+        (self.active, self.t) = (false, self.t.clamp(self.kink.alpha, 1.0));
     }
 
     /// Changes the slope of an active kink. One that leaves its interval goes half-way to the end, as other slopes were wrong
