@@ -15,6 +15,8 @@ use crate::loss::oracle::Oracle;
 
 /// Knots that the way down a side of a saddle keeps at most: the few that it bends most at, or where these cut a corner more.
 const WAY: [usize; 2] = [15, 90];
+/// The same where it follows edges of kinks.
+const EDGES: [usize; 2] = [60, 400];
 
 /// A saddle near the top of a path, or the reason why there is none ([`climb`](super::climb)); where the loss supplies its
 /// kinks, one that may lie on them.
@@ -72,7 +74,7 @@ pub fn own_path(
     let side = |k: usize| Polyline::new([&saddle.theta[..], &sides[k]].concat(), p);
     let over = side(0).reversed().then(&side(1));
     let mut last = None;
-    for most in WAY {
+    for most in if saddle.beside.is_some() { EDGES } else { WAY } {
         let foot = |k: usize| &sides[k][sides[k].len() - p..];
         let way = |k: usize| Polyline::new([foot(k), ways[k]].concat(), p).fewer(most);
         let curve = way(0).reversed().then(&over).then(&way(1));

@@ -6,8 +6,9 @@
 //! along that, too, down the gradient there, until the loss is lower than a smoothing raises it.
 
 use super::super::kinked::Certificate;
+use super::super::lbfgs::Lbfgs;
 use super::super::tangents;
-use super::super::vector::{axpy, dot, norm};
+use super::super::vector::{axpy, norm};
 use super::linear::{Factors, System, on_side, orthonormal};
 use crate::error::Result;
 use crate::loss::oracle::{Oracle, View};
@@ -19,8 +20,11 @@ const FURTHER: f64 = 1.4;
 /// How much shorter a step is that led up, and the shortest.
 const SHORTER: f64 = 0.3;
 const SHORTEST: f64 = 1e-7;
+/// Steps along the mode, and steps that are remembered of those down the gradient.
+const MODE: usize = 10;
+const MEMORY: usize = 50;
 /// Steps of a way.
-const STEPS: usize = 120;
+const STEPS: usize = 150;
 /// Steps back onto the edges.
 const BACK: usize = 4;
 /// How many steps ahead other edges are looked for.
@@ -67,34 +71,51 @@ impl Edges {
         mode: &[f64],
         length: f64,
     ) -> Result<Vec<f64>> {
-        let mut direction: Vec<f64> = mode.iter().map(|x| x * length.signum()).collect();
-        let (mut here, mut lowest, mut step) = (theta.to_vec(), loss, FIRST * length.abs());
+        let (length, side) = (length.abs(), length.signum());
+        let mut step: Vec<f64> = mode.iter().map(|x| x * side * FIRST * length).collect();
+        let (mut here, mut lowest, mut longest) = (theta.to_vec(), loss, FIRST * length);
+        let mut memory = Lbfgs::new(MEMORY);
+        let mut slope: Option<Vec<f64>> = None;
         let mut way = Vec::new();
         for _ in 0..STEPS {
             let mut there = here.clone();
-            axpy(&mut there, step, &direction);
+            axpy(&mut there, 1.0, &step);
             self.back(oracle, &mut there)?;
             let next = oracle.values(&there)?[0];
             if next < lowest || way.is_empty() {
+                let moved: Vec<f64> = there.iter().zip(&here).map(|(there, here)| there - here).collect();
                 way.extend(&there);
-                (here, lowest, step) = (there, next, (FURTHER * step).min(length.abs()));
+                (here, lowest, longest) = (there, next, (FURTHER * longest).min(length));
                 let smoothed = oracle.seen(View::Smoothed(SMOOTHED), |oracle| oracle.values(&here))?[0];
                 if smoothed < loss {
                     break;
                 }
-                continue;
-            }
-            if let Some(met) = self.met(oracle, &here, &there, step)? {
+                let after = self.slope(oracle, &here)?;
+                if let Some(before) = slope.replace(after) {
+                    let after = slope.iter().flatten();
+                    memory.remember(moved, after.zip(&before).map(|(after, before)| after - before).collect());
+                }
+            } else if let Some(met) = self.met(oracle, &here, &there, norm(&step))? {
                 self.join(oracle, &here, met)?;
-                direction = self.steepest(oracle, &here)?;
-                step = step.min(FIRST * length.abs());
+                memory.reset();
+                slope = Some(self.slope(oracle, &here)?);
+                longest = FIRST * length;
+            } else {
+                longest = SHORTER * norm(&step);
+                if longest < SHORTEST * length {
+                    break;
+                }
+            }
+            // As long as the mode leads down it is followed: beside the saddle there is hardly any slope.
+            let Some(slope) = slope.as_ref().filter(|_| way.len() > MODE * theta.len() || longest < FIRST * length)
+            else {
+                step.iter_mut().for_each(|x| *x *= FURTHER);
                 continue;
-            }
-            direction = self.steepest(oracle, &here)?;
-            step *= SHORTER;
-            if step < SHORTEST * length.abs() {
-                break;
-            }
+            };
+            step = memory.direction(slope);
+            let size = norm(&step);
+            let scale = if memory.is_empty() || size > longest { longest / size.max(f64::MIN_POSITIVE) } else { 1.0 };
+            step.iter_mut().for_each(|x| *x *= scale);
         }
         Ok(way)
     }
@@ -142,15 +163,14 @@ impl Edges {
         Ok(())
     }
 
-    /// The unit vector of steepest descent along these edges, the inverted kink on its side.
-    fn steepest(&self, oracle: &mut Oracle<'_>, here: &[f64]) -> Result<Vec<f64>> {
+    /// The gradient along these edges, the inverted kink on its side.
+    fn slope(&self, oracle: &mut Oracle<'_>, here: &[f64]) -> Result<Vec<f64>> {
         let system = System::at(oracle, here, self.upright())?;
-        let mut down: Vec<f64> = system.at.grad.iter().map(|g| -g).collect();
+        let mut slope = system.at.grad;
         let across = orthonormal(Vec::new(), system.rows.into_iter());
         for _ in 0..2 {
-            tangents::remove(&across, &mut down);
+            tangents::remove(&across, &mut slope);
         }
-        let length = dot(&down, &down).sqrt().max(f64::MIN_POSITIVE);
-        Ok(down.into_iter().map(|x| x / length).collect())
+        Ok(slope)
     }
 }

@@ -19,7 +19,9 @@ const WIDTHS: [(f64, f64); 8] =
 const NARROW: f64 = 1e-4;
 /// The widest of a descent that stays in its basin.
 const NEAR: f64 = 1e-3;
-/// The part of the distance between points of a way that they have here: edges are more bent than valleys.
+/// The part of the distance between points of a way that they have here, and of the longest step: edges are more bent than
+/// valleys.
+const SHORTER: f64 = 0.25;
 const FINER: f64 = 0.05;
 /// A descent under way.
 struct Descending {
@@ -61,8 +63,8 @@ fn down(
             }
         }
         let starts = going.iter().map(|descending| descending.theta.clone()).collect();
-        let trail = recipe.trail.map(|apart| FINER * apart);
-        let smoothed = Recipe { check: false, small, trail, ..*recipe };
+        let (trail, step) = (recipe.trail.map(|apart| FINER * apart), recipe.step.map(|step| SHORTER * step));
+        let smoothed = Recipe { check: false, small, trail, step, ..*recipe };
         let (ends, stop) = oracle.seen(View::Smoothed(width), |oracle| {
             Ok(minima::descend(oracle, starts, &smoothed, domain, &mut *on_round))
         })?;
