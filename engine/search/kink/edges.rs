@@ -75,14 +75,14 @@ impl Edges {
         let mut step: Vec<f64> = mode.iter().map(|x| x * side * FIRST * length).collect();
         let (mut here, mut lowest, mut longest) = (theta.to_vec(), loss, FIRST * length);
         let mut memory = Lbfgs::new(MEMORY);
-        let mut slope: Option<Vec<f64>> = None;
-        let mut way = Vec::new();
+        let (mut slope, mut follows, mut way): (Option<Vec<f64>>, _, _) = (None, true, Vec::new());
         for _ in 0..STEPS {
             let mut there = here.clone();
             axpy(&mut there, 1.0, &step);
             self.back(oracle, &mut there)?;
             let next = oracle.values(&there)?[0];
-            if next < lowest || way.is_empty() {
+            let fell = next < lowest || way.is_empty();
+            if fell {
                 let moved: Vec<f64> = there.iter().zip(&here).map(|(there, here)| there - here).collect();
                 way.extend(&there);
                 (here, lowest, longest) = (there, next, (FURTHER * longest).min(length));
@@ -107,9 +107,9 @@ impl Edges {
                 }
             }
             // As long as the mode leads down it is followed: beside the saddle there is hardly any slope.
-            let Some(slope) = slope.as_ref().filter(|_| way.len() > MODE * theta.len() || longest < FIRST * length)
-            else {
-                step.iter_mut().for_each(|x| *x *= FURTHER);
+            follows = follows && fell && way.len() < MODE * theta.len();
+            let Some(slope) = slope.as_ref().filter(|_| !follows) else {
+                step.iter_mut().for_each(|x| *x *= if fell { FURTHER } else { SHORTER });
                 continue;
             };
             step = memory.direction(slope);
