@@ -1,7 +1,7 @@
 //! The table of minima: its columns, for a page and for a terminal.
 
 use super::findings::Findings;
-use super::number::{column, short};
+use super::number::{column, counted, short};
 use crate::order::by_value;
 use crate::persistence::Bar;
 use crate::search::{Descent, Metric, Minimum, Origin};
@@ -130,8 +130,10 @@ fn remarks(m: &Minimum, bar: Option<&Bar>) -> String {
         ("lowest found", bar.is_some_and(|bar| bar.death().is_none())),
         ("no bar of its own", bar.is_none()),
     ];
-    let those: Vec<&str> = all.into_iter().filter(|(_, is)| *is).map(|(remark, _)| remark).collect();
-    those.join(", ")
+    let those = all.into_iter().filter(|(_, is)| *is).map(|(remark, _)| remark.to_owned());
+    let kinks = m.evidence.edges();
+    let edges = (kinks > 0).then(|| format!("on {}", counted(kinks, "kink", "kinks")));
+    those.chain(edges).collect::<Vec<_>>().join(", ")
 }
 
 pub fn capitalised(text: &str) -> String {

@@ -5,7 +5,7 @@
 
 use super::barcode::death_mark;
 use super::findings::Findings;
-use super::number::short;
+use super::number::{counted, short};
 use super::scale::{Scale, range};
 use super::svg::{Drawing, Mark};
 use crate::search::{PassKind, Path, PathState};
@@ -207,8 +207,10 @@ fn hint(path: &Path, climb: f64) -> String {
         PassKind::VerifiedKinkSaddle => "a verified kink saddle",
         PassKind::PathMaximum => "the maximum of the path",
     };
+    let edges = path.pass.evidence.as_ref().map_or(0, |evidence| evidence.edges());
+    let edges = if edges > 0 { format!(" on {}", counted(edges, "kink", "kinks")) } else { String::new() };
     let reason = path.pass.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let (a, b) = path.ends;
     let (height, climb) = (super::number::significant(path.pass.height, 8), short(climb));
-    format!("Path {} from {a} to {b}: {kind}{reason} at {height}, {climb} above the higher end", path.id)
+    format!("Path {} from {a} to {b}: {kind}{edges}{reason} at {height}, {climb} above the higher end", path.id)
 }

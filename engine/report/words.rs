@@ -6,7 +6,7 @@ use super::number::{counted, short};
 use crate::explore::{Catches, MorseComplex, Rivals, pairs_of};
 use crate::persistence::{Bar, DeathKind, Score};
 use crate::run::Ended;
-use crate::search::{Descent, Evidence, Landscape, Minimum, Origin, Stage};
+use crate::search::{Descent, Evidence, Landscape, Minimum, Origin, PassKind, Path, Stage};
 use crate::store::{Heights, Provenance, Space};
 
 /// The result in one sentence.
@@ -181,6 +181,15 @@ pub fn claims(findings: &Findings<'_>) -> Vec<&'static str> {
              verified means that a saddle with one descending direction was found on the path. What a path hides \
              between its samples is estimated from them, and the error of a death is that estimate: a wall much \
              narrower than they lie apart is missed.",
+        );
+    }
+    let on_kinks = |path: &Path| path.pass.kind == PassKind::VerifiedKinkSaddle;
+    if findings.minima().iter().any(|m| m.evidence.edges() > 0) || findings.paths().iter().any(on_kinks) {
+        claims.push(
+            "The loss is smooth in pieces, and minima and passes lie where some of its kinks (units that switch) are at \
+             their edge. A minimum on kinks is one across every edge and along all of them. From a verified kink saddle \
+             the loss falls on two sides and rises on all others: along the edges, or across one that bends downwards, \
+             where no direction of negative curvature is. Either is certified on the loss itself, in floating point.",
         );
     }
     if findings.provenance.heights == Heights::AsSampled {

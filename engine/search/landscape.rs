@@ -164,6 +164,11 @@ impl Evidence {
         self.eigenvalues.iter().filter(|value| **value < -tau).count()
     }
 
+    /// How many kinks are at their edge there.
+    pub fn edges(&self) -> u64 {
+        self.kinks.as_ref().map_or(0, |kinks| kinks.active.len() as u64)
+    }
+
     /// How many of the eigenvalues may have either sign.
     pub fn undecided(&self) -> usize {
         let tau = self.tau.unwrap_or(0.0);
