@@ -80,6 +80,11 @@ impl Recipe {
     pub fn standing(self) -> Recipe {
         Recipe { evaluations: 1, ..self }
     }
+
+    /// Whether it takes no step.
+    pub fn stands(&self) -> bool {
+        self.evaluations <= 1
+    }
 }
 
 /// What a descent came to.

@@ -6,6 +6,8 @@
 use super::super::domain::Domain;
 use super::super::landscape::{Descent, Evidence};
 use super::super::minima::{self, Quenched, Recipe};
+use super::super::vector::distance;
+use super::certificate::Certified;
 use super::polish::{Polished, polish};
 use super::stationary::stationarity;
 use crate::error::Result;
@@ -23,6 +25,9 @@ const NEAR: f64 = 1e-3;
 /// valleys.
 const SHORTER: f64 = 0.25;
 const FINER: f64 = 0.05;
+/// How far, by the size of a point, the minimum is that it is taken for.
+const HERE: f64 = 1e-8;
+
 /// A descent under way.
 struct Descending {
     theta: Vec<f64>,
@@ -52,6 +57,9 @@ fn down(
     domain: &Domain,
     on_round: &mut impl FnMut(usize, f64),
 ) -> Result<()> {
+    if recipe.stands() {
+        return all.iter_mut().try_for_each(|standing| standing.stand(oracle, domain));
+    }
     for (width, small) in WIDTHS {
         if recipe.stays && width > NEAR {
             continue;
@@ -64,7 +72,8 @@ fn down(
         }
         let starts = going.iter().map(|descending| descending.theta.clone()).collect();
         let (trail, step) = (recipe.trail.map(|apart| FINER * apart), recipe.step.map(|step| SHORTER * step));
-        let smoothed = Recipe { check: false, small, trail, step, ..*recipe };
+        let evaluations = (recipe.evaluations / WIDTHS.len() as u64).max(1);
+        let smoothed = Recipe { check: false, evaluations, small, trail, step, ..*recipe };
         let (ends, stop) = oracle.seen(View::Smoothed(width), |oracle| {
             Ok(minima::descend(oracle, starts, &smoothed, domain, &mut *on_round))
         })?;
@@ -73,11 +82,8 @@ fn down(
             descending.pass(oracle, end, width, domain)?;
         }
     }
-    for descending in all.iter_mut().filter(|descending| descending.done.is_none()) {
-        let least = stationarity(oracle, &descending.theta, NARROW)?;
-        descending.end(oracle, Descent::Unconverged, Evidence { gradient_norm: least, ..Evidence::default() })?;
-    }
-    Ok(())
+    let mut left = all.iter_mut().filter(|descending| descending.done.is_none());
+    left.try_for_each(|descending| descending.unconverged(oracle))
 }
 
 impl Descending {
@@ -102,19 +108,42 @@ impl Descending {
         if width > NARROW {
             return Ok(());
         }
-        let Some(Polished { theta, certified }) = polish(oracle, &self.theta, width, domain.tangents())? else {
-            return Ok(());
-        };
-        if certified.certificate.index() == Some(0) {
-            self.theta = theta;
-            let gradient_norm = certified.certificate.residual;
-            let bare = Evidence { gradient_norm, ..Evidence::default() };
-            let evidence = certified.lowest.map_or(bare, |lowest| lowest.evidence(gradient_norm));
-            let kinks = Some(Box::new(certified.certificate));
-            let end = if domain.contains(&self.theta, 1e-9) { Descent::Converged } else { Descent::Escaped };
-            self.end(oracle, end, Evidence { kinks, ..evidence })?;
+        match polish(oracle, &self.theta, width, domain.tangents())? {
+            Some(Polished { theta, certified }) if certified.certificate.index() == Some(0) => {
+                self.theta = theta;
+                self.certified(oracle, certified, domain)
+            }
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Looks at a point where it is: a minimum, if there is a certified one there, to the last digits.
+    fn stand(&mut self, oracle: &mut Oracle<'_>, domain: &Domain) -> Result<()> {
+        self.evaluations = 1;
+        let [.., (narrowest, _)] = WIDTHS;
+        let near = distance(&vec![0.0; self.theta.len()], &self.theta).max(domain.length()) * HERE;
+        match polish(oracle, &self.theta, narrowest, domain.tangents())? {
+            Some(Polished { theta, certified })
+                if certified.certificate.index() == Some(0) && distance(&theta, &self.theta) <= near =>
+            {
+                self.certified(oracle, certified, domain)
+            }
+            _ => self.unconverged(oracle),
+        }
+    }
+
+    fn unconverged(&mut self, oracle: &mut Oracle<'_>) -> Result<()> {
+        let least = stationarity(oracle, &self.theta, NEAR)?;
+        self.end(oracle, Descent::Unconverged, Evidence { gradient_norm: least, ..Evidence::default() })
+    }
+
+    fn certified(&mut self, oracle: &mut Oracle<'_>, certified: Certified, domain: &Domain) -> Result<()> {
+        let gradient_norm = certified.certificate.residual;
+        let bare = Evidence { gradient_norm, ..Evidence::default() };
+        let evidence = certified.lowest.map_or(bare, |lowest| lowest.evidence(gradient_norm));
+        let kinks = Some(Box::new(certified.certificate));
+        let end = if domain.contains(&self.theta, 1e-9) { Descent::Converged } else { Descent::Escaped };
+        self.end(oracle, end, Evidence { kinks, ..evidence })
     }
 
     fn end(&mut self, oracle: &mut Oracle<'_>, descent: Descent, evidence: Evidence) -> Result<()> {

@@ -42,6 +42,26 @@ fn descents_end_in_certified_minima_that_were_enumerated() {
 }
 
 #[test]
+fn a_point_that_is_to_stand_is_not_moved() {
+    for seed in 0..20 {
+        let mut loss = random(seed);
+        let (points, _) = critical(&mut loss);
+        let mut oracle = oracle(&mut loss);
+        let domain = Domain::new(None, &[], oracle.params(), None, 2.0);
+        for (theta, _) in of_index(&points, 0) {
+            let beside: Vec<f64> = theta.iter().map(|x| x + 1e-5).collect();
+            let points = vec![theta.clone(), beside.clone()];
+            let recipe = Recipe::POLISH.standing();
+            let (ends, stop) = minimum::descend(&mut oracle, points, &recipe, &domain, |_, _| {});
+            stop.unwrap();
+            let ends: Vec<_> = ends.into_iter().flatten().collect();
+            assert_eq!([&ends[0].theta, &ends[1].theta], [theta, &beside]);
+            assert_eq!([ends[0].descent, ends[1].descent], [Descent::Converged, Descent::Unconverged], "seed {seed}");
+        }
+    }
+}
+
+#[test]
 fn ways_down_from_points_of_index_one_fall_on_either_side() {
     let (mut on_kinks, mut inverted) = (0, 0);
     for seed in 0..60 {
