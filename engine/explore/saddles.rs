@@ -45,6 +45,8 @@ impl Explorer<'_, '_> {
                 led.pass.kind = PassKind::PathMaximum;
                 Ok(refused(led, rejected))
             }
+            // On kinks no straight way leads over the saddle, which tells nothing.
+            (Err(_), Err(rejected)) if saddle.beside.is_some() => Ok(refused(path, rejected)),
             (Err(above), Err(_)) => Ok(refused(path, above)),
             (Err(above), Ok(feet)) => {
                 let Some(own) = saddle::own_path(self.oracle, &path, &saddle, &sides, [&feet[0].way, &feet[1].way])?

@@ -25,6 +25,8 @@ const NEAR: f64 = 1e-3;
 /// valleys.
 const SHORTER: f64 = 0.25;
 const FINER: f64 = 0.05;
+/// Evaluations at one width until a wider one is tried.
+const EASING: u64 = 150;
 /// How far, by the size of a point, the minimum is that it is taken for.
 const HERE: f64 = 1e-8;
 
@@ -33,6 +35,8 @@ struct Descending {
     theta: Vec<f64>,
     evaluations: u64,
     trail: Vec<f64>,
+    /// The widest smoothing it goes through.
+    widest: f64,
     done: Option<Quenched>,
 }
 
@@ -44,7 +48,7 @@ pub fn descend(
     domain: &Domain,
     mut on_round: impl FnMut(usize, f64),
 ) -> (Vec<Option<Quenched>>, Result<()>) {
-    let new = |theta| Descending { theta, evaluations: 0, trail: Vec::new(), done: None };
+    let new = |theta| Descending { theta, evaluations: 0, trail: Vec::new(), widest: f64::INFINITY, done: None };
     let mut all: Vec<Descending> = starts.into_iter().map(new).collect();
     let end = down(oracle, &mut all, recipe, domain, &mut on_round);
     (all.into_iter().map(|descending| descending.done).collect(), end)
@@ -60,20 +64,20 @@ fn down(
     if recipe.stands() {
         return all.iter_mut().try_for_each(|standing| standing.stand(oracle, domain));
     }
+    let (trail, step) = (recipe.trail.map(|apart| FINER * apart), recipe.step.map(|step| SHORTER * step));
+    let smoothed = Recipe { check: false, trail, step, ..*recipe };
+    if let Some(below) = recipe.below {
+        all.iter_mut().try_for_each(|descending| descending.ease(oracle, &smoothed, below, domain))?;
+    }
     for (width, small) in WIDTHS {
         if recipe.stays && width > NEAR {
             continue;
         }
-        let mut going: Vec<&mut Descending> = Vec::new();
-        for descending in all.iter_mut().filter(|descending| descending.done.is_none()) {
-            if descending.may_begin(oracle, width, recipe.below)? {
-                going.push(descending);
-            }
-        }
+        let going = all.iter_mut().filter(|descending| descending.done.is_none() && descending.widest >= width);
+        let mut going: Vec<&mut Descending> = going.collect();
         let starts = going.iter().map(|descending| descending.theta.clone()).collect();
-        let (trail, step) = (recipe.trail.map(|apart| FINER * apart), recipe.step.map(|step| SHORTER * step));
         let evaluations = (recipe.evaluations / WIDTHS.len() as u64).max(1);
-        let smoothed = Recipe { check: false, evaluations, small, trail, step, ..*recipe };
+        let smoothed = Recipe { evaluations, small, ..smoothed };
         let (ends, stop) = oracle.seen(View::Smoothed(width), |oracle| {
             Ok(minima::descend(oracle, starts, &smoothed, domain, &mut *on_round))
         })?;
@@ -87,14 +91,42 @@ fn down(
 }
 
 impl Descending {
-    /// Whether a descent smoothed so widely begins where it may.
-    fn may_begin(&mut self, oracle: &mut Oracle<'_>, width: f64, below: Option<f64>) -> Result<bool> {
-        let [.., (narrowest, _)] = WIDTHS;
-        if let Some(below) = below.filter(|_| self.evaluations == 0 && width > narrowest) {
-            let smoothed = oracle.seen(View::Smoothed(width), |oracle| oracle.values(&self.theta))?;
-            return Ok(smoothed[0] < below);
+    /// Goes down until the loss may be smoothed widely without rising above a height.
+    fn ease(&mut self, oracle: &mut Oracle<'_>, recipe: &Recipe, below: f64, domain: &Domain) -> Result<()> {
+        for _ in 0..WIDTHS.len() {
+            let mut widest = None;
+            for (width, _) in WIDTHS.into_iter().filter(|(width, _)| *width <= NEAR) {
+                let smoothed = oracle.seen(View::Smoothed(width), |oracle| oracle.values(&self.theta))?;
+                if smoothed[0] < below {
+                    widest = Some(width);
+                    break;
+                }
+            }
+            let [.., (narrowest, _)] = WIDTHS;
+            let width = widest.unwrap_or(narrowest);
+            let is_stuck = self.evaluations > 0 && width <= self.widest;
+            self.widest = width;
+            if is_stuck || width >= NEAR {
+                break;
+            }
+            let (ends, stop) = oracle.seen(View::Smoothed(width), |oracle| {
+                Ok(minima::descend(
+                    oracle,
+                    vec![self.theta.clone()],
+                    &Recipe { evaluations: EASING, ..*recipe },
+                    domain,
+                    |_, _| {},
+                ))
+            })?;
+            stop?;
+            for end in ends.into_iter().flatten() {
+                self.evaluations += end.evaluations;
+                self.trail.extend(&end.trail);
+                self.trail.extend(&end.theta);
+                self.theta = end.theta;
+            }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Takes where a smoothed descent ended; it is done if that was nowhere, or beside a certified minimum.
