@@ -17,6 +17,14 @@ const DEPENDENT: f64 = 1e-12;
 const DIRECTIONS: usize = 400;
 const LOOK: usize = 10;
 
+/// Numbers that the rows of one system may hold.
+const NUMBERS: usize = 1 << 26;
+
+/// How many rows of `p` parameters a system may have.
+pub fn room(p: usize) -> usize {
+    NUMBERS / p.max(1)
+}
+
 /// What is known of the linearised loss at one theta.
 pub struct System {
     /// Loss, gradient, z and delta of the kinks with slopes.

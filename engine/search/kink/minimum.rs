@@ -6,14 +6,14 @@
 use super::super::domain::Domain;
 use super::super::landscape::{Descent, Evidence};
 use super::super::minima::{self, Quenched, Recipe};
-use super::super::vector::distance;
+use super::super::vector::{distance, norm};
 use super::certificate::Certified;
 use super::polish::{Polished, polish};
 use super::stationary::stationarity;
 use crate::error::Result;
 use crate::loss::oracle::{Oracle, View};
 
-/// Widths of the smoothing, as fractions of what z usually is, and how small a gradient each is left with, as
+/// Widths of the smoothing, in units of z, and how small a gradient each is left with, as
 /// [`Recipe::small`]: the wide ones only lead to the next.
 const WIDTHS: [(f64, f64); 8] =
     [(0.1, 1e-4), (0.03, 3e-5), (0.01, 1e-5), (3e-3, 1e-5), (1e-3, 1e-5), (3e-4, 1e-6), (1e-4, 1e-6), (3e-5, 1e-7)];
@@ -62,7 +62,7 @@ fn down(
     on_round: &mut impl FnMut(usize, f64),
 ) -> Result<()> {
     if recipe.stands() {
-        return all.iter_mut().try_for_each(|standing| standing.stand(oracle, domain));
+        return all.iter_mut().try_for_each(|standing| standing.stand(oracle, recipe.check, domain));
     }
     let (trail, step) = (recipe.trail.map(|apart| FINER * apart), recipe.step.map(|step| SHORTER * step));
     let smoothed = Recipe { check: false, trail, step, ..*recipe };
@@ -149,11 +149,14 @@ impl Descending {
         }
     }
 
-    /// Looks at a point where it is: a minimum, if there is a certified one there, to the last digits.
-    fn stand(&mut self, oracle: &mut Oracle<'_>, domain: &Domain) -> Result<()> {
+    /// Looks at a point where it is: a minimum, if that is asked for and there is a certified one there, to the last digits.
+    fn stand(&mut self, oracle: &mut Oracle<'_>, check: bool, domain: &Domain) -> Result<()> {
         self.evaluations = 1;
+        if !check {
+            return self.unconverged(oracle);
+        }
         let [.., (narrowest, _)] = WIDTHS;
-        let near = distance(&vec![0.0; self.theta.len()], &self.theta).max(domain.length()) * HERE;
+        let near = norm(&self.theta).max(domain.length()) * HERE;
         match polish(oracle, &self.theta, narrowest, domain.tangents())? {
             Some(Polished { theta, certified })
                 if certified.certificate.index() == Some(0) && distance(&theta, &self.theta) <= near =>

@@ -11,7 +11,7 @@ use super::super::kinked::RESIDUAL;
 use super::super::tangents::Tangents;
 use super::super::vector::{axpy, dot};
 use super::certificate::{Certified, certify};
-use super::linear::System;
+use super::linear::{System, room};
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 use crate::loss::{Kink, Slope};
@@ -52,7 +52,13 @@ struct Held {
 /// Polishes a point near which a smoothing of this width has its own; `None` where no critical point is reached. Costs 50
 /// to 200 products a step on networks of 600 parameters, never more than p and 400.
 pub fn polish(oracle: &mut Oracle<'_>, theta: &[f64], width: f64, symmetry: &Tangents) -> Result<Option<Polished>> {
-    let near = oracle.kinks_near(theta, WATCHED * REACH * width)?;
+    let mut near = oracle.kinks_near(theta, WATCHED * REACH * width)?;
+    if near.len() > room(theta.len()) {
+        near.retain(|kink| kink.z.abs() < REACH * width);
+    }
+    if near.len() > room(theta.len()) {
+        return Ok(None);
+    }
     let mut held: Vec<Held> = near.into_iter().map(|kink| Held::of(kink, width)).collect();
     let (mut theta, mut more, mut released) = (theta.to_vec(), MORE, Vec::new());
     let most = STEPS + MORE + if width <= TAKING_TURNS { CAREFUL } else { 0 };

@@ -1,10 +1,11 @@
 //! How far from critical a point near kinks is: the least norm of a gradient with slopes chosen for the kinks nearby.
 //!
 //! A descent that stalls beside kinks has gradients that jump, of any norm, where this is small. Slopes are chosen as if no
-//! kink nearby fed another one: exact where none does. Slopes that are found give an upper bound of the least norm.
+//! kink nearby fed another one: exact where none does. Slopes that are found give an upper bound of the least norm, and so
+//! do those of the nearest kinks where there is no room for all.
 
 use super::super::vector::{axpy, dot, norm};
-use super::linear::on_side;
+use super::linear::{on_side, room};
 use crate::error::Result;
 use crate::loss::Slope;
 use crate::loss::oracle::Oracle;
@@ -16,7 +17,12 @@ const LITTLE: f64 = 1e-12;
 
 /// The least norm at theta with the kinks nearer than `width` on slopes. Costs three gradients.
 pub fn stationarity(oracle: &mut Oracle<'_>, theta: &[f64], width: f64) -> Result<f64> {
-    let near = oracle.kinks_near(theta, width)?;
+    let mut near = oracle.kinks_near(theta, width)?;
+    if near.len() > room(theta.len()) {
+        near.sort_by(|a, b| a.z.abs().total_cmp(&b.z.abs()));
+        near.truncate(room(theta.len()));
+        near.sort_by_key(|kink| kink.id);
+    }
     let slopes: Vec<Slope> = near.iter().map(on_side).collect();
     let at = oracle.linear(theta, &slopes)?;
     let rows = oracle.kink_rows(theta, &slopes)?;
