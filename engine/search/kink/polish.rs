@@ -69,6 +69,11 @@ pub fn polish(oracle: &mut Oracle<'_>, theta: &[f64], width: f64, symmetry: &Tan
         if !settle(&mut held, &system.at.z, width, careful) {
             continue;
         }
+        // What moves with nothing is no kink here: a maximum of two units that are both off.
+        held.iter_mut()
+            .zip(&system.rows)
+            .filter(|(_, row)| row.iter().all(|x| *x == 0.0))
+            .for_each(|(h, _)| h.ignore());
         let active: Vec<usize> = (0..held.len()).filter(|&k| held[k].active).collect();
         if active.len() > theta.len() {
             return Ok(None);
@@ -126,6 +131,12 @@ impl Held {
         let side = if kink.z < 0.0 { 0.0 } else { 1.0 };
         let part = if active { smoothed } else { side };
         Held { kink, t: kink.alpha + (1.0 - kink.alpha) * part, active, leaves: false }
+    }
+
+    /// Leaves it on its side, for good.
+    fn ignore(&mut self) {
+        (self.active, self.kink.delta) = (false, 0.0);
+        self.t = if self.kink.z < 0.0 { self.kink.alpha } else { 1.0 };
     }
 
     /// Puts it on the side beyond whose end its slope is.
