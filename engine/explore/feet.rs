@@ -17,8 +17,8 @@ pub(super) struct Foot {
 }
 
 impl Explorer<'_, '_> {
-    /// The feet below two points, on ways lower than `below`, by steps no longer than `step` if that is given; new minima are numbered after those so
-    /// far. `None` where a descent ends in no minimum.
+    /// The feet below two points, on ways lower than `below`, by steps no longer than `step` if that is given; new minima are
+    /// numbered after those so far. `None` where a descent ends in no minimum.
     pub(super) fn feet(
         &mut self,
         (points, below): ([Vec<f64>; 2], f64),

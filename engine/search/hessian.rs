@@ -65,7 +65,7 @@ impl Hessian {
 
     /// The same in the complement of orthonormal directions.
     fn beside(oracle: &mut Oracle<'_>, theta: &[f64], held: &[Vec<f64>]) -> Result<Found<Hessian>> {
-        let h = whole(theta.len(), |directions| oracle.hessian_products(theta, directions))?;
+        let h = whole(oracle, theta)?;
         Ok(Hessian::of(&h, held, oracle.product_error()))
     }
 
@@ -134,13 +134,14 @@ impl Hessian {
 }
 
 /// A Hessian from its products with all unit vectors, some at a time: `p x p`.
-pub fn whole(p: usize, mut products: impl FnMut(&[f64]) -> Result<Vec<f64>>) -> Result<Vec<f64>> {
+pub fn whole(oracle: &mut Oracle<'_>, theta: &[f64]) -> Result<Vec<f64>> {
+    let p = theta.len();
     let mut h = Vec::with_capacity(p * p);
     for first in (0..p).step_by(ROWS) {
         let rows = ROWS.min(p - first);
         let mut directions = vec![0.0; rows * p];
         (0..rows).for_each(|r| directions[r * p + first + r] = 1.0);
-        h.extend(products(&directions)?);
+        h.extend(oracle.hessian_products(theta, &directions)?);
     }
     Ok(h)
 }

@@ -25,15 +25,13 @@ pub struct Certified {
     pub lowest: Option<Lowest>,
 }
 
-/// Looks at a point where these kinks are to be active with these slopes, and at every other kink nearer than `width`. A
-/// direction `known` to be a low mode saves some products.
+/// Looks at a point where these kinks are to be active with these slopes, and at every other kink nearer than `width`.
 pub fn certify(
     oracle: &mut Oracle<'_>,
     theta: &[f64],
     active: &[(Kink, f64)],
     symmetry: &Tangents,
     width: f64,
-    known: Option<&[f64]>,
 ) -> Result<Certified> {
     let slopes: Vec<Slope> = active.iter().map(|&(Kink { id, .. }, t)| Slope { id, t }).collect();
     let system = System::at(oracle, theta, slopes.clone())?;
@@ -44,7 +42,7 @@ pub fn certify(
     let room = |a: usize| (active[a].1 - active[a].0.alpha).min(1.0 - active[a].1) * system.at.delta[a].abs();
     let held = orthonormal(symmetry.at(theta), system.rows.iter().cloned());
     let (spectrum, inverse) = oracle.seen(View::Linear(slopes.clone()), |oracle| {
-        let spectrum = hessian::lowest(oracle, theta, &held, known)?.ok();
+        let spectrum = hessian::lowest(oracle, theta, &held, None)?.ok();
         let inverse = inverse_norm(oracle, theta, &system.rows, &symmetry.at(theta), spectrum.as_ref())?;
         Ok((spectrum, inverse))
     })?;
@@ -115,7 +113,7 @@ fn inverse_norm(
 ) -> Result<Option<f64>> {
     let p = theta.len();
     if p <= hessian::DENSE {
-        let h = hessian::whole(p, |directions| oracle.hessian_products(theta, directions))?;
+        let h = hessian::whole(oracle, theta)?;
         let stiff = h.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
         let curvature = |i: usize, j: usize| {
             0.5 * (h[i * p + j] + h[j * p + i]) + stiff * tangents.iter().map(|t| t[i] * t[j]).sum::<f64>()

@@ -89,7 +89,7 @@ pub fn polish(oracle: &mut Oracle<'_>, theta: &[f64], width: f64, symmetry: &Tan
             }
             if more == 0 {
                 let known: Vec<(Kink, f64)> = active.iter().map(|&a| (held[a].kink, held[a].t)).collect();
-                let certified = certify(oracle, &theta, &known, symmetry, REACH * width, None)?;
+                let certified = certify(oracle, &theta, &known, symmetry, REACH * width)?;
                 return Ok(Some(Polished { theta, certified }));
             }
             more -= 1;

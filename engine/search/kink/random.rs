@@ -222,8 +222,7 @@ fn on(oracle: &mut Oracle<'_>, alpha: f64, pattern: &[usize]) -> Option<(Vec<f64
     let z = oracle.linear(&theta, &slopes).unwrap().z;
     let known: Vec<(Kink, f64)> =
         active.iter().map(|&a| (Kink { id: a as u64, z: z[a], alpha, delta: 0.0 }, slopes[a].t)).collect();
-    fits(&z)
-        .then(|| (theta.clone(), certify(oracle, &theta, &known, &Tangents::none(), 10.0, None).unwrap().certificate))
+    fits(&z).then(|| (theta.clone(), certify(oracle, &theta, &known, &Tangents::none(), 10.0).unwrap().certificate))
 }
 
 /// All critical points, with their certificates, and how many strata were undecided. Where a slope is outside by its margin
@@ -294,7 +293,7 @@ fn at_the_corner(weights: [f64; 2], t: [f64; 2]) -> Certificate {
     let mut loss = edges(weights, -1.0);
     let kink = |id: u64| Kink { id, z: 0.0, alpha: -1.0, delta: 0.0 };
     let active = [(kink(0), t[0]), (kink(1), t[1])];
-    certify(&mut oracle(&mut loss), &[0.0; 2], &active, &Tangents::none(), 1.0, None).unwrap().certificate
+    certify(&mut oracle(&mut loss), &[0.0; 2], &active, &Tangents::none(), 1.0).unwrap().certificate
 }
 
 #[test]
@@ -315,7 +314,7 @@ fn two_kinks_in_one_are_dependent() {
     let mut loss = edges([1.0, 1.0], -1.0);
     loss.by_theta[1] = vec![1.0, 0.0];
     let kink = |id: u64| (Kink { id, z: 0.0, alpha: -1.0, delta: 0.0 }, 0.0);
-    let seen = certify(&mut oracle(&mut loss), &[0.0; 2], &[kink(0), kink(1)], &Tangents::none(), 1.0, None);
+    let seen = certify(&mut oracle(&mut loss), &[0.0; 2], &[kink(0), kink(1)], &Tangents::none(), 1.0);
     assert!(seen.unwrap().certificate.doubts.contains(&Doubt::Dependent));
 }
 
@@ -324,12 +323,10 @@ fn an_inflection_and_a_kink_on_the_edge_are_refused() {
     let mut flat = edges([0.0, 1.0], -1.0);
     flat.l = 0.0;
     let kink = |id: u64| (Kink { id, z: 0.0, alpha: -1.0, delta: 0.0 }, 0.0);
-    let seen =
-        certify(&mut oracle(&mut flat), &[0.5, 0.0], &[kink(1)], &Tangents::none(), 1e-3, None).unwrap().certificate;
+    let seen = certify(&mut oracle(&mut flat), &[0.5, 0.0], &[kink(1)], &Tangents::none(), 1e-3).unwrap().certificate;
     assert!(seen.doubts.contains(&Doubt::Flat), "{seen:?}");
     let mut edge = edges([1.0, 1.0], -1.0);
-    let seen =
-        certify(&mut oracle(&mut edge), &[0.0; 2], &[kink(1)], &Tangents::none(), 1.0, None).unwrap().certificate;
+    let seen = certify(&mut oracle(&mut edge), &[0.0; 2], &[kink(1)], &Tangents::none(), 1.0).unwrap().certificate;
     assert!(seen.doubts.contains(&Doubt::Side), "{seen:?}");
 }
 
@@ -371,7 +368,7 @@ fn where_the_loss_is_not_finite_nothing_is_certified() {
     loss.target.push(1e200);
     let kink = |id: u64| (Kink { id, z: 0.0, alpha: -1.0, delta: 0.0 }, 0.0);
     let mut oracle = oracle(&mut loss);
-    let seen = certify(&mut oracle, &[0.0; 2], &[kink(0), kink(1)], &Tangents::none(), 1.0, None).unwrap().certificate;
+    let seen = certify(&mut oracle, &[0.0; 2], &[kink(0), kink(1)], &Tangents::none(), 1.0).unwrap().certificate;
     assert_eq!((seen.index(), seen.doubts.first()), (None, Some(&Doubt::Residual)));
     assert!(polish(&mut oracle, &[1e-6; 2], 1e-4, &Tangents::none()).unwrap().is_none());
     assert!(stationarity(&mut oracle, &[1e-6; 2], 1e-4).unwrap().is_nan());
