@@ -148,7 +148,7 @@ impl Explorer<'_, '_> {
         let apart = distance(&top, &minimum);
         let (tolerance, null) = (self.critical(), evidence.undecided());
         let near = Near { top: &top, along: &along, reach: 0.1 * apart, tolerance, null };
-        let saddle = match saddle::refine(self.oracle, self.domain.tangents(), near)? {
+        let saddle = match saddle::refine(self.oracle, self.domain.tangents(), near, &connect::widest(self.oracle))? {
             Ok(saddle) if saddle.loss > loss => saddle,
             _ => return Ok(Found::default()),
         };

@@ -27,7 +27,7 @@ impl Explorer<'_, '_> {
         minima: &mut Vec<Minimum>,
     ) -> Result<Option<[Foot; 2]>> {
         let (step, trail) = (step.or(self.plan.recipe.step), step.map(|step| TRAIL * step));
-        let quick = Recipe { check: false, step, trail, stays: true, below: Some(below), ..self.plan.recipe };
+        let quick = Recipe { check: false, step, trail, ..self.plan.recipe }.below(below);
         let (ends, stop) = quench(self.oracle, points.into(), &quick, &self.domain, |_, _| {});
         stop?;
         let mut feet = Vec::new();
@@ -49,12 +49,7 @@ impl Explorer<'_, '_> {
         if known.is_some() {
             return Ok(known);
         }
-        let (checked, stop) =
-            quench(self.oracle, vec![end.theta], &self.plan.recipe.staying(), &self.domain, |_, _| {});
-        stop?;
-        let Some(end) = checked.into_iter().flatten().find(|end| end.descent == Descent::Converged) else {
-            return Ok(None);
-        };
+        let Some(end) = self.checked(end)? else { return Ok(None) };
         let cell = self.landscape.next_cell() + minima.len() as u64;
         let minimum = self.minimum(end, Origin::Transit { path }, cell)?;
         let cell = minimum.same_as.unwrap_or(cell);
@@ -62,5 +57,15 @@ impl Explorer<'_, '_> {
             minima.push(minimum);
         }
         Ok(Some(cell))
+    }
+
+    /// The end of a quick descent as a minimum whose eigenvalues were looked at; on kinks they were.
+    fn checked(&mut self, end: Quenched) -> Result<Option<Quenched>> {
+        if end.evidence.kinks.is_some() {
+            return Ok(Some(end));
+        }
+        let (checked, stop) = quench(self.oracle, vec![end.theta], &self.plan.recipe, &self.domain, |_, _| {});
+        stop?;
+        Ok(checked.into_iter().flatten().find(|end| end.descent == Descent::Converged))
     }
 }

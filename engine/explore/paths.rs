@@ -151,7 +151,8 @@ impl Explorer<'_, '_> {
             false => Vec::new(),
         };
         let starts: Vec<Vec<f64>> = arcs.iter().map(|&arc| connect::point(path, arc)).collect();
-        let (found, stop) = quench(self.oracle, starts, &self.plan.recipe.staying(), &self.domain, |_, _| {});
+        let recipe = self.plan.recipe.below(path.pass.height);
+        let (found, stop) = quench(self.oracle, starts, &recipe, &self.domain, |_, _| {});
         stop?;
         let (mut minima, mut cuts): (Vec<Minimum>, Vec<Cut>) = Default::default();
         for (arc, quenched) in arcs.into_iter().zip(found.into_iter().flatten()) {

@@ -31,9 +31,16 @@ impl Explorer<'_, '_> {
         new: &mut Vec<Path>,
         deciding: &Deciding,
     ) -> Result<Path> {
-        let top = connect::top(self.oracle, &path)?;
-        let saddle = match self.sought(&path, &top)? {
-            Ok(saddle) => saddle,
+        let mut sought = Err(Rejected::Kink);
+        for view in connect::views_of_top(self.oracle, &path)? {
+            let top = connect::top(self.oracle, &path, view)?;
+            sought = self.sought(&path, &top)?.map(|saddle| (top, saddle));
+            if sought.is_ok() {
+                break;
+            }
+        }
+        let (top, saddle) = match sought {
+            Ok(found) => found,
             Err(rejected) => return Ok(refused(path, rejected)),
         };
         let led = saddle::lead_over(self.oracle, &path, &saddle)?;
@@ -65,13 +72,13 @@ impl Explorer<'_, '_> {
 
     /// A saddle that may be the path's, or one that a lower path leads over: no higher than its top.
     fn sought(&mut self, path: &Path, top: &Top) -> Result<Verdict> {
-        let (top, along) = (&top.theta, &top.along);
+        let Top { theta: top, along, view, .. } = top;
         let (reach, tolerance) = (connect::reach(path), self.critical());
         let ends = [path.ends.0, path.ends.1].map(|end| self.landscape.minimum(end));
         let null = ends.iter().flatten().map(|end| end.evidence.undecided()).min().unwrap_or(0);
         let near = Near { top, along, reach, tolerance, null };
         let highest = path.pass.height + path.pass.error;
-        Ok(match saddle::refine(self.oracle, self.domain.tangents(), near)? {
+        Ok(match saddle::refine(self.oracle, self.domain.tangents(), near, view)? {
             Ok(found) if found.loss > highest => Err(Rejected::Higher),
             verdict => verdict,
         })

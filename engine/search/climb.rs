@@ -12,7 +12,7 @@ use crate::loss::oracle::Oracle;
 pub fn climb(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
     if near.top.len() > hessian::DENSE {
         let found = hybrid::follow(oracle, symmetry, near)?;
-        if !matches!(found, Err(Rejected::NoMode { .. })) {
+        if oracle.has_kinks() || !matches!(found, Err(Rejected::NoMode { .. })) {
             return Ok(found);
         }
     }

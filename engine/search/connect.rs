@@ -7,7 +7,7 @@
 use super::align::Alignment;
 use super::begin::path;
 use super::height::{Care, Measured, measure};
-use super::kinked::WIDE;
+use super::kinked::PATHS;
 use super::landscape::{CellId, Minimum, Path, PathState, Profile};
 use super::path::{Relax, Relaxed, relax, relax_below};
 use super::polyline::Polyline;
@@ -60,6 +60,11 @@ const HIDDEN: f64 = 0.1;
 const FINEST: usize = 63;
 /// How often a curve is drawn back half-way from where the loss is not finite.
 const DRAWN_BACK: usize = 4;
+/// Places of a curve where smoothings are compared, and the part of its climb that is to be seen of one that serves.
+const LOOKED_AT: usize = 30;
+const SEEN: f64 = 0.5;
+/// Smoothings that a search for a saddle tries.
+const TRIED: usize = 3;
 /// Visits to a path's top before it may settle. (Settling after the first left Mueller-Brown 4e-4 too high.)
 const LOOKS: usize = 3;
 /// Inner knots of a window round a path's top.
@@ -125,12 +130,35 @@ pub fn visit(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule) -> Resul
     Ok(next)
 }
 
-/// Bands move by gradients: those of a loss with kinks, where it supplies them, smoothed. It is measured as it is.
-fn smoothly<T>(oracle: &mut Oracle<'_>, body: impl FnOnce(&mut Oracle<'_>) -> Result<T>) -> Result<T> {
-    match oracle.has_kinks() {
-        true => oracle.seen(View::Smoothed(WIDE), body),
-        false => body(oracle),
+/// How a loss with kinks is seen from afar.
+pub fn widest(oracle: &Oracle<'_>) -> View {
+    if oracle.has_kinks() { View::Smoothed(PATHS[0]) } else { View::Itself }
+}
+
+/// How a curve is seen that moves by gradients: smoothed as widely as may be. It is measured as it is.
+fn seen_along(oracle: &mut Oracle<'_>, line: &Polyline) -> Result<View> {
+    Ok(views(oracle, line, 1)?.remove(0))
+}
+
+/// The ways to see a curve so that it has a top between its ends, so many at most: a loss with kinks, where it supplies them,
+/// is smoothed, ever less widely.
+fn views(oracle: &mut Oracle<'_>, line: &Polyline, most: usize) -> Result<Vec<View>> {
+    if !oracle.has_kinks() {
+        return Ok(vec![View::Itself]);
     }
+    let (arcs, length) = (line.arcs(), line.length());
+    let points: Vec<f64> = (0..=LOOKED_AT).flat_map(|k| line.at(&arcs, length * k as f64 / LOOKED_AT as f64)).collect();
+    let mut climb = |view| {
+        let loss = oracle.seen(view, |oracle| oracle.values(&points))?;
+        Ok(loss.iter().copied().fold(f64::NEG_INFINITY, f64::max) - loss[0].max(loss[LOOKED_AT]))
+    };
+    let (whole, mut views) = (climb(View::Itself)?, Vec::new());
+    for (k, width) in PATHS.into_iter().map(View::Smoothed).enumerate() {
+        if views.len() < most && (climb(width.clone())? >= SEEN * whole || k + 1 == PATHS.len()) {
+            views.push(width);
+        }
+    }
+    Ok(views)
 }
 
 /// The lowest of a path and what a window of it is relaxed to, with twice the knots again and again until they see the
@@ -138,7 +166,8 @@ fn smoothly<T>(oracle: &mut Oracle<'_>, body: impl FnOnce(&mut Oracle<'_>) -> Re
 fn resolved(oracle: &mut Oracle<'_>, path: &Path, mut window: Window, may_double: bool) -> Result<Path> {
     let mut lowest = path.clone();
     loop {
-        let relaxed = smoothly(oracle, |oracle| relax(oracle, &window.line, window.how))?;
+        let view = seen_along(oracle, &window.line)?;
+        let relaxed = oracle.seen(view, |oracle| relax(oracle, &window.line, window.how))?;
         window.line = relaxed.last.clone();
         let (lower, hidden) = lower_of(oracle, &lowest, relaxed.map(|line| window.within(line)))?;
         lowest = lower;
@@ -157,12 +186,14 @@ pub fn rival(oracle: &mut Oracle<'_>, path: &Path, schedule: &Schedule, below: f
     let mut line = Polyline::new(path.knots.clone(), oracle.params());
     let [(coarse, few), (mut knots, steps)] = RIVAL;
     let inner = line.n() - 2;
+    let view = seen_along(oracle, &line)?;
     if inner < coarse {
-        line = smoothly(oracle, |oracle| relax(oracle, &line, Relax::whole(coarse, few)))?.last;
+        line = oracle.seen(view.clone(), |oracle| relax(oracle, &line, Relax::whole(coarse, few)))?.last;
     }
     while inner < knots && knots <= FINEST {
         let how = Relax::whole(knots, steps);
-        let Some(relaxed) = smoothly(oracle, |oracle| relax_below(oracle, &line, how, below))? else { break };
+        let band = oracle.seen(view.clone(), |oracle| relax_below(oracle, &line, how, below))?;
+        let Some(relaxed) = band else { break };
         line = relaxed.last.clone();
         let (lower, hidden) = lower_of(oracle, &lowest, relaxed)?;
         lowest = lower;
@@ -341,23 +372,30 @@ pub struct Top {
     pub theta: Vec<f64>,
     /// The direction of the path there.
     pub along: Vec<f64>,
+    /// How the loss is seen on whose top it is.
+    pub view: View,
 }
 
-/// The top of a path; of a loss with kinks that of the smoothed one, on which the search begins.
-pub fn top(oracle: &mut Oracle<'_>, path: &Path) -> Result<Top> {
+/// How the top of a path may be seen, the likeliest way first.
+pub fn views_of_top(oracle: &mut Oracle<'_>, path: &Path) -> Result<Vec<View>> {
+    views(oracle, &Polyline::new(path.knots.clone(), path.pass.theta.len()), TRIED)
+}
+
+/// The top of a path, as it is seen.
+pub fn top(oracle: &mut Oracle<'_>, path: &Path, view: View) -> Result<Top> {
     let line = Polyline::new(path.knots.clone(), path.pass.theta.len());
-    let (arc, theta) = match oracle.has_kinks() {
-        true => {
-            let measured = smoothly(oracle, |oracle| measure(oracle, &line, Care::GLANCE))?;
+    let (arc, theta) = match view {
+        View::Itself => (path.pass.arc, path.pass.theta.clone()),
+        _ => {
+            let measured = oracle.seen(view.clone(), |oracle| measure(oracle, &line, Care::GLANCE))?;
             (measured.arc, measured.theta)
         }
-        false => (path.pass.arc, path.pass.theta.clone()),
     };
     let arcs = line.arcs();
     let aside = 1e-3 * arcs[arcs.len() - 1];
     let (back, ahead) = (line.at(&arcs, arc - aside), line.at(&arcs, arc + aside));
     let along = ahead.iter().zip(&back).map(|(a, b)| a - b).collect();
-    Ok(Top { arc, theta, along })
+    Ok(Top { arc, theta, along, view })
 }
 
 /// The point of a path at an arc length.

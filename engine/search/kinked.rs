@@ -4,8 +4,8 @@
 use crate::spelled::spelled;
 use serde::{Deserialize, Serialize};
 
-/// The width of a smoothing that strings are relaxed at, and where the search for a pass begins.
-pub const WIDE: f64 = 0.1;
+/// Widths of a smoothing that strings are relaxed at, and where the search for a pass begins.
+pub const PATHS: [f64; 6] = [0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4];
 /// The largest r of a critical point.
 pub const RESIDUAL: f64 = 1e-8;
 /// How many e a margin must be.

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::loss::oracle::Oracle;
 
 pub use super::domain::{Domain, unit_of_length};
-pub use super::walk::{Quenched, Recipe, SMALL, memory};
+pub use super::walk::{Keeps, Quenched, Recipe, SMALL, memory};
 
 /// Descends from every start. When the run is stopped, what had converged by then is returned beside the error;
 /// the others are `None`. Memory: 100 vectors a start, up to 800 where they fit into 64 MB.

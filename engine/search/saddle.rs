@@ -11,7 +11,7 @@ use super::tangents::Tangents;
 #[cfg(feature = "dense")]
 use super::{climb::climb, kink};
 use crate::error::Result;
-use crate::loss::oracle::Oracle;
+use crate::loss::oracle::{Oracle, View};
 
 /// Knots that the way down a side of a saddle keeps at most: the few that it bends most at, or where these cut a corner more.
 const WAY: [usize; 2] = [15, 90];
@@ -21,12 +21,12 @@ const EDGES: [usize; 2] = [60, 400];
 /// A saddle near the top of a path, or the reason why there is none ([`climb`](super::climb)); where the loss supplies its
 /// kinks, one that may lie on them.
 #[cfg_attr(not(feature = "dense"), allow(unused_variables))]
-pub fn refine(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
+pub fn refine(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>, view: &View) -> Result<Verdict> {
     #[cfg(feature = "dense")]
-    return match oracle.is_smooth() {
-        true => climb(oracle, symmetry, near),
-        false if oracle.has_kinks() => kink::pass::find(oracle, symmetry, near),
-        false => Ok(Err(Rejected::Kink)),
+    return match view {
+        View::Smoothed(width) => kink::pass::find(oracle, symmetry, near, *width),
+        _ if oracle.is_smooth() => climb(oracle, symmetry, near),
+        _ => Ok(Err(Rejected::Kink)),
     };
     #[cfg(not(feature = "dense"))]
     Ok(Err(if oracle.is_smooth() { Rejected::NoSpectrum(NoSpectrum::NotBuilt) } else { Rejected::Kink }))
@@ -132,7 +132,8 @@ mod tests {
     /// A search that knows nothing of the path.
     fn search(oracle: &mut Oracle<'_>, symmetry: &Tangents, top: &[f64], reach: f64) -> Verdict {
         let along = vec![1.0; top.len()];
-        refine(oracle, symmetry, Near { top, along: &along, reach, tolerance: 1e-8, null: 0 }).unwrap()
+        let near = Near { top, along: &along, reach, tolerance: 1e-8, null: 0 };
+        refine(oracle, symmetry, near, &View::Itself).unwrap()
     }
 
     fn near(top: [f64; 2]) -> Verdict {

@@ -52,10 +52,19 @@ pub struct Recipe {
     /// How small a gradient is where a descent has converged, as a fraction of what the largest curvature makes of a unit of
     /// length.
     pub small: f64,
-    /// Whether it is to stay in the basin where it begins: the smoothing of kinks is narrow from the first.
-    pub stays: bool,
-    /// What the loss is to stay below on the way, where that matters: the smoothing of kinks is so narrow that it does.
-    pub below: Option<f64>,
+    /// What it keeps to, where smoothed kinks might lead it elsewhere.
+    pub keeps: Keeps,
+}
+
+/// What a descent on smoothed kinks keeps to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Keeps {
+    /// Nothing: the smoothing is wide at first.
+    Nothing,
+    /// The basin where it begins: the smoothing is narrow from the first.
+    Basin,
+    /// Losses below this: the smoothing is as wide as they stay below it.
+    Below(f64),
 }
 
 impl Recipe {
@@ -67,13 +76,17 @@ impl Recipe {
         check: true,
         trail: None,
         small: SMALL,
-        stays: false,
-        below: None,
+        keeps: Keeps::Nothing,
     };
 
     /// This recipe for a point whose own basin is wanted.
     pub fn staying(self) -> Recipe {
-        Recipe { stays: true, ..self }
+        Recipe { keeps: Keeps::Basin, ..self }
+    }
+
+    /// This recipe for a point from which some minimum is wanted that lies no higher pass away.
+    pub fn below(self, loss: f64) -> Recipe {
+        Recipe { keeps: Keeps::Below(loss), ..self }
     }
 
     /// This recipe without a step: a point is looked at where it is.

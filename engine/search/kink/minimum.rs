@@ -5,7 +5,7 @@
 
 use super::super::domain::Domain;
 use super::super::landscape::{Descent, Evidence};
-use super::super::minima::{self, Quenched, Recipe};
+use super::super::minima::{self, Keeps, Quenched, Recipe};
 use super::super::vector::{distance, norm};
 use super::certificate::Certified;
 use super::polish::{Polished, polish};
@@ -19,14 +19,14 @@ const WIDTHS: [(f64, f64); 8] =
     [(0.1, 1e-4), (0.03, 3e-5), (0.01, 1e-5), (3e-3, 1e-5), (1e-3, 1e-5), (3e-4, 1e-6), (1e-4, 1e-6), (3e-5, 1e-7)];
 /// The widest from which Newton's method is tried.
 const NARROW: f64 = 1e-4;
+/// The widths within which kinks may begin active where no descent has led to a certified minimum.
+const FINEST: [f64; 3] = [1e-5, 3e-6, 1e-6];
 /// The widest of a descent that stays in its basin.
 const NEAR: f64 = 1e-3;
 /// The part of the distance between points of a way that they have here, and of the longest step: edges are more bent than
 /// valleys.
 const SHORTER: f64 = 0.25;
 const FINER: f64 = 0.05;
-/// Evaluations at one width until a wider one is tried.
-const EASING: u64 = 150;
 /// How far, by the size of a point, the minimum is that it is taken for.
 const HERE: f64 = 1e-8;
 
@@ -65,19 +65,20 @@ fn down(
         return all.iter_mut().try_for_each(|standing| standing.stand(oracle, recipe.check, domain));
     }
     let (trail, step) = (recipe.trail.map(|apart| FINER * apart), recipe.step.map(|step| SHORTER * step));
-    let smoothed = Recipe { check: false, trail, step, ..*recipe };
-    if let Some(below) = recipe.below {
-        all.iter_mut().try_for_each(|descending| descending.ease(oracle, &smoothed, below, domain))?;
+    let evaluations = (recipe.evaluations / WIDTHS.len() as u64).max(1);
+    let smoothed = Recipe { check: false, trail, step, evaluations, ..*recipe };
+    match recipe.keeps {
+        Keeps::Nothing => {}
+        Keeps::Basin => all.iter_mut().for_each(|descending| descending.widest = NEAR),
+        Keeps::Below(loss) => {
+            all.iter_mut().try_for_each(|descending| descending.ease(oracle, &smoothed, loss, domain))?
+        }
     }
     for (width, small) in WIDTHS {
-        if recipe.stays && width > NEAR {
-            continue;
-        }
         let going = all.iter_mut().filter(|descending| descending.done.is_none() && descending.widest >= width);
         let mut going: Vec<&mut Descending> = going.collect();
         let starts = going.iter().map(|descending| descending.theta.clone()).collect();
-        let evaluations = (recipe.evaluations / WIDTHS.len() as u64).max(1);
-        let smoothed = Recipe { evaluations, small, ..smoothed };
+        let smoothed = Recipe { small, ..smoothed };
         let (ends, stop) = oracle.seen(View::Smoothed(width), |oracle| {
             Ok(minima::descend(oracle, starts, &smoothed, domain, &mut *on_round))
         })?;
@@ -86,37 +87,24 @@ fn down(
             descending.pass(oracle, end, width, domain)?;
         }
     }
-    let mut left = all.iter_mut().filter(|descending| descending.done.is_none());
-    left.try_for_each(|descending| descending.unconverged(oracle))
+    for descending in all.iter_mut().filter(|descending| descending.done.is_none()) {
+        descending.polished(oracle, &FINEST, domain)?;
+        if descending.done.is_none() {
+            descending.unconverged(oracle)?;
+        }
+    }
+    Ok(())
 }
 
 impl Descending {
-    /// Goes down until the loss may be smoothed widely without rising above a height.
+    /// Goes down smoothed as widely as stays below a height: the lower it is, the wider that may be.
     fn ease(&mut self, oracle: &mut Oracle<'_>, recipe: &Recipe, below: f64, domain: &Domain) -> Result<()> {
-        for _ in 0..WIDTHS.len() {
-            let mut widest = None;
-            for (width, _) in WIDTHS.into_iter().filter(|(width, _)| *width <= NEAR) {
-                let smoothed = oracle.seen(View::Smoothed(width), |oracle| oracle.values(&self.theta))?;
-                if smoothed[0] < below {
-                    widest = Some(width);
-                    break;
-                }
-            }
-            let [.., (narrowest, _)] = WIDTHS;
-            let width = widest.unwrap_or(narrowest);
-            let is_stuck = self.evaluations > 0 && width <= self.widest;
+        self.widest = 0.0;
+        while let Some((width, small)) = self.wider(oracle, below)? {
             self.widest = width;
-            if is_stuck || width >= NEAR {
-                break;
-            }
+            let recipe = Recipe { small, ..*recipe };
             let (ends, stop) = oracle.seen(View::Smoothed(width), |oracle| {
-                Ok(minima::descend(
-                    oracle,
-                    vec![self.theta.clone()],
-                    &Recipe { evaluations: EASING, ..*recipe },
-                    domain,
-                    |_, _| {},
-                ))
+                Ok(minima::descend(oracle, vec![self.theta.clone()], &recipe, domain, |_, _| {}))
             })?;
             stop?;
             for end in ends.into_iter().flatten() {
@@ -127,6 +115,16 @@ impl Descending {
             }
         }
         Ok(())
+    }
+
+    /// The widest smoothing that is below a height here, if it is wider than before.
+    fn wider(&self, oracle: &mut Oracle<'_>, below: f64) -> Result<Option<(f64, f64)>> {
+        for (width, small) in WIDTHS.into_iter().filter(|(width, _)| *width > self.widest) {
+            if oracle.seen(View::Smoothed(width), |oracle| oracle.values(&self.theta))?[0] < below {
+                return Ok(Some((width, small)));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes where a smoothed descent ended; it is done if that was nowhere, or beside a certified minimum.
@@ -140,13 +138,20 @@ impl Descending {
         if width > NARROW {
             return Ok(());
         }
-        match polish(oracle, &self.theta, width, domain.tangents())? {
-            Some(Polished { theta, certified }) if certified.certificate.index() == Some(0) => {
+        self.polished(oracle, &[width], domain)
+    }
+
+    /// Done if Newton's method, begun with what is active at one of some widths, ends in a certified minimum.
+    fn polished(&mut self, oracle: &mut Oracle<'_>, widths: &[f64], domain: &Domain) -> Result<()> {
+        for &width in widths {
+            let polished = polish(oracle, &self.theta, width, domain.tangents())?;
+            let minimum = polished.filter(|polished| polished.certified.certificate.index() == Some(0));
+            if let Some(Polished { theta, certified }) = minimum {
                 self.theta = theta;
-                self.certified(oracle, certified, domain)
+                return self.certified(oracle, certified, domain);
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// Looks at a point where it is: a minimum, if that is asked for and there is a certified one there, to the last digits.

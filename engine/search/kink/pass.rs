@@ -8,7 +8,6 @@
 use super::super::climb::climb;
 use super::super::critical::{Near, Saddle, Verdict};
 use super::super::following;
-use super::super::kinked::WIDE;
 use super::super::landscape::Evidence;
 use super::super::rejected::Rejected;
 use super::super::tangents::Tangents;
@@ -18,25 +17,32 @@ use crate::error::Result;
 use crate::loss::oracle::{Oracle, View};
 
 /// The widest from which Newton's method is tried, and the narrowest.
-const NARROW: f64 = 4e-4;
-const NARROWEST: f64 = 2e-5;
+const NARROW: f64 = 1.2e-4;
+const NARROWEST: f64 = 1e-5;
+/// The gradient norm of a critical point where steps may have a unit of length: it is near where curvatures are 1e-5.
+const FINE: f64 = 1e-6;
 /// By how much the width is narrowed at once, and the least of it.
 const FACTOR: f64 = 0.5;
 const SLOWEST: f64 = 0.9;
 
 /// A pass near the top of a path, certified on the loss itself, or the reason why there is none.
-pub fn find(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Result<Verdict> {
-    let wide = match oracle.seen(View::Smoothed(WIDE), |oracle| climb(oracle, symmetry, near))? {
+pub fn find(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>, widest: f64) -> Result<Verdict> {
+    let near = Near { tolerance: near.tolerance.min(FINE * near.reach), ..near };
+    let wide = match oracle.seen(View::Smoothed(widest), |oracle| climb(oracle, symmetry, near))? {
         Ok(saddle) => saddle,
         Err(rejected) => return Ok(Err(rejected)),
     };
     let Saddle { mut theta, mut mode, trail, .. } = wide;
-    let (mut width, mut factor) = (WIDE, FACTOR);
+    let (mut width, mut factor, mut before): (_, _, Option<(Vec<f64>, f64)>) = (widest, FACTOR, None);
     while width > NARROWEST {
         let next = factor * width;
-        let there = Near { top: &theta, along: &mode, ..near };
+        let ahead = before.as_ref().map_or_else(|| theta.clone(), |before| narrowed(before, (&theta, width), next));
+        let there = Near { top: &ahead, along: &mode, ..near };
         match oracle.seen(View::Smoothed(next), |oracle| following::reach(oracle, symmetry, there))? {
-            Ok(reached) => (theta, mode, width, factor) = (reached.end.theta, reached.mode, next, FACTOR),
+            Ok(reached) => {
+                before = Some((std::mem::replace(&mut theta, reached.end.theta), width));
+                (mode, width, factor) = (reached.mode, next, FACTOR);
+            }
             Err(_) if factor < SLOWEST => {
                 factor = factor.sqrt();
                 continue;
@@ -52,6 +58,12 @@ pub fn find(oracle: &mut Oracle<'_>, symmetry: &Tangents, near: Near<'_>) -> Res
         }
     }
     Ok(Err(Rejected::Slid))
+}
+
+/// Where a saddle will be at the next width, by where it was at two: it moves with the width, in the end in proportion.
+fn narrowed((before, wide): &(Vec<f64>, f64), (now, width): (&[f64], f64), next: f64) -> Vec<f64> {
+    let part = (width - next) / (wide - width);
+    now.iter().zip(before).map(|(now, before)| now + part * (now - before)).collect()
 }
 
 /// A certified point of index 1 as a saddle: along the direction of negative curvature, or across its inverted kink.

@@ -263,7 +263,7 @@ fn polishing_from_nearby_ends_on_the_point() {
         for (theta, certificate) in points {
             let near: Vec<f64> = theta.iter().map(|x| x + 1e-5).collect();
             asked += 1;
-            let polished = polish(&mut oracle, &near, 1e-4, &Tangents::none()).unwrap();
+            let polished = polish(&mut oracle, &near, 3e-5, &Tangents::none()).unwrap();
             reached += usize::from(polished.is_some_and(|polished| {
                 distance(&polished.theta, &theta) < 1e-8
                     && polished.certified.certificate.index() == certificate.index()

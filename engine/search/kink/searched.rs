@@ -100,7 +100,7 @@ fn passes_found_from_nearby_are_points_of_index_one_that_were_enumerated() {
             axpy(&mut top, 0.02, &mode);
             let near = Near { top: &top, along: &mode, reach: 0.2, tolerance: 1e-9, null: 0 };
             asked += 1;
-            if let Ok(saddle) = pass::find(&mut oracle, &Tangents::none(), near).unwrap() {
+            if let Ok(saddle) = pass::find(&mut oracle, &Tangents::none(), near, 0.1).unwrap() {
                 found += 1;
                 let known = of_index(&points, 1).iter().any(|(theta, _)| distance(theta, &saddle.theta) < 1e-7);
                 assert!(known && saddle.evidence.kinks.is_some(), "seed {seed}: {:?}", saddle.theta);
