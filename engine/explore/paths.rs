@@ -186,7 +186,8 @@ impl Explorer<'_, '_> {
     }
 
     /// Straight lines from new minima to their nearest known ones, those new before them too: a way-station may lie on
-    /// more than one road. Left out are those that have a path among the `new` ones.
+    /// more than one road. Left out are those that have a path among the `new` ones; but on kinks minima are so near to each
+    /// other that a piece may lead from one to the next by way of far ones.
     pub(super) fn shortcuts(&mut self, minima: &[Minimum], before: &[Minimum], new: &[Path]) -> Result<Vec<Path>> {
         let known: Vec<&Minimum> = self.landscape.minima.iter().filter(|m| m.counts()).chain(before).collect();
         let mut wanted = Vec::new();
@@ -195,7 +196,8 @@ impl Explorer<'_, '_> {
                 (0..known.len()).map(|i| (self.alignment.distance(&known[i].theta, &minimum.theta), i)).collect();
             near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             let near = near.into_iter().take(self.plan.schedule.neighbours).map(|(_, i)| (known[i].cell, minimum.cell));
-            wanted.extend(near.filter(|&(a, b)| !new.iter().any(|path| connect::are_ends(path, a, b))));
+            let is_joined = |a, b| new.iter().any(|path| connect::are_ends(path, a, b));
+            wanted.extend(near.filter(|&(a, b)| self.oracle.has_kinks() || !is_joined(a, b)));
         }
         let ends: Vec<&Minimum> = before.iter().chain(minima).collect();
         self.lines(&wanted, &ends)
