@@ -207,7 +207,7 @@ typedef struct mpass_kink {       /* frozen */
 } mpass_kink;
 typedef struct mpass_slope {      /* frozen; h is replaced by t z. Any other kink is on the side of its own z */
   uint64_t id;
-  double t;                       /* alpha and 1 name a side, whatever z */
+  double t;                       /* any finite number; alpha and 1 name a side, whatever z */
 } mpass_slope;
 typedef struct mpass_ext_kinks {
   uint32_t struct_size, reserved;

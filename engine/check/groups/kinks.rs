@@ -83,6 +83,8 @@ const COMPANY: usize = 8;
 /// Numbers that should be equal differ by this at the most, relative to the largest of their kind: by sums in another order,
 /// through a graph that has more operations.
 const CLOSE: f64 = 1e-9;
+/// How far outside a slope may be, by the kink's bend: the search for an active set comes by such.
+const OUTSIDE: f64 = 100.0;
 /// How long one gradient may be looked at.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -311,16 +313,20 @@ fn jump(subject: &Subject, random: &mut Random) -> Outcome {
         let (theta, found) = around(&kinks, away, random)?;
         for AtEdge { theta, bending, .. } in edges(&kinks, &theta, &found, COMPANY)? {
             let (call, kink) = (Call::of(&theta).grad(), &bending.kink);
-            let ((low, at), (high, _)) = (bending.with(0.0), bending.with(1.0));
-            let [low, high] = [kinks.linear(&low, &call)?, kinks.linear(&high, &call)?];
+            let (low, at) = bending.with(0.0);
+            let low = kinks.linear(&low, &call)?;
             let rows = kinks.rows(&theta, &bending.with(0.5).0)?;
             let row = &rows[at * theta.len()..(at + 1) * theta.len()];
-            let jump: Vec<f64> = high.answer.grad.iter().zip(&low.answer.grad).map(|(high, low)| high - low).collect();
-            let told: Vec<f64> = row.iter().map(|x| (1.0 - kink.alpha) * high.delta[at] * x).collect();
-            // Rounding of what is subtracted; and of z, which is no exact zero.
-            let slack = CLOSE * largest(&high.answer.grad).max(largest(&low.answer.grad)) + 1e-6 * largest(&told);
-            decided += usize::from(largest(&jump).max(largest(&told)) > 10.0 * slack);
-            close(&format!("jump across kink {}", kink.id), &jump, &told, slack)?;
+            for part in [1.0, OUTSIDE] {
+                let high = kinks.linear(&bending.with(part).0, &call)?;
+                let jump: Vec<f64> =
+                    high.answer.grad.iter().zip(&low.answer.grad).map(|(high, low)| high - low).collect();
+                let told: Vec<f64> = row.iter().map(|x| part * (1.0 - kink.alpha) * high.delta[at] * x).collect();
+                // Rounding of what is subtracted; and of z, which is no exact zero.
+                let slack = CLOSE * largest(&high.answer.grad).max(largest(&low.answer.grad)) + 1e-6 * largest(&told);
+                decided += usize::from(largest(&jump).max(largest(&told)) > 10.0 * slack);
+                close(&format!("jump across kink {} at {part} of its bend", kink.id), &jump, &told, slack)?;
+            }
         }
     }
     decision(decided)

@@ -120,10 +120,7 @@ impl Polishing<'_> {
             let active = self.active(&system);
             let residual = system.residual(&active);
             if residual <= RESIDUAL {
-                if let Some(k) = furthest_outside(&self.held, &system.at.delta) {
-                    if released.contains(&self.held[k].kink.id) {
-                        return Ok(None);
-                    }
+                if let Some(k) = furthest_outside(&self.held, &system.at.delta, &released) {
                     released.push(self.held[k].kink.id);
                     self.held[k].release(system.at.delta[k]);
                     continue;
@@ -139,7 +136,7 @@ impl Polishing<'_> {
             let part = met.map_or(1.0, |(part, _)| part);
             axpy(&mut self.theta, part, &step.theta);
             for (&a, mu) in active.iter().zip(&step.multipliers) {
-                self.held[a].t += part * mu / system.at.delta[a];
+                self.held[a].t += finite(part * mu / system.at.delta[a]);
             }
             if let Some((_, kink)) = met {
                 self.join(kink);
@@ -214,10 +211,16 @@ impl Polishing<'_> {
     }
 }
 
-/// The active kink whose slope is furthest outside, by what that adds to the gradient, if one is.
-fn furthest_outside(held: &[Held], delta: &[f64]) -> Option<usize> {
+/// What is added to a slope: nothing where the kink does not matter any more.
+fn finite(by: f64) -> f64 {
+    if by.is_finite() { by } else { 0.0 }
+}
+
+/// The active kink whose slope is furthest outside, by what that adds to the gradient, if one is that was not `released`.
+fn furthest_outside(held: &[Held], delta: &[f64], released: &[u64]) -> Option<usize> {
     let outside = |h: &Held| (h.kink.alpha - h.t).max(h.t - 1.0);
     let all = held.iter().zip(delta).enumerate().filter(|(_, (h, _))| h.active && outside(h) > 0.0);
+    let all = all.filter(|(_, (h, _))| !released.contains(&h.kink.id));
     all.max_by(|(_, (a, da)), (_, (b, db))| (outside(a) * da.abs()).total_cmp(&(outside(b) * db.abs()))).map(|(k, _)| k)
 }
 
@@ -246,7 +249,7 @@ impl Held {
     /// Changes the slope of an active kink. One that leaves its interval goes half-way to the end, as other slopes were wrong
     /// too; at the second time in a row its kink is put on that side.
     fn bend(&mut self, by: f64) {
-        let t = self.t + if by.is_finite() { by } else { 0.0 };
+        let t = self.t + finite(by);
         let inside = self.kink.alpha < t && t < 1.0;
         let end = t.clamp(self.kink.alpha, 1.0);
         self.active = inside || !self.leaves;

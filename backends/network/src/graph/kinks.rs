@@ -26,9 +26,9 @@ pub enum Bend {
 }
 
 /// In place of a slope: the kink stays on the side of its z. No slope is as large.
-pub const OWN_SIDE: f64 = 4.0;
+pub const OWN_SIDE: f64 = 2e30;
 /// Slopes below it are slopes.
-const MOST_SLOPE: f64 = 2.0;
+const MOST_SLOPE: f64 = 1e30;
 
 /// One operation that bends, element by element.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -551,13 +551,16 @@ mod tests {
                         let delta = found[1 + k].unwrap_or(kink.z);
                         values(&g, &inputs, &at, &[gradient, row, kink.z, delta, value])
                     };
-                    let (low, high) = (with(kink.alpha), with(1.0));
-                    assert!(low[2][e].abs() < 1e-12, "{name}: z is {}", low[2][e]);
-                    let delta = if found[1 + k].is_some() { low[3][e] } else { 0.0 };
-                    assert!((low[4][0] - high[4][0]).abs() < 1e-12, "{name}: the loss depends on the slope");
-                    for ((high, low), row) in high[0].iter().zip(&low[0]).zip(&low[1]) {
-                        let (jump, told) = (high - low, (1.0 - kink.alpha) * delta * row);
-                        assert!((jump - told).abs() < 1e-9, "{name}: the gradient jumps by {jump}, not {told}");
+                    // A slope may be outside: active sets are found by way of such.
+                    for outside in [0.0, 200.0] {
+                        let (low, high) = (with(kink.alpha), with(1.0 + outside));
+                        assert!(low[2][e].abs() < 1e-12, "{name}: z is {}", low[2][e]);
+                        let delta = if found[1 + k].is_some() { low[3][e] } else { 0.0 };
+                        assert!((low[4][0] - high[4][0]).abs() < 1e-12, "{name}: the loss depends on the slope");
+                        for ((high, low), row) in high[0].iter().zip(&low[0]).zip(&low[1]) {
+                            let (jump, told) = (high - low, (1.0 + outside - kink.alpha) * delta * row);
+                            assert!((jump - told).abs() < 1e-9, "{name}: the gradient jumps by {jump}, not {told}");
+                        }
                     }
                 }
             }
