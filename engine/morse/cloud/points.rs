@@ -85,6 +85,25 @@ impl Cloud {
         self.d
     }
 
+    /// The cloud without the coordinates that all points share, one of them kept where there are no others; `None` where
+    /// every coordinate counts. Distances are the same to the last bit.
+    pub(super) fn varying(&self) -> Option<Cloud> {
+        let (first, rest) = self.coordinates.split_at(self.d);
+        let mut varies = vec![false; self.d];
+        for row in rest.chunks_exact(self.d) {
+            varies.iter_mut().zip(row.iter().zip(first)).for_each(|(varies, (x, y))| *varies |= x != y);
+        }
+        let mut kept: Vec<usize> = (0..self.d).filter(|&axis| varies[axis]).collect();
+        if kept.is_empty() {
+            kept.push(0);
+        }
+        if kept.len() == self.d {
+            return None;
+        }
+        let coordinates = self.coordinates.chunks_exact(self.d).flat_map(|row| kept.iter().map(|&axis| row[axis]));
+        Some(Cloud { coordinates: coordinates.collect(), n: self.n, d: kept.len() })
+    }
+
     fn point(&self, i: u32) -> &[f64] {
         &self.coordinates[i as usize * self.d..][..self.d]
     }

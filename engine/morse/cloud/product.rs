@@ -109,6 +109,10 @@ impl Narrow {
 
     /// What |y|^2 - 2 x.y must not exceed for y to be as near to a point x as `farthest`, in the units of the norms.
     fn limit(&self, row: usize, farthest: f64) -> f32 {
+        if farthest == 0.0 {
+            // Points are met in the order of their numbers: no later one comes before k equal ones.
+            return f32::NEG_INFINITY;
+        }
         // Squares below 1e-300, and products below 1e-38, may have vanished.
         let farthest = (farthest + 1e-300).sqrt() * self.scale;
         let limit = farthest * farthest + 1e-30 - f64::from(self.norms[row]);

@@ -20,12 +20,14 @@ fn sorted(cloud: &Cloud, k: usize) -> Vec<u32> {
     (0..n).flat_map(nearest).collect()
 }
 
-/// Clouds with ties: coordinates on a coarse lattice, far from the origin or not, or anywhere.
+/// Clouds with ties: coordinates on a coarse lattice, far from the origin or not, or anywhere; some are the same at all
+/// points.
 fn clouds() -> impl Strategy<Value = Cloud> {
-    (1_usize..12, 2_usize..120, 0_usize..4, any::<u64>()).prop_map(|(d, n, kind, seed)| {
+    (1_usize..12, 2_usize..120, 0_usize..4, any::<u64>(), any::<u16>()).prop_map(|(d, n, kind, seed, shared)| {
         let random =
             |i: usize| (seed | 1).wrapping_mul(i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
         let coordinate = |i: usize| match kind {
+            _ if shared >> (i % d) & 1 == 1 => [0.0, -0.0][i / d % 2] + (i % d) as f64 / 4.0,
             0 => (random(i) % 3) as f64,
             1 => 1e6 + (random(i) % 5) as f64 / 8.0,
             2 => random(i) as f64 / u64::MAX as f64 - 0.5,
@@ -62,10 +64,19 @@ proptest! {
 fn many_equal_points_are_no_harder() {
     for d in [1, 3, 8, 9] {
         let equal = cloud(d, vec![0.25; d * 3000]);
-        let found = equal.neighbours(3, &Pool::new(2)).unwrap();
-        assert_eq!(found[..12], [1, 2, 3, 0, 2, 3, 0, 1, 3, 0, 1, 2]);
-        assert!(found[12..].chunks(3).all(|row| row == [0, 1, 2]));
+        for found in [equal.neighbours(3, &Pool::new(2)).unwrap(), product::neighbours(&equal, 3, &Pool::new(2))] {
+            assert_eq!(found[..12], [1, 2, 3, 0, 2, 3, 0, 1, 3, 0, 1, 2]);
+            assert!(found[12..].chunks(3).all(|row| row == [0, 1, 2]));
+        }
     }
+}
+
+#[test]
+fn coordinates_that_all_points_share_are_left_out() {
+    let of = |coordinates: &[f64]| cloud(3, coordinates.to_vec()).varying().map(|cloud| (cloud.d, cloud.coordinates));
+    assert_eq!(of(&[0.0, 1.0, 7.0, -0.0, 2.0, 7.0]), Some((1, vec![1.0, 2.0])));
+    assert_eq!(of(&[0.0, 1.0, 7.0, 0.5, 2.0, 8.0]), None);
+    assert_eq!(of(&[5.0, 1.0, 7.0, 5.0, 1.0, 7.0]), Some((1, vec![5.0, 5.0])));
 }
 
 #[test]
