@@ -18,7 +18,7 @@ use std::time::Instant;
 /// The options of `mpass grid`.
 #[derive(clap::Args)]
 pub struct GridCommand {
-    /// An array of 1 to 4 axes, with --max-degree 0 up to 16, a .npy file; +inf means "in no sublevel set"
+    /// An array of 1 to 4 axes, with --max-degree 0 and construction V up to 16, a .npy file; +inf means "in no sublevel set"
     file: PathBuf,
     /// The highest degree to compute [default: all]
     #[arg(long, value_name = "K")]
@@ -26,7 +26,7 @@ pub struct GridCommand {
     /// Superlevel sets: components are born at maxima
     #[arg(long)]
     superlevel: bool,
-    /// Axes that close up, counted from 0: 0,1
+    /// Axes of at least 3 samples that close up, counted from 0: 0,1
     #[arg(long, value_name = "AXES", value_delimiter = ',')]
     periodic: Vec<usize>,
     /// Samples are vertices (V) or cells of full dimension (T)

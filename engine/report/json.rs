@@ -35,8 +35,8 @@ pub struct BarcodeFile<'a> {
     /// The cells that bars name.
     #[serde(default)]
     pub cells: Cow<'a, [NamedCell]>,
-    /// The score of degree 0.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    /// The score of degree 0; `null` where the sum of the lengths overflows.
+    #[serde(default)]
     pub to_score: Option<Score>,
     /// Where the bars come from.
     #[serde(default)]
@@ -109,8 +109,8 @@ impl<'a> BarcodeFile<'a> {
         for cell in cells {
             all_finite([cell.value], || format!("cell {}", cell.id))?;
         }
-        let score = Score::of(barcode, 0);
-        all_finite([score.total, score.wasserstein_2], || "the TO-score".to_owned())?;
+        // No other number of the score is greater than the sum of the lengths.
+        let score = Some(Score::of(barcode, 0)).filter(|score| score.total.is_finite());
         let from = provenance.clone();
         Ok(BarcodeFile {
             format: FORMAT.to_owned(),
@@ -121,7 +121,7 @@ impl<'a> BarcodeFile<'a> {
             bars: Cow::Borrowed(bars),
             evidence: Vec::new(),
             cells: Cow::Borrowed(cells),
-            to_score: Some(score),
+            to_score: score,
             provenance: BarcodeProvenance {
                 version: from.version,
                 backend: plain::line(&from.backend),
@@ -159,9 +159,7 @@ impl<'a> BarcodeFile<'a> {
         let evidence = self.evidence.iter().copied().chain(std::iter::repeat(None));
         lines(out, "bars", self.bars.iter().zip(evidence).map(|(bar, evidence)| Line { bar, evidence }))?;
         lines(out, "cells", self.cells.iter())?;
-        if let Some(score) = &self.to_score {
-            writeln!(out, "  \"to_score\": {},", line(score)?)?;
-        }
+        writeln!(out, "  \"to_score\": {},", line(&self.to_score)?)?;
         write!(out, "  \"provenance\": {}\n}}\n", line(&self.provenance)?)
     }
 
@@ -214,4 +212,32 @@ fn lines<T: Serialize>(out: &mut dyn Write, name: &str, values: impl Iterator<It
     }
     block.extend_from_slice(if none { b"],\n" } else { b"\n  ],\n" });
     out.write_all(&block)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::{Death, DeathAt};
+
+    #[test]
+    fn a_score_that_overflows_withholds_no_bars() {
+        let bar = |birth, value| Bar {
+            degree: 0,
+            birth,
+            birth_cell: 0,
+            end: Some(Death { value, cell: 1, elder: None, at: DeathAt::Cell }),
+            searched: None,
+            cycle: Vec::new(),
+        };
+        let (most, long) = (bar(1.0, f64::MAX), bar(f64::MIN, f64::MAX));
+        // The sum of two lengths overflows, then a length itself; one bar alone has its score.
+        for (bars, scored) in [(vec![most.clone(), most.clone()], false), (vec![long], false), (vec![most], true)] {
+            let barcode = Barcode { bars, ..Barcode::default() };
+            let text = BarcodeFile::of(&barcode, false, &Provenance::default()).unwrap().to_json().unwrap();
+            let entry = serde_json::from_str::<serde_json::Value>(&text).unwrap()["to_score"].take();
+            assert_eq!((entry.is_null(), entry.is_object()), (!scored, scored));
+            let read = BarcodeFile::parse(&text).unwrap();
+            assert_eq!((read.bars.as_ref(), read.to_score.is_some()), (barcode.bars.as_slice(), scored));
+        }
+    }
 }
