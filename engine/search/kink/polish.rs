@@ -16,8 +16,8 @@ use crate::error::Result;
 use crate::loss::oracle::Oracle;
 use crate::loss::{Kink, Slope};
 
-/// Steps that change all kinks at once, and how many times as long as the first a later one may be. Where that works it takes 3
-/// to 6.
+/// Steps that change all kinks at once, and how many times as long one may be as the shortest before it. Where that works it
+/// takes 3 to 6.
 const AT_ONCE: usize = 8;
 const LONGER: f64 = 10.0;
 /// Steps that change one kink each: what is left where several at once took turns.
