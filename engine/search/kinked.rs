@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub const PATHS: [f64; 6] = [0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4];
 /// The largest r of a critical point.
 pub const RESIDUAL: f64 = 1e-8;
-/// How many e a margin must be.
-const MARGIN: f64 = 10.0;
+/// How many times its error a margin must be.
+pub const MARGIN: f64 = 10.0;
 /// The smallest singular value of independent rows of unit length.
 const INDEPENDENT: f64 = 1e-8;
 
@@ -28,6 +28,8 @@ spelled! {
         Dependent = "degenerate: LIKQ",
         /// An eigenvalue along the active set is within tau of zero.
         Flat = "degenerate: an eigenvalue of zero",
+        /// A unit's weights are all zero, and it is not known whether the loss falls along them.
+        Collapsed = "degenerate: collapsed unit",
         /// The eigensolver found nothing.
         NoSpectrum = "no eigenvalues",
     }
@@ -50,12 +52,24 @@ pub struct Certificate {
     pub residual: f64,
     /// e; `None` where K is singular.
     pub error: Option<f64>,
+    /// Units that have the direction of another one, so that the loss is constant along an arc; its tangent is left out.
+    #[serde(default)]
+    pub split_units: usize,
+    /// Units all of whose weights are zero: their coordinates are left out, the rest is certified.
+    #[serde(default)]
+    pub collapsed_units: usize,
     /// How near kinks were looked for that are not active.
     pub width: f64,
-    /// The least |z| / |grad z| of those; `None` if there are none.
+    /// The least |z| / |grad z| of those, as far as it counts; `None` if there are none.
     pub side: Option<f64>,
-    /// The least |delta| min(t - alpha, 1 - t) of the active ones, negative where a slope is outside.
+    /// By how much that may be off, where its kink was looked at by itself.
+    #[serde(default)]
+    pub side_error: Option<f64>,
+    /// The least |delta| min(t - alpha, 1 - t) of the active ones, as far as it counts, negative where a slope is outside.
     pub strict: Option<f64>,
+    /// By how much that may be off, where its kink was looked at by itself.
+    #[serde(default)]
+    pub strict_error: Option<f64>,
     /// The smallest singular value of their rows made of unit length.
     pub independence: Option<f64>,
     /// The lowest eigenvalues along the active set, up to the first that is positive beyond tau.
@@ -72,20 +86,22 @@ impl Certificate {
         self.doubts.is_empty().then_some(self.negative + self.inverted.len())
     }
 
-    /// What does not hold.
-    pub fn doubts_of(&self, has_spectrum: bool) -> Vec<Doubt> {
-        let needed = self.error.map_or(f64::INFINITY, |error| MARGIN * error);
+    /// What does not hold; `stay` tells whether collapsed units are known to stay so.
+    pub fn doubts_of(&self, has_spectrum: bool, stay: bool) -> Vec<Doubt> {
+        let needed = |own: Option<f64>| own.or(self.error).map_or(f64::INFINITY, |error| MARGIN * error);
+        let (strict, side) = (needed(self.strict_error), needed(self.side_error));
         // A NaN is in doubt: each of these asks for what must hold.
         let holds = |margin: Option<f64>, least: f64| margin.is_none_or(|margin| margin > least);
-        let regular = self.strict.is_some_and(|strict| strict < -needed);
+        let regular = self.strict.is_some_and(|margin| margin < -strict);
         let flat = self.eigenvalues.iter().any(|value| value.abs() <= self.tau);
         let doubts = [
             (self.residual.is_nan() || self.residual > RESIDUAL, Doubt::Residual),
             (regular, Doubt::Regular),
-            (!regular && !holds(self.strict, needed), Doubt::Slope),
-            (!holds(self.side, needed), Doubt::Side),
+            (!regular && !holds(self.strict, strict), Doubt::Slope),
+            (!holds(self.side, side), Doubt::Side),
             (!holds(self.independence, INDEPENDENT), Doubt::Dependent),
             (flat, Doubt::Flat),
+            (!stay, Doubt::Collapsed),
             (!has_spectrum, Doubt::NoSpectrum),
         ];
         doubts.into_iter().filter(|&(doubtful, _)| doubtful).map(|(_, doubt)| doubt).collect()

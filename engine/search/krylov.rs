@@ -138,6 +138,19 @@ impl<'a> Space<'a> {
         off.is_finite().then(|| (combined(&self.basis, &weights), off))
     }
 
+    /// The step down that is wanted: as [`Space::solved`], but with the curvatures' absolute values, and none smaller than
+    /// keeps it shorter than a radius. `None` without eigenvalues.
+    pub fn solved_down(&self, wanted: &[f64], radius: f64) -> Option<Vec<f64>> {
+        let ritz = self.ritz()?;
+        let least = norm(wanted) / radius;
+        let mut weights = vec![0.0; self.basis.len()];
+        let right: Vec<f64> = self.basis.iter().map(|vector| dot(vector, wanted)).collect();
+        for (value, pair) in ritz.values.iter().zip(&ritz.weights) {
+            axpy(&mut weights, dot(pair, &right) / value.abs().max(least), pair);
+        }
+        Some(combined(&self.basis, &weights))
+    }
+
     /// The unit vector of a pair.
     pub fn vector(&self, ritz: &Ritz, k: usize) -> Vec<f64> {
         combined(&self.basis, &ritz.weights[k])

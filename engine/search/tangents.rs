@@ -15,6 +15,8 @@ pub struct Tangents {
     mixings: Vec<Mixing>,
     /// (the entries of a block that are multiplied, those that are divided).
     scales: Vec<(Vec<usize>, Vec<usize>)>,
+    /// Sets of blocks that may be exchanged.
+    alike: Vec<Vec<Vec<usize>>>,
 }
 
 /// More numbers than this are not held: the spectrum is then that of the whole space, and its evidence says so.
@@ -33,10 +35,8 @@ impl Tangents {
                     (up, down)
                 })),
                 SymmetryKind::Mixing { split } => tangents.mixings.push(Mixing::new(blocks.collect(), split as usize)),
-                SymmetryKind::Permutation
-                | SymmetryKind::Conjugation { .. }
-                | SymmetryKind::Sign
-                | SymmetryKind::Period(_) => {}
+                SymmetryKind::Permutation => tangents.alike.push(blocks.collect()),
+                SymmetryKind::Conjugation { .. } | SymmetryKind::Sign | SymmetryKind::Period(_) => {}
             }
         }
         tangents
@@ -45,6 +45,11 @@ impl Tangents {
     /// No continuous symmetry.
     pub fn none() -> Tangents {
         Tangents::default()
+    }
+
+    /// The sets of blocks that may be exchanged.
+    pub fn alike(&self) -> &[Vec<Vec<usize>>] {
+        &self.alike
     }
 
     /// An orthonormal basis of the tangents at a point. Directions that do not move it are left out: the axis of points

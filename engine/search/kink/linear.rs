@@ -13,9 +13,14 @@ use crate::loss::{Kink, Slope};
 
 /// What an orthogonalised row may lose of its length before it counts as dependent.
 const DEPENDENT: f64 = 1e-12;
-/// The most directions of a step along the active set, and directions between two looks at what is left.
+/// The most directions of a step along the active set, far from a minimum and else, and directions between two looks at what
+/// is left.
+const FEW: usize = 50;
 const DIRECTIONS: usize = 400;
 const LOOK: usize = 10;
+/// What a step down leaves of the gradient that it is to undo, far from a minimum and near.
+const ROUGHLY: f64 = 0.1;
+const LEFT: f64 = 1e-3;
 
 /// Numbers that the rows of one system may hold.
 const NUMBERS: usize = 1 << 26;
@@ -32,6 +37,34 @@ pub struct System {
     /// The gradients of z, one a slope.
     pub rows: Vec<Vec<f64>>,
     slopes: Vec<Slope>,
+}
+
+/// Where a step is to lead.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Toward {
+    /// To a critical point of whatever index, so near that this part of the gradient is `left`.
+    Critical {
+        /// The part.
+        left: f64,
+    },
+    /// Down, also where the loss bends downwards, by a step no longer than this one.
+    Minimum {
+        /// The longest step.
+        radius: f64,
+        /// Whether it is near, and the step worth its price.
+        near: bool,
+    },
+}
+
+impl Toward {
+    /// The most directions, and the part of the gradient that is left.
+    fn effort(self) -> (usize, f64) {
+        match self {
+            Toward::Critical { left } => (DIRECTIONS, left),
+            Toward::Minimum { near: true, .. } => (DIRECTIONS, LEFT),
+            Toward::Minimum { near: false, .. } => (FEW, ROUGHLY),
+        }
+    }
 }
 
 /// Newton's step.
@@ -66,33 +99,51 @@ impl System {
         held: &[Vec<f64>],
         left: f64,
     ) -> Result<Option<Step>> {
-        let factors = Factors::of(theta.len(), active.iter().map(|&a| &self.rows[a]));
-        let onto = factors.onto(&active.iter().map(|&a| -self.at.z[a]).collect::<Vec<_>>());
+        let factors = self.factors(active);
+        let z: Vec<f64> = active.iter().map(|&a| self.at.z[a]).collect();
+        self.solve(oracle, theta, &factors, held, (&self.at.grad, &z), Toward::Critical { left })
+    }
+
+    /// The rows of active kinks taken apart.
+    pub fn factors(&self, active: &[usize]) -> Factors {
+        Factors::of(self.at.grad.len(), active.iter().map(|&a| &self.rows[a]))
+    }
+
+    /// What takes this gradient and these z to zero, to first order, as [`System::step`] takes the system's own.
+    pub fn solve(
+        &self,
+        oracle: &mut Oracle<'_>,
+        theta: &[f64],
+        factors: &Factors,
+        held: &[Vec<f64>],
+        (gradient, z): (&[f64], &[f64]),
+        toward: Toward,
+    ) -> Result<Option<Step>> {
+        let onto = factors.onto(&z.iter().map(|z| -z).collect::<Vec<_>>());
         if onto.iter().any(|x| !x.is_finite()) {
             return Ok(None);
         }
         let view = View::Linear(self.slopes.clone());
         oracle.seen(view, |oracle| {
-            let gradient = self.moved(oracle, theta, &onto)?;
+            let before = moved(oracle, theta, gradient, &onto)?;
             let held = orthonormal(factors.span.clone(), held.iter().cloned());
-            let Some(along) = along(oracle, theta, &held, &gradient, left)? else { return Ok(None) };
+            let Some(along) = along(oracle, theta, &held, &before, toward)? else { return Ok(None) };
             let mut step = onto;
             axpy(&mut step, 1.0, &along);
-            let gradient = self.moved(oracle, theta, &step)?;
-            let multipliers = factors.multipliers(&gradient);
+            let multipliers = factors.multipliers(&moved(oracle, theta, gradient, &step)?);
             let is_finite = step.iter().chain(&multipliers).all(|x| x.is_finite());
             Ok(is_finite.then_some(Step { theta: step, multipliers }))
         })
     }
+}
 
-    /// The gradient a step away, to first order.
-    fn moved(&self, oracle: &mut Oracle<'_>, theta: &[f64], step: &[f64]) -> Result<Vec<f64>> {
-        let mut gradient = self.at.grad.clone();
-        if step.iter().any(|x| *x != 0.0) {
-            axpy(&mut gradient, 1.0, &oracle.hessian_products(theta, step)?);
-        }
-        Ok(gradient)
+/// A gradient a step away, to first order.
+fn moved(oracle: &mut Oracle<'_>, theta: &[f64], gradient: &[f64], step: &[f64]) -> Result<Vec<f64>> {
+    let mut gradient = gradient.to_vec();
+    if step.iter().any(|x| *x != 0.0) {
+        axpy(&mut gradient, 1.0, &oracle.hessian_products(theta, step)?);
     }
+    Ok(gradient)
 }
 
 /// The slope of a kink on the side where it is.
@@ -104,8 +155,8 @@ pub fn on_side(kink: &Kink) -> Slope {
 #[derive(Clone)]
 pub struct Factors {
     p: usize,
-    /// The columns of Q.
-    span: Vec<Vec<f64>>,
+    /// The columns of Q: an orthonormal basis of the span of the rows.
+    pub span: Vec<Vec<f64>>,
     r: faer::Mat<f64>,
 }
 
@@ -132,7 +183,7 @@ impl Factors {
     }
 
     /// The mu with J' mu nearest to minus a gradient: R mu = -Q' gradient.
-    fn multipliers(&self, gradient: &[f64]) -> Vec<f64> {
+    pub fn multipliers(&self, gradient: &[f64]) -> Vec<f64> {
         let mut mu = vec![0.0; self.span.len()];
         for i in (0..mu.len()).rev() {
             let behind: f64 = (i + 1..mu.len()).map(|j| self.r[(i, j)] * mu[j]).sum();
@@ -148,13 +199,14 @@ fn along(
     theta: &[f64],
     held: &[Vec<f64>],
     gradient: &[f64],
-    left: f64,
+    toward: Toward,
 ) -> Result<Option<Vec<f64>>> {
     let mut wanted: Vec<f64> = gradient.iter().map(|g| -g).collect();
     for _ in 0..2 {
         tangents::remove(held, &mut wanted);
     }
-    let (goal, room) = (left * norm(&wanted), krylov::room(theta.len(), DIRECTIONS));
+    let (directions, left) = toward.effort();
+    let (goal, room) = (left * norm(&wanted), krylov::room(theta.len(), directions));
     let mut space = Space::new(theta, held);
     let mut grown = space.join(oracle, vec![wanted.clone()])?;
     loop {
@@ -171,7 +223,10 @@ fn along(
         }
         let Some((step, off)) = space.solved(&wanted) else { return Ok(None) };
         if off <= goal || grown == Grown::By(0) || space.len() >= room {
-            return Ok(Some(step));
+            return Ok(match toward {
+                Toward::Critical { .. } => Some(step),
+                Toward::Minimum { radius, .. } => space.solved_down(&wanted, radius),
+            });
         }
     }
 }

@@ -8,7 +8,9 @@ use super::super::landscape::{Descent, Evidence};
 use super::super::minima::{self, Keeps, Quenched, Recipe};
 use super::super::vector::{distance, norm};
 use super::certificate::Certified;
-use super::polish::{Polished, polish};
+use super::collapsed::settle;
+use super::polish::{Polished, polish, polish_at_once};
+use super::slide::slide;
 use super::stationary::stationarity;
 use crate::error::Result;
 use crate::loss::oracle::{Oracle, View};
@@ -19,6 +21,10 @@ const WIDTHS: [(f64, f64); 8] =
     [(0.1, 1e-4), (0.03, 3e-5), (0.01, 1e-5), (3e-3, 1e-5), (1e-3, 1e-5), (3e-4, 1e-6), (1e-4, 1e-6), (3e-5, 1e-7)];
 /// The widest from which Newton's method is tried.
 const NARROW: f64 = 1e-4;
+/// That from which a descent slides along edges, once: the longest one takes 20,000 products.
+const SLIDING: f64 = 3e-5;
+/// The widest before which units are looked at that may be on their way to nothing.
+const SETTLING: f64 = 1e-2;
 /// The widths within which kinks may begin active where no descent has led to a certified minimum.
 const FINEST: [f64; 3] = [1e-5, 3e-6, 1e-6];
 /// The widest of a descent that stays in its basin.
@@ -77,6 +83,11 @@ fn down(
     for (width, small) in WIDTHS {
         let going = all.iter_mut().filter(|descending| descending.done.is_none() && descending.widest >= width);
         let mut going: Vec<&mut Descending> = going.collect();
+        if width <= SETTLING && recipe.keeps == Keeps::Nothing {
+            going
+                .iter_mut()
+                .try_for_each(|descending| settle(oracle, &mut descending.theta, domain.tangents()).map(drop))?;
+        }
         let starts = going.iter().map(|descending| descending.theta.clone()).collect();
         let smoothed = Recipe { small, ..smoothed };
         let (ends, stop) = oracle.seen(View::Smoothed(width), |oracle| {
@@ -84,11 +95,11 @@ fn down(
         })?;
         stop?;
         for (descending, end) in going.iter_mut().zip(ends.into_iter().flatten()) {
-            descending.pass(oracle, end, width, domain)?;
+            descending.pass(oracle, end, width, &smoothed, domain)?;
         }
     }
     for descending in all.iter_mut().filter(|descending| descending.done.is_none()) {
-        descending.polished(oracle, &FINEST, domain)?;
+        descending.polished(oracle, &FINEST, &smoothed, domain)?;
         if descending.done.is_none() {
             descending.unconverged(oracle)?;
         }
@@ -128,7 +139,14 @@ impl Descending {
     }
 
     /// Takes where a smoothed descent ended; it is done if that was nowhere, or beside a certified minimum.
-    fn pass(&mut self, oracle: &mut Oracle<'_>, end: Quenched, width: f64, domain: &Domain) -> Result<()> {
+    fn pass(
+        &mut self,
+        oracle: &mut Oracle<'_>,
+        end: Quenched,
+        width: f64,
+        recipe: &Recipe,
+        domain: &Domain,
+    ) -> Result<()> {
         self.evaluations += end.evaluations;
         self.trail.extend(&end.trail);
         self.theta = end.theta;
@@ -138,14 +156,23 @@ impl Descending {
         if width > NARROW {
             return Ok(());
         }
-        self.polished(oracle, &[width], domain)
+        self.polished(oracle, &[width], recipe, domain)
     }
 
-    /// Done if Newton's method, begun with what is active at one of some widths, ends in a certified minimum.
-    fn polished(&mut self, oracle: &mut Oracle<'_>, widths: &[f64], domain: &Domain) -> Result<()> {
+    /// Done if a certified minimum is reached by Newton's method, begun with what is active at one of some widths, or by sliding.
+    fn polished(&mut self, oracle: &mut Oracle<'_>, widths: &[f64], recipe: &Recipe, domain: &Domain) -> Result<()> {
+        let symmetry = domain.tangents();
+        let is_minimum = |polished: &Polished| polished.certified.certificate.index() == Some(0);
         for &width in widths {
-            let polished = polish(oracle, &self.theta, width, domain.tangents())?;
-            let minimum = polished.filter(|polished| polished.certified.certificate.index() == Some(0));
+            let mut minimum = match recipe.keeps {
+                Keeps::Nothing => polish_at_once(oracle, &self.theta, width, symmetry)?,
+                Keeps::Basin | Keeps::Below(_) => polish(oracle, &self.theta, width, symmetry)?,
+            };
+            minimum = minimum.filter(is_minimum);
+            if minimum.is_none() && width == SLIDING && recipe.keeps == Keeps::Nothing {
+                settle(oracle, &mut self.theta, symmetry)?;
+                minimum = slide(oracle, &self.theta, width, symmetry)?.filter(is_minimum);
+            }
             if let Some(Polished { theta, certified }) = minimum {
                 self.theta = theta;
                 return self.certified(oracle, certified, domain);

@@ -5,11 +5,14 @@
 //! counts the negative eigenvalues along the active set and the kinks that bend downwards (docs/kinks.md).
 
 mod certificate;
+mod collapsed;
 mod edges;
 mod linear;
 pub mod minimum;
 pub mod pass;
 mod polish;
+mod slide;
+mod split;
 mod stationary;
 
 pub use certificate::{Certified, certify};

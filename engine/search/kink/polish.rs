@@ -25,13 +25,13 @@ const ONE_BY_ONE: usize = 40;
 /// The widest smoothing whose active kinks are worth that.
 const TAKING_TURNS: f64 = 3e-5;
 /// Steps after the residual is small: e falls from 1e-6 to rounding, and margins with it.
-const MORE: usize = 2;
+pub const MORE: usize = 2;
 /// Widths within which kinks begin active: beyond, a smoothed slope is 1e-4 from its end.
-const REACH: f64 = 9.0;
+pub const REACH: f64 = 9.0;
 /// How many times as far kinks are watched, on their sides at first: a step may cross them.
 const WATCHED: f64 = 10.0;
 /// How many steps' lengths from its edge a kink may be that a step crosses.
-const AHEAD: f64 = 30.0;
+pub const AHEAD: f64 = 30.0;
 /// How much a step leaves of what it is to undo, and how much while kinks change one by one.
 const LEFT: f64 = 1e-3;
 const ROUGHLY: f64 = 0.1;
@@ -58,16 +58,24 @@ struct Held {
 /// Polishes a point near which a smoothing of this width has its own; `None` where no critical point is reached. Costs 50
 /// to 200 products a step on networks of 600 parameters, never more than p and 400.
 pub fn polish(oracle: &mut Oracle<'_>, theta: &[f64], width: f64, symmetry: &Tangents) -> Result<Option<Polished>> {
-    let begin = Polishing { theta: theta.to_vec(), held: Vec::new(), width, symmetry, more: MORE };
-    let polished = begin.clone().at_once(oracle)?;
+    let polished = polish_at_once(oracle, theta, width, symmetry)?;
     if polished.is_some() || width > TAKING_TURNS {
         return Ok(polished);
     }
-    begin.one_by_one(oracle)
+    Polishing::new(theta, width, symmetry).one_by_one(oracle)
+}
+
+/// As [`polish`], but given up where kinks take turns.
+pub fn polish_at_once(
+    oracle: &mut Oracle<'_>,
+    theta: &[f64],
+    width: f64,
+    symmetry: &Tangents,
+) -> Result<Option<Polished>> {
+    Polishing::new(theta, width, symmetry).at_once(oracle)
 }
 
 /// A point that is being polished.
-#[derive(Clone)]
 struct Polishing<'s> {
     theta: Vec<f64>,
     held: Vec<Held>,
@@ -77,7 +85,11 @@ struct Polishing<'s> {
     more: usize,
 }
 
-impl Polishing<'_> {
+impl<'s> Polishing<'s> {
+    fn new(theta: &[f64], width: f64, symmetry: &'s Tangents) -> Polishing<'s> {
+        Polishing { theta: theta.to_vec(), held: Vec::new(), width, symmetry, more: MORE }
+    }
+
     /// Newton's steps, after each of which all kinks are looked at.
     fn at_once(mut self, oracle: &mut Oracle<'_>) -> Result<Option<Polished>> {
         if !self.hold(oracle, WATCHED * REACH * self.width)? && !self.hold(oracle, REACH * self.width)? {
@@ -212,7 +224,7 @@ impl Polishing<'_> {
 }
 
 /// What is added to a slope: nothing where the kink does not matter any more.
-fn finite(by: f64) -> f64 {
+pub fn finite(by: f64) -> f64 {
     if by.is_finite() { by } else { 0.0 }
 }
 
