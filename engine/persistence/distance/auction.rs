@@ -13,33 +13,45 @@ use super::tree::sup;
 /// Epsilon falls by this factor from round to round.
 const FALL: f64 = 0.2;
 
-/// Bids until the matching costs at most (1 + `gap`) times the optimum, or until rounding stops it; the bound from
-/// below. `rest` is added to both: what costs as much in any matching.
-pub fn auction(market: &mut Market, gap: f64, rest: f64) -> f64 {
-    let most = market.sides.iter().flat_map(|side| &side.alone).copied().fold(0.0, f64::max);
-    let mut epsilon = 0.25 * most;
-    loop {
-        round(market, epsilon);
-        let bound = market.bound();
-        if market.total() + rest <= (1.0 + gap) * (bound + rest) || epsilon < 1e-15 * most {
-            return bound;
-        }
-        epsilon *= FALL;
-    }
+/// Rounds of bids, each with a smaller epsilon than the last.
+pub struct Auction {
+    epsilon: f64,
+    /// Smaller ones are lost in rounding.
+    least: f64,
+    /// Queries of the trees until now.
+    pub work: u64,
 }
 
-/// One round: everybody single, prices of side 1 as they are; ends with everybody content up to epsilon.
-fn round(market: &mut Market, epsilon: f64) {
-    market.sides.iter_mut().for_each(|side| side.mate.fill(None));
-    let cost = market.cost;
-    for from in [0, 1] {
-        let (from, to) = market.facing(from);
-        to.show();
-        let mut waiting: Vec<usize> = from.single().collect();
-        waiting.reverse();
-        while let Some(i) = waiting.pop() {
-            waiting.extend(bid(from, to, i, epsilon, |d| cost.of(d)));
+impl Auction {
+    /// None has bid yet.
+    pub fn new(market: &Market) -> Auction {
+        let most = market.sides.iter().flat_map(|side| &side.alone).copied().fold(0.0, f64::max);
+        Auction { epsilon: 0.25 * most, least: 1e-15 * most, work: 0 }
+    }
+
+    /// Whether further rounds would only move rounding about.
+    pub fn is_over(&self) -> bool {
+        self.epsilon < self.least
+    }
+
+    /// One round: everybody single, prices of side 1 as they are; ends with everybody content up to epsilon. The bound
+    /// of the optimum from below.
+    pub fn round(&mut self, market: &mut Market) -> f64 {
+        market.sides.iter_mut().for_each(|side| side.mate.fill(None));
+        let cost = market.cost;
+        for from in [0, 1] {
+            let (from, to) = market.facing(from);
+            to.show();
+            let mut waiting: Vec<usize> = from.single().collect();
+            waiting.reverse();
+            while let Some(i) = waiting.pop() {
+                waiting.extend(bid(from, to, i, self.epsilon, |d| cost.of(d)));
+                self.work += 1;
+            }
         }
+        self.epsilon *= FALL;
+        self.work += market.sides[0].points.len() as u64;
+        market.bound()
     }
 }
 

@@ -36,6 +36,7 @@ impl Cost {
 }
 
 /// One side of the market.
+#[derive(Clone)]
 pub struct Side {
     pub points: Vec<Point>,
     /// What each costs alone.
@@ -79,6 +80,7 @@ impl Side {
 }
 
 /// Two sides and a matching.
+#[derive(Clone)]
 pub struct Market {
     pub cost: Cost,
     pub sides: [Side; 2],

@@ -15,6 +15,7 @@ mod tree;
 
 use super::Diagram;
 use crate::error::{Error, Result};
+use auction::Auction;
 use market::{Cost, Market};
 
 /// Up to so many finite bars on either side a Wasserstein distance is exact unless an error is asked for.
@@ -107,7 +108,8 @@ pub fn distance(a: &Diagram, b: &Diagram, degree: u32, metric: Metric) -> Result
 /// Above this order a matching's cost is divided by the bottleneck distance itself before it is raised to the power;
 /// below, by a power of two, so that whole numbers stay whole.
 const STEEP: f64 = 64.0;
-/// Where the auction leaves the rest of an exact computation to augmenting paths: a relative gap of the powers' sums.
+/// From where on the auction may leave the rest of an exact computation to augmenting paths: a relative gap of the powers'
+/// sums.
 const HANDOVER: f64 = 0.01;
 /// A relative error below this is had sooner by computing exactly.
 const FINE: f64 = 1e-3;
@@ -126,16 +128,32 @@ fn wasserstein(a: &[[f64; 2]], b: &[[f64; 2]], shifts: &[f64], q: f64, bottlenec
     market.cap(cost.of(bottleneck) * (a.len() + b.len()) as f64);
     let rough = error >= FINE;
     let gap = if rough { q * error.ln_1p() } else { HANDOVER }; // (1 + error)^q - 1 is no less than that.
-    let bound = auction::auction(&mut market, gap, rest);
-    if rough {
-        let (value, lower) = (cost.root(market.total() + rest), cost.root((bound + rest).max(0.0)));
-        return (value, lower.min(value));
-    }
-    market.cap(market.total());
-    augment::augment(&mut market);
-    let (total, bound) = (market.total() + rest, market.bound() + rest);
-    let proven = total - bound <= ROUNDING * total;
-    (cost.root(total), cost.root(if proven { total } else { bound.max(0.0) }))
+    let mut auction = Auction::new(&market);
+    let mut tried = 0;
+    let (total, bound) = loop {
+        let bound = auction.round(&mut market) + rest;
+        let (total, over) = (market.total() + rest, auction.is_over());
+        if !over && total > (1.0 + gap) * bound {
+            continue;
+        }
+        if rough {
+            break (total, bound);
+        }
+        // How much the prices leave to augmenting paths is not to be told from the gap: where few bars are dear it may be
+        // small and the others' prices worthless. So paths are tried, for as long as the auction took, and again once it
+        // has taken twice as long.
+        if over || auction.work >= 2 * tried {
+            let mut attempt = market.clone();
+            attempt.cap(total - rest);
+            if augment::augment(&mut attempt, if over { u64::MAX } else { auction.work }) {
+                break (attempt.total() + rest, attempt.bound() + rest);
+            }
+            tried = auction.work;
+        }
+    };
+    let proven = !rough && total - bound <= ROUNDING * total;
+    let value = cost.root(total);
+    (value, if proven { value } else { cost.root(bound.max(0.0)).min(value) })
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ proptest! {
     fn prices_prove_the_optimum(a in bars(60), b in bars(60), q in 1.0..3.0) {
         let (a, b) = (diagram(&a, &[]).parts(0).0, diagram(&b, &[]).parts(0).0);
         let mut market = Market::new(&a, &b, Cost { q, unit: 1.0 });
-        augment::augment(&mut market);
+        prop_assert!(augment::augment(&mut market, u64::MAX));
         let (total, slack) = (market.total(), slack(&market));
         prop_assert!(slack <= 1e-12 * (1.0 + total), "a constraint of the matching is off by {slack}");
         let bound = market.bound();

@@ -37,6 +37,7 @@ impl Node {
 }
 
 /// The tree. Points are called by their index in the slice it was built of.
+#[derive(Clone)]
 pub struct KdTree {
     /// In a heap's order: the root is 1, the children of i are 2 i and 2 i + 1, the leaves come last.
     nodes: Vec<Node>,
