@@ -11,7 +11,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 /// Makes the matching optimal, whatever it was, and says so; or stops, somewhere on the way, where that takes more than so
-/// many queries of the trees. The better the prices of side 1, the less there is to do.
+/// many steps: queries of the trees, and bars found by them. The better the prices of side 1, the less there is to do.
 pub fn augment(market: &mut Market, most_work: u64) -> bool {
     // Feasible prices first; the matching is made anew of tight pairs.
     market.bound();
@@ -100,12 +100,13 @@ enum End {
 }
 
 impl Search {
-    /// Finds a shortest augmenting path from `root` and exchanges it. The queries that took.
+    /// Finds a shortest augmenting path from `root` and exchanges it. The steps that took.
     fn path(&mut self, from: &mut Side, to: &mut Side, root: usize, cost: impl Fn(f64) -> f64 + Copy) -> u64 {
         let (mut end, mut length) = (End::Alone(root), from.alone[root] - from.price[root]);
         // The bars of the root's side that the search has come to, each with its distance.
         let mut settled = vec![(root, 0.0)];
         let mut next = 0;
+        let mut found = 0;
         loop {
             while next < settled.len() {
                 let (i, distance) = settled[next];
@@ -115,6 +116,7 @@ impl Search {
                 }
                 let base = distance - from.price[i];
                 to.tree.below(from.points[i], cost, length - base, |j, sum| {
+                    found += 1;
                     let label = &mut self.labels[j];
                     let reached = (base + sum).max(distance); // Reduced costs are below zero by rounding only.
                     if reached < label.distance && reached < length {
@@ -146,7 +148,7 @@ impl Search {
         self.exchange(from, to, end);
         self.seen.drain(..).for_each(|j| self.labels[j as usize] = Label::default());
         self.heap.clear();
-        settled.len() as u64
+        found + settled.len() as u64
     }
 
     /// Changes prices so that the path becomes tight.

@@ -21,6 +21,7 @@ impl Cost {
         match self.q {
             1.0 => x,
             2.0 => x * x,
+            3.0 => x * x * x,
             q => x.powf(q),
         }
     }

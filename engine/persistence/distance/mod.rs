@@ -10,6 +10,7 @@
 mod auction;
 mod augment;
 mod bottleneck;
+mod line;
 mod market;
 mod tree;
 
@@ -116,6 +117,8 @@ const FINE: f64 = 1e-3;
 
 /// Prices whose sum is so near the matching's cost prove it optimal: what is missing is rounding.
 const ROUNDING: f64 = 1e-10;
+/// So little is not worth an augmenting path.
+const NOTHING: f64 = 1e-12;
 
 /// The distance and its bound from below.
 fn wasserstein(a: &[[f64; 2]], b: &[[f64; 2]], shifts: &[f64], q: f64, bottleneck: f64, error: f64) -> (f64, f64) {
@@ -126,6 +129,10 @@ fn wasserstein(a: &[[f64; 2]], b: &[[f64; 2]], shifts: &[f64], q: f64, bottlenec
     let mut market = Market::new(a, b, cost);
     // The matching of the bottleneck distance costs no more.
     market.cap(cost.of(bottleneck) * (a.len() + b.len()) as f64);
+    if line::align(&mut market) {
+        let value = cost.root(market.total() + rest);
+        return (value, value);
+    }
     let rough = error >= FINE;
     let gap = if rough { q * error.ln_1p() } else { HANDOVER }; // (1 + error)^q - 1 is no less than that.
     let mut auction = Auction::new(&market);
@@ -136,7 +143,7 @@ fn wasserstein(a: &[[f64; 2]], b: &[[f64; 2]], shifts: &[f64], q: f64, bottlenec
         if !over && total > (1.0 + gap) * bound {
             continue;
         }
-        if rough {
+        if rough || total - bound <= NOTHING * total || over && total - bound <= ROUNDING * total {
             break (total, bound);
         }
         // How much the prices leave to augmenting paths is not to be told from the gap: where few bars are dear it may be
