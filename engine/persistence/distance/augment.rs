@@ -11,7 +11,8 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 /// Makes the matching optimal, whatever it was, and says so; or stops, somewhere on the way, where that takes more than so
-/// many steps: queries of the trees, and bars found by them. The better the prices of side 1, the less there is to do.
+/// many steps: queries of the trees, and every four bars found by them. The better the prices of side 1, the less there
+/// is to do.
 pub fn augment(market: &mut Market, most_work: u64) -> bool {
     // Feasible prices first; the matching is made anew of tight pairs.
     market.bound();
@@ -148,7 +149,7 @@ impl Search {
         self.exchange(from, to, end);
         self.seen.drain(..).for_each(|j| self.labels[j as usize] = Label::default());
         self.heap.clear();
-        found + settled.len() as u64
+        settled.len() as u64 + found / 4
     }
 
     /// Changes prices so that the path becomes tight.

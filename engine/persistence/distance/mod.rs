@@ -13,16 +13,21 @@ mod bottleneck;
 mod line;
 mod market;
 mod tree;
+mod wasserstein;
 
 use super::Diagram;
 use crate::error::{Error, Result};
-use auction::Auction;
-use market::{Cost, Market};
+use std::cmp::Ordering;
+use tree::Point;
+use wasserstein::Effort;
 
 /// Up to so many finite bars on either side a Wasserstein distance is exact unless an error is asked for.
 pub const EXACT: usize = 10_000;
 /// Above, its relative error unless another one is asked for.
 pub const RELATIVE_ERROR: f64 = 0.01;
+/// An exact distance that nobody has asked for is given up after so many steps, for one with [`RELATIVE_ERROR`] at most.
+/// A million take about a second. Steps are counted, not seconds: the same barcodes have the same distance everywhere.
+pub const PATIENCE: u64 = 50_000_000;
 
 /// Which distance.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,7 +35,8 @@ pub enum Metric {
     /// The largest cost of a best matching, always exact.
     Bottleneck,
     /// (sum cost^order)^(1/order), order from 1 to infinity, where it is the bottleneck distance. `relative_error` may
-    /// be 0 for an exact distance of any size; `None` is 0 up to [`EXACT`] bars, [`RELATIVE_ERROR`] above.
+    /// be 0 for an exact distance of any size; `None` is 0 up to [`EXACT`] bars (but see [`PATIENCE`]),
+    /// [`RELATIVE_ERROR`] above.
     Wasserstein {
         /// From 1 to infinity.
         order: f64,
@@ -102,65 +108,21 @@ pub fn distance(a: &Diagram, b: &Diagram, degree: u32, metric: Metric) -> Result
     if order == f64::INFINITY || bottleneck == 0.0 || bottleneck == f64::INFINITY {
         return Ok(made((bottleneck, bottleneck)));
     }
-    let standard = if a.len().max(b.len()) <= EXACT { 0.0 } else { RELATIVE_ERROR };
-    Ok(made(wasserstein(&a, &b, &shifts, order, bottleneck, relative_error.unwrap_or(standard))))
+    let effort = match relative_error {
+        Some(relative_error) => Effort { relative_error, patience: u64::MAX },
+        None if a.len().max(b.len()) <= EXACT => Effort { relative_error: 0.0, patience: PATIENCE },
+        None => Effort { relative_error: RELATIVE_ERROR, patience: u64::MAX },
+    };
+    // The sides are no equals to the auction: in an order of their own, both ways give the same bits.
+    let (one, other) = if precedes(&b, &a) { (&b, &a) } else { (&a, &b) };
+    Ok(made(wasserstein::wasserstein(one, other, &shifts, order, bottleneck, effort)))
 }
 
-/// Above this order a matching's cost is divided by the bottleneck distance itself before it is raised to the power;
-/// below, by a power of two, so that whole numbers stay whole.
-const STEEP: f64 = 64.0;
-/// From where on the auction may leave the rest of an exact computation to augmenting paths: a relative gap of the powers'
-/// sums.
-const HANDOVER: f64 = 0.01;
-/// A relative error below this is had sooner by computing exactly.
-const FINE: f64 = 1e-3;
-
-/// Prices whose sum is so near the matching's cost prove it optimal: what is missing is rounding.
-const ROUNDING: f64 = 1e-10;
-/// So little is not worth an augmenting path.
-const NOTHING: f64 = 1e-12;
-
-/// The distance and its bound from below.
-fn wasserstein(a: &[[f64; 2]], b: &[[f64; 2]], shifts: &[f64], q: f64, bottleneck: f64, error: f64) -> (f64, f64) {
-    // All but the mantissa's bits of a normal number is the power of two below it.
-    let power_of_two = f64::from_bits(bottleneck.to_bits() & (0x7ff << 52)).max(f64::MIN_POSITIVE);
-    let cost = Cost { q, unit: if q <= STEEP { power_of_two } else { bottleneck } };
-    let rest: f64 = shifts.iter().map(|&shift| cost.of(shift)).sum();
-    let mut market = Market::new(a, b, cost);
-    // The matching of the bottleneck distance costs no more.
-    market.cap(cost.of(bottleneck) * (a.len() + b.len()) as f64);
-    if line::align(&mut market) {
-        let value = cost.root(market.total() + rest);
-        return (value, value);
-    }
-    let rough = error >= FINE;
-    let gap = if rough { q * error.ln_1p() } else { HANDOVER }; // (1 + error)^q - 1 is no less than that.
-    let mut auction = Auction::new(&market);
-    let mut tried = 0;
-    let (total, bound) = loop {
-        let bound = auction.round(&mut market) + rest;
-        let (total, over) = (market.total() + rest, auction.is_over());
-        if !over && total > (1.0 + gap) * bound {
-            continue;
-        }
-        if rough || total - bound <= NOTHING * total || over && total - bound <= ROUNDING * total {
-            break (total, bound);
-        }
-        // How much the prices leave to augmenting paths is not to be told from the gap: where few bars are dear it may be
-        // small and the others' prices worthless. So paths are tried, for as long as the auction took, and again once it
-        // has taken twice as long.
-        if over || auction.work >= 2 * tried {
-            let mut attempt = market.clone();
-            attempt.cap(total - rest);
-            if augment::augment(&mut attempt, if over { u64::MAX } else { auction.work }) {
-                break (attempt.total() + rest, attempt.bound() + rest);
-            }
-            tried = auction.work;
-        }
-    };
-    let proven = !rough && total - bound <= ROUNDING * total;
-    let value = cost.root(total);
-    (value, if proven { value } else { cost.root(bound.max(0.0)).min(value) })
+/// Whether sorted bars come first: those that are fewer, or else begin with less.
+fn precedes(a: &[Point], b: &[Point]) -> bool {
+    let ends = |bars: &[Point]| bars.concat();
+    let differ = || ends(a).iter().zip(&ends(b)).map(|(x, y)| x.total_cmp(y)).find(|order| order.is_ne());
+    a.len().cmp(&b.len()).then_with(|| differ().unwrap_or(Ordering::Equal)).is_lt()
 }
 
 #[cfg(test)]
