@@ -7,8 +7,7 @@
 //! content in the end: the matching is within epsilon a bar of the optimum. Sides without a perfect matching need no
 //! diagonal copies this way. How near it truly is, the bound of the prices says.
 
-use super::market::{Market, Side};
-use super::tree::sup;
+use super::market::{Cost, Market, Side};
 
 /// Epsilon falls by this factor from round to round.
 const FALL: f64 = 0.2;
@@ -45,7 +44,7 @@ impl Auction {
             let mut waiting: Vec<usize> = from.single().collect();
             waiting.reverse();
             while let Some(i) = waiting.pop() {
-                waiting.extend(bid(from, to, i, self.epsilon, |d| cost.of(d)));
+                waiting.extend(bid(from, to, i, self.epsilon, cost));
                 self.work += 1;
             }
         }
@@ -56,14 +55,14 @@ impl Auction {
 }
 
 /// A bid; the bar that loses its partner by it.
-fn bid(from: &mut Side, to: &mut Side, i: usize, epsilon: f64, cost: impl Fn(f64) -> f64 + Copy) -> Option<usize> {
-    let best = to.tree.best(from.points[i], cost, from.alone[i]);
+fn bid(from: &mut Side, to: &mut Side, i: usize, epsilon: f64, cost: Cost) -> Option<usize> {
+    let best = to.tree.best(from.points[i], |d| cost.of(d), from.alone[i]);
     let Some(j) = best.first else {
         from.price[i] = from.alone[i];
         return None;
     };
     from.price[i] = best.second + epsilon;
-    to.set(j, cost(sup(from.points[i], to.points[j])) - from.price[i]);
+    to.set(j, cost.between(from.points[i], to.points[j]) - from.price[i]);
     from.mate[i] = Some(j as u32);
     let loser = to.mate[j].replace(i as u32)?;
     from.mate[loser as usize] = None;

@@ -6,7 +6,6 @@
 //! matching without crossings is an alignment of two sequences (Needleman and Wunsch 1970).
 
 use super::market::Market;
-use super::tree::{half, sup};
 
 /// More pairs than this are left to the auction: the way back through the table takes a quarter of a byte each.
 const MOST_PAIRS: usize = 1 << 29;
@@ -55,7 +54,8 @@ fn table(market: &Market) -> Steps {
     // What the first i bars of side 0 and the first j of side 1 cost, a row for each i.
     let mut row = vec![0.0; b.points.len() + 1];
     (0..b.points.len()).for_each(|j| row[j + 1] = row[j] + b.alone[j]);
-    let halves: Vec<f64> = b.points.iter().map(|&to| half(to)).collect();
+    let (cost, ground) = (market.cost, market.cost.ground);
+    let alone: Vec<f64> = b.points.iter().map(|&to| ground.alone(to)).collect();
     for (i, &from) in a.points.iter().enumerate() {
         let mut before = row[0]; // Of the row above, one to the left.
         row[0] += a.alone[i];
@@ -67,9 +67,9 @@ fn table(market: &Market) -> Steps {
                 (best, step) = (left + b.alone[j], Step::AloneB);
             }
             // Two that are further apart than both from the diagonal are not matched.
-            let distance = sup(from, to);
-            if distance < half(from) + halves[j] {
-                let pair = before + market.cost.of(distance);
+            let distance = ground.between(from, to);
+            if distance < ground.alone(from) + alone[j] {
+                let pair = before + cost.of(distance);
                 if pair < best {
                     (best, step) = (pair, Step::Pair);
                 }

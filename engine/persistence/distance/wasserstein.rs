@@ -4,9 +4,9 @@
 use super::RELATIVE_ERROR;
 use super::auction::Auction;
 use super::augment::augment;
+use super::ground::{Ground, Point, power_of_two};
 use super::line;
 use super::market::{Cost, Market};
-use super::tree::Point;
 
 /// How much is done for it.
 #[derive(Clone, Copy)]
@@ -28,19 +28,47 @@ const ROUNDING: f64 = 1e-10;
 /// So little is not worth an augmenting path.
 const NOTHING: f64 = 1e-12;
 
-/// The distance and its bound from below. `shifts` are the distances of the pairs there are besides, `bottleneck` that of
-/// all together.
-pub fn wasserstein(a: &[Point], b: &[Point], shifts: &[f64], q: f64, bottleneck: f64, effort: Effort) -> (f64, f64) {
-    // All but the mantissa's bits of a normal number is the power of two below it.
-    let power_of_two = f64::from_bits(bottleneck.to_bits() & (0x7ff << 52)).max(f64::MIN_POSITIVE);
-    let cost = Cost { q, unit: if q <= STEEP { power_of_two } else { bottleneck } };
+/// A matching and what it proves.
+pub struct Found {
+    /// What the matching costs.
+    pub value: f64,
+    /// The distance is no less.
+    pub lower: f64,
+    /// The partners of the first side.
+    pub mate: Vec<Option<u32>>,
+}
+
+impl Found {
+    /// With the partners of the second side, of `n` bars, in the place of those of the first.
+    pub fn turned(self, n: usize) -> Found {
+        let mut mate = vec![None; n];
+        self.mate
+            .iter()
+            .enumerate()
+            .filter_map(|(i, j)| Some((i, (*j)?)))
+            .for_each(|(i, j)| mate[j as usize] = Some(i as u32));
+        Found { mate, ..self }
+    }
+}
+
+/// The distance of two sides that are sorted. `shifts` are the distances of the pairs there are besides, `bottleneck` is
+/// that of all together.
+pub fn wasserstein(
+    sides: [&[Point]; 2],
+    shifts: &[f64],
+    ground: Ground,
+    q: f64,
+    bottleneck: f64,
+    effort: Effort,
+) -> Found {
+    let cost = Cost { ground, q, unit: if q <= STEEP { power_of_two(bottleneck) } else { bottleneck } };
     let rest: f64 = shifts.iter().map(|&shift| cost.of(shift)).sum();
-    let mut market = Market::new(a, b, cost);
+    let mut market = Market::new(sides[0], sides[1], cost);
     // The matching of the bottleneck distance costs no more.
-    market.cap(cost.of(bottleneck) * (a.len() + b.len()) as f64);
+    market.cap(cost.of(bottleneck) * (sides[0].len() + sides[1].len()) as f64);
     if line::align(&mut market) {
         let value = cost.root(market.total() + rest);
-        return (value, value);
+        return Found { value, lower: value, mate: market.into_partners() };
     }
     let rough = effort.relative_error >= FINE;
     let error = if rough { effort.relative_error } else { RELATIVE_ERROR };
@@ -66,7 +94,8 @@ pub fn wasserstein(a: &[Point], b: &[Point], shifts: &[f64], q: f64, bottleneck:
             attempt.cap(total - rest);
             let most = if over { left } else { auction.work };
             if augment(&mut attempt, most) {
-                break (attempt.total() + rest, attempt.bound() + rest);
+                market = attempt;
+                break (market.total() + rest, market.bound() + rest);
             }
             tried = auction.work;
             spent += most;
@@ -74,5 +103,6 @@ pub fn wasserstein(a: &[Point], b: &[Point], shifts: &[f64], q: f64, bottleneck:
     };
     let proven = total - bound <= ROUNDING * total;
     let value = cost.root(total);
-    (value, if proven { value } else { cost.root(bound.max(0.0)).min(value) })
+    let lower = if proven { value } else { cost.root(bound.max(0.0)).min(value) };
+    Found { value, lower, mate: market.into_partners() }
 }
