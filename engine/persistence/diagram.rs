@@ -81,6 +81,25 @@ impl Diagram {
         degrees
     }
 
+    /// With bars that never die ending at `value`, or where they begin if that is beyond it. Every bar keeps its index.
+    pub fn cut(&self, value: f64) -> Diagram {
+        let end = |birth: f64| if self.superlevel == Some(true) { birth.min(value) } else { birth.max(value) };
+        self.map(|bar| Interval { death: Some(bar.death.unwrap_or_else(|| end(bar.birth))), ..bar })
+    }
+
+    /// With bars that have one end, or none, of length 0: they count for nothing. Every bar keeps its index.
+    pub fn without_half_lines(&self) -> Diagram {
+        self.map(|bar| match (bar.birth.is_finite(), bar.death) {
+            (true, Some(_)) => bar,
+            (true, None) => Interval { death: Some(bar.birth), ..bar },
+            (false, death) => Interval { birth: death.unwrap_or(0.0), death: death.or(Some(0.0)), ..bar },
+        })
+    }
+
+    fn map(&self, change: impl Fn(Interval) -> Interval) -> Diagram {
+        Diagram { intervals: self.intervals.iter().map(|&bar| change(bar)).collect(), superlevel: self.superlevel }
+    }
+
     /// The bars of one degree as those of sublevel sets. (A superlevel bar is that of the negated function, with its signs
     /// changed.)
     pub(super) fn parts(&self, degree: u32) -> Parts {

@@ -389,6 +389,22 @@ fn bars_that_were_always_there_meet_among_themselves() {
 }
 
 #[test]
+fn half_lines_are_cut_or_left_out() {
+    let infinite = f64::INFINITY;
+    let bar = |birth, death| Interval { degree: 0, birth, death };
+    let bars =
+        vec![bar(0.0, Some(1.0)), bar(0.5, None), bar(4.0, None), bar(-infinite, Some(2.0)), bar(-infinite, None)];
+    let all = Diagram::new(bars, None).unwrap();
+    let cut = all.cut(3.0).intervals().iter().map(|bar| bar.death.unwrap()).collect::<Vec<_>>();
+    assert_eq!(cut, [1.0, 3.0, 4.0, 2.0, 3.0]);
+    let known = diagram(&[[0.0, 1.0]], &[]);
+    assert_eq!(value(&all.without_half_lines(), &known, BOTTLENECK), 0.0);
+    assert_eq!(all.without_half_lines().intervals().len(), 5);
+    let falling = Diagram::new(vec![bar(1.0, None), bar(3.0, Some(2.0))], None).unwrap();
+    assert_eq!(falling.cut(0.25).intervals()[0].death, Some(0.25));
+}
+
+#[test]
 fn half_lines_meet_in_the_order_of_their_births() {
     let (a, b) = (diagram(&[], &[5.0, 0.0]), diagram(&[[0.0, 1.0]], &[1.0, 7.0]));
     assert_eq!((value(&a, &b, BOTTLENECK), value(&a, &b, exact(1.0))), (2.0, 3.5));
