@@ -2,6 +2,7 @@
 
 use super::apart::apart;
 use super::output::{self, print, print_json};
+use super::progress::waiting;
 use clap::ValueEnum;
 use mountainpass::machine::durable;
 use mountainpass::persistence::distance::{Distance, Ground, Match, Metric, check, matching};
@@ -113,12 +114,16 @@ impl DistanceCommand {
         }
         let diagrams = self.diagrams(metric)?;
         let degrees = self.degree.map_or_else(|| union(&diagrams), |degree| vec![degree]);
-        let compare = |a, b, degree| matching(a, b, degree, metric, self.internal_p.ground());
+        let compare = |a: usize, b: usize, degree| {
+            let what = format!("degree {degree} of {} and {}", self.files[a].display(), self.files[b].display());
+            let ground = self.internal_p.ground();
+            waiting(&what, || matching(&diagrams[a], &diagrams[b], degree, metric, ground))
+        };
         let told = Told { metric, ground: self.internal_p.name() };
         let text = match &diagrams[..] {
             [a, b] => {
                 let found = degrees.iter().map(|&degree| {
-                    let (distance, matches) = compare(a, b, degree)?;
+                    let (distance, matches) = compare(0, 1, degree)?;
                     Ok(Found {
                         degree,
                         distance,
@@ -134,7 +139,7 @@ impl DistanceCommand {
             }
             _ => {
                 let square = |&degree: &u32| {
-                    let row = |i: usize| (0..i).map(|j| Ok(compare(&diagrams[j], &diagrams[i], degree)?.0)).collect();
+                    let row = |i: usize| (0..i).map(|j| Ok(compare(j, i, degree)?.0)).collect();
                     Ok((degree, (0..diagrams.len()).map(row).collect::<Result<_>>()?))
                 };
                 let found: Vec<(u32, Triangle)> = degrees.iter().map(square).collect::<Result<_>>()?;
