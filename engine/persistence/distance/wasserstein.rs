@@ -87,12 +87,12 @@ pub fn wasserstein(
             break (total, bound);
         }
         // How much the prices leave to augmenting paths is not to be told from the gap: where few bars are dear it may be
-        // small and the others' prices worthless. So paths are tried, for as long as the auction took, and again once it
+        // small and the others' prices worthless. So paths are tried, for twice as long as the auction took, and again once it
         // has taken twice as long.
         if over || auction.work >= 2 * tried {
             let mut attempt = market.clone();
             attempt.cap(total - rest);
-            let most = if over { left } else { auction.work };
+            let most = if over { left } else { 2 * auction.work };
             if augment(&mut attempt, most) {
                 market = attempt;
                 break (market.total() + rest, market.bound() + rest);
