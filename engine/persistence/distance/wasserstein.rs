@@ -24,7 +24,7 @@ const STEEP: f64 = 64.0;
 const FINE: f64 = 1e-3;
 
 /// Prices whose sum is so near the matching's cost prove it optimal: what is missing is rounding.
-const ROUNDING: f64 = 1e-10;
+const ROUNDING: f64 = 1e-9;
 /// So little is not worth an augmenting path.
 const NOTHING: f64 = 1e-12;
 
