@@ -100,8 +100,8 @@ impl Diagram {
         Diagram { intervals: self.intervals.iter().map(|&bar| change(bar)).collect(), superlevel: self.superlevel }
     }
 
-    /// The bars of one degree as those of sublevel sets. (A superlevel bar is that of the negated function, with its signs
-    /// changed.)
+    /// The bars of one degree as those of sublevel sets. (A superlevel bar is that of the negated function, with its
+    /// signs changed.)
     pub(super) fn parts(&self, degree: u32) -> Parts {
         let sign = if self.superlevel == Some(true) { -1.0 } else { 1.0 };
         let mut parts = Parts::default();

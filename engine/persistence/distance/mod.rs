@@ -23,11 +23,10 @@ use std::cmp::Ordering;
 use wasserstein::{Effort, Found};
 
 pub use ground::Ground;
+pub use wasserstein::RELATIVE_ERROR;
 
 /// Up to so many finite bars on either side a Wasserstein distance is exact unless an error is asked for.
 pub const EXACT: usize = 10_000;
-/// Above, its relative error unless another one is asked for.
-pub const RELATIVE_ERROR: f64 = 0.01;
 /// An exact distance that nobody has asked for is given up after so many steps, for one with [`RELATIVE_ERROR`] at most.
 /// A million take about a second. Steps are counted, not seconds: the same barcodes have the same distance everywhere.
 pub const PATIENCE: u64 = 50_000_000;
@@ -113,9 +112,9 @@ pub struct Match {
     pub cost: f64,
 }
 
-/// As [`distance`], of any ground, with a matching that has this distance: no bar of positive length is left out, and those
-/// of the first barcode come first, in its order. There is none where the distance is infinite. Of a bottleneck distance
-/// only the largest cost is the least there is.
+/// As [`distance`], of any ground, with a matching that has this distance: no bar of positive length is left out, and
+/// those of the first barcode come first, in its order. There is none where the distance is infinite. Of a bottleneck
+/// distance only the largest cost is the least there is.
 pub fn matching(
     a: &Diagram,
     b: &Diagram,

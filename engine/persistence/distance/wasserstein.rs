@@ -1,12 +1,14 @@
 //! The q-Wasserstein distance of two finite parts: by alignment where all bars share one end, otherwise by an auction,
 //! and for an exact distance augmenting paths from its prices.
 
-use super::RELATIVE_ERROR;
 use super::auction::Auction;
 use super::augment::augment;
 use super::ground::{Ground, Point, power_of_two};
 use super::line;
 use super::market::{Cost, Market};
+
+/// Above [`EXACT`](super::EXACT) bars, the relative error unless another one is asked for.
+pub const RELATIVE_ERROR: f64 = 0.01;
 
 /// How much is done for it.
 #[derive(Clone, Copy)]
@@ -86,9 +88,9 @@ pub fn wasserstein(
         if rough || left == 0 || gap <= NOTHING * total || over && gap <= ROUNDING * total {
             break (total, bound);
         }
-        // How much the prices leave to augmenting paths is not to be told from the gap: where few bars are dear it may be
-        // small and the others' prices worthless. So paths are tried, for twice as long as the auction took, and again once it
-        // has taken twice as long.
+        // How much the prices leave to augmenting paths is not to be told from the gap: where few bars are dear it may
+        // be small and the others' prices worthless. So paths are tried, for twice as long as the auction took, and
+        // again once it has taken twice as long.
         if over || auction.work >= 2 * tried {
             let mut attempt = market.clone();
             attempt.cap(total - rest);
