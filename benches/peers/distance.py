@@ -1,11 +1,13 @@
 """Distances between barcodes: mountainpass beside GUDHI, hera (as GUDHI ships it) and POT (through GUDHI).
 
-    python benches/peers/distance.py [ROUNDS]
+    python benches/peers/distance.py [ROUNDS [crowds]]
 
 Barcodes: two samples of noise (short bars prevail); one and its slightly moved copy; two of whole numbers; two samples
 of a square far from the diagonal, where every bar needs a partner (the hardest); degrees 0 and 1 of a smooth random
-image and of the same with noise. Every side gets the same arrays and runs on one thread. Values are compared first (to
-1e-9, or to the error asked for), then both sides are timed in turn; printed are medians and their ratios. Needs
+image and of the same with noise. Then, and with `crowds` alone, barcodes where cheap bars crowd and few dear ones
+decide: born at 0 with a few long ones, as degree 0 of a Rips complex; two tight clusters; 25 lengths; every scale from
+1 to 1e-5. Every side gets the same arrays and runs on one thread. Values are compared first (to 1e-9, or to the error
+asked for), then both sides are timed in turn; printed are medians and their ratios. Needs
 `distance-requirements.txt`.
 """
 
@@ -79,6 +81,33 @@ def cases(n):
     yield "image, degree 1", bars(smooth, 1), bars(noisy, 1)
 
 
+def crowds(n):
+    def longs(seed, long):
+        lengths = np.r_[np.random.default_rng(seed).exponential(size=n) * 1e-3, np.ones(long)]
+        return np.c_[0 * lengths, lengths]
+
+    def clusters(seed):
+        rng = np.random.default_rng(seed)
+        births = 100 * rng.integers(0, 2, n) + 1e-3 * rng.random(n)
+        return np.c_[births, births + 50 + 1e-3 * rng.random(n)]
+
+    def lengths(seed):
+        rng = np.random.default_rng(seed)
+        lengths = rng.random(25)[rng.integers(0, 25, n)]
+        return np.c_[0 * lengths, lengths]
+
+    def scales(seed):
+        rng = np.random.default_rng(seed)
+        scale = 10.0 ** -rng.integers(0, 6, n)
+        births = rng.random(n) * scale
+        return np.c_[births, births + scale * (0.5 + rng.random(n))]
+
+    yield "born at 0", longs(1, 20), longs(2, 21)
+    yield "two clusters", clusters(1), clusters(2)
+    yield "25 lengths", lengths(1), lengths(2)
+    yield "all scales", scales(1), scales(2)
+
+
 def hera(order, delta):
     return lambda a, b: gudhi.hera.wasserstein_distance(a, b, order=order, internal_p=math.inf, delta=delta)
 
@@ -87,23 +116,28 @@ def pot(order):
     return lambda a, b: gudhi.wasserstein.wasserstein_distance(a, b, order=order, internal_p=math.inf)
 
 
-# Bars; what we are asked; the peers: name, call, the relative error each may have.
+# Who makes them; bars; what we are asked; the peers: name, call, the relative error each may have.
 plan = [
-    (3000, "bottleneck", [("GUDHI", gudhi.bottleneck_distance, 1e-9),
-                          ("hera, exact", lambda a, b: gudhi.hera.bottleneck_distance(a, b, 0.0), 1e-9)]),
-    (50000, "bottleneck", [("GUDHI", gudhi.bottleneck_distance, 1e-9)]),
-    (3000, "wasserstein 1 0", [("POT, exact", pot(1), 1e-9), ("hera to 1 %", hera(1, 0.01), 0.01)]),
-    (3000, "wasserstein 2 0", [("POT, exact", pot(2), 1e-9), ("hera to 1 %", hera(2, 0.01), 0.01)]),
-    (10000, "wasserstein 1 0", [("hera to 1 %", hera(1, 0.01), 0.01)]),
-    (20000, "wasserstein 1 0.01", [("hera to 1 %", hera(1, 0.01), 0.01)]),
+    (cases, 3000, "bottleneck", [("GUDHI", gudhi.bottleneck_distance, 1e-9),
+                                 ("hera, exact", lambda a, b: gudhi.hera.bottleneck_distance(a, b, 0.0), 1e-9)]),
+    (cases, 50000, "bottleneck", [("GUDHI", gudhi.bottleneck_distance, 1e-9)]),
+    (cases, 3000, "wasserstein 1 0", [("POT, exact", pot(1), 1e-9), ("hera to 1 %", hera(1, 0.01), 0.01)]),
+    (cases, 3000, "wasserstein 2 0", [("POT, exact", pot(2), 1e-9), ("hera to 1 %", hera(2, 0.01), 0.01)]),
+    (cases, 10000, "wasserstein 1 0", [("hera to 1 %", hera(1, 0.01), 0.01)]),
+    (cases, 20000, "wasserstein 1 0.01", [("hera to 1 %", hera(1, 0.01), 0.01)]),
+    *[(crowds, 2000, f"wasserstein {q} 0", [("POT, exact", pot(q), 1e-8), ("hera to 1 %", hera(q, 0.01), 0.01)])
+      for q in (1, 2, 3)],
+    (crowds, 4000, "wasserstein 2 0", [("hera to 1 %", hera(2, 0.01), 0.01)]),
 ]
+if "crowds" in sys.argv:
+    plan = [entry for entry in plan if entry[0] is crowds]
 
 ours = Ours()
 print(f"gudhi {gudhi.__version__}, one thread each, medians of {rounds} rounds")
 with tempfile.TemporaryDirectory() as folder:
     files = [pathlib.Path(folder) / name for name in "ab"]
-    for n, question, peers in plan:
-        for name, a, b in cases(n):
+    for made, n, question, peers in plan:
+        for name, a, b in made(n):
             for file, array in zip(files, (a, b)):
                 np.ascontiguousarray(array, dtype="<f8").tofile(file)
             ours.ask(f"read {files[0]} {files[1]}")

@@ -6,12 +6,15 @@ use mountainpass::plain;
 use mountainpass::report::progress;
 use mountainpass::search::Stage;
 use std::io::{IsTerminal, Write};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// The characters of the bar.
 const WIDTH: usize = 24;
 /// The line is drawn again after so long at the earliest.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Work without stages is told of after so long, where a line is drawn.
+const SECOND: Duration = Duration::from_secs(1);
 /// Where none is drawn, a stage is told of again after so long at the earliest.
 const LONG: Duration = Duration::from_secs(30);
 
@@ -86,6 +89,35 @@ impl Lines {
     }
 }
 
+/// Does work that knows no stages, and tells meanwhile, if it takes long, what is being done and for how long.
+pub fn waiting<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let (line, start) = (|start: Instant| format!("{what}: {} s", start.elapsed().as_secs()), Instant::now());
+    if std::io::stderr().is_terminal() {
+        let result = meanwhile(SECOND, || draw(&plain::line(&line(start))), work);
+        if start.elapsed() >= SECOND {
+            draw("");
+        }
+        result
+    } else {
+        meanwhile(LONG, || tell!("{}", line(start)), work)
+    }
+}
+
+/// Does work, and tells on another thread after every pause.
+fn meanwhile<T>(pause: Duration, mut tell: impl FnMut() + Send, work: impl FnOnce() -> T) -> T {
+    std::thread::scope(|scope| {
+        let (going, gone) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            while gone.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                tell();
+            }
+        });
+        let result = work();
+        drop(going);
+        result
+    })
+}
+
 /// Draws a line over the one that is there; the terminal cuts off what does not fit.
 fn draw(line: &str) {
     let mut stderr = std::io::stderr().lock();
@@ -118,6 +150,13 @@ mod tests {
         assert_eq!(told(Duration::MAX), ["minima: 3", "", "paths: 3", ""]);
         let often = ["minima: 3", "minima 1/3  gradient norm 2.5e-1", "paths: 3", "paths 2/3"];
         assert_eq!(told(Duration::ZERO), often);
+    }
+
+    #[test]
+    fn long_work_is_told_of_while_it_lasts() {
+        let (told, heard) = mpsc::channel();
+        let twice = || (0..2).map(|_| heard.recv().unwrap()).count();
+        assert_eq!(meanwhile(Duration::ZERO, || told.send(()).unwrap_or_default(), twice), 2);
     }
 
     #[test]

@@ -9,14 +9,14 @@ use crate::error::{Error, Result};
 pub struct Interval {
     /// The degree of the homology class: 0 for components.
     pub degree: u32,
-    /// The value at which it begins.
+    /// The value at which it begins; infinite where it was always there.
     pub birth: f64,
     /// `None` for a half-line.
     pub death: Option<f64>,
 }
 
 /// Bars of sublevel sets (death >= birth, half-lines end at +inf) or of superlevel sets (death <= birth, half-lines
-/// end at -inf), never of both. All ends are finite numbers.
+/// end at -inf), never of both. Ends are numbers; a birth may be infinite.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagram {
     intervals: Vec<Interval>,
@@ -30,13 +30,14 @@ impl Diagram {
         let mut known = superlevel;
         for (at, &Interval { birth, death, .. }) in intervals.iter().enumerate() {
             let fault = |text: String| Err((at, text));
-            if !birth.is_finite() {
-                return fault(format!("a bar is born at {birth}: births are finite numbers"));
+            if birth.is_nan() {
+                return fault("a bar is born at NaN".to_owned());
             }
-            let Some(death) = death else { continue };
-            if !death.is_finite() {
+            if let Some(death) = death.filter(|death| !death.is_finite()) {
                 return fault(format!("a bar dies at {death}"));
             }
+            // A bar that was always there came from -inf, or fell from +inf.
+            let Some(death) = death.or(birth.is_infinite().then_some(-birth)) else { continue };
             let falls = death < birth;
             match known {
                 _ if death == birth => {}
@@ -80,16 +81,52 @@ impl Diagram {
         degrees
     }
 
-    /// The bars of one degree as those of sublevel sets: the finite ones of positive length, and the births of the
-    /// half-lines, each sorted. (A superlevel bar is that of the negated function, with its signs changed.)
-    pub(super) fn parts(&self, degree: u32) -> (Vec<[f64; 2]>, Vec<f64>) {
-        let sign = if self.superlevel == Some(true) { -1.0 } else { 1.0 };
-        let bars = || self.intervals.iter().filter(|bar| bar.degree == degree);
-        let mut finite: Vec<[f64; 2]> =
-            bars().filter_map(|bar| Some([sign * bar.birth, sign * bar.death?])).filter(|p| p[1] > p[0]).collect();
-        let mut births: Vec<f64> = bars().filter(|bar| bar.death.is_none()).map(|bar| sign * bar.birth).collect();
-        finite.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
-        births.sort_by(f64::total_cmp);
-        (finite, births)
+    /// With bars that never die ending at `value`, or where they begin if that is beyond it. Every bar keeps its index.
+    pub fn cut(&self, value: f64) -> Diagram {
+        let end = |birth: f64| if self.superlevel == Some(true) { birth.min(value) } else { birth.max(value) };
+        self.map(|bar| Interval { death: Some(bar.death.unwrap_or_else(|| end(bar.birth))), ..bar })
     }
+
+    /// With bars that have one end, or none, of length 0: they count for nothing. Every bar keeps its index.
+    pub fn without_half_lines(&self) -> Diagram {
+        self.map(|bar| match (bar.birth.is_finite(), bar.death) {
+            (true, Some(_)) => bar,
+            (true, None) => Interval { death: Some(bar.birth), ..bar },
+            (false, death) => Interval { birth: death.unwrap_or(0.0), death: death.or(Some(0.0)), ..bar },
+        })
+    }
+
+    fn map(&self, change: impl Fn(Interval) -> Interval) -> Diagram {
+        Diagram { intervals: self.intervals.iter().map(|&bar| change(bar)).collect(), superlevel: self.superlevel }
+    }
+
+    /// The bars of one degree as those of sublevel sets. (A superlevel bar is that of the negated function, with its
+    /// signs changed.)
+    pub(super) fn parts(&self, degree: u32) -> Parts {
+        let sign = if self.superlevel == Some(true) { -1.0 } else { 1.0 };
+        let mut parts = Parts::default();
+        for (at, bar) in self.intervals.iter().enumerate().filter(|(_, bar)| bar.degree == degree) {
+            let birth = sign * bar.birth;
+            match (birth.is_finite(), bar.death.map(|death| sign * death)) {
+                (true, Some(death)) if death > birth => parts.bars.push(([birth, death], at)),
+                (true, Some(_)) => {}
+                (true, None) => parts.ends[0].push((birth, at)),
+                (false, Some(death)) => parts.ends[1].push((death, at)),
+                (false, None) => parts.ends[2].push((0.0, at)),
+            }
+        }
+        // Sorting is stable: equal bars stay in their order.
+        parts.bars.sort_by(|(a, _), (b, _)| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
+        parts.ends.iter_mut().for_each(|ends| ends.sort_by(|a, b| a.0.total_cmp(&b.0)));
+        parts
+    }
+}
+
+/// The bars of one degree, sorted, each with its index among all.
+#[derive(Default)]
+pub(super) struct Parts {
+    /// (birth, death) of the finite ones of positive length.
+    pub bars: Vec<([f64; 2], usize)>,
+    /// The one end of those that never die, and of those that were always there; 0 for those that are both.
+    pub ends: [Vec<(f64, usize)>; 3],
 }

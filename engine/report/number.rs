@@ -33,6 +33,14 @@ pub fn significant(x: f64, digits: usize) -> String {
     }
 }
 
+/// The fewest digits that read back as the same number, for programs: `0.1`, `1.7e308`, `-inf`.
+pub fn exact(x: f64) -> String {
+    match x == 0.0 || !x.is_finite() || (1e-5..1e16).contains(&x.abs()) {
+        true => x.to_string(),
+        false => format!("{x:e}"),
+    }
+}
+
 /// `10⁻⁶`.
 pub fn power(exponent: i32) -> String {
     const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
@@ -82,6 +90,14 @@ mod tests {
         }
         assert_eq!(significant(cases[3].0, 4), cases[3].1);
         assert_eq!([short(0.99999), short(0.0), short(f64::NAN), short(12345.0)], ["1.00", "0", "–", "12345"]);
+    }
+
+    #[test]
+    fn exact_numbers_read_back() {
+        let cases = [(0.1, "0.1"), (3.0, "3"), (1.7e308, "1.7e308"), (-2.5e-9, "-2.5e-9"), (f64::NEG_INFINITY, "-inf")];
+        for (x, text) in cases {
+            assert_eq!((exact(x).as_str(), text.parse()), (text, Ok(x)));
+        }
     }
 
     #[test]

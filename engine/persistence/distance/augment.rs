@@ -10,8 +10,10 @@ use super::market::{Market, Side};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-/// Makes the matching optimal, whatever it was. The better the prices of side 1, the less there is to do.
-pub fn augment(market: &mut Market) {
+/// Makes the matching optimal, whatever it was, and says so; or stops, somewhere on the way, where that takes more than so
+/// many steps: queries of the trees, and every four bars found by them. The better the prices of side 1, the less there
+/// is to do.
+pub fn augment(market: &mut Market, most_work: u64) -> bool {
     // Feasible prices first; the matching is made anew of tight pairs.
     market.bound();
     market.sides.iter_mut().for_each(|side| side.mate.fill(None));
@@ -32,15 +34,20 @@ pub fn augment(market: &mut Market) {
     }
     let longest = market.sides[0].points.len().max(market.sides[1].points.len());
     let mut search = Search { labels: vec![Label::default(); longest], seen: Vec::new(), heap: BinaryHeap::new() };
+    let mut work = 0;
     for from in [0, 1] {
         let (from, to) = market.facing(from);
         to.show();
         for root in 0..from.points.len() {
             if from.mate[root].is_none() && from.price[root] < from.alone[root] {
-                search.path(from, to, root, |d| cost.of(d));
+                work += search.path(from, to, root, |d| cost.of(d));
+                if work > most_work {
+                    return false;
+                }
             }
         }
     }
+    true
 }
 
 /// What Dijkstra's algorithm knows of a bar of the other side.
@@ -94,12 +101,13 @@ enum End {
 }
 
 impl Search {
-    /// Finds a shortest augmenting path from `root` and exchanges it.
-    fn path(&mut self, from: &mut Side, to: &mut Side, root: usize, cost: impl Fn(f64) -> f64 + Copy) {
+    /// Finds a shortest augmenting path from `root` and exchanges it. The steps that took.
+    fn path(&mut self, from: &mut Side, to: &mut Side, root: usize, cost: impl Fn(f64) -> f64 + Copy) -> u64 {
         let (mut end, mut length) = (End::Alone(root), from.alone[root] - from.price[root]);
         // The bars of the root's side that the search has come to, each with its distance.
         let mut settled = vec![(root, 0.0)];
         let mut next = 0;
+        let mut found = 0;
         loop {
             while next < settled.len() {
                 let (i, distance) = settled[next];
@@ -109,6 +117,7 @@ impl Search {
                 }
                 let base = distance - from.price[i];
                 to.tree.below(from.points[i], cost, length - base, |j, sum| {
+                    found += 1;
                     let label = &mut self.labels[j];
                     let reached = (base + sum).max(distance); // Reduced costs are below zero by rounding only.
                     if reached < label.distance && reached < length {
@@ -140,6 +149,7 @@ impl Search {
         self.exchange(from, to, end);
         self.seen.drain(..).for_each(|j| self.labels[j as usize] = Label::default());
         self.heap.clear();
+        settled.len() as u64 + found / 4
     }
 
     /// Changes prices so that the path becomes tight.

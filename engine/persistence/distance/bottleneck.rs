@@ -14,16 +14,17 @@
 //! falls to the longest edge in use; one that does not rises to the least at which the set of bars that had too few
 //! partners (Hall) gets another. When the two meet, their value is the distance, to the last bit.
 
-use super::tree::{KdTree, Point, half, sup};
+use super::ground::{Ground, Point};
+use super::tree::KdTree;
 
 const NONE: u32 = u32::MAX;
 
 /// The bottleneck distance of finite bars with the sup metric. Memory O(n). Some twenty radii are tried, each in a few
 /// phases of O(n) queries.
-pub fn bottleneck(a: &[Point], b: &[Point]) -> f64 {
-    let mut halves: Vec<f64> = a.iter().chain(b).map(|&p| half(p)).collect();
+pub fn bottleneck(a: &[Point], b: &[Point], ground: Ground) -> f64 {
+    let mut halves: Vec<f64> = a.iter().chain(b).map(|&p| ground.alone(p)).collect();
     halves.sort_by(f64::total_cmp);
-    let mut sides = [Covering::new(a, b), Covering::new(b, a)];
+    let mut sides = [Covering::new(a, b, ground), Covering::new(b, a, ground)];
     // Every bar goes to its nearest partner or to the diagonal: a bound from below, and often the answer.
     let mut low = sides.iter().map(Covering::least).fold(0.0, f64::max);
     let mut high = halves.last().copied().unwrap_or(0.0);
@@ -45,9 +46,34 @@ pub fn bottleneck(a: &[Point], b: &[Point]) -> f64 {
     high
 }
 
+/// Partners of the first side's bars in a matching of such a bottleneck distance. Bars that may stay alone mostly do.
+pub fn matching(a: &[Point], b: &[Point], ground: Ground, distance: f64) -> Vec<Option<u32>> {
+    let mut sides = [Covering::new(a, b, ground), Covering::new(b, a, ground)];
+    // Both are matched: that is what the distance says.
+    let _ = sides.each_mut().map(|side| side.cover(distance));
+    let [mut of_a, of_b] = sides;
+    // The long bars of both are made to be matched at once (Mendelsohn and Dulmage): one of b that is left over takes the
+    // partner it has in the other matching, and who loses that one by it does the same.
+    for left_over in 0..b.len() {
+        let mut next = left_over;
+        while of_a.mate_of_other[next] == NONE && of_b.mate[next] != NONE {
+            let i = of_b.mate[next] as usize;
+            let loser = std::mem::replace(&mut of_a.mate[i], next as u32);
+            of_a.mate_of_other[next] = i as u32;
+            if loser == NONE {
+                break;
+            }
+            of_a.mate_of_other[loser as usize] = NONE;
+            next = loser as usize;
+        }
+    }
+    of_a.mate.iter().map(|&j| (j != NONE).then_some(j)).collect()
+}
+
 /// The question whether the long bars of one side find partners on the other. Matchings are kept from one radius to
 /// the next.
 struct Covering<'a> {
+    ground: Ground,
     own: &'a [Point],
     other: &'a [Point],
     own_tree: KdTree,
@@ -57,15 +83,20 @@ struct Covering<'a> {
 }
 
 impl<'a> Covering<'a> {
-    fn new(own: &'a [Point], other: &'a [Point]) -> Covering<'a> {
-        let (own_tree, other_tree) = (KdTree::new(own), KdTree::new(other));
+    fn new(own: &'a [Point], other: &'a [Point], ground: Ground) -> Covering<'a> {
+        let (own_tree, other_tree) = (KdTree::new(own, ground), KdTree::new(other, ground));
         let (mate, mate_of_other) = (vec![NONE; own.len()], vec![NONE; other.len()]);
-        Covering { own, other, own_tree, other_tree, mate, mate_of_other }
+        Covering { ground, own, other, own_tree, other_tree, mate, mate_of_other }
+    }
+
+    /// Whether a bar must be matched.
+    fn is_long(&self, i: usize, radius: f64) -> bool {
+        self.ground.alone(self.own[i]) > radius
     }
 
     /// The distance of a bar from the nearest partner that is there, or from the diagonal.
     fn reach(&self, i: usize) -> f64 {
-        self.other_tree.best(self.own[i], |d| d, half(self.own[i])).value
+        self.other_tree.best(self.own[i], |d| d, self.ground.alone(self.own[i])).value
     }
 
     /// A radius that is needed: that at which the worst-off bar reaches a partner or the diagonal.
@@ -78,14 +109,15 @@ impl<'a> Covering<'a> {
     fn cover(&mut self, radius: f64) -> Result<f64, f64> {
         for i in 0..self.own.len() {
             let j = self.mate[i];
-            if j != NONE && !(half(self.own[i]) > radius && sup(self.own[i], self.other[j as usize]) <= radius) {
+            let near = |j: u32| self.ground.between(self.own[i], self.other[j as usize]) <= radius;
+            if j != NONE && !(self.is_long(i, radius) && near(j)) {
                 (self.mate[i], self.mate_of_other[j as usize]) = (NONE, NONE);
             }
         }
         loop {
             let (mut free, steps) = (Vec::new(), self.steps(radius));
             for i in 0..self.own.len() {
-                if self.mate[i] == NONE && half(self.own[i]) > radius {
+                if self.mate[i] == NONE && self.is_long(i, radius) {
                     if steps.of_own[i] == f64::INFINITY {
                         return Err(self.next(i, radius));
                     }
@@ -94,7 +126,7 @@ impl<'a> Covering<'a> {
             }
             if free.is_empty() {
                 let edges = self.own.iter().zip(&self.mate).filter(|(_, j)| **j != NONE);
-                return Ok(edges.map(|(&p, &j)| sup(p, self.other[j as usize])).fold(0.0, f64::max));
+                return Ok(edges.map(|(&p, &j)| self.ground.between(p, self.other[j as usize])).fold(0.0, f64::max));
             }
             self.other_tree.set_all(|j| steps.of_other[j]);
             free.iter().for_each(|&root| self.augment(root, radius));
@@ -104,8 +136,8 @@ impl<'a> Covering<'a> {
     /// How many pairs an alternating path from each bar to an unmatched partner passes, at least. A bar that reaches
     /// none now will reach none when others are matched.
     fn steps(&mut self, radius: f64) -> Steps {
-        let own = self.own;
-        self.own_tree.set_all(|i| if half(own[i]) > radius { 0.0 } else { f64::INFINITY });
+        let (own, ground) = (self.own, self.ground);
+        self.own_tree.set_all(|i| if ground.alone(own[i]) > radius { 0.0 } else { f64::INFINITY });
         let unmatched = |&j: &u32| self.mate_of_other[j as usize] == NONE;
         let mut front: Vec<u32> = (0..self.other.len() as u32).filter(unmatched).collect();
         let infinite = |n: usize| vec![f64::INFINITY; n];

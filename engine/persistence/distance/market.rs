@@ -5,11 +5,13 @@
 //! all y under y(a) + y(b) <= cost(a, b) and y(a) <= alone(a), the same on both sides. Any such prices bound the optimum
 //! from below; a matching whose bars all meet their constraint with equality is optimal.
 
-use super::tree::{KdTree, Point, half, sup};
+use super::ground::{Ground, Point};
+use super::tree::KdTree;
 
-/// What a distance costs: its power q, in a unit that keeps the powers near 1.
+/// What a distance on the ground costs: its power q, in a unit that keeps the powers near 1.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
+    pub ground: Ground,
     pub q: f64,
     pub unit: f64,
 }
@@ -21,8 +23,14 @@ impl Cost {
         match self.q {
             1.0 => x,
             2.0 => x * x,
+            3.0 => x * x * x,
             q => x.powf(q),
         }
+    }
+
+    /// The cost of a pair.
+    pub fn between(self, a: Point, b: Point) -> f64 {
+        self.of(self.ground.between(a, b))
     }
 
     /// The distance of a cost.
@@ -36,6 +44,7 @@ impl Cost {
 }
 
 /// One side of the market.
+#[derive(Clone)]
 pub struct Side {
     pub points: Vec<Point>,
     /// What each costs alone.
@@ -49,8 +58,8 @@ pub struct Side {
 
 impl Side {
     fn new(points: &[Point], cost: Cost) -> Side {
-        let alone: Vec<f64> = points.iter().map(|&p| cost.of(half(p))).collect();
-        let (price, mate, tree) = (alone.clone(), vec![None; points.len()], KdTree::new(points));
+        let alone: Vec<f64> = points.iter().map(|&p| cost.of(cost.ground.alone(p))).collect();
+        let (price, mate, tree) = (alone.clone(), vec![None; points.len()], KdTree::new(points, cost.ground));
         Side { points: points.to_vec(), alone, price, mate, tree }
     }
 
@@ -79,6 +88,7 @@ impl Side {
 }
 
 /// Two sides and a matching.
+#[derive(Clone)]
 pub struct Market {
     pub cost: Cost,
     pub sides: [Side; 2],
@@ -100,7 +110,7 @@ impl Market {
     pub fn total(&self) -> f64 {
         let [a, b] = &self.sides;
         let pay = |i: usize| match a.mate[i] {
-            Some(j) => self.cost.of(sup(a.points[i], b.points[j as usize])),
+            Some(j) => self.cost.between(a.points[i], b.points[j as usize]),
             None => a.alone[i],
         };
         (0..a.points.len()).map(pay).chain(b.single().map(|j| b.alone[j])).sum()
@@ -116,6 +126,12 @@ impl Market {
             a.price[i] = b.tree.best(a.points[i], |d| self.cost.of(d), a.alone[i]).value;
         }
         a.price.iter().chain(&b.price).sum()
+    }
+
+    /// The partners of side 0.
+    pub fn into_partners(self) -> Vec<Option<u32>> {
+        let [a, _] = self.sides;
+        a.mate
     }
 
     /// The two sides, one of them looking for partners on the other.

@@ -10,17 +10,26 @@
 mod auction;
 mod augment;
 mod bottleneck;
+mod ground;
+mod line;
 mod market;
 mod tree;
+mod wasserstein;
 
-use super::Diagram;
+use super::diagram::{Diagram, Parts};
 use crate::error::{Error, Result};
-use market::{Cost, Market};
+use ground::Point;
+use std::cmp::Ordering;
+use wasserstein::{Effort, Found};
+
+pub use ground::Ground;
+pub use wasserstein::RELATIVE_ERROR;
 
 /// Up to so many finite bars on either side a Wasserstein distance is exact unless an error is asked for.
 pub const EXACT: usize = 10_000;
-/// Above, its relative error unless another one is asked for.
-pub const RELATIVE_ERROR: f64 = 0.01;
+/// An exact distance that nobody has asked for is given up after so many steps, for one with [`RELATIVE_ERROR`] at most.
+/// A million take about a second. Steps are counted, not seconds: the same barcodes have the same distance everywhere.
+pub const PATIENCE: u64 = 50_000_000;
 
 /// Which distance.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,7 +37,8 @@ pub enum Metric {
     /// The largest cost of a best matching, always exact.
     Bottleneck,
     /// (sum cost^order)^(1/order), order from 1 to infinity, where it is the bottleneck distance. `relative_error` may
-    /// be 0 for an exact distance of any size; `None` is 0 up to [`EXACT`] bars, [`RELATIVE_ERROR`] above.
+    /// be 0 for an exact distance of any size; `None` is 0 up to [`EXACT`] bars (but see [`PATIENCE`]),
+    /// [`RELATIVE_ERROR`] above.
     Wasserstein {
         /// From 1 to infinity.
         order: f64,
@@ -85,57 +95,112 @@ pub fn check(a: &Diagram, b: &Diagram, metric: Metric) -> Result<()> {
     Ok(())
 }
 
-/// The distance of the bars of one degree. Bottleneck: memory O(n), seconds for 50,000 bars. Wasserstein: memory O(n).
+/// The distance of the bars of one degree, of the sup metric. Bottleneck: memory O(n), seconds for 50,000 bars.
+/// Wasserstein: memory O(n), but O(n^2) bits where all bars share one end.
 pub fn distance(a: &Diagram, b: &Diagram, degree: u32, metric: Metric) -> Result<Distance> {
-    check(a, b, metric)?;
-    let (order, relative_error) = metric.parameters();
-    let ((a, births_a), (b, births_b)) = (a.parts(degree), b.parts(degree));
-    let (bars, half_lines) = ([a.len(), b.len()], [births_a.len(), births_b.len()]);
-    let made = |(value, lower)| Distance { value, lower, bars, half_lines };
-    if births_a.len() != births_b.len() {
-        return Ok(made((f64::INFINITY, f64::INFINITY)));
-    }
-    let shifts: Vec<f64> = births_a.iter().zip(&births_b).map(|(x, y)| (x - y).abs()).collect();
-    let bottleneck = shifts.iter().copied().fold(bottleneck::bottleneck(&a, &b), f64::max);
-    if order == f64::INFINITY || bottleneck == 0.0 || bottleneck == f64::INFINITY {
-        return Ok(made((bottleneck, bottleneck)));
-    }
-    let standard = if a.len().max(b.len()) <= EXACT { 0.0 } else { RELATIVE_ERROR };
-    Ok(made(wasserstein(&a, &b, &shifts, order, bottleneck, relative_error.unwrap_or(standard))))
+    Ok(compare(a, b, degree, metric, Ground::Sup, false)?.0)
 }
 
-/// Above this order a matching's cost is divided by the bottleneck distance itself before it is raised to the power;
-/// below, by a power of two, so that whole numbers stay whole.
-const STEEP: f64 = 64.0;
-/// Where the auction leaves the rest of an exact computation to augmenting paths: a relative gap of the powers' sums.
-const HANDOVER: f64 = 0.01;
-/// A relative error below this is had sooner by computing exactly.
-const FINE: f64 = 1e-3;
+/// Two bars that are matched, or one that stays alone: indices into the intervals of either barcode.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Match {
+    /// Of the first barcode; `None` where that of the second stays alone.
+    pub a: Option<usize>,
+    /// Of the second.
+    pub b: Option<usize>,
+    /// The distance of the two, or of the one from the diagonal.
+    pub cost: f64,
+}
 
-/// Prices whose sum is so near the matching's cost prove it optimal: what is missing is rounding.
-const ROUNDING: f64 = 1e-10;
+/// As [`distance`], of any ground, with a matching that has this distance: no bar of positive length is left out, and
+/// those of the first barcode come first, in its order. There is none where the distance is infinite. Of a bottleneck
+/// distance only the largest cost is the least there is.
+pub fn matching(
+    a: &Diagram,
+    b: &Diagram,
+    degree: u32,
+    metric: Metric,
+    ground: Ground,
+) -> Result<(Distance, Vec<Match>)> {
+    compare(a, b, degree, metric, ground, true)
+}
 
-/// The distance and its bound from below.
-fn wasserstein(a: &[[f64; 2]], b: &[[f64; 2]], shifts: &[f64], q: f64, bottleneck: f64, error: f64) -> (f64, f64) {
-    // All but the mantissa's bits of a normal number is the power of two below it.
-    let power_of_two = f64::from_bits(bottleneck.to_bits() & (0x7ff << 52)).max(f64::MIN_POSITIVE);
-    let cost = Cost { q, unit: if q <= STEEP { power_of_two } else { bottleneck } };
-    let rest: f64 = shifts.iter().map(|&shift| cost.of(shift)).sum();
-    let mut market = Market::new(a, b, cost);
-    // The matching of the bottleneck distance costs no more.
-    market.cap(cost.of(bottleneck) * (a.len() + b.len()) as f64);
-    let rough = error >= FINE;
-    let gap = if rough { q * error.ln_1p() } else { HANDOVER }; // (1 + error)^q - 1 is no less than that.
-    let bound = auction::auction(&mut market, gap, rest);
-    if rough {
-        let (value, lower) = (cost.root(market.total() + rest), cost.root((bound + rest).max(0.0)));
-        return (value, lower.min(value));
+/// The distance, and the matching if it is wanted.
+fn compare(
+    a: &Diagram,
+    b: &Diagram,
+    degree: u32,
+    metric: Metric,
+    ground: Ground,
+    matched: bool,
+) -> Result<(Distance, Vec<Match>)> {
+    check(a, b, metric)?;
+    let (order, relative_error) = metric.parameters();
+    let parts = [a.parts(degree), b.parts(degree)];
+    let kinds = || parts[0].ends.iter().zip(&parts[1].ends);
+    let count = |part: &Parts| part.ends.iter().map(Vec::len).sum();
+    let (bars, half_lines) = (parts.each_ref().map(|part| part.bars.len()), parts.each_ref().map(count));
+    let made = |value, lower| Distance { value, lower, bars, half_lines };
+    if kinds().any(|(x, y)| x.len() != y.len()) {
+        return Ok((made(f64::INFINITY, f64::INFINITY), Vec::new()));
     }
-    market.cap(market.total());
-    augment::augment(&mut market);
-    let (total, bound) = (market.total() + rest, market.bound() + rest);
-    let proven = total - bound <= ROUNDING * total;
-    (cost.root(total), cost.root(if proven { total } else { bound.max(0.0) }))
+    let pairs = || kinds().flat_map(|(x, y)| x.iter().zip(y)).map(|(x, y)| (x.1, y.1, (x.0 - y.0).abs()));
+    let shifts: Vec<f64> = pairs().map(|(_, _, shift)| shift).collect();
+    // Powers of two: nothing is lost.
+    let unit = ground.unit(parts.iter().flat_map(|part| &part.bars).flat_map(|bar| bar.0));
+    let [one, other] =
+        parts.each_ref().map(|part| part.bars.iter().map(|bar| bar.0.map(|x| x / unit)).collect::<Vec<_>>());
+    let shifts: Vec<f64> = shifts.iter().map(|shift| shift / unit).collect();
+    let bottleneck = shifts.iter().copied().fold(bottleneck::bottleneck(&one, &other, ground), f64::max);
+    let found = if order == f64::INFINITY || bottleneck == 0.0 || bottleneck == f64::INFINITY {
+        let mate = if matched { bottleneck::matching(&one, &other, ground, bottleneck) } else { Vec::new() };
+        Found { value: bottleneck, lower: bottleneck, mate }
+    } else {
+        let effort = match relative_error {
+            Some(relative_error) => Effort { relative_error, patience: u64::MAX },
+            None if one.len().max(other.len()) <= EXACT => Effort { relative_error: 0.0, patience: PATIENCE },
+            None => Effort { relative_error: RELATIVE_ERROR, patience: u64::MAX },
+        };
+        let way = |sides| wasserstein::wasserstein(sides, &shifts, ground, order, bottleneck, effort);
+        // The sides are no equals to the auction: in an order of their own, both ways give the same bits.
+        match precedes(&other, &one) {
+            true => way([&other, &one]).turned(one.len()),
+            false => way([&one, &other]),
+        }
+    };
+    let distance = made(found.value * unit, found.lower * unit);
+    if !matched {
+        return Ok((distance, Vec::new()));
+    }
+    let mut list: Vec<Match> = pairs().map(|(i, j, cost)| Match { a: Some(i), b: Some(j), cost }).collect();
+    let index = parts.each_ref().map(|part| part.bars.iter().map(|bar| bar.1).collect::<Vec<_>>());
+    let finite = matches([&one, &other], &found.mate, ground);
+    list.extend(finite.map(|Match { a, b, cost }| Match {
+        a: a.map(|i| index[0][i]),
+        b: b.map(|j| index[1][j]),
+        cost: unit * cost,
+    }));
+    list.sort_by_key(|found| (found.a.is_none(), found.a, found.b));
+    Ok((distance, list))
+}
+
+/// A matching as it is told: the pairs and single bars of the first side, then who is left of the second.
+fn matches<'a>(sides: [&'a [Point]; 2], mate: &'a [Option<u32>], ground: Ground) -> impl Iterator<Item = Match> + 'a {
+    let mut single = vec![true; sides[1].len()];
+    mate.iter().flatten().for_each(|&j| single[j as usize] = false);
+    let of_first = sides[0].iter().zip(mate).enumerate().map(move |(i, (&bar, mate))| {
+        let b = mate.map(|j| j as usize);
+        Match { a: Some(i), b, cost: b.map_or(ground.alone(bar), |j| ground.between(bar, sides[1][j])) }
+    });
+    let left = (0..single.len()).filter(move |&j| single[j]);
+    of_first.chain(left.map(move |j| Match { a: None, b: Some(j), cost: ground.alone(sides[1][j]) }))
+}
+
+/// Whether sorted bars come first: those that are fewer, or else begin with less.
+fn precedes(a: &[Point], b: &[Point]) -> bool {
+    let ends = |bars: &[Point]| bars.concat();
+    let differ = || ends(a).iter().zip(&ends(b)).map(|(x, y)| x.total_cmp(y)).find(|order| order.is_ne());
+    a.len().cmp(&b.len()).then_with(|| differ().unwrap_or(Ordering::Equal)).is_lt()
 }
 
 #[cfg(test)]

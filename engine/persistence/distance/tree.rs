@@ -1,21 +1,10 @@
-//! Points of the plane in a k-d tree, each with a weight that may change: which of them is near, by the sup metric?
+//! Points of the plane in a k-d tree, each with a weight that may change: which of them is near, and how near?
 //!
 //! A point of infinite weight is not there: that is how points are taken out, and put back. Every inner node knows the
 //! box of its points and their least weight, so whole branches are passed over. Equal points are no special case: a
 //! node's points are split by count, not by value. The same calls give the same answers, whatever the order of memory.
 
-/// (birth, death) of a finite bar.
-pub type Point = [f64; 2];
-
-/// The sup distance of two points.
-pub fn sup(a: Point, b: Point) -> f64 {
-    (a[0] - b[0]).abs().max((a[1] - b[1]).abs())
-}
-
-/// Half a bar's length: its sup distance from the diagonal. Halved first, so that no length overflows.
-pub fn half(a: Point) -> f64 {
-    0.5 * a[1] - 0.5 * a[0]
-}
+use super::ground::{Ground, Point};
 
 /// Points of a leaf, about.
 const LEAF: usize = 6;
@@ -29,15 +18,17 @@ struct Node {
 }
 
 impl Node {
-    /// The sup distance of the nearest point of the box. Rounding is monotone, so no point of the box is nearer.
-    fn distance(&self, from: Point) -> f64 {
-        let axis = |i: usize| (self.low[i] - from[i]).max(from[i] - self.high[i]);
-        axis(0).max(axis(1)).max(0.0)
+    /// The distance of the nearest point of the box. Rounding is monotone, so no point of the box is nearer.
+    fn distance(&self, from: Point, ground: Ground) -> f64 {
+        let axis = |i: usize| (self.low[i] - from[i]).max(from[i] - self.high[i]).max(0.0);
+        ground.norm(axis(0), axis(1))
     }
 }
 
 /// The tree. Points are called by their index in the slice it was built of.
+#[derive(Clone)]
 pub struct KdTree {
+    ground: Ground,
     /// In a heap's order: the root is 1, the children of i are 2 i and 2 i + 1, the leaves come last.
     nodes: Vec<Node>,
     leaves: usize,
@@ -62,7 +53,7 @@ pub struct Best {
 
 impl KdTree {
     /// Builds the tree of points with weight 0. O(n log n).
-    pub fn new(points: &[Point]) -> KdTree {
+    pub fn new(points: &[Point], ground: Ground) -> KdTree {
         let n = points.len();
         let leaves = n.div_ceil(LEAF).next_power_of_two();
         let mut index: Vec<u32> = (0..n as u32).collect();
@@ -71,7 +62,8 @@ impl KdTree {
         index.iter().enumerate().for_each(|(at, &i)| slot[i as usize] = at as u32);
         let nothing = Node { low: [f64::INFINITY; 2], high: [f64::NEG_INFINITY; 2], least: f64::INFINITY };
         let points: Vec<Point> = index.iter().map(|&i| points[i as usize]).collect();
-        let mut tree = KdTree { nodes: vec![nothing; 2 * leaves], leaves, weights: vec![0.0; n], points, index, slot };
+        let mut tree =
+            KdTree { ground, nodes: vec![nothing; 2 * leaves], leaves, weights: vec![0.0; n], points, index, slot };
         for node in (1..2 * leaves).rev() {
             let (mut low, mut high) = (nothing.low, nothing.high);
             let mut grow = |a: Point, b: Point| {
@@ -171,14 +163,14 @@ impl KdTree {
     ) {
         if node >= self.leaves {
             for at in self.leaf(node) {
-                let sum = cost(sup(from, self.points[at])) + self.weights[at];
+                let sum = cost(self.ground.between(from, self.points[at])) + self.weights[at];
                 if sum < *bound {
                     *bound = found(self.index[at] as usize, sum);
                 }
             }
             return;
         }
-        let least = |child: usize| cost(self.nodes[child].distance(from)) + self.nodes[child].least;
+        let least = |child: usize| cost(self.nodes[child].distance(from, self.ground)) + self.nodes[child].least;
         let (left, right) = ((2 * node, least(2 * node)), (2 * node + 1, least(2 * node + 1)));
         let (near, far) = if right.1 < left.1 { (right, left) } else { (left, right) };
         for (child, least) in [near, far] {
@@ -190,12 +182,13 @@ impl KdTree {
 
     fn within(&self, node: usize, from: Point, radius: f64) -> Option<usize> {
         if node >= self.leaves {
-            let near = |&at: &usize| self.weights[at] < f64::INFINITY && sup(from, self.points[at]) <= radius;
+            let near =
+                |&at: &usize| self.weights[at] < f64::INFINITY && self.ground.between(from, self.points[at]) <= radius;
             return self.leaf(node).find(near).map(|at| self.index[at] as usize);
         }
         let [left, right] = [2 * node, 2 * node + 1].map(|child| {
             let Node { least, .. } = self.nodes[child];
-            (child, if least < f64::INFINITY { self.nodes[child].distance(from) } else { f64::INFINITY })
+            (child, if least < f64::INFINITY { self.nodes[child].distance(from, self.ground) } else { f64::INFINITY })
         });
         let (near, far) = if right.1 < left.1 { (right, left) } else { (left, right) };
         let mut children = [near, far].into_iter().filter(|(_, distance)| *distance <= radius);
@@ -205,7 +198,7 @@ impl KdTree {
     fn least_within(&self, node: usize, from: Point, radius: f64, best: &mut (Option<usize>, f64)) {
         if node >= self.leaves {
             for at in self.leaf(node) {
-                if self.weights[at] < best.1 && sup(from, self.points[at]) <= radius {
+                if self.weights[at] < best.1 && self.ground.between(from, self.points[at]) <= radius {
                     *best = (Some(self.index[at] as usize), self.weights[at]);
                 }
             }
@@ -214,7 +207,7 @@ impl KdTree {
         let (left, right) = (2 * node, 2 * node + 1);
         let (one, other) = if self.nodes[right].least < self.nodes[left].least { (right, left) } else { (left, right) };
         for child in [one, other] {
-            if self.nodes[child].least < best.1 && self.nodes[child].distance(from) <= radius {
+            if self.nodes[child].least < best.1 && self.nodes[child].distance(from, self.ground) <= radius {
                 self.least_within(child, from, radius, best);
             }
         }
@@ -259,14 +252,18 @@ mod tests {
         prop::collection::vec([0_u8..9, 0_u8..9].prop_map(|p| p.map(f64::from)), 0..80)
     }
 
+    fn grounds() -> impl Strategy<Value = Ground> {
+        prop_oneof![Just(Ground::Sup), Just(Ground::Euclidean), Just(Ground::Sum)]
+    }
+
     proptest! {
         #[test]
         fn the_two_best_are_those_of_a_list(points in points(), weights in prop::collection::vec(-3_i8..4, 80),
-                                            from in [0_u8..9, 0_u8..9], bound in -2_i8..9) {
+                                            from in [0_u8..9, 0_u8..9], ground in grounds(), bound in -2_i8..9) {
             let (from, bound) = (from.map(f64::from), f64::from(bound));
-            let mut tree = KdTree::new(&points);
+            let mut tree = KdTree::new(&points, ground);
             (0..points.len()).for_each(|i| tree.set(i, f64::from(weights[i])));
-            let sum = |i: usize| sup(from, points[i]).powi(2) + f64::from(weights[i]);
+            let sum = |i: usize| ground.between(from, points[i]).powi(2) + f64::from(weights[i]);
             let mut sums: Vec<f64> = (0..points.len()).map(sum).filter(|s| *s < bound).collect();
             sums.sort_by(f64::total_cmp);
             sums.extend([bound, bound]);
@@ -280,12 +277,12 @@ mod tests {
         }
 
         #[test]
-        fn points_are_taken_until_none_is_within_reach(points in points(), from in [0_u8..9, 0_u8..9], radius in 0_u8..5) {
+        fn points_are_taken_until_none_is_within_reach(points in points(), from in [0_u8..9, 0_u8..9], ground in grounds(), radius in 0_u8..5) {
             let (from, radius) = (from.map(f64::from), f64::from(radius));
-            let mut tree = KdTree::new(&points);
+            let mut tree = KdTree::new(&points, ground);
             let mut taken: Vec<usize> = std::iter::from_fn(|| tree.take_within(from, radius)).collect();
             taken.sort_unstable();
-            let known: Vec<usize> = (0..points.len()).filter(|&i| sup(from, points[i]) <= radius).collect();
+            let known: Vec<usize> = (0..points.len()).filter(|&i| ground.between(from, points[i]) <= radius).collect();
             prop_assert_eq!(taken, known);
         }
     }

@@ -1,41 +1,93 @@
-//! Barcodes in files: our own `barcode.json`, GUDHI's persistence text and DIPHA's binary diagrams are read alike; the
-//! last two are also written, for the programs of others.
+//! Barcodes in files: our own `barcode.json`, GUDHI's persistence text, tables with commas, NumPy's arrays and DIPHA's
+//! binary diagrams are read alike; GUDHI's and DIPHA's are also written, for the programs of others.
 //!
 //! What a file is, its first bytes say, not its name. Sizes are checked against the file before anything is allocated,
 //! and every fault is one sentence.
 
+mod array;
 mod dipha;
 mod gudhi;
+mod rows;
 
 use super::json::BarcodeFile;
 use crate::error::{Error, Result};
 use crate::machine::durable;
 use crate::machine::memory;
 use crate::persistence::Diagram;
-use std::path::Path;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
 
 /// Bytes a bar: as it is read, checked and compared.
 const BAR: u64 = 160;
 
-/// Reads a barcode: `barcode.json` (or a folder with one), a GUDHI .pers or a DIPHA diagram.
+/// What a `barcode.json` says of how its bars were made; others say nothing.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Made {
+    /// Which complex a grid was taken for: "V" or "T".
+    pub construction: Option<String>,
+    /// The highest degree that was computed.
+    pub max_degree: Option<u32>,
+}
+
+impl Made {
+    /// Why bars of `degree` (or of all) made in two ways are not to be compared.
+    pub fn unlike(&self, other: &Made, degree: Option<u32>) -> Option<String> {
+        if let (Some(one), Some(other)) = (&self.construction, &other.construction)
+            && one != other
+        {
+            return Some(format!("one barcode is of construction {one}, the other of {other}: they are not alike"));
+        }
+        let (one, other) = (self.max_degree?, other.max_degree?);
+        let computed = degree.is_some_and(|degree| degree <= one.min(other));
+        (one != other && !computed).then(|| {
+            format!(
+                "one barcode goes up to degree {one}, the other to {other}: choose one that both have with --degree"
+            )
+        })
+    }
+}
+
+/// Reads a barcode: `barcode.json` (or a folder with one), a GUDHI .pers or .csv, a .npy or a DIPHA diagram.
 pub fn read(path: &Path) -> Result<Diagram> {
-    let file = if path.is_dir() { path.join("barcode.json") } else { path.to_owned() };
+    Ok(read_made(path)?.0)
+}
+
+/// The file that is read: the `barcode.json` of a folder.
+pub fn file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("barcode.json") } else { path.to_owned() }
+}
+
+/// Reads a barcode, and what its file says of how it was made.
+pub fn read_made(path: &Path) -> Result<(Diagram, Made)> {
+    let file = file(path);
     let bytes = memory::contents(&file).map_err(|e| Error::io(&file, e).into_usage())?;
-    parse(&bytes).map_err(|text| Error::Config { path: file, text })
+    let diagram = parse(&bytes).map_err(|text| Error::Config { path: file, text })?;
+    // What is no JSON says nothing.
+    Ok((diagram, serde_json::from_slice(&bytes).unwrap_or_default()))
 }
 
 /// Reads the bytes of such a file; the fault, if any, as one sentence.
 pub fn parse(bytes: &[u8]) -> std::result::Result<Diagram, String> {
     let is_dipha = bytes.starts_with(&dipha::MAGIC.to_le_bytes());
-    // Lines, words or objects: as many bars, or fewer, with what distances make of them.
+    let is_array = bytes.starts_with(array::MAGIC);
+    // Lines, words, doubles or objects: as many bars, or fewer, with what distances make of them.
     let each = |mark: u8| bytes.iter().filter(|byte| **byte == mark).count();
-    let bars = if is_dipha { bytes.len() / 24 } else { each(b'\n').max(each(b'{')) };
+    let bars = match (is_dipha, is_array) {
+        (true, _) => bytes.len() / 24,
+        (_, true) => bytes.len() / 16,
+        _ => each(b'\n').max(each(b'{')),
+    };
     memory::afford((bars as u64).checked_mul(BAR)).map_err(|shortage| format!("what it holds {shortage}"))?;
     if is_dipha {
         return dipha::parse(bytes);
     }
-    let none = "is no barcode: a barcode.json, a GUDHI .pers or a DIPHA diagram is needed";
+    if is_array {
+        return array::parse(bytes);
+    }
+    let none = "is no barcode: a barcode.json, a GUDHI .pers, a .csv, a .npy or a DIPHA diagram is needed";
     let text = std::str::from_utf8(bytes).map_err(|_| none)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text); // A byte order mark.
     if text.trim_start().is_empty() {
         return Err(format!("is empty and {none}"));
     }
@@ -82,6 +134,7 @@ impl ExportFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::npy::{self, Array, Values};
     use crate::persistence::Interval;
     use proptest::prelude::*;
 
@@ -160,11 +213,56 @@ mod tests {
     }
 
     #[test]
+    fn tables_and_arrays_read_as_text_does() {
+        let known = parse(b"0 1 2.5\n1 3 inf\n0 -inf 2\n").unwrap();
+        let tables = [
+            "degree,birth,death\r\n0,1,2.5\r\n1,3,inf\r\n0,-inf,2\r\n",
+            "\u{feff}0, 1, 2.5\n1, 3, inf # never dies\n0, -inf, 2",
+            "\u{feff}# bars\n0 1 2.5 # the first\n1 3 inf#\n0 -inf 2",
+        ];
+        tables.map(|text| assert_eq!(parse(text.as_bytes()).as_ref(), Ok(&known), "{text:?}"));
+        let array = |shape: &[usize], values: Values| npy::bytes(&Array { shape: shape.to_vec(), values });
+        let infinite = f64::INFINITY;
+        let values = vec![0.0, 1.0, 2.5, 1.0, 3.0, infinite, 0.0, -infinite, 2.0];
+        assert_eq!(parse(&array(&[3, 3], values.into())).unwrap(), known);
+        let falling = parse(&array(&[2, 2], vec![3_i32, 1, 1, 0].into())).unwrap();
+        assert_eq!((falling.superlevel(), falling.degrees()), (Some(true), vec![0]));
+        let refused = |shape: &[usize], values: Values| parse(&array(shape, values)).unwrap_err();
+        let shape = "is an array of shape [4]: bars are rows of (birth, death) or of (degree, birth, death)";
+        assert_eq!(refused(&[4], vec![0.0; 4].into()), shape);
+        assert_eq!(refused(&[1, 3], vec![0.5, 1.0, 2.0].into()), "row 1: 0.5 is no dimension");
+        assert_eq!(refused(&[2, 2], vec![0.0, 1.0, 0.0, f64::NAN].into()), "row 2: a bar dies at NaN");
+        let large = vec![1_i64 << 53, (1 << 53) + 1];
+        let said = "holds 9007199254740993, which a double does not: distances are taken of doubles";
+        assert_eq!(refused(&[1, 2], large.into()), said);
+        assert_eq!(
+            parse(b"0,1,\n").unwrap_err(),
+            "line 1: \"\" is no number; a line is [[field] dimension] birth death"
+        );
+    }
+
+    #[test]
+    fn what_was_made_in_two_ways_is_not_alike() {
+        let made = |construction: &str, max_degree| Made { construction: Some(construction.to_owned()), max_degree };
+        let (all, cut) = (made("V", Some(2)), made("V", Some(0)));
+        assert_eq!(
+            (all.unlike(&all, None), all.unlike(&Made::default(), None), all.unlike(&cut, Some(0))),
+            (None, None, None)
+        );
+        assert!(all.unlike(&cut, None).is_some_and(|text| text.contains("up to degree 2, the other to 0")));
+        assert!(all.unlike(&cut, Some(1)).is_some());
+        let other = all.unlike(&made("T", Some(2)), Some(0)).unwrap();
+        assert_eq!(other, "one barcode is of construction V, the other of T: they are not alike");
+    }
+
+    #[test]
     fn what_is_no_barcode_is_refused_in_a_sentence() {
         let refused = |bytes: &[u8]| parse(bytes).unwrap_err();
-        assert_eq!(refused(b"\x89PNG"), "is no barcode: a barcode.json, a GUDHI .pers or a DIPHA diagram is needed");
-        assert_eq!(refused(b"1 nan 2"), "line 1: a bar is born at NaN: births are finite numbers");
-        assert_eq!(refused(b"1 -inf 2"), "line 1: a bar is born at -inf: births are finite numbers");
+        assert_eq!(
+            refused(b"\x89PNG"),
+            "is no barcode: a barcode.json, a GUDHI .pers, a .csv, a .npy or a DIPHA diagram is needed"
+        );
+        assert_eq!(refused(b"1 nan 2"), "line 1: a bar is born at NaN");
         assert_eq!(refused(b"# x\n0 1 nan"), "line 2: a bar dies at NaN");
         assert_eq!(refused(b"0 1 1e999"), "line 1: \"1e999\" is larger than numbers go");
         assert_eq!(refused(b"0 1 2\n0 5 4"), "line 2: a bar of sublevel sets dies at 4, before its birth at 5");
@@ -172,8 +270,8 @@ mod tests {
         assert_eq!(refused(b"0 1 2\n1 2"), "line 2: there are 2 numbers, in the lines before 3");
         assert_eq!(refused(b"hello 1"), "line 1: \"hello\" is no number; a line is [[field] dimension] birth death");
         assert_eq!(refused(b"1"), "line 1: there is 1 number; a line is [[field] dimension] birth death");
-        assert_eq!(refused(b"0.5 1 2"), "line 1: \"0.5\" is no dimension");
-        assert_eq!(refused(b"-1 1 2"), "line 1: \"-1\" is no dimension");
+        assert_eq!(refused(b"0.5 1 2"), "line 1: 0.5 is no dimension");
+        assert_eq!(refused(b"-1 1 2"), "line 1: -1 is no dimension");
         let dipha = |words: &[i64]| {
             let all = [&[dipha::MAGIC][..], words].concat();
             refused(&all.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>())
@@ -185,7 +283,7 @@ mod tests {
         assert_eq!(dipha(&[2, 0, 0]), "is a DIPHA diagram of 0 bars in a file of 32 bytes");
         assert_eq!(dipha(&[2, 1, i64::MIN, 0, 0]), "bar 1: a dimension of -9223372036854775808");
         let infinite = f64::INFINITY.to_bits() as i64;
-        assert_eq!(dipha(&[2, 1, 0, infinite, infinite]), "bar 1: a bar is born at inf: births are finite numbers");
+        assert_eq!(dipha(&[2, 1, 0, infinite, infinite]), "bar 1: a bar dies at inf");
         assert!(refused(b"{ \"format\": 3 }").starts_with("not a barcode file: "));
     }
 }
