@@ -345,8 +345,9 @@ proptest! {
             let bars = diagram.intervals().iter().enumerate();
             bars.filter(|(_, bar)| bar.death != Some(bar.birth)).map(|(at, _)| at).collect::<Vec<_>>()
         };
-        let [mut of_a, mut of_b] = [|found: &Match| found.a, |found: &Match| found.b].map(|side| matches.iter().filter_map(side).collect::<Vec<_>>());
-        [&mut of_a, &mut of_b].map(|side| side.sort_unstable());
+        let sides = [|found: &Match| found.a, |found: &Match| found.b];
+        let [mut of_a, mut of_b] = sides.map(|side| matches.iter().filter_map(side).collect::<Vec<_>>());
+        [&mut of_a, &mut of_b].into_iter().for_each(|side| side.sort_unstable());
         prop_assert_eq!((of_a, of_b), (long(&one), long(&other)));
         for Match { a, b, cost } in matches {
             let [a, b] = [a.map(|a| one.intervals()[a]), b.map(|b| other.intervals()[b])];

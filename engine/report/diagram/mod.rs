@@ -220,7 +220,9 @@ mod tests {
             "\u{feff}0, 1, 2.5\n1, 3, inf # never dies\n0, -inf, 2",
             "\u{feff}# bars\n0 1 2.5 # the first\n1 3 inf#\n0 -inf 2",
         ];
-        tables.map(|text| assert_eq!(parse(text.as_bytes()).as_ref(), Ok(&known), "{text:?}"));
+        for text in tables {
+            assert_eq!(parse(text.as_bytes()).as_ref(), Ok(&known), "{text:?}");
+        }
         let array = |shape: &[usize], values: Values| npy::bytes(&Array { shape: shape.to_vec(), values });
         let infinite = f64::INFINITY;
         let values = vec![0.0, 1.0, 2.5, 1.0, 3.0, infinite, 0.0, -infinite, 2.0];
