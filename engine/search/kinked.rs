@@ -28,8 +28,6 @@ spelled! {
         Dependent = "degenerate: LIKQ",
         /// An eigenvalue along the active set is within tau of zero.
         Flat = "degenerate: an eigenvalue of zero",
-        /// A unit's weights are all zero, and it is not known whether the loss falls along them.
-        Collapsed = "degenerate: collapsed unit",
         /// The eigensolver found nothing.
         NoSpectrum = "no eigenvalues",
     }
@@ -55,9 +53,6 @@ pub struct Certificate {
     /// Units that have the direction of another one, so that the loss is constant along an arc; its tangent is left out.
     #[serde(default)]
     pub split_units: usize,
-    /// Units all of whose weights are zero: their coordinates are left out, the rest is certified.
-    #[serde(default)]
-    pub collapsed_units: usize,
     /// How near kinks were looked for that are not active.
     pub width: f64,
     /// The least |z| / |grad z| of those, as far as it counts; `None` if there are none.
@@ -86,8 +81,8 @@ impl Certificate {
         self.doubts.is_empty().then_some(self.negative + self.inverted.len())
     }
 
-    /// What does not hold; `stay` tells whether collapsed units are known to stay so.
-    pub fn doubts_of(&self, has_spectrum: bool, stay: bool) -> Vec<Doubt> {
+    /// What does not hold.
+    pub fn doubts_of(&self, has_spectrum: bool) -> Vec<Doubt> {
         let needed = |own: Option<f64>| own.or(self.error).map_or(f64::INFINITY, |error| MARGIN * error);
         let (strict, side) = (needed(self.strict_error), needed(self.side_error));
         // A NaN is in doubt: each of these asks for what must hold.
@@ -101,7 +96,6 @@ impl Certificate {
             (!holds(self.side, side), Doubt::Side),
             (!holds(self.independence, INDEPENDENT), Doubt::Dependent),
             (flat, Doubt::Flat),
-            (!stay, Doubt::Collapsed),
             (!has_spectrum, Doubt::NoSpectrum),
         ];
         doubts.into_iter().filter(|&(doubtful, _)| doubtful).map(|(_, doubt)| doubt).collect()

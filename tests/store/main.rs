@@ -56,7 +56,6 @@ fn on_kinks(id: u64) -> Certificate {
         error: Some(1e-300),
         width: 0.1,
         split_units: 1,
-        collapsed_units: 0,
         side_error: None,
         strict_error: Some(1e-9),
         side: None,

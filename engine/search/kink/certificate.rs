@@ -12,13 +12,11 @@ use super::super::kinked::{Certificate, MARGIN};
 use super::super::signs::Lowest;
 use super::super::tangents::Tangents;
 use super::super::vector::norm;
-use super::collapsed::{axes, collapsed, stays};
 use super::linear::{Factors, Step, System, Toward, on_side, orthonormal};
 use super::split::split;
 use crate::error::Result;
 use crate::loss::oracle::{Oracle, View};
 use crate::loss::{Kink, Slope};
-use std::collections::HashSet;
 
 /// How many margins are looked at by themselves, and how exactly.
 const LOOKS: usize = 32;
@@ -49,12 +47,6 @@ pub fn certify(
     let split = split(oracle, theta, symmetry)?;
     let split_units = split.len();
     tangents = orthonormal(tangents, split.into_iter());
-    let collapsed = collapsed(oracle, theta, symmetry)?;
-    tangents = orthonormal(tangents, axes(theta.len(), &collapsed).into_iter());
-    let mut stay = true;
-    for block in &collapsed {
-        stay = stay && stays(oracle, theta, block, &slopes)?;
-    }
     let held = orthonormal(tangents.clone(), system.rows.iter().cloned());
     let (spectrum, inverse) = oracle.seen(View::Linear(slopes.clone()), |oracle| {
         let spectrum = hessian::lowest(oracle, theta, &held, None)?.ok();
@@ -63,7 +55,7 @@ pub fn certify(
     })?;
     let error = inverse.map(|norm| residual * norm);
     let at = Looked { theta, factors: system.factors(&all), system: &system, tangents: &tangents, residual, error };
-    let sides = sides(oracle, theta, &slopes, &collapsed, width)?;
+    let sides = sides(oracle, theta, &slopes, width)?;
     let (side, side_error) = at.tightest(oracle, sides)?;
     let (strict, strict_error) = at.tightest(oracle, rooms(&system, active))?;
     let mut certificate = Certificate {
@@ -75,7 +67,6 @@ pub fn certify(
         residual,
         error,
         split_units,
-        collapsed_units: collapsed.len(),
         width,
         side,
         side_error,
@@ -86,7 +77,7 @@ pub fn certify(
         tau: spectrum.as_ref().map_or(f64::INFINITY, |s| s.tau),
         doubts: Vec::new(),
     };
-    certificate.doubts = certificate.doubts_of(spectrum.is_some(), stay);
+    certificate.doubts = certificate.doubts_of(spectrum.is_some());
     Ok(Certified { certificate, lowest: spectrum })
 }
 
@@ -106,15 +97,8 @@ fn rooms(system: &System, active: &[(Kink, f64)]) -> Vec<Margin> {
     active.iter().enumerate().map(room).collect()
 }
 
-/// The distances to first order of the kinks that have no slope; one whose z moves with nothing is none, nor is one of a
-/// collapsed unit.
-fn sides(
-    oracle: &mut Oracle<'_>,
-    theta: &[f64],
-    slopes: &[Slope],
-    collapsed: &[Vec<usize>],
-    width: f64,
-) -> Result<Vec<Margin>> {
+/// The distances to first order of the kinks that have no slope; one whose z moves with nothing is none.
+fn sides(oracle: &mut Oracle<'_>, theta: &[f64], slopes: &[Slope], width: f64) -> Result<Vec<Margin>> {
     let near = oracle.kinks_near(theta, width)?;
     let other: Vec<Kink> = near.into_iter().filter(|kink| slopes.iter().all(|slope| slope.id != kink.id)).collect();
     if other.is_empty() {
@@ -123,14 +107,11 @@ fn sides(
     let mut all: Vec<Slope> = slopes.iter().copied().chain(other.iter().map(on_side)).collect();
     all.sort_by_key(|slope| slope.id);
     let rows = oracle.kink_rows(theta, &all)?;
-    let still: HashSet<usize> = collapsed.iter().flatten().copied().collect();
     let margin = |kink: &Kink| {
         let k = all.partition_point(|slope| slope.id < kink.id);
         let row = &rows[k * theta.len()..(k + 1) * theta.len()];
         let length = norm(row);
-        let is_still = kink.z == 0.0 && (0..row.len()).all(|i| row[i] == 0.0 || still.contains(&i));
-        (length != 0.0 && !is_still)
-            .then(|| (kink.z.abs() / length, Along::Theta(row.iter().map(|x| x / length).collect())))
+        (length != 0.0).then(|| (kink.z.abs() / length, Along::Theta(row.iter().map(|x| x / length).collect())))
     };
     Ok(other.iter().filter_map(margin).collect())
 }

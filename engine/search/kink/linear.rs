@@ -221,10 +221,11 @@ fn along(
                 grown = space.grow(oracle)?;
             }
         }
-        let Some((step, off)) = space.solved(&wanted) else { return Ok(None) };
-        if off <= goal || grown == Grown::By(0) || space.len() >= room {
+        let solved = space.solved(&wanted);
+        let is_near = solved.as_ref().is_none_or(|(_, off)| *off <= goal);
+        if is_near || grown == Grown::By(0) || space.len() >= room {
             return Ok(match toward {
-                Toward::Critical { .. } => Some(step),
+                Toward::Critical { .. } => solved.map(|(step, _)| step),
                 Toward::Minimum { radius, .. } => space.solved_down(&wanted, radius),
             });
         }

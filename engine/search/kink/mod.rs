@@ -5,13 +5,13 @@
 //! counts the negative eigenvalues along the active set and the kinks that bend downwards (docs/kinks.md).
 
 mod certificate;
-mod collapsed;
 mod edges;
 mod linear;
 pub mod minimum;
 pub mod pass;
 mod polish;
 mod slide;
+mod small;
 mod split;
 mod stationary;
 
@@ -23,3 +23,5 @@ pub use stationary::stationarity;
 mod random;
 #[cfg(test)]
 mod searched;
+#[cfg(all(test, feature = "faer"))]
+mod units;

@@ -9,15 +9,15 @@ use super::super::kinked::RESIDUAL;
 use super::super::tangents::{self, Tangents};
 use super::super::vector::{axpy, norm};
 use super::certificate::certify;
-use super::collapsed::{axes, collapsed};
-use super::linear::{Factors, Step, System, Toward, on_side, room};
+use super::linear::{Factors, Step, System, Toward, on_side, orthonormal, room};
 use super::polish::{AHEAD, MORE, Polished, REACH, finite};
+use super::split::split;
 use crate::error::Result;
 use crate::loss::oracle::Oracle;
 use crate::loss::{Kink, Slope};
 
 /// Steps at the most, those that let a kink leave counted.
-const STEPS: usize = 400;
+const STEPS: usize = 1000;
 /// The longest step at first, by how much longer one may be if the last one led all the way, by how much shorter if none led
 /// down, and the shortest.
 const RADIUS: f64 = 0.03;
@@ -41,8 +41,6 @@ struct Sliding<'s> {
     /// By id.
     held: Vec<Held>,
     symmetry: &'s Tangents,
-    /// The axes of collapsed units, along which nothing moves.
-    still: Vec<Vec<f64>>,
     radius: f64,
 }
 
@@ -58,17 +56,15 @@ struct Held {
 /// Where a step may end: after this part of it, at the edge of a kink or at none.
 type End = (f64, Option<Kink>);
 
-/// Slides from a point near which a smoothing of this width has a minimum; `None` where no
-/// critical point is reached. Costs some 5 gradients and 20 to 60 products a step, and 30 to 300 steps on networks with two
-/// hidden layers.
+/// Slides from a point near which a smoothing of this width has a minimum; `None` where no critical point is reached.
+/// Costs some 5 gradients and 20 to 60 products a step, and 30 to 500 steps on networks with two hidden layers.
 pub fn slide(oracle: &mut Oracle<'_>, theta: &[f64], width: f64, symmetry: &Tangents) -> Result<Option<Polished>> {
     let near = oracle.kinks_near(theta, REACH * width)?;
     if near.len() > room(theta.len()) {
         return Ok(None);
     }
-    let still = axes(theta.len(), &collapsed(oracle, theta, symmetry)?);
     let held = near.into_iter().filter(|kink| kink.delta != 0.0).map(|kink| Held::near(kink, width)).collect();
-    let mut sliding = Sliding { theta: theta.to_vec(), loss: f64::INFINITY, held, symmetry, still, radius: RADIUS };
+    let mut sliding = Sliding { theta: theta.to_vec(), loss: f64::INFINITY, held, symmetry, radius: RADIUS };
     if !sliding.down(oracle)? {
         return Ok(None);
     }
@@ -92,7 +88,8 @@ impl Sliding<'_> {
             let factors = system.factors(&active);
             let left = self.fit(&system, &active, &factors);
             let residual = system.residual(&active);
-            match self.furthest_outside(&system, &active) {
+            let outside = self.furthest_outside(&system, &active);
+            match outside {
                 Some((k, force)) if self.held[k].met || left <= RESIDUAL.max(SETTLED * force) => {
                     self.held[k].leave(system.at.delta[k]);
                     more = MORE;
@@ -107,14 +104,21 @@ impl Sliding<'_> {
             let near = residual <= NEAR * RESIDUAL;
             let toward = Toward::Minimum { radius: self.radius, near };
             let (theta, right) = (&self.theta, (&system.at.grad[..], &z[..]));
-            let still = [&self.symmetry.at(theta)[..], &self.still].concat();
+            let mut still = self.symmetry.at(theta);
+            if near {
+                still = orthonormal(still, split(oracle, theta, self.symmetry)?.into_iter());
+            }
             let step = system.solve(oracle, theta, &factors, &still, right, toward)?;
             let Some(Step { theta: step, .. }) = step else { return Ok(false) };
             if residual <= RESIDUAL {
                 // There the loss does not tell any more what is lower.
                 axpy(&mut self.theta, 1.0, &step);
             } else if !self.go(oracle, &factors, &step)? {
-                self.radius *= SHORTER;
+                match outside {
+                    // What was met is not quite at its edge: led back to it, the loss rises.
+                    Some((k, _)) => self.held[k].leave(system.at.delta[k]),
+                    None => self.radius *= SHORTER,
+                }
                 if self.radius < SHORTEST {
                     return Ok(false);
                 }

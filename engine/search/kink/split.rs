@@ -24,7 +24,7 @@ pub fn split(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents) -> Res
     for blocks in symmetry.alike() {
         let units: Vec<Vec<f64>> = blocks.iter().map(|block| block.iter().map(|&i| theta[i]).collect()).collect();
         for (second, first) in pairs(&units) {
-            let at = |phi: f64| turned(theta, (&blocks[first], &units[first]), (&blocks[second], &units[second]), phi);
+            let at = |phi: f64| turned(theta, &blocks[first], &blocks[second], phi);
             let losses = oracle.values(&[theta.to_vec(), at(ALONG), at(-ALONG)].concat())?;
             if losses[1..].iter().all(|loss| (loss - losses[0]).abs() <= EQUAL * losses[0].abs().max(1.0)) {
                 let mut tangent = vec![0.0; theta.len()];
@@ -51,11 +51,11 @@ fn parallel(a: &[f64], b: &[f64]) -> bool {
     size > 0.0 && along > 0.0 && norm(&rest) <= PARALLEL * size
 }
 
-/// A point with two blocks turned into one another.
-fn turned(theta: &[f64], first: (&[usize], &[f64]), second: (&[usize], &[f64]), phi: f64) -> Vec<f64> {
+/// A point with two blocks turned into one another, by an angle.
+pub fn turned(theta: &[f64], first: &[usize], second: &[usize], phi: f64) -> Vec<f64> {
     let (mut there, (sin, cos)) = (theta.to_vec(), phi.sin_cos());
-    for ((&i, &j), (a, b)) in first.0.iter().zip(second.0).zip(first.1.iter().zip(second.1)) {
-        (there[i], there[j]) = (cos * a - sin * b, sin * a + cos * b);
+    for (&i, &j) in first.iter().zip(second) {
+        (there[i], there[j]) = (cos * theta[i] - sin * theta[j], sin * theta[i] + cos * theta[j]);
     }
     there
 }

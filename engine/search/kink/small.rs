@@ -1,18 +1,20 @@
-//! Collapsed units: hidden units all of whose weights, in and out, have gone to zero under a penalty.
+//! Units on their way to nothing: hidden units all of whose weights, in and out, a penalty has made small.
 //!
-//! There all kinks of the unit meet, one a sample, and no slopes tell what the loss does: beside the rest it is
-//! q(w, v) = sum_s (g_s . v) max(w . x_s, alpha ..) + (l/2)(|w|^2 + |v|^2), homogeneous of degree 2, so that with K the largest
-//! |sum_s g_s max(w . x_s, ..)| of a unit w the point is a minimum in (w, v) where K < l, and none where K > l. Blocks that a loss
-//! declares exchangeable may be such units. What the loss is along w and along v is asked of the loss itself: of v, its gradient
-//! at (w, 0).
+//! At nothing all kinks of a unit meet, one a sample, and no slopes tell what the loss does: beside the rest it is
+//! q(w, v) = sum_s (g_s . v) max(w . x_s, ..) + (l/2)(|w|^2 + |v|^2), homogeneous of degree 2. With K the largest
+//! |sum_s g_s max(w . x_s, ..)| of a unit w the loss falls there where K > l, and the unit grows. Along the direction of any other unit
+//! that is as good as it can be, K = l: nothing is then the end of an arc on which the two share one unit's work
+//! ([`split`](super::split)), and the middle of that arc is as low and has an index. Blocks that a loss declares exchangeable may
+//! be such units. What the loss is along w and along v is asked of the loss itself: of v, its gradient at (w, 0).
 
 use super::super::noise::direction;
 use super::super::tangents::Tangents;
 use super::super::vector::{dot, norm};
-use super::linear::{on_side, room};
+use super::linear::on_side;
+use super::split::turned;
 use crate::error::Result;
 use crate::loss::oracle::{Oracle, View};
-use crate::loss::{Kink, Slope};
+use std::f64::consts::FRAC_PI_4;
 
 /// The largest part of the largest block's length that may be on its way to nothing.
 const SMALL: f64 = 0.02;
@@ -43,110 +45,46 @@ struct Climbed {
     directions: [Vec<f64>; 2],
 }
 
-/// The blocks of zeros at a point whose unit has a kink for every sample there: their coordinates. Costs one gradient if
-/// there is a block of zeros.
-pub fn collapsed(oracle: &mut Oracle<'_>, theta: &[f64], symmetry: &Tangents) -> Result<Vec<Vec<usize>>> {
-    let zero = |block: &&Vec<usize>| !block.is_empty() && block.iter().all(|&i| theta[i] == 0.0);
-    let blocks: Vec<Vec<usize>> = symmetry.alike().iter().flatten().filter(zero).cloned().collect();
-    let mut found = Vec::new();
-    for block in blocks {
-        if Unit::of(oracle, theta, &block)?.is_some() {
-            found.push(block);
-        }
-    }
-    Ok(found)
-}
-
-/// The unit vectors along the coordinates of some blocks.
-pub fn axes(p: usize, blocks: &[Vec<usize>]) -> Vec<Vec<f64>> {
-    let axis = |&i: &usize| {
-        let mut axis = vec![0.0; p];
-        axis[i] = 1.0;
-        axis
-    };
-    blocks.iter().flatten().map(axis).collect()
-}
-
-/// Whether a block of zeros is a minimum in its own coordinates, as K is bounded: |G'X| and |G||X| of the gradients g_s and
-/// inputs x_s of all samples bound it, with whatever weights each sample has in G and its inverse in X. The bound is crude.
-pub fn stays(oracle: &mut Oracle<'_>, theta: &[f64], block: &[usize], slopes: &[Slope]) -> Result<bool> {
-    let p = theta.len();
-    let Some(unit) = Unit::of(oracle, theta, block)? else { return Ok(false) };
-    let near = oracle.kinks_near(theta, f64::MIN_POSITIVE)?;
-    let own: Vec<Kink> = near.into_iter().filter(|kink| slopes.iter().all(|slope| slope.id != kink.id)).collect();
-    let mut all: Vec<Slope> = own.iter().map(on_side).chain(slopes.iter().copied()).collect();
-    if all.len() > room(p) {
-        return Ok(false);
-    }
-    all.sort_by_key(|slope| slope.id);
-    let rows = oracle.kink_rows(theta, &all)?;
-    let [inputs, outputs] = &unit.sides;
-    let mut gradients = Vec::new();
-    for &output in outputs {
-        let mut there = theta.to_vec();
-        there[output] = 1.0;
-        gradients.push(oracle.linear(&there, &all)?.delta);
-    }
-    let sample = |kink: &Kink| {
-        let k = all.partition_point(|slope| slope.id < kink.id);
-        let x: Vec<f64> = inputs.iter().map(|&i| rows[k * p + i]).collect();
-        let g: Vec<f64> = gradients.iter().map(|gradient| gradient[k]).collect();
-        (kink.alpha, g, x)
-    };
-    let samples: Vec<_> = own.iter().map(sample).filter(|(_, g, x)| norm(g) > 0.0 && norm(x) > 0.0).collect();
-    let largest = |matrix: faer::Mat<f64>| matrix.singular_values().ok().and_then(|s| s.into_iter().reduce(f64::max));
-    let weight = |s: usize| (norm(&samples[s].1) / norm(&samples[s].2)).sqrt();
-    let linear = faer::Mat::from_fn(outputs.len(), inputs.len(), |o, i| {
-        samples.iter().map(|(alpha, g, x)| 0.5 * (1.0 + alpha) * g[o] * x[i]).sum()
-    });
-    let bent = faer::Mat::from_fn(samples.len(), outputs.len(), |s, o| {
-        0.5 * (1.0 - samples[s].0) * samples[s].1[o] / weight(s)
-    });
-    let input = faer::Mat::from_fn(samples.len(), inputs.len(), |s, i| samples[s].2[i] * weight(s));
-    let bound = match (largest(linear), largest(bent), largest(input)) {
-        (Some(linear), Some(bent), Some(input)) => linear + bent * input,
-        _ => f64::INFINITY,
-    };
-    Ok(bound < unit.level())
-}
-
-/// Settles units that are on their way to nothing: where K > l such a unit is grown to where the loss is lowest, else it is
-/// set to zero, if the loss does not rise. Whether any was moved. Costs a few hundred gradients a unit.
+/// Settles units that are on their way to nothing: such a unit is grown to where the loss is lowest, if that is lower, else it
+/// shares the work of another one, if the loss does not rise. Whether any was moved. Costs a few hundred gradients a unit.
 pub fn settle(oracle: &mut Oracle<'_>, theta: &mut [f64], symmetry: &Tangents) -> Result<bool> {
     let mut moved = false;
     for blocks in symmetry.alike() {
         let length = |block: &[usize], theta: &[f64]| norm(&block.iter().map(|&i| theta[i]).collect::<Vec<_>>());
         let longest = blocks.iter().map(|block| length(block, theta)).fold(0.0, f64::max);
         for block in blocks {
-            let size = length(block, theta);
-            if size > 0.0 && size <= SMALL * longest {
-                moved |= settle_one(oracle, theta, block)?;
+            if length(block, theta) <= SMALL * longest {
+                let live = blocks.iter().filter(|other| length(other, theta) > SMALL * longest);
+                let live: Vec<&Vec<usize>> = live.collect();
+                moved |= settle_one(oracle, theta, block, &live)?;
             }
         }
     }
     Ok(moved)
 }
 
-fn settle_one(oracle: &mut Oracle<'_>, theta: &mut [f64], block: &[usize]) -> Result<bool> {
+fn settle_one(oracle: &mut Oracle<'_>, theta: &mut [f64], block: &[usize], live: &[&Vec<usize>]) -> Result<bool> {
     let mut bare = theta.to_vec();
     block.iter().for_each(|&i| bare[i] = 0.0);
     let Some(unit) = Unit::of(oracle, &bare, block)? else { return Ok(false) };
-    let losses = oracle.values(&[theta.to_vec(), bare.clone()].concat())?;
+    let now = oracle.values(theta)?[0];
     let own = unit.sides[0].iter().map(|&i| theta[i]).collect();
     let climbed = unit.climb(oracle, &bare, own)?;
     if climbed.k > unit.level() {
         let grown = unit.grown(oracle, &bare, &climbed)?;
-        if let Some((there, _)) = grown.filter(|(_, loss)| *loss < losses[0]) {
+        if let Some((there, _)) = grown.filter(|(_, loss)| *loss < now) {
             theta.copy_from_slice(&there);
             return Ok(true);
         }
-        return Ok(false);
     }
-    let falls = losses[1] <= losses[0] + oracle.noise();
-    if falls {
-        theta.copy_from_slice(&bare);
+    for other in live {
+        let there = turned(&bare, other, block, FRAC_PI_4);
+        if oracle.values(&there)?[0] <= now + oracle.noise() {
+            theta.copy_from_slice(&there);
+            return Ok(true);
+        }
     }
-    Ok(falls)
+    Ok(false)
 }
 
 impl Unit {
